@@ -1,0 +1,14 @@
+//! Wire formats of Swimring.
+//!
+//! A codec turns bytes into borrowed messages and messages into bytes. It has no I/O, no clock and no
+//! state, never allocates while decoding, and answers anything malformed with a typed error: whatever
+//! arrives from the network, the worst outcome is a counted refusal.
+//!
+//! [`native`] is the format Swimring members speak among themselves; `docs/PROTOCOL.md` specifies it.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod identity;
+pub mod native;
+
+pub use identity::{Incarnation, MemberId, State};

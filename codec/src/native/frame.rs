@@ -1,0 +1,192 @@
+//! A frame: one datagram, header and messages.
+//!
+//! Reading borrows: [`Frame::decode`] checks the header, [`Frame::messages`] walks the messages where
+//! they lie. Writing happens in the send buffer: [`FrameWriter`] is given the bytes that will leave and
+//! fills them. Bytes after the announced number of messages are padding, which lets frames of one size
+//! class leave as one segmented send.
+
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::layout::Header;
+use super::{DecodeError, Message, VERSION};
+use crate::MemberId;
+
+/// Largest frame in bytes: what fits an Ethernet packet beside IP and UDP headers and a tunnel's.
+pub const FRAME_MAX: usize = 1400;
+/// Bytes of the header in front of every frame and stream message.
+pub const HEADER_LEN: usize = size_of::<Header>();
+
+/// The sender has nothing left to disseminate.
+const FLAG_QUIET: u8 = 1;
+/// The bytes after the header are encrypted and authenticated. Reserved: refused for now.
+const FLAG_SEALED: u8 = 2;
+
+/// What a header says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameHeader {
+    /// Which cluster: frames of another are dropped.
+    pub cluster: u32,
+    /// Who sent it.
+    pub source: MemberId,
+    /// Who it is for; [`MemberId::NONE`] for whoever owns the address it arrives at.
+    pub destination: MemberId,
+    /// The sender's state root: a hash over its view of the live members.
+    pub root: u64,
+    /// The sender has nothing left to disseminate, so that a differing root means a lasting difference.
+    pub quiet: bool,
+}
+
+impl FrameHeader {
+    pub(super) fn read(bytes: &[u8]) -> Result<(FrameHeader, u8, &[u8]), DecodeError> {
+        let (header, rest) = Header::ref_from_prefix(bytes).map_err(|_| DecodeError::Truncated)?;
+        if header.version != VERSION {
+            return Err(DecodeError::Version(header.version));
+        }
+        if header.flags & FLAG_SEALED != 0 {
+            return Err(DecodeError::Sealed);
+        }
+        if header.flags & !FLAG_QUIET != 0 || header.reserved != 0 {
+            return Err(DecodeError::Reserved);
+        }
+        if header.source.get() == 0 {
+            return Err(DecodeError::Field("source"));
+        }
+        let fields = FrameHeader {
+            cluster: header.cluster.get(),
+            source: MemberId(header.source.get()),
+            destination: MemberId(header.destination.get()),
+            root: header.root.get(),
+            quiet: header.flags & FLAG_QUIET != 0,
+        };
+        Ok((fields, header.count_or_kind, rest))
+    }
+
+    pub(super) fn write(&self, count_or_kind: u8, out: &mut [u8]) -> Option<()> {
+        let header = Header {
+            version: VERSION,
+            flags: if self.quiet { FLAG_QUIET } else { 0 },
+            count_or_kind,
+            reserved: 0,
+            cluster: U32::new(self.cluster),
+            source: U64::new(self.source.0),
+            destination: U64::new(self.destination.0),
+            root: U64::new(self.root),
+        };
+        header.write_to_prefix(out).ok()
+    }
+}
+
+/// A received frame whose header has been checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// What the header says.
+    pub header: FrameHeader,
+    count: u8,
+    body: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// Reads the header of the datagram `bytes`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything that is not the header of a frame of this version.
+    #[inline]
+    pub fn decode(bytes: &'a [u8]) -> Result<Frame<'a>, DecodeError> {
+        if bytes.len() > FRAME_MAX {
+            return Err(DecodeError::TooLong);
+        }
+        let (header, count, body) = FrameHeader::read(bytes)?;
+        Ok(Frame { header, count, body })
+    }
+
+    /// How many messages the header announces.
+    pub fn message_count(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// The messages, in order. Ends after the announced number or the first that cannot be read.
+    #[inline]
+    pub fn messages(&self) -> Messages<'a> {
+        Messages { left: self.count, rest: self.body }
+    }
+}
+
+/// The messages of a frame.
+#[derive(Clone, Debug)]
+pub struct Messages<'a> {
+    left: u8,
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = Result<Message<'a>, DecodeError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        match Message::decode(self.rest) {
+            Ok((message, rest)) => {
+                self.rest = rest;
+                Some(Ok(message))
+            }
+            Err(error) => {
+                self.left = 0;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+/// Writes a frame into a send buffer.
+#[derive(Debug)]
+pub struct FrameWriter<'a> {
+    header: FrameHeader,
+    out: &'a mut [u8],
+    used: usize,
+    count: u8,
+}
+
+impl<'a> FrameWriter<'a> {
+    /// Starts a frame in `out`. Nothing if not even the header fits.
+    pub fn new(header: FrameHeader, out: &'a mut [u8]) -> Option<FrameWriter<'a>> {
+        if out.len() < HEADER_LEN {
+            return None;
+        }
+        Some(FrameWriter { header, out, used: HEADER_LEN, count: 0 })
+    }
+
+    /// Appends `message`. False, and the frame unchanged, if it does not fit or breaks a limit.
+    #[inline]
+    pub fn push(&mut self, message: &Message<'_>) -> bool {
+        if self.count == u8::MAX {
+            return false;
+        }
+        match message.encode(&mut self.out[self.used..]) {
+            Some(length) => {
+                self.used += length;
+                self.count += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Bytes written so far, the header among them.
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Whether no message has been written.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Completes the header, clears the padding and gives the bytes used.
+    pub fn finish(self) -> usize {
+        // The buffer holds a header: `new` has seen to it.
+        let _ = self.header.write(self.count, self.out);
+        self.out[self.used..].fill(0);
+        self.used
+    }
+}

@@ -1,0 +1,85 @@
+//! The fixed layouts, byte for byte. Every type has alignment 1, so it is read where it lies.
+
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::Incarnation;
+
+macro_rules! layout {
+    ($(#[$doc:meta])* $name:ident = $size:literal { $($(#[$fdoc:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+        #[repr(C)]
+        pub(super) struct $name { $($(#[$fdoc])* pub $field: $type),* }
+        const _: () = assert!(size_of::<$name>() == $size);
+    };
+}
+
+layout! {
+    /// In front of every frame and stream message.
+    Header = 32 {
+        version: u8,
+        flags: u8,
+        /// Frames: number of messages. Streams: the message kind.
+        count_or_kind: u8,
+        reserved: u8,
+        cluster: U32,
+        source: U64,
+        destination: U64,
+        root: U64,
+    }
+}
+
+layout! {
+    /// Ping, ack, nack.
+    Probe = 8 { kind: u8, reserved: [u8; 3], sequence: U32 }
+}
+
+layout! {
+    /// Indirect ping: probe `target` for me.
+    Relay = 16 { kind: u8, reserved: [u8; 3], sequence: U32, target: U64 }
+}
+
+layout! {
+    /// Alive, dead, left: what is said of a member whose name the receiver has.
+    Update = 16 { kind: u8, tag: u8, incarnation: [u8; 6], subject: U64 }
+}
+
+layout! {
+    /// Suspect: an update and who says so.
+    Suspicion = 24 { update: Update, accuser: U64 }
+}
+
+layout! {
+    /// Introduction: an update with everything that is known of the subject. Name and metadata follow.
+    IntroductionHeader = 38 {
+        update: Update,
+        address: [u8; 16],
+        port: U16,
+        name_len: u8,
+        state: u8,
+        metadata_len: U16,
+    }
+}
+
+layout! {
+    /// User event. Name and payload follow.
+    EventHeader = 16 { kind: u8, name_len: u8, payload_len: U16, sequence: U32, origin: U64 }
+}
+
+layout! {
+    /// State records on a stream: how many follow.
+    StateHeader = 8 { count: U32, more: u8, reserved: [u8; 3] }
+}
+
+/// 48 bits, little-endian.
+pub(super) fn incarnation_from(bytes: [u8; 6]) -> Incarnation {
+    let [a, b, c, d, e, f] = bytes;
+    Incarnation::new(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
+}
+
+/// The inverse of [`incarnation_from`].
+pub(super) fn incarnation_bytes(incarnation: Incarnation) -> [u8; 6] {
+    let [a, b, c, d, e, f, _, _] = incarnation.get().to_le_bytes();
+    [a, b, c, d, e, f]
+}

@@ -1,0 +1,26 @@
+//! The native wire format: fixed little-endian layouts, read in place.
+//!
+//! A *frame* is one datagram: a 32-byte header and a few messages. The header names the member it is
+//! from and the member it is for by 64-bit id, so any number of members can share a socket, and it
+//! carries the sender's *state root*, so every frame also compares two views. A *stream message* is the
+//! same header in front of the larger exchanges that go over TCP. `docs/PROTOCOL.md` is the
+//! specification; the types here follow it field by field.
+
+mod error;
+mod frame;
+mod layout;
+mod message;
+mod stream;
+
+pub use error::DecodeError;
+pub use frame::{FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages};
+pub use message::{
+    EVENT_HEADER_LEN, EVENT_MAX, INTRODUCTION_HEADER_LEN, Introduction, Message, PROBE_LEN, RELAY_LEN,
+    SUSPECT_LEN, UPDATE_LEN, UserEvent,
+};
+pub use stream::{
+    STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StateRecords, StreamBody, StreamKind, StreamMessage, StreamWriter,
+};
+
+/// Version of the native format, the first byte of every frame and stream message.
+pub const VERSION: u8 = 1;
