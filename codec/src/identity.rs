@@ -4,7 +4,9 @@
 //! introduced; afterwards 64 bits of its hash stand for it. An incarnation orders everything that is
 //! said about a member: only the member itself raises it, so a higher one always knows better.
 
-use xxhash_rust::xxh3::xxh3_64;
+use std::net::{IpAddr, SocketAddr};
+
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 /// Longest member name in bytes. Names are UTF-8 and not empty.
 pub const NAME_MAX: usize = 128;
@@ -99,6 +101,50 @@ impl State {
     }
 }
 
+/// The 16 bytes an IP address has on the native wire: IPv4 as an IPv4-mapped IPv6 address.
+#[inline]
+pub(crate) fn ip_bytes(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+/// What a member is apart from its name: XXH3-64 (seed 0) over the 18 address bytes as an introduction
+/// carries them (16 for the IP address, 2 for the port, little-endian), followed by the metadata.
+///
+/// Two members hold the same address and metadata for a third exactly when their hashes agree, so this
+/// number stands for both wherever views are compared. An IPv4 address and its IPv4-mapped form hash
+/// the same; an IPv6 flow label or scope id does not count, since neither travels.
+pub fn identity_hash(address: SocketAddr, metadata: &[u8]) -> u64 {
+    let mut hasher = Xxh3Default::new();
+    hasher.update(&ip_bytes(address.ip()));
+    hasher.update(&address.port().to_le_bytes());
+    hasher.update(metadata);
+    hasher.digest()
+}
+
+/// The part of an identity hash that an alive message has room for: its low byte.
+#[inline]
+pub const fn identity_tag(identity_hash: u64) -> u8 {
+    identity_hash as u8
+}
+
+/// What one live member adds to a state root: XXH3-64 (seed 0) over 24 bytes, the id, the incarnation
+/// and the [`identity_hash`], each a little-endian 64-bit number.
+///
+/// The root of a view is the wrapping sum of the terms of its live members, the one who computes it
+/// among them. A sum has no order and can be undone, so a table keeps its root current by subtracting
+/// the old term of an entry and adding the new one.
+#[inline]
+pub fn root_term(id: MemberId, incarnation: Incarnation, identity_hash: u64) -> u64 {
+    let mut bytes = [0; 24];
+    bytes[..8].copy_from_slice(&id.0.to_le_bytes());
+    bytes[8..16].copy_from_slice(&incarnation.get().to_le_bytes());
+    bytes[16..].copy_from_slice(&identity_hash.to_le_bytes());
+    xxh3_64(&bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +161,37 @@ mod tests {
         // XXH3-64 test values: other implementations must arrive at the same ids.
         assert_eq!(MemberId::of_name("").0, 0x2d06_8005_38d3_94c2);
         assert_ne!(MemberId::of_name("a"), MemberId::of_name("b"));
+    }
+
+    #[test]
+    fn identity_hash_is_the_hash_of_the_wire_bytes() {
+        let address: SocketAddr = "10.0.0.7:7946".parse().expect("an address");
+        let mut wire = vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 7, 0x0a, 0x1f];
+        assert_eq!(identity_hash(address, b""), xxh3_64(&wire));
+        wire.extend_from_slice(&[b'm'; METADATA_MAX]);
+        assert_eq!(identity_hash(address, &[b'm'; METADATA_MAX]), xxh3_64(&wire));
+        let mapped: SocketAddr = "[::ffff:10.0.0.7]:7946".parse().expect("an address");
+        assert_eq!(identity_hash(address, b"x"), identity_hash(mapped, b"x"));
+    }
+
+    #[test]
+    fn identity_hash_and_root_term_have_their_published_values() {
+        // The vectors of docs/PROTOCOL.md, computed with the reference xxHash.
+        let address: SocketAddr = "10.0.0.7:7946".parse().expect("an address");
+        let hash = identity_hash(address, b"v1");
+        assert_eq!(hash, 0xf00d_f84c_f1fe_d67a);
+        assert_eq!(identity_tag(hash), 0x7a);
+        let id = MemberId::of_name("node-7");
+        assert_eq!(id.0, 0x244d_2f28_e49e_aa97);
+        assert_eq!(root_term(id, Incarnation::new(1_700_000_000), hash), 0x443a_0b4c_9ad9_a190);
+    }
+
+    #[test]
+    fn every_part_changes_the_root_term() {
+        let base = root_term(MemberId(1), Incarnation::new(2), 3);
+        assert_ne!(base, root_term(MemberId(2), Incarnation::new(2), 3));
+        assert_ne!(base, root_term(MemberId(1), Incarnation::new(3), 3));
+        assert_ne!(base, root_term(MemberId(1), Incarnation::new(2), 4));
+        assert_ne!(root_term(MemberId::NONE, Incarnation::ZERO, 0), 0);
     }
 }

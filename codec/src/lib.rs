@@ -11,4 +11,4 @@
 pub mod identity;
 pub mod native;
 
-pub use identity::{Incarnation, MemberId, State};
+pub use identity::{Incarnation, MemberId, State, identity_hash, identity_tag, root_term};

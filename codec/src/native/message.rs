@@ -4,14 +4,14 @@
 //! which say how long their tails are. An update about a member that the receiver already knows takes
 //! 16 bytes; only an introduction spends more, once.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::DecodeError;
 use super::layout::{self, EventHeader, IntroductionHeader, Probe, Relay, Suspicion, Update};
-use crate::identity::{METADATA_MAX, NAME_MAX};
+use crate::identity::{METADATA_MAX, NAME_MAX, ip_bytes};
 use crate::{Incarnation, MemberId, State};
 
 /// Bytes of a ping, ack or nack.
@@ -176,13 +176,6 @@ fn address_from(header: &IntroductionHeader) -> SocketAddr {
     SocketAddr::new(ip, header.port.get())
 }
 
-fn address_bytes(address: SocketAddr) -> [u8; 16] {
-    match address.ip() {
-        IpAddr::V4(ip) => Ipv4Addr::to_ipv6_mapped(&ip).octets(),
-        IpAddr::V6(ip) => ip.octets(),
-    }
-}
-
 impl<'a> Message<'a> {
     /// Reads the message at the front of `bytes`; gives it and what follows it.
     ///
@@ -344,7 +337,7 @@ impl<'a> Introduction<'a> {
         }
         let header = IntroductionHeader {
             update: update(kind::INTRODUCTION, 0, self.incarnation, self.subject),
-            address: address_bytes(self.address),
+            address: ip_bytes(self.address.ip()),
             port: U16::new(self.address.port()),
             name_len: self.name.len() as u8,
             state: self.state as u8,
