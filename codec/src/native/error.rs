@@ -23,17 +23,20 @@ pub enum DecodeError {
     #[error("unknown message kind {0}")]
     Kind(u8),
     /// A field holds a value it may not have: a name that is empty, too long or not UTF-8, metadata or
-    /// an event that is too large, an unknown state, an id of zero.
+    /// an event that is too large, an unknown state, an id of zero, an address nobody can be sent to.
     #[error("field out of range: {0}")]
     Field(&'static str),
     /// Bytes that must be zero are not.
     #[error("reserved bytes are not zero")]
     Reserved,
+    /// A stream message goes on after its end. (A frame may: that is padding.)
+    #[error("trailing bytes after the end of a stream message")]
+    Trailing,
 }
 
 impl DecodeError {
     /// Number of kinds, for arrays of counters.
-    pub const KINDS: usize = 7;
+    pub const KINDS: usize = 8;
 
     /// A number from 0 to [`DecodeError::KINDS`] - 1 for the kind, for arrays of counters.
     pub const fn index(self) -> usize {
@@ -45,10 +48,11 @@ impl DecodeError {
             DecodeError::Kind(_) => 4,
             DecodeError::Field(_) => 5,
             DecodeError::Reserved => 6,
+            DecodeError::Trailing => 7,
         }
     }
 
     /// The name of each kind, by [`DecodeError::index`], as metrics spell it.
     pub const NAMES: [&'static str; Self::KINDS] =
-        ["truncated", "too_long", "version", "sealed", "kind", "field", "reserved"];
+        ["truncated", "too_long", "version", "sealed", "kind", "field", "reserved", "trailing"];
 }

@@ -5,10 +5,13 @@
 //! fills them. Bytes after the announced number of messages are padding, which lets frames of one size
 //! class leave as one segmented send.
 
+use std::iter::FusedIterator;
+
+use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U32, U64};
-use zerocopy::{FromBytes, IntoBytes};
 
 use super::layout::Header;
+use super::parts::{member, take};
 use super::{DecodeError, Message, VERSION};
 use crate::MemberId;
 
@@ -38,23 +41,25 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
+    /// Checks the header at the front of `bytes`; gives it, its count or kind, and what follows it.
+    #[inline]
     pub(super) fn read(bytes: &[u8]) -> Result<(FrameHeader, u8, &[u8]), DecodeError> {
-        let (header, rest) = Header::ref_from_prefix(bytes).map_err(|_| DecodeError::Truncated)?;
-        if header.version != VERSION {
-            return Err(DecodeError::Version(header.version));
+        // The version comes first: what another version's header looks like is not known here.
+        match bytes.first() {
+            Some(&VERSION) => {}
+            Some(&other) => return Err(DecodeError::Version(other)),
+            None => return Err(DecodeError::Truncated),
         }
+        let (header, rest) = take::<Header>(bytes)?;
         if header.flags & FLAG_SEALED != 0 {
             return Err(DecodeError::Sealed);
         }
         if header.flags & !FLAG_QUIET != 0 || header.reserved != 0 {
             return Err(DecodeError::Reserved);
         }
-        if header.source.get() == 0 {
-            return Err(DecodeError::Field("source"));
-        }
         let fields = FrameHeader {
             cluster: header.cluster.get(),
-            source: MemberId(header.source.get()),
+            source: member(header.source, "source")?,
             destination: MemberId(header.destination.get()),
             root: header.root.get(),
             quiet: header.flags & FLAG_QUIET != 0,
@@ -62,6 +67,8 @@ impl FrameHeader {
         Ok((fields, header.count_or_kind, rest))
     }
 
+    /// Writes the header to the front of `out`; nothing if it does not fit.
+    #[inline]
     pub(super) fn write(&self, count_or_kind: u8, out: &mut [u8]) -> Option<()> {
         let header = Header {
             version: VERSION,
@@ -101,6 +108,7 @@ impl<'a> Frame<'a> {
     }
 
     /// How many messages the header announces.
+    #[inline]
     pub fn message_count(&self) -> usize {
         usize::from(self.count)
     }
@@ -117,6 +125,14 @@ impl<'a> Frame<'a> {
 pub struct Messages<'a> {
     left: u8,
     rest: &'a [u8],
+}
+
+impl<'a> Messages<'a> {
+    /// The bytes not read yet: once the messages have ended, the padding.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
 }
 
 impl<'a> Iterator for Messages<'a> {
@@ -136,7 +152,14 @@ impl<'a> Iterator for Messages<'a> {
             }
         }
     }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::from(self.left != 0), Some(usize::from(self.left)))
+    }
 }
+
+impl FusedIterator for Messages<'_> {}
 
 /// Writes a frame into a send buffer.
 #[derive(Debug)]
@@ -148,15 +171,19 @@ pub struct FrameWriter<'a> {
 }
 
 impl<'a> FrameWriter<'a> {
-    /// Starts a frame in `out`. Nothing if not even the header fits.
+    /// Starts a frame in `out`, of which at most [`FRAME_MAX`] bytes are used. Nothing if not even the
+    /// header fits, or if the source is nobody.
+    #[inline]
     pub fn new(header: FrameHeader, out: &'a mut [u8]) -> Option<FrameWriter<'a>> {
-        if out.len() < HEADER_LEN {
+        if out.len() < HEADER_LEN || header.source.is_none() {
             return None;
         }
-        Some(FrameWriter { header, out, used: HEADER_LEN, count: 0 })
+        let room = out.len().min(FRAME_MAX);
+        Some(FrameWriter { header, out: &mut out[..room], used: HEADER_LEN, count: 0 })
     }
 
-    /// Appends `message`. False, and the frame unchanged, if it does not fit or breaks a limit.
+    /// Appends `message`. False, and the frame unchanged, if it does not fit or breaks a rule of the
+    /// format (see [`Message::encode`]).
     #[inline]
     pub fn push(&mut self, message: &Message<'_>) -> bool {
         if self.count == u8::MAX {
@@ -173,20 +200,34 @@ impl<'a> FrameWriter<'a> {
     }
 
     /// Bytes written so far, the header among them.
+    #[inline]
     pub fn len(&self) -> usize {
         self.used
     }
 
     /// Whether no message has been written.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Completes the header, clears the padding and gives the bytes used.
+    /// Completes the header, clears the rest of the buffer (up to [`FRAME_MAX`]) and gives the bytes
+    /// used: any number of the cleared ones may leave as padding.
+    #[inline]
     pub fn finish(self) -> usize {
+        let (used, room) = (self.used, self.out.len());
+        self.finish_padded(room);
+        used
+    }
+
+    /// Completes the header and pads the frame to `length` bytes. Gives the frame's length: `length`, but
+    /// not less than was written nor more than the buffer or [`FRAME_MAX`] hold.
+    #[inline]
+    pub fn finish_padded(self, length: usize) -> usize {
+        let end = length.clamp(self.used, self.out.len());
         // The buffer holds a header: `new` has seen to it.
         let _ = self.header.write(self.count, self.out);
-        self.out[self.used..].fill(0);
-        self.used
+        self.out[self.used..end].fill(0);
+        end
     }
 }

@@ -83,3 +83,17 @@ pub(super) fn incarnation_bytes(incarnation: Incarnation) -> [u8; 6] {
     let [a, b, c, d, e, f, _, _] = incarnation.get().to_le_bytes();
     [a, b, c, d, e, f]
 }
+
+/// The first byte of each message of a frame.
+pub(super) mod kind {
+    pub const PING: u8 = 1;
+    pub const INDIRECT_PING: u8 = 2;
+    pub const ACK: u8 = 3;
+    pub const NACK: u8 = 4;
+    pub const ALIVE: u8 = 5;
+    pub const SUSPECT: u8 = 6;
+    pub const DEAD: u8 = 7;
+    pub const LEFT: u8 = 8;
+    pub const INTRODUCTION: u8 = 9;
+    pub const USER_EVENT: u8 = 10;
+}

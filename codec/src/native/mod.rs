@@ -7,20 +7,25 @@
 //! specification; the types here follow it field by field.
 
 mod error;
+mod event;
 mod frame;
+mod introduction;
 mod layout;
 mod message;
+mod parts;
 mod stream;
+mod stream_writer;
 
 pub use error::DecodeError;
+pub use event::{EVENT_HEADER_LEN, EVENT_MAX, UserEvent};
 pub use frame::{FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages};
-pub use message::{
-    EVENT_HEADER_LEN, EVENT_MAX, INTRODUCTION_HEADER_LEN, Introduction, Message, PROBE_LEN, RELAY_LEN,
-    SUSPECT_LEN, UPDATE_LEN, UserEvent,
-};
+pub use introduction::{INTRODUCTION_HEADER_LEN, Introduction};
+pub use message::{Message, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN};
 pub use stream::{
-    STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StateRecords, StreamBody, StreamKind, StreamMessage, StreamWriter,
+    STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StateRecords, StreamBody, StreamKind, StreamMessage,
+    stream_message_len,
 };
+pub use stream_writer::StreamWriter;
 
 /// Version of the native format, the first byte of every frame and stream message.
 pub const VERSION: u8 = 1;

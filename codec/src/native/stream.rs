@@ -1,22 +1,37 @@
 //! Stream messages: what goes over TCP.
 //!
-//! An exchange is a short conversation of length-prefixed messages. A push/pull opens with the two
-//! state roots (`Hello`, answered by `Verdict`) and ends there when they agree; otherwise both sides send
-//! their records (`State`, in as many messages as it takes, the last one marked). A fallback probe is
-//! `Ping` and `Ack`.
+//! An exchange is a short conversation of length-prefixed messages. It opens with the sender's state
+//! root (`Join` or `Sync`) and ends there when the other side's is the same (`Agreed`); otherwise
+//! (`Differs`) both sides send their records (`State`, in as many messages as it takes, the last one
+//! marked). A fallback probe is `Ping` and `Ack`. A stream has no padding: every byte is accounted for.
 
-use zerocopy::IntoBytes;
+use std::iter::FusedIterator;
+
 use zerocopy::little_endian::U32;
 
-use super::frame::FrameHeader;
-use super::layout::{Probe, StateHeader};
-use super::message::take;
-use super::{DecodeError, HEADER_LEN, Introduction};
+use super::frame::{FrameHeader, HEADER_LEN};
+use super::layout::StateHeader;
+use super::parts::{reserved, take};
+use super::{DecodeError, INTRODUCTION_HEADER_LEN, Introduction};
 
 /// Bytes of the length in front of each stream message (little-endian, counting what follows it).
 pub const STREAM_PREFIX_LEN: usize = 4;
 /// Largest stream message in bytes, without its length prefix.
 pub const STREAM_MESSAGE_MAX: usize = 1 << 20;
+
+/// The length of the stream message that the length prefix `prefix` announces, in bytes, to be checked
+/// before any buffer is made that large.
+///
+/// # Errors
+/// `Truncated` if no message is that short, `TooLong` if it exceeds [`STREAM_MESSAGE_MAX`].
+#[inline]
+pub fn stream_message_len(prefix: [u8; STREAM_PREFIX_LEN]) -> Result<usize, DecodeError> {
+    match u32::from_le_bytes(prefix) as usize {
+        length if length < HEADER_LEN => Err(DecodeError::Truncated),
+        length if length > STREAM_MESSAGE_MAX => Err(DecodeError::TooLong),
+        length => Ok(length),
+    }
+}
 
 /// What a stream message is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +54,7 @@ pub enum StreamKind {
 }
 
 impl StreamKind {
-    const fn from_u8(value: u8) -> Option<StreamKind> {
+    pub(super) const fn from_u8(value: u8) -> Option<StreamKind> {
         match value {
             1 => Some(StreamKind::Join),
             2 => Some(StreamKind::Sync),
@@ -54,7 +69,7 @@ impl StreamKind {
 }
 
 /// A received stream message, borrowed from the bytes it came in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StreamMessage<'a> {
     /// Sender, destination, root.
     pub header: FrameHeader,
@@ -63,7 +78,7 @@ pub struct StreamMessage<'a> {
 }
 
 /// What a stream message says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StreamBody<'a> {
     /// See [`StreamKind::Join`].
     Join,
@@ -98,28 +113,26 @@ impl<'a> StreamMessage<'a> {
         }
         let (header, kind, rest) = FrameHeader::read(bytes)?;
         let kind = StreamKind::from_u8(kind).ok_or(DecodeError::Kind(kind))?;
-        let body = match kind {
-            StreamKind::Join => StreamBody::Join,
-            StreamKind::Sync => StreamBody::Sync,
-            StreamKind::Agreed => StreamBody::Agreed,
-            StreamKind::Differs => StreamBody::Differs,
-            StreamKind::State => {
-                let (state, records) = take::<StateHeader>(rest)?;
-                StreamBody::State(StateRecords {
-                    left: state.count.get(),
-                    more: state.more != 0,
-                    rest: records,
-                })
+        let (body, rest) = match kind {
+            StreamKind::Join => (StreamBody::Join, rest),
+            StreamKind::Sync => (StreamBody::Sync, rest),
+            StreamKind::Agreed => (StreamBody::Agreed, rest),
+            StreamKind::Differs => (StreamBody::Differs, rest),
+            StreamKind::State => (StreamBody::State(StateRecords::read(rest)?), &[][..]),
+            StreamKind::Ping | StreamKind::Ack => {
+                let (sequence, rest) = take::<U32>(rest)?;
+                let sequence = sequence.get();
+                let ping = matches!(kind, StreamKind::Ping);
+                (if ping { StreamBody::Ping { sequence } } else { StreamBody::Ack { sequence } }, rest)
             }
-            StreamKind::Ping => StreamBody::Ping { sequence: take::<Probe>(rest)?.0.sequence.get() },
-            StreamKind::Ack => StreamBody::Ack { sequence: take::<Probe>(rest)?.0.sequence.get() },
         };
-        Ok(StreamMessage { header, body })
+        if rest.is_empty() { Ok(StreamMessage { header, body }) } else { Err(DecodeError::Trailing) }
     }
 }
 
-/// The records of a `State` message.
-#[derive(Clone, Copy, Debug)]
+/// The records of a `State` message. Ends after the announced number or the first that cannot be read;
+/// bytes after the last record are an error of their own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StateRecords<'a> {
     left: u32,
     /// Whether another `State` message follows.
@@ -127,109 +140,52 @@ pub struct StateRecords<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> StateRecords<'a> {
+    fn read(bytes: &'a [u8]) -> Result<StateRecords<'a>, DecodeError> {
+        let (header, rest) = take::<StateHeader>(bytes)?;
+        reserved(header.reserved)?;
+        // A record has a name of at least a byte: more than fit are not counted on by anyone.
+        let left = header.count.get();
+        if left as usize > rest.len() / (INTRODUCTION_HEADER_LEN + 1) {
+            return Err(DecodeError::Truncated);
+        }
+        let more = match header.more {
+            0 => false,
+            1 => true,
+            _ => return Err(DecodeError::Field("more")),
+        };
+        Ok(StateRecords { left, more, rest })
+    }
+
+    fn fail(&mut self, error: DecodeError) -> Option<Result<Introduction<'a>, DecodeError>> {
+        (self.left, self.rest) = (0, &[]);
+        Some(Err(error))
+    }
+}
+
 impl<'a> Iterator for StateRecords<'a> {
     type Item = Result<Introduction<'a>, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
+        if self.left == 0 {
+            return if self.rest.is_empty() { None } else { self.fail(DecodeError::Trailing) };
+        }
         match Introduction::decode(self.rest) {
             Ok((record, rest)) => {
-                self.rest = rest;
+                (self.left, self.rest) = (self.left - 1, rest);
                 Some(Ok(record))
             }
-            Err(error) => {
-                self.left = 0;
-                Some(Err(error))
-            }
+            Err(error) => self.fail(error),
         }
+    }
+
+    /// At most the announced number of records and one error; never more than the bytes could hold.
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.left as usize;
+        (usize::from(left != 0 || !self.rest.is_empty()), Some(left + 1))
     }
 }
 
-/// Writes stream messages, each with its length prefix, to the end of a reused buffer.
-#[derive(Debug)]
-pub struct StreamWriter<'a> {
-    header: FrameHeader,
-    out: &'a mut Vec<u8>,
-    /// Where the `State` message being filled starts, and its records.
-    state: Option<(usize, u32)>,
-}
-
-impl<'a> StreamWriter<'a> {
-    /// A writer whose messages carry `header`.
-    pub fn new(header: FrameHeader, out: &'a mut Vec<u8>) -> StreamWriter<'a> {
-        StreamWriter { header, out, state: None }
-    }
-
-    /// Writes a message that has no body: any kind but `State`, `Ping` and `Ack`.
-    pub fn plain(&mut self, kind: StreamKind) {
-        let start = self.open(kind);
-        self.close(start);
-    }
-
-    /// Writes a fallback probe or its answer.
-    pub fn probe(&mut self, kind: StreamKind, sequence: u32) {
-        let start = self.open(kind);
-        let probe = Probe { kind: kind as u8, reserved: [0; 3], sequence: U32::new(sequence) };
-        self.out.extend_from_slice(probe.as_bytes());
-        self.close(start);
-    }
-
-    /// Appends a record, opening a `State` message where one is needed. False if the record breaks a
-    /// limit of the format.
-    pub fn record(&mut self, record: &Introduction<'_>) -> bool {
-        let length = Introduction::encoded_len(record.name.len(), record.metadata.len());
-        if let Some((start, _)) = self.state
-            && self.out.len() - start - STREAM_PREFIX_LEN + length > STREAM_MESSAGE_MAX
-        {
-            self.close_state(true);
-        }
-        let (start, count) = match self.state {
-            Some(open) => open,
-            None => (self.open_state(), 0),
-        };
-        let at = self.out.len();
-        self.out.resize(at + length, 0);
-        if record.encode(&mut self.out[at..]).is_none() {
-            self.out.truncate(at);
-            self.state = Some((start, count));
-            return false;
-        }
-        self.state = Some((start, count + 1));
-        true
-    }
-
-    /// Ends the records: marks the last `State` message, writing an empty one if there was none.
-    pub fn finish_state(&mut self) {
-        if self.state.is_none() {
-            let start = self.open_state();
-            self.state = Some((start, 0));
-        }
-        self.close_state(false);
-    }
-
-    fn open_state(&mut self) -> usize {
-        let start = self.open(StreamKind::State);
-        self.out.extend_from_slice(&[0; size_of::<StateHeader>()]);
-        start
-    }
-
-    fn close_state(&mut self, more: bool) {
-        let Some((start, count)) = self.state.take() else { return };
-        let header = StateHeader { count: U32::new(count), more: u8::from(more), reserved: [0; 3] };
-        let at = start + STREAM_PREFIX_LEN + HEADER_LEN;
-        self.out[at..at + size_of::<StateHeader>()].copy_from_slice(header.as_bytes());
-        self.close(start);
-    }
-
-    fn open(&mut self, kind: StreamKind) -> usize {
-        let start = self.out.len();
-        self.out.extend_from_slice(&[0; STREAM_PREFIX_LEN + HEADER_LEN]);
-        let _ = self.header.write(kind as u8, &mut self.out[start + STREAM_PREFIX_LEN..]);
-        start
-    }
-
-    fn close(&mut self, start: usize) {
-        let length = (self.out.len() - start - STREAM_PREFIX_LEN) as u32;
-        self.out[start..start + STREAM_PREFIX_LEN].copy_from_slice(&length.to_le_bytes());
-    }
-}
+impl FusedIterator for StateRecords<'_> {}

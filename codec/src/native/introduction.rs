@@ -1,0 +1,123 @@
+//! Introductions: everything that is known of a member.
+//!
+//! The one message that spends bytes on a name, an address and metadata. It is gossiped when a member
+//! is new or has changed, and it is the record of a push/pull. The id in it is checked against the
+//! name, so nobody can be introduced under another member's id.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::U16;
+
+use super::DecodeError;
+use super::layout::{self, IntroductionHeader, kind};
+use super::parts::{member, reserved, split, take, text, update};
+use crate::identity::{METADATA_MAX, NAME_MAX, ip_bytes};
+use crate::{Incarnation, MemberId, State};
+
+/// Bytes of an introduction without its name and metadata.
+pub const INTRODUCTION_HEADER_LEN: usize = size_of::<IntroductionHeader>();
+
+/// Everything that is known of a member: what a receiver needs to add it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Introduction<'a> {
+    /// The member. Always the id of `name`.
+    pub subject: MemberId,
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+    /// What is believed of it. Gossip introduces only alive members; push/pull all of them.
+    pub state: State,
+    /// Where it receives datagrams and streams: a port other than zero of a specified IP address. IPv6
+    /// flow labels and scope ids do not travel.
+    pub address: SocketAddr,
+    /// 1 to [`NAME_MAX`] bytes.
+    pub name: &'a str,
+    /// 0 to [`METADATA_MAX`] bytes.
+    pub metadata: &'a [u8],
+}
+
+impl Introduction<'_> {
+    /// Bytes on the wire.
+    pub const fn encoded_len(name_len: usize, metadata_len: usize) -> usize {
+        INTRODUCTION_HEADER_LEN + name_len + metadata_len
+    }
+}
+
+/// IPv4 travels as an IPv4-mapped IPv6 address. An address that nobody can be sent to is refused: the
+/// unspecified one would make receivers probe themselves.
+fn address_from(header: &IntroductionHeader) -> Result<SocketAddr, DecodeError> {
+    let ip = Ipv6Addr::from(header.address);
+    let ip = ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4);
+    let address = SocketAddr::new(ip, header.port.get());
+    if reachable(address) { Ok(address) } else { Err(DecodeError::Field("address")) }
+}
+
+fn reachable(address: SocketAddr) -> bool {
+    address.port() != 0 && !address.ip().to_canonical().is_unspecified()
+}
+
+impl<'a> Introduction<'a> {
+    /// Reads an introduction, which is also a push/pull record.
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<(Introduction<'a>, &'a [u8]), DecodeError> {
+        let (header, rest) = take::<IntroductionHeader>(bytes)?;
+        if header.update.kind != kind::INTRODUCTION {
+            return Err(DecodeError::Kind(header.update.kind));
+        }
+        reserved([header.update.tag])?;
+        let name_len = usize::from(header.name_len);
+        let metadata_len = usize::from(header.metadata_len.get());
+        if name_len == 0 || name_len > NAME_MAX {
+            return Err(DecodeError::Field("name length"));
+        }
+        if metadata_len > METADATA_MAX {
+            return Err(DecodeError::Field("metadata length"));
+        }
+        let (name, rest) = split(rest, name_len)?;
+        let (metadata, rest) = split(rest, metadata_len)?;
+        let name = text(name, "name")?;
+        let subject = member(header.update.subject, "subject")?;
+        if MemberId::of_name(name) != subject {
+            return Err(DecodeError::Field("subject is not the id of the name"));
+        }
+        let introduction = Introduction {
+            subject,
+            incarnation: layout::incarnation_from(header.update.incarnation),
+            state: State::from_u8(header.state).ok_or(DecodeError::Field("state"))?,
+            address: address_from(header)?,
+            name,
+            metadata,
+        };
+        Ok((introduction, rest))
+    }
+
+    /// Whether this may be written: what a receiver would refuse is not sent.
+    pub(super) fn is_valid(&self) -> bool {
+        !self.name.is_empty()
+            && self.name.len() <= NAME_MAX
+            && self.metadata.len() <= METADATA_MAX
+            && reachable(self.address)
+            && self.subject == MemberId::of_name(self.name)
+    }
+
+    /// Writes to `out`, which has exactly the encoded length.
+    pub(super) fn encode(&self, out: &mut [u8]) -> Option<()> {
+        if self.is_valid() { self.write(out) } else { None }
+    }
+
+    /// Writes a valid introduction to `out`, which has exactly the encoded length.
+    pub(super) fn write(&self, out: &mut [u8]) -> Option<()> {
+        let header = IntroductionHeader {
+            update: update(kind::INTRODUCTION, 0, self.incarnation, self.subject)?,
+            address: ip_bytes(self.address.ip()),
+            port: U16::new(self.address.port()),
+            name_len: self.name.len() as u8,
+            state: self.state as u8,
+            metadata_len: U16::new(self.metadata.len() as u16),
+        };
+        header.write_to_prefix(out).ok()?;
+        let (name, metadata) = out[INTRODUCTION_HEADER_LEN..].split_at_mut(self.name.len());
+        name.copy_from_slice(self.name.as_bytes());
+        metadata.copy_from_slice(self.metadata);
+        Some(())
+    }
+}
