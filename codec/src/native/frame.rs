@@ -12,13 +12,16 @@ use zerocopy::little_endian::{U32, U64};
 
 use super::layout::Header;
 use super::parts::{member, take};
-use super::{DecodeError, Message, VERSION};
+use super::{DecodeError, Message, PROBE_LEN, VERSION};
 use crate::MemberId;
 
 /// Largest frame in bytes: what fits an Ethernet packet beside IP and UDP headers and a tunnel's.
 pub const FRAME_MAX: usize = 1400;
 /// Bytes of the header in front of every frame and stream message.
 pub const HEADER_LEN: usize = size_of::<Header>();
+
+// A frame is full before its count is: no message is shorter than a probe.
+const _: () = assert!((FRAME_MAX - HEADER_LEN) / PROBE_LEN < u8::MAX as usize);
 
 /// The sender has nothing left to disseminate.
 const FLAG_QUIET: u8 = 1;
@@ -186,9 +189,6 @@ impl<'a> FrameWriter<'a> {
     /// format (see [`Message::encode`]).
     #[inline]
     pub fn push(&mut self, message: &Message<'_>) -> bool {
-        if self.count == u8::MAX {
-            return false;
-        }
         match message.encode(&mut self.out[self.used..]) {
             Some(length) => {
                 self.used += length;

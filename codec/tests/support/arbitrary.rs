@@ -1,0 +1,90 @@
+//! proptest strategies for everything that is valid on the wire, with lengths drawn towards their limits.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use swimring_codec::native::{EVENT_MAX, FrameHeader};
+use swimring_codec::{Incarnation, MemberId, State};
+
+use crate::support::owned::{OwnedIntroduction, OwnedMessage};
+
+pub fn header() -> impl Strategy<Value = FrameHeader> {
+    (any::<u32>(), 1..=u64::MAX, any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
+        |(cluster, source, destination, root, quiet)| FrameHeader {
+            cluster,
+            source: MemberId(source),
+            destination: MemberId(destination),
+            root,
+            quiet,
+        },
+    )
+}
+
+fn id() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(1), Just(u64::MAX), 1..=u64::MAX]
+}
+
+fn incarnation() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(Incarnation::MAX.get()), 0..=Incarnation::MAX.get()]
+}
+
+fn state() -> impl Strategy<Value = State> {
+    prop_oneof![Just(State::Alive), Just(State::Suspect), Just(State::Dead), Just(State::Left)]
+}
+
+fn address() -> impl Strategy<Value = SocketAddr> {
+    let v4 = (1..=u32::MAX).prop_map(|ip| IpAddr::V4(Ipv4Addr::from(ip)));
+    let v6 = any::<[u16; 8]>().prop_filter_map("IPv4-mapped or unspecified", |segments| {
+        let ip = Ipv6Addr::from(segments);
+        let plain = ip.to_ipv4_mapped().is_none() && !ip.is_unspecified();
+        plain.then_some(IpAddr::V6(ip))
+    });
+    (prop_oneof![v4, v6], 1..=u16::MAX).prop_map(|(ip, port)| SocketAddr::new(ip, port))
+}
+
+/// Text of at most `max` bytes (and as many characters if they are ASCII).
+fn text(min: usize, max: usize) -> impl Strategy<Value = String> {
+    let ascii = vec(b' '..=b'~', min..=max).prop_map(|bytes| bytes.iter().map(|&b| char::from(b)).collect());
+    let long = Just("n".repeat(max));
+    let wide = vec(any::<char>(), min..=max / 4).prop_map(|chars| chars.into_iter().collect());
+    prop_oneof![4 => ascii, 1 => long, 2 => wide]
+}
+
+fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![Just(vec![]), Just(vec![0xff; max]), vec(any::<u8>(), 0..=max), vec(any::<u8>(), 0..=16)]
+}
+
+pub fn introduction() -> impl Strategy<Value = OwnedIntroduction> {
+    (incarnation(), state(), address(), text(1, 128), bytes(512)).prop_map(
+        |(incarnation, state, address, name, metadata)| {
+            let subject = MemberId::of_name(&name).0;
+            OwnedIntroduction { subject, incarnation, state, address, name, metadata }
+        },
+    )
+}
+
+fn event() -> impl Strategy<Value = OwnedMessage> {
+    (id(), any::<u32>(), text(0, 255), bytes(EVENT_MAX)).prop_map(|(origin, sequence, name, mut payload)| {
+        payload.truncate(EVENT_MAX - name.len());
+        OwnedMessage::UserEvent { origin, sequence, name, payload }
+    })
+}
+
+pub fn message() -> impl Strategy<Value = OwnedMessage> {
+    let update = (id(), incarnation(), any::<u8>());
+    prop_oneof![
+        any::<u32>().prop_map(|sequence| OwnedMessage::Ping { sequence }),
+        (any::<u32>(), id()).prop_map(|(sequence, target)| OwnedMessage::IndirectPing { sequence, target }),
+        any::<u32>().prop_map(|sequence| OwnedMessage::Ack { sequence }),
+        any::<u32>().prop_map(|sequence| OwnedMessage::Nack { sequence }),
+        update.prop_map(|(subject, incarnation, tag)| OwnedMessage::Alive { subject, incarnation, tag }),
+        (id(), incarnation(), any::<u64>()).prop_map(|(subject, incarnation, accuser)| {
+            OwnedMessage::Suspect { subject, incarnation, accuser }
+        }),
+        (id(), incarnation()).prop_map(|(subject, incarnation)| OwnedMessage::Dead { subject, incarnation }),
+        (id(), incarnation()).prop_map(|(subject, incarnation)| OwnedMessage::Left { subject, incarnation }),
+        introduction().prop_map(OwnedMessage::Introduction),
+        event(),
+    ]
+}

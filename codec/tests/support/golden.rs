@@ -1,0 +1,191 @@
+//! Golden vectors: each message, frame and stream message with the bytes that `docs/PROTOCOL.md` prints
+//! for it. They were computed from the specification by another program, with the reference xxHash.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use swimring_codec::native::FrameHeader;
+use swimring_codec::{Incarnation, MemberId, State};
+
+use super::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
+
+/// The members that appear in the vectors, and their ids.
+pub const NODE_1: MemberId = MemberId(0x0db0_9edf_d945_8385);
+pub const NODE_2: MemberId = MemberId(0x1cc6_c50c_6b36_742e);
+pub const NODE_7: MemberId = MemberId(0x244d_2f28_e49e_aa97);
+
+const INCARNATION: u64 = 1_700_000_000;
+
+/// A name for the vector, its bytes in hexadecimal, what they mean.
+pub struct Golden<T> {
+    pub name: &'static str,
+    pub hex: &'static str,
+    pub value: T,
+}
+
+impl<T> Golden<T> {
+    pub fn bytes(&self) -> Vec<u8> {
+        let digit = |at: usize| u8::from_str_radix(&self.hex[at..at + 2], 16).expect("hexadecimal");
+        (0..self.hex.len()).step_by(2).map(digit).collect()
+    }
+}
+
+/// The header of the vectors, but for what is given.
+pub fn header(destination: MemberId, quiet: bool) -> FrameHeader {
+    FrameHeader { cluster: 0xc0ff_ee01, source: NODE_1, destination, root: 0x1122_3344_5566_7788, quiet }
+}
+
+fn node_7() -> OwnedIntroduction {
+    OwnedIntroduction {
+        subject: NODE_7.0,
+        incarnation: INCARNATION,
+        state: State::Alive,
+        address: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7)), 7946),
+        name: "node-7".to_owned(),
+        metadata: b"v1".to_vec(),
+    }
+}
+
+fn other() -> OwnedIntroduction {
+    let ip = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7);
+    OwnedIntroduction {
+        subject: 0x8f4f_ef8f_8f7f_146e,
+        incarnation: 1,
+        state: State::Suspect,
+        address: SocketAddr::new(IpAddr::V6(ip), 7947),
+        name: "nöde".to_owned(),
+        metadata: Vec::new(),
+    }
+}
+
+/// Every message on its own.
+pub fn messages() -> Vec<Golden<OwnedMessage>> {
+    let (subject, incarnation) = (NODE_7.0, INCARNATION);
+    let event = || OwnedMessage::UserEvent {
+        origin: NODE_1.0,
+        sequence: 9,
+        name: "deploy".to_owned(),
+        payload: b"42".to_vec(),
+    };
+    vec![
+        Golden { name: "ping", hex: "0100000004030201", value: OwnedMessage::Ping { sequence: 0x0102_0304 } },
+        Golden {
+            name: "indirect ping",
+            hex: "020000000500000097aa9ee4282f4d24",
+            value: OwnedMessage::IndirectPing { sequence: 5, target: NODE_7.0 },
+        },
+        Golden { name: "ack", hex: "0300000004030201", value: OwnedMessage::Ack { sequence: 0x0102_0304 } },
+        Golden { name: "nack", hex: "0400000005000000", value: OwnedMessage::Nack { sequence: 5 } },
+        Golden {
+            name: "alive",
+            hex: "057a00f15365000097aa9ee4282f4d24",
+            value: OwnedMessage::Alive { subject, incarnation, tag: 0x7a },
+        },
+        Golden {
+            name: "suspect",
+            hex: "060000f15365000097aa9ee4282f4d24858345d9df9eb00d",
+            value: OwnedMessage::Suspect { subject, incarnation, accuser: NODE_1.0 },
+        },
+        Golden {
+            name: "dead",
+            hex: "070000f15365000097aa9ee4282f4d24",
+            value: OwnedMessage::Dead { subject, incarnation },
+        },
+        Golden {
+            name: "left",
+            hex: "0800ffffffffffff97aa9ee4282f4d24",
+            value: OwnedMessage::Left { subject, incarnation: Incarnation::MAX.get() },
+        },
+        Golden {
+            name: "introduction, IPv4",
+            hex: "090000f15365000097aa9ee4282f4d2400000000000000000000ffff0a0000070a1f060102006e6f6465\
+            2d377631",
+            value: OwnedMessage::Introduction(node_7()),
+        },
+        Golden {
+            name: "introduction, IPv6",
+            hex: "09000100000000006e147f8f8fef4f8f20010db80000000000000000000000070b1f050200006ec3b664\
+            65",
+            value: OwnedMessage::Introduction(other()),
+        },
+        Golden {
+            name: "user event",
+            hex: "0a06020009000000858345d9df9eb00d6465706c6f793432",
+            value: event(),
+        },
+    ]
+}
+
+/// Whole frames: the header, the messages, and how many bytes of padding follow them.
+pub fn frames() -> Vec<Golden<(FrameHeader, Vec<OwnedMessage>, usize)>> {
+    let alive = OwnedMessage::Alive { subject: NODE_7.0, incarnation: INCARNATION, tag: 0x7a };
+    vec![
+        Golden {
+            name: "frame without messages",
+            hex: "0101000001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
+            value: (header(NODE_2, true), vec![], 0),
+        },
+        Golden {
+            name: "frame with a ping and an alive, padded to 64 bytes",
+            hex: "0100020001eeffc0858345d9df9eb00d000000000000000088776655443322110100000004030201057a\
+            00f15365000097aa9ee4282f4d240000000000000000",
+            value: (
+                header(MemberId::NONE, false),
+                vec![OwnedMessage::Ping { sequence: 0x0102_0304 }, alive],
+                8,
+            ),
+        },
+    ]
+}
+
+/// Stream messages, each with its length prefix.
+pub fn streams() -> Vec<Golden<(FrameHeader, OwnedBody)>> {
+    let plain = header(NODE_2, false);
+    let full = OwnedBody::State { more: false, records: vec![node_7(), other()], refused: false };
+    let empty = OwnedBody::State { more: true, records: vec![], refused: false };
+    vec![
+        Golden {
+            name: "join",
+            hex: "200000000100010001eeffc0858345d9df9eb00d00000000000000008877665544332211",
+            value: (header(MemberId::NONE, false), OwnedBody::Plain(1)),
+        },
+        Golden {
+            name: "sync",
+            hex: "200000000101020001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
+            value: (header(NODE_2, true), OwnedBody::Plain(2)),
+        },
+        Golden {
+            name: "agreed",
+            hex: "200000000100030001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
+            value: (plain, OwnedBody::Plain(3)),
+        },
+        Golden {
+            name: "differs",
+            hex: "200000000100040001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
+            value: (plain, OwnedBody::Plain(4)),
+        },
+        Golden {
+            name: "state",
+            hex: "810000000100050001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211020000000000\
+            0000090000f15365000097aa9ee4282f4d2400000000000000000000ffff0a0000070a1f060102006e6f\
+            64652d37763109000100000000006e147f8f8fef4f8f20010db80000000000000000000000070b1f0502\
+            00006ec3b66465",
+            value: (plain, full),
+        },
+        Golden {
+            name: "state, no records, more to follow",
+            hex: "280000000100050001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211000000000100\
+            0000",
+            value: (plain, empty),
+        },
+        Golden {
+            name: "ping",
+            hex: "240000000100060001eeffc0858345d9df9eb00d2e74366b0cc5c61c887766554433221104030201",
+            value: (plain, OwnedBody::Probe(6, 0x0102_0304)),
+        },
+        Golden {
+            name: "ack",
+            hex: "240000000100070001eeffc0858345d9df9eb00d2e74366b0cc5c61c887766554433221104030201",
+            value: (plain, OwnedBody::Probe(7, 0x0102_0304)),
+        },
+    ]
+}

@@ -1,0 +1,162 @@
+//! The message model with owned values, so that messages can be generated, kept and compared apart from
+//! the bytes they came in.
+
+use std::net::SocketAddr;
+
+use swimring_codec::native::{Introduction, Message, StreamBody, StreamKind, UserEvent};
+use swimring_codec::{Incarnation, MemberId, State};
+
+/// A message of a frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OwnedMessage {
+    Ping { sequence: u32 },
+    IndirectPing { sequence: u32, target: u64 },
+    Ack { sequence: u32 },
+    Nack { sequence: u32 },
+    Alive { subject: u64, incarnation: u64, tag: u8 },
+    Suspect { subject: u64, incarnation: u64, accuser: u64 },
+    Dead { subject: u64, incarnation: u64 },
+    Left { subject: u64, incarnation: u64 },
+    Introduction(OwnedIntroduction),
+    UserEvent { origin: u64, sequence: u32, name: String, payload: Vec<u8> },
+}
+
+/// An introduction. Its subject is the id of its name unless a test says otherwise.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnedIntroduction {
+    pub subject: u64,
+    pub incarnation: u64,
+    pub state: State,
+    pub address: SocketAddr,
+    pub name: String,
+    pub metadata: Vec<u8>,
+}
+
+/// A stream message's body.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OwnedBody {
+    Plain(u8),
+    Probe(u8, u32),
+    /// The records up to the first that is refused.
+    State {
+        more: bool,
+        records: Vec<OwnedIntroduction>,
+        refused: bool,
+    },
+}
+
+impl OwnedIntroduction {
+    pub fn borrow(&self) -> Introduction<'_> {
+        Introduction {
+            subject: MemberId(self.subject),
+            incarnation: Incarnation::new(self.incarnation),
+            state: self.state,
+            address: self.address,
+            name: &self.name,
+            metadata: &self.metadata,
+        }
+    }
+}
+
+impl From<Introduction<'_>> for OwnedIntroduction {
+    fn from(introduction: Introduction<'_>) -> OwnedIntroduction {
+        OwnedIntroduction {
+            subject: introduction.subject.0,
+            incarnation: introduction.incarnation.get(),
+            state: introduction.state,
+            address: introduction.address,
+            name: introduction.name.to_owned(),
+            metadata: introduction.metadata.to_vec(),
+        }
+    }
+}
+
+impl OwnedMessage {
+    pub fn borrow(&self) -> Message<'_> {
+        let id = MemberId;
+        match *self {
+            OwnedMessage::Ping { sequence } => Message::Ping { sequence },
+            OwnedMessage::IndirectPing { sequence, target } => {
+                Message::IndirectPing { sequence, target: id(target) }
+            }
+            OwnedMessage::Ack { sequence } => Message::Ack { sequence },
+            OwnedMessage::Nack { sequence } => Message::Nack { sequence },
+            OwnedMessage::Alive { subject, incarnation, tag } => {
+                Message::Alive { subject: id(subject), incarnation: Incarnation::new(incarnation), tag }
+            }
+            OwnedMessage::Suspect { subject, incarnation, accuser } => Message::Suspect {
+                subject: id(subject),
+                incarnation: Incarnation::new(incarnation),
+                accuser: id(accuser),
+            },
+            OwnedMessage::Dead { subject, incarnation } => {
+                Message::Dead { subject: id(subject), incarnation: Incarnation::new(incarnation) }
+            }
+            OwnedMessage::Left { subject, incarnation } => {
+                Message::Left { subject: id(subject), incarnation: Incarnation::new(incarnation) }
+            }
+            OwnedMessage::Introduction(ref introduction) => Message::Introduction(introduction.borrow()),
+            OwnedMessage::UserEvent { origin, sequence, ref name, ref payload } => {
+                Message::UserEvent(UserEvent { origin: id(origin), sequence, name, payload })
+            }
+        }
+    }
+}
+
+impl From<Message<'_>> for OwnedMessage {
+    fn from(message: Message<'_>) -> OwnedMessage {
+        match message {
+            Message::Ping { sequence } => OwnedMessage::Ping { sequence },
+            Message::IndirectPing { sequence, target } => {
+                OwnedMessage::IndirectPing { sequence, target: target.0 }
+            }
+            Message::Ack { sequence } => OwnedMessage::Ack { sequence },
+            Message::Nack { sequence } => OwnedMessage::Nack { sequence },
+            Message::Alive { subject, incarnation, tag } => {
+                OwnedMessage::Alive { subject: subject.0, incarnation: incarnation.get(), tag }
+            }
+            Message::Suspect { subject, incarnation, accuser } => OwnedMessage::Suspect {
+                subject: subject.0,
+                incarnation: incarnation.get(),
+                accuser: accuser.0,
+            },
+            Message::Dead { subject, incarnation } => {
+                OwnedMessage::Dead { subject: subject.0, incarnation: incarnation.get() }
+            }
+            Message::Left { subject, incarnation } => {
+                OwnedMessage::Left { subject: subject.0, incarnation: incarnation.get() }
+            }
+            Message::Introduction(introduction) => OwnedMessage::Introduction(introduction.into()),
+            Message::UserEvent(event) => OwnedMessage::UserEvent {
+                origin: event.origin.0,
+                sequence: event.sequence,
+                name: event.name.to_owned(),
+                payload: event.payload.to_vec(),
+            },
+        }
+    }
+}
+
+impl From<StreamBody<'_>> for OwnedBody {
+    fn from(body: StreamBody<'_>) -> OwnedBody {
+        match body {
+            StreamBody::Join => OwnedBody::Plain(StreamKind::Join as u8),
+            StreamBody::Sync => OwnedBody::Plain(StreamKind::Sync as u8),
+            StreamBody::Agreed => OwnedBody::Plain(StreamKind::Agreed as u8),
+            StreamBody::Differs => OwnedBody::Plain(StreamKind::Differs as u8),
+            StreamBody::Ping { sequence } => OwnedBody::Probe(StreamKind::Ping as u8, sequence),
+            StreamBody::Ack { sequence } => OwnedBody::Probe(StreamKind::Ack as u8, sequence),
+            StreamBody::State(records) => {
+                let mut kept = Vec::new();
+                let mut refused = false;
+                for record in records {
+                    match record {
+                        Ok(record) => kept.push(record.into()),
+                        Err(_) => refused = true,
+                    }
+                }
+                OwnedBody::State { more: records.more, records: kept, refused }
+            }
+        }
+    }
+}

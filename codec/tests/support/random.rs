@@ -1,0 +1,141 @@
+//! Fast pseudo-random inputs: valid frames and stream messages, and ways to spoil them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use fastrand::Rng;
+use swimring_codec::native::{
+    FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, STREAM_PREFIX_LEN, StreamKind, StreamWriter,
+    UserEvent,
+};
+use swimring_codec::{Incarnation, MemberId, State};
+
+/// Names of every kind of length, one of them not ASCII.
+const NAMES: [&str; 5] =
+    ["a", "node-7", "nöde", "a-rather-long-name.of-a-host.in-some-datacentre.example.org", {
+        const LONGEST: [u8; 128] = [b'n'; 128];
+        match str::from_utf8(&LONGEST) {
+            Ok(name) => name,
+            Err(_) => "",
+        }
+    }];
+const BYTES: [u8; 512] = [0x5a; 512];
+
+fn id(rng: &mut Rng) -> MemberId {
+    MemberId(rng.u64(1..))
+}
+
+fn incarnation(rng: &mut Rng) -> Incarnation {
+    Incarnation::new(rng.u64(..) >> rng.u32(16..64))
+}
+
+fn header(rng: &mut Rng) -> FrameHeader {
+    FrameHeader {
+        cluster: rng.u32(..),
+        source: id(rng),
+        destination: MemberId(rng.u64(..)),
+        root: rng.u64(..),
+        quiet: rng.bool(),
+    }
+}
+
+fn introduction(rng: &mut Rng) -> Introduction<'static> {
+    let name = NAMES[rng.usize(..NAMES.len())];
+    let ip = if rng.bool() {
+        IpAddr::V4(Ipv4Addr::from(rng.u32(1..)))
+    } else {
+        IpAddr::V6(Ipv6Addr::from(rng.u128(1 << 64..)))
+    };
+    Introduction {
+        subject: MemberId::of_name(name),
+        incarnation: incarnation(rng),
+        state: State::from_u8(rng.u8(1..=4)).expect("a state"),
+        address: SocketAddr::new(ip, rng.u16(1..)),
+        name,
+        metadata: &BYTES[..rng.usize(..=512) >> rng.u32(0..9)],
+    }
+}
+
+fn message(rng: &mut Rng) -> Message<'static> {
+    let (subject, incarnation) = (id(rng), incarnation(rng));
+    let sequence = rng.u32(..);
+    match rng.u8(..10) {
+        0 => Message::Ping { sequence },
+        1 => Message::IndirectPing { sequence, target: subject },
+        2 => Message::Ack { sequence },
+        3 => Message::Nack { sequence },
+        4 => Message::Alive { subject, incarnation, tag: rng.u8(..) },
+        5 => Message::Suspect { subject, incarnation, accuser: MemberId(rng.u64(..)) },
+        6 => Message::Dead { subject, incarnation },
+        7 => Message::Left { subject, incarnation },
+        8 => Message::Introduction(introduction(rng)),
+        _ => Message::UserEvent(UserEvent {
+            origin: subject,
+            sequence,
+            name: NAMES[rng.usize(..NAMES.len())],
+            payload: &BYTES[..rng.usize(..=384) >> rng.u32(0..9)],
+        }),
+    }
+}
+
+/// Replaces `out` by a valid frame.
+pub fn frame(rng: &mut Rng, out: &mut Vec<u8>) {
+    out.resize(FRAME_MAX, 0);
+    let mut writer = FrameWriter::new(header(rng), out).expect("room for a header");
+    for _ in 0..rng.usize(..16) {
+        writer.push(&message(rng));
+    }
+    let used = writer.finish_padded(rng.usize(..FRAME_MAX) >> rng.u32(0..8));
+    out.truncate(used);
+}
+
+/// Replaces `out` by a valid stream message without its length prefix.
+pub fn stream(rng: &mut Rng, out: &mut Vec<u8>) {
+    out.clear();
+    let mut writer = StreamWriter::new(header(rng), out);
+    match rng.u8(..8) {
+        0 => writer.plain(StreamKind::Join),
+        1 => writer.plain(StreamKind::Differs),
+        2 => writer.probe(StreamKind::Ping, rng.u32(..)),
+        3 => writer.probe(StreamKind::Ack, rng.u32(..)),
+        _ => {
+            for _ in 0..rng.usize(..6) {
+                assert!(writer.record(&introduction(rng)), "a valid record");
+            }
+            writer.finish_state();
+        }
+    }
+    out.drain(..STREAM_PREFIX_LEN);
+}
+
+/// Spoils `bytes` in one to three places, now and then all of them.
+pub fn spoil(rng: &mut Rng, bytes: &mut Vec<u8>) {
+    for _ in 0..rng.u32(1..=3) {
+        let at = rng.usize(..=bytes.len());
+        let value = rng.u8(..);
+        match rng.u8(..16) {
+            0..=3 if at < bytes.len() => bytes[at] ^= 1 << (value % 8),
+            4..=6 if at < bytes.len() => bytes[at] = value,
+            7 => bytes.truncate(at),
+            8 => bytes.insert(at, value),
+            9 if at < bytes.len() => drop(bytes.remove(at)),
+            // Part of itself, pasted elsewhere: whole messages land inside others.
+            10 if at < bytes.len() => {
+                let from = rng.usize(..bytes.len());
+                let length = rng.usize(..=bytes.len() - at.max(from));
+                bytes.copy_within(from..from + length, at);
+            }
+            // The count, and the extremes that lengths and flags are made of.
+            11 if bytes.len() > 2 => bytes[2] = value,
+            12..=13 if at < bytes.len() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][usize::from(value % 5)],
+            14 if value < 16 => noise(rng, bytes),
+            _ => {}
+        }
+    }
+}
+
+/// Replaces `bytes` by noise, behind a valid start half of the time.
+fn noise(rng: &mut Rng, bytes: &mut Vec<u8>) {
+    let kept = if rng.bool() { bytes.len().min(32) } else { 0 };
+    bytes.resize(rng.usize(kept..=FRAME_MAX + 1), 0);
+    rng.fill(&mut bytes[kept..]);
+}

@@ -1,0 +1,219 @@
+//! A second decoder, written from `docs/PROTOCOL.md` alone: it counts byte positions and copies values
+//! out. It is slow and plain, so that where it and the real one differ, one of them misreads the page.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use swimring_codec::{MemberId, State};
+
+use super::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
+
+/// What a header says, in the order of the specification's table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TwinHeader {
+    pub quiet: bool,
+    pub cluster: u32,
+    pub source: u64,
+    pub destination: u64,
+    pub root: u64,
+}
+
+/// A frame: the messages up to the first that is refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TwinFrame {
+    pub header: TwinHeader,
+    pub messages: Vec<OwnedMessage>,
+    pub refused: bool,
+}
+
+/// The bytes from `at`, little-endian, as a number.
+fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
+    let mut value = 0;
+    for i in (0..length).rev() {
+        value = value * 256 + u64::from(*bytes.get(at + i)?);
+    }
+    Some(value)
+}
+
+fn copy(bytes: &[u8], at: usize, length: usize) -> Option<Vec<u8>> {
+    if at + length > bytes.len() { None } else { Some(bytes[at..at + length].to_vec()) }
+}
+
+/// The header and the byte at offset 2.
+fn header(bytes: &[u8]) -> Option<(TwinHeader, u8)> {
+    if bytes.len() < 32 || bytes[0] != 1 || bytes[1] > 1 || bytes[3] != 0 {
+        return None;
+    }
+    let source = number(bytes, 8, 8)?;
+    if source == 0 {
+        return None;
+    }
+    let header = TwinHeader {
+        quiet: bytes[1] == 1,
+        cluster: number(bytes, 4, 4)? as u32,
+        source,
+        destination: number(bytes, 16, 8)?,
+        root: number(bytes, 24, 8)?,
+    };
+    Some((header, bytes[2]))
+}
+
+/// A datagram.
+pub fn frame(bytes: &[u8]) -> Option<TwinFrame> {
+    if bytes.len() > 1400 {
+        return None;
+    }
+    let (header, count) = header(bytes)?;
+    let mut at = 32;
+    let mut messages = Vec::new();
+    for _ in 0..count {
+        match message(bytes, at) {
+            Some((message, length)) => {
+                at += length;
+                messages.push(message);
+            }
+            None => return Some(TwinFrame { header, messages, refused: true }),
+        }
+    }
+    Some(TwinFrame { header, messages, refused: false })
+}
+
+/// A stream message without its length prefix.
+pub fn stream(bytes: &[u8]) -> Option<(TwinHeader, OwnedBody)> {
+    if bytes.len() > 1024 * 1024 {
+        return None;
+    }
+    let (header, kind) = header(bytes)?;
+    let body = match kind {
+        1..=4 if bytes.len() == 32 => OwnedBody::Plain(kind),
+        5 => state(bytes)?,
+        6 | 7 if bytes.len() == 36 => OwnedBody::Probe(kind, number(bytes, 32, 4)? as u32),
+        _ => return None,
+    };
+    Some((header, body))
+}
+
+fn state(bytes: &[u8]) -> Option<OwnedBody> {
+    let count = number(bytes, 32, 4)?;
+    let more = number(bytes, 36, 4)?;
+    if more > 1 || count * 39 > (bytes.len() - 40) as u64 {
+        return None;
+    }
+    let mut at = 40;
+    let mut records = Vec::new();
+    let mut refused = false;
+    for _ in 0..count {
+        match introduction(bytes, at) {
+            Some((record, length)) => {
+                at += length;
+                records.push(record);
+            }
+            None => {
+                refused = true;
+                break;
+            }
+        }
+    }
+    if !refused && at != bytes.len() {
+        refused = true;
+    }
+    Some(OwnedBody::State { more: more == 1, records, refused })
+}
+
+/// The message at `at` and its length.
+fn message(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
+    match bytes.get(at)? {
+        1..=4 => probe(bytes, at),
+        5..=8 => update(bytes, at),
+        9 => introduction(bytes, at).map(|(record, length)| (OwnedMessage::Introduction(record), length)),
+        10 => event(bytes, at),
+        _ => None,
+    }
+}
+
+fn probe(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
+    if number(bytes, at + 1, 3)? != 0 {
+        return None;
+    }
+    let sequence = number(bytes, at + 4, 4)? as u32;
+    match bytes[at] {
+        1 => Some((OwnedMessage::Ping { sequence }, 8)),
+        3 => Some((OwnedMessage::Ack { sequence }, 8)),
+        4 => Some((OwnedMessage::Nack { sequence }, 8)),
+        _ => {
+            let target = number(bytes, at + 8, 8)?;
+            if target == 0 { None } else { Some((OwnedMessage::IndirectPing { sequence, target }, 16)) }
+        }
+    }
+}
+
+fn update(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
+    let tag = number(bytes, at + 1, 1)? as u8;
+    let incarnation = number(bytes, at + 2, 6)?;
+    let subject = number(bytes, at + 8, 8)?;
+    if subject == 0 || (tag != 0 && bytes[at] != 5) {
+        return None;
+    }
+    match bytes[at] {
+        5 => Some((OwnedMessage::Alive { subject, incarnation, tag }, 16)),
+        6 => {
+            let accuser = number(bytes, at + 16, 8)?;
+            Some((OwnedMessage::Suspect { subject, incarnation, accuser }, 24))
+        }
+        7 => Some((OwnedMessage::Dead { subject, incarnation }, 16)),
+        _ => Some((OwnedMessage::Left { subject, incarnation }, 16)),
+    }
+}
+
+fn introduction(bytes: &[u8], at: usize) -> Option<(OwnedIntroduction, usize)> {
+    if bytes.len() < at + 38 || bytes[at] != 9 || bytes[at + 1] != 0 {
+        return None;
+    }
+    let name_len = usize::from(bytes[at + 34]);
+    let metadata_len = number(bytes, at + 36, 2)? as usize;
+    if !(1..=128).contains(&name_len) || metadata_len > 512 {
+        return None;
+    }
+    let state = match bytes[at + 35] {
+        1 => State::Alive,
+        2 => State::Suspect,
+        3 => State::Dead,
+        4 => State::Left,
+        _ => return None,
+    };
+    let name = String::from_utf8(copy(bytes, at + 38, name_len)?).ok()?;
+    let metadata = copy(bytes, at + 38 + name_len, metadata_len)?;
+    let subject = number(bytes, at + 8, 8)?;
+    if subject != MemberId::of_name(&name).0 {
+        return None;
+    }
+    let incarnation = number(bytes, at + 2, 6)?;
+    let address = address(bytes, at + 16)?;
+    let record = OwnedIntroduction { subject, incarnation, state, address, name, metadata };
+    Some((record, 38 + name_len + metadata_len))
+}
+
+fn address(bytes: &[u8], at: usize) -> Option<SocketAddr> {
+    let ip: [u8; 16] = copy(bytes, at, 16)?.try_into().ok()?;
+    let port = number(bytes, at + 16, 2)? as u16;
+    let mapped = ip[..10] == [0; 10] && ip[10..12] == [0xff, 0xff];
+    let tail_is_zero = ip[12..] == [0; 4];
+    if port == 0 || (tail_is_zero && mapped) || ip == [0; 16] {
+        return None;
+    }
+    let ip: IpAddr =
+        if mapped { Ipv4Addr::new(ip[12], ip[13], ip[14], ip[15]).into() } else { Ipv6Addr::from(ip).into() };
+    Some(SocketAddr::new(ip, port))
+}
+
+fn event(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
+    let name_len = number(bytes, at + 1, 1)? as usize;
+    let payload_len = number(bytes, at + 2, 2)? as usize;
+    let sequence = number(bytes, at + 4, 4)? as u32;
+    let origin = number(bytes, at + 8, 8)?;
+    if name_len + payload_len > 512 || origin == 0 {
+        return None;
+    }
+    let name = String::from_utf8(copy(bytes, at + 16, name_len)?).ok()?;
+    let payload = copy(bytes, at + 16 + name_len, payload_len)?;
+    Some((OwnedMessage::UserEvent { origin, sequence, name, payload }, 16 + name_len + payload_len))
+}
