@@ -1,8 +1,54 @@
 //! The protocol, sans-I/O: time, randomness and bytes come in; bytes, timers and events go out.
+//!
+//! [`Member`] is one member of the cluster and documents how it is driven. What members of one worker
+//! share is in [`Commons`]. Beside them there is one file per concern:
+//!
+//! | file | concern |
+//! |---|---|
+//! | `probe`, `relay` | is a member still there? directly, through others, over a stream |
+//! | `local_health` | how far to trust our own probes |
+//! | `suspicion`, `updates`, `refutation` | what is believed of whom, and who may object |
+//! | `broadcasts`, `gossip` | what is still to be told, and to whom |
+//! | `user_events` | the application's own messages to all |
+//! | `anti_entropy` | finding and mending what gossip missed |
+//! | `departed`, `reconnect` | the dead: for how long, and whether they came back |
+//! | `directory`, `table`, `permutation`, `pool` | who is who, in little memory |
 #![forbid(unsafe_code)]
 
-pub mod outbox;
-pub mod time;
+mod anti_entropy;
+mod broadcasts;
+mod commands;
+mod commons;
+mod counters;
+mod departed;
+mod directory;
+mod event;
+mod gossip;
+mod local_health;
+mod member;
+mod outbox;
+pub mod permutation;
+mod pool;
+mod probe;
+mod reconnect;
+mod refutation;
+mod relay;
+pub mod settings;
+mod suspicion;
+mod table;
+mod time;
+mod updates;
+mod user_events;
 
-pub use outbox::FrameSink;
+pub use anti_entropy::StreamNext;
+pub use commands::{Known, View, check_event};
+pub use commons::Commons;
+pub use counters::Counters;
+pub use directory::{Directory, Identity, MemberIndex};
+pub use event::Event;
+pub use member::{Member, MemberConfig, MemberError};
+pub use outbox::{FrameSink, Outbox, Purpose, StreamOpen};
+pub use permutation::Permutation;
+pub use settings::{Preset, Settings, SettingsError};
 pub use time::Time;
+pub use user_events::EventIndex;

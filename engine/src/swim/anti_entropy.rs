@@ -1,0 +1,307 @@
+//! Anti-entropy: finding and mending what gossip missed.
+//!
+//! Every frame carries the sender's state root, so every ack also says whether the prober and its target
+//! hold the same view. When the roots differ although neither has anything left to tell, the prober asks
+//! for a push/pull; apart from that one happens rarely, at a period that grows with the size of the
+//! cluster. A push/pull opens with the two roots and ends there when they agree.
+//!
+//! What comes in a record is weaker than what is gossiped: a dead member is only suspected (it may have
+//! come back since), a suspicion confirms nothing, and unknown members that are not alive are not added.
+
+use std::time::Duration;
+
+use swimring_codec::native::{
+    DecodeError, FrameHeader, Introduction, StreamBody, StreamKind, StreamMessage, StreamWriter,
+};
+use swimring_codec::{MemberId, State};
+
+use super::commons::Commons;
+use super::directory::MemberIndex;
+use super::event::Event;
+use super::member::{Context, Member, Status};
+use super::outbox::{Outbox, Purpose, StreamOpen};
+use super::settings::Settings;
+use super::table::{Entry, Standing};
+use super::time::Time;
+
+/// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
+/// others find it by their own roots.
+const SPREAD_MAX: u32 = 32;
+
+/// For this many probe intervals after joining a member mends differences at once; later they have to
+/// last.
+const FRESH_PROBE_INTERVALS: u32 = 60;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AntiEntropy {
+    /// When the next push/pull begins.
+    pub(super) due: Time,
+    /// With whom, if it has to be someone in particular.
+    with: Option<MemberIndex>,
+    /// No push/pull because of a differing root before this.
+    allowed: Time,
+    root_changed: Time,
+    started: Time,
+}
+
+impl AntiEntropy {
+    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, now: Time) -> AntiEntropy {
+        let due = if settings.push_pull_interval.is_zero() {
+            Time::NEVER
+        } else {
+            now + settings.push_pull_interval.mul_f64(rng.f64())
+        };
+        AntiEntropy { due, with: None, allowed: now, root_changed: now, started: now }
+    }
+
+    pub(super) fn root_changed(&mut self, now: Time) {
+        self.root_changed = now;
+    }
+
+    /// A member came back from the dead: whatever parted us has healed, and its view is worth having.
+    pub(super) fn member_returned(&mut self, index: MemberIndex, old: Entry) {
+        if matches!(old.standing(), Standing::Remembered) {
+            self.with = Some(index);
+            self.due = self.due.min(self.allowed);
+        }
+    }
+
+    fn is_fresh(&self, now: Time, settings: &Settings) -> bool {
+        now.since(self.started) < settings.probe_interval * FRESH_PROBE_INTERVALS
+    }
+}
+
+/// What a driver does with a stream after a message has been handled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StreamNext {
+    /// Wait for the next message.
+    Wait,
+    /// Send what was written to `reply`, then wait.
+    Reply,
+    /// Send what was written to `reply`, then close.
+    ReplyAndClose,
+    /// Close.
+    Close,
+}
+
+impl Member {
+    /// Compares the root of an ack with ours.
+    pub(super) fn compare_roots(&mut self, cx: &mut Context<'_, '_>, header: &FrameHeader) {
+        if header.root == self.table.root() || cx.now < self.anti_entropy.allowed {
+            return;
+        }
+        let settled = self.settings.gossip_interval * 4;
+        let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
+        let quiet = header.quiet && self.queue.is_empty();
+        if !fresh && !(quiet && cx.now.since(self.anti_entropy.root_changed) >= settled) {
+            return;
+        }
+        self.anti_entropy.with = cx.commons.directory.find(header.source);
+        self.anti_entropy.due = cx.now;
+    }
+
+    /// Begins a push/pull if one is due.
+    pub(super) fn push_pull_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        if self.anti_entropy.due > cx.now {
+            return;
+        }
+        let period = self.settings.push_pull_period(self.table.known());
+        self.anti_entropy.due = if period.is_zero() { Time::NEVER } else { cx.now + period };
+        let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
+        // A tenth of the period: differences that gossip left are mended soon, and not in a storm.
+        let spacing =
+            if fresh { self.settings.probe_interval } else { (period / 10).max(Duration::from_secs(1)) };
+        self.anti_entropy.allowed = cx.now + spacing;
+        if self.status != Status::Active {
+            return;
+        }
+        let own = self.index;
+        let wanted = self.anti_entropy.with.take().filter(|index| self.table.get(*index).is_live());
+        let partner = wanted
+            .or_else(|| self.table.choose(&mut self.rng, |index, entry| entry.is_alive() && index != own));
+        let Some(partner) = partner else { return };
+        cx.commons.counters.push_pulls_started += 1;
+        cx.out.streams.push(StreamOpen {
+            to: self.identity(partner, cx.commons).address(),
+            destination: cx.commons.directory.id(partner),
+            purpose: Purpose::Sync,
+        });
+    }
+
+    /// Writes what a stream for `purpose` to `destination` begins with.
+    pub fn open_stream(
+        &self,
+        purpose: Purpose,
+        destination: MemberId,
+        commons: &Commons,
+        first: &mut Vec<u8>,
+    ) {
+        let mut writer = StreamWriter::new(self.header(destination), first);
+        match purpose {
+            Purpose::Join { .. } => {
+                writer.plain(StreamKind::Join);
+                self.write_state(&mut writer, commons);
+            }
+            Purpose::Sync => writer.plain(StreamKind::Sync),
+            Purpose::Probe { sequence } => writer.probe(StreamKind::Ping, sequence),
+        }
+    }
+
+    /// Handles a stream message. `purpose` is why we opened the stream, nothing if the other side did.
+    /// The answer, if any, is appended to `reply`.
+    #[expect(clippy::too_many_arguments, reason = "the inputs of one message, and where its output goes")]
+    pub fn handle_stream(
+        &mut self,
+        now: Time,
+        purpose: Option<Purpose>,
+        message: &StreamMessage<'_>,
+        reply: &mut Vec<u8>,
+        commons: &mut Commons,
+        out: &mut Outbox<'_>,
+    ) -> StreamNext {
+        if message.header.cluster != self.cluster || self.status == Status::Left {
+            commons.counters.frames_foreign += 1;
+            return StreamNext::Close;
+        }
+        let cx = &mut Context { now, commons, out };
+        let next = match (purpose, message.body) {
+            (None, StreamBody::Join) => {
+                self.write_state(
+                    &mut StreamWriter::new(self.header(message.header.source), reply),
+                    cx.commons,
+                );
+                StreamNext::Reply
+            }
+            (None, StreamBody::Sync) => self.answer_sync(cx, &message.header, reply),
+            (None, StreamBody::Ping { sequence }) => {
+                let mut writer = StreamWriter::new(self.header(message.header.source), reply);
+                writer.probe(StreamKind::Ack, sequence);
+                StreamNext::ReplyAndClose
+            }
+            (None, StreamBody::State(records)) => {
+                let more = records.more;
+                if self.merge(cx, records) && more { StreamNext::Wait } else { StreamNext::Close }
+            }
+            (Some(Purpose::Sync), StreamBody::Agreed) => {
+                cx.commons.counters.push_pulls_agreed += 1;
+                StreamNext::Close
+            }
+            (Some(Purpose::Sync), StreamBody::Differs) => StreamNext::Wait,
+            (Some(purpose), StreamBody::State(records)) => {
+                let more = records.more;
+                if !self.merge(cx, records) {
+                    StreamNext::Close
+                } else if more {
+                    StreamNext::Wait
+                } else {
+                    self.finish_exchange(cx, purpose, &message.header, reply)
+                }
+            }
+            (Some(Purpose::Probe { .. }), StreamBody::Ack { sequence }) => {
+                self.on_stream_ack(cx, sequence);
+                StreamNext::Close
+            }
+            _ => {
+                cx.commons.counters.decode_errors += 1;
+                StreamNext::Close
+            }
+        };
+        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+        next
+    }
+
+    fn answer_sync(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        header: &FrameHeader,
+        reply: &mut Vec<u8>,
+    ) -> StreamNext {
+        let mut writer = StreamWriter::new(self.header(header.source), reply);
+        if header.root == self.table.root() {
+            writer.plain(StreamKind::Agreed);
+            return StreamNext::ReplyAndClose;
+        }
+        writer.plain(StreamKind::Differs);
+        self.write_state(&mut writer, cx.commons);
+        StreamNext::Reply
+    }
+
+    /// All records of the other side are in.
+    fn finish_exchange(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        purpose: Purpose,
+        header: &FrameHeader,
+        reply: &mut Vec<u8>,
+    ) -> StreamNext {
+        match purpose {
+            Purpose::Join { token } => {
+                self.anti_entropy.started = cx.now;
+                cx.emit(Event::JoinFinished { token, joined: true });
+                StreamNext::Close
+            }
+            // What we know more is news to the other side, unless there is nothing more.
+            Purpose::Sync if header.root != self.table.root() => {
+                self.write_state(&mut StreamWriter::new(self.header(header.source), reply), cx.commons);
+                StreamNext::ReplyAndClose
+            }
+            _ => StreamNext::Close,
+        }
+    }
+
+    /// A stream we opened for `purpose` has ended before its purpose was met.
+    pub fn handle_stream_closed(&mut self, purpose: Purpose, out: &mut Outbox<'_>) {
+        if let Purpose::Join { token } = purpose {
+            out.events.push(Event::JoinFinished { token, joined: false });
+        }
+    }
+
+    fn write_state(&self, writer: &mut StreamWriter<'_>, commons: &Commons) {
+        for (index, entry) in self.table.iter() {
+            if let Standing::Known(state) = entry.standing() {
+                writer.record(&self.introduction(index, state, entry.incarnation(), commons));
+            }
+        }
+        writer.finish_state();
+    }
+
+    /// Merges records. False if one of them could not be read.
+    fn merge<'r>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        records: impl Iterator<Item = Result<Introduction<'r>, DecodeError>>,
+    ) -> bool {
+        let joined_before = cx.commons.counters.members_joined;
+        for record in records {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    cx.commons.counters.refused(error);
+                    return false;
+                }
+            };
+            cx.commons.counters.push_pull_records += 1;
+            let learned = cx.commons.counters.members_joined - joined_before;
+            self.merge_record(cx, &record, learned < u64::from(SPREAD_MAX));
+        }
+        true
+    }
+
+    fn merge_record(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>, spread: bool) {
+        match record.state {
+            State::Alive => self.on_introduction(cx, record, spread),
+            State::Suspect | State::Dead if record.subject == self.id => {
+                if record.incarnation >= self.table.get(self.index).incarnation() {
+                    self.refute(cx, record.incarnation, true);
+                }
+            }
+            State::Suspect => {
+                // It lives as far as that member knows: learn of it, then doubt it.
+                self.on_introduction(cx, record, spread);
+                self.on_suspect(cx, record.subject, record.incarnation, MemberId::NONE);
+            }
+            State::Dead => self.on_suspect(cx, record.subject, record.incarnation, MemberId::NONE),
+            State::Left => self.on_left(cx, record.subject, record.incarnation),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! What an application asks of a member: join, leave, metadata, events; and what it may look at.
+
+use std::net::SocketAddr;
+
+use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
+use swimring_codec::{Incarnation, MemberId, State, identity_hash};
+
+use super::broadcasts::News;
+use super::commons::Commons;
+use super::directory::{Full, MemberIndex};
+use super::event::Event;
+use super::member::{Context, Member, MemberError, Status, check_metadata};
+use super::outbox::{Outbox, Purpose, StreamOpen};
+use super::settings::Settings;
+use super::table::{Entry, Table};
+use super::time::Time;
+
+/// A member of a view.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Its place in the directory.
+    pub index: MemberIndex,
+    /// Its name.
+    pub name: &'a str,
+    /// Where it receives.
+    pub address: SocketAddr,
+    /// Its metadata.
+    pub metadata: &'a [u8],
+    /// What is believed of it.
+    pub state: State,
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+}
+
+/// A complete view to start from, as a finished join would have given it.
+#[derive(Debug)]
+pub struct View {
+    table: Table,
+}
+
+impl View {
+    /// The view in which every member of `members` is alive.
+    pub fn of<'a>(members: impl IntoIterator<Item = &'a Member>, commons: &mut Commons) -> View {
+        let mut table = Table::new();
+        table.reserve(commons.directory.len());
+        for member in members {
+            table.set(member.index, member.table.get(member.index), &mut commons.directory);
+        }
+        View { table }
+    }
+
+    /// Adds a member that lives elsewhere.
+    ///
+    /// # Errors
+    /// If the directory is full.
+    pub fn add(
+        &mut self,
+        introduction: &Introduction<'_>,
+        settings: &Settings,
+        commons: &mut Commons,
+    ) -> Result<(), MemberError> {
+        let hash = identity_hash(introduction.address, introduction.metadata);
+        let interned = commons.directory.intern(introduction, hash, settings.members_max);
+        let (index, version) = interned.map_err(|_| MemberError::TableFull)?;
+        let entry = Entry::new(introduction.state, introduction.incarnation, version);
+        self.table.set(index, entry, &mut commons.directory);
+        Ok(())
+    }
+
+    /// Gives the directory its references back.
+    pub fn release(mut self, commons: &mut Commons) {
+        self.table.clear(&mut commons.directory);
+    }
+}
+
+impl Member {
+    /// Starts from a complete view instead of joining. For a member that knows nobody else yet.
+    pub fn load(&mut self, view: &View, commons: &mut Commons) {
+        self.table.reserve(commons.directory.len());
+        self.table.load(&view.table, self.index, &mut commons.directory);
+    }
+
+    /// Asks the member at `seed` for its view and tells it about us. `token` comes back in
+    /// [`Event::JoinFinished`]. `destination` is [`MemberId::NONE`] unless several members live there.
+    pub fn join(
+        &mut self,
+        now: Time,
+        seed: SocketAddr,
+        destination: MemberId,
+        token: u32,
+        commons: &mut Commons,
+        out: &mut Outbox<'_>,
+    ) {
+        let cx = &mut Context { now, commons, out };
+        if self.status != Status::Active {
+            // A member that left comes back as its own successor.
+            self.status = Status::Active;
+            let own = self.table.get(self.index);
+            let incarnation = own.incarnation().next();
+            self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
+        }
+        self.introduce_self(cx);
+        cx.out.streams.push(StreamOpen { to: seed, destination, purpose: Purpose::Join { token } });
+    }
+
+    fn introduce_self(&mut self, cx: &mut Context<'_, '_>) {
+        let incarnation = self.table.get(self.index).incarnation();
+        self.tell(cx, self.index, News::Alive { introduce: true }, incarnation);
+        self.gossip.arm(cx.now, &self.settings, true);
+    }
+
+    /// Says goodbye. [`Event::LeaveFinished`] follows once it has been told as often as any news.
+    pub fn leave(&mut self, now: Time, commons: &mut Commons, out: &mut Outbox<'_>) {
+        let cx = &mut Context { now, commons, out };
+        if self.status != Status::Active {
+            return;
+        }
+        self.status = Status::Leaving;
+        let own = self.table.get(self.index);
+        self.set_entry(cx, self.index, own.with_state(State::Left));
+        self.tell(cx, self.index, News::Left, own.incarnation());
+        self.gossip.arm(now, &self.settings, true);
+        if self.table.live() == 0 {
+            self.finish_leaving(cx);
+        }
+    }
+
+    pub(super) fn finish_leaving(&mut self, cx: &mut Context<'_, '_>) {
+        self.status = Status::Left;
+        cx.emit(Event::LeaveFinished);
+    }
+
+    /// Drops what is queued: there is nobody to tell.
+    pub(super) fn drop_queue(&mut self, cx: &mut Context<'_, '_>) {
+        let commons = &mut *cx.commons;
+        let (table, events) = (&mut self.table, &mut commons.events);
+        commons.broadcasts.clear(&mut self.queue, |gone| match gone.news {
+            News::Event => events.release(gone.subject),
+            _ => table.set_queued(gone.subject, false),
+        });
+        if self.status == Status::Leaving {
+            self.finish_leaving(cx);
+        }
+    }
+
+    /// Publishes new metadata.
+    ///
+    /// # Errors
+    /// If it is too large, or too many versions of it are about.
+    pub fn update_metadata(
+        &mut self,
+        now: Time,
+        metadata: &[u8],
+        commons: &mut Commons,
+        out: &mut Outbox<'_>,
+    ) -> Result<(), MemberError> {
+        check_metadata(metadata)?;
+        if self.status != Status::Active {
+            return Err(MemberError::Left);
+        }
+        let own = self.table.get(self.index);
+        let incarnation = own.incarnation().next();
+        let name = commons.directory.name(self.index).to_owned();
+        let address = self.identity(self.index, commons).address();
+        let introduction = Introduction {
+            subject: self.id,
+            incarnation,
+            state: State::Alive,
+            address,
+            name: &name,
+            metadata,
+        };
+        let hash = identity_hash(address, metadata);
+        let interned = commons.directory.intern(&introduction, hash, self.settings.members_max);
+        let (_, version) = interned.map_err(|full| match full {
+            Full::Members => MemberError::TableFull,
+            Full::Versions => MemberError::TooManyEvents,
+        })?;
+        let cx = &mut Context { now, commons, out };
+        self.set_entry(cx, self.index, own.with_incarnation(incarnation).with_version(version));
+        self.introduce_self(cx);
+        Ok(())
+    }
+
+    /// Sends a user event to everyone. Gives its sequence number.
+    ///
+    /// # Errors
+    /// If it is too large for a frame, or too many are under way. Nothing is queued then.
+    pub fn broadcast(
+        &mut self,
+        now: Time,
+        name: &str,
+        payload: &[u8],
+        commons: &mut Commons,
+        out: &mut Outbox<'_>,
+    ) -> Result<u32, MemberError> {
+        check_event(name, payload)?;
+        if self.status != Status::Active {
+            return Err(MemberError::Left);
+        }
+        if self.queue.is_full_of_events(self.settings.broadcasts_max) {
+            return Err(MemberError::TooManyEvents);
+        }
+        self.event_sequence = self.event_sequence.wrapping_add(1);
+        let event = UserEvent { origin: self.id, sequence: self.event_sequence, name, payload };
+        let stored = commons.events.insert(&event, now, &self.settings);
+        let at = stored.ok_or(MemberError::TooManyEvents)?;
+        commons.events.mark_seen(at, self.number);
+        let cx = &mut Context { now, commons, out };
+        self.tell_event(cx, at);
+        self.gossip.arm(now, &self.settings, true);
+        Ok(event.sequence)
+    }
+
+    /// The member's own id.
+    pub fn id(&self) -> MemberId {
+        self.id
+    }
+
+    /// The member's own place in the directory.
+    pub fn index(&self) -> MemberIndex {
+        self.index
+    }
+
+    /// The member's own incarnation.
+    pub fn incarnation(&self) -> Incarnation {
+        self.table.get(self.index).incarnation()
+    }
+
+    /// Members that are alive or suspect, itself among them.
+    pub fn live(&self) -> usize {
+        self.table.live()
+    }
+
+    /// Members that are part of the view, the dead and left that have not been reaped among them.
+    pub fn known(&self) -> usize {
+        self.table.known()
+    }
+
+    /// The state root: equal for two members that hold the same view of who is live.
+    pub fn root(&self) -> u64 {
+        self.table.root()
+    }
+
+    /// The local health score, 0 for healthy.
+    pub fn local_health(&self) -> u8 {
+        self.health.score()
+    }
+
+    /// Broadcasts waiting to be sent.
+    pub fn queued(&self) -> u32 {
+        self.queue.len()
+    }
+
+    /// Whether the member has left.
+    pub fn has_left(&self) -> bool {
+        self.status == Status::Left
+    }
+
+    /// What is believed of the member at `index`; nothing if it is not part of the view.
+    pub fn state_of(&self, index: MemberIndex) -> Option<(State, Incarnation)> {
+        let entry = self.table.get(index);
+        entry.state().map(|state| (state, entry.incarnation()))
+    }
+
+    /// The view, in no particular order.
+    pub fn members<'a>(&'a self, commons: &'a Commons) -> impl Iterator<Item = Known<'a>> + 'a {
+        self.table.iter().filter_map(|(index, entry)| self.known_member(index, entry, commons))
+    }
+
+    /// What the view says of the member at `index`, which is still resolved when it has just departed.
+    pub fn member<'a>(&self, index: MemberIndex, commons: &'a Commons) -> Option<Known<'a>> {
+        self.known_member(index, self.table.get(index), commons)
+    }
+
+    fn known_member<'a>(&self, index: MemberIndex, entry: Entry, commons: &'a Commons) -> Option<Known<'a>> {
+        let state = entry.state()?;
+        let identity = commons.directory.identity(index, entry.version());
+        Some(Known {
+            index,
+            name: commons.directory.name(index),
+            address: identity.address(),
+            metadata: identity.metadata(),
+            state,
+            incarnation: entry.incarnation(),
+        })
+    }
+}
+
+/// Checks that an event fits.
+///
+/// # Errors
+/// [`MemberError::EventTooLarge`] or [`MemberError::EventNameTooLong`].
+pub fn check_event(name: &str, payload: &[u8]) -> Result<(), MemberError> {
+    if name.len() > u8::MAX.into() {
+        return Err(MemberError::EventNameTooLong(name.len()));
+    }
+    let length = name.len() + payload.len();
+    if length > EVENT_MAX { Err(MemberError::EventTooLarge(length)) } else { Ok(()) }
+}

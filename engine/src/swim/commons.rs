@@ -1,0 +1,94 @@
+//! What the members of one worker have in common: the directory, the event store, and the pools their
+//! short lists come from.
+//!
+//! Sharing is a matter of memory only. What a member believes is in its own table, and two members that
+//! share a [`Commons`] influence each other through frames alone.
+
+use super::broadcasts::BroadcastPool;
+use super::counters::Counters;
+use super::departed::DepartedPool;
+use super::directory::{Directory, MemberIndex};
+use super::suspicion::SuspicionPool;
+use super::user_events::{EventIndex, EventStore};
+use swimring_codec::native::UserEvent;
+
+/// The shared storage of the members of one worker. An embedded member has one of its own.
+#[derive(Debug)]
+pub struct Commons {
+    pub(super) directory: Directory,
+    pub(super) events: EventStore,
+    pub(super) broadcasts: BroadcastPool,
+    pub(super) suspicions: SuspicionPool,
+    pub(super) departed: DepartedPool,
+    /// Everything the members count.
+    pub counters: Counters,
+    /// Added to every member's local health score while the driver runs late. See
+    /// [`Commons::set_overload`].
+    pub(super) overload: u8,
+    members: u32,
+}
+
+/// How much to set aside per member so that a fleet's steady state does not allocate: a few concurrent
+/// failures and events for everyone.
+const RESERVED_EACH: usize = 24;
+
+impl Commons {
+    /// Empty storage. `seed` keys the hash tables.
+    pub fn new(seed: u64) -> Commons {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        Commons {
+            directory: Directory::new(rng.u64(..)),
+            events: EventStore::new(rng.u64(..)),
+            broadcasts: BroadcastPool::new(rng.u64(..)),
+            suspicions: SuspicionPool::new(rng.u64(..)),
+            departed: DepartedPool::new(rng.u64(..)),
+            counters: Counters::default(),
+            overload: 0,
+            members: 0,
+        }
+    }
+
+    /// Makes room for `members` members that know `known` each and remember `events` events, so that
+    /// neither a handful of concurrent failures nor a stream of events allocates.
+    pub fn reserve(&mut self, members: usize, known: usize, events: usize) {
+        self.directory.reserve(known);
+        self.events.reserve(members, events);
+        self.broadcasts.reserve(members, RESERVED_EACH);
+        self.suspicions.reserve(members * RESERVED_EACH);
+        self.departed.reserve(members * RESERVED_EACH);
+    }
+
+    /// A number for a new member.
+    pub(super) fn register(&mut self) -> u32 {
+        let member = self.members;
+        self.members += 1;
+        self.events.grow_members(self.members as usize);
+        member
+    }
+
+    /// Who is who.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The user event at `event`.
+    pub fn user_event(&self, event: EventIndex) -> UserEvent<'_> {
+        self.events.get(event)
+    }
+
+    /// The name of the member at `index`.
+    pub fn name(&self, index: MemberIndex) -> &str {
+        self.directory.name(index)
+    }
+
+    /// Broadcasts waiting in all queues.
+    pub fn broadcasts_queued(&self) -> usize {
+        self.broadcasts.used()
+    }
+
+    /// Tells the members that the driver runs late: probes wait `level` times longer than their own
+    /// local health asks for. Zero when it keeps up again.
+    pub fn set_overload(&mut self, level: u8) {
+        self.overload = level;
+    }
+}

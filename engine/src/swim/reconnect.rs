@@ -1,0 +1,119 @@
+//! Reaping the dead, and finding again who came back.
+//!
+//! A dead member leaves the view after `gossip_to_the_dead`, and everyone forgets that it was there: two
+//! halves of a partition that lasts longer would never speak again (hashicorp/memberlist#222). So its
+//! address is remembered, and now and then one of the departed is pinged and told that it is held dead. If
+//! it lives it refutes in its ack, and the views are mended from there.
+
+use swimring_codec::State;
+use swimring_codec::native::Message;
+
+use super::event::Event;
+use super::member::{Context, Member, Status};
+use super::settings::Settings;
+use super::table::Standing;
+use super::time::Time;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reconnect {
+    /// When the next departed member is tried.
+    next: Time,
+    /// When to look for members to reap.
+    reap: Time,
+}
+
+impl Reconnect {
+    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, now: Time) -> Reconnect {
+        let next = if settings.reconnect_interval.is_zero() {
+            Time::NEVER
+        } else {
+            now + settings.reconnect_interval.mul_f64(rng.f64())
+        };
+        Reconnect { next, reap: Time::NEVER }
+    }
+
+    #[inline]
+    pub(super) fn due(&self) -> Time {
+        self.next.min(self.reap)
+    }
+
+    /// Someone departed: it will have to be reaped.
+    pub(super) fn departed(&mut self, now: Time, settings: &Settings) {
+        self.reap = self.reap.min(now + settings.gossip_to_the_dead);
+    }
+}
+
+impl Member {
+    pub(super) fn reconnect_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        if self.reconnect.reap <= cx.now {
+            self.reap(cx);
+        }
+        if self.reconnect.next <= cx.now {
+            self.reconnect.next = cx.now + self.settings.reconnect_interval;
+            if !self.departed.is_empty() && self.status == Status::Active {
+                self.try_departed(cx);
+            }
+        }
+    }
+
+    /// Pings one of the departed that did not say goodbye, with what we believe of it.
+    fn try_departed(&mut self, cx: &mut Context<'_, '_>) {
+        let table = &self.table;
+        let wanted = cx.commons.departed.choose(&self.departed, &mut self.rng, |departure| {
+            let standing = table.get(departure.subject).standing();
+            matches!(standing, Standing::Known(State::Dead) | Standing::Remembered)
+        });
+        let Some(departure) = wanted else { return };
+        let index = departure.subject;
+        let id = cx.commons.directory.id(index);
+        let to = self.identity(index, cx.commons).address();
+        let dead = Message::Dead { subject: id, incarnation: self.table.get(index).incarnation() };
+        // The ack answers no probe of ours: what matters is the refutation beside it.
+        let ping = Message::Ping { sequence: self.rng.u32(..) };
+        cx.commons.counters.reconnects_tried += 1;
+        self.send(cx, to, id, &[dead, ping]);
+    }
+
+    /// Takes members out of the view that have been dead or gone long enough.
+    pub(super) fn reap(&mut self, cx: &mut Context<'_, '_>) {
+        let (now, settings) = (cx.now, self.settings.clone());
+        loop {
+            let table = &self.table;
+            let ripe = cx.commons.departed.first(&self.departed, |departure| {
+                let age = now.since(departure.since);
+                match table.get(departure.subject).standing() {
+                    Standing::Remembered => age >= settings.gossip_to_the_dead + settings.reconnect_timeout,
+                    _ => age >= settings.gossip_to_the_dead,
+                }
+            });
+            let Some(departure) = ripe else { break };
+            let entry = self.table.get(departure.subject);
+            match entry.standing() {
+                Standing::Known(State::Dead) if !settings.reconnect_timeout.is_zero() => {
+                    self.set_entry(cx, departure.subject, entry.remembered());
+                    cx.emit(Event::Reaped { subject: departure.subject });
+                }
+                Standing::Remembered => self.forget(cx, departure.subject),
+                _ => {
+                    cx.emit(Event::Reaped { subject: departure.subject });
+                    self.forget(cx, departure.subject);
+                }
+            }
+        }
+        let table = &self.table;
+        let oldest = cx.commons.departed.first(&self.departed, |departure| {
+            !matches!(table.get(departure.subject).standing(), Standing::Remembered)
+        });
+        self.reconnect.reap =
+            oldest.map_or(Time::NEVER, |departure| departure.since + settings.gossip_to_the_dead);
+    }
+
+    /// Makes room in a full table: drops the member that has been gone for longest. False if there is
+    /// none.
+    pub(super) fn forget_longest_gone(&mut self, cx: &mut Context<'_, '_>) -> bool {
+        let longest = cx.commons.departed.first(&self.departed, |_| true);
+        let Some(departure) = longest else { return false };
+        self.forget(cx, departure.subject);
+        true
+    }
+}

@@ -1,0 +1,77 @@
+//! Refutation: a member's answer to news about itself (SWIM section 4.2).
+//!
+//! Whoever is said to be suspect, dead or gone, or meets an incarnation of itself that it never had,
+//! states that it is alive at the next higher incarnation. That is also how a restarted member overcomes
+//! its own past, and what being accused says about our own health raises the local health score
+//! (Lifeguard).
+
+use std::time::Duration;
+
+use swimring_codec::native::Introduction;
+use swimring_codec::{Incarnation, State, identity_hash};
+
+use super::broadcasts::News;
+use super::event::Event;
+use super::member::{Context, Member, Status};
+use super::time::Time;
+
+/// Most refutations in [`WINDOW`]. Two processes with one name refute each other for ever; this keeps
+/// their quarrel from filling the network. An accusation that is not answered now comes again.
+const REFUTATIONS_MAX: u8 = 8;
+const WINDOW: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Refutations {
+    window_start: Time,
+    in_window: u8,
+}
+
+impl Refutations {
+    fn admit(&mut self, now: Time) -> bool {
+        if now.since(self.window_start) >= WINDOW {
+            self.window_start = now;
+            self.in_window = 0;
+        }
+        self.in_window = self.in_window.saturating_add(1);
+        self.in_window <= REFUTATIONS_MAX
+    }
+}
+
+impl Member {
+    /// States that we are alive, above `accused`. `introduce` says everything again, for those who may
+    /// have forgotten us.
+    pub(super) fn refute(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
+        if self.status != Status::Active {
+            return;
+        }
+        if !self.refutations.admit(cx.now) {
+            cx.commons.counters.refutations_deferred += 1;
+            return;
+        }
+        cx.commons.counters.refutations += 1;
+        self.health.raise(1, self.settings.local_health_max);
+        let own = self.table.get(self.index);
+        let incarnation = own.incarnation().max(accused).next();
+        self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
+        self.tell(cx, self.index, News::Alive { introduce }, incarnation);
+        cx.emit(Event::Accused);
+    }
+
+    /// An introduction of ourselves: an echo, our own past, or someone else who claims to be us.
+    pub(super) fn on_own_introduction(&mut self, cx: &mut Context<'_, '_>, introduction: &Introduction<'_>) {
+        let own = self.table.get(self.index);
+        if introduction.incarnation < own.incarnation() {
+            return;
+        }
+        let identity = self.identity(self.index, cx.commons);
+        let same = identity.hash() == identity_hash(introduction.address, introduction.metadata);
+        if same && introduction.incarnation == own.incarnation() {
+            return;
+        }
+        if identity.address() != introduction.address {
+            cx.commons.counters.name_conflicts += 1;
+            cx.emit(Event::NameConflict);
+        }
+        self.refute(cx, introduction.incarnation, true);
+    }
+}
