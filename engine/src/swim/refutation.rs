@@ -38,9 +38,17 @@ impl Refutations {
 }
 
 impl Member {
+    /// Answers an accusation at `accused`, unless it lies so far above our incarnation that nobody would
+    /// follow us there: who gave in to a forged one would evict himself (hashicorp/memberlist#358).
+    pub(super) fn refute(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
+        if !Self::implausible(cx, self.table.get(self.index), accused) {
+            self.refute_above(cx, accused, introduce);
+        }
+    }
+
     /// States that we are alive, above `accused`. `introduce` says everything again, for those who may
     /// have forgotten us.
-    pub(super) fn refute(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
+    fn refute_above(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
         if self.status != Status::Active {
             return;
         }
@@ -55,6 +63,15 @@ impl Member {
         self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
         self.tell(cx, self.index, News::Alive { introduce }, incarnation);
         cx.emit(Event::Accused);
+    }
+
+    /// What the member we join through says of us. Here alone a past far above our present is believed:
+    /// that of a member which comes back with its clock set back.
+    pub(super) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {
+        let own = self.table.get(self.index);
+        if record.incarnation > own.incarnation() {
+            self.refute_above(cx, record.incarnation, true);
+        }
     }
 
     /// An introduction of ourselves: an echo, our own past, or someone else who claims to be us.

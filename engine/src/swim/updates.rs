@@ -37,7 +37,7 @@ impl Member {
     }
 
     /// Whether `incarnation` lies further above `entry` than a member could have raised it.
-    fn implausible(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
+    pub(super) fn implausible(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
         let implausible = incarnation.get() > entry.incarnation().get() + INCARNATION_STEP_MAX;
         cx.commons.counters.implausible_incarnation += u64::from(implausible);
         implausible
