@@ -156,7 +156,7 @@ impl Simulation {
 
     /// All faults end. Of the members that are away, those that were to come back do so now.
     pub fn calm(&mut self) {
-        self.set_faults(self.faults.calmed());
+        self.set_faults(Faults::NONE);
         self.heal();
         for node in 0..self.nodes.len() {
             let place = &mut self.nodes[node];

@@ -36,6 +36,8 @@ impl fmt::Display for Violation {
 pub struct Coverage {
     /// Datagrams that could not be decoded.
     pub frames_undecodable: u64,
+    /// Datagrams that the checksum held back.
+    pub frames_damaged: u64,
     /// Datagrams for someone else.
     pub frames_misdirected: u64,
     /// Bytes written to streams.

@@ -285,6 +285,8 @@ impl Simulation {
             gossip_budget: &mut gossip_budget,
         };
         let result = call(member, shown, &mut self.commons[place.commons], &mut out);
+        // Unless it has just been told to join again.
+        let had_left = had_left && member.has_left();
         place.incarnation = place.incarnation.max(member.incarnation());
         let silent = self.written.len() == 0 && self.opened.is_empty();
         self.checks.after_leaving(self.now, node, had_left, silent);
@@ -325,7 +327,13 @@ impl Simulation {
             }
             let mut bytes = self.buffers.take(bytes);
             if network::happens(self.faults.corruption, &mut self.rng) {
+                let sum = network::checksum(&bytes);
                 network::corrupt(&mut bytes, &mut self.rng);
+                if self.faults.checksums && network::checksum(&bytes) != sum {
+                    self.checks.coverage.frames_damaged += 1;
+                    self.buffers.give_back(bytes);
+                    continue;
+                }
             }
             let at = self.now + network::delay(&self.faults, &mut self.rng);
             let from = self.nodes[from].address;
