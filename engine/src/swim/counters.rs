@@ -70,6 +70,8 @@ counters! {
     refutations,
     /// Accusations against ourselves left for later because too many came at once.
     refutations_deferred,
+    /// Past accusations against ourselves that were answered by saying again that we live.
+    restatements,
     /// Members declared dead.
     members_failed,
     /// Members added.

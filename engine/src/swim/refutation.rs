@@ -65,6 +65,17 @@ impl Member {
         cx.emit(Event::Accused);
     }
 
+    /// Someone holds us suspect, dead or gone at an incarnation that is past: he has missed that we are
+    /// alive. Says it again, so that it goes along with the ack. Otherwise two members that hold each
+    /// other dead at past incarnations would each ignore what the other says, for ever.
+    pub(super) fn restate(&mut self, cx: &mut Context<'_, '_>) {
+        let own = self.table.get(self.index);
+        if self.status == Status::Active && !own.is_queued() && self.refutations.admit(cx.now) {
+            cx.commons.counters.restatements += 1;
+            self.tell(cx, self.index, News::Alive { introduce: true }, own.incarnation());
+        }
+    }
+
     /// What the member we join through says of us. Here alone a past far above our present is believed:
     /// that of a member which comes back with its clock set back.
     pub(super) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {

@@ -157,6 +157,9 @@ impl Member {
     ) {
         let Some((index, entry)) = self.lookup(cx, subject) else { return };
         if incarnation < entry.incarnation() {
+            if index == self.index {
+                self.restate(cx);
+            }
             return;
         }
         if index == self.index {
@@ -245,11 +248,12 @@ impl Member {
         state: State,
     ) {
         let Some((index, entry)) = self.lookup(cx, subject) else { return };
+        if index == self.index {
+            let past = incarnation < entry.incarnation();
+            return if past { self.restate(cx) } else { self.refute(cx, incarnation, true) };
+        }
         if incarnation < entry.incarnation() || !entry.is_live() {
             return;
-        }
-        if index == self.index {
-            return self.refute(cx, incarnation, true);
         }
         if !Self::implausible(cx, entry, incarnation) {
             self.depart(cx, index, entry, incarnation, state);
