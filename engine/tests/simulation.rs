@@ -88,12 +88,9 @@ fn replay(seed: u64) {
             }
             for node in 0..simulation.len() {
                 let Some(member) = simulation.member(node) else { continue };
-                println!(
-                    "member {node}: root {:x}, {} queued, health {}",
-                    member.root(),
-                    member.queued(),
-                    member.local_health()
-                );
+                let (now, next) = (simulation.now(), member.next_timeout());
+                let (queued, health) = (member.queued(), member.local_health());
+                println!("member {node} at {now:?}: next {next:?}, {queued} queued, health {health}");
                 simulation.view(node).for_each(|known| println!("    {known:?}"));
             }
             panic!("{}", report(seed, &violation.to_string()));
