@@ -20,7 +20,7 @@ use super::table::{Entry, Standing};
 /// from seconds of wall time, so 2^24 covers half a year between two starts, while someone who forges
 /// incarnations needs 2^24 accepted steps to exhaust the 48 bits (memberlist needs one:
 /// hashicorp/memberlist#358).
-const INCARNATION_STEP_MAX: u64 = 1 << 24;
+pub(super) const INCARNATION_STEP_MAX: u64 = 1 << 24;
 
 impl Member {
     /// The index and entry of a member that is not unknown.
@@ -37,7 +37,7 @@ impl Member {
     }
 
     /// Whether `incarnation` lies further above `entry` than a member could have raised it.
-    pub(super) fn implausible(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
+    fn implausible(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
         let implausible = incarnation.get() > entry.incarnation().get() + INCARNATION_STEP_MAX;
         cx.commons.counters.implausible_incarnation += u64::from(implausible);
         implausible
