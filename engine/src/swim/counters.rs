@@ -102,6 +102,8 @@ counters! {
     events_repeated,
     /// User events not delivered because too many were remembered.
     events_shed,
+    /// User events no longer told because others may have forgotten them.
+    events_expired,
     /// Push/pulls begun.
     push_pulls_started,
     /// Push/pulls that ended after the two roots.
