@@ -15,8 +15,9 @@ pub struct Faults {
     pub duplication: f64,
     /// Chance that a datagram arrives with bits flipped or its end cut off.
     pub corruption: f64,
-    /// Whether UDP's checksum is there to see that. Without it, members get to read forgeries, which they
-    /// have to survive but may believe.
+    /// Whether damage is seen and the datagram dropped, as with authenticated encryption and nearly always
+    /// with UDP's checksum. Otherwise members get to read forgeries, which they have to survive but may
+    /// believe.
     pub checksums: bool,
     /// Chance that a datagram is held up, so that later ones overtake it.
     pub late: f64,

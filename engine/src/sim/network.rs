@@ -91,16 +91,6 @@ pub(super) fn corrupt(bytes: &mut Vec<u8>, rng: &mut fastrand::Rng) {
     }
 }
 
-/// UDP's checksum, without the parts that do not change: damage that it does not see reaches the member.
-pub(super) fn checksum(bytes: &[u8]) -> u16 {
-    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0));
-    let mut sum: u32 = bytes.chunks(2).map(word).sum::<u32>() + bytes.len() as u32;
-    while sum > 0xFFFF {
-        sum = (sum & 0xFFFF) + (sum >> 16);
-    }
-    sum as u16
-}
-
 /// Buffers of datagrams under way, used again.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {

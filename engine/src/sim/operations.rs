@@ -94,14 +94,17 @@ impl Simulation {
         if place.boots != boot || place.joined || !place.is_member() {
             return;
         }
-        let up =
-            |(other, seed): &(usize, &super::node::Node)| *other != node && seed.joined && seed.is_member();
-        let seeds: Vec<usize> = self.nodes.iter().enumerate().filter(up).map(|(seed, _)| seed).collect();
-        if seeds.is_empty() {
+        // Operators name seeds that are well connected: through one that is itself cut off, a member that
+        // moved would be lost to all who know its old address.
+        let live = |seed: &usize| self.nodes[*seed].member.as_ref().map_or(0, Member::live);
+        let up = |seed: &usize| *seed != node && self.nodes[*seed].joined && self.nodes[*seed].is_member();
+        let Some(most) = (0..self.nodes.len()).filter(up).map(|seed| live(&seed)).max() else {
             // Nobody is left: it founds the cluster anew.
             self.nodes[node].joined = true;
             return;
-        }
+        };
+        let best = |seed: &usize| up(seed) && live(seed) == most;
+        let seeds: Vec<usize> = (0..self.nodes.len()).filter(best).collect();
         let seed = seeds[self.dice.usize(..seeds.len())];
         self.join_through(node, self.nodes[seed].address);
     }
@@ -188,7 +191,7 @@ impl Simulation {
         let sent =
             self.call(node, |member, now, commons, out| member.broadcast(now, name, payload, commons, out));
         let sequence = sent.unwrap_or(Err(MemberError::Left))?;
-        self.checks.broadcast(node, sequence);
+        self.checks.broadcast(node, sequence, self.nodes[node].clock.read(self.now));
         Ok(sequence)
     }
 
