@@ -12,11 +12,13 @@
 //! | `network`, `streams`, `node`, `queue` | datagrams, streams, machines, the agenda |
 //! | `checks`, `trace`, `log` | what has to hold at every step, and what happened |
 //! | `scenario`, `convergence` | whole runs drawn from a seed, and how they have to end |
+//! | `exercise` | any bytes as a sequence of operations, for fuzzing |
 #![forbid(unsafe_code)]
 
 mod adversary;
 mod checks;
 mod convergence;
+mod exercise;
 mod faults;
 mod links;
 mod log;
@@ -31,10 +33,11 @@ mod trace;
 
 pub use checks::{Checks, Coverage, Violation};
 pub use convergence::calm_bound;
+pub use exercise::exercise_member;
 pub use faults::Faults;
 pub use links::Direction;
 pub use log::{Entry, Log, What};
 pub use operations::Restart;
 pub use scenario::{Outcome, play, run_scenario, scenario};
-pub use simulation::{Simulation, SimulationOptions};
+pub use simulation::{Simulation, SimulationOptions, Tapped};
 pub use trace::Trace;
