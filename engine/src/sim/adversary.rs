@@ -7,6 +7,7 @@ use swimring_codec::State;
 use super::faults::Faults;
 use super::links::Direction;
 use super::network::happens;
+use super::node::Slowness;
 use super::operations::Restart;
 use super::simulation::{Happening, Simulation};
 use crate::swim::Member;
@@ -74,7 +75,9 @@ impl Simulation {
             Trouble::Starve => {
                 let (length, stall) = (self.faults.starve_max, self.faults.starve_stall_max);
                 let length = length.mul_f64(self.dice.f64());
-                self.starve(node, length, stall);
+                let slowness = [Slowness::Everything, Slowness::TimersFirst, Slowness::Reading];
+                let slowness = slowness[self.dice.usize(..3)];
+                self.starve(node, slowness, length, stall);
             }
             Trouble::Clock => {
                 let length = self.faults.clock_max.mul_f64(self.dice.f64());

@@ -13,6 +13,7 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 use super::links::Direction;
 use super::network;
+use super::node::Slowness;
 use super::operations::Restart;
 use super::simulation::{CLUSTER, Simulation, SimulationOptions};
 use crate::swim::{Purpose, Settings};
@@ -150,11 +151,12 @@ fn pass(simulation: &mut Simulation, duration: Duration) {
 
 fn trouble(simulation: &mut Simulation, node: usize, input: &mut Input<'_>) {
     let length = Duration::from_millis(u64::from(input.byte()) * 100);
-    match input.byte() % 5 {
+    match input.byte() % 6 {
         0 => simulation.partition(&[node], Direction::Both, length, length / 8),
         1 => simulation.partition(&[node], Direction::Outbound, length, Duration::ZERO),
-        2 => simulation.starve(node, length, length / 4),
-        3 => simulation.stall_clock(node, length),
+        2 => simulation.starve(node, Slowness::Everything, length, length / 4),
+        3 => simulation.starve(node, Slowness::Reading, length, length / 4),
+        4 => simulation.stall_clock(node, length),
         _ => simulation.heal(),
     }
 }

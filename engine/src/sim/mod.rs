@@ -37,6 +37,7 @@ pub use exercise::exercise_member;
 pub use faults::Faults;
 pub use links::Direction;
 pub use log::{Entry, Log, What};
+pub use node::Slowness;
 pub use operations::Restart;
 pub use scenario::{Outcome, play, run_scenario, scenario};
 pub use simulation::{Simulation, SimulationOptions, Tapped};

@@ -44,9 +44,24 @@ impl Clock {
     }
 }
 
+/// What a slow member is slow at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Slowness {
+    /// Everything. When it gets to run it reads what has arrived and then looks at the clock, as a good
+    /// driver does.
+    #[default]
+    Everything,
+    /// Everything, and it looks at the clock first: what came in time seems late.
+    TimersFirst,
+    /// Only reading: its timers are on time and what it waits for lies unread, as when its receive path is
+    /// blocked (Lifeguard, section II).
+    Reading,
+}
+
 /// A spell of slowness: nothing is done for a while, then everything at once, again and again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Starvation {
+    pub(super) slowness: Slowness,
     /// When the spell is over.
     pub(super) until: Time,
     /// Longest time in which nothing is done.

@@ -11,7 +11,7 @@ use super::faults::Faults;
 use super::links::Direction;
 use super::log::Log;
 use super::network;
-use super::node::Starvation;
+use super::node::{Slowness, Starvation};
 use super::simulation::{Happening, Simulation, Tapped};
 use super::trace::Trace;
 use crate::swim::{Commons, Counters, Known, Member, MemberError, Settings, Time, View};
@@ -226,11 +226,12 @@ impl Simulation {
         self.links.heal();
     }
 
-    /// For `length`, `node` does nothing for up to `stall_max` at a time, then everything at once.
-    pub fn starve(&mut self, node: usize, length: Duration, stall_max: Duration) {
+    /// For `length`, `node` is slow: it does nothing for up to `stall_max` at a time, then everything at
+    /// once.
+    pub fn starve(&mut self, node: usize, slowness: Slowness, length: Duration, stall_max: Duration) {
         self.checks.coverage.starvations += 1;
         let until = self.now + length;
-        self.nodes[node].starvation = Starvation { until, stall_max, stalled_until: Time::ZERO };
+        self.nodes[node].starvation = Starvation { slowness, until, stall_max, stalled_until: Time::ZERO };
         self.stall_again(node);
         self.schedule(node);
     }

@@ -17,7 +17,7 @@ use super::faults::Faults;
 use super::links::Links;
 use super::log::Log;
 use super::network::{self, Buffers, Written};
-use super::node::{Input, Node};
+use super::node::{Input, Node, Slowness, Starvation};
 use super::queue::Queue;
 use super::streams::{StreamId, StreamInput, Streams};
 use super::trace::Trace;
@@ -286,20 +286,39 @@ impl Simulation {
         if self.nodes[node].member.is_none() {
             return;
         }
-        if self.nodes[node].starvation.stalled_until > self.now {
-            return self.schedule(node);
+        let starvation = self.nodes[node].starvation;
+        let stalled = starvation.stalled_until > self.now;
+        match starvation.slowness {
+            Slowness::Reading if stalled => self.handle_timeout(node),
+            _ if stalled => {}
+            Slowness::TimersFirst => {
+                self.handle_timeout(node);
+                self.read_inbox(node);
+            }
+            Slowness::Everything | Slowness::Reading => {
+                self.read_inbox(node);
+                self.handle_timeout(node);
+            }
         }
+        if !stalled {
+            self.stall_again(node);
+        }
+        self.schedule(node);
+    }
+
+    fn read_inbox(&mut self, node: usize) {
         while let Some(input) = self.nodes[node].inbox.pop_front() {
             self.process(node, input);
         }
-        self.stall_again(node);
+    }
+
+    fn handle_timeout(&mut self, node: usize) {
         let place = &self.nodes[node];
         let shown = place.clock.read(self.now);
         if place.member.as_ref().is_some_and(|member| member.next_timeout() <= shown) {
             self.call(node, Member::handle_timeout);
             self.checks.timeout_handled(self.now, shown, node, self.nodes[node].member.as_ref());
         }
-        self.schedule(node);
     }
 
     /// Calls the member of `node`, if it has one, and takes everything it has to say.
@@ -403,12 +422,16 @@ impl Simulation {
     pub(super) fn schedule(&mut self, node: usize) {
         let place = &mut self.nodes[node];
         let Some(member) = &place.member else { return };
-        let stalled_until = place.starvation.stalled_until;
+        let Starvation { slowness, stalled_until, .. } = place.starvation;
         let due = match member.next_timeout() {
             Time::NEVER => Time::NEVER,
             timeout => place.clock.when(timeout, self.now),
         };
-        let wake = if stalled_until > self.now { stalled_until } else { due.max(self.now) };
+        let wake = match slowness {
+            _ if stalled_until <= self.now => due.max(self.now),
+            Slowness::Reading => due.min(stalled_until),
+            Slowness::Everything | Slowness::TimersFirst => stalled_until,
+        };
         if wake < place.wake {
             place.wake = wake;
             self.agenda.push(wake, Happening::Wake { node });
