@@ -92,6 +92,18 @@ fn both_sides_may_send_megabytes_at_the_same_time() {
 }
 
 #[test]
+fn whatever_the_host_permits_is_used() {
+    use swimring::stream::StreamDriver;
+    let start = || Node::start(StreamDriver::Automatic, patient());
+    let (mut here, mut there) = (start(), start());
+    let permitted = io_uring::IoUring::new(2).is_ok();
+    let expected = if permitted { StreamDriver::Uring } else { StreamDriver::Readiness };
+    assert_eq!(here.service.driver(), expected);
+    here.open(1, there.address, &[b"hello"]);
+    assert_eq!(there.message().2, b"hello");
+}
+
+#[test]
 fn the_largest_message_is_taken() {
     for driver in DRIVERS {
         let (mut here, mut there) = (Node::start(driver, patient()), Node::start(driver, patient()));
@@ -206,9 +218,9 @@ fn an_exchange_goes_to_the_worker_of_its_listener() {
             let turn = stream_support::framed(&[&[i as u8 + 1]]);
             ports[i].open(i as u64, addresses[(i + 1) % 3], turn, PATIENCE).unwrap();
         }
-        for i in 0..3 {
+        for (i, port) in ports.iter_mut().enumerate() {
             let sender = (i + 2) % 3;
-            wait_for("the message", || match ports[i].poll()? {
+            wait_for("the message", || match port.poll()? {
                 StreamEvent::Message { bytes, token: None, .. } => {
                     assert_eq!(bytes, [sender as u8 + 1]);
                     Some(())
