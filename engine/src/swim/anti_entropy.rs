@@ -45,11 +45,16 @@ pub(super) struct AntiEntropy {
 }
 
 impl AntiEntropy {
-    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, now: Time) -> AntiEntropy {
+    pub(super) fn new(
+        settings: &Settings,
+        rng: &mut fastrand::Rng,
+        commons: &Commons,
+        now: Time,
+    ) -> AntiEntropy {
         let due = if settings.push_pull_interval.is_zero() {
             Time::NEVER
         } else {
-            now + settings.push_pull_interval.mul_f64(rng.f64())
+            now + commons.stagger(settings.push_pull_interval, rng)
         };
         AntiEntropy { due, with: None, allowed: now, root_changed: now, started: now }
     }

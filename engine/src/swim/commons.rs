@@ -4,6 +4,8 @@
 //! Sharing is a matter of memory only. What a member believes is in its own table, and two members that
 //! share a [`Commons`] influence each other through frames alone.
 
+use std::time::Duration;
+
 use super::broadcasts::BroadcastPool;
 use super::counters::Counters;
 use super::departed::DepartedPool;
@@ -26,6 +28,8 @@ pub struct Commons {
     /// [`Commons::set_overload`].
     pub(super) overload: u8,
     members: u32,
+    /// Timers are staggered by whole grains.
+    timer_grain: Duration,
 }
 
 /// How much to set aside per member so that a fleet's steady state does not allocate: a few concurrent
@@ -45,6 +49,7 @@ impl Commons {
             counters: Counters::default(),
             overload: 0,
             members: 0,
+            timer_grain: Duration::from_micros(1),
         }
     }
 
@@ -56,6 +61,19 @@ impl Commons {
         self.broadcasts.reserve(members, RESERVED_EACH);
         self.suspicions.reserve(members * RESERVED_EACH);
         self.departed.reserve(members * RESERVED_EACH);
+    }
+
+    /// Has members created from now on stagger their timers by whole multiples of `grain`, the driver's
+    /// tick: what is due together can then leave together, and no probe waits for the next tick.
+    pub fn set_timer_grain(&mut self, grain: Duration) {
+        self.timer_grain = grain.max(Duration::from_micros(1));
+    }
+
+    /// A random part of `interval`, in whole grains.
+    pub(super) fn stagger(&self, interval: Duration, rng: &mut fastrand::Rng) -> Duration {
+        let grain = self.timer_grain.as_micros() as u64;
+        let grains = (interval.as_micros() as u64 / grain).max(1);
+        Duration::from_micros(rng.u64(..grains) * grain)
     }
 
     /// A number for a new member.

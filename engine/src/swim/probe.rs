@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use swimring_codec::native::{FrameHeader, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
+use super::commons::Commons;
 use super::directory::MemberIndex;
 use super::event::Event;
 use super::member::{Context, Member, Status};
@@ -60,7 +61,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, now: Time) -> Probe {
+    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, commons: &Commons, now: Time) -> Probe {
         Probe {
             phase: Phase::Idle,
             target: 0,
@@ -70,7 +71,7 @@ impl Probe {
             phase_ends: Time::NEVER,
             ends: Time::NEVER,
             // Staggered, so that members that start together do not probe in step.
-            next: now + settings.probe_interval.mul_f64(rng.f64()),
+            next: now + commons.stagger(settings.probe_interval, rng),
             relays: [0; INDIRECT_CHECKS_MAX],
             relays_asked: 0,
             nacks: 0,

@@ -8,6 +8,7 @@
 use swimring_codec::State;
 use swimring_codec::native::Message;
 
+use super::commons::Commons;
 use super::event::Event;
 use super::member::{Context, Member, Status};
 use super::settings::Settings;
@@ -23,11 +24,16 @@ pub(super) struct Reconnect {
 }
 
 impl Reconnect {
-    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, now: Time) -> Reconnect {
+    pub(super) fn new(
+        settings: &Settings,
+        rng: &mut fastrand::Rng,
+        commons: &Commons,
+        now: Time,
+    ) -> Reconnect {
         let next = if settings.reconnect_interval.is_zero() {
             Time::NEVER
         } else {
-            now + settings.reconnect_interval.mul_f64(rng.f64())
+            now + commons.stagger(settings.reconnect_interval, rng)
         };
         Reconnect { next, reap: Time::NEVER }
     }

@@ -1,0 +1,168 @@
+//! The loop of a worker.
+//!
+//! A turn: send what is in the trains and wait, in one system call, for datagrams, a waker, or the next
+//! tick; handle what arrived, so that acks are the first to be written; then calls from other threads,
+//! streams, and the timers that are due. Gossip, the bulk of what timers send, is paced by a budget, and a
+//! loop that falls behind its ticks says so to its members (Lifeguard's point: the slow one doubts
+//! itself).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::queue::ArrayQueue;
+
+use super::host::{Host, Observer};
+use crate::net::{Driver, NetError, Trains};
+use crate::swim::{Outbox, Time};
+
+/// What another thread asks a worker to do, once.
+pub(super) type Call<O> = Box<dyn FnOnce(&mut Host<O>, &mut Trains) + Send>;
+
+/// Calls taken in one turn.
+const CALLS_PER_TURN: usize = 64;
+
+/// The loop is late, and says so, when timers fire this much after their tick: half of the smallest
+/// probe timeout that makes sense on a network.
+const LATE: Duration = Duration::from_millis(100);
+
+/// How long being late is remembered.
+const LATE_MEMORY: Duration = Duration::from_secs(1);
+
+/// Gossip that may be caught up on at once, in seconds of budget.
+const BURST_S: f64 = 0.05;
+
+/// What the loop remembers from turn to turn.
+pub(super) struct Pace {
+    tick_us: u64,
+    gossip_per_us: f64,
+    gossip_tokens: f64,
+    refilled: Time,
+    late_since: Option<Time>,
+}
+
+impl Pace {
+    pub(super) fn new(tick: Duration, gossip_frames_per_second: u32) -> Pace {
+        Pace {
+            tick_us: tick.as_micros() as u64,
+            gossip_per_us: f64::from(gossip_frames_per_second) / 1e6,
+            gossip_tokens: 0.0,
+            refilled: Time::ZERO,
+            late_since: None,
+        }
+    }
+
+    /// The tick at or after `time`.
+    fn tick_after(&self, time: Time) -> Time {
+        Time::from_micros(time.as_micros().div_ceil(self.tick_us).saturating_mul(self.tick_us))
+    }
+
+    fn refill(&mut self, now: Time) {
+        let elapsed = now.since(self.refilled).as_micros() as f64;
+        self.refilled = now;
+        let most = self.gossip_per_us * 1e6 * BURST_S;
+        self.gossip_tokens = (self.gossip_tokens + elapsed * self.gossip_per_us).min(most);
+    }
+}
+
+/// Runs until [`Host::stop`], then hands the observer back.
+pub(super) fn run<O: Observer>(
+    mut driver: Driver,
+    mut host: Host<O>,
+    mut pace: Pace,
+    calls: &ArrayQueue<Call<O>>,
+) -> Result<O, NetError> {
+    while !host.stopping {
+        let timeout = host.wait(&pace, calls.is_empty());
+        host.unread = 0;
+        driver.turn(timeout, &mut host)?;
+        host.read_clock();
+        host.counters.turns += 1;
+        host.note_driver(driver.kind(), driver.counters());
+        for _ in 0..CALLS_PER_TURN {
+            let Some(call) = calls.pop() else { break };
+            call(&mut host, driver.trains());
+        }
+        host.run_streams(driver.trains());
+        host.run_timers(&mut driver, &mut pace)?;
+    }
+    driver.flush()?;
+    Ok(host.observer)
+}
+
+impl<O: Observer> Host<O> {
+    #[allow(clippy::disallowed_methods, reason = "the worker is where time comes from")]
+    pub(super) fn read_clock(&mut self) {
+        let elapsed = Instant::now().saturating_duration_since(self.origin);
+        self.now = Time::from_micros(elapsed.as_micros() as u64);
+    }
+
+    /// How long the next turn may wait.
+    fn wait(&mut self, pace: &Pace, idle: bool) -> Option<Duration> {
+        if !idle || self.more_streams || !self.failures.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.read_clock();
+        let next = self.wheel.next_deadline(self.now)?;
+        Some(pace.tick_after(next).since(self.now))
+    }
+
+    /// Fires the timers that are due.
+    fn run_timers(&mut self, driver: &mut Driver, pace: &mut Pace) -> Result<(), NetError> {
+        pace.refill(self.now);
+        let due = self.wheel.next_deadline(self.now).is_some_and(|deadline| deadline <= self.now);
+        if due && !driver.trains().is_empty() {
+            // Acks first.
+            driver.flush()?;
+        }
+        self.gossip_budget = pace.gossip_tokens as u32;
+        let granted = self.gossip_budget;
+        let mut lag = Duration::ZERO;
+        while let Some((local, deadline)) = self.wheel.next_expired(self.now) {
+            let late = self.now.since(pace.tick_after(deadline));
+            lag = lag.max(late);
+            self.observer.timer(late.as_micros() as u64);
+            self.counters.timers_fired += 1;
+            self.fire(local, driver.trains());
+            if driver.trains().is_half_full() {
+                driver.flush()?;
+            }
+        }
+        pace.gossip_tokens -= f64::from(granted - self.gossip_budget);
+        self.judge(lag, pace);
+        Ok(())
+    }
+
+    fn fire(&mut self, local: u32, trains: &mut Trains) {
+        let resident = &mut self.residents[local as usize];
+        if !resident.present {
+            return;
+        }
+        let mut out = Outbox {
+            frames: trains,
+            streams: &mut self.wanted,
+            events: &mut self.events,
+            gossip_budget: &mut self.gossip_budget,
+        };
+        resident.member.handle_timeout(self.now, &mut self.commons, &mut out);
+        self.settle(local);
+    }
+
+    /// Raises or lowers the members' doubt in themselves.
+    fn judge(&mut self, lag: Duration, pace: &mut Pace) {
+        if lag >= LATE {
+            self.counters.turns_late += 1;
+            pace.late_since = Some(self.now);
+            let level = (lag.as_millis() / LATE.as_millis()).min(8) as u8;
+            self.commons.set_overload(level);
+        } else if pace.late_since.is_some_and(|since| self.now.since(since) >= LATE_MEMORY) {
+            pace.late_since = None;
+            self.commons.set_overload(0);
+        }
+    }
+}
+
+/// Where calls wait. Bounded: whoever calls faster than a worker works is told so.
+pub(super) fn call_queue<O>() -> Arc<ArrayQueue<Call<O>>> {
+    const CALLS_WAITING_MAX: usize = 1024;
+    Arc::new(ArrayQueue::new(CALLS_WAITING_MAX))
+}
