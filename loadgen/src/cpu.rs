@@ -21,7 +21,8 @@ pub struct CpuTime {
 impl CpuTime {
     /// What the process has used since it started. Zero where the kernel does not tell.
     pub fn of_process() -> CpuTime {
-        let duration = |time: TimeVal| Duration::from_micros(u64::try_from(time.num_microseconds()).unwrap_or(0));
+        let duration =
+            |time: TimeVal| Duration::from_micros(u64::try_from(time.num_microseconds()).unwrap_or(0));
         getrusage(UsageWho::RUSAGE_SELF)
             .map(|usage| CpuTime { user: duration(usage.user_time()), kernel: duration(usage.system_time()) })
             .unwrap_or_default()

@@ -130,7 +130,8 @@ fn control_group_memory() -> Option<u64> {
 mod tests {
     use super::*;
 
-    const NEEDS: Needs = Needs { bytes_per_pair: 8.0, bytes_per_member: 500, bytes_fixed: 64 << 20, files: 100 };
+    const NEEDS: Needs =
+        Needs { bytes_per_pair: 8.0, bytes_per_member: 500, bytes_fixed: 64 << 20, files: 100 };
     const GIB: u64 = 1 << 30;
 
     #[test]
@@ -162,7 +163,9 @@ mod tests {
         assert_eq!(file_limit(100, 1024, 4096), Ok(None));
         assert_eq!(file_limit(2000, 1024, 4096), Ok(Some(2000)));
         let fault = file_limit(5000, 1024, 4096).unwrap_err();
-        assert!(fault.starts_with("open files: 5000 are needed and the limit is 4096; raise it with `ulimit -n 5000`"));
+        assert!(fault.starts_with(
+            "open files: 5000 are needed and the limit is 4096; raise it with `ulimit -n 5000`"
+        ));
     }
 
     #[test]

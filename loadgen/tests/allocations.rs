@@ -51,7 +51,11 @@ fn threads_count_for_themselves() {
             (0..1000).for_each(|value| drop(black_box(Box::new(value))));
         });
         sender.send(()).unwrap();
-        let mine = count(|| while !thread.is_finished() { std::hint::spin_loop(); });
+        let mine = count(|| {
+            while !thread.is_finished() {
+                std::hint::spin_loop();
+            }
+        });
         thread.join().unwrap();
         mine
     });

@@ -204,6 +204,20 @@ pub struct RunArguments {
     pub protocol: ProtocolSettings,
 }
 
+/// Only to parse the flags of `run` by themselves.
+#[derive(Parser)]
+struct Bare {
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+impl RunArguments {
+    /// `run` without any flag.
+    fn bare() -> RunArguments {
+        Bare::parse_from([PROGRAM]).run
+    }
+}
+
 /// The flags of `report`.
 #[derive(Args, Clone, Debug)]
 pub struct ReportArguments {
@@ -230,9 +244,8 @@ pub enum Format {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     let first = arguments.get(1).and_then(|argument| argument.to_str());
-    let is_run = first.is_none_or(|first| {
-        first.starts_with('-') && !["-h", "--help", "-V", "--version"].contains(&first)
-    });
+    let is_run = first
+        .is_none_or(|first| first.starts_with('-') && !["-h", "--help", "-V", "--version"].contains(&first));
     if is_run {
         arguments.insert(1.min(arguments.len()), OsString::from("run"));
     }

@@ -119,6 +119,12 @@ impl RunArguments {
 }
 
 impl RunOptions {
+    /// What a run of `members` members on `cores` cores does when nothing else is asked for.
+    pub fn defaults(members: u32, cores: u32) -> RunOptions {
+        let arguments = RunArguments { members, ..RunArguments::bare() };
+        arguments.resolve(settings_file::SettingsFile::default(), cores)
+    }
+
     /// The run's settings by name, without the protocol's: what the report lists and compares.
     pub fn settings(&self) -> Map<String, Value> {
         let Value::Object(settings) = json!({

@@ -84,12 +84,20 @@ mod tests {
     #[test]
     fn an_unknown_setting_is_answered_with_near_names() {
         let fault = parse("probe_intervall_ms = 2000").unwrap_err();
-        assert!(fault.starts_with("unknown setting probe_intervall_ms; did you mean probe_interval_ms"), "{fault}");
+        assert!(
+            fault.starts_with("unknown setting probe_intervall_ms; did you mean probe_interval_ms"),
+            "{fault}"
+        );
     }
 
     #[test]
     fn faults_are_one_line_with_a_line_number() {
-        for text in ["a b", "preset = \"lan\"\nprobe_interval_ms = \"fast\"", "preset = \"moon\"", "gossip_fanout = -1"] {
+        for text in [
+            "a b",
+            "preset = \"lan\"\nprobe_interval_ms = \"fast\"",
+            "preset = \"moon\"",
+            "gossip_fanout = -1",
+        ] {
             let fault = parse(text).unwrap_err();
             assert!(!fault.contains('\n'), "{fault}");
         }

@@ -46,13 +46,45 @@ fn nothing_at_all_means_ten_thousand_members_for_thirty_seconds() {
 #[test]
 fn flags_reach_the_options() {
     let options = options(&[
-        "--members", "500", "--workers", "3", "--driver", "io_uring", "--start", "cold", "--seeds", "4",
-        "--kill", "7", "--events", "30/m", "--loss", "2%", "--seed", "9", "--preset", "wan", "--port", "7000",
-        "--no-segmentation", "--slo", "false_deaths==0", "--slo", "detection_s.all.max<=30",
-        "--gossip-fanout", "5", "--metrics", "127.0.0.1:9100", "--json", "-",
+        "--members",
+        "500",
+        "--workers",
+        "3",
+        "--driver",
+        "io_uring",
+        "--start",
+        "cold",
+        "--seeds",
+        "4",
+        "--kill",
+        "7",
+        "--events",
+        "30/m",
+        "--loss",
+        "2%",
+        "--seed",
+        "9",
+        "--preset",
+        "wan",
+        "--port",
+        "7000",
+        "--no-segmentation",
+        "--slo",
+        "false_deaths==0",
+        "--slo",
+        "detection_s.all.max<=30",
+        "--gossip-fanout",
+        "5",
+        "--metrics",
+        "127.0.0.1:9100",
+        "--json",
+        "-",
     ]);
     assert_eq!((options.workers, options.seeds, options.kills, options.seed), (3, 4, 7, 9));
-    assert_eq!((options.driver, options.start, options.preset), (DriverChoice::IoUring, Start::Cold, Preset::Wan));
+    assert_eq!(
+        (options.driver, options.start, options.preset),
+        (DriverChoice::IoUring, Start::Cold, Preset::Wan)
+    );
     assert_eq!((options.events.per_second, options.loss, options.port), (0.5, 0.02, 7000));
     assert_eq!((options.segmentation, options.slos.len()), (false, 2));
     assert_eq!(options.protocol.gossip_fanout, Some(5));
@@ -85,7 +117,10 @@ fn every_fault_is_named_with_its_mend() {
     );
     assert_eq!(faults(&["--port", "65535"]), "--port 65535: 2 workers need a port up to 65534, or 0");
     assert_eq!(faults(&["--gossip-interval-ms", "0"]), "--gossip-interval-ms: must be 1 or more");
-    assert_eq!(faults(&["--events", "1000000/s"]), "--events 1000000/s: 20000000 events in one run; at most 1000000");
+    assert_eq!(
+        faults(&["--events", "1000000/s"]),
+        "--events 1000000/s: 20000000 events in one run; at most 1000000"
+    );
     assert!(faults(&["--duration", "1year"]).starts_with("--duration 1year: at most 1month"));
 }
 
@@ -102,19 +137,33 @@ fn an_objective_on_what_the_run_does_not_measure_is_a_fault() {
         "--slo convergence_s<10: not measured; needs --start cold"
     );
     assert!(faults(&["--kill", "0", "--slo", "detection_s.all.max<30"]).ends_with("needs --kill 1 or more"));
-    assert!(faults(&["--events", "0", "--slo", "events.delivered_ratio==1"]).ends_with("needs --events above 0"));
+    assert!(
+        faults(&["--events", "0", "--slo", "events.delivered_ratio==1"]).ends_with("needs --events above 0")
+    );
     assert!(options(&["--start", "cold", "--slo", "convergence_s<10"]).slos.len() == 1);
 }
 
 #[test]
 fn refusals_are_one_line_that_names_the_flag() {
     let cases: [(&[&str], &str); 8] = [
-        (&["--membres", "3"], "unexpected argument '--membres' found; a similar argument exists: '--members'"),
+        (
+            &["--membres", "3"],
+            "unexpected argument '--membres' found; a similar argument exists: '--members'",
+        ),
         (&["--loss", "100%"], "invalid value '100%' for '--loss <SHARE>': must be less than 100 %"),
-        (&["--duration", "30"], "invalid value '30' for '--duration <TIME>': a duration needs a unit: write 30s"),
+        (
+            &["--duration", "30"],
+            "invalid value '30' for '--duration <TIME>': a duration needs a unit: write 30s",
+        ),
         (&["--members", "many"], "invalid value 'many' for '--members <COUNT>': invalid digit"),
-        (&["--driver", "epoll"], "invalid value 'epoll' for '--driver <DRIVER>' [possible values: auto, io_uring, mmsg]"),
-        (&["--slo", "probe_rtt.p99<5"], "invalid value 'probe_rtt.p99<5' for '--slo <EXPRESSION>': no measurement"),
+        (
+            &["--driver", "epoll"],
+            "invalid value 'epoll' for '--driver <DRIVER>' [possible values: auto, io_uring, mmsg]",
+        ),
+        (
+            &["--slo", "probe_rtt.p99<5"],
+            "invalid value 'probe_rtt.p99<5' for '--slo <EXPRESSION>': no measurement",
+        ),
         (&["rnu"], "no command rnu; the commands are run and report"),
         (&["report"], "the following required arguments were not provided: <FILE>..."),
     ];
@@ -137,7 +186,9 @@ fn the_settings_file_yields_to_flags_and_wins_over_the_preset() {
     assert_eq!((overridden.preset, overridden.protocol.gossip_fanout), (Preset::Local, Some(9)));
     assert_eq!(overridden.protocol.indirect_checks, Some(2));
     std::fs::write(&file, "gossip_fanuot = 7\n").unwrap();
-    assert!(faults(&["--config", path]).ends_with("unknown setting gossip_fanuot; did you mean gossip_fanout?"));
+    assert!(
+        faults(&["--config", path]).ends_with("unknown setting gossip_fanuot; did you mean gossip_fanout?")
+    );
 }
 
 #[test]

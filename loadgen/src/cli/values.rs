@@ -53,7 +53,8 @@ pub fn share(text: &str) -> Result<f64, String> {
         return Err("a share cannot be negative: write it like 2% or 0.02".to_owned());
     }
     if value >= 1.0 {
-        let meant = if text.ends_with('%') { String::new() } else { format!(", or {text}% if that was meant") };
+        let meant =
+            if text.ends_with('%') { String::new() } else { format!(", or {text}% if that was meant") };
         return Err(format!("must be less than 100 %: write it like 2% or 0.02{meant}"));
     }
     Ok(value)
