@@ -32,7 +32,8 @@ fn from_git() -> Option<String> {
             watch(&path);
         }
     }
-    let modified = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    // Without the locks: `status` would refresh the index, which is watched above, at every build.
+    let modified = git(&["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"])?;
     Some(if modified.is_empty() { commit } else { format!("{commit}-modified") })
 }
 

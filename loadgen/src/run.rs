@@ -242,10 +242,7 @@ mod tests {
     #[test]
     fn the_report_names_what_was_changed_and_nothing_else() {
         let plain = options(&["--members", "50", "--gossip-fanout", "5"]);
-        assert_eq!(
-            assemble(&plain, executed(&plain)).settings_changed,
-            ["gossip_fanout"].iter().chain(["members"].iter()).copied().collect::<Vec<_>>()
-        );
+        assert_eq!(assemble(&plain, executed(&plain)).settings_changed, ["gossip_fanout", "members"]);
         let changed = options(&["--members", "50", "--kill", "2", "--loss", "1%", "--seed", "7"]);
         let report = assemble(&changed, executed(&changed));
         assert_eq!(report.settings_changed, ["gossip_fanout", "kill", "loss", "members", "seed"]);

@@ -192,11 +192,11 @@ pub struct RunArguments {
     pub metrics: Option<SocketAddr>,
 
     /// Protocol constants to start from [default: lan]
-    #[arg(long, value_enum, help_heading = "Protocol settings")]
+    #[arg(long, value_enum, help_heading = protocol::HEADING)]
     pub preset: Option<Preset>,
 
     /// Read protocol settings from FILE (TOML, the names below with underscores); flags win
-    #[arg(long, value_name = "FILE", help_heading = "Protocol settings")]
+    #[arg(long, value_name = "FILE", help_heading = protocol::HEADING)]
     pub config: Option<PathBuf>,
 
     /// Overrides of single protocol settings.

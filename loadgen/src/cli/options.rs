@@ -119,10 +119,13 @@ impl RunArguments {
 }
 
 impl RunOptions {
-    /// What a run of `members` members on `cores` cores does when nothing else is asked for.
+    /// The settings' defaults, as they follow from `members` members and `cores` cores.
     pub fn defaults(members: u32, cores: u32) -> RunOptions {
-        let arguments = RunArguments { members, ..RunArguments::bare() };
-        arguments.resolve(settings_file::SettingsFile::default(), cores)
+        let bare = RunArguments::bare();
+        let members_default = bare.members;
+        let arguments = RunArguments { members, ..bare };
+        let options = arguments.resolve(settings_file::SettingsFile::default(), cores);
+        RunOptions { members: members_default, ..options }
     }
 
     /// The run's settings by name, without the protocol's: what the report lists and compares.

@@ -7,9 +7,12 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The settings' heading in the help; each line ends with the presets' values.
+pub(super) const HEADING: &str = "Protocol settings [lan / wan / local]";
+
 /// Overrides of the preset's protocol settings. `None` keeps the preset's value.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[command(next_help_heading = "Protocol settings (each overrides the preset; lan / wan / local)")]
+#[command(next_help_heading = HEADING)]
 pub struct ProtocolSettings {
     /// Time between two probes of one member, in ms [1000 / 5000 / 1000]
     #[arg(long, value_name = "MS")]

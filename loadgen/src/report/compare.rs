@@ -51,7 +51,7 @@ const ROWS: [(&str, &str, Unit); 24] = [
 
 /// Renders several reports, each under its name. Of two, the second's difference from the first is shown.
 pub fn comparison(reports: &[(String, Report)], style: Style) -> String {
-    let mut table = Table::new(0);
+    let mut table = Table::new(0, 0);
     let values: Vec<Value> = reports.iter().map(|(_, report)| report.to_value()).collect();
     let with_change = reports.len() == 2;
     let change = with_change.then(|| "change".to_owned());

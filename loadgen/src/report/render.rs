@@ -13,6 +13,8 @@ use crate::text::{ABSENT, bytes, counted, microseconds, percent, significant, th
 const WIDTH: usize = 100;
 /// Columns of a row's label, its indentation included.
 const LABEL: usize = 22;
+/// Columns of a time, so that most reports have the same layout: `1.00 ms`.
+const TIME_WIDTH: usize = 7;
 /// Workers listed one by one; of more, the mean and the busiest are shown.
 const WORKERS_LISTED: usize = 8;
 /// Settings that the opening lines say in words already.
@@ -100,9 +102,11 @@ impl Page {
         let resident = memory.rss_bytes.map_or_else(|| ABSENT.to_owned(), bytes);
         self.row("memory", &format!("{resident}{pair}"));
         self.datagrams(report);
-        let allocations = report.allocations.steady_state;
-        let allocations = allocations.map_or_else(|| "not counted".to_owned(), thousands);
-        self.row("heap allocations", &format!("{allocations} by workers while measuring"));
+        let allocations = match report.allocations.steady_state {
+            Some(count) => format!("{} by workers while measuring", thousands(count)),
+            None => "not counted".to_owned(),
+        };
+        self.row("heap allocations", &allocations);
     }
 
     fn datagrams(&mut self, report: &Report) {
@@ -127,7 +131,7 @@ impl Page {
         let us = |us: Option<u64>| us.map_or_else(|| ABSENT.to_owned(), |us| microseconds(us as f64));
         let ms = |ms: Option<f64>| ms.map_or_else(|| ABSENT.to_owned(), |ms| microseconds(ms * 1e3));
         let absent = || ABSENT.to_owned();
-        let mut table = Table::new(LABEL);
+        let mut table = Table::new(LABEL, TIME_WIDTH);
         table.row(["Times", "count", "p50", "p90", "p99", "p99.9", "max"]);
         let (rtt, lag) = (&report.probe_rtt_us, &report.schedule_lag_us);
         let count = thousands(rtt.count);

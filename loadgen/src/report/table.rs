@@ -8,12 +8,13 @@ const GAP: usize = 3;
 pub struct Table {
     rows: Vec<Vec<String>>,
     first_width: usize,
+    other_width: usize,
 }
 
 impl Table {
-    /// A table whose first column is at least `first_width` characters wide.
-    pub fn new(first_width: usize) -> Table {
-        Table { rows: Vec::new(), first_width }
+    /// A table whose first column is at least `first_width` characters wide and the others `other_width`.
+    pub fn new(first_width: usize, other_width: usize) -> Table {
+        Table { rows: Vec::new(), first_width, other_width }
     }
 
     /// Adds a row.
@@ -38,7 +39,11 @@ impl Table {
             if column == 0 {
                 line.push_str(&format!("{cell:<0$}", widths[0].max(self.first_width)));
             } else {
-                line.push_str(&format!("{}{cell:>1$}", " ".repeat(GAP), widths[column]));
+                line.push_str(&format!(
+                    "{}{cell:>1$}",
+                    " ".repeat(GAP),
+                    widths[column].max(self.other_width)
+                ));
             }
         }
         line.trim_end().to_owned()
@@ -51,7 +56,7 @@ mod tests {
 
     #[test]
     fn columns_align() {
-        let mut table = Table::new(0);
+        let mut table = Table::new(0, 0);
         table.row(["", "count", "p50"]);
         table.row(["probe", "1,000", "112 us"]);
         table.row(["a longer name", "7"]);
@@ -59,6 +64,6 @@ mod tests {
             table.lines(),
             ["                count      p50", "probe           1,000   112 us", "a longer name       7"]
         );
-        assert!(Table::new(5).lines().is_empty());
+        assert!(Table::new(5, 5).lines().is_empty());
     }
 }

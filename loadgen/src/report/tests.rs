@@ -195,7 +195,7 @@ fn quotients_and_percentiles_are_taken_of_the_whole_fleet() {
     assert_eq!((report.detection_s.first.count, report.detection_s.all.count), (20, 20));
     assert!((report.detection_s.all.max.unwrap() - 18.9).abs() < 0.02);
     assert_eq!((report.events.sent, report.events.delivered_ratio), (40, Some(1.0)));
-    assert_eq!(report.events.copies_per_member, Some(4.20883));
+    assert_eq!(report.events.copies_per_member, Some(4.20884));
     assert_eq!((report.false_suspicions, report.false_deaths), (6, 0));
     assert_eq!(report.convergence_s, Some(4.21));
 }
