@@ -116,7 +116,7 @@ fn complete_views(host: &Host<Witness>) -> usize {
 
 fn life_of_a_cluster(driver: DriverChoice) {
     const COUNT: usize = 40;
-    let fleet = start(driver, 2);
+    let mut fleet = start(driver, 2);
     join_all(&fleet, COUNT);
     wait_for(&fleet, "complete views", COUNT * COUNT, complete_views);
 
@@ -165,7 +165,7 @@ fn a_cluster_lives_over_sendmmsg() {
 
 #[test]
 fn a_complete_view_can_be_loaded() {
-    let fleet = start(DriverChoice::Auto, 1);
+    let mut fleet = start(DriverChoice::Auto, 1);
     populate(&fleet, 100);
     fleet.ask(0, |host, _| host.load_views(|_, _, _| Ok(())).unwrap()).unwrap();
     wait_for(&fleet, "complete views", 100 * 100, complete_views);
@@ -178,7 +178,7 @@ fn a_complete_view_can_be_loaded() {
 
 #[test]
 fn a_seed_that_does_not_answer_fails_the_join() {
-    let fleet = start(DriverChoice::Auto, 1);
+    let mut fleet = start(DriverChoice::Auto, 1);
     populate(&fleet, 1);
     fleet
         .ask(0, |host, trains| {

@@ -196,7 +196,7 @@ impl<O: Observer> Fleet<O> {
     ///
     /// # Errors
     /// [`FleetError::Net`] if a worker's driver had failed.
-    pub fn stop(mut self) -> Result<Vec<O>, FleetError> {
+    pub fn stop(&mut self) -> Result<Vec<O>, FleetError> {
         self.ask_to_stop();
         let mut observers = Vec::with_capacity(self.workers.len());
         for (index, worker) in self.workers.iter_mut().enumerate() {

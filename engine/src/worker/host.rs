@@ -191,6 +191,11 @@ impl<O: Observer> Host<O> {
         self.net = counters;
     }
 
+    /// How many members were not killed.
+    pub fn alive(&self) -> usize {
+        self.local.len()
+    }
+
     /// How many members were added, the killed ones among them.
     pub fn len(&self) -> usize {
         self.residents.len()
