@@ -26,6 +26,11 @@ impl<'a> Input<'a> {
         array
     }
 
+    /// Yes or no: the lowest bit of a byte.
+    pub fn bool(&mut self) -> bool {
+        self.u8() & 1 == 1
+    }
+
     /// A byte.
     pub fn u8(&mut self) -> u8 {
         u8::from_le_bytes(self.array())

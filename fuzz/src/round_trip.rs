@@ -19,7 +19,7 @@ use crate::{Input, Seed};
 pub fn round_trip(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let header = header(&mut input);
-    if input.u8() % 2 == 0 { frame(header, &mut input) } else { stream(header, &mut input) }
+    if input.bool() { stream(header, &mut input) } else { frame(header, &mut input) }
 }
 
 fn frame(header: FrameHeader, input: &mut Input<'_>) {
@@ -85,7 +85,7 @@ fn header(input: &mut Input<'_>) -> FrameHeader {
         source: MemberId(input.u64()),
         destination: MemberId(input.u64()),
         root: input.u64(),
-        quiet: input.u8() % 2 == 1,
+        quiet: input.bool(),
     }
 }
 
