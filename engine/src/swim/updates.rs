@@ -17,10 +17,10 @@ use super::suspicion::{Suspicion, confirmations_needed};
 use super::table::{Entry, Standing};
 
 /// How far above the known incarnation news may lie. A member raises its own by one at a time and starts
-/// from seconds of wall time, so 2^24 covers half a year between two starts, while someone who forges
-/// incarnations needs 2^24 accepted steps to exhaust the 48 bits (memberlist needs one:
-/// hashicorp/memberlist#358).
-const INCARNATION_STEP_MAX: u64 = 1 << 24;
+/// from seconds of wall time, so 2^27 covers four years between two starts, while someone who forges
+/// incarnations needs two million accepted steps to exhaust the 48 bits, each of which the subject outranks
+/// (memberlist needs one message: hashicorp/memberlist#358).
+const INCARNATION_STEP_MAX: u64 = 1 << 27;
 
 impl Member {
     /// The index and entry of a member that is not unknown.
