@@ -54,7 +54,7 @@ impl AntiEntropy {
         let due = if settings.push_pull_interval.is_zero() {
             Time::NEVER
         } else {
-            now + commons.stagger(settings.push_pull_interval, rng)
+            commons.stagger(now, settings.push_pull_interval, rng)
         };
         AntiEntropy { due, with: None, allowed: now, root_changed: now, started: now }
     }

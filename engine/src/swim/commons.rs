@@ -11,6 +11,7 @@ use super::counters::Counters;
 use super::departed::DepartedPool;
 use super::directory::{Directory, MemberIndex};
 use super::suspicion::SuspicionPool;
+use super::time::Time;
 use super::user_events::{EventIndex, EventStore};
 use swimring_codec::native::UserEvent;
 
@@ -69,11 +70,11 @@ impl Commons {
         self.timer_grain = grain.max(Duration::from_micros(1));
     }
 
-    /// A random part of `interval`, in whole grains.
-    pub(super) fn stagger(&self, interval: Duration, rng: &mut fastrand::Rng) -> Duration {
+    /// A random moment of the `interval` after `now`, on the grid of grains.
+    pub(super) fn stagger(&self, now: Time, interval: Duration, rng: &mut fastrand::Rng) -> Time {
         let grain = self.timer_grain.as_micros() as u64;
         let grains = (interval.as_micros() as u64 / grain).max(1);
-        Duration::from_micros(rng.u64(..grains) * grain)
+        Time::from_micros((now.as_micros().div_ceil(grain) + rng.u64(..grains)) * grain)
     }
 
     /// A number for a new member.

@@ -27,7 +27,10 @@ pub(super) struct Gossip {
 
 impl Gossip {
     pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, commons: &Commons) -> Gossip {
-        Gossip { due: Time::NEVER, offset: commons.stagger(settings.gossip_interval, rng) }
+        Gossip {
+            due: Time::NEVER,
+            offset: commons.stagger(Time::ZERO, settings.gossip_interval, rng).since(Time::ZERO),
+        }
     }
 
     /// Arms the timer if there is something to say and it is not armed.

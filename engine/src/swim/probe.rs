@@ -71,7 +71,7 @@ impl Probe {
             phase_ends: Time::NEVER,
             ends: Time::NEVER,
             // Staggered, so that members that start together do not probe in step.
-            next: now + commons.stagger(settings.probe_interval, rng),
+            next: commons.stagger(now, settings.probe_interval, rng),
             relays: [0; INDIRECT_CHECKS_MAX],
             relays_asked: 0,
             nacks: 0,

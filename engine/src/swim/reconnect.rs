@@ -33,7 +33,7 @@ impl Reconnect {
         let next = if settings.reconnect_interval.is_zero() {
             Time::NEVER
         } else {
-            now + commons.stagger(settings.reconnect_interval, rng)
+            commons.stagger(now, settings.reconnect_interval, rng)
         };
         Reconnect { next, reap: Time::NEVER }
     }
