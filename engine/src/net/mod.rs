@@ -27,11 +27,15 @@ mod memory;
 mod mmsg;
 mod options;
 mod outgoing;
+#[cfg(test)]
+mod refusal_test;
 mod segmentation;
 mod size_class;
 mod socket_options;
 mod train_index;
 mod trains;
+#[cfg(test)]
+mod trains_test;
 mod uring;
 mod waker;
 
