@@ -40,6 +40,7 @@ mod uring;
 mod waker;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use counters::NetCounters;
 pub use driver::Driver;
@@ -48,6 +49,9 @@ pub use error::NetError;
 pub use options::{DriverChoice, DriverKind, NetOptions};
 pub use trains::Trains;
 pub use waker::Waker;
+
+/// A longer wait is cut to this, a day, so that no timeout overflows what the kernel counts in.
+const WAIT_MAX: Duration = Duration::from_secs(86_400);
 
 /// Takes what arrives.
 pub trait DatagramHandler {

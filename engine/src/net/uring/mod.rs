@@ -211,7 +211,7 @@ impl Uring {
         timeout: Option<Duration>,
         shared: &mut Shared<'_>,
     ) -> Result<(), NetError> {
-        let timespec = Timespec::from(timeout.unwrap_or_default());
+        let timespec = Timespec::from(timeout.unwrap_or_default().min(super::WAIT_MAX));
         let args = SubmitArgs::new().timespec(&timespec);
         for _ in 0..ENTER_TRIES {
             let wait = timeout != Some(Duration::ZERO) && self.received.is_empty();
