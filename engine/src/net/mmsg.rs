@@ -99,7 +99,7 @@ impl Inbox {
             name: self.memory.bytes(start, name),
             control: self.memory.bytes(start + NAME_ROOM, control),
             payload: self.memory.bytes(start + NAME_ROOM + CONTROL_ROOM, payload),
-            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            truncated: header.msg_hdr.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
         }
     }
 }

@@ -46,7 +46,7 @@ pub use counters::NetCounters;
 pub use driver::Driver;
 pub use endpoint::Endpoint;
 pub use error::NetError;
-pub use options::{DriverChoice, DriverKind, NetOptions};
+pub use options::{DriverChoice, DriverKind, NetOptions, UnknownDriver};
 pub use trains::Trains;
 pub use waker::Waker;
 
