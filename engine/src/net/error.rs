@@ -100,3 +100,22 @@ impl NetError {
 pub(super) fn last_errno() -> i32 {
     io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_s_answers_become_the_mend() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        for (errno, part) in [
+            (libc::EACCES, "choose a port of 1024 or above, or grant CAP_NET_BIND_SERVICE"),
+            (libc::EAFNOSUPPORT, "use an address of the other (IPv4 or IPv6)"),
+            (libc::EMFILE, "raise the limit (`ulimit -n`, or LimitNOFILE= in the unit)"),
+            (libc::ENOMEM, "binding the endpoint: Cannot allocate memory"),
+        ] {
+            let error = NetError::bind(address, "UDP", io::Error::from_raw_os_error(errno)).to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

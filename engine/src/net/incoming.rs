@@ -44,7 +44,8 @@ pub(super) struct Message<'a> {
     pub(super) name: &'a [u8],
     pub(super) control: &'a [u8],
     pub(super) payload: &'a [u8],
-    /// The message was longer than its buffer.
+    /// The message was longer than its buffer, or its control messages than theirs: then it may be a train
+    /// whose segment size was lost.
     pub(super) truncated: bool,
 }
 

@@ -8,7 +8,6 @@ use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use super::DatagramHandler;
 use super::address::Family;
 use super::driver::Shared;
 use super::error::{NetError, last_errno};
@@ -16,6 +15,7 @@ use super::incoming::{CONTROL_ROOM, Incoming, Message, NAME_ROOM, ReceiveShape};
 use super::memory::Memory;
 use super::outgoing::{Outgoing, SEND_BATCH};
 use super::waker::Waker;
+use super::{DatagramHandler, WAIT_MAX};
 
 /// Receive errors in a row, with no datagram between, after which the socket is given up: each pending ICMP
 /// error takes one call, a broken descriptor fails for ever.
@@ -99,7 +99,7 @@ impl Inbox {
             name: self.memory.bytes(start, name),
             control: self.memory.bytes(start + NAME_ROOM, control),
             payload: self.memory.bytes(start + NAME_ROOM + CONTROL_ROOM, payload),
-            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            truncated: header.msg_hdr.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
         }
     }
 }
@@ -248,8 +248,8 @@ fn watch(epoll: &OwnedFd, descriptor: RawFd, events: i32) -> io::Result<()> {
 
 /// `epoll_pwait2`, by number: its wrapper is younger than the oldest C library supported. The error, or 0.
 fn wait_precisely(epoll: RawFd, events: &mut [libc::epoll_event], timeout: Option<Duration>) -> i32 {
-    let timeout = timeout.map(|timeout| libc::timespec {
-        tv_sec: timeout.as_secs().min(i32::MAX as u64) as _,
+    let timeout = timeout.map(|timeout| timeout.min(WAIT_MAX)).map(|timeout| libc::timespec {
+        tv_sec: timeout.as_secs() as _,
         tv_nsec: timeout.subsec_nanos() as _,
     });
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);

@@ -27,23 +27,31 @@ mod memory;
 mod mmsg;
 mod options;
 mod outgoing;
+#[cfg(test)]
+mod refusal_test;
 mod segmentation;
 mod size_class;
 mod socket_options;
 mod train_index;
 mod trains;
+#[cfg(test)]
+mod trains_test;
 mod uring;
 mod waker;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use counters::NetCounters;
 pub use driver::Driver;
 pub use endpoint::Endpoint;
 pub use error::NetError;
-pub use options::{DriverChoice, DriverKind, NetOptions};
+pub use options::{DriverChoice, DriverKind, NetOptions, UnknownDriver};
 pub use trains::Trains;
 pub use waker::Waker;
+
+/// A longer wait is cut to this, a day, so that no timeout overflows what the kernel counts in.
+const WAIT_MAX: Duration = Duration::from_secs(86_400);
 
 /// Takes what arrives.
 pub trait DatagramHandler {

@@ -160,28 +160,33 @@ impl Outgoing {
             return;
         }
         counters.trains_sent -= 1;
+        self.trains_taken -= 1;
         if !refuses_segmentation(errno) {
             counters.send_errors += u64::from(origin.datagrams);
             return;
         }
-        counters.trains_refused += 1;
-        self.trains_taken -= 1;
-        self.refusals += 1;
         let train = trains.open()[usize::from(origin.train)];
-        self.send_one_by_one(&train, socket, trains, counters);
+        if self.send_one_by_one(&train, socket, trains, counters) == 0 {
+            // Not for being a train, then: an address that cannot be sent to.
+            return;
+        }
+        counters.trains_refused += 1;
+        self.refusals += 1;
         if self.refusals >= REFUSALS_MAX && trains.segmentation() {
             tracing::info!(errno, "segmented sends are refused: datagrams go one by one from now on");
             trains.limit_segments(1);
         }
     }
 
+    /// Sends the frames of `train` as a datagram each; how many the kernel took.
     fn send_one_by_one(
         &self,
         train: &Train,
         socket: &UdpSocket,
         trains: &Trains,
         counters: &mut NetCounters,
-    ) {
+    ) -> usize {
+        let mut taken = 0;
         let mut name = [0; NAME_LEN];
         let name_len = self.family.write(train.to(), &mut name);
         for segment in 0..train.segments() {
@@ -189,6 +194,7 @@ impl Outgoing {
             counters.system_calls += 1;
             match send(socket, &trains.memory()[start..start + len], &name[..name_len]) {
                 Ok(()) => {
+                    taken += 1;
                     counters.messages_sent += 1;
                     counters.datagrams_sent += 1;
                     counters.bytes_sent += len as u64;
@@ -196,6 +202,7 @@ impl Outgoing {
                 Err(_) => counters.send_errors += 1,
             }
         }
+        taken
     }
 }
 

@@ -43,7 +43,8 @@ fn discover_path_mtu(socket: &UdpSocket) {
     let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO);
 }
 
-fn set(socket: &UdpSocket, level: i32, name: i32, value: i32) -> io::Result<()> {
+/// Sets the integer option `name`.
+pub(super) fn set(socket: &UdpSocket, level: i32, name: i32, value: i32) -> io::Result<()> {
     let len = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the descriptor is open, and `value` is read for its size during the call.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };

@@ -216,8 +216,8 @@ impl Trains {
         self.segmentation &= self.segments_max > 1;
     }
 
-    /// Forgets all frames: they have been sent.
-    pub(super) fn clear(&mut self) {
+    /// Forgets all frames: the driver has sent them, or they are not to be sent.
+    pub fn clear(&mut self) {
         for train in &self.trains[..self.open] {
             self.index.clear(train.place);
         }

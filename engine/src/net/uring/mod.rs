@@ -55,6 +55,8 @@ pub(super) struct Uring {
     wake_armed: bool,
     errors_in_a_row: u32,
     last_error: i32,
+    /// How to wait: without being shown as waiting for a disk, if the kernel (6.15) can.
+    wait_flags: EnterFlags,
 }
 
 /// A message in buffer `buffer`, using `len` bytes of it.
@@ -93,7 +95,12 @@ impl Uring {
             let reason = format!("registering receive buffers: {error}");
             return Ok(Opened::Unavailable { reason, socket });
         }
+        let wait_flags = match ring.params().is_feature_no_iowait() {
+            true => EnterFlags::GETEVENTS | EnterFlags::NO_IOWAIT,
+            false => EnterFlags::GETEVENTS,
+        };
         let mut uring = Box::new(Uring {
+            wait_flags,
             ring,
             buffers,
             outgoing: Outgoing::new(family),
@@ -135,7 +142,7 @@ impl Uring {
         self.arm();
         self.queue_sends(&mut shared)?;
         let wait = if self.received.is_empty() { timeout } else { Some(Duration::ZERO) };
-        self.enter(EnterFlags::GETEVENTS, wait, &mut shared)?;
+        self.enter(self.wait_flags, wait, &mut shared)?;
         shared.trains.clear();
         self.deliver(handler, &mut shared)?;
         if self.errors_in_a_row >= RECEIVE_ERRORS_MAX {
@@ -211,7 +218,7 @@ impl Uring {
         timeout: Option<Duration>,
         shared: &mut Shared<'_>,
     ) -> Result<(), NetError> {
-        let timespec = Timespec::from(timeout.unwrap_or_default());
+        let timespec = Timespec::from(timeout.unwrap_or_default().min(super::WAIT_MAX));
         let args = SubmitArgs::new().timespec(&timespec);
         for _ in 0..ENTER_TRIES {
             let wait = timeout != Some(Duration::ZERO) && self.received.is_empty();
@@ -285,7 +292,7 @@ impl Uring {
                     name: out.name_data(),
                     control: out.control_data(),
                     payload: out.payload_data(),
-                    truncated: out.is_payload_truncated(),
+                    truncated: out.is_payload_truncated() || out.is_control_data_truncated(),
                 };
                 self.incoming.deliver(message, handler, shared.trains, shared.counters);
                 self.errors_in_a_row = 0;
