@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod outbox;
+pub mod permutation;
 pub mod time;
 
 pub use outbox::FrameSink;
