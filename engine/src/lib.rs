@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod net;
+pub mod sim;
 pub mod stream;
 pub mod swim;
 pub mod worker;

@@ -1,1 +1,35 @@
-//! (being built)
+//! A virtual network and clock that drive the protocol: thousands of minutes of cluster life per second.
+//!
+//! The members are the same [`crate::swim::Member`] values that a worker drives, and what travels between
+//! them is what would be on the wire. Everything that is left to chance is drawn from one seed, so a run
+//! can be repeated exactly. See `docs/TESTING.md`.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `simulation` | members, agenda and network, and the loop that makes time pass |
+//! | `operations` | what operators do, and what may be looked at |
+//! | `faults`, `adversary`, `links` | what may go wrong, and how it comes about |
+//! | `network`, `streams`, `node`, `queue` | datagrams, streams, machines, the agenda |
+//! | `checks`, `trace`, `log` | what has to hold, and what happened |
+#![forbid(unsafe_code)]
+
+mod adversary;
+mod checks;
+mod faults;
+mod links;
+mod log;
+mod network;
+mod node;
+mod operations;
+mod queue;
+mod simulation;
+mod streams;
+mod trace;
+
+pub use checks::{Checks, Coverage, Violation};
+pub use faults::Faults;
+pub use links::Direction;
+pub use log::{Entry, Log, What};
+pub use operations::Restart;
+pub use simulation::{Simulation, SimulationOptions};
+pub use trace::Trace;

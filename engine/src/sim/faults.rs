@@ -1,0 +1,167 @@
+//! The fault model, in one place: what may go wrong, how often, and how badly.
+//!
+//! [`Faults`] is the specification. What befalls datagrams and streams is drawn for each of them; what
+//! befalls members and the network as a whole comes at random times, with the mean interval given here
+//! (zero: never), to a member drawn by chance. Everything is drawn from the run's seed.
+
+use std::time::Duration;
+
+/// What may go wrong. See the module.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Faults {
+    /// Chance that a datagram is lost.
+    pub loss: f64,
+    /// Chance that a datagram arrives twice.
+    pub duplication: f64,
+    /// Chance that a datagram arrives with bits flipped or its end cut off.
+    pub corruption: f64,
+    /// Chance that a datagram is held up, so that later ones overtake it.
+    pub late: f64,
+    /// How long one that is held up takes at most.
+    pub late_max: Duration,
+    /// The least one-way delay.
+    pub delay_floor: Duration,
+    /// The mean of what comes on top of it, exponentially distributed.
+    pub delay_mean: Duration,
+    /// Chance that a stream breaks before it has done its work.
+    pub stream_break: f64,
+    /// Chance that a call finds the driver's gossip budget spent.
+    pub gossip_refused: f64,
+
+    /// Mean time between partitions.
+    pub partition_every: Duration,
+    /// How long a partition lasts at most.
+    pub partition_max: Duration,
+    /// Chance that a partition cuts one direction only.
+    pub partition_one_way: f64,
+    /// Chance that a partition cuts off a single member.
+    pub partition_isolates: f64,
+    /// Chance that a partition comes and goes, with periods of up to a quarter of its length.
+    pub partition_flips: f64,
+
+    /// Mean time between members becoming slow.
+    pub starve_every: Duration,
+    /// How long a member stays slow at most.
+    pub starve_max: Duration,
+    /// How long a slow member does nothing at most, before it works off its inputs and timers in a burst.
+    pub starve_stall_max: Duration,
+    /// Datagrams that wait for a stalled member; more are lost, as in a socket's buffer.
+    pub starve_inbox: usize,
+
+    /// Mean time between clocks that stand still and then jump forward.
+    pub clock_every: Duration,
+    /// How far a clock jumps at most.
+    pub clock_max: Duration,
+
+    /// Mean time between crashes.
+    pub crash_every: Duration,
+    /// How long a crashed member is away at most, if it comes back.
+    pub crash_away_max: Duration,
+    /// Chance that a crashed member stays away.
+    pub crash_for_good: f64,
+    /// Chance that it comes back at an incarnation that is not above its last.
+    pub restart_behind: f64,
+    /// Chance that it comes back at another address.
+    pub restart_moved: f64,
+
+    /// Mean time between members that leave. They come back after at most `crash_away_max`, or stay away
+    /// as crashed ones do.
+    pub leave_every: Duration,
+    /// Mean time between changes of metadata.
+    pub metadata_every: Duration,
+    /// Mean time between user events.
+    pub event_every: Duration,
+}
+
+impl Faults {
+    /// Nothing goes wrong: a network with 1 to some 2 ms of delay.
+    pub const NONE: Faults = Faults {
+        loss: 0.0,
+        duplication: 0.0,
+        corruption: 0.0,
+        late: 0.0,
+        late_max: Duration::ZERO,
+        delay_floor: Duration::from_micros(500),
+        delay_mean: Duration::from_micros(300),
+        stream_break: 0.0,
+        gossip_refused: 0.0,
+        partition_every: Duration::ZERO,
+        partition_max: Duration::ZERO,
+        partition_one_way: 0.0,
+        partition_isolates: 0.0,
+        partition_flips: 0.0,
+        starve_every: Duration::ZERO,
+        starve_max: Duration::ZERO,
+        starve_stall_max: Duration::ZERO,
+        starve_inbox: 256,
+        clock_every: Duration::ZERO,
+        clock_max: Duration::ZERO,
+        crash_every: Duration::ZERO,
+        crash_away_max: Duration::ZERO,
+        crash_for_good: 0.0,
+        restart_behind: 0.0,
+        restart_moved: 0.0,
+        leave_every: Duration::ZERO,
+        metadata_every: Duration::ZERO,
+        event_every: Duration::ZERO,
+    };
+
+    /// A fault model drawn by chance: each fault is absent in about half of them, so that some runs are
+    /// nearly calm and others have everything at once.
+    pub fn random(rng: &mut fastrand::Rng) -> Faults {
+        let mut dice = Dice(rng);
+        Faults {
+            loss: dice.chance(0.3),
+            duplication: dice.chance(0.2),
+            corruption: dice.chance(0.1),
+            late: dice.chance(0.2),
+            late_max: dice.millis(50, 3_000),
+            delay_floor: Duration::from_micros(dice.0.u64(20..20_000)),
+            delay_mean: Duration::from_micros(dice.0.u64(20..30_000)),
+            stream_break: dice.chance(0.5),
+            gossip_refused: dice.chance(0.3),
+            partition_every: dice.sometimes(5, 60),
+            partition_max: dice.millis(500, 80_000),
+            partition_one_way: dice.chance(1.0),
+            partition_isolates: dice.chance(1.0),
+            partition_flips: dice.chance(1.0),
+            starve_every: dice.sometimes(2, 30),
+            starve_max: dice.millis(1_000, 40_000),
+            starve_stall_max: dice.millis(100, 8_000),
+            starve_inbox: dice.0.usize(4..256),
+            clock_every: dice.sometimes(2, 60),
+            clock_max: dice.millis(10, 20_000),
+            crash_every: dice.sometimes(2, 40),
+            crash_away_max: dice.millis(200, 60_000),
+            crash_for_good: dice.chance(0.7),
+            restart_behind: dice.chance(1.0),
+            restart_moved: dice.chance(1.0),
+            leave_every: dice.sometimes(5, 60),
+            metadata_every: dice.sometimes(1, 30),
+            event_every: dice.sometimes(1, 20),
+        }
+    }
+
+    /// The faults of this model that end when the calm phase begins; delays stay.
+    pub fn calmed(&self) -> Faults {
+        Faults { delay_floor: self.delay_floor, delay_mean: self.delay_mean, ..Faults::NONE }
+    }
+}
+
+struct Dice<'a>(&'a mut fastrand::Rng);
+
+impl Dice<'_> {
+    /// Zero half of the time, else up to `highest`.
+    fn chance(&mut self, highest: f64) -> f64 {
+        if self.0.bool() { 0.0 } else { self.0.f64() * highest }
+    }
+
+    fn millis(&mut self, lowest: u64, highest: u64) -> Duration {
+        Duration::from_millis(self.0.u64(lowest..=highest))
+    }
+
+    /// Never in half of the runs, else every so many seconds.
+    fn sometimes(&mut self, lowest: u64, highest: u64) -> Duration {
+        if self.0.bool() { Duration::ZERO } else { self.millis(lowest * 1000, highest * 1000) }
+    }
+}
