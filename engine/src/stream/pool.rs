@@ -10,10 +10,15 @@ use crossbeam::queue::ArrayQueue;
 /// Most buffers kept, whatever their size.
 const POOL_BUFFERS_MAX: usize = 256;
 
+/// Buffers of this capacity and more are kept apart: whoever needs a large one should not get, and grow, a
+/// small one.
+const LARGE_BYTES: usize = 64 << 10;
+
 /// A bounded store of empty buffers that keep their capacity.
 #[derive(Debug)]
 pub(super) struct Pool {
     spare: ArrayQueue<Vec<u8>>,
+    large: ArrayQueue<Vec<u8>>,
     /// Sum of the capacities in `spare`.
     retained_bytes: AtomicUsize,
     retained_bytes_max: usize,
@@ -23,6 +28,7 @@ impl Pool {
     pub(super) fn new(retained_bytes_max: usize) -> Pool {
         Pool {
             spare: ArrayQueue::new(POOL_BUFFERS_MAX),
+            large: ArrayQueue::new(POOL_BUFFERS_MAX),
             retained_bytes: AtomicUsize::new(0),
             retained_bytes_max,
         }
@@ -30,7 +36,16 @@ impl Pool {
 
     /// An empty buffer, with whatever capacity it had in its last life.
     pub(super) fn take(&self) -> Vec<u8> {
-        let Some(buffer) = self.spare.pop() else { return Vec::new() };
+        self.taken(self.spare.pop())
+    }
+
+    /// An empty buffer that has been large, if there is one.
+    pub(super) fn take_large(&self) -> Vec<u8> {
+        self.taken(self.large.pop())
+    }
+
+    fn taken(&self, buffer: Option<Vec<u8>>) -> Vec<u8> {
+        let buffer = buffer.unwrap_or_default();
         self.retained_bytes.fetch_sub(buffer.capacity(), Ordering::Relaxed);
         buffer
     }
@@ -43,7 +58,8 @@ impl Pool {
         }
         let before = self.retained_bytes.fetch_add(capacity, Ordering::Relaxed);
         buffer.clear();
-        if before + capacity > self.retained_bytes_max || self.spare.push(buffer).is_err() {
+        let kept = if capacity >= LARGE_BYTES { &self.large } else { &self.spare };
+        if before + capacity > self.retained_bytes_max || kept.push(buffer).is_err() {
             self.retained_bytes.fetch_sub(capacity, Ordering::Relaxed);
         }
     }
@@ -63,6 +79,17 @@ mod tests {
         let again = pool.take();
         assert!(again.is_empty());
         assert_eq!(again.capacity(), capacity);
+    }
+
+    #[test]
+    fn large_buffers_are_kept_apart() {
+        let pool = Pool::new(1 << 20);
+        pool.put(Vec::with_capacity(LARGE_BYTES));
+        pool.put(Vec::with_capacity(100));
+        assert_eq!(pool.take().capacity(), 100);
+        assert_eq!(pool.take().capacity(), 0);
+        assert_eq!(pool.take_large().capacity(), LARGE_BYTES);
+        assert_eq!(pool.retained_bytes.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -90,6 +90,24 @@ impl StreamPort {
         self.channel.pool.take()
     }
 
+    /// An empty buffer for a long turn, such as a whole view: one that has been large before, if there is
+    /// one to reuse.
+    pub fn large_buffer(&mut self) -> Vec<u8> {
+        self.channel.pool.take_large()
+    }
+
+    /// Sets buffers aside, so that the first turns do not allocate either: `count` small ones, and
+    /// `large_count` of `large_bytes`, as far as [`StreamOptions::pooled_bytes_max`] permits.
+    pub fn set_aside(&mut self, count: usize, large_count: usize, large_bytes: usize) {
+        const SMALL_BYTES: usize = 1024;
+        for _ in 0..count {
+            self.recycle(Vec::with_capacity(SMALL_BYTES));
+        }
+        for _ in 0..large_count {
+            self.recycle(Vec::with_capacity(large_bytes));
+        }
+    }
+
     /// Gives back the bytes of a [`StreamEvent::Message`], or a turn that was not sent.
     pub fn recycle(&mut self, buffer: Vec<u8>) {
         self.channel.pool.put(buffer);

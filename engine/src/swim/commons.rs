@@ -10,6 +10,7 @@ use super::broadcasts::BroadcastPool;
 use super::counters::Counters;
 use super::departed::DepartedPool;
 use super::directory::{Directory, MemberIndex};
+use super::relay::RelayPool;
 use super::suspicion::SuspicionPool;
 use super::time::Time;
 use super::user_events::{EventIndex, EventStore};
@@ -23,6 +24,7 @@ pub struct Commons {
     pub(super) broadcasts: BroadcastPool,
     pub(super) suspicions: SuspicionPool,
     pub(super) departed: DepartedPool,
+    pub(super) relays: RelayPool,
     /// Everything the members count.
     pub counters: Counters,
     /// Added to every member's local health score while the driver runs late. See
@@ -37,6 +39,9 @@ pub struct Commons {
 /// failures and events for everyone.
 const RESERVED_EACH: usize = 24;
 
+/// Indirect probes that are under way at once, on average: far more than any loss rate causes.
+const RELAYS_EACH: usize = 4;
+
 impl Commons {
     /// Empty storage. `seed` keys the hash tables.
     pub fn new(seed: u64) -> Commons {
@@ -47,6 +52,7 @@ impl Commons {
             broadcasts: BroadcastPool::new(rng.u64(..)),
             suspicions: SuspicionPool::new(rng.u64(..)),
             departed: DepartedPool::new(rng.u64(..)),
+            relays: RelayPool::new(),
             counters: Counters::default(),
             overload: 0,
             members: 0,
@@ -62,6 +68,7 @@ impl Commons {
         self.broadcasts.reserve(members, RESERVED_EACH);
         self.suspicions.reserve(members * RESERVED_EACH);
         self.departed.reserve(members * RESERVED_EACH);
+        self.relays.reserve(members * RELAYS_EACH);
     }
 
     /// Has members created from now on stagger their timers by whole multiples of `grain`, the driver's

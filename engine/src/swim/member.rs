@@ -472,6 +472,7 @@ impl Member {
             }
         });
         commons.suspicions.clear(&mut self.suspicions);
+        self.relays.clear(&mut commons.relays);
         commons.departed.clear(&mut self.departed);
         self.table.clear(&mut commons.directory);
     }

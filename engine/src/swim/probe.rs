@@ -17,6 +17,7 @@ use super::event::Event;
 use super::member::{Context, Member, Status};
 use super::outbox::{Purpose, StreamOpen};
 use super::permutation::Permutation;
+use super::relay::RELAY_BIT;
 use super::settings::Settings;
 use super::table::Standing;
 use super::time::Time;
@@ -125,7 +126,7 @@ impl Member {
         probe.phase = Phase::Direct;
         probe.target = target;
         probe.incarnation = entry.incarnation();
-        probe.sequence = probe.sequence.wrapping_add(1);
+        probe.sequence = probe.sequence.wrapping_add(1) & !RELAY_BIT;
         probe.intended = intended;
         probe.phase_ends = cx.now + timeout;
         probe.ends = cx.now + interval;

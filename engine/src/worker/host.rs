@@ -22,6 +22,12 @@ pub type LocalMember = u32;
 /// Milliseconds that the wheel sees ahead: longer than most timers run.
 const WHEEL_SLOTS: usize = 4096;
 
+/// Bytes of a record in a push/pull: the header and a name of average length.
+const RECORD_BYTES: usize = 64;
+/// Stream buffers set aside for a fleet: small turns under way, and whole views on their way.
+const BUFFERS_ASIDE: usize = 128;
+const VIEWS_ASIDE: usize = 8;
+
 /// Hears what happens to the members of a worker, on the worker's thread: it must be quick and must not
 /// block.
 pub trait Observer: Send + 'static {
@@ -34,7 +40,7 @@ pub trait Observer: Send + 'static {
     }
 
     /// A stream to join through ended without a view. [`Event::JoinFinished`] follows.
-    fn join_failed(&mut self, member: LocalMember, token: u32, reason: &str) {
+    fn join_failed(&mut self, member: LocalMember, token: u32, reason: &dyn std::fmt::Display) {
         let _ = (member, token, reason);
     }
 }
@@ -103,6 +109,8 @@ pub struct Host<O> {
     pub(super) unread: u32,
     /// Joins that came to nothing, whose members have not been told.
     pub(super) failures: Vec<(LocalMember, Purpose)>,
+    /// Where members write their stream replies.
+    pub(super) reply: Vec<u8>,
     /// Stream events are left for the next turn.
     pub(super) more_streams: bool,
     options: FleetOptions,
@@ -124,6 +132,11 @@ impl<O: Observer> Host<O> {
         let mut commons = Commons::new(rng.u64(..));
         commons.set_timer_grain(options.tick);
         let members = options.members_expected;
+        let view_bytes = options.known_expected * RECORD_BYTES;
+        let mut port = port;
+        if members > 0 {
+            port.set_aside(BUFFERS_ASIDE, VIEWS_ASIDE, view_bytes);
+        }
         if members > 0 {
             commons.reserve(members, options.known_expected, options.settings.events_max as usize);
         }
@@ -149,6 +162,7 @@ impl<O: Observer> Host<O> {
             address,
             unread: 0,
             failures: Vec::new(),
+            reply: Vec::with_capacity(view_bytes),
             more_streams: false,
             options: options.clone(),
             net: crate::net::NetCounters::default(),

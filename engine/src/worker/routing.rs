@@ -1,6 +1,7 @@
 //! From what arrives to the member it is for: datagrams by the destination in their header, stream
 //! messages likewise, and streams of our own by whose they are.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use crate::swim::{FrameSink, Outbox, Purpose, StreamNext, StreamOpen};
 
 /// Datagrams handled between two looks at the clock, which costs as much as a small one.
 const DATAGRAMS_PER_READING: u32 = 16;
+
+/// Replies up to this length are copied to a small buffer; longer ones are handed over as they are.
+const REPLY_SMALL: usize = 1024;
 
 /// Stream events handled in one turn, so that a burst of joins does not delay acks.
 const STREAM_EVENTS_PER_TURN: usize = 32;
@@ -124,7 +128,7 @@ impl<O: Observer> Host<O> {
         let opened = Opened { local, purpose: open.purpose, finished: false };
         let Some(token) = self.opened.add(opened) else {
             self.counters.streams_shed += 1;
-            return self.stream_failed(opened, "too many streams are open: raise exchanges_max");
+            return self.stream_failed(opened, &"too many streams are open: raise exchanges_max");
         };
         let mut first = self.port.buffer();
         let member = &self.residents[local as usize].member;
@@ -138,11 +142,11 @@ impl<O: Observer> Host<O> {
             self.port.recycle(first);
             self.opened.remove(token);
             self.counters.streams_shed += 1;
-            self.stream_failed(opened, "too many streams are waiting: raise queue_depth");
+            self.stream_failed(opened, &"too many streams are waiting: raise queue_depth");
         }
     }
 
-    fn stream_failed(&mut self, opened: Opened, reason: &str) {
+    fn stream_failed(&mut self, opened: Opened, reason: &dyn Display) {
         if let Purpose::Join { token } = opened.purpose {
             self.observer.join_failed(opened.local, token, reason);
             self.failures.push((opened.local, opened.purpose));
@@ -164,7 +168,7 @@ impl<O: Observer> Host<O> {
                 StreamEvent::Closed { token, reason, .. } => {
                     let opened = token.and_then(|token| self.opened.remove(token));
                     if let Some(opened) = opened.filter(|opened| !opened.finished) {
-                        self.stream_failed(opened, &reason.to_string());
+                        self.stream_failed(opened, &reason);
                     }
                 }
             }
@@ -198,7 +202,7 @@ impl<O: Observer> Host<O> {
             self.port.close(exchange);
             return;
         };
-        let mut reply = self.port.buffer();
+        let mut reply = std::mem::take(&mut self.reply);
         let mut out = Outbox {
             frames: trains,
             streams: &mut self.wanted,
@@ -215,21 +219,25 @@ impl<O: Observer> Host<O> {
         self.settle(local);
     }
 
-    fn answer(&mut self, exchange: ExchangeId, next: StreamNext, reply: Vec<u8>) {
-        let sent = match next {
-            StreamNext::Reply => self.port.reply(exchange, reply, false),
-            StreamNext::ReplyAndClose => self.port.reply(exchange, reply, true),
-            StreamNext::Wait | StreamNext::Close => {
-                if next == StreamNext::Close {
-                    // A full queue leaves it to the deadline.
-                    self.port.close(exchange);
-                }
-                Err(reply)
+    /// Sends what a member wrote to `reply`, and keeps a buffer for the next.
+    fn answer(&mut self, exchange: ExchangeId, next: StreamNext, mut reply: Vec<u8>) {
+        if matches!(next, StreamNext::Reply | StreamNext::ReplyAndClose) {
+            let mut turn =
+                if reply.len() <= REPLY_SMALL { self.port.buffer() } else { self.port.large_buffer() };
+            if reply.len() <= REPLY_SMALL {
+                turn.extend_from_slice(&reply);
+            } else {
+                std::mem::swap(&mut turn, &mut reply);
             }
-        };
-        if let Err(unsent) = sent {
-            self.port.recycle(unsent);
+            if let Err(unsent) = self.port.reply(exchange, turn, next == StreamNext::ReplyAndClose) {
+                self.port.recycle(unsent);
+            }
+        } else if next == StreamNext::Close {
+            // A full queue leaves it to the deadline.
+            self.port.close(exchange);
         }
+        reply.clear();
+        self.reply = reply;
     }
 
     /// Tells members of joins that came to nothing.

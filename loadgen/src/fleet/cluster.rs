@@ -25,8 +25,9 @@ const TICK: Duration = Duration::from_millis(5);
 /// How often the line on the terminal, and the histogram log, are brought up to date.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
-/// How precisely the plan is kept.
-const STEP: Duration = Duration::from_millis(1);
+/// How often to look for Ctrl-C and at the clock while the plan has nothing: every look costs CPU time that
+/// counts as the fleet's.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Names of user events.
 const EVENT_NAME: &str = "load";
@@ -171,7 +172,7 @@ impl Run<'_, '_> {
         let quiet_from = begun + Duration::from_secs(1).min(length);
         let mut quiet: Option<(Duration, CpuTime)> = None;
         while self.fleet.elapsed() - begun < length && !self.surroundings.interrupt.requested() {
-            std::thread::sleep(STEP * 5);
+            std::thread::sleep(LOOK_EVERY.min(length));
             let now = self.fleet.elapsed();
             if quiet.is_none() && now >= quiet_from {
                 quiet = Some((now, CpuTime::of_process()));
@@ -201,7 +202,9 @@ impl Run<'_, '_> {
             let elapsed = self.fleet.elapsed() - begun;
             self.keep_plan(elapsed, &mut kills, &mut events)?;
             self.sample(Phase::Measuring, elapsed, Some(length))?;
-            std::thread::sleep(STEP);
+            let planned = next_planned(self.surroundings.plan, kills, events).unwrap_or(length);
+            let until = planned.min(length).saturating_sub(self.fleet.elapsed() - begun);
+            std::thread::sleep(until.min(LOOK_EVERY));
         }
         let after = self.moments(Some(false))?;
         let length = self.fleet.elapsed() - begun;
@@ -254,7 +257,7 @@ impl Run<'_, '_> {
             if self.everything_seen(window)? {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(LOOK_EVERY);
             let elapsed = self.fleet.elapsed() - begun;
             self.sample(Phase::Settling, elapsed, None)?;
         }
@@ -423,6 +426,13 @@ impl Run<'_, '_> {
         let above = window.cpu.total().as_secs_f64() - idle * window.length.as_secs_f64();
         Some(Duration::from_secs_f64(above.max(0.0)))
     }
+}
+
+/// When the plan has something next.
+fn next_planned(plan: &Plan, kills: usize, events: usize) -> Option<Duration> {
+    let kill = plan.kills.get(kills).map(|kill| kill.at);
+    let event = plan.events.get(events).map(|event| event.at);
+    kill.into_iter().chain(event).min()
 }
 
 fn worker_measurements(

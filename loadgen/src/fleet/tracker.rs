@@ -200,8 +200,8 @@ impl Observer for Tracker {
         }
     }
 
-    fn join_failed(&mut self, _: LocalMember, _: u32, reason: &str) {
-        reason.clone_into(&mut self.failure);
+    fn join_failed(&mut self, _: LocalMember, _: u32, reason: &dyn std::fmt::Display) {
+        self.failure = reason.to_string();
     }
 }
 
