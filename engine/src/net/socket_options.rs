@@ -18,6 +18,8 @@ pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<bool, 
     // The other driver asks not to wait call by call.
     reference.set_nonblocking(false).map_err(failed)?;
     reference.set_recv_buffer_size(options.receive_buffer_bytes).map_err(failed)?;
+    // Beyond the cap, where CAP_NET_ADMIN permits it.
+    let _ = set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, options.receive_buffer_bytes as i32);
     reference.set_send_buffer_size(options.send_buffer_bytes).map_err(failed)?;
     // The kernel doubles what is asked, for its own bookkeeping, after capping it.
     let granted = reference.recv_buffer_size().map_err(failed)? / 2;

@@ -88,6 +88,7 @@ impl Commons {
     pub(super) fn register(&mut self) -> u32 {
         let member = self.members;
         self.members += 1;
+        self.suspicions.register();
         self.events.grow_members(self.members as usize);
         member
     }

@@ -22,6 +22,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message, UserEvent};
@@ -127,6 +128,8 @@ pub struct Member {
     pub(super) relays: Relays,
     pub(super) health: LocalHealth,
     pub(super) suspicions: Suspicions,
+    /// When the first suspicion ends.
+    pub(super) suspicion_due: Time,
     pub(super) departed: Departed,
     pub(super) queue: Queue,
     pub(super) gossip: Gossip,
@@ -186,6 +189,7 @@ impl Member {
             relays: Relays::new(),
             health: LocalHealth::default(),
             suspicions: Suspicions::new(number),
+            suspicion_due: Time::NEVER,
             departed: Departed::new(number),
             queue: Queue::new(number),
             gossip: Gossip::new(&settings, &mut rng, commons),
@@ -266,7 +270,7 @@ impl Member {
         let cx = &mut Context { now, commons, out };
         self.probe_timeout(cx);
         self.relay_timeout(cx);
-        if self.suspicions.due <= now {
+        if self.suspicion_due <= now {
             self.suspicion_timeout(cx);
         }
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
@@ -274,6 +278,18 @@ impl Member {
         self.push_pull_timeout(cx);
         self.reconnect_timeout(cx);
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+    }
+
+    /// The driver lost `by`: for so long it took in nothing that others had sent. Probes and suspicions
+    /// under way wait that much longer, since acks and refutations may lie unread; it is Lifeguard's
+    /// insight, that the slow one is the detector, applied to time that is known to be lost. To be called
+    /// before [`Member::handle_timeout`].
+    pub fn handle_stall(&mut self, by: Duration, commons: &mut Commons) {
+        commons.counters.stalls += 1;
+        self.probe.extend(by);
+        self.relays.extend(by, &mut commons.relays);
+        self.suspicions.extend(by);
+        self.suspicion_due = commons.suspicions.due(&self.suspicions);
     }
 
     /// When [`Member::handle_timeout`] next has something to do; [`Time::NEVER`] after leaving.
@@ -284,7 +300,7 @@ impl Member {
         }
         let probe = self.probe.due().min(self.relays.due());
         let slow = self.anti_entropy.due.min(self.reconnect.due());
-        probe.min(self.suspicions.due).min(self.gossip.due).min(slow)
+        probe.min(self.suspicion_due).min(self.gossip.due).min(slow)
     }
 
     /// Writes a frame with `messages`, and as much news beside them as fits, to the member `destination`.
@@ -457,7 +473,7 @@ impl Member {
             cx.commons.broadcasts.remove_update(&mut self.queue, subject);
             self.table.set_queued(subject, false);
         }
-        cx.commons.suspicions.end(&mut self.suspicions, subject);
+        self.end_suspicion(cx, subject);
         cx.commons.departed.remove(&mut self.departed, subject);
         self.set_entry(cx, subject, Entry::UNKNOWN);
     }

@@ -7,6 +7,7 @@
 //! local health.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use swimring_codec::native::{FrameHeader, Message};
 use swimring_codec::{Incarnation, MemberId, State};
@@ -84,6 +85,14 @@ impl Probe {
     #[inline]
     pub(super) fn due(&self) -> Time {
         self.next.min(self.phase_ends)
+    }
+
+    /// Waits `by` longer for whoever is being probed.
+    pub(super) fn extend(&mut self, by: Duration) {
+        if self.phase != Phase::Idle {
+            self.phase_ends = self.phase_ends + by;
+            self.ends = self.ends + by;
+        }
     }
 
     fn finish(&mut self) {

@@ -6,6 +6,7 @@
 //! of probe timeout and what the prober has left.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use swimring_codec::MemberId;
 use swimring_codec::native::Message;
@@ -89,6 +90,18 @@ impl Relays {
             self.due = self.due.min(relay.nack).min(relay.expires);
             node = pool.next(node);
         }
+    }
+
+    /// Waits `by` longer for the targets.
+    pub(super) fn extend(&mut self, by: Duration, pool: &mut RelayPool) {
+        let mut node = self.list.head();
+        while node != NIL {
+            let relay = pool.get_mut(node);
+            relay.nack = relay.nack + by;
+            relay.expires = relay.expires + by;
+            node = pool.next(node);
+        }
+        self.update_due(pool);
     }
 
     /// Gives every relay back.

@@ -73,8 +73,10 @@ pub struct HostCounters {
     pub lost: u64,
     /// Streams that could not be opened because too many are open.
     pub streams_shed: u64,
-    /// Turns that came so late that members were told.
+    /// Turns whose timers came more than 100 ms late: gossip is slowed and local health lowered.
     pub turns_late: u64,
+    /// Times that members were told that time had been lost.
+    pub stalls: u64,
 }
 
 /// A member and when the wheel will next call it.

@@ -31,13 +31,34 @@ const LATE_MEMORY: Duration = Duration::from_secs(1);
 /// Gossip that may be caught up on at once, in seconds of budget.
 const BURST_S: f64 = 0.05;
 
+/// Timers that fire this long after their tick mean that nothing was read for as long: members are told,
+/// and wait longer for what may lie unread.
+const STALL: Duration = Duration::from_millis(25);
+
+/// Messages (trains) that the driver takes in one turn at most, so that a turn with so many may have left
+/// some.
+const MESSAGES_PER_TURN: u64 = 64;
+
+/// Turns in a row that only read. More would keep timers from running at all.
+const TURNS_BEHIND_MAX: u32 = 16;
+
+/// The slowest that being late makes gossip: this part of its full rate.
+const GOSSIP_RATE_LEAST: f64 = 1.0 / 64.0;
+
 /// What the loop remembers from turn to turn.
 pub(super) struct Pace {
     tick_us: u64,
+    /// Full rate of gossip frames.
     gossip_per_us: f64,
+    /// Part of it that is granted: halved whenever the loop is late, and back within some seconds.
+    gossip_rate: f64,
     gossip_tokens: f64,
     refilled: Time,
-    late_since: Option<Time>,
+    /// The tick the loop has promised to wake at.
+    planned: Option<Time>,
+    late_at: Option<Time>,
+    /// What members add to their local health score.
+    overload: u8,
 }
 
 impl Pace {
@@ -45,9 +66,24 @@ impl Pace {
         Pace {
             tick_us: tick.as_micros() as u64,
             gossip_per_us: f64::from(gossip_frames_per_second) / 1e6,
+            gossip_rate: 1.0,
             gossip_tokens: 0.0,
             refilled: Time::ZERO,
-            late_since: None,
+            planned: None,
+            late_at: None,
+            overload: 0,
+        }
+    }
+
+    /// Draws the conclusions from how late the timers are.
+    fn judge(&mut self, lag: Duration, now: Time) {
+        if lag >= LATE {
+            self.late_at = Some(now);
+            self.overload = (lag.as_millis() / LATE.as_millis()).min(8) as u8;
+            self.gossip_rate = (self.gossip_rate / 2.0).max(GOSSIP_RATE_LEAST);
+        } else if self.late_at.is_some_and(|at| now.since(at) >= LATE_MEMORY) {
+            self.late_at = None;
+            self.overload = 0;
         }
     }
 
@@ -59,8 +95,10 @@ impl Pace {
     fn refill(&mut self, now: Time) {
         let elapsed = now.since(self.refilled).as_micros() as f64;
         self.refilled = now;
-        let most = self.gossip_per_us * 1e6 * BURST_S;
-        self.gossip_tokens = (self.gossip_tokens + elapsed * self.gossip_per_us).min(most);
+        // Back to the full rate within eight seconds.
+        self.gossip_rate = (self.gossip_rate + elapsed / 8e6).min(1.0);
+        let rate = self.gossip_per_us * self.gossip_rate;
+        self.gossip_tokens = (self.gossip_tokens + elapsed * rate).min(rate * 1e6 * BURST_S);
     }
 }
 
@@ -71,13 +109,21 @@ pub(super) fn run<O: Observer>(
     mut pace: Pace,
     calls: &ArrayQueue<Call<O>>,
 ) -> Result<O, NetError> {
+    let mut behind = 0;
     while !host.stopping {
-        let timeout = host.wait(&pace, calls.is_empty());
+        let timeout = host.wait(&mut pace, calls.is_empty());
         host.unread = 0;
+        let received = driver.counters().messages_received;
         driver.turn(timeout, &mut host)?;
         host.read_clock();
         host.counters.turns += 1;
         host.note_driver(driver.kind(), driver.counters());
+        // What waits to be read may be the acks and refutations that timers are about to give up on.
+        let full = host.net_counters().messages_received - received >= MESSAGES_PER_TURN;
+        behind = if full { behind + 1 } else { 0 };
+        if full && behind < TURNS_BEHIND_MAX {
+            continue;
+        }
         for _ in 0..CALLS_PER_TURN {
             let Some(call) = calls.pop() else { break };
             call(&mut host, driver.trains());
@@ -97,17 +143,50 @@ impl<O: Observer> Host<O> {
     }
 
     /// How long the next turn may wait.
-    fn wait(&mut self, pace: &Pace, idle: bool) -> Option<Duration> {
+    fn wait(&mut self, pace: &mut Pace, idle: bool) -> Option<Duration> {
+        self.read_clock();
+        let next = self.wheel.next_deadline(self.now).map(|next| pace.tick_after(next));
+        // A turn that is cut short for the timers' sake, or skips them, does not move what was planned.
+        if pace.planned.is_none_or(|planned| planned > self.now) || next.is_none() {
+            pace.planned = next;
+        }
         if !idle || self.more_streams || !self.failures.is_empty() {
             return Some(Duration::ZERO);
         }
-        self.read_clock();
-        let next = self.wheel.next_deadline(self.now)?;
-        Some(pace.tick_after(next).since(self.now))
+        Some(pace.planned?.since(self.now))
+    }
+
+    /// How late the timers are, now that they are about to be run.
+    fn lag(&self, pace: &mut Pace) -> Duration {
+        match pace.planned {
+            Some(planned) if planned <= self.now => {
+                pace.planned = None;
+                self.now.since(planned)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Tells every member that time was lost.
+    fn stall(&mut self, by: Duration) {
+        self.counters.stalls += 1;
+        for (local, resident) in self.residents.iter_mut().enumerate() {
+            if resident.present {
+                resident.member.handle_stall(by, &mut self.commons);
+                self.wheel.schedule(local as u32, resident.member.next_timeout());
+            }
+        }
     }
 
     /// Fires the timers that are due.
     fn run_timers(&mut self, driver: &mut Driver, pace: &mut Pace) -> Result<(), NetError> {
+        let lag = self.lag(pace);
+        if lag >= STALL {
+            self.stall(lag);
+        }
+        pace.judge(lag, self.now);
+        self.counters.turns_late += u64::from(lag >= LATE);
+        self.commons.set_overload(pace.overload);
         pace.refill(self.now);
         let due = self.wheel.next_deadline(self.now).is_some_and(|deadline| deadline <= self.now);
         if due && !driver.trains().is_empty() {
@@ -116,10 +195,8 @@ impl<O: Observer> Host<O> {
         }
         self.gossip_budget = pace.gossip_tokens as u32;
         let granted = self.gossip_budget;
-        let mut lag = Duration::ZERO;
         while let Some((local, deadline)) = self.wheel.next_expired(self.now) {
             let late = self.now.since(pace.tick_after(deadline));
-            lag = lag.max(late);
             self.observer.timer(late.as_micros() as u64);
             self.counters.timers_fired += 1;
             self.fire(local, driver.trains());
@@ -128,7 +205,6 @@ impl<O: Observer> Host<O> {
             }
         }
         pace.gossip_tokens -= f64::from(granted - self.gossip_budget);
-        self.judge(lag, pace);
         Ok(())
     }
 
@@ -145,19 +221,6 @@ impl<O: Observer> Host<O> {
         };
         resident.member.handle_timeout(self.now, &mut self.commons, &mut out);
         self.settle(local);
-    }
-
-    /// Raises or lowers the members' doubt in themselves.
-    fn judge(&mut self, lag: Duration, pace: &mut Pace) {
-        if lag >= LATE {
-            self.counters.turns_late += 1;
-            pace.late_since = Some(self.now);
-            let level = (lag.as_millis() / LATE.as_millis()).min(8) as u8;
-            self.commons.set_overload(level);
-        } else if pace.late_since.is_some_and(|since| self.now.since(since) >= LATE_MEMORY) {
-            pace.late_since = None;
-            self.commons.set_overload(0);
-        }
     }
 }
 

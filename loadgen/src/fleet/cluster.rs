@@ -29,6 +29,10 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// counts as the fleet's.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// Thousands of members share a socket: a worker that loses its core to another process for a while should
+/// find what was sent meanwhile. About half a second of a busy fleet's datagrams.
+const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
+
 /// Names of user events.
 const EVENT_NAME: &str = "load";
 
@@ -92,6 +96,7 @@ fn start_fleet(
             driver,
             segmentation: options.segmentation,
             coalescing: options.segmentation,
+            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
             ..NetOptions::default()
         },
         stream,
