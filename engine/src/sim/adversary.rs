@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use swimring_codec::State;
+
 use super::faults::Faults;
 use super::links::Direction;
 use super::network::happens;
@@ -116,6 +118,17 @@ impl Simulation {
         self.nodes.iter().enumerate().filter(|(other, place)| *other != node && place.joined).count() >= 2
     }
 
+    /// Whether every member that has joined knows all others that have. Nobody moves or says goodbye
+    /// before: in a partition, someone who alone knows both sides would be forgotten on one or not be
+    /// found on the other, and nothing short of a new join could bring them together again.
+    fn all_know_all(&self) -> bool {
+        let joined = |node: &usize| self.nodes[*node].joined && self.nodes[*node].is_member();
+        let knows = |node, other| self.belief(node, other).is_some_and(State::is_live);
+        (0..self.nodes.len())
+            .filter(joined)
+            .all(|node| (0..self.nodes.len()).filter(joined).all(|other| knows(node, other)))
+    }
+
     fn trouble_crash(&mut self, node: usize) {
         if self.nodes[node].member.is_none() || !self.others_stay(node) {
             return;
@@ -125,7 +138,7 @@ impl Simulation {
     }
 
     fn trouble_leave(&mut self, node: usize) {
-        if !self.nodes[node].joined || !self.others_stay(node) {
+        if !self.nodes[node].joined || !self.others_stay(node) || !self.all_know_all() {
             return;
         }
         self.leave(node);
@@ -150,13 +163,13 @@ impl Simulation {
         }
         let behind = happens(self.faults.restart_behind, &mut self.dice);
         let step = if behind { -self.dice.i64(0..20) } else { self.dice.i64(1..100_000) };
-        let moved = happens(self.faults.restart_moved, &mut self.dice);
+        let moved = happens(self.faults.restart_moved, &mut self.dice) && self.all_know_all();
         self.restart(node, Restart { incarnation_step: step, moved });
     }
 
     /// All faults end. Of the members that are away, those that were to come back do so now.
     pub fn calm(&mut self) {
-        self.set_faults(self.faults.calmed());
+        self.set_faults(Faults::NONE);
         self.heal();
         for node in 0..self.nodes.len() {
             let place = &mut self.nodes[node];

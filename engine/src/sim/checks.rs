@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 use swimring_codec::native::{DecodeError, Frame};
 use swimring_codec::{Incarnation, MemberId, State, identity_hash, root_term};
 
@@ -36,6 +36,8 @@ impl fmt::Display for Violation {
 pub struct Coverage {
     /// Datagrams that could not be decoded.
     pub frames_undecodable: u64,
+    /// Datagrams that the checksum held back.
+    pub frames_damaged: u64,
     /// Datagrams for someone else.
     pub frames_misdirected: u64,
     /// Bytes written to streams.
@@ -76,8 +78,9 @@ struct Watched {
     /// By place in the directory.
     seen: Vec<Option<Seen>>,
     looks: u64,
-    delivered: HashSet<(MemberId, u32)>,
-    sent: HashSet<u32>,
+    /// The events that were delivered, and when by the member's own clock.
+    delivered: HashMap<(MemberId, u32), Time>,
+    sent: HashMap<u32, Time>,
 }
 
 /// The checks' own memory. See the module.
@@ -108,8 +111,8 @@ impl Checks {
         self.watched[node] = Watched::default();
     }
 
-    pub(super) fn broadcast(&mut self, node: usize, sequence: u32) {
-        self.watched[node].sent.insert(sequence);
+    pub(super) fn broadcast(&mut self, node: usize, sequence: u32, shown: Time) {
+        self.watched[node].sent.insert(sequence, shown);
     }
 
     /// Frames are whole, say something, and are not longer than they may be.
@@ -155,21 +158,30 @@ impl Checks {
         }
     }
 
-    /// User events are delivered once, and never to who sent them.
-    pub(super) fn event(&mut self, at: Time, node: usize, place: &Node, event: Event, commons: &Commons) {
+    /// User events are not delivered to who sent them, nor twice, within the time they are remembered.
+    pub(super) fn event(
+        &mut self,
+        at: Time,
+        node: usize,
+        place: &Node,
+        event: Event,
+        commons: &Commons,
+        settings: &Settings,
+    ) {
         let Event::UserEvent { event } = event else {
             self.coverage.name_conflicts += u64::from(event == Event::NameConflict);
             return;
         };
         let event = commons.user_event(event);
-        let watched = &mut self.watched[node];
-        let own = event.origin == place.id && watched.sent.contains(&event.sequence);
-        let new = watched.delivered.insert((event.origin, event.sequence));
-        if own {
+        let (shown, watched) = (place.clock.read(at), &mut self.watched[node]);
+        let sent = watched.sent.get(&event.sequence).filter(|_| event.origin == place.id).copied();
+        let remembered = |since: Time| shown.since(since) < settings.event_memory;
+        let before = watched.delivered.insert((event.origin, event.sequence), shown);
+        if sent.is_some_and(remembered) {
             self.fail(at, node, "an event is delivered to its sender", format!("{event:?}"));
         }
-        if !new {
-            self.fail(at, node, "an event is delivered twice", format!("{event:?}"));
+        if before.is_some_and(remembered) {
+            self.fail(at, node, "an event is delivered twice", format!("{event:?} at {before:?}"));
         }
     }
 

@@ -15,6 +15,10 @@ pub struct Faults {
     pub duplication: f64,
     /// Chance that a datagram arrives with bits flipped or its end cut off.
     pub corruption: f64,
+    /// Whether damage is seen and the datagram dropped, as with authenticated encryption and nearly always
+    /// with UDP's checksum. Otherwise members get to read forgeries, which they have to survive but may
+    /// believe.
+    pub checksums: bool,
     /// Chance that a datagram is held up, so that later ones overtake it.
     pub late: f64,
     /// How long one that is held up takes at most.
@@ -79,6 +83,7 @@ impl Faults {
         loss: 0.0,
         duplication: 0.0,
         corruption: 0.0,
+        checksums: true,
         late: 0.0,
         late_max: Duration::ZERO,
         delay_floor: Duration::from_micros(500),
@@ -114,6 +119,7 @@ impl Faults {
             loss: dice.chance(0.3),
             duplication: dice.chance(0.2),
             corruption: dice.chance(0.1),
+            checksums: true,
             late: dice.chance(0.2),
             late_max: dice.millis(50, 3_000),
             delay_floor: Duration::from_micros(dice.0.u64(20..20_000)),
@@ -140,11 +146,6 @@ impl Faults {
             metadata_every: dice.sometimes(1, 30),
             event_every: dice.sometimes(1, 20),
         }
-    }
-
-    /// The faults of this model that end when the calm phase begins; delays stay.
-    pub fn calmed(&self) -> Faults {
-        Faults { delay_floor: self.delay_floor, delay_mean: self.delay_mean, ..Faults::NONE }
     }
 }
 

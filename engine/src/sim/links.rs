@@ -15,10 +15,11 @@ pub enum Direction {
     Inbound,
 }
 
-/// A partition: the named members on one side, all others on the other.
+/// A partition: the members on one side, those on the other; who is on neither reaches both.
 #[derive(Clone, Debug)]
 struct Cut {
     inside: Vec<bool>,
+    outside: Vec<bool>,
     direction: Direction,
     since: Time,
     until: Time,
@@ -28,11 +29,12 @@ struct Cut {
 
 impl Cut {
     fn stops(&self, now: Time, from: usize, to: usize) -> bool {
-        let (from, to) = (self.inside[from], self.inside[to]);
+        let outbound = self.inside[from] && self.outside[to];
+        let inbound = self.outside[from] && self.inside[to];
         let crossed = match self.direction {
-            Direction::Both => from != to,
-            Direction::Outbound => from && !to,
-            Direction::Inbound => !from && to,
+            Direction::Both => outbound || inbound,
+            Direction::Outbound => outbound,
+            Direction::Inbound => inbound,
         };
         let elapsed = now.since(self.since).as_micros();
         crossed
@@ -50,14 +52,14 @@ pub(super) struct Links {
 impl Links {
     pub(super) fn cut(
         &mut self,
-        inside: Vec<bool>,
+        (inside, outside): (Vec<bool>, Vec<bool>),
         direction: Direction,
         since: Time,
         until: Time,
         period: Duration,
     ) {
         self.cuts.retain(|cut| cut.until > since);
-        self.cuts.push(Cut { inside, direction, since, until, period });
+        self.cuts.push(Cut { inside, outside, direction, since, until, period });
     }
 
     pub(super) fn heal(&mut self) {
@@ -77,12 +79,24 @@ mod tests {
     fn directions_and_periods() {
         let at = |millis: u64| Time::from_micros(millis * 1000);
         let mut links = Links::default();
-        links.cut(vec![true, false, true], Direction::Outbound, at(0), at(100), Duration::from_millis(10));
+        links.cut(
+            (vec![true, false, true], vec![false, true, false]),
+            Direction::Outbound,
+            at(0),
+            at(100),
+            Duration::from_millis(10),
+        );
         assert!(links.stops(at(5), 0, 1) && !links.stops(at(5), 1, 0) && !links.stops(at(5), 0, 2));
         assert!(!links.stops(at(15), 0, 1) && links.stops(at(25), 2, 1) && !links.stops(at(100), 0, 1));
         links.heal();
         assert!(!links.stops(at(5), 0, 1));
-        links.cut(vec![false, true, false], Direction::Inbound, at(0), Time::NEVER, Duration::ZERO);
+        links.cut(
+            (vec![false, true, false], vec![true, false, true]),
+            Direction::Inbound,
+            at(0),
+            Time::NEVER,
+            Duration::ZERO,
+        );
         assert!(links.stops(at(999), 0, 1) && !links.stops(at(999), 1, 0) && !links.stops(at(999), 0, 2));
     }
 }

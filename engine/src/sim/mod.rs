@@ -10,11 +10,15 @@
 //! | `operations` | what operators do, and what may be looked at |
 //! | `faults`, `adversary`, `links` | what may go wrong, and how it comes about |
 //! | `network`, `streams`, `node`, `queue` | datagrams, streams, machines, the agenda |
-//! | `checks`, `trace`, `log` | what has to hold, and what happened |
+//! | `checks`, `trace`, `log` | what has to hold at every step, and what happened |
+//! | `scenario`, `convergence` | whole runs drawn from a seed, and how they have to end |
+//! | `exercise` | any bytes as a sequence of operations, for fuzzing |
 #![forbid(unsafe_code)]
 
 mod adversary;
 mod checks;
+mod convergence;
+mod exercise;
 mod faults;
 mod links;
 mod log;
@@ -22,14 +26,18 @@ mod network;
 mod node;
 mod operations;
 mod queue;
+mod scenario;
 mod simulation;
 mod streams;
 mod trace;
 
 pub use checks::{Checks, Coverage, Violation};
+pub use convergence::calm_bound;
+pub use exercise::exercise_member;
 pub use faults::Faults;
 pub use links::Direction;
 pub use log::{Entry, Log, What};
 pub use operations::Restart;
-pub use simulation::{Simulation, SimulationOptions};
+pub use scenario::{Outcome, play, run_scenario, scenario};
+pub use simulation::{Simulation, SimulationOptions, Tapped};
 pub use trace::Trace;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::checks::Coverage;
+use super::checks::{Coverage, Violation};
 use super::faults::Faults;
 use super::links::Direction;
 use super::log::Log;
 use super::network;
 use super::node::Starvation;
-use super::simulation::{Happening, Simulation};
+use super::simulation::{Happening, Simulation, Tapped};
 use super::trace::Trace;
 use crate::swim::{Commons, Counters, Known, Member, MemberError, Settings, Time, View};
 
@@ -94,14 +94,22 @@ impl Simulation {
         if place.boots != boot || place.joined || !place.is_member() {
             return;
         }
-        let up =
-            |(other, seed): &(usize, &super::node::Node)| *other != node && seed.joined && seed.is_member();
-        let seeds: Vec<usize> = self.nodes.iter().enumerate().filter(up).map(|(seed, _)| seed).collect();
-        if seeds.is_empty() {
+        // Operators name seeds that are well connected: through one that is itself cut off, a member that
+        // moved would be lost to all who know its old address.
+        let live = |seed: &usize| self.nodes[*seed].member.as_ref().map_or(0, Member::live);
+        let up = |seed: &usize| *seed != node && self.nodes[*seed].joined && self.nodes[*seed].is_member();
+        let Some(most) = (0..self.nodes.len()).filter(up).map(|seed| live(&seed)).max() else {
             // Nobody is left: it founds the cluster anew.
+            if self.nodes[node].member.as_ref().is_some_and(Member::has_left) {
+                let first = self.nodes[node].incarnation.next();
+                self.stop(node);
+                self.start_at(node, first);
+            }
             self.nodes[node].joined = true;
             return;
-        }
+        };
+        let best = |seed: &usize| up(seed) && live(seed) == most;
+        let seeds: Vec<usize> = (0..self.nodes.len()).filter(best).collect();
         let seed = seeds[self.dice.usize(..seeds.len())];
         self.join_through(node, self.nodes[seed].address);
     }
@@ -188,16 +196,29 @@ impl Simulation {
         let sent =
             self.call(node, |member, now, commons, out| member.broadcast(now, name, payload, commons, out));
         let sequence = sent.unwrap_or(Err(MemberError::Left))?;
-        self.checks.broadcast(node, sequence);
+        self.checks.broadcast(node, sequence, self.nodes[node].clock.read(self.now));
         Ok(sequence)
     }
 
     /// Cuts `inside` off from all others for `length`; with a `period`, on and off.
     pub fn partition(&mut self, inside: &[usize], direction: Direction, length: Duration, period: Duration) {
+        let outside: Vec<usize> = (0..self.nodes.len()).filter(|node| !inside.contains(node)).collect();
+        self.cut(inside, &outside, direction, length, period);
+    }
+
+    /// Cuts the links between `inside` and `outside` only; other members reach both.
+    pub fn cut(
+        &mut self,
+        inside: &[usize],
+        outside: &[usize],
+        direction: Direction,
+        length: Duration,
+        period: Duration,
+    ) {
         self.checks.coverage.partitions += 1;
-        let mut side = vec![false; self.nodes.len()];
-        inside.iter().for_each(|node| side[*node] = true);
-        self.links.cut(side, direction, self.now, self.now + length, period);
+        let side = |members: &[usize]| (0..self.nodes.len()).map(|node| members.contains(&node)).collect();
+        let sides = (side(inside), side(outside));
+        self.links.cut(sides, direction, self.now, self.now + length, period);
     }
 
     /// Ends all partitions.
@@ -312,6 +333,24 @@ impl Simulation {
     /// The trace of everything until now.
     pub fn trace(&self) -> Trace {
         self.trace
+    }
+
+    /// Keeps a copy of every frame sent from now on, up to a bound.
+    pub fn tap(&mut self) {
+        self.tapped = Some(Vec::new());
+    }
+
+    /// The frames sent since [`Simulation::tap`].
+    pub fn tapped(&self) -> &[Tapped] {
+        self.tapped.as_deref().unwrap_or_default()
+    }
+
+    /// The first check that has failed.
+    ///
+    /// # Errors
+    /// That.
+    pub fn verify(&self) -> Result<(), Violation> {
+        self.checks.violation().map_or(Ok(()), Err)
     }
 
     /// What was met beside what members count.

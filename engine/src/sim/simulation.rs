@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use swimring_codec::native::Frame;
+use swimring_codec::native::{Frame, StreamMessage};
 use swimring_codec::{MemberId, State};
 
 use super::adversary::Trouble;
@@ -21,7 +21,9 @@ use super::node::{Input, Node};
 use super::queue::Queue;
 use super::streams::{StreamId, StreamInput, Streams};
 use super::trace::Trace;
-use crate::swim::{Commons, Counters, Event, Member, MemberConfig, Outbox, Settings, StreamOpen, Time};
+use crate::swim::{
+    Commons, Counters, Event, Member, MemberConfig, Outbox, Purpose, Settings, StreamNext, StreamOpen, Time,
+};
 
 /// Which cluster the simulated members are of.
 pub(super) const CLUSTER: u32 = 0x51A1;
@@ -56,6 +58,22 @@ impl SimulationOptions {
         }
     }
 }
+
+/// A frame that was sent while the simulation was tapped.
+#[derive(Clone, Debug)]
+pub struct Tapped {
+    /// When.
+    pub at: Time,
+    /// By which member.
+    pub from: usize,
+    /// To which member, if it is anyone's address.
+    pub to: Option<usize>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Most frames kept while tapped.
+const TAPPED_MAX: usize = 1 << 20;
 
 /// Something on the agenda.
 #[derive(Debug)]
@@ -118,6 +136,7 @@ pub struct Simulation {
     pub(super) trace: Trace,
     pub(super) log: Log,
     pub(super) checks: Checks,
+    pub(super) tapped: Option<Vec<Tapped>>,
     /// What members that are no more counted in commons of their own.
     pub(super) counted: Counters,
     written: Written,
@@ -151,6 +170,7 @@ impl Simulation {
             trace: Trace::default(),
             log: Log::default(),
             checks: Checks::new(count, options.checked),
+            tapped: None,
             counted: Counters::default(),
             written: Written::default(),
             opened: Vec::new(),
@@ -241,6 +261,22 @@ impl Simulation {
         self.call(node, |member, now, commons, out| member.handle_frame(now, from, &frame, commons, out));
     }
 
+    /// Hands the bytes of a stream message, without its length prefix, to a member; `purpose` is why it
+    /// opened the stream. Gives what a driver would do next: nothing if the bytes cannot be read or the
+    /// member is down.
+    pub fn deliver_stream(
+        &mut self,
+        node: usize,
+        purpose: Option<Purpose>,
+        bytes: &[u8],
+    ) -> Option<StreamNext> {
+        let message = StreamMessage::decode(bytes).ok()?;
+        let mut reply = Vec::new();
+        self.call(node, |member, now, commons, out| {
+            member.handle_stream(now, purpose, &message, &mut reply, commons, out)
+        })
+    }
+
     /// A timeout, or the end of a stall: inputs that waited come first, as they do in a driver.
     fn wake(&mut self, node: usize) {
         if self.nodes[node].wake > self.now {
@@ -285,6 +321,8 @@ impl Simulation {
             gossip_budget: &mut gossip_budget,
         };
         let result = call(member, shown, &mut self.commons[place.commons], &mut out);
+        // Unless it has just been told to join again.
+        let had_left = had_left && member.has_left();
         place.incarnation = place.incarnation.max(member.incarnation());
         let silent = self.written.len() == 0 && self.opened.is_empty();
         self.checks.after_leaving(self.now, node, had_left, silent);
@@ -316,6 +354,9 @@ impl Simulation {
     /// Puts a datagram on the network.
     fn send(&mut self, from: usize, to: SocketAddr, bytes: &[u8]) {
         let node = network::node_at(to).filter(|node| *node < self.nodes.len());
+        if let Some(tapped) = self.tapped.as_mut().filter(|tapped| tapped.len() < TAPPED_MAX) {
+            tapped.push(Tapped { at: self.now, from, to: node, bytes: bytes.to_vec() });
+        }
         let Some(node) = node.filter(|node| self.nodes[*node].address == to) else { return };
         let copies = 1 + usize::from(network::happens(self.faults.duplication, &mut self.rng));
         for _ in 0..copies {
@@ -326,6 +367,11 @@ impl Simulation {
             let mut bytes = self.buffers.take(bytes);
             if network::happens(self.faults.corruption, &mut self.rng) {
                 network::corrupt(&mut bytes, &mut self.rng);
+                if self.faults.checksums {
+                    self.checks.coverage.frames_damaged += 1;
+                    self.buffers.give_back(bytes);
+                    continue;
+                }
             }
             let at = self.now + network::delay(&self.faults, &mut self.rng);
             let from = self.nodes[from].address;
@@ -345,7 +391,7 @@ impl Simulation {
         let commons = &self.commons[self.nodes[node].commons];
         let what = self.log.record(self.now, node, event, commons, &self.by_id);
         self.trace.add(self.now, node, format!("{what:?}").as_bytes());
-        self.checks.event(self.now, node, &self.nodes[node], event, commons);
+        self.checks.event(self.now, node, &self.nodes[node], event, commons, &self.settings);
         match event {
             Event::JoinFinished { joined, .. } => self.join_finished(node, joined),
             Event::LeaveFinished => self.left(node),

@@ -42,6 +42,8 @@ pub(super) struct AntiEntropy {
     allowed: Time,
     root_changed: Time,
     started: Time,
+    /// The first push/pull has been given its place in the period.
+    spread_out: bool,
 }
 
 impl AntiEntropy {
@@ -56,7 +58,7 @@ impl AntiEntropy {
         } else {
             commons.stagger(now, settings.push_pull_interval, rng)
         };
-        AntiEntropy { due, with: None, allowed: now, root_changed: now, started: now }
+        AntiEntropy { due, with: None, allowed: now, root_changed: now, started: now, spread_out: false }
     }
 
     pub(super) fn root_changed(&mut self, now: Time) {
@@ -111,6 +113,12 @@ impl Member {
             return;
         }
         let period = self.settings.push_pull_period(self.table.known());
+        if self.anti_entropy.with.is_none() && !std::mem::replace(&mut self.anti_entropy.spread_out, true) {
+            // The first was staggered without knowing how large the cluster is: thousands that start
+            // together would all begin in the shortest period.
+            self.anti_entropy.due = cx.now + period.mul_f64(self.rng.f64());
+            return;
+        }
         self.anti_entropy.due = if period.is_zero() { Time::NEVER } else { cx.now + period };
         let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
         // A tenth of the period: differences that gossip left are mended soon, and not in a storm.
@@ -145,7 +153,7 @@ impl Member {
         match purpose {
             Purpose::Join { .. } => {
                 writer.plain(StreamKind::Join);
-                self.write_state(&mut writer, commons);
+                self.write_state(&mut writer, MemberId::NONE, commons);
             }
             Purpose::Sync => writer.plain(StreamKind::Sync),
             Purpose::Probe { sequence } => writer.probe(StreamKind::Ping, sequence),
@@ -171,10 +179,9 @@ impl Member {
         let cx = &mut Context { now, commons, out };
         let next = match (purpose, message.body) {
             (None, StreamBody::Join) => {
-                self.write_state(
-                    &mut StreamWriter::new(self.header(message.header.source), reply),
-                    cx.commons,
-                );
+                let joiner = message.header.source;
+                let mut writer = StreamWriter::new(self.header(joiner), reply);
+                self.write_state(&mut writer, joiner, cx.commons);
                 StreamNext::Reply
             }
             (None, StreamBody::Sync) => self.answer_sync(cx, &message.header, reply),
@@ -185,7 +192,7 @@ impl Member {
             }
             (None, StreamBody::State(records)) => {
                 let more = records.more;
-                if self.merge(cx, records) && more { StreamNext::Wait } else { StreamNext::Close }
+                if self.merge(cx, records, false) && more { StreamNext::Wait } else { StreamNext::Close }
             }
             (Some(Purpose::Sync), StreamBody::Agreed) => {
                 cx.commons.counters.push_pulls_agreed += 1;
@@ -194,7 +201,7 @@ impl Member {
             (Some(Purpose::Sync), StreamBody::Differs) => StreamNext::Wait,
             (Some(purpose), StreamBody::State(records)) => {
                 let more = records.more;
-                if !self.merge(cx, records) {
+                if !self.merge(cx, records, matches!(purpose, Purpose::Join { .. })) {
                     StreamNext::Close
                 } else if more {
                     StreamNext::Wait
@@ -227,7 +234,7 @@ impl Member {
             return StreamNext::ReplyAndClose;
         }
         writer.plain(StreamKind::Differs);
-        self.write_state(&mut writer, cx.commons);
+        self.write_state(&mut writer, MemberId::NONE, cx.commons);
         StreamNext::Reply
     }
 
@@ -247,7 +254,8 @@ impl Member {
             }
             // What we know more is news to the other side, unless there is nothing more.
             Purpose::Sync if header.root != self.table.root() => {
-                self.write_state(&mut StreamWriter::new(self.header(header.source), reply), cx.commons);
+                let mut writer = StreamWriter::new(self.header(header.source), reply);
+                self.write_state(&mut writer, MemberId::NONE, cx.commons);
                 StreamNext::ReplyAndClose
             }
             _ => StreamNext::Close,
@@ -261,20 +269,26 @@ impl Member {
         }
     }
 
-    fn write_state(&self, writer: &mut StreamWriter<'_>, commons: &Commons) {
+    /// Writes the view, and what is remembered of `joiner`: it has to know its own past to overcome it.
+    fn write_state(&self, writer: &mut StreamWriter<'_>, joiner: MemberId, commons: &Commons) {
         for (index, entry) in self.table.iter() {
-            if let Standing::Known(state) = entry.standing() {
-                writer.record(&self.introduction(index, state, entry.incarnation(), commons));
-            }
+            let state = match entry.standing() {
+                Standing::Known(state) => state,
+                Standing::Remembered if commons.directory.id(index) == joiner => State::Dead,
+                _ => continue,
+            };
+            writer.record(&self.introduction(index, state, entry.incarnation(), commons));
         }
         writer.finish_state();
     }
 
-    /// Merges records. False if one of them could not be read.
+    /// Merges records, `joining` those that our join is answered with. False if one of them could not be
+    /// read.
     fn merge<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
         records: impl Iterator<Item = Result<Introduction<'r>, DecodeError>>,
+        joining: bool,
     ) -> bool {
         let joined_before = cx.commons.counters.members_joined;
         for record in records {
@@ -286,6 +300,9 @@ impl Member {
                 }
             };
             cx.commons.counters.push_pull_records += 1;
+            if joining && record.subject == self.id {
+                self.on_own_past(cx, &record);
+            }
             let learned = cx.commons.counters.members_joined - joined_before;
             self.merge_record(cx, &record, learned < u64::from(SPREAD_MAX));
         }

@@ -293,6 +293,23 @@ impl BroadcastPool {
         }
     }
 
+    /// Takes the user events out of the queue that `keep` does not keep.
+    pub(super) fn retain_events(&mut self, queue: &mut Queue, mut keep: impl FnMut(u32) -> bool) {
+        let mut mask = queue.events.mask;
+        while mask != 0 {
+            let tier = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            let mut node = self.blocks[queue.events.block as usize][tier].head();
+            while node != NIL {
+                let next = self.nodes.next(node);
+                if !keep(self.nodes.get(node).subject) {
+                    self.unlink(&mut queue.events, node);
+                }
+                node = next;
+            }
+        }
+    }
+
     fn shed_most_sent(&mut self, queue: &mut Queue) -> Option<Gone> {
         let tier = queue.updates.mask.checked_ilog2()? as usize;
         let node = self.blocks[queue.updates.block as usize][tier].head();

@@ -70,6 +70,8 @@ counters! {
     refutations,
     /// Accusations against ourselves left for later because too many came at once.
     refutations_deferred,
+    /// Past accusations against ourselves that were answered by saying again that we live.
+    restatements,
     /// Members declared dead.
     members_failed,
     /// Members added.
@@ -100,6 +102,8 @@ counters! {
     events_repeated,
     /// User events not delivered because too many were remembered.
     events_shed,
+    /// User events no longer told because others may have forgotten them.
+    events_expired,
     /// Push/pulls begun.
     push_pulls_started,
     /// Push/pulls that ended after the two roots.

@@ -60,6 +60,7 @@ impl Member {
             cx.commons.counters.gossip_deferred += 1;
             return;
         }
+        self.drop_stale_events(cx);
         let mut told = [u32::MAX; FANOUT_MAX];
         for round in 0..usize::from(self.settings.gossip_fanout).min(FANOUT_MAX) {
             if self.queue.is_empty() {

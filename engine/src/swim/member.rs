@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
-use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message, UserEvent};
+use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State, identity_hash};
 use thiserror::Error;
 
@@ -137,6 +137,8 @@ pub struct Member {
     pub(super) reconnect: Reconnect,
     pub(super) refutations: Refutations,
     pub(super) event_sequence: u32,
+    /// No user event in the queue is older than this; [`Time::NEVER`] while there is none.
+    pub(super) events_since: Time,
 }
 
 /// What every step of the protocol is given.
@@ -197,6 +199,7 @@ impl Member {
             reconnect: Reconnect::new(&settings, &mut rng, commons, now),
             refutations: Refutations::default(),
             event_sequence: rng.u32(..),
+            events_since: Time::NEVER,
             rng,
             settings,
         })
@@ -314,6 +317,7 @@ impl Member {
         let own: usize = messages.iter().map(Message::encoded_len).sum();
         let budget = self.settings.frame_bytes_max - HEADER_LEN - own;
         let mut chosen = Selection::new();
+        self.drop_stale_events(cx);
         if !self.queue.is_empty() {
             let share = self.settings.event_share_percent;
             cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
@@ -491,39 +495,6 @@ impl Member {
         self.relays.clear(&mut commons.relays);
         commons.departed.clear(&mut self.departed);
         self.table.clear(&mut commons.directory);
-    }
-
-    pub(super) fn on_user_event(&mut self, cx: &mut Context<'_, '_>, event: &UserEvent<'_>) {
-        let at = match cx.commons.events.find(event) {
-            Some(at) => at,
-            None => match cx.commons.events.insert(event, cx.now, &self.settings) {
-                Some(at) => at,
-                None => {
-                    cx.commons.counters.events_shed += 1;
-                    return;
-                }
-            },
-        };
-        if !cx.commons.events.mark_seen(at, self.number) {
-            cx.commons.counters.events_repeated += 1;
-            return;
-        }
-        cx.commons.counters.events_delivered += 1;
-        cx.emit(Event::UserEvent { event: at });
-        if !self.tell_event(cx, at) {
-            cx.commons.counters.broadcasts_shed += 1;
-        }
-    }
-
-    pub(super) fn tell_event(&mut self, cx: &mut Context<'_, '_>, at: u32) -> bool {
-        let length = cx.commons.events.encoded_len(at);
-        let len_max = self.settings.broadcasts_max;
-        let queued = cx.commons.broadcasts.queue_event(&mut self.queue, at, length, len_max);
-        if queued {
-            cx.commons.events.retain(at);
-            cx.commons.counters.broadcasts_queued += 1;
-        }
-        queued
     }
 }
 

@@ -14,11 +14,17 @@ use super::broadcasts::News;
 use super::event::Event;
 use super::member::{Context, Member, Status};
 use super::time::Time;
+use super::updates::INCARNATION_STEP_MAX;
 
 /// Most refutations in [`WINDOW`]. Two processes with one name refute each other for ever; this keeps
 /// their quarrel from filling the network. An accusation that is not answered now comes again.
 const REFUTATIONS_MAX: u8 = 8;
 const WINDOW: Duration = Duration::from_secs(1);
+
+/// How far above our own incarnation an accusation may lie. Twelve days of seconds, for a member that
+/// comes back with its clock set back; and a sixteenth of what others accept in one step, so that they
+/// can still follow when several forged accusations raise us before they hear of the first.
+const OWN_STEP_MAX: u64 = INCARNATION_STEP_MAX / 16;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Refutations {
@@ -38,9 +44,20 @@ impl Refutations {
 }
 
 impl Member {
+    /// Answers an accusation at `accused`, unless it lies so far above our incarnation that nobody would
+    /// follow us there: who gave in to a forged one would evict himself (hashicorp/memberlist#358).
+    pub(super) fn refute(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
+        let own = self.table.get(self.index).incarnation();
+        if accused.get() > own.get() + OWN_STEP_MAX {
+            cx.commons.counters.implausible_incarnation += 1;
+            return;
+        }
+        self.refute_above(cx, accused, introduce);
+    }
+
     /// States that we are alive, above `accused`. `introduce` says everything again, for those who may
     /// have forgotten us.
-    pub(super) fn refute(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
+    fn refute_above(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
         if self.status != Status::Active {
             return;
         }
@@ -55,6 +72,26 @@ impl Member {
         self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
         self.tell(cx, self.index, News::Alive { introduce }, incarnation);
         cx.emit(Event::Accused);
+    }
+
+    /// Someone holds us suspect, dead or gone at an incarnation that is past: he has missed that we are
+    /// alive. Says it again, so that it goes along with the ack. Otherwise two members that hold each
+    /// other dead at past incarnations would each ignore what the other says, for ever.
+    pub(super) fn restate(&mut self, cx: &mut Context<'_, '_>) {
+        let own = self.table.get(self.index);
+        if self.status == Status::Active && !own.is_queued() && self.refutations.admit(cx.now) {
+            cx.commons.counters.restatements += 1;
+            self.tell(cx, self.index, News::Alive { introduce: true }, own.incarnation());
+        }
+    }
+
+    /// What the member we join through says of us. Here alone a past far above our present is believed:
+    /// that of a member which comes back with its clock set back.
+    pub(super) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {
+        let own = self.table.get(self.index);
+        if record.incarnation > own.incarnation() {
+            self.refute_above(cx, record.incarnation, true);
+        }
     }
 
     /// An introduction of ourselves: an echo, our own past, or someone else who claims to be us.

@@ -20,7 +20,7 @@ use super::table::{Entry, Standing};
 /// from seconds of wall time, so 2^27 covers four years between two starts, while someone who forges
 /// incarnations needs two million accepted steps to exhaust the 48 bits, each of which the subject outranks
 /// (memberlist needs one message: hashicorp/memberlist#358).
-const INCARNATION_STEP_MAX: u64 = 1 << 27;
+pub(super) const INCARNATION_STEP_MAX: u64 = 1 << 27;
 
 impl Member {
     /// The index and entry of a member that is not unknown.
@@ -157,6 +157,9 @@ impl Member {
     ) {
         let Some((index, entry)) = self.lookup(cx, subject) else { return };
         if incarnation < entry.incarnation() {
+            if index == self.index {
+                self.restate(cx);
+            }
             return;
         }
         if index == self.index {
@@ -250,11 +253,12 @@ impl Member {
         state: State,
     ) {
         let Some((index, entry)) = self.lookup(cx, subject) else { return };
+        if index == self.index {
+            let past = incarnation < entry.incarnation();
+            return if past { self.restate(cx) } else { self.refute(cx, incarnation, true) };
+        }
         if incarnation < entry.incarnation() || !entry.is_live() {
             return;
-        }
-        if index == self.index {
-            return self.refute(cx, incarnation, true);
         }
         if !Self::implausible(cx, entry, incarnation) {
             self.depart(cx, index, entry, incarnation, state);

@@ -3,7 +3,8 @@
 //! An event travels as a broadcast with its own share of every frame. Copies are told apart by origin and
 //! sequence. Members that share a [`super::Commons`] share the stored events, one bit per member saying
 //! who has had it; an event is kept for `event_memory`, longer than a rumour lives, so that a late copy
-//! is known as one. A store that is full of events younger than that sheds new ones and counts them.
+//! is known as one. For the same reason an event that was queued for half as long is no longer told: a
+//! process that was stopped for a while would bring it back to life everywhere. A store that is full of events younger than that sheds new ones and counts them.
 
 use std::collections::VecDeque;
 
@@ -11,7 +12,10 @@ use hashbrown::HashMap;
 use swimring_codec::MemberId;
 use swimring_codec::native::{EVENT_MAX, UserEvent};
 
+use super::commons::Commons;
 use super::directory::KeyedHash;
+use super::event::Event;
+use super::member::{Context, Member};
 use super::settings::Settings;
 use super::time::Time;
 
@@ -170,6 +174,11 @@ impl EventStore {
         Some(at)
     }
 
+    /// When the event was first seen here.
+    pub(super) fn first_seen(&self, at: EventIndex) -> Time {
+        self.stored[at as usize].first_seen
+    }
+
     /// A queue now holds the event.
     pub(super) fn retain(&mut self, at: EventIndex) {
         self.stored[at as usize].references += 1;
@@ -178,5 +187,64 @@ impl EventStore {
     /// A queue no longer holds the event.
     pub(super) fn release(&mut self, at: EventIndex) {
         self.stored[at as usize].references -= 1;
+    }
+}
+
+impl Member {
+    pub(super) fn on_user_event(&mut self, cx: &mut Context<'_, '_>, event: &UserEvent<'_>) {
+        let at = match cx.commons.events.find(event) {
+            Some(at) => at,
+            None => match cx.commons.events.insert(event, cx.now, &self.settings) {
+                Some(at) => at,
+                None => {
+                    cx.commons.counters.events_shed += 1;
+                    return;
+                }
+            },
+        };
+        if !cx.commons.events.mark_seen(at, self.number) {
+            cx.commons.counters.events_repeated += 1;
+            return;
+        }
+        cx.commons.counters.events_delivered += 1;
+        cx.emit(Event::UserEvent { event: at });
+        if !self.tell_event(cx, at) {
+            cx.commons.counters.broadcasts_shed += 1;
+        }
+    }
+
+    pub(super) fn tell_event(&mut self, cx: &mut Context<'_, '_>, at: u32) -> bool {
+        let length = cx.commons.events.encoded_len(at);
+        let len_max = self.settings.broadcasts_max;
+        let queued = cx.commons.broadcasts.queue_event(&mut self.queue, at, length, len_max);
+        if queued {
+            cx.commons.events.retain(at);
+            cx.commons.counters.broadcasts_queued += 1;
+            self.events_since = self.events_since.min(cx.commons.events.first_seen(at));
+        }
+        queued
+    }
+
+    /// Takes events out of the queue that others may have forgotten by now, and would take for new.
+    #[inline]
+    pub(super) fn drop_stale_events(&mut self, cx: &mut Context<'_, '_>) {
+        let age_max = self.settings.event_memory / 2;
+        if cx.now.since(self.events_since) < age_max {
+            return;
+        }
+        let Commons { broadcasts, events, counters, .. } = &mut *cx.commons;
+        let mut oldest = Time::NEVER;
+        broadcasts.retain_events(&mut self.queue, |at| {
+            let first_seen = events.first_seen(at);
+            let keep = cx.now.since(first_seen) < age_max;
+            if keep {
+                oldest = oldest.min(first_seen);
+            } else {
+                events.release(at);
+                counters.events_expired += 1;
+            }
+            keep
+        });
+        self.events_since = oldest;
     }
 }

@@ -20,7 +20,7 @@ use crate::run::{Executed, RunError, Surroundings};
 use crate::schedule::Plan;
 
 /// Timers of the fleet are rounded to this, so that what many members do at once leaves together.
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(10);
 
 /// How often the line on the terminal, and the histogram log, are brought up to date.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
