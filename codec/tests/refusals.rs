@@ -5,6 +5,7 @@ mod support;
 use std::collections::HashSet;
 
 use support::golden;
+use swimring_codec::MemberId;
 use swimring_codec::native::{
     DecodeError, FRAME_MAX, Frame, HEADER_LEN, Message, STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StreamBody,
     StreamMessage, stream_message_len,
@@ -151,6 +152,49 @@ fn fields_of_user_events() {
     assert_eq!(message_error(&with(bytes.clone(), 16, 0xff)), DecodeError::Field("event name"));
     assert_eq!(message_error(&with(bytes.clone(), 3, 2)), DecodeError::Field("event length"));
     assert_eq!(message_error(&with(bytes, 1, 9)), DecodeError::Truncated);
+}
+
+/// The golden message `name` with other lengths in its header, and tails of just those lengths.
+fn with_tails(golden: &str, header_len: usize, lengths: &[(usize, &[u8])], tail: usize) -> Vec<u8> {
+    let mut bytes = message(golden);
+    bytes.truncate(header_len);
+    for &(at, length) in lengths {
+        bytes[at..at + length.len()].copy_from_slice(length);
+    }
+    bytes.resize(header_len + tail, b'n');
+    bytes
+}
+
+#[test]
+fn lengths_one_past_their_limits() {
+    let event = |name_len: u8, payload_len: u16| {
+        let lengths: [(usize, &[u8]); 2] = [(1, &[name_len]), (2, &payload_len.to_le_bytes())];
+        with_tails("user event", 16, &lengths, usize::from(name_len) + usize::from(payload_len))
+    };
+    for (name_len, payload_len) in [(0, 512), (255, 257), (6, 506), (0, 0)] {
+        assert!(Message::decode(&event(name_len, payload_len)).is_ok(), "{name_len} {payload_len}");
+    }
+    for (name_len, payload_len) in [(0, 513), (255, 258), (6, 507), (255, u16::MAX)] {
+        let error = message_error(&event(name_len, payload_len));
+        assert_eq!(error, DecodeError::Field("event length"), "{name_len} {payload_len}");
+    }
+    let introduction = |name_len: u8, metadata_len: u16| {
+        let id = MemberId::of_name(&"n".repeat(name_len.into())).0.to_le_bytes();
+        let metadata = metadata_len.to_le_bytes();
+        let lengths: [(usize, &[u8]); 3] = [(8, &id), (34, &[name_len]), (36, &metadata)];
+        with_tails("introduction, IPv4", 38, &lengths, usize::from(name_len) + usize::from(metadata_len))
+    };
+    for (name_len, metadata_len) in [(1, 0), (1, 512), (128, 512)] {
+        assert!(Message::decode(&introduction(name_len, metadata_len)).is_ok(), "{name_len} {metadata_len}");
+    }
+    for (name_len, metadata_len, field) in [
+        (0, 0, "name length"),
+        (129, 0, "name length"),
+        (1, 513, "metadata length"),
+        (128, u16::MAX, "metadata length"),
+    ] {
+        assert_eq!(message_error(&introduction(name_len, metadata_len)), DecodeError::Field(field));
+    }
 }
 
 #[test]

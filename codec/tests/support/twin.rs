@@ -1,5 +1,5 @@
-//! A second decoder, written from `docs/PROTOCOL.md` alone: it counts byte positions and copies values
-//! out. It is slow and plain, so that where it and the real one differ, one of them misreads the page.
+//! A second decoder, after the tables of `docs/PROTOCOL.md` and sharing nothing with the real one but the
+//! hash of a name: it counts byte positions and copies values out. It is slow and plain, so that where it and the real one differ, one of them misreads the page.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,1 +1,69 @@
-//! (being built)
+//! The datagram path: frames leave as trains and arrive as datagrams, over io_uring or sendmmsg/recvmmsg.
+//!
+//! Moving one datagram through the kernel costs microseconds whichever system call does it; moving a
+//! *train*, up to 128 datagrams to one address handed over at once (UDP GSO on send, UDP GRO on receive),
+//! costs about as much for all of them together. So everything written to one address in a loop turn is
+//! gathered in [`Trains`] and leaves when the turn ends.
+//!
+//! ```text
+//! main thread:    Endpoint::bind      a UDP socket and a TCP listener on one address
+//! worker thread:  Driver::open        the socket moves into a driver, which never leaves the thread
+//!                 loop { driver.turn(timeout, &mut handler)?; ... }
+//! other threads:  waker.wake()        ends the wait of the turn in progress
+//! ```
+//!
+//! The two drivers are interchangeable: same trains, same splitting, same test suite. io_uring gives one
+//! point to wait at; where it is forbidden (container profiles, `kernel.io_uring_disabled`) the other takes
+//! over with one line in the log.
+
+mod address;
+mod control;
+mod counters;
+mod driver;
+mod endpoint;
+mod error;
+mod incoming;
+mod memory;
+mod mmsg;
+mod options;
+mod outgoing;
+#[cfg(test)]
+mod refusal_test;
+mod segmentation;
+mod size_class;
+mod socket_options;
+mod train_index;
+mod trains;
+#[cfg(test)]
+mod trains_test;
+mod uring;
+mod waker;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use counters::NetCounters;
+pub use driver::Driver;
+pub use endpoint::Endpoint;
+pub use error::NetError;
+pub use options::{DriverChoice, DriverKind, NetOptions, UnknownDriver};
+pub use trains::Trains;
+pub use waker::Waker;
+
+/// A longer wait is cut to this, a day, so that no timeout overflows what the kernel counts in.
+const WAIT_MAX: Duration = Duration::from_secs(86_400);
+
+/// Takes what arrives.
+pub trait DatagramHandler {
+    /// One datagram of `bytes` from `from`; a train has been split, so `bytes` is one frame, possibly
+    /// followed by zeros up to the size class it travelled in. Frames written to `trains` go out with the
+    /// next [`Driver::turn`] or [`Driver::flush`].
+    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], trains: &mut Trains);
+}
+
+impl<F: FnMut(SocketAddr, &[u8], &mut Trains)> DatagramHandler for F {
+    #[inline]
+    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], trains: &mut Trains) {
+        self(from, bytes, trains);
+    }
+}

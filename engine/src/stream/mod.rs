@@ -1,1 +1,44 @@
-//! (being built)
+//! Reliable exchanges over TCP: joins, push/pull and fallback probes, everything a datagram cannot carry.
+//!
+//! One thread does all the waiting, so that a worker never does. It is deliberately dumb: it moves
+//! length-prefixed messages and never reads them. An *exchange* is a game of ping-pong: the opener sends a
+//! *turn* (a buffer of one or more complete messages), the member at the other end receives each message
+//! as it arrives and answers with a turn of its own, and so on until one side closes. What to say is
+//! decided on the worker threads, through a [`StreamPort`] each.
+//!
+//! ```text
+//!  worker 0 --commands--> +---------------+ <--TCP--> peers
+//!           <--events---- | stream thread |
+//!  worker 1 --commands--> | (tokio-uring, | <--TCP--> peers
+//!           <--events---- |  or tokio)    |
+//!                         +---------------+
+//! ```
+//!
+//! Commands and events cross in bounded lock-free queues; a pipe wakes the thread, a [`Wake`] the worker.
+//! Bytes are read and written by io_uring; connections are made and accepted through readiness, because
+//! `tokio-uring` cannot cancel an operation in flight and a connection to nowhere lasts two minutes. Where
+//! io_uring is forbidden the same code runs on plain tokio.
+//!
+//! # Bounds
+//! Memory that the network can fill: each exchange assembles one message of at most
+//! [`STREAM_MESSAGE_MAX`](swimring_codec::native::STREAM_MESSAGE_MAX) bytes, growing only as bytes really
+//! arrive, and each worker's queue holds at most [`StreamOptions::queued_bytes_max`]. Time: every exchange
+//! has a deadline, and ends early when no byte moves. What is refused is counted in [`StreamCounters`].
+#![forbid(unsafe_code)]
+
+mod assembler;
+mod counters;
+mod doorbell;
+mod event;
+mod exchange;
+mod link;
+mod options;
+mod pool;
+mod port;
+mod service;
+
+pub use counters::{Counter, StreamCounters};
+pub use event::{CloseReason, ExchangeId, OsError, StreamEvent};
+pub use options::{StreamDriver, StreamError, StreamOptions};
+pub use port::StreamPort;
+pub use service::{StreamService, Wake};

@@ -42,16 +42,23 @@ pub(super) struct AntiEntropy {
     allowed: Time,
     root_changed: Time,
     started: Time,
+    /// The first push/pull has been given its place in the period.
+    spread_out: bool,
 }
 
 impl AntiEntropy {
-    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, now: Time) -> AntiEntropy {
+    pub(super) fn new(
+        settings: &Settings,
+        rng: &mut fastrand::Rng,
+        commons: &Commons,
+        now: Time,
+    ) -> AntiEntropy {
         let due = if settings.push_pull_interval.is_zero() {
             Time::NEVER
         } else {
-            now + settings.push_pull_interval.mul_f64(rng.f64())
+            commons.stagger(now, settings.push_pull_interval, rng)
         };
-        AntiEntropy { due, with: None, allowed: now, root_changed: now, started: now }
+        AntiEntropy { due, with: None, allowed: now, root_changed: now, started: now, spread_out: false }
     }
 
     pub(super) fn root_changed(&mut self, now: Time) {
@@ -106,6 +113,12 @@ impl Member {
             return;
         }
         let period = self.settings.push_pull_period(self.table.known());
+        if self.anti_entropy.with.is_none() && !std::mem::replace(&mut self.anti_entropy.spread_out, true) {
+            // The first was staggered without knowing how large the cluster is: thousands that start
+            // together would all begin in the shortest period.
+            self.anti_entropy.due = cx.now + period.mul_f64(self.rng.f64());
+            return;
+        }
         self.anti_entropy.due = if period.is_zero() { Time::NEVER } else { cx.now + period };
         let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
         // A tenth of the period: differences that gossip left are mended soon, and not in a storm.

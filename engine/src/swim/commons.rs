@@ -4,11 +4,15 @@
 //! Sharing is a matter of memory only. What a member believes is in its own table, and two members that
 //! share a [`Commons`] influence each other through frames alone.
 
+use std::time::Duration;
+
 use super::broadcasts::BroadcastPool;
 use super::counters::Counters;
 use super::departed::DepartedPool;
 use super::directory::{Directory, MemberIndex};
+use super::relay::RelayPool;
 use super::suspicion::SuspicionPool;
+use super::time::Time;
 use super::user_events::{EventIndex, EventStore};
 use swimring_codec::native::UserEvent;
 
@@ -20,17 +24,23 @@ pub struct Commons {
     pub(super) broadcasts: BroadcastPool,
     pub(super) suspicions: SuspicionPool,
     pub(super) departed: DepartedPool,
+    pub(super) relays: RelayPool,
     /// Everything the members count.
     pub counters: Counters,
     /// Added to every member's local health score while the driver runs late. See
     /// [`Commons::set_overload`].
     pub(super) overload: u8,
     members: u32,
+    /// Timers are staggered by whole grains.
+    timer_grain: Duration,
 }
 
 /// How much to set aside per member so that a fleet's steady state does not allocate: a few concurrent
 /// failures and events for everyone.
 const RESERVED_EACH: usize = 24;
+
+/// Indirect probes that are under way at once, on average: far more than any loss rate causes.
+const RELAYS_EACH: usize = 4;
 
 impl Commons {
     /// Empty storage. `seed` keys the hash tables.
@@ -42,9 +52,11 @@ impl Commons {
             broadcasts: BroadcastPool::new(rng.u64(..)),
             suspicions: SuspicionPool::new(rng.u64(..)),
             departed: DepartedPool::new(rng.u64(..)),
+            relays: RelayPool::new(),
             counters: Counters::default(),
             overload: 0,
             members: 0,
+            timer_grain: Duration::from_micros(1),
         }
     }
 
@@ -56,12 +68,27 @@ impl Commons {
         self.broadcasts.reserve(members, RESERVED_EACH);
         self.suspicions.reserve(members * RESERVED_EACH);
         self.departed.reserve(members * RESERVED_EACH);
+        self.relays.reserve(members * RELAYS_EACH);
+    }
+
+    /// Has members created from now on stagger their timers by whole multiples of `grain`, the driver's
+    /// tick: what is due together can then leave together, and no probe waits for the next tick.
+    pub fn set_timer_grain(&mut self, grain: Duration) {
+        self.timer_grain = grain.max(Duration::from_micros(1));
+    }
+
+    /// A random moment of the `interval` after `now`, on the grid of grains.
+    pub(super) fn stagger(&self, now: Time, interval: Duration, rng: &mut fastrand::Rng) -> Time {
+        let grain = self.timer_grain.as_micros() as u64;
+        let grains = (interval.as_micros() as u64 / grain).max(1);
+        Time::from_micros((now.as_micros().div_ceil(grain) + rng.u64(..grains)) * grain)
     }
 
     /// A number for a new member.
     pub(super) fn register(&mut self) -> u32 {
         let member = self.members;
         self.members += 1;
+        self.suspicions.register();
         self.events.grow_members(self.members as usize);
         member
     }

@@ -110,6 +110,8 @@ counters! {
     push_pulls_agreed,
     /// Records received in push/pulls.
     push_pull_records,
+    /// Times a member was told that its driver had lost time.
+    stalls,
     /// Attempts to reach a dead or forgotten member.
     reconnects_tried,
 }

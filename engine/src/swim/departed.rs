@@ -16,21 +16,23 @@ pub(super) struct Departure {
     pub(super) since: Time,
 }
 
-/// One member's departed, the longest gone first.
+/// One member's departed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Departed {
     owner: u32,
-    list: List,
-    len: u32,
+    /// Dead or left and still in the view, the longest gone first.
+    recent: List,
+    /// Reaped and remembered, the longest reaped first.
+    remembered: List,
 }
 
 impl Departed {
     pub(super) const fn new(owner: u32) -> Departed {
-        Departed { owner, list: List::EMPTY, len: 0 }
+        Departed { owner, recent: List::EMPTY, remembered: List::EMPTY }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.recent.is_empty() && self.remembered.is_empty()
     }
 }
 
@@ -39,8 +41,8 @@ impl Departed {
 #[derive(Debug)]
 pub(super) struct DepartedPool {
     nodes: Pool<Departure>,
-    /// (owner, subject) -> node.
-    index: HashMap<(u32, MemberIndex), u32, KeyedHash>,
+    /// (owner, subject) -> node, and whether it is remembered.
+    index: HashMap<(u32, MemberIndex), (u32, bool), KeyedHash>,
 }
 
 impl DepartedPool {
@@ -53,66 +55,53 @@ impl DepartedPool {
         self.index.reserve(capacity);
     }
 
+    /// `subject` departs at `since`.
     pub(super) fn add(&mut self, of: &mut Departed, subject: MemberIndex, since: Time) {
         self.remove(of, subject);
-        let node = self.nodes.push_back(&mut of.list, Departure { subject, since });
-        self.index.insert((of.owner, subject), node);
-        of.len += 1;
+        let node = self.nodes.push_back(&mut of.recent, Departure { subject, since });
+        self.index.insert((of.owner, subject), (node, false));
+    }
+
+    /// `subject` is reaped at `now`, and remembered.
+    pub(super) fn remember(&mut self, of: &mut Departed, subject: MemberIndex, now: Time) {
+        self.remove(of, subject);
+        let node = self.nodes.push_back(&mut of.remembered, Departure { subject, since: now });
+        self.index.insert((of.owner, subject), (node, true));
     }
 
     pub(super) fn remove(&mut self, of: &mut Departed, subject: MemberIndex) {
-        if let Some(node) = self.index.remove(&(of.owner, subject)) {
-            self.nodes.remove(&mut of.list, node);
-            of.len -= 1;
+        if of.is_empty() {
+            return;
+        }
+        if let Some((node, remembered)) = self.index.remove(&(of.owner, subject)) {
+            let list = if remembered { &mut of.remembered } else { &mut of.recent };
+            self.nodes.remove(list, node);
         }
     }
 
     /// Since when `subject` is gone.
     pub(super) fn since(&self, of: &Departed, subject: MemberIndex) -> Option<Time> {
-        let node = *self.index.get(&(of.owner, subject))?;
+        let (node, _) = *self.index.get(&(of.owner, subject))?;
         Some(self.nodes.get(node).since)
     }
 
-    /// The first departure that `wanted` accepts.
-    pub(super) fn first(&self, of: &Departed, wanted: impl Fn(&Departure) -> bool) -> Option<Departure> {
-        let mut node = of.list.head();
-        while node != NIL {
-            let departure = self.nodes.get(node);
-            if wanted(departure) {
-                return Some(*departure);
-            }
-            node = self.nodes.next(node);
-        }
-        None
+    /// Who has been gone for longest and is still in the view.
+    pub(super) fn oldest_recent(&self, of: &Departed) -> Option<Departure> {
+        self.head(of.recent)
     }
 
-    /// A random one of those that `wanted` accepts, each with the same chance.
-    pub(super) fn choose(
-        &self,
-        of: &Departed,
-        rng: &mut fastrand::Rng,
-        wanted: impl Fn(&Departure) -> bool,
-    ) -> Option<Departure> {
-        let mut node = of.list.head();
-        let mut chosen = None;
-        let mut seen = 0;
-        while node != NIL {
-            let departure = self.nodes.get(node);
-            if wanted(departure) {
-                seen += 1;
-                if rng.u32(..seen) == 0 {
-                    chosen = Some(*departure);
-                }
-            }
-            node = self.nodes.next(node);
-        }
-        chosen
+    /// Who has been remembered for longest.
+    pub(super) fn oldest_remembered(&self, of: &Departed) -> Option<Departure> {
+        self.head(of.remembered)
+    }
+
+    fn head(&self, list: List) -> Option<Departure> {
+        (list.head() != NIL).then(|| *self.nodes.get(list.head()))
     }
 
     pub(super) fn clear(&mut self, of: &mut Departed) {
-        while of.list.head() != NIL {
-            let subject = self.nodes.get(of.list.head()).subject;
-            self.remove(of, subject);
+        while let Some(departure) = self.oldest_recent(of).or_else(|| self.oldest_remembered(of)) {
+            self.remove(of, departure.subject);
         }
     }
 }

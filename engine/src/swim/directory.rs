@@ -252,9 +252,8 @@ impl Directory {
         slot.identity_mut(version).references -= 1;
         if slot.references == 0 {
             self.indexes.remove(&slot.id);
-            slot.name = Box::default();
-            slot.first.metadata = Box::default();
             slot.more = Vec::new();
+            // The name stays until the slot is used again: an event may still have to be resolved.
             self.free.push(index);
         } else {
             while slot.more.last().is_some_and(|last| last.references == 0) {

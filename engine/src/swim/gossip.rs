@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::broadcasts::Selection;
+use super::commons::Commons;
 use super::member::{Context, Member};
 use super::settings::Settings;
 use super::table::Standing;
@@ -25,8 +26,11 @@ pub(super) struct Gossip {
 }
 
 impl Gossip {
-    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng) -> Gossip {
-        Gossip { due: Time::NEVER, offset: settings.gossip_interval.mul_f64(rng.f64()) }
+    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, commons: &Commons) -> Gossip {
+        Gossip {
+            due: Time::NEVER,
+            offset: commons.stagger(Time::ZERO, settings.gossip_interval, rng).since(Time::ZERO),
+        }
     }
 
     /// Arms the timer if there is something to say and it is not armed.

@@ -22,6 +22,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message};
@@ -127,6 +128,8 @@ pub struct Member {
     pub(super) relays: Relays,
     pub(super) health: LocalHealth,
     pub(super) suspicions: Suspicions,
+    /// When the first suspicion ends.
+    pub(super) suspicion_due: Time,
     pub(super) departed: Departed,
     pub(super) queue: Queue,
     pub(super) gossip: Gossip,
@@ -184,15 +187,16 @@ impl Member {
             cluster: config.cluster,
             status: Status::Active,
             table,
-            probe: Probe::new(&settings, &mut rng, now),
+            probe: Probe::new(&settings, &mut rng, commons, now),
             relays: Relays::new(),
             health: LocalHealth::default(),
             suspicions: Suspicions::new(number),
+            suspicion_due: Time::NEVER,
             departed: Departed::new(number),
             queue: Queue::new(number),
-            gossip: Gossip::new(&settings, &mut rng),
-            anti_entropy: AntiEntropy::new(&settings, &mut rng, now),
-            reconnect: Reconnect::new(&settings, &mut rng, now),
+            gossip: Gossip::new(&settings, &mut rng, commons),
+            anti_entropy: AntiEntropy::new(&settings, &mut rng, commons, now),
+            reconnect: Reconnect::new(&settings, &mut rng, commons, now),
             refutations: Refutations::default(),
             event_sequence: rng.u32(..),
             events_since: Time::NEVER,
@@ -269,7 +273,7 @@ impl Member {
         let cx = &mut Context { now, commons, out };
         self.probe_timeout(cx);
         self.relay_timeout(cx);
-        if self.suspicions.due <= now {
+        if self.suspicion_due <= now {
             self.suspicion_timeout(cx);
         }
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
@@ -277,6 +281,18 @@ impl Member {
         self.push_pull_timeout(cx);
         self.reconnect_timeout(cx);
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+    }
+
+    /// The driver lost `by`: for so long it took in nothing that others had sent. Probes and suspicions
+    /// under way wait that much longer, since acks and refutations may lie unread; it is Lifeguard's
+    /// insight, that the slow one is the detector, applied to time that is known to be lost. To be called
+    /// before [`Member::handle_timeout`].
+    pub fn handle_stall(&mut self, by: Duration, commons: &mut Commons) {
+        commons.counters.stalls += 1;
+        self.probe.extend(by);
+        self.relays.extend(by, &mut commons.relays);
+        self.suspicions.extend(by);
+        self.suspicion_due = commons.suspicions.due(&self.suspicions);
     }
 
     /// When [`Member::handle_timeout`] next has something to do; [`Time::NEVER`] after leaving.
@@ -287,7 +303,7 @@ impl Member {
         }
         let probe = self.probe.due().min(self.relays.due());
         let slow = self.anti_entropy.due.min(self.reconnect.due());
-        probe.min(self.suspicions.due).min(self.gossip.due).min(slow)
+        probe.min(self.suspicion_due).min(self.gossip.due).min(slow)
     }
 
     /// Writes a frame with `messages`, and as much news beside them as fits, to the member `destination`.
@@ -461,7 +477,7 @@ impl Member {
             cx.commons.broadcasts.remove_update(&mut self.queue, subject);
             self.table.set_queued(subject, false);
         }
-        cx.commons.suspicions.end(&mut self.suspicions, subject);
+        self.end_suspicion(cx, subject);
         cx.commons.departed.remove(&mut self.departed, subject);
         self.set_entry(cx, subject, Entry::UNKNOWN);
     }
@@ -476,6 +492,7 @@ impl Member {
             }
         });
         commons.suspicions.clear(&mut self.suspicions);
+        self.relays.clear(&mut commons.relays);
         commons.departed.clear(&mut self.departed);
         self.table.clear(&mut commons.directory);
     }

@@ -12,7 +12,7 @@
 //! | `user_events` | the application's own messages to all |
 //! | `anti_entropy` | finding and mending what gossip missed |
 //! | `departed`, `reconnect` | the dead: for how long, and whether they came back |
-//! | `directory`, `table`, `permutation`, `pool` | who is who, in little memory |
+//! | `directory`, `table`, `permutation`, `pool`, `heap` | who is who, in little memory |
 #![forbid(unsafe_code)]
 
 mod anti_entropy;
@@ -24,6 +24,7 @@ mod departed;
 mod directory;
 mod event;
 mod gossip;
+mod heap;
 mod local_health;
 mod member;
 mod outbox;

@@ -7,15 +7,18 @@
 //! local health.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use swimring_codec::native::{FrameHeader, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
+use super::commons::Commons;
 use super::directory::MemberIndex;
 use super::event::Event;
 use super::member::{Context, Member, Status};
 use super::outbox::{Purpose, StreamOpen};
 use super::permutation::Permutation;
+use super::relay::RELAY_BIT;
 use super::settings::Settings;
 use super::table::Standing;
 use super::time::Time;
@@ -60,7 +63,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, now: Time) -> Probe {
+    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, commons: &Commons, now: Time) -> Probe {
         Probe {
             phase: Phase::Idle,
             target: 0,
@@ -70,7 +73,7 @@ impl Probe {
             phase_ends: Time::NEVER,
             ends: Time::NEVER,
             // Staggered, so that members that start together do not probe in step.
-            next: now + settings.probe_interval.mul_f64(rng.f64()),
+            next: commons.stagger(now, settings.probe_interval, rng),
             relays: [0; INDIRECT_CHECKS_MAX],
             relays_asked: 0,
             nacks: 0,
@@ -82,6 +85,14 @@ impl Probe {
     #[inline]
     pub(super) fn due(&self) -> Time {
         self.next.min(self.phase_ends)
+    }
+
+    /// Waits `by` longer for whoever is being probed.
+    pub(super) fn extend(&mut self, by: Duration) {
+        if self.phase != Phase::Idle {
+            self.phase_ends = self.phase_ends + by;
+            self.ends = self.ends + by;
+        }
     }
 
     fn finish(&mut self) {
@@ -124,7 +135,7 @@ impl Member {
         probe.phase = Phase::Direct;
         probe.target = target;
         probe.incarnation = entry.incarnation();
-        probe.sequence = probe.sequence.wrapping_add(1);
+        probe.sequence = probe.sequence.wrapping_add(1) & !RELAY_BIT;
         probe.intended = intended;
         probe.phase_ends = cx.now + timeout;
         probe.ends = cx.now + interval;

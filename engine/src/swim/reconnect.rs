@@ -8,6 +8,7 @@
 use swimring_codec::State;
 use swimring_codec::native::Message;
 
+use super::commons::Commons;
 use super::event::Event;
 use super::member::{Context, Member, Status};
 use super::settings::Settings;
@@ -23,11 +24,16 @@ pub(super) struct Reconnect {
 }
 
 impl Reconnect {
-    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, now: Time) -> Reconnect {
+    pub(super) fn new(
+        settings: &Settings,
+        rng: &mut fastrand::Rng,
+        commons: &Commons,
+        now: Time,
+    ) -> Reconnect {
         let next = if settings.reconnect_interval.is_zero() {
             Time::NEVER
         } else {
-            now + settings.reconnect_interval.mul_f64(rng.f64())
+            commons.stagger(now, settings.reconnect_interval, rng)
         };
         Reconnect { next, reap: Time::NEVER }
     }
@@ -58,13 +64,10 @@ impl Member {
 
     /// Pings one of the departed that did not say goodbye, with what we believe of it.
     fn try_departed(&mut self, cx: &mut Context<'_, '_>) {
-        let table = &self.table;
-        let wanted = cx.commons.departed.choose(&self.departed, &mut self.rng, |departure| {
-            let standing = table.get(departure.subject).standing();
-            matches!(standing, Standing::Known(State::Dead) | Standing::Remembered)
+        let wanted = self.table.choose(&mut self.rng, |_, entry| {
+            matches!(entry.standing(), Standing::Known(State::Dead) | Standing::Remembered)
         });
-        let Some(departure) = wanted else { return };
-        let index = departure.subject;
+        let Some(index) = wanted else { return };
         let id = cx.commons.directory.id(index);
         let to = self.identity(index, cx.commons).address();
         let dead = Message::Dead { subject: id, incarnation: self.table.get(index).incarnation() };
@@ -74,44 +77,41 @@ impl Member {
         self.send(cx, to, id, &[dead, ping]);
     }
 
-    /// Takes members out of the view that have been dead or gone long enough.
+    /// Takes members out of the view that have been dead or gone long enough, and forgets those that have
+    /// been remembered long enough.
     pub(super) fn reap(&mut self, cx: &mut Context<'_, '_>) {
-        let (now, settings) = (cx.now, self.settings.clone());
-        loop {
-            let table = &self.table;
-            let ripe = cx.commons.departed.first(&self.departed, |departure| {
-                let age = now.since(departure.since);
-                match table.get(departure.subject).standing() {
-                    Standing::Remembered => age >= settings.gossip_to_the_dead + settings.reconnect_timeout,
-                    _ => age >= settings.gossip_to_the_dead,
-                }
-            });
-            let Some(departure) = ripe else { break };
+        let (now, patience) = (cx.now, self.settings.gossip_to_the_dead);
+        let memory = self.settings.reconnect_timeout;
+        self.reconnect.reap = Time::NEVER;
+        while let Some(departure) = cx.commons.departed.oldest_recent(&self.departed) {
+            if now.since(departure.since) < patience {
+                self.reconnect.reap = departure.since + patience;
+                break;
+            }
             let entry = self.table.get(departure.subject);
-            match entry.standing() {
-                Standing::Known(State::Dead) if !settings.reconnect_timeout.is_zero() => {
-                    self.set_entry(cx, departure.subject, entry.remembered());
-                    cx.emit(Event::Reaped { subject: departure.subject });
-                }
-                Standing::Remembered => self.forget(cx, departure.subject),
-                _ => {
-                    cx.emit(Event::Reaped { subject: departure.subject });
-                    self.forget(cx, departure.subject);
-                }
+            cx.emit(Event::Reaped { subject: departure.subject });
+            if entry.state() == Some(State::Dead) && !memory.is_zero() {
+                cx.commons.departed.remember(&mut self.departed, departure.subject, now);
+                self.set_entry(cx, departure.subject, entry.remembered());
+            } else {
+                self.forget(cx, departure.subject);
             }
         }
-        let table = &self.table;
-        let oldest = cx.commons.departed.first(&self.departed, |departure| {
-            !matches!(table.get(departure.subject).standing(), Standing::Remembered)
-        });
-        self.reconnect.reap =
-            oldest.map_or(Time::NEVER, |departure| departure.since + settings.gossip_to_the_dead);
+        while let Some(departure) = cx.commons.departed.oldest_remembered(&self.departed) {
+            if now.since(departure.since) < memory {
+                self.reconnect.reap = self.reconnect.reap.min(departure.since + memory);
+                break;
+            }
+            self.forget(cx, departure.subject);
+        }
     }
 
     /// Makes room in a full table: drops the member that has been gone for longest. False if there is
     /// none.
     pub(super) fn forget_longest_gone(&mut self, cx: &mut Context<'_, '_>) -> bool {
-        let longest = cx.commons.departed.first(&self.departed, |_| true);
+        let departed = &cx.commons.departed;
+        let longest =
+            departed.oldest_remembered(&self.departed).or_else(|| departed.oldest_recent(&self.departed));
         let Some(departure) = longest else { return false };
         self.forget(cx, departure.subject);
         true

@@ -6,11 +6,13 @@
 //! of probe timeout and what the prober has left.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use swimring_codec::MemberId;
 use swimring_codec::native::Message;
 
 use super::member::{Context, Member, Status};
+use super::pool::{List, NIL, Pool};
 use super::time::Time;
 
 /// Most relays under way at a member. One member is asked three times a second even if a third of a
@@ -18,7 +20,7 @@ use super::time::Time;
 const RELAYS_MAX: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
-struct Relay {
+pub(super) struct Relay {
     /// Of our ping.
     sequence: u32,
     /// Of the request.
@@ -30,21 +32,25 @@ struct Relay {
     expires: Time,
 }
 
-/// The relays under way.
-#[derive(Debug)]
+/// One member's relays under way.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Relays {
-    list: Vec<Relay>,
+    list: List,
+    len: usize,
     due: Time,
     sequence: u32,
 }
 
-/// Relays use the upper half of the sequence numbers' last bit so that they never meet the member's own
-/// probes.
-const RELAY_BIT: u32 = 1 << 31;
+/// Storage for the relays of many members.
+pub(super) type RelayPool = Pool<Relay>;
+
+/// Set in the sequence numbers of relays and clear in those of a member's own probes, so that they never
+/// meet.
+pub(super) const RELAY_BIT: u32 = 1 << 31;
 
 impl Relays {
     pub(super) fn new() -> Relays {
-        Relays { list: Vec::with_capacity(2), due: Time::NEVER, sequence: 0 }
+        Relays { list: List::EMPTY, len: 0, due: Time::NEVER, sequence: 0 }
     }
 
     #[inline]
@@ -52,8 +58,56 @@ impl Relays {
         self.due
     }
 
-    fn update_due(&mut self) {
-        self.due = self.list.iter().map(|relay| relay.nack.min(relay.expires)).min().unwrap_or(Time::NEVER);
+    fn add(&mut self, relay: Relay, pool: &mut RelayPool) {
+        pool.push_back(&mut self.list, relay);
+        self.len += 1;
+        self.due = self.due.min(relay.nack);
+    }
+
+    /// Takes out a relay that `wanted` accepts.
+    fn take(&mut self, pool: &mut RelayPool, wanted: impl Fn(&Relay) -> bool) -> Option<Relay> {
+        let node = self.find(pool, wanted)?;
+        self.len -= 1;
+        Some(pool.remove(&mut self.list, node))
+    }
+
+    fn find(&self, pool: &RelayPool, wanted: impl Fn(&Relay) -> bool) -> Option<u32> {
+        let mut node = self.list.head();
+        while node != NIL {
+            if wanted(pool.get(node)) {
+                return Some(node);
+            }
+            node = pool.next(node);
+        }
+        None
+    }
+
+    fn update_due(&mut self, pool: &RelayPool) {
+        self.due = Time::NEVER;
+        let mut node = self.list.head();
+        while node != NIL {
+            let relay = pool.get(node);
+            self.due = self.due.min(relay.nack).min(relay.expires);
+            node = pool.next(node);
+        }
+    }
+
+    /// Waits `by` longer for the targets.
+    pub(super) fn extend(&mut self, by: Duration, pool: &mut RelayPool) {
+        let mut node = self.list.head();
+        while node != NIL {
+            let relay = pool.get_mut(node);
+            relay.nack = relay.nack + by;
+            relay.expires = relay.expires + by;
+            node = pool.next(node);
+        }
+        self.update_due(pool);
+    }
+
+    /// Gives every relay back.
+    pub(super) fn clear(&mut self, pool: &mut RelayPool) {
+        while self.take(pool, |_| true).is_some() {}
+        self.due = Time::NEVER;
     }
 }
 
@@ -67,7 +121,7 @@ impl Member {
         target: MemberId,
     ) {
         let known = cx.commons.directory.find(target).filter(|index| !self.table.get(*index).is_unknown());
-        let room = self.relays.list.len() < RELAYS_MAX;
+        let room = self.relays.len < RELAYS_MAX;
         cx.commons.counters.relays_shed += u64::from(!room);
         let (Some(index), true, Status::Active) = (known, room, self.status) else {
             cx.commons.counters.nacks_sent += 1;
@@ -87,8 +141,7 @@ impl Member {
             nack: cx.now + left.mul_f64(0.8),
             expires: cx.now + settings.probe_interval,
         };
-        self.relays.list.push(relay);
-        self.relays.due = self.relays.due.min(relay.nack);
+        self.relays.add(relay, &mut cx.commons.relays);
         cx.commons.counters.relays_started += 1;
         let to = self.identity(index, cx.commons).address();
         self.send(cx, to, target, &[Message::Ping { sequence: relay.sequence }]);
@@ -96,11 +149,12 @@ impl Member {
 
     /// Passes an ack on. False if nobody asked for it.
     pub(super) fn relay_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) -> bool {
-        let Some(at) = self.relays.list.iter().position(|relay| relay.sequence == sequence) else {
+        if self.relays.len == 0 {
             return false;
-        };
-        let relay = self.relays.list.swap_remove(at);
-        self.relays.update_due();
+        }
+        let taken = self.relays.take(&mut cx.commons.relays, |relay| relay.sequence == sequence);
+        let Some(relay) = taken else { return false };
+        self.relays.update_due(&cx.commons.relays);
         let ack = Message::Ack { sequence: relay.requested };
         self.send(cx, relay.requester_address, relay.requester, &[ack]);
         true
@@ -110,16 +164,15 @@ impl Member {
         if self.relays.due > cx.now {
             return;
         }
-        for at in 0..self.relays.list.len() {
-            let relay = self.relays.list[at];
-            if relay.nack <= cx.now {
-                self.relays.list[at].nack = Time::NEVER;
-                cx.commons.counters.nacks_sent += 1;
-                let nack = Message::Nack { sequence: relay.requested };
-                self.send(cx, relay.requester_address, relay.requester, &[nack]);
-            }
+        let now = cx.now;
+        while let Some(node) = self.relays.find(&cx.commons.relays, |relay| relay.nack <= now) {
+            let relay = cx.commons.relays.get_mut(node);
+            relay.nack = Time::NEVER;
+            let Relay { requested, requester, requester_address, .. } = *relay;
+            cx.commons.counters.nacks_sent += 1;
+            self.send(cx, requester_address, requester, &[Message::Nack { sequence: requested }]);
         }
-        self.relays.list.retain(|relay| relay.expires > cx.now);
-        self.relays.update_due();
+        while self.relays.take(&mut cx.commons.relays, |relay| relay.expires <= now).is_some() {}
+        self.relays.update_due(&cx.commons.relays);
     }
 }

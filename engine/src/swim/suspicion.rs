@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use swimring_codec::{Incarnation, MemberId};
 
 use super::directory::{KeyedHash, MemberIndex};
-use super::pool::{List, NIL, Pool};
+use super::heap::{Heap, HeapPool};
 use super::time::Time;
 
 /// Most confirmations that shorten a suspicion: the suspicion multiplier is at most 9, and K is two less.
@@ -18,7 +18,12 @@ const CONFIRMATIONS_MAX: usize = 7;
 
 /// Most suspicions of one member at once. A member that suspects this many others has lost its network;
 /// more are shed, and found again by the next round of probes.
-pub(super) const SUSPICIONS_MAX: u32 = 16_384;
+const SUSPICIONS_MAX: u32 = 16_384;
+
+/// Most suspicions of all members that share a pool: this, and so many for each member. In a fleet a storm
+/// of suspicions, where everyone doubts everyone, is cut off before memory is.
+const POOL_MAX: usize = 65_536;
+const POOL_MAX_EACH: usize = 256;
 
 /// One suspicion.
 #[derive(Clone, Copy, Debug)]
@@ -26,19 +31,19 @@ pub(super) struct Suspicion {
     pub(super) subject: MemberIndex,
     pub(super) incarnation: Incarnation,
     started: Time,
-    pub(super) deadline: Time,
-    shortest: Duration,
-    longest: Duration,
+    shortest_ms: u32,
+    longest_ms: u32,
     /// Confirmations that bring the timeout to the shortest (Lifeguard's K). Zero starts it there.
     needed: u8,
     /// Confirmations so far.
     confirmed: u8,
-    /// Who has accused, the one who began it first.
-    accusers: [MemberId; CONFIRMATIONS_MAX + 1],
+    /// Who has accused, the one who began it first; the low half of their ids. Two accusers with the same
+    /// low half, one pair in four billion, count as one.
+    accusers: [u32; CONFIRMATIONS_MAX + 1],
 }
 
 impl Suspicion {
-    /// A suspicion that `accuser` begins at `now`, in a cluster of `members`.
+    /// A suspicion that `accuser` begins at `now`, with the shortest and longest `timeouts`.
     pub(super) fn new(
         now: Time,
         subject: MemberIndex,
@@ -47,17 +52,14 @@ impl Suspicion {
         timeouts: (Duration, Duration),
         needed: u8,
     ) -> Suspicion {
-        let (shortest, longest) = timeouts;
-        let mut accusers = [MemberId::NONE; CONFIRMATIONS_MAX + 1];
-        accusers[0] = accuser;
-        let first = if needed == 0 { shortest } else { longest };
+        let mut accusers = [0; CONFIRMATIONS_MAX + 1];
+        accusers[0] = accuser.0 as u32;
         Suspicion {
             subject,
             incarnation,
             started: now,
-            deadline: now + first,
-            shortest,
-            longest,
+            shortest_ms: millis(timeouts.0),
+            longest_ms: millis(timeouts.1),
             needed: needed.min(CONFIRMATIONS_MAX as u8),
             confirmed: 0,
             accusers,
@@ -66,25 +68,37 @@ impl Suspicion {
 
     /// Takes a confirmation. True if it came from someone new and shortened the timeout; the message is
     /// then worth passing on.
-    pub(super) fn confirm(&mut self, accuser: MemberId) -> bool {
+    fn confirm(&mut self, accuser: MemberId) -> bool {
         let known = &self.accusers[..=usize::from(self.confirmed)];
-        if accuser.is_none() || self.confirmed >= self.needed || known.contains(&accuser) {
+        if accuser.is_none() || self.confirmed >= self.needed || known.contains(&(accuser.0 as u32)) {
             return false;
         }
         self.confirmed += 1;
-        self.accusers[usize::from(self.confirmed)] = accuser;
-        self.deadline = self.started + self.timeout();
+        self.accusers[usize::from(self.confirmed)] = accuser.0 as u32;
         true
+    }
+
+    /// When it ends.
+    fn deadline(&self) -> Time {
+        self.started + self.timeout()
     }
 
     /// Lifeguard: max(Min, Max - (Max - Min) * log(C + 1) / log(K + 1)).
     fn timeout(&self) -> Duration {
+        if self.needed == 0 {
+            return Duration::from_millis(self.shortest_ms.into());
+        }
         let fraction = (f64::from(self.confirmed) + 1.0).ln() / (f64::from(self.needed) + 1.0).ln();
-        let span = (self.longest - self.shortest).as_secs_f64();
-        let timeout = self.longest.as_secs_f64() - span * fraction;
+        let span = f64::from(self.longest_ms - self.shortest_ms);
         // memberlist cuts to whole milliseconds; so is this, to be the same on both.
-        Duration::from_millis((timeout * 1000.0).floor().max(0.0) as u64).max(self.shortest)
+        let timeout_ms = (f64::from(self.longest_ms) - span * fraction).floor() as u32;
+        Duration::from_millis(timeout_ms.max(self.shortest_ms).into())
     }
+}
+
+/// Timeouts are at most minutes.
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// K for a cluster of `members` (memberlist: two less than the multiplier, and none if there are too few
@@ -98,85 +112,100 @@ pub(super) fn confirmations_needed(multiplier: u8, members: usize) -> u8 {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Suspicions {
     owner: u32,
-    list: List,
     len: u32,
-    /// No suspicion ends before this. May be earlier than the first that does.
-    pub(super) due: Time,
+    heap: Heap,
+    /// Time that the driver has lost since the member began: every suspicion under way lasts that much
+    /// longer. Times in the heap are as if it had not been lost.
+    lost: Duration,
 }
 
 impl Suspicions {
     pub(super) const fn new(owner: u32) -> Suspicions {
-        Suspicions { owner, list: List::EMPTY, len: 0, due: Time::NEVER }
+        Suspicions { owner, len: 0, heap: Heap::EMPTY, lost: Duration::ZERO }
+    }
+
+    /// Gives every suspect `by` longer to refute.
+    pub(super) fn extend(&mut self, by: Duration) {
+        self.lost += by;
     }
 }
 
 /// Storage for the suspicions of many members.
 #[derive(Debug)]
 pub(super) struct SuspicionPool {
-    nodes: Pool<Suspicion>,
+    heaps: HeapPool<Suspicion>,
     /// (owner, subject) -> node.
     index: HashMap<(u32, MemberIndex), u32, KeyedHash>,
+    members: usize,
 }
 
 impl SuspicionPool {
     pub(super) fn new(key: u64) -> SuspicionPool {
-        SuspicionPool { nodes: Pool::new(), index: HashMap::with_hasher(KeyedHash::new(key)) }
+        SuspicionPool { heaps: HeapPool::new(), index: HashMap::with_hasher(KeyedHash::new(key)), members: 0 }
     }
 
     pub(super) fn reserve(&mut self, capacity: usize) {
-        self.nodes.reserve(capacity);
+        self.heaps.reserve(capacity);
         self.index.reserve(capacity);
     }
 
+    /// One more member shares the pool.
+    pub(super) fn register(&mut self) {
+        self.members += 1;
+    }
+
     /// Adds a suspicion of a subject that has none. False if there are too many.
-    pub(super) fn start(&mut self, of: &mut Suspicions, suspicion: Suspicion) -> bool {
-        if of.len >= SUSPICIONS_MAX {
+    pub(super) fn start(&mut self, of: &mut Suspicions, mut suspicion: Suspicion) -> bool {
+        if of.len >= SUSPICIONS_MAX || self.heaps.used() >= POOL_MAX + POOL_MAX_EACH * self.members {
             return false;
         }
-        let node = self.nodes.push_back(&mut of.list, suspicion);
+        suspicion.started = suspicion.started - of.lost;
+        let node = self.heaps.insert(&mut of.heap, suspicion.deadline(), suspicion);
         self.index.insert((of.owner, suspicion.subject), node);
         of.len += 1;
-        of.due = of.due.min(suspicion.deadline);
         true
     }
 
-    /// The suspicion of `subject`.
-    pub(super) fn find(&mut self, of: &Suspicions, subject: MemberIndex) -> Option<&mut Suspicion> {
-        let node = *self.index.get(&(of.owner, subject))?;
-        Some(self.nodes.get_mut(node))
+    /// Takes a confirmation of the suspicion of `subject`. True if it counts.
+    pub(super) fn confirm(&mut self, of: &mut Suspicions, subject: MemberIndex, accuser: MemberId) -> bool {
+        let Some(node) = self.index.get(&(of.owner, subject)).copied() else { return false };
+        let suspicion = self.heaps.get_mut(node);
+        if !suspicion.confirm(accuser) {
+            return false;
+        }
+        let deadline = suspicion.deadline();
+        self.heaps.reschedule(&mut of.heap, node, deadline);
+        true
     }
 
     /// Ends the suspicion of `subject`, whatever came of it.
     pub(super) fn end(&mut self, of: &mut Suspicions, subject: MemberIndex) {
+        if of.len == 0 {
+            return;
+        }
         if let Some(node) = self.index.remove(&(of.owner, subject)) {
-            self.nodes.remove(&mut of.list, node);
+            self.heaps.remove(&mut of.heap, node);
             of.len -= 1;
         }
     }
 
-    /// A suspicion whose time is up; ends with `None` and the next due time brought up to date.
-    pub(super) fn expired(&mut self, of: &mut Suspicions, now: Time) -> Option<Suspicion> {
-        let mut node = of.list.head();
-        let mut due = Time::NEVER;
-        while node != NIL {
-            let suspicion = *self.nodes.get(node);
-            if suspicion.deadline <= now {
-                return Some(suspicion);
-            }
-            due = due.min(suspicion.deadline);
-            node = self.nodes.next(node);
-        }
-        of.due = due;
-        None
+    /// When the first suspicion ends.
+    pub(super) fn due(&self, of: &Suspicions) -> Time {
+        self.heaps.first(&of.heap).map_or(Time::NEVER, |(_, at)| at + of.lost)
+    }
+
+    /// A suspicion whose time is up.
+    pub(super) fn expired(&self, of: &Suspicions, now: Time) -> Option<Suspicion> {
+        let (node, at) = self.heaps.first(&of.heap)?;
+        (at + of.lost <= now).then(|| *self.heaps.get(node))
     }
 
     /// Ends all suspicions of a member.
     pub(super) fn clear(&mut self, of: &mut Suspicions) {
-        while of.list.head() != NIL {
-            let subject = self.nodes.get(of.list.head()).subject;
+        while let Some((node, _)) = self.heaps.first(&of.heap) {
+            let subject = self.heaps.get(node).subject;
             self.end(of, subject);
         }
-        of.due = Time::NEVER;
     }
 }
 
@@ -203,9 +232,26 @@ mod tests {
                 if confirmations > 0 {
                     assert!(suspicion.confirm(MemberId(confirmations as u64)));
                 }
-                assert_eq!(suspicion.deadline.as_micros(), millis * 1000, "{needed} {confirmations}");
+                assert_eq!(suspicion.deadline().as_micros(), millis * 1000, "{needed} {confirmations}");
             }
         }
+    }
+
+    #[test]
+    fn lost_time_is_given_back() {
+        let mut pool = SuspicionPool::new(1);
+        let mut of = Suspicions::new(0);
+        assert!(pool.start(&mut of, suspicion(0)));
+        of.extend(Duration::from_secs(3));
+        let end = Time::ZERO + Duration::from_secs(5);
+        assert_eq!(pool.due(&of), end);
+        assert!(pool.expired(&of, end - Duration::from_millis(1)).is_none());
+        assert!(pool.expired(&of, end).is_some());
+        // One that begins afterwards has lost nothing.
+        let later = Suspicion { subject: 1, started: end, ..suspicion(0) };
+        pool.end(&mut of, 0);
+        assert!(pool.start(&mut of, later));
+        assert_eq!(pool.due(&of), end + Duration::from_secs(2));
     }
 
     #[test]
@@ -223,6 +269,6 @@ mod tests {
     fn without_enough_others_the_shortest_timeout_holds() {
         assert_eq!(confirmations_needed(4, 3), 0);
         assert_eq!(confirmations_needed(4, 4), 2);
-        assert_eq!(suspicion(0).deadline, Time::ZERO + Duration::from_secs(2));
+        assert_eq!(suspicion(0).deadline(), Time::ZERO + Duration::from_secs(2));
     }
 }

@@ -17,10 +17,10 @@ use super::suspicion::{Suspicion, confirmations_needed};
 use super::table::{Entry, Standing};
 
 /// How far above the known incarnation news may lie. A member raises its own by one at a time and starts
-/// from seconds of wall time, so 2^24 covers half a year between two starts, while someone who forges
-/// incarnations needs 2^24 accepted steps to exhaust the 48 bits (memberlist needs one:
-/// hashicorp/memberlist#358).
-pub(super) const INCARNATION_STEP_MAX: u64 = 1 << 24;
+/// from seconds of wall time, so 2^27 covers four years between two starts, while someone who forges
+/// incarnations needs two million accepted steps to exhaust the 48 bits, each of which the subject outranks
+/// (memberlist needs one message: hashicorp/memberlist#358).
+pub(super) const INCARNATION_STEP_MAX: u64 = 1 << 27;
 
 impl Member {
     /// The index and entry of a member that is not unknown.
@@ -134,7 +134,7 @@ impl Member {
         match old.standing() {
             Standing::Known(State::Alive) => {}
             Standing::Known(State::Suspect) => {
-                cx.commons.suspicions.end(&mut self.suspicions, index);
+                self.end_suspicion(cx, index);
                 cx.commons.counters.suspicions_refuted += 1;
                 cx.emit(Event::Refuted { subject: index });
             }
@@ -172,7 +172,7 @@ impl Member {
             Some(State::Alive) => self.suspect(cx, index, entry, incarnation, accuser),
             // A higher incarnation is a new accusation: the old timer does not count for it.
             Some(State::Suspect) if incarnation > entry.incarnation() => {
-                cx.commons.suspicions.end(&mut self.suspicions, index);
+                self.end_suspicion(cx, index);
                 self.suspect(cx, index, entry, incarnation, accuser);
             }
             Some(State::Suspect) => self.confirm(cx, index, incarnation, accuser),
@@ -187,12 +187,16 @@ impl Member {
         incarnation: Incarnation,
         accuser: MemberId,
     ) {
-        let Some(suspicion) = cx.commons.suspicions.find(&self.suspicions, index) else { return };
-        if suspicion.confirm(accuser) {
-            self.suspicions.due = self.suspicions.due.min(suspicion.deadline);
+        if cx.commons.suspicions.confirm(&mut self.suspicions, index, accuser) {
+            self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
             cx.commons.counters.suspicions_confirmed += 1;
             self.tell(cx, index, News::Suspect { accuser }, incarnation);
         }
+    }
+
+    pub(super) fn end_suspicion(&mut self, cx: &mut Context<'_, '_>, index: MemberIndex) {
+        cx.commons.suspicions.end(&mut self.suspicions, index);
+        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
     }
 
     /// Begins to suspect `index`, and tells.
@@ -213,6 +217,7 @@ impl Member {
             self.set_entry(cx, index, entry.with_state(State::Alive));
             return;
         }
+        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
         self.set_entry(cx, index, entry.with_state(State::Suspect).with_incarnation(incarnation));
         cx.commons.counters.suspicions_started += 1;
         if entry.is_alive() {
@@ -223,7 +228,7 @@ impl Member {
 
     /// Declares dead whoever did not refute in time.
     pub(super) fn suspicion_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        while let Some(suspicion) = cx.commons.suspicions.expired(&mut self.suspicions, cx.now) {
+        while let Some(suspicion) = cx.commons.suspicions.expired(&self.suspicions, cx.now) {
             let entry = self.table.get(suspicion.subject);
             debug_assert_eq!(entry.state(), Some(State::Suspect));
             self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead);
@@ -269,7 +274,7 @@ impl Member {
         incarnation: Incarnation,
         state: State,
     ) {
-        cx.commons.suspicions.end(&mut self.suspicions, index);
+        self.end_suspicion(cx, index);
         self.set_entry(cx, index, entry.with_state(state).with_incarnation(incarnation));
         cx.commons.departed.add(&mut self.departed, index, cx.now);
         self.reconnect.departed(cx.now, &self.settings);

@@ -1,1 +1,18 @@
-//! (being built)
+//! One thread per core: a loop that drives the datagrams, streams and timers of the members it owns.
+//!
+//! A worker owns everything it touches: its socket, its timer wheel, its members and what they have in
+//! common. Workers share nothing; what one member has to say to another goes over the network, whether it
+//! lives in the same worker or on another host. [`Fleet`] starts the workers and the stream thread beside
+//! them and takes calls for them; [`Host`] is what a call may do on a worker; [`Observer`] hears what
+//! happens to its members.
+
+mod fleet;
+mod host;
+mod options;
+mod routing;
+mod turn;
+pub mod wheel;
+
+pub use fleet::{Fleet, FleetError};
+pub use host::{Host, HostCounters, LocalMember, Observer, Scene};
+pub use options::FleetOptions;

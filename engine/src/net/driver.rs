@@ -1,0 +1,185 @@
+//! The driver: one socket, one thread, one place to wait.
+
+use std::marker::PhantomData;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use super::address::Family;
+use super::counters::NetCounters;
+use super::error::NetError;
+use super::incoming::ReceiveShape;
+use super::mmsg::Mmsg;
+use super::options::{DriverChoice, DriverKind, NetOptions};
+use super::trains::Trains;
+use super::uring::{Opened, Uring};
+use super::waker::Waker;
+use super::{DatagramHandler, segmentation, socket_options};
+
+/// Sends and receives datagrams for the thread that opened it.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use swimring::net::{Driver, Endpoint, NetOptions, Trains};
+/// use swimring::swim::FrameSink;
+///
+/// # fn main() -> Result<(), swimring::net::NetError> {
+/// let options = NetOptions::default();
+/// let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), &options)?;
+/// let mut driver = Driver::open(endpoint, &options)?;
+/// let mut echo = |from, bytes: &[u8], trains: &mut Trains| {
+///     if let Some(room) = trains.reserve(from, bytes.len()) {
+///         room.copy_from_slice(bytes);
+///     }
+/// };
+/// loop {
+///     driver.turn(Some(Duration::from_millis(100)), &mut echo)?;
+/// }
+/// # }
+/// ```
+pub struct Driver {
+    backend: Backend,
+    trains: Trains,
+    counters: NetCounters,
+    waker: Waker,
+    address: SocketAddr,
+    /// A ring belongs to the thread that made it (`SINGLE_ISSUER`).
+    not_send: PhantomData<*const ()>,
+}
+
+enum Backend {
+    Uring(Box<Uring>),
+    Mmsg(Box<Mmsg>),
+}
+
+/// What a backend works with besides its own.
+pub(super) struct Shared<'a> {
+    pub(super) trains: &'a mut Trains,
+    pub(super) counters: &'a mut NetCounters,
+}
+
+impl Driver {
+    /// Takes over `socket` (an [`Endpoint`](crate::net::Endpoint) or a bound socket) on the calling thread,
+    /// which is the only one that may use the driver.
+    ///
+    /// # Errors
+    /// [`NetError::IoUringUnavailable`] if io_uring was asked for and is not permitted or not recent enough;
+    /// [`NetError::FileDescriptors`] or [`NetError::System`] for what the kernel refuses otherwise.
+    pub fn open(socket: impl Into<UdpSocket>, options: &NetOptions) -> Result<Driver, NetError> {
+        let socket = socket.into();
+        let address =
+            socket.local_addr().map_err(|error| NetError::system("asking for the local address", error))?;
+        let coalescing = socket_options::prepare(&socket, options)?;
+        let mut trains = Trains::new(options);
+        if options.segmentation {
+            trains.limit_segments(segmentation::segments_max(Family::of(address)));
+        }
+        let waker = Waker::new()?;
+        let mut counters = NetCounters::default();
+        let shared = Shared { trains: &mut trains, counters: &mut counters };
+        let shape = ReceiveShape::new(coalescing);
+        let backend = open_backend(socket, Family::of(address), options.driver, shape, &waker, shared)?;
+        Ok(Driver { backend, trains, counters, waker, address, not_send: PhantomData })
+    }
+
+    /// Which driver runs.
+    pub fn kind(&self) -> DriverKind {
+        match self.backend {
+            Backend::Uring(_) => DriverKind::IoUring,
+            Backend::Mmsg(_) => DriverKind::Mmsg,
+        }
+    }
+
+    /// The address the socket is bound to.
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What ends this driver's wait from other threads.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Where frames are written.
+    #[inline]
+    pub fn trains(&mut self) -> &mut Trains {
+        &mut self.trains
+    }
+
+    /// One turn of the loop: sends what is in the trains, waits until something arrives, a waker wakes it, a
+    /// signal comes, or `timeout` passes (zero: no wait; `None`: no limit), then hands the datagrams at hand
+    /// to `handler`, at most 64 messages' worth (256 without coalescing). Frames that `handler` writes go out
+    /// with the next turn or flush, or before it if the trains are half full.
+    ///
+    /// # Errors
+    /// [`NetError::System`] only for what makes going on impossible; a datagram that cannot be sent or
+    /// received is counted.
+    pub fn turn<H: DatagramHandler>(
+        &mut self,
+        timeout: Option<Duration>,
+        handler: &mut H,
+    ) -> Result<(), NetError> {
+        let may_sleep = timeout != Some(Duration::ZERO) && self.waker.fall_asleep();
+        let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
+        let shared = Shared { trains: &mut self.trains, counters: &mut self.counters };
+        let result = match &mut self.backend {
+            Backend::Uring(uring) => uring.turn(timeout, handler, shared),
+            Backend::Mmsg(mmsg) => mmsg.turn(timeout, handler, shared),
+        };
+        self.counters.wakes += u64::from(self.waker.get_up());
+        result
+    }
+
+    /// Sends what is in the trains, without waiting.
+    ///
+    /// # Errors
+    /// As [`Driver::turn`].
+    pub fn flush(&mut self) -> Result<(), NetError> {
+        let mut shared = Shared { trains: &mut self.trains, counters: &mut self.counters };
+        match &mut self.backend {
+            Backend::Uring(uring) => uring.flush(&mut shared),
+            Backend::Mmsg(mmsg) => {
+                mmsg.flush(&mut shared);
+                Ok(())
+            }
+        }
+    }
+
+    /// Totals since the driver was opened.
+    pub fn counters(&self) -> NetCounters {
+        NetCounters {
+            shed_frames: self.trains.shed_frames(),
+            unsendable_frames: self.trains.unsendable_frames(),
+            ..self.counters
+        }
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("kind", &self.kind()).field("address", &self.address).finish()
+    }
+}
+
+fn open_backend(
+    socket: UdpSocket,
+    family: Family,
+    choice: DriverChoice,
+    shape: ReceiveShape,
+    waker: &Waker,
+    mut shared: Shared<'_>,
+) -> Result<Backend, NetError> {
+    if choice == DriverChoice::Mmsg {
+        return Ok(Backend::Mmsg(Box::new(Mmsg::open(socket, family, shape, waker)?)));
+    }
+    let socket = match Uring::open(socket, family, shape, waker, &mut shared)? {
+        Opened::Ready(uring) => return Ok(Backend::Uring(uring)),
+        Opened::Unavailable { reason, .. } if choice == DriverChoice::IoUring => {
+            return Err(NetError::IoUringUnavailable { reason });
+        }
+        Opened::Unavailable { reason, socket } => {
+            tracing::info!(%reason, "io_uring is not available: using sendmmsg and recvmmsg");
+            socket
+        }
+    };
+    Ok(Backend::Mmsg(Box::new(Mmsg::open(socket, family, shape, waker)?)))
+}

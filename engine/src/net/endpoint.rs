@@ -1,0 +1,99 @@
+//! An address of one's own: a UDP socket and a TCP listener on the same port.
+
+#![allow(clippy::disallowed_methods, reason = "this is where sockets are bound")]
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::error::NetError;
+use super::options::NetOptions;
+
+/// Ports tried for one that is free for both protocols. Each try fails only if a listener holds the very
+/// port that is free for UDP.
+const TRIES: u32 = 64;
+/// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 1024;
+
+/// A UDP socket and a TCP listener bound to one address.
+#[derive(Debug)]
+pub struct Endpoint {
+    address: SocketAddr,
+    socket: UdpSocket,
+    listener: Option<TcpListener>,
+}
+
+impl Endpoint {
+    /// Binds `address` for both protocols; port 0 picks one that is free for both.
+    ///
+    /// `[::]` takes IPv4 as well. Of `options` the receive buffer matters: datagrams that arrive before the
+    /// [`Driver`](crate::net::Driver) is open wait in it.
+    ///
+    /// # Errors
+    /// [`NetError`] that says what is wrong with the address, the port in use for instance.
+    pub fn bind(address: SocketAddr, options: &NetOptions) -> Result<Endpoint, NetError> {
+        if address.port() != 0 {
+            let socket = bind_udp(address, options)?;
+            return Ok(Endpoint { address, socket, listener: Some(bind_tcp(address)?) });
+        }
+        for _ in 0..TRIES {
+            let socket = bind_udp(address, options)?;
+            let picked =
+                socket.local_addr().map_err(|error| NetError::system("binding the endpoint", error))?;
+            match bind_tcp(picked) {
+                Ok(listener) => return Ok(Endpoint { address: picked, socket, listener: Some(listener) }),
+                Err(NetError::PortInUse { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(NetError::NoFreePort { address, tries: TRIES })
+    }
+
+    /// The address bound, with the port that was picked.
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The TCP listener, the first time it is asked for. Blocking, as the standard library makes them.
+    pub fn take_listener(&mut self) -> Option<TcpListener> {
+        self.listener.take()
+    }
+}
+
+/// The UDP socket; the listener, if not taken, is closed.
+impl From<Endpoint> for UdpSocket {
+    fn from(endpoint: Endpoint) -> UdpSocket {
+        endpoint.socket
+    }
+}
+
+fn bind_udp(address: SocketAddr, options: &NetOptions) -> Result<UdpSocket, NetError> {
+    // No SO_REUSEADDR: on UDP it would let two processes share the port unknowingly.
+    let bound = open(address, Type::DGRAM, Protocol::UDP).and_then(|socket| {
+        socket.set_recv_buffer_size(options.receive_buffer_bytes)?;
+        socket.bind(&address.into())?;
+        Ok(socket.into())
+    });
+    bound.map_err(|error| NetError::bind(address, "UDP", error))
+}
+
+fn bind_tcp(address: SocketAddr) -> Result<TcpListener, NetError> {
+    let bound = open(address, Type::STREAM, Protocol::TCP).and_then(|socket| {
+        // A restarted process need not wait for its old connections to leave TIME_WAIT.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    });
+    bound.map_err(|error| NetError::bind(address, "TCP", error))
+}
+
+fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        // Whatever net.ipv6.bindv6only says.
+        socket.set_only_v6(false)?;
+    }
+    Ok(socket)
+}

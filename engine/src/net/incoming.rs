@@ -1,0 +1,99 @@
+//! Received messages: trains split into the datagrams they were.
+
+use std::net::SocketAddr;
+
+use super::DatagramHandler;
+use super::address::{self, NAME_LEN};
+use super::control::{RECEIVE_CONTROL_LEN, ReceiveControl};
+use super::counters::NetCounters;
+use super::trains::Trains;
+
+/// Room for the sender's address in front of a payload; a multiple of 8 keeps what follows aligned.
+pub(super) const NAME_ROOM: usize = NAME_LEN.next_multiple_of(8);
+/// Room for the control messages.
+pub(super) const CONTROL_ROOM: usize = RECEIVE_CONTROL_LEN;
+/// A train is at most one IP packet.
+const PAYLOAD_TRAIN: usize = 65_536;
+/// A frame is at most 1,400 bytes; peers of other formats may be set to a little more.
+const PAYLOAD_SINGLE: usize = 2048 - 16 - NAME_ROOM - CONTROL_ROOM;
+
+/// How received messages are stored: how many at once, and how long each may be.
+///
+/// Also the bound on a turn: it handles at most `messages` messages, each of at most 128 datagrams.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ReceiveShape {
+    /// A power of two.
+    pub(super) messages: usize,
+    pub(super) payload: usize,
+}
+
+impl ReceiveShape {
+    /// 64 trains (4 MiB) when messages arrive coalesced: the kernel delivers about so many in one go.
+    /// Without, 256 of 2 KiB: more are always cache-cold.
+    pub(super) fn new(coalescing: bool) -> ReceiveShape {
+        match coalescing {
+            true => ReceiveShape { messages: 64, payload: PAYLOAD_TRAIN },
+            false => ReceiveShape { messages: 256, payload: PAYLOAD_SINGLE },
+        }
+    }
+}
+
+/// One message as the kernel left it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) control: &'a [u8],
+    pub(super) payload: &'a [u8],
+    /// The message was longer than its buffer, or its control messages than theirs: then it may be a train
+    /// whose segment size was lost.
+    pub(super) truncated: bool,
+}
+
+/// Splits messages and keeps account of them.
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    /// The socket's drop count when last told.
+    dropped: u32,
+}
+
+impl Incoming {
+    /// Hands every datagram of `message` to `handler`.
+    #[inline]
+    pub(super) fn deliver<H: DatagramHandler>(
+        &mut self,
+        message: Message<'_>,
+        handler: &mut H,
+        trains: &mut Trains,
+        counters: &mut NetCounters,
+    ) {
+        let control = ReceiveControl::read(message.control);
+        if let Some(dropped) = control.dropped {
+            counters.receive_overflow += u64::from(dropped.wrapping_sub(self.dropped));
+            self.dropped = dropped;
+        }
+        counters.messages_received += 1;
+        let Some(from) = sender(message, counters) else { return };
+        let segment = control.segment.unwrap_or(message.payload.len());
+        counters.bytes_received += message.payload.len() as u64;
+        for datagram in message.payload.chunks(segment) {
+            counters.datagrams_received += 1;
+            handler.datagram(from, datagram, trains);
+        }
+    }
+}
+
+/// Who sent `message`; nothing, and counted, if it is not worth splitting.
+#[inline]
+fn sender(message: Message<'_>, counters: &mut NetCounters) -> Option<SocketAddr> {
+    if message.truncated {
+        counters.receive_truncated += 1;
+        return None;
+    }
+    if message.payload.is_empty() {
+        counters.receive_empty += 1;
+        return None;
+    }
+    let from = address::read(message.name);
+    counters.receive_errors += u64::from(from.is_none());
+    from
+}

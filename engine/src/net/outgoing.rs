@@ -1,0 +1,244 @@
+//! Messages to send: the structures the kernel reads, wired to each other once.
+//!
+//! A slot holds a `mmsghdr` and what it points to: the address, the stretches of memory and the control
+//! message that asks for segmentation. Filling a slot only writes values into them. Both drivers send from
+//! these slots, sendmmsg as an array, io_uring one by one. A slot's contents, and the trains it points into,
+//! must stay until the kernel has taken the message; with `MSG_DONTWAIT` it has when the call returns.
+
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+
+use super::address::{Family, NAME_LEN};
+use super::control::{SEND_CONTROL_LEN, SendControl};
+use super::counters::NetCounters;
+use super::error::last_errno;
+use super::trains::{CHUNKS_MAX, Train, Trains};
+
+/// Messages handed to the kernel at once. More than 32 gain nothing, and this many sends of one datagram
+/// take under a millisecond.
+pub(super) const SEND_BATCH: usize = 256;
+
+/// Trains refused one after another until segmentation is switched off: one destination behind a narrow
+/// tunnel must not switch it off for all, a device that cannot segment must.
+const REFUSALS_MAX: u32 = 8;
+
+/// What a slot carries.
+#[derive(Clone, Copy, Debug, Default)]
+struct Origin {
+    train: u16,
+    /// Datagrams in the message.
+    datagrams: u16,
+    bytes: u32,
+}
+
+/// The slots.
+pub(super) struct Outgoing {
+    family: Family,
+    headers: Box<[libc::mmsghdr]>,
+    // Pointed into by `headers`.
+    names: Box<[[u8; NAME_LEN]]>,
+    stretches: Box<[[libc::iovec; CHUNKS_MAX]]>,
+    controls: Box<[SendControl]>,
+    origins: Box<[Origin]>,
+    /// The next train to be put into a slot, and its next segment if they go one by one.
+    next: (usize, usize),
+    /// Trains refused since one was taken.
+    refusals: u32,
+    /// Trains in the batch at hand that were not refused so far.
+    trains_taken: u32,
+}
+
+impl Outgoing {
+    /// Slots for a socket of `family`.
+    pub(super) fn new(family: Family) -> Outgoing {
+        let empty = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+        let mut outgoing = Outgoing {
+            family,
+            headers: (0..SEND_BATCH).map(|_| zeroed_header()).collect(),
+            names: vec![[0; NAME_LEN]; SEND_BATCH].into(),
+            stretches: vec![[empty; CHUNKS_MAX]; SEND_BATCH].into(),
+            controls: vec![SendControl::new(0); SEND_BATCH].into(),
+            origins: vec![Origin::default(); SEND_BATCH].into(),
+            next: (0, 0),
+            refusals: 0,
+            trains_taken: 0,
+        };
+        for slot in 0..SEND_BATCH {
+            let header = &mut outgoing.headers[slot].msg_hdr;
+            header.msg_name = outgoing.names[slot].as_mut_ptr().cast();
+            header.msg_iov = outgoing.stretches[slot].as_mut_ptr();
+            header.msg_control = outgoing.controls[slot].0.as_mut_ptr().cast();
+        }
+        outgoing
+    }
+
+    /// The headers of the first `count` slots, for sendmmsg.
+    pub(super) fn headers(&mut self, count: usize) -> &mut [libc::mmsghdr] {
+        &mut self.headers[..count]
+    }
+
+    /// The header of `slot`, for SENDMSG. It stays where it is as long as `self`.
+    pub(super) fn header(&self, slot: usize) -> *const libc::msghdr {
+        &raw const self.headers[slot].msg_hdr
+    }
+
+    /// Fills slots with the next messages of `trains`; how many. When fewer than [`SEND_BATCH`], all have been
+    /// through and the next call starts anew. The messages count as sent; [`Outgoing::failed`] takes back
+    /// those that are not.
+    pub(super) fn fill(&mut self, trains: &Trains, counters: &mut NetCounters) -> usize {
+        if std::mem::take(&mut self.trains_taken) > 0 {
+            self.refusals = 0;
+        }
+        let mut slot = 0;
+        while slot < SEND_BATCH {
+            let Some(train) = trains.open().get(self.next.0) else { break };
+            self.fill_slot(slot, trains, train);
+            let origin = &self.origins[slot];
+            counters.messages_sent += 1;
+            counters.trains_sent += u64::from(origin.datagrams > 1);
+            self.trains_taken += u32::from(origin.datagrams > 1);
+            counters.datagrams_sent += u64::from(origin.datagrams);
+            counters.bytes_sent += u64::from(origin.bytes);
+            slot += 1;
+        }
+        if slot < SEND_BATCH {
+            self.next = (0, 0);
+        }
+        slot
+    }
+
+    /// Puts the next message of `train` into `slot`: all of it, or a segment where trains do not leave whole.
+    fn fill_slot(&mut self, slot: usize, trains: &Trains, train: &Train) {
+        let name_len = self.family.write(train.to(), &mut self.names[slot]);
+        let whole = trains.segmentation() && train.segments() > 1;
+        let (stretches, datagrams, bytes) = if whole {
+            (self.point_at_train(slot, trains, train), train.segments(), train.bytes())
+        } else {
+            let (start, len) = trains.frame(train, self.next.1);
+            self.stretches[slot][0] = stretch(trains, start, len);
+            (1, 1, len)
+        };
+        let number = self.next.0;
+        self.origins[slot] =
+            Origin { train: number as u16, datagrams: datagrams as u16, bytes: bytes as u32 };
+        self.next = match self.next.1 + datagrams {
+            segment if segment < train.segments() => (number, segment),
+            _ => (number + 1, 0),
+        };
+        let header = &mut self.headers[slot].msg_hdr;
+        header.msg_namelen = name_len as _;
+        header.msg_iovlen = stretches as _;
+        header.msg_controllen = if whole { SEND_CONTROL_LEN as _ } else { 0 };
+    }
+
+    fn point_at_train(&mut self, slot: usize, trains: &Trains, train: &Train) -> usize {
+        self.controls[slot].set_segment(train.segment_bytes() as u16);
+        let mut count = 0;
+        for (start, len) in train.stretches() {
+            self.stretches[slot][count] = stretch(trains, start, len);
+            count += 1;
+        }
+        count
+    }
+
+    /// The message in `slot` was not taken, for `errno`: sends a refused train datagram by datagram, and
+    /// counts the rest as lost. Call before the slots are filled anew.
+    pub(super) fn failed(
+        &mut self,
+        slot: usize,
+        errno: i32,
+        socket: &UdpSocket,
+        trains: &mut Trains,
+        counters: &mut NetCounters,
+    ) {
+        let origin = self.origins[slot];
+        counters.messages_sent -= 1;
+        counters.datagrams_sent -= u64::from(origin.datagrams);
+        counters.bytes_sent -= u64::from(origin.bytes);
+        if origin.datagrams == 1 {
+            counters.send_errors += 1;
+            return;
+        }
+        counters.trains_sent -= 1;
+        self.trains_taken -= 1;
+        if !refuses_segmentation(errno) {
+            counters.send_errors += u64::from(origin.datagrams);
+            return;
+        }
+        let train = trains.open()[usize::from(origin.train)];
+        if self.send_one_by_one(&train, socket, trains, counters) == 0 {
+            // Not for being a train, then: an address that cannot be sent to.
+            return;
+        }
+        counters.trains_refused += 1;
+        self.refusals += 1;
+        if self.refusals >= REFUSALS_MAX && trains.segmentation() {
+            tracing::info!(errno, "segmented sends are refused: datagrams go one by one from now on");
+            trains.limit_segments(1);
+        }
+    }
+
+    /// Sends the frames of `train` as a datagram each; how many the kernel took.
+    fn send_one_by_one(
+        &self,
+        train: &Train,
+        socket: &UdpSocket,
+        trains: &Trains,
+        counters: &mut NetCounters,
+    ) -> usize {
+        let mut taken = 0;
+        let mut name = [0; NAME_LEN];
+        let name_len = self.family.write(train.to(), &mut name);
+        for segment in 0..train.segments() {
+            let (start, len) = trains.frame(train, segment);
+            counters.system_calls += 1;
+            match send(socket, &trains.memory()[start..start + len], &name[..name_len]) {
+                Ok(()) => {
+                    taken += 1;
+                    counters.messages_sent += 1;
+                    counters.datagrams_sent += 1;
+                    counters.bytes_sent += len as u64;
+                }
+                Err(_) => counters.send_errors += 1,
+            }
+        }
+        taken
+    }
+}
+
+/// Whether `errno` to a train may mean that it cannot be segmented: no support in the kernel, none in the
+/// device, or a path narrower than the segments.
+fn refuses_segmentation(errno: i32) -> bool {
+    matches!(errno, libc::EINVAL | libc::EIO | libc::ENOPROTOOPT | libc::EOPNOTSUPP)
+}
+
+fn stretch(trains: &Trains, start: usize, len: usize) -> libc::iovec {
+    // The kernel only reads what a send points at.
+    libc::iovec { iov_base: trains.memory()[start..].as_ptr().cast_mut().cast(), iov_len: len }
+}
+
+fn zeroed_header() -> libc::mmsghdr {
+    // SAFETY: a C structure of integers and pointers, for which zero is valid, padding fields included.
+    unsafe { std::mem::zeroed() }
+}
+
+/// Sends one datagram to the address laid out in `name`, without waiting.
+pub(super) fn send(socket: &UdpSocket, bytes: &[u8], name: &[u8]) -> Result<(), i32> {
+    loop {
+        // SAFETY: the descriptor is open, and both slices are read during the call only.
+        let sent = unsafe {
+            libc::sendto(
+                socket.as_raw_fd(),
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                libc::MSG_DONTWAIT,
+                name.as_ptr().cast(),
+                name.len() as libc::socklen_t,
+            )
+        };
+        match if sent < 0 { last_errno() } else { return Ok(()) } {
+            libc::EINTR => {}
+            errno => return Err(errno),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The datagram socket's options: buffers, path MTU discovery, coalescing, drop count.
+
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+
+use socket2::SockRef;
+
+use super::error::NetError;
+use super::options::NetOptions;
+
+/// Sets everything that `options` asks for and the kernel grants; only what cannot be done without is an
+/// error. Whether trains will arrive whole: `UDP_GRO` is on.
+pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<bool, NetError> {
+    let reference = SockRef::from(socket);
+    let failed = |error| NetError::system("setting the socket's options", error);
+    // io_uring takes O_NONBLOCK for a wish to fail instead of waiting, which ends a multishot receive.
+    // The other driver asks not to wait call by call.
+    reference.set_nonblocking(false).map_err(failed)?;
+    reference.set_recv_buffer_size(options.receive_buffer_bytes).map_err(failed)?;
+    // Beyond the cap, where CAP_NET_ADMIN permits it.
+    let _ = set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, options.receive_buffer_bytes as i32);
+    reference.set_send_buffer_size(options.send_buffer_bytes).map_err(failed)?;
+    // The kernel doubles what is asked, for its own bookkeeping, after capping it.
+    let granted = reference.recv_buffer_size().map_err(failed)? / 2;
+    if granted < options.receive_buffer_bytes {
+        tracing::warn!(
+            granted,
+            asked = options.receive_buffer_bytes,
+            "receive_buffer_bytes is capped by the kernel; raise it with `sysctl -w net.core.rmem_max={}`",
+            options.receive_buffer_bytes
+        );
+    }
+    discover_path_mtu(socket);
+    // A count only; without it the drops are still in /proc/net/udp.
+    let _ = set(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
+    Ok(options.coalescing && set(socket, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok())
+}
+
+/// Frames fit any path, so none need be fragmented; saying so spares the kernel choosing an IP
+/// identification under a global hash, 5 % of a datagram's cost.
+fn discover_path_mtu(socket: &UdpSocket) {
+    // On an IPv6 socket both matter, the first for IPv4-mapped addresses; on an IPv4 socket the second fails.
+    let _ = set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO);
+    let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO);
+}
+
+/// Sets the integer option `name`.
+pub(super) fn set(socket: &UdpSocket, level: i32, name: i32, value: i32) -> io::Result<()> {
+    let len = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: the descriptor is open, and `value` is read for its size during the call.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

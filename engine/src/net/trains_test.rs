@@ -1,0 +1,163 @@
+//! The trains against a naive twin: a list of (address, frame).
+
+use std::net::SocketAddr;
+
+use proptest::prelude::*;
+use swimring_codec::native::FRAME_MAX;
+
+use super::NetOptions;
+use super::size_class::SizeClass;
+use super::trains::{CHUNKS_MAX, Train, Trains};
+use crate::swim::FrameSink;
+
+/// What was written and not refused, in order.
+type Twin = Vec<(SocketAddr, Vec<u8>)>;
+
+fn address(number: u8) -> SocketAddr {
+    match number {
+        // Addresses that differ in one part only.
+        0..8 => SocketAddr::from(([10, 0, 0, number], 7946)),
+        8..16 => SocketAddr::from(([10, 0, 0, 1], 7900 + u16::from(number))),
+        _ => SocketAddr::from(([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(number)], 7946)),
+    }
+}
+
+/// Lengths around the class borders, and any.
+fn frame_len() -> impl Strategy<Value = usize> {
+    prop_oneof![1..=FRAME_MAX, prop::sample::select(vec![1, 63, 64, 65, 96, 97, 512, 513, 1024, 1025, 1400])]
+}
+
+fn options() -> impl Strategy<Value = NetOptions> {
+    (any::<bool>(), 1..200usize, 1000..100_000usize, 1..40usize).prop_map(|parts| NetOptions {
+        segmentation: parts.0,
+        train_segments_max: parts.1,
+        train_bytes_max: parts.2,
+        trains_max: parts.3,
+        train_memory_bytes: 64 << 10,
+        ..NetOptions::default()
+    })
+}
+
+/// Runs of frames to one address, so that trains fill.
+fn writes() -> impl Strategy<Value = Vec<(u8, usize, usize)>> {
+    prop::collection::vec((0..24u8, frame_len(), prop_oneof![Just(1usize), 1..160usize]), 1..40)
+}
+
+/// Writes all of `writes`; what was taken, and how many were not.
+fn fill(trains: &mut Trains, writes: &[(u8, usize, usize)]) -> (Twin, u64) {
+    let (mut twin, mut refused, mut byte) = (Twin::new(), 0, 0u8);
+    for (to, len, times) in writes {
+        for _ in 0..*times {
+            // Never zero, so that padding is told from content.
+            byte = byte % 255 + 1;
+            match trains.reserve(address(*to), *len) {
+                Some(room) => {
+                    assert_eq!(room.len(), *len);
+                    room.fill(byte);
+                    twin.push((address(*to), vec![byte; *len]));
+                }
+                None => refused += 1,
+            }
+        }
+    }
+    (twin, refused)
+}
+
+/// What a receiver that splits by segment size would see of `train`.
+fn split(trains: &Trains, train: &Train) -> Vec<Vec<u8>> {
+    let stretches = train.stretches().collect::<Vec<_>>();
+    assert!(stretches.len() <= CHUNKS_MAX);
+    let bytes: Vec<u8> =
+        stretches.iter().flat_map(|(start, len)| &trains.memory()[*start..start + len]).copied().collect();
+    assert_eq!(bytes.len(), train.bytes());
+    bytes.chunks(train.segment_bytes()).map(<[u8]>::to_vec).collect()
+}
+
+/// Takes from `twin` the first frames that belong with `train`, with their places in what was written.
+fn expected(twin: &mut Vec<(usize, (SocketAddr, Vec<u8>))>, train: &Train) -> (Vec<usize>, Vec<Vec<u8>>) {
+    let (mut places, mut frames) = (Vec::new(), Vec::new());
+    twin.retain(|(place, (to, frame))| {
+        let class = SizeClass::holding(frame.len()).unwrap().bytes();
+        let takes = frames.len() < train.segments() && *to == train.to() && class == train.segment_bytes();
+        if takes {
+            places.push(*place);
+            frames.push(frame.clone());
+        }
+        !takes
+    });
+    (places, frames)
+}
+
+fn check(trains: &Trains, options: &NetOptions, twin: Twin) -> Result<(), TestCaseError> {
+    let mut twin: Vec<_> = twin.into_iter().enumerate().collect();
+    let mut opened_at = Vec::new();
+    for train in trains.open() {
+        let (places, frames) = expected(&mut twin, train);
+        opened_at.push(places[0]);
+        prop_assert!(train.segments() <= options.train_segments_max.min(128));
+        prop_assert!(train.bytes() <= options.train_bytes_max.clamp(FRAME_MAX, 65_000));
+        for (number, frame) in frames.iter().enumerate() {
+            let (start, len) = trains.frame(train, number);
+            prop_assert_eq!(&trains.memory()[start..start + len], &frame[..]);
+        }
+        if options.segmentation {
+            let mut padded = frames;
+            let last = padded.len() - 1;
+            padded[..last].iter_mut().for_each(|frame| frame.resize(train.segment_bytes(), 0));
+            prop_assert_eq!(split(trains, train), padded);
+        }
+    }
+    prop_assert!(opened_at.is_sorted(), "trains leave in the order their first frames were written");
+    prop_assert!(twin.is_empty(), "{} frames are in no train", twin.len());
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn trains_hold_what_was_written(options in options(), rounds in prop::collection::vec(writes(), 1..4)) {
+        let mut trains = Trains::new(&options);
+        let mut shed = 0;
+        for writes in rounds {
+            let (twin, refused) = fill(&mut trains, &writes);
+            shed += refused;
+            prop_assert_eq!(trains.shed_frames(), shed);
+            prop_assert!(trains.open().len() <= options.trains_max);
+            // Nothing is refused while there is room for whatever comes.
+            if refused > 0 {
+                prop_assert!(trains.is_half_full());
+            }
+            check(&trains, &options, twin)?;
+            trains.clear();
+            prop_assert!(trains.is_empty() && !trains.is_half_full());
+        }
+    }
+}
+
+#[test]
+fn a_full_train_is_followed_by_another() {
+    let mut trains = Trains::new(&NetOptions::default());
+    let (twin, _) = fill(&mut trains, &[(0, 64, 300), (0, 1400, 100)]);
+    let segments: Vec<usize> = trains.open().iter().map(Train::segments).collect();
+    assert_eq!(segments, [128, 128, 44, 46, 46, 8]);
+    assert!(trains.open().iter().all(|train| train.stretches().count() == 1), "adjacent chunks are joined");
+    check(&trains, &NetOptions::default(), twin).unwrap();
+}
+
+#[test]
+fn what_is_no_frame_is_refused() {
+    let mut trains = Trains::new(&NetOptions::default());
+    assert!(trains.reserve(address(0), 0).is_none());
+    assert!(trains.reserve(address(0), FRAME_MAX + 1).is_none());
+    assert_eq!((trains.unsendable_frames(), trains.shed_frames(), trains.is_empty()), (2, 0, true));
+}
+
+#[test]
+fn one_thousand_addresses_cost_one_segment_each() {
+    let mut trains = Trains::new(&NetOptions { train_memory_bytes: 64 << 10, ..NetOptions::default() });
+    for number in 0..1024u16 {
+        let to = SocketAddr::from(([10, 1, (number >> 8) as u8, number as u8], 7946));
+        assert!(trains.reserve(to, 60).is_some(), "{number}");
+    }
+    assert!(trains.reserve(address(0), 60).is_none(), "all trains are open");
+    assert_eq!(trains.shed_frames(), 1);
+}

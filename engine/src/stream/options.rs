@@ -1,0 +1,147 @@
+//! What can be set about the stream service, and what can be wrong with it.
+
+use std::io;
+use std::time::Duration;
+
+use swimring_codec::native::STREAM_MESSAGE_MAX;
+
+use super::event::PORTS_MAX;
+
+/// Largest accepted value of [`StreamOptions::exchanges_max`]: two descriptors and two operations each
+/// stay far below what a process and a ring may have.
+const EXCHANGES_LIMIT: usize = 16_384;
+/// Largest accepted value of [`StreamOptions::queue_depth`]: a queue is allocated whole at start.
+const QUEUE_DEPTH_LIMIT: usize = 1 << 16;
+
+/// Which system interface moves the bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StreamDriver {
+    /// io_uring where the kernel permits it, else readiness (epoll), with one log line.
+    #[default]
+    Automatic,
+    /// io_uring, or an error.
+    Uring,
+    /// Readiness (epoll), for hosts that forbid io_uring.
+    Readiness,
+}
+
+/// Settings of the stream service.
+#[derive(Clone, Debug)]
+pub struct StreamOptions {
+    /// Which system interface moves the bytes. Default: automatic.
+    pub driver: StreamDriver,
+    /// Exchanges at one time, opened and accepted together. Default 256, at most 16,384.
+    ///
+    /// Each may hold a message being assembled, so this times 1 MiB bounds that memory.
+    pub exchanges_max: usize,
+    /// Accepted exchanges at one time. Default 192; less than `exchanges_max`, so that a flood of
+    /// connections cannot keep this process from opening exchanges of its own.
+    pub accepted_max: usize,
+    /// Commands from, and events to, each worker that may wait. Default 1,024, at most 65,536.
+    pub queue_depth: usize,
+    /// Bytes of messages that may wait for each worker. Default 64 MiB, at least 1 MiB.
+    pub queued_bytes_max: usize,
+    /// Bytes of spare buffers kept for each worker. Default 16 MiB.
+    pub pooled_bytes_max: usize,
+    /// How long connecting may take. Default 3 s.
+    pub connect_timeout: Duration,
+    /// How long an exchange may go without a byte moving either way. Default 5 s.
+    pub idle_timeout: Duration,
+    /// How long a whole exchange may take, connecting included. Default 10 s.
+    pub exchange_timeout: Duration,
+    /// How long an exchange waits for room in its worker's full queue before it is closed. Default 1 s.
+    ///
+    /// Meanwhile its socket is not read, so TCP slows the peer down. Other exchanges are not held up.
+    pub queue_wait: Duration,
+    /// Bytes one exchange may receive. Default 256 MiB, at least 1 MiB.
+    pub exchange_bytes_max: u64,
+}
+
+impl Default for StreamOptions {
+    fn default() -> StreamOptions {
+        StreamOptions {
+            driver: StreamDriver::Automatic,
+            exchanges_max: 256,
+            accepted_max: 192,
+            queue_depth: 1024,
+            queued_bytes_max: 64 << 20,
+            pooled_bytes_max: 16 << 20,
+            connect_timeout: Duration::from_secs(3),
+            idle_timeout: Duration::from_secs(5),
+            exchange_timeout: Duration::from_secs(10),
+            queue_wait: Duration::from_secs(1),
+            exchange_bytes_max: 256 << 20,
+        }
+    }
+}
+
+impl StreamOptions {
+    /// Checks every bound for `ports` workers.
+    pub(super) fn check(&self, ports: usize) -> Result<(), StreamError> {
+        let refuse = |setting, mend: String| Err(StreamError::Option { setting, mend });
+        if ports == 0 || ports > PORTS_MAX {
+            return refuse("listeners", format!("give one per worker, 1 to {PORTS_MAX}, not {ports}"));
+        }
+        if !(2..=EXCHANGES_LIMIT).contains(&self.exchanges_max) {
+            let given = self.exchanges_max;
+            return refuse("exchanges_max", format!("give 2 to {EXCHANGES_LIMIT}, not {given}"));
+        }
+        if !(1..self.exchanges_max).contains(&self.accepted_max) {
+            let (given, most) = (self.accepted_max, self.exchanges_max - 1);
+            return refuse("accepted_max", format!("give 1 to {most} (exchanges_max - 1), not {given}"));
+        }
+        if !(1..=QUEUE_DEPTH_LIMIT).contains(&self.queue_depth) {
+            let given = self.queue_depth;
+            return refuse("queue_depth", format!("give 1 to {QUEUE_DEPTH_LIMIT}, not {given}"));
+        }
+        if self.queued_bytes_max < STREAM_MESSAGE_MAX {
+            let given = self.queued_bytes_max;
+            return refuse("queued_bytes_max", format!("give at least {STREAM_MESSAGE_MAX}, not {given}"));
+        }
+        if self.exchange_bytes_max < STREAM_MESSAGE_MAX as u64 {
+            let given = self.exchange_bytes_max;
+            return refuse("exchange_bytes_max", format!("give at least {STREAM_MESSAGE_MAX}, not {given}"));
+        }
+        for (setting, given) in [
+            ("connect_timeout", self.connect_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("exchange_timeout", self.exchange_timeout),
+        ] {
+            if given.is_zero() {
+                return refuse(setting, "give a time above zero".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why the stream service could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// A setting is out of its bounds.
+    #[error("stream setting `{setting}`: {mend}")]
+    Option {
+        /// Its name in [`StreamOptions`], or `listeners`.
+        setting: &'static str,
+        /// What to give instead.
+        mend: String,
+    },
+    /// io_uring was demanded and is not to be had.
+    #[error("stream setting `driver`: io_uring is not available here ({0}); use `Automatic` or `Readiness`")]
+    Uring(#[source] io::Error),
+    /// The operating system refused something else.
+    #[error("cannot {action}: {source}")]
+    Os {
+        /// What was attempted.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StreamError {
+    pub(super) fn os(action: &'static str) -> impl FnOnce(io::Error) -> StreamError {
+        move |source| StreamError::Os { action, source }
+    }
+}

@@ -1,0 +1,320 @@
+//! Starting workers, and calling them.
+//!
+//! [`Fleet::start`] binds every socket first, so that a busy port is one clear error before any thread
+//! runs; then starts the stream thread and one thread per worker. Everything else is a *call*: a closure
+//! that runs on the worker's thread between two turns and may do there what [`Host`] offers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel;
+use crossbeam::queue::ArrayQueue;
+use thiserror::Error;
+
+use super::host::{Host, Observer};
+use super::options::FleetOptions;
+use super::turn::{self, Call, Pace};
+use crate::net::{Driver, Endpoint, NetError, Trains, Waker};
+use crate::stream::{StreamCounters, StreamError, StreamService, Wake};
+use crate::swim::SettingsError;
+
+/// Why a fleet could not start or be called.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FleetError {
+    /// A setting of the protocol cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The socket or driver.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The stream service.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// An option of the fleet cannot be used.
+    #[error("{setting} {mend}")]
+    Option {
+        /// Its name.
+        setting: &'static str,
+        /// What it has to be.
+        mend: String,
+    },
+    /// The system refused a thread.
+    #[error("cannot start a worker thread: {0}; lower workers or raise the limit on processes")]
+    Thread(std::io::Error),
+    /// A worker has ended.
+    #[error("worker {0} has stopped")]
+    Stopped(usize),
+    /// A worker has too many calls waiting.
+    #[error("worker {0} has too many calls waiting: call it more slowly")]
+    Busy(usize),
+}
+
+struct Worker<O> {
+    calls: Arc<ArrayQueue<Call<O>>>,
+    waker: Waker,
+    thread: Option<JoinHandle<Result<O, NetError>>>,
+    address: SocketAddr,
+}
+
+/// A running set of workers. Dropping it stops them.
+pub struct Fleet<O: Observer> {
+    workers: Vec<Worker<O>>,
+    streams: Option<StreamService>,
+    origin: Instant,
+}
+
+impl Wake for Waker {
+    fn wake(&self) {
+        Waker::wake(self);
+    }
+}
+
+impl<O: Observer> Fleet<O> {
+    /// Starts `options.workers` workers; `observer(i)` hears what happens on worker `i`.
+    ///
+    /// # Errors
+    /// [`FleetError`], each naming the setting and the mend.
+    #[allow(clippy::disallowed_methods, reason = "the fleet's clock starts here")]
+    pub fn start(
+        options: &FleetOptions,
+        mut observer: impl FnMut(usize) -> O,
+    ) -> Result<Fleet<O>, FleetError> {
+        check(options)?;
+        let mut endpoints = Vec::with_capacity(options.workers);
+        let mut listeners = Vec::with_capacity(options.workers);
+        for worker in 0..options.workers {
+            let mut endpoint = Endpoint::bind(address_of(options, worker)?, &options.net)?;
+            listeners.extend(endpoint.take_listener());
+            endpoints.push(endpoint);
+        }
+        let origin = Instant::now();
+        // A waker exists once its driver does, and a driver only on its own thread.
+        let mut starting = Vec::with_capacity(options.workers);
+        for (worker, endpoint) in endpoints.into_iter().enumerate() {
+            starting.push(start_worker(options, worker, endpoint, origin, observer(worker))?);
+        }
+        let mut workers = Vec::with_capacity(options.workers);
+        let mut ports_to = Vec::with_capacity(options.workers);
+        for Starting { worker, ready, port } in starting {
+            let index = workers.len();
+            let waker = ready.recv().map_err(|_| FleetError::Stopped(index))??;
+            let StartingWorker { calls, thread, address } = worker;
+            workers.push(Worker { calls, waker, thread: Some(thread), address });
+            ports_to.push(port);
+        }
+        let wakers = workers.iter().map(|worker| Arc::new(worker.waker.clone()) as Arc<dyn Wake>).collect();
+        let (streams, ports) = StreamService::start(listeners, wakers, options.stream.clone())?;
+        for (to, port) in ports_to.into_iter().zip(ports) {
+            // The worker waits for it.
+            let _ = to.send(port);
+        }
+        Ok(Fleet { workers, streams: Some(streams), origin })
+    }
+
+    /// How many workers there are.
+    pub fn len(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Never: a fleet has at least one worker.
+    pub fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    /// Where the members of `worker` receive.
+    pub fn address(&self, worker: usize) -> SocketAddr {
+        self.workers[worker].address
+    }
+
+    /// How long the fleet has been running, on the clock its members see.
+    #[allow(clippy::disallowed_methods, reason = "the fleet's clock")]
+    pub fn elapsed(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.origin)
+    }
+
+    /// What the stream service counted.
+    pub fn stream_counters(&self) -> Option<Arc<StreamCounters>> {
+        self.streams.as_ref().map(|streams| Arc::clone(streams.counters()))
+    }
+
+    /// Has `worker` run `call` between two turns of its loop.
+    ///
+    /// # Errors
+    /// [`FleetError::Busy`] if too many calls are waiting.
+    pub fn call(
+        &self,
+        worker: usize,
+        call: impl FnOnce(&mut Host<O>, &mut Trains) + Send + 'static,
+    ) -> Result<(), FleetError> {
+        self.workers[worker].calls.push(Box::new(call)).map_err(|_| FleetError::Busy(worker))?;
+        self.workers[worker].waker.wake();
+        Ok(())
+    }
+
+    /// Has `worker` run `call`, and waits for what it gives.
+    ///
+    /// # Errors
+    /// As [`Fleet::call`], and [`FleetError::Stopped`] if the worker has ended.
+    pub fn ask<R: Send + 'static>(
+        &self,
+        worker: usize,
+        call: impl FnOnce(&mut Host<O>, &mut Trains) -> R + Send + 'static,
+    ) -> Result<R, FleetError> {
+        self.begin(worker, call)?.recv().map_err(|_| FleetError::Stopped(worker))
+    }
+
+    /// Has every worker run `call` at the same time, and waits for what they give, in their order.
+    ///
+    /// # Errors
+    /// As [`Fleet::ask`].
+    pub fn ask_all<R: Send + 'static>(
+        &self,
+        mut call: impl FnMut(usize) -> Box<dyn FnOnce(&mut Host<O>, &mut Trains) -> R + Send>,
+    ) -> Result<Vec<R>, FleetError> {
+        let begun = (0..self.len()).map(|worker| self.begin(worker, call(worker)));
+        let begun = begun.collect::<Result<Vec<_>, _>>()?;
+        let answers = begun.into_iter().enumerate();
+        answers.map(|(worker, answer)| answer.recv().map_err(|_| FleetError::Stopped(worker))).collect()
+    }
+
+    fn begin<R: Send + 'static>(
+        &self,
+        worker: usize,
+        call: impl FnOnce(&mut Host<O>, &mut Trains) -> R + Send + 'static,
+    ) -> Result<channel::Receiver<R>, FleetError> {
+        let (answer, answered) = channel::bounded(1);
+        self.call(worker, move |host, trains| {
+            let _ = answer.send(call(host, trains));
+        })?;
+        Ok(answered)
+    }
+
+    /// Stops the workers and gives their observers back, in order.
+    ///
+    /// # Errors
+    /// [`FleetError::Net`] if a worker's driver had failed.
+    pub fn stop(&mut self) -> Result<Vec<O>, FleetError> {
+        self.ask_to_stop();
+        let mut observers = Vec::with_capacity(self.workers.len());
+        for (index, worker) in self.workers.iter_mut().enumerate() {
+            let Some(thread) = worker.thread.take() else { continue };
+            observers.push(thread.join().map_err(|_| FleetError::Stopped(index))??);
+        }
+        Ok(observers)
+    }
+
+    fn ask_to_stop(&self) {
+        for worker in 0..self.workers.len() {
+            // A full queue is drained every turn.
+            while let Err(FleetError::Busy(_)) = self.call(worker, |host, _| host.stop()) {
+                if self.workers[worker].thread.as_ref().is_none_or(JoinHandle::is_finished) {
+                    break;
+                }
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+impl<O: Observer> Drop for Fleet<O> {
+    fn drop(&mut self) {
+        self.ask_to_stop();
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl<O: Observer> std::fmt::Debug for Fleet<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fleet").field("workers", &self.workers.len()).finish_non_exhaustive()
+    }
+}
+
+fn check(options: &FleetOptions) -> Result<(), FleetError> {
+    options.settings.validate()?;
+    let option = |setting, mend: String| Err(FleetError::Option { setting, mend });
+    if !(1..=1024).contains(&options.workers) {
+        return option("workers", format!("has to be between 1 and 1024, and is {}", options.workers));
+    }
+    if !(Duration::from_millis(1)..=Duration::from_millis(100)).contains(&options.tick) {
+        return option("tick", format!("has to be between 1 and 100 ms, and is {:?}", options.tick));
+    }
+    if !(0.0..1.0).contains(&options.receive_loss) {
+        let given = options.receive_loss;
+        return option("receive_loss", format!("has to be at least 0 and below 1, and is {given}"));
+    }
+    Ok(())
+}
+
+fn address_of(options: &FleetOptions, worker: usize) -> Result<SocketAddr, FleetError> {
+    let mut address = options.bind;
+    if address.port() != 0 {
+        let port = usize::from(address.port()) + worker;
+        let Ok(port) = u16::try_from(port) else {
+            let mend = format!("needs {} ports from {} on", options.workers, address.port());
+            return Err(FleetError::Option { setting: "bind", mend });
+        };
+        address.set_port(port);
+    }
+    Ok(address)
+}
+
+struct StartingWorker<O> {
+    calls: Arc<ArrayQueue<Call<O>>>,
+    thread: JoinHandle<Result<O, NetError>>,
+    address: SocketAddr,
+}
+
+struct Starting<O> {
+    worker: StartingWorker<O>,
+    ready: channel::Receiver<Result<Waker, NetError>>,
+    port: channel::Sender<crate::stream::StreamPort>,
+}
+
+fn start_worker<O: Observer>(
+    options: &FleetOptions,
+    worker: usize,
+    endpoint: Endpoint,
+    origin: Instant,
+    observer: O,
+) -> Result<Starting<O>, FleetError> {
+    let calls = turn::call_queue();
+    let (ready, is_ready) = channel::bounded(1);
+    let (port, port_arrives) = channel::bounded(1);
+    let address = endpoint.local_address();
+    let (options, calls_taken) = (options.clone(), Arc::clone(&calls));
+    let thread = std::thread::Builder::new()
+        .name(format!("swimring-{worker}"))
+        .spawn(move || {
+            if options.pin {
+                pin(worker);
+            }
+            let driver = match Driver::open(endpoint, &options.net) {
+                Ok(driver) => driver,
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return Ok(observer);
+                }
+            };
+            let _ = ready.send(Ok(driver.waker()));
+            // The fleet gave up if the other end is gone.
+            let Ok(port) = port_arrives.recv() else { return Ok(observer) };
+            let host = Host::new(&options, worker, address, origin, port, observer);
+            let pace = Pace::new(options.tick, options.gossip_frames_per_second);
+            turn::run(driver, host, pace, &calls_taken)
+        })
+        .map_err(FleetError::Thread)?;
+    Ok(Starting { worker: StartingWorker { calls, thread, address }, ready: is_ready, port })
+}
+
+fn pin(worker: usize) {
+    if let Some(cores) = core_affinity::get_core_ids().filter(|cores| !cores.is_empty()) {
+        core_affinity::set_for_current(cores[worker % cores.len()]);
+    }
+}

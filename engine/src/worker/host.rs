@@ -1,0 +1,350 @@
+//! The members of one worker and everything they need but the socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hashbrown::HashMap;
+use swimring_codec::{Incarnation, MemberId};
+
+use super::FleetOptions;
+use super::routing::OpenedStreams;
+use super::wheel::Wheel;
+use crate::stream::StreamPort;
+use crate::swim::{
+    Commons, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Purpose, Settings, StreamOpen,
+    Time, View,
+};
+
+/// A member's number within its worker.
+pub type LocalMember = u32;
+
+/// Milliseconds that the wheel sees ahead: longer than most timers run.
+const WHEEL_SLOTS: usize = 4096;
+
+/// Bytes of a record in a push/pull: the header and a name of average length.
+const RECORD_BYTES: usize = 64;
+/// Stream buffers set aside for a fleet: small turns under way, and whole views on their way.
+const BUFFERS_ASIDE: usize = 128;
+const VIEWS_ASIDE: usize = 8;
+
+/// Hears what happens to the members of a worker, on the worker's thread: it must be quick and must not
+/// block.
+pub trait Observer: Send + 'static {
+    /// Something happened at a member.
+    fn event(&mut self, scene: &Scene<'_>, event: &Event);
+
+    /// A member's timers fired `lag_us` microseconds after the tick they were due at.
+    fn timer(&mut self, lag_us: u64) {
+        let _ = lag_us;
+    }
+
+    /// A stream to join through ended without a view. [`Event::JoinFinished`] follows.
+    fn join_failed(&mut self, member: LocalMember, token: u32, reason: &dyn std::fmt::Display) {
+        let _ = (member, token, reason);
+    }
+}
+
+/// Where an event happened.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// When.
+    pub now: Time,
+    /// The member's number within its worker.
+    pub local: LocalMember,
+    /// The member.
+    pub member: &'a Member,
+    /// What resolves indexes.
+    pub commons: &'a Commons,
+}
+
+/// What a worker counts besides what the protocol and the driver do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostCounters {
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Times a member's timers fired.
+    pub timers_fired: u64,
+    /// Datagrams that could not be decoded, by [`swimring_codec::native::DecodeError::index`].
+    pub refused: [u64; swimring_codec::native::DecodeError::KINDS],
+    /// Datagrams for nobody who lives here.
+    pub unrouted: u64,
+    /// Datagrams dropped on purpose.
+    pub lost: u64,
+    /// Streams that could not be opened because too many are open.
+    pub streams_shed: u64,
+    /// Turns whose timers came more than 100 ms late: gossip is slowed and local health lowered.
+    pub turns_late: u64,
+    /// Times that members were told that time had been lost.
+    pub stalls: u64,
+}
+
+/// A member and when the wheel will next call it.
+pub(super) struct Resident {
+    pub(super) member: Member,
+    /// Whether it takes part: a killed member stays as a number only.
+    pub(super) present: bool,
+}
+
+/// The members of one worker.
+pub struct Host<O> {
+    /// Who hears what happens.
+    pub observer: O,
+    pub(super) residents: Vec<Resident>,
+    pub(super) local: HashMap<MemberId, LocalMember>,
+    pub(super) commons: Commons,
+    pub(super) wheel: Wheel,
+    pub(super) port: StreamPort,
+    pub(super) opened: OpenedStreams,
+    pub(super) wanted: Vec<StreamOpen>,
+    pub(super) events: Vec<Event>,
+    pub(super) counters: HostCounters,
+    pub(super) now: Time,
+    pub(super) origin: Instant,
+    pub(super) rng: fastrand::Rng,
+    /// Loss as a share of 2^32.
+    pub(super) loss: u64,
+    pub(super) gossip_budget: u32,
+    pub(super) stopping: bool,
+    pub(super) address: SocketAddr,
+    /// Datagrams since the clock was last read.
+    pub(super) unread: u32,
+    /// Joins that came to nothing, whose members have not been told.
+    pub(super) failures: Vec<(LocalMember, Purpose)>,
+    /// Where members write their stream replies.
+    pub(super) reply: Vec<u8>,
+    /// Stream events are left for the next turn.
+    pub(super) more_streams: bool,
+    options: FleetOptions,
+    net: crate::net::NetCounters,
+    driver: Option<crate::net::DriverKind>,
+}
+
+impl<O: Observer> Host<O> {
+    pub(super) fn new(
+        options: &FleetOptions,
+        worker: usize,
+        address: SocketAddr,
+        origin: Instant,
+        port: StreamPort,
+        observer: O,
+    ) -> Host<O> {
+        let seed = options.seed.wrapping_add((worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut commons = Commons::new(rng.u64(..));
+        commons.set_timer_grain(options.tick);
+        let members = options.members_expected;
+        let view_bytes = options.known_expected * RECORD_BYTES;
+        let mut port = port;
+        if members > 0 {
+            port.set_aside(BUFFERS_ASIDE, VIEWS_ASIDE, view_bytes);
+        }
+        if members > 0 {
+            commons.reserve(members, options.known_expected, options.settings.events_max as usize);
+        }
+        let mut wheel = Wheel::new(Time::ZERO, WHEEL_SLOTS);
+        wheel.reserve(members as u32);
+        Host {
+            observer,
+            residents: Vec::with_capacity(members),
+            local: HashMap::with_capacity(members),
+            commons,
+            wheel,
+            port,
+            opened: OpenedStreams::new(options.stream.exchanges_max),
+            wanted: Vec::with_capacity(64),
+            events: Vec::with_capacity(1024),
+            counters: HostCounters::default(),
+            now: Time::ZERO,
+            origin,
+            rng,
+            loss: (options.receive_loss.clamp(0.0, 1.0) * 4_294_967_296.0) as u64,
+            gossip_budget: 0,
+            stopping: false,
+            address,
+            unread: 0,
+            failures: Vec::new(),
+            reply: Vec::with_capacity(view_bytes),
+            more_streams: false,
+            options: options.clone(),
+            net: crate::net::NetCounters::default(),
+            driver: None,
+        }
+    }
+
+    /// Where the members of this worker receive.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The time now, from the fleet's start.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// What the members have in common.
+    pub fn commons(&self) -> &Commons {
+        &self.commons
+    }
+
+    /// What this worker counted.
+    pub fn counters(&self) -> HostCounters {
+        self.counters
+    }
+
+    /// What the driver counted, as of the beginning of this turn.
+    pub fn net_counters(&self) -> crate::net::NetCounters {
+        self.net
+    }
+
+    /// Which driver runs.
+    pub fn driver(&self) -> Option<crate::net::DriverKind> {
+        self.driver
+    }
+
+    pub(super) fn note_driver(&mut self, kind: crate::net::DriverKind, counters: crate::net::NetCounters) {
+        self.driver = Some(kind);
+        self.net = counters;
+    }
+
+    /// How many members were not killed.
+    pub fn alive(&self) -> usize {
+        self.local.len()
+    }
+
+    /// How many members were added, the killed ones among them.
+    pub fn len(&self) -> usize {
+        self.residents.len()
+    }
+
+    /// Whether no member was added.
+    pub fn is_empty(&self) -> bool {
+        self.residents.is_empty()
+    }
+
+    /// A member, if it is there and was not killed.
+    pub fn member(&self, local: LocalMember) -> Option<&Member> {
+        self.residents
+            .get(local as usize)
+            .filter(|resident| resident.present)
+            .map(|resident| &resident.member)
+    }
+
+    /// The members that were not killed.
+    pub fn members(&self) -> impl Iterator<Item = (LocalMember, &Member)> {
+        let present = self.residents.iter().enumerate().filter(|(_, resident)| resident.present);
+        present.map(|(local, resident)| (local as LocalMember, &resident.member))
+    }
+
+    /// Adds a member that knows only itself.
+    ///
+    /// # Errors
+    /// As [`Member::new`].
+    pub fn add(
+        &mut self,
+        name: &str,
+        metadata: &[u8],
+        incarnation: Incarnation,
+    ) -> Result<LocalMember, MemberError> {
+        let config = MemberConfig {
+            name: name.to_owned(),
+            address: self.address,
+            metadata: metadata.to_vec(),
+            cluster: self.options.cluster,
+            incarnation,
+            seed: self.rng.u64(..),
+            settings: Arc::clone(&self.options.settings),
+        };
+        let id = MemberId::of_name(name);
+        if self.local.contains_key(&id) {
+            return Err(MemberError::NameTaken);
+        }
+        let member = Member::new(config, &mut self.commons, self.now)?;
+        let local = self.residents.len() as LocalMember;
+        self.residents.push(Resident { member, present: true });
+        self.local.insert(id, local);
+        self.settle(local);
+        Ok(local)
+    }
+
+    /// Gives every member the same complete view, made of this worker's members and those that `elsewhere`
+    /// adds to it, as a finished join would have.
+    ///
+    /// # Errors
+    /// What `elsewhere` gives.
+    pub fn load_views(
+        &mut self,
+        elsewhere: impl FnOnce(&mut View, &Settings, &mut Commons) -> Result<(), MemberError>,
+    ) -> Result<(), MemberError> {
+        let mut view = View::of(self.residents.iter().map(|resident| &resident.member), &mut self.commons);
+        let outcome = elsewhere(&mut view, &self.options.settings, &mut self.commons);
+        if outcome.is_ok() {
+            for resident in &mut self.residents {
+                resident.member.load(&view, &mut self.commons);
+            }
+        }
+        view.release(&mut self.commons);
+        outcome
+    }
+
+    /// Calls a member's command and sees to what it put out.
+    pub fn command<R>(
+        &mut self,
+        local: LocalMember,
+        frames: &mut dyn FrameSink,
+        command: impl FnOnce(&mut Member, Time, &mut Commons, &mut Outbox<'_>) -> R,
+    ) -> Option<R> {
+        let resident = self.residents.get_mut(local as usize).filter(|resident| resident.present)?;
+        let mut out = Outbox {
+            frames,
+            streams: &mut self.wanted,
+            events: &mut self.events,
+            gossip_budget: &mut self.gossip_budget,
+        };
+        let result = command(&mut resident.member, self.now, &mut self.commons, &mut out);
+        self.settle(local);
+        Some(result)
+    }
+
+    /// Makes a member vanish without a word: what arrives for it is dropped from now on.
+    pub fn kill(&mut self, local: LocalMember) {
+        let Some(resident) = self.residents.get_mut(local as usize) else { return };
+        if resident.present {
+            resident.present = false;
+            self.local.remove(&resident.member.id());
+            resident.member.release(&mut self.commons);
+            self.wheel.cancel(local);
+        }
+    }
+
+    /// Ends the worker's loop after this turn.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// After a call on a member: tells the observer, opens streams, sets the timer.
+    #[inline]
+    pub(super) fn settle(&mut self, local: LocalMember) {
+        let member = &self.residents[local as usize].member;
+        if !self.events.is_empty() {
+            let scene = Scene { now: self.now, local, member, commons: &self.commons };
+            for event in &self.events {
+                self.observer.event(&scene, event);
+            }
+            self.events.clear();
+        }
+        self.wheel.schedule(local, member.next_timeout());
+        if !self.wanted.is_empty() {
+            self.open_streams(local);
+        }
+    }
+}
+
+impl<O> std::fmt::Debug for Host<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host")
+            .field("address", &self.address)
+            .field("members", &self.residents.len())
+            .finish()
+    }
+}

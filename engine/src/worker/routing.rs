@@ -1,0 +1,249 @@
+//! From what arrives to the member it is for: datagrams by the destination in their header, stream
+//! messages likewise, and streams of our own by whose they are.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use swimring_codec::MemberId;
+use swimring_codec::native::{Frame, StreamMessage};
+
+use super::host::{Host, LocalMember, Observer};
+use crate::net::{DatagramHandler, Trains};
+use crate::stream::{ExchangeId, StreamEvent};
+use crate::swim::{FrameSink, Outbox, Purpose, StreamNext, StreamOpen};
+
+/// Datagrams handled between two looks at the clock, which costs as much as a small one.
+const DATAGRAMS_PER_READING: u32 = 16;
+
+/// Replies up to this length are copied to a small buffer; longer ones are handed over as they are.
+const REPLY_SMALL: usize = 1024;
+
+/// Stream events handled in one turn, so that a burst of joins does not delay acks.
+const STREAM_EVENTS_PER_TURN: usize = 32;
+
+/// A stream that a member of this worker opened.
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    local: LocalMember,
+    purpose: Purpose,
+    /// Its purpose was met: that it closes is no failure.
+    finished: bool,
+}
+
+/// The streams under way that this worker opened, by the token they were opened with.
+#[derive(Debug)]
+pub(super) struct OpenedStreams {
+    slots: Vec<Option<Opened>>,
+    free: Vec<u32>,
+}
+
+impl OpenedStreams {
+    /// At most `max` at once.
+    pub(super) fn new(max: usize) -> OpenedStreams {
+        OpenedStreams { slots: vec![None; max], free: (0..max as u32).rev().collect() }
+    }
+
+    fn add(&mut self, opened: Opened) -> Option<u64> {
+        let slot = self.free.pop()?;
+        self.slots[slot as usize] = Some(opened);
+        Some(u64::from(slot))
+    }
+
+    fn get(&self, token: u64) -> Option<Opened> {
+        *self.slots.get(token as usize)?
+    }
+
+    fn finish(&mut self, token: u64) {
+        if let Some(Some(opened)) = self.slots.get_mut(token as usize) {
+            opened.finished = true;
+        }
+    }
+
+    fn remove(&mut self, token: u64) -> Option<Opened> {
+        let opened = self.slots.get_mut(token as usize)?.take();
+        if opened.is_some() {
+            self.free.push(token as u32);
+        }
+        opened
+    }
+}
+
+impl<O: Observer> DatagramHandler for Host<O> {
+    #[inline]
+    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], trains: &mut Trains) {
+        if self.unread == 0 {
+            self.read_clock();
+            self.unread = DATAGRAMS_PER_READING;
+        }
+        self.unread -= 1;
+        if self.loss > 0 && u64::from(self.rng.u32(..)) < self.loss {
+            self.counters.lost += 1;
+            return;
+        }
+        match Frame::decode(bytes) {
+            Ok(frame) => self.frame(from, &frame, trains),
+            Err(error) => self.counters.refused[error.index()] += 1,
+        }
+    }
+}
+
+impl<O: Observer> Host<O> {
+    #[inline]
+    fn frame(&mut self, from: SocketAddr, frame: &Frame<'_>, frames: &mut dyn FrameSink) {
+        let Some(local) = self.route(frame.header.destination) else {
+            self.counters.unrouted += 1;
+            return;
+        };
+        let mut out = Outbox {
+            frames,
+            streams: &mut self.wanted,
+            events: &mut self.events,
+            gossip_budget: &mut self.gossip_budget,
+        };
+        let member = &mut self.residents[local as usize].member;
+        member.handle_frame(self.now, from, frame, &mut self.commons, &mut out);
+        self.settle(local);
+    }
+
+    /// Whose it is. Without a destination it is for the first member that lives here.
+    #[inline]
+    fn route(&self, destination: MemberId) -> Option<LocalMember> {
+        if destination.is_none() {
+            return self.members().next().map(|(local, _)| local);
+        }
+        self.local.get(&destination).copied()
+    }
+
+    /// Opens the streams a member asked for.
+    pub(super) fn open_streams(&mut self, local: LocalMember) {
+        for at in 0..self.wanted.len() {
+            let open = self.wanted[at].clone();
+            self.open_stream(local, &open);
+        }
+        self.wanted.clear();
+    }
+
+    fn open_stream(&mut self, local: LocalMember, open: &StreamOpen) {
+        let opened = Opened { local, purpose: open.purpose, finished: false };
+        let Some(token) = self.opened.add(opened) else {
+            self.counters.streams_shed += 1;
+            return self.stream_failed(opened, &"too many streams are open: raise exchanges_max");
+        };
+        let mut first = self.port.buffer();
+        let member = &self.residents[local as usize].member;
+        member.open_stream(open.purpose, open.destination, &self.commons, &mut first);
+        // A fallback probe that takes longer than a probe is of no use.
+        let deadline = match open.purpose {
+            Purpose::Probe { .. } => Duration::from_secs(2),
+            Purpose::Join { .. } | Purpose::Sync => Duration::from_secs(60),
+        };
+        if let Err(first) = self.port.open(token, open.to, first, deadline) {
+            self.port.recycle(first);
+            self.opened.remove(token);
+            self.counters.streams_shed += 1;
+            self.stream_failed(opened, &"too many streams are waiting: raise queue_depth");
+        }
+    }
+
+    fn stream_failed(&mut self, opened: Opened, reason: &dyn Display) {
+        if let Purpose::Join { token } = opened.purpose {
+            self.observer.join_failed(opened.local, token, reason);
+            self.failures.push((opened.local, opened.purpose));
+        }
+    }
+
+    /// Handles what the stream thread has for us.
+    pub(super) fn run_streams(&mut self, trains: &mut Trains) {
+        self.report_failures(trains);
+        self.more_streams = false;
+        for _ in 0..STREAM_EVENTS_PER_TURN {
+            let Some(event) = self.port.poll() else { return };
+            match event {
+                StreamEvent::Opened { .. } => {}
+                StreamEvent::Message { exchange, token, bytes, .. } => {
+                    self.stream_message(exchange, token, &bytes, trains);
+                    self.port.recycle(bytes);
+                }
+                StreamEvent::Closed { token, reason, .. } => {
+                    let opened = token.and_then(|token| self.opened.remove(token));
+                    if let Some(opened) = opened.filter(|opened| !opened.finished) {
+                        self.stream_failed(opened, &reason);
+                    }
+                }
+            }
+        }
+        self.more_streams = true;
+    }
+
+    fn stream_message(
+        &mut self,
+        exchange: ExchangeId,
+        token: Option<u64>,
+        bytes: &[u8],
+        trains: &mut Trains,
+    ) {
+        let message = match StreamMessage::decode(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                self.counters.refused[error.index()] += 1;
+                self.port.close(exchange);
+                return;
+            }
+        };
+        let opened = token.and_then(|token| self.opened.get(token));
+        let local = match (token, opened) {
+            (Some(_), opened) => opened.map(|opened| opened.local),
+            (None, _) => self.route(message.header.destination),
+        };
+        let resident = local.filter(|local| self.residents[*local as usize].present);
+        let Some(local) = resident else {
+            self.counters.unrouted += 1;
+            self.port.close(exchange);
+            return;
+        };
+        let mut reply = std::mem::take(&mut self.reply);
+        let mut out = Outbox {
+            frames: trains,
+            streams: &mut self.wanted,
+            events: &mut self.events,
+            gossip_budget: &mut self.gossip_budget,
+        };
+        let purpose = opened.map(|opened| opened.purpose);
+        let member = &mut self.residents[local as usize].member;
+        let next = member.handle_stream(self.now, purpose, &message, &mut reply, &mut self.commons, &mut out);
+        self.answer(exchange, next, reply);
+        if let (Some(token), StreamNext::Close | StreamNext::ReplyAndClose) = (token, next) {
+            self.opened.finish(token);
+        }
+        self.settle(local);
+    }
+
+    /// Sends what a member wrote to `reply`, and keeps a buffer for the next.
+    fn answer(&mut self, exchange: ExchangeId, next: StreamNext, mut reply: Vec<u8>) {
+        if matches!(next, StreamNext::Reply | StreamNext::ReplyAndClose) {
+            let mut turn =
+                if reply.len() <= REPLY_SMALL { self.port.buffer() } else { self.port.large_buffer() };
+            if reply.len() <= REPLY_SMALL {
+                turn.extend_from_slice(&reply);
+            } else {
+                std::mem::swap(&mut turn, &mut reply);
+            }
+            if let Err(unsent) = self.port.reply(exchange, turn, next == StreamNext::ReplyAndClose) {
+                self.port.recycle(unsent);
+            }
+        } else if next == StreamNext::Close {
+            // A full queue leaves it to the deadline.
+            self.port.close(exchange);
+        }
+        reply.clear();
+        self.reply = reply;
+    }
+
+    /// Tells members of joins that came to nothing.
+    fn report_failures(&mut self, trains: &mut Trains) {
+        while let Some((local, purpose)) = self.failures.pop() {
+            self.command(local, trains, |member, _, _, out| member.handle_stream_closed(purpose, out));
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! The worker's timers: a hashed timer wheel, one timer per member (Varghese and Lauck, 1987).
+//!
+//! Time is cut into ticks of one millisecond, and tick t belongs to slot t modulo the number of slots. A
+//! slot is a doubly linked list through an array with one node per member, so arming, moving and
+//! disarming a timer are a few writes, exact, and allocate nothing. A bitmap of occupied slots finds the
+//! next tick with something to do.
+//!
+//! A timer further away than the wheel is long waits in its slot while the hand passes by; that costs one
+//! look per turn of the wheel. A timer fires at the first tick that is not before its deadline: never
+//! early, and less than a tick late.
+#![forbid(unsafe_code)]
+
+use crate::swim::Time;
+
+/// Length of a tick in microseconds.
+pub const TICK_MICROS: u64 = 1_000;
+/// No member, or no list.
+const NONE: u32 = u32::MAX;
+/// Slots in a word of the bitmap.
+const WORD_BITS: usize = u64::BITS as usize;
+
+/// One member's timer.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    deadline: Time,
+    /// The list it is in: a slot, or the due list; `NONE` if disarmed.
+    list: u32,
+    previous: u32,
+    next: u32,
+}
+
+const DISARMED: Node = Node { deadline: Time::NEVER, list: NONE, previous: NONE, next: NONE };
+
+/// The ends of a list.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    first: u32,
+    last: u32,
+}
+
+const EMPTY: List = List { first: NONE, last: NONE };
+
+/// A timer wheel with one timer for each member, named by small numbers.
+///
+/// Memory: 24 bytes per member up to the highest number used, 8 bytes per slot.
+#[derive(Debug)]
+pub struct Wheel {
+    start: Time,
+    nodes: Vec<Node>,
+    /// The slots, and after them the due list: timers that the hand has reached and that were not taken
+    /// yet.
+    lists: Vec<List>,
+    /// Which slots are not empty.
+    occupied: Vec<u64>,
+    /// The first tick that the hand has not reached.
+    hand: u64,
+    armed: usize,
+}
+
+impl Wheel {
+    /// A wheel whose first tick is at `start`. `slots`, at least 64, says how many ticks ahead a timer is
+    /// found without being looked at before its time; 4,096 (four seconds) suits a worker.
+    ///
+    /// # Panics
+    /// If `slots` is not a power of two of at least 64 and at most 2^31.
+    pub fn new(start: Time, slots: usize) -> Wheel {
+        assert!(
+            slots.is_power_of_two() && (WORD_BITS..=1 << 31).contains(&slots),
+            "a wheel needs a power of two of at least 64 slots, not {slots}"
+        );
+        Wheel {
+            start,
+            nodes: Vec::new(),
+            lists: vec![EMPTY; slots + 1],
+            occupied: vec![0; slots / WORD_BITS],
+            hand: 0,
+            armed: 0,
+        }
+    }
+
+    /// Makes room for members below `count`, so that scheduling them does not allocate.
+    pub fn reserve(&mut self, count: u32) {
+        if self.nodes.len() < count as usize {
+            self.nodes.resize(count as usize, DISARMED);
+        }
+    }
+
+    /// How many timers are armed.
+    pub fn len(&self) -> usize {
+        self.armed
+    }
+
+    /// Whether no timer is armed.
+    pub fn is_empty(&self) -> bool {
+        self.armed == 0
+    }
+
+    /// When `member`'s timer is due; nothing if it is not armed.
+    pub fn deadline(&self, member: u32) -> Option<Time> {
+        self.nodes.get(member as usize).filter(|node| node.list != NONE).map(|node| node.deadline)
+    }
+
+    /// Arms `member`'s timer, instead of whatever it was armed for. [`Time::NEVER`] disarms it. Members are
+    /// numbered from 0 and densely: the wheel keeps a node for each number up to the highest.
+    ///
+    /// A deadline that has passed fires at the next tick: a member cannot keep [`expire`](Wheel::expire)
+    /// from ending.
+    pub fn schedule(&mut self, member: u32, deadline: Time) {
+        if deadline == Time::NEVER {
+            return self.cancel(member);
+        }
+        self.reserve(member.saturating_add(1));
+        let slot = self.slot(self.tick(deadline).max(self.hand));
+        let node = &mut self.nodes[member as usize];
+        if node.list == slot {
+            node.deadline = deadline;
+            return;
+        }
+        if node.list == NONE {
+            self.armed += 1;
+        } else {
+            self.unlink(member);
+        }
+        self.nodes[member as usize].deadline = deadline;
+        self.append(slot, member);
+    }
+
+    /// Disarms `member`'s timer, if it is armed.
+    pub fn cancel(&mut self, member: u32) {
+        if self.deadline(member).is_some() {
+            self.unlink(member);
+            self.nodes[member as usize] = DISARMED;
+            self.armed -= 1;
+        }
+    }
+
+    /// Takes every timer that is due at `now`, in order of ticks if no more than a turn of the wheel has
+    /// passed since the last call. Costs one turn at most, however long the pause was.
+    ///
+    /// Where the timers' owners arm them again, use [`next_expired`](Wheel::next_expired).
+    pub fn expire(&mut self, now: Time, taker: &mut impl FnMut(u32, Time)) {
+        while let Some((member, deadline)) = self.next_expired(now) {
+            taker(member, deadline);
+        }
+    }
+
+    /// Takes one timer that is due at `now`: its member and its deadline. Nothing when all are taken.
+    ///
+    /// Between calls, any timer may be armed, moved or disarmed.
+    pub fn next_expired(&mut self, now: Time) -> Option<(u32, Time)> {
+        let due = self.due_list();
+        while self.lists[due as usize].first == NONE {
+            if !self.advance(now) {
+                return None;
+            }
+        }
+        let member = self.lists[due as usize].first;
+        let deadline = self.nodes[member as usize].deadline;
+        self.cancel(member);
+        Some((member, deadline))
+    }
+
+    /// When to call [`expire`](Wheel::expire) next: no timer fires before it. Not before `now`; nothing
+    /// if no timer is armed.
+    ///
+    /// Exact while every timer is less than a turn of the wheel away; one further away makes it early,
+    /// once per turn. Costs a look at one bit per slot at most.
+    pub fn next_deadline(&self, now: Time) -> Option<Time> {
+        if self.armed == 0 {
+            return None;
+        }
+        if self.lists[self.due_list() as usize].first != NONE {
+            return Some(now);
+        }
+        let tick = self.hand + self.distance_to_occupied()?;
+        let micros = tick.saturating_mul(TICK_MICROS).saturating_add(self.start.as_micros());
+        Some(Time::from_micros(micros).max(now))
+    }
+
+    /// Moves the hand to the next occupied slot, and what is due there to the due list. False if it
+    /// reaches the tick of `now` first.
+    fn advance(&mut self, now: Time) -> bool {
+        // The last tick that has begun.
+        let last = now.as_micros().saturating_sub(self.start.as_micros()) / TICK_MICROS;
+        // The last turn passes every slot: after a longer pause, or a jump of the clock, it is enough.
+        self.hand = self.hand.max(last.saturating_add(1).saturating_sub(u64::from(self.due_list())));
+        let distance = self.distance_to_occupied();
+        let reached = distance.map(|distance| self.hand + distance).filter(|&tick| tick <= last);
+        let Some(tick) = reached else {
+            self.hand = self.hand.max(last.saturating_add(1));
+            return false;
+        };
+        self.hand = tick + 1;
+        let mut member = self.lists[self.slot(tick) as usize].first;
+        while member != NONE {
+            let node = self.nodes[member as usize];
+            // Not only those of this tick: after a long pause a slot is passed once for several of its own.
+            if self.tick(node.deadline) <= last {
+                self.unlink(member);
+                self.append(self.due_list(), member);
+            }
+            member = node.next;
+        }
+        true
+    }
+
+    /// The first tick at or after `deadline`.
+    fn tick(&self, deadline: Time) -> u64 {
+        deadline.as_micros().saturating_sub(self.start.as_micros()).div_ceil(TICK_MICROS)
+    }
+
+    fn slot(&self, tick: u64) -> u32 {
+        (tick & (self.due_list() - 1) as u64) as u32
+    }
+
+    fn due_list(&self) -> u32 {
+        (self.lists.len() - 1) as u32
+    }
+
+    /// Ticks from the hand to the first slot that is not empty.
+    fn distance_to_occupied(&self) -> Option<u64> {
+        let words = self.occupied.len();
+        let hand = self.slot(self.hand) as usize;
+        let (word, bit) = (hand / WORD_BITS, hand % WORD_BITS);
+        // The hand's own word is looked at twice: from the hand on, and at the end, up to the hand.
+        for step in 0..=words {
+            let index = (word + step) % words;
+            let mask = match step {
+                0 => u64::MAX << bit,
+                _ if step == words => !(u64::MAX << bit),
+                _ => u64::MAX,
+            };
+            let found = self.occupied[index] & mask;
+            if found != 0 {
+                let slot = index * WORD_BITS + found.trailing_zeros() as usize;
+                return Some(u64::from(self.slot((slot + words * WORD_BITS - hand) as u64)));
+            }
+        }
+        None
+    }
+
+    fn append(&mut self, list: u32, member: u32) {
+        let last = self.lists[list as usize].last;
+        let node = &mut self.nodes[member as usize];
+        (node.list, node.previous, node.next) = (list, last, NONE);
+        self.lists[list as usize].last = member;
+        if last == NONE {
+            self.lists[list as usize].first = member;
+            if list != self.due_list() {
+                self.occupied[list as usize / WORD_BITS] |= 1 << (list as usize % WORD_BITS);
+            }
+        } else {
+            self.nodes[last as usize].next = member;
+        }
+    }
+
+    fn unlink(&mut self, member: u32) {
+        let Node { list, previous, next, .. } = self.nodes[member as usize];
+        match previous {
+            NONE => self.lists[list as usize].first = next,
+            _ => self.nodes[previous as usize].next = next,
+        }
+        match next {
+            NONE => self.lists[list as usize].last = previous,
+            _ => self.nodes[next as usize].previous = previous,
+        }
+        if self.lists[list as usize].first == NONE && list != self.due_list() {
+            self.occupied[list as usize / WORD_BITS] &= !(1 << (list as usize % WORD_BITS));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(micros: u64) -> Time {
+        Time::from_micros(micros)
+    }
+
+    /// The same, without any cleverness.
+    #[derive(Default)]
+    struct Naive {
+        start: u64,
+        deadlines: BTreeMap<u32, u64>,
+    }
+
+    impl Naive {
+        /// When a timer fires, given when it was armed.
+        fn fires(&self, deadline: u64) -> u64 {
+            self.start + deadline.saturating_sub(self.start).next_multiple_of(TICK_MICROS)
+        }
+
+        fn expire(&mut self, now: u64) -> BTreeSet<(u32, u64)> {
+            let due: BTreeSet<_> = self
+                .deadlines
+                .iter()
+                .filter(|&(_, &deadline)| self.fires(deadline) <= now)
+                .map(|(&member, &deadline)| (member, deadline))
+                .collect();
+            self.deadlines.retain(|member, deadline| !due.contains(&(*member, *deadline)));
+            due
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Schedule { member: u32, after: u64 },
+        Cancel { member: u32 },
+        Expire { after: u64 },
+        FollowNextDeadline,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let member = 0..40_u32;
+        // The wheel has 64 slots: up to several turns ahead, and far beyond.
+        let after = prop_oneof![6 => 0..100_000_u64, 3 => 0..400_000_u64, 1 => 0..50_000_000_u64];
+        let pass = prop_oneof![8 => 0..5_000_u64, 2 => 0..300_000_u64, 1 => 0..20_000_000_u64];
+        let step = prop_oneof![
+            6 => (member.clone(), after).prop_map(|(member, after)| Step::Schedule { member, after }),
+            1 => member.prop_map(|member| Step::Cancel { member }),
+            2 => pass.prop_map(|after| Step::Expire { after }),
+            3 => Just(Step::FollowNextDeadline),
+        ];
+        prop::collection::vec(step, 1..400)
+    }
+
+    fn check_links(wheel: &Wheel) {
+        let mut armed = 0;
+        for (list, ends) in wheel.lists.iter().enumerate() {
+            let (mut previous, mut member) = (NONE, ends.first);
+            while member != NONE {
+                let node = wheel.nodes[member as usize];
+                assert_eq!((node.list as usize, node.previous), (list, previous));
+                (previous, member) = (member, node.next);
+                armed += 1;
+            }
+            assert_eq!(ends.last, previous);
+            if let Some(word) = wheel.occupied.get(list / WORD_BITS) {
+                assert_eq!(word >> (list % WORD_BITS) & 1 == 1, ends.first != NONE);
+            }
+        }
+        assert_eq!(armed, wheel.len());
+    }
+
+    proptest! {
+        #[test]
+        fn it_fires_what_a_sorted_map_would(start in 0..5_000_000_u64, steps in steps()) {
+            let mut wheel = Wheel::new(at(start), 64);
+            let mut naive = Naive { start, ..Naive::default() };
+            let mut now = start;
+            wheel.expire(at(now), &mut |_, _| unreachable!());
+            for step in steps {
+                let expire_at = match step {
+                    Step::Schedule { member, after } => {
+                        // Always after the tick that the wheel has done: then the twin need not know it.
+                        let deadline = now + TICK_MICROS + after;
+                        wheel.schedule(member, at(deadline));
+                        naive.deadlines.insert(member, deadline);
+                        None
+                    }
+                    Step::Cancel { member } => {
+                        wheel.cancel(member);
+                        naive.deadlines.remove(&member);
+                        None
+                    }
+                    Step::Expire { after } => Some(now + after),
+                    Step::FollowNextDeadline => {
+                        let next = wheel.next_deadline(at(now));
+                        let fires = || naive.deadlines.values().map(|&deadline| naive.fires(deadline));
+                        let (earliest, latest) = (fires().min(), fires().max());
+                        match (next, earliest) {
+                            (None, None) => {}
+                            (Some(next), Some(earliest)) => {
+                                let next = next.as_micros();
+                                prop_assert!(now <= next && next <= earliest);
+                                if latest < Some(now + 63 * TICK_MICROS) {
+                                    prop_assert_eq!(next, earliest, "exact within a turn");
+                                }
+                            }
+                            other => prop_assert!(false, "{:?}", other),
+                        }
+                        next.map(Time::as_micros)
+                    }
+                };
+                if let Some(later) = expire_at {
+                    now = later;
+                    let mut fired = BTreeSet::new();
+                    wheel.expire(at(now), &mut |member, deadline| {
+                        assert!(fired.insert((member, deadline.as_micros())));
+                    });
+                    prop_assert_eq!(fired, naive.expire(now));
+                }
+                prop_assert_eq!(wheel.len(), naive.deadlines.len());
+                for member in 0..40 {
+                    let expected = naive.deadlines.get(&member).map(|&deadline| at(deadline));
+                    prop_assert_eq!(wheel.deadline(member), expected);
+                }
+                check_links(&wheel);
+            }
+        }
+    }
+
+    #[test]
+    fn following_next_deadline_reaches_every_timer_on_its_tick() {
+        let mut wheel = Wheel::new(at(500), 64);
+        let deadlines = [900, 1_500, 1_501, 64_500, 64_501, 700_000, 90_000_000];
+        for (member, &deadline) in deadlines.iter().enumerate() {
+            wheel.schedule(member as u32, at(deadline));
+        }
+        let mut now = at(500);
+        wheel.expire(now, &mut |_, _| panic!("early"));
+        let mut fired = Vec::new();
+        let mut wakes = 0;
+        while let Some(next) = wheel.next_deadline(now) {
+            assert!(next > now, "a wake that does nothing must not repeat");
+            now = next;
+            wheel.expire(now, &mut |member, deadline| fired.push((member, deadline, now)));
+            wakes += 1;
+        }
+        assert_eq!(fired.len(), deadlines.len());
+        for (member, (fired_member, deadline, when)) in fired.into_iter().enumerate() {
+            assert_eq!((fired_member, deadline), (member as u32, at(deadlines[member])));
+            assert!(when >= deadline && when < deadline + std::time::Duration::from_millis(1));
+        }
+        // One wake per turn of the wheel for the far one.
+        assert!(wakes < 7 + 90_000 / 64 + 64, "{wakes} wakes");
+    }
+
+    #[test]
+    fn a_timer_armed_in_the_past_fires_once_per_tick() {
+        let mut wheel = Wheel::new(at(0), 64);
+        wheel.schedule(3, at(0));
+        let mut fired = 0;
+        while let Some((member, _)) = wheel.next_expired(at(5_000)) {
+            wheel.schedule(member, at(0));
+            fired += 1;
+        }
+        assert_eq!(fired, 6, "ticks 0 to 5");
+        assert_eq!(wheel.next_deadline(at(5_000)), Some(at(6_000)));
+    }
+
+    #[test]
+    fn what_is_due_can_be_moved_and_disarmed_before_it_is_taken() {
+        let mut wheel = Wheel::new(at(0), 64);
+        for member in 0..4 {
+            wheel.schedule(member, at(10_000));
+        }
+        assert_eq!(wheel.next_expired(at(10_000)), Some((0, at(10_000))));
+        assert_eq!(wheel.next_deadline(at(10_000)), Some(at(10_000)));
+        wheel.cancel(1);
+        wheel.schedule(2, at(12_000));
+        assert_eq!(wheel.next_expired(at(10_000)), Some((3, at(10_000))));
+        assert_eq!(wheel.next_expired(at(10_000)), None);
+        assert_eq!(wheel.next_deadline(at(10_000)), Some(at(12_000)));
+        check_links(&wheel);
+    }
+
+    #[test]
+    fn never_disarms_and_unknown_members_are_no_harm() {
+        let mut wheel = Wheel::new(at(0), 64);
+        wheel.cancel(1_000);
+        assert_eq!(wheel.deadline(1_000), None);
+        wheel.schedule(7, at(1_000));
+        wheel.schedule(7, Time::NEVER);
+        assert!(wheel.is_empty());
+        assert_eq!(wheel.next_deadline(at(0)), None);
+        wheel.schedule(7, at(u64::MAX - 1));
+        wheel.expire(at(u64::MAX - 5_000_000), &mut |_, _| panic!("early"));
+        assert_eq!(wheel.len(), 1);
+    }
+}

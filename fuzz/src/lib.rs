@@ -1,0 +1,46 @@
+//! Fuzz harnesses: what must hold for any input.
+//!
+//! A harness is a plain function of bytes that panics when something is wrong. It knows nothing of a
+//! fuzzer, so `cargo test` replays the corpus through it, and a target in `fuzz_targets/` is one line.
+//! To add one: write the harness, list it in [`TARGETS`] with its seeds, add the target and its `[[bin]]`,
+//! and write its seeds with `SWIMRING_WRITE_CORPUS=1 cargo test -p swimring-fuzz`.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod decode;
+mod input;
+mod round_trip;
+/// The codec's own checks, golden vectors and twin decoder: one copy for its tests and the fuzzer.
+#[path = "../../codec/tests/support/mod.rs"]
+mod support;
+
+pub use decode::{decode_frame, decode_stream};
+pub use input::Input;
+pub use round_trip::round_trip;
+
+/// A fuzz target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of its binary and of its folder in the corpus.
+    pub name: &'static str,
+    /// The harness.
+    pub run: fn(&[u8]),
+    /// The inputs it starts from.
+    pub seeds: fn() -> Vec<Seed>,
+}
+
+/// An input that is kept in the corpus.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seed {
+    /// What it is: the file's name without `.bin`.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Every target.
+pub const TARGETS: [Target; 3] = [
+    Target { name: "decode_frame", run: decode_frame, seeds: decode::frame_seeds },
+    Target { name: "decode_stream", run: decode_stream, seeds: decode::stream_seeds },
+    Target { name: "round_trip", run: round_trip, seeds: round_trip::seeds },
+];

@@ -1,0 +1,212 @@
+//! Encoding: what is within the rules is written and read back the same, what is not is refused.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+use swimring_codec::native::{
+    FRAME_MAX, Frame, FrameHeader, FrameWriter, STREAM_PREFIX_LEN, StreamMessage, StreamWriter,
+    stream_message_len,
+};
+use swimring_codec::{Incarnation, MemberId, State};
+
+use crate::support::golden;
+use crate::support::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
+use crate::{Input, Seed};
+
+/// Reads `bytes` as choices of messages, within the rules or not, and sends them over the wire.
+///
+/// # Panics
+/// When a message within the rules is not written or comes back different, or one outside them is written.
+pub fn round_trip(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let header = header(&mut input);
+    if input.bool() { stream(header, &mut input) } else { frame(header, &mut input) }
+}
+
+fn frame(header: FrameHeader, input: &mut Input<'_>) {
+    let room = usize::from(input.u16()) % (FRAME_MAX + 64);
+    let mut out = vec![0xaa; room];
+    let Some(mut writer) = FrameWriter::new(header, &mut out) else {
+        assert!(room < 32 || header.source.is_none());
+        return;
+    };
+    let mut sent = Vec::new();
+    while !input.is_empty() {
+        let message = message(input);
+        let fits = writer.len() + message.borrow().encoded_len() <= room.min(FRAME_MAX);
+        let within = is_within_rules(&message);
+        assert_eq!(writer.push(&message.borrow()), fits && within, "{message:?}");
+        if fits && within {
+            sent.push(message);
+        }
+    }
+    let used = writer.len();
+    let length = writer.finish_padded(used + 5);
+    assert!(length >= used && length <= room.min(FRAME_MAX));
+    let frame = Frame::decode(&out[..length]).expect("written, so readable");
+    assert_eq!(frame.header, header);
+    let read: Result<Vec<_>, _> = frame.messages().map(|message| message.map(OwnedMessage::from)).collect();
+    assert_eq!(read, Ok(sent));
+}
+
+fn stream(header: FrameHeader, input: &mut Input<'_>) {
+    if header.source.is_none() {
+        return;
+    }
+    let (mut out, mut sent) = (Vec::new(), Vec::new());
+    let mut writer = StreamWriter::new(header, &mut out);
+    while !input.is_empty() {
+        let record = introduction(input);
+        let within = introduction_is_within_rules(&record);
+        assert_eq!(writer.record(&record.borrow()), within, "{record:?}");
+        if within {
+            sent.push(record);
+        }
+    }
+    writer.finish_state();
+    let (mut rest, mut read, mut ended) = (&out[..], Vec::new(), false);
+    while let Some((prefix, tail)) = rest.split_first_chunk::<STREAM_PREFIX_LEN>() {
+        assert!(!ended, "messages after the last");
+        let (bytes, tail) = tail.split_at(stream_message_len(*prefix).expect("a length in bounds"));
+        let message = StreamMessage::decode(bytes).expect("written, so readable");
+        assert_eq!(message.header, header);
+        let OwnedBody::State { more, records, refused: false } = message.body.into() else {
+            panic!("a whole state, not {message:?}")
+        };
+        read.extend(records);
+        (rest, ended) = (tail, !more);
+    }
+    assert!(ended && rest.is_empty());
+    assert_eq!(read, sent);
+}
+
+fn header(input: &mut Input<'_>) -> FrameHeader {
+    FrameHeader {
+        cluster: input.u32(),
+        source: MemberId(input.u64()),
+        destination: MemberId(input.u64()),
+        root: input.u64(),
+        quiet: input.bool(),
+    }
+}
+
+fn incarnation(input: &mut Input<'_>) -> u64 {
+    Incarnation::new(input.u64()).get()
+}
+
+fn message(input: &mut Input<'_>) -> OwnedMessage {
+    match input.u8() % 10 {
+        0 => OwnedMessage::Ping { sequence: input.u32() },
+        1 => OwnedMessage::IndirectPing { sequence: input.u32(), target: input.u64() },
+        2 => OwnedMessage::Ack { sequence: input.u32() },
+        3 => OwnedMessage::Nack { sequence: input.u32() },
+        4 => OwnedMessage::Alive { subject: input.u64(), incarnation: incarnation(input), tag: input.u8() },
+        5 => OwnedMessage::Suspect {
+            subject: input.u64(),
+            incarnation: incarnation(input),
+            accuser: input.u64(),
+        },
+        6 => OwnedMessage::Dead { subject: input.u64(), incarnation: incarnation(input) },
+        7 => OwnedMessage::Left { subject: input.u64(), incarnation: incarnation(input) },
+        8 => OwnedMessage::Introduction(introduction(input)),
+        _ => OwnedMessage::UserEvent {
+            origin: input.u64(),
+            sequence: input.u32(),
+            name: input.text(),
+            payload: input.bytes().to_vec(),
+        },
+    }
+}
+
+fn introduction(input: &mut Input<'_>) -> OwnedIntroduction {
+    let name = input.text();
+    let subject = match input.u8() {
+        0xff => input.u64(),
+        _ => MemberId::of_name(&name).0,
+    };
+    OwnedIntroduction {
+        subject,
+        incarnation: incarnation(input),
+        state: State::from_u8(1 + input.u8() % 4).expect("1 to 4 are states"),
+        address: SocketAddr::new(Ipv6Addr::from(input.array::<16>()).to_canonical(), input.u16()),
+        name,
+        metadata: input.bytes().to_vec(),
+    }
+}
+
+/// The rules of `docs/PROTOCOL.md`, apart from the codec's own idea of them.
+fn is_within_rules(message: &OwnedMessage) -> bool {
+    match message {
+        OwnedMessage::Ping { .. } | OwnedMessage::Ack { .. } | OwnedMessage::Nack { .. } => true,
+        OwnedMessage::IndirectPing { target, .. } => *target != 0,
+        OwnedMessage::Alive { subject, .. }
+        | OwnedMessage::Suspect { subject, .. }
+        | OwnedMessage::Dead { subject, .. }
+        | OwnedMessage::Left { subject, .. } => *subject != 0,
+        OwnedMessage::Introduction(introduction) => introduction_is_within_rules(introduction),
+        OwnedMessage::UserEvent { origin, name, payload, .. } => {
+            *origin != 0 && name.len() < 256 && name.len() + payload.len() <= 512
+        }
+    }
+}
+
+fn introduction_is_within_rules(introduction: &OwnedIntroduction) -> bool {
+    (1..=128).contains(&introduction.name.len())
+        && introduction.metadata.len() <= 512
+        && introduction.subject == MemberId::of_name(&introduction.name).0
+        && introduction.address.port() != 0
+        && !introduction.address.ip().is_unspecified()
+}
+
+/// The choices that make one message of each kind, and a state of two records.
+pub(crate) fn seeds() -> Vec<Seed> {
+    let header = golden::header(MemberId::NONE, true);
+    let mut start = header.cluster.to_le_bytes().to_vec();
+    for number in [header.source.0, header.destination.0, header.root] {
+        start.extend_from_slice(&number.to_le_bytes());
+    }
+    start.push(1);
+    let choices: Vec<u8> = (0..10).flat_map(choose_message).collect();
+    let frame = [&start[..], &[0], &1400_u16.to_le_bytes(), &choices].concat();
+    let stream = [&start[..], &[1], &choose_introduction("node-7"), &choose_introduction("nöde")].concat();
+    vec![Seed { name: "frame".to_owned(), bytes: frame }, Seed { name: "stream".to_owned(), bytes: stream }]
+}
+
+/// The inverse of [`message`], for one message of kind `kind`.
+fn choose_message(kind: u8) -> Vec<u8> {
+    let (number, sequence) = (golden::NODE_7.0.to_le_bytes(), 5_u32.to_le_bytes());
+    let incarnation = 1_700_000_000_u64.to_le_bytes();
+    let tail = match kind {
+        0 | 2 | 3 => sequence.to_vec(),
+        1 => [&sequence[..], &number].concat(),
+        4 => [&number[..], &incarnation, &[0x7a]].concat(),
+        5 => [&number[..], &incarnation, &number].concat(),
+        6 | 7 => [&number[..], &incarnation].concat(),
+        8 => choose_introduction("node-7"),
+        _ => [&number[..], &sequence, &[6, 0], b"deploy", &[2, 0], b"42"].concat(),
+    };
+    [&[kind][..], &tail].concat()
+}
+
+/// The inverse of [`introduction`].
+fn choose_introduction(name: &str) -> Vec<u8> {
+    let length = (name.len() as u16).to_le_bytes();
+    let incarnation = 1_700_000_000_u64.to_le_bytes();
+    let address = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7).octets();
+    let port = 7946_u16.to_le_bytes();
+    [&length[..], name.as_bytes(), &[0], &incarnation, &[0], &address, &port, &[2, 0], b"v1"].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_make_the_messages_they_are_meant_to() {
+        for kind in 0..10 {
+            let choices = choose_message(kind);
+            let mut input = Input::new(&choices);
+            let message = message(&mut input);
+            assert!(input.is_empty() && is_within_rules(&message), "{kind}: {message:?}");
+        }
+    }
+}

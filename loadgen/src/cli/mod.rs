@@ -1,0 +1,274 @@
+//! The command line: what is asked for, before it is checked.
+//!
+//! [`RunArguments`] is what a user typed. [`RunArguments::check`] turns it into [`RunOptions`], which
+//! every later part may trust, or into one line per fault that names the flag and the mend.
+
+mod options;
+pub mod protocol;
+pub mod settings_file;
+pub mod values;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+pub use options::RunOptions;
+use protocol::ProtocolSettings;
+use values::Rate;
+
+use crate::slo::Slo;
+
+/// The program's name in messages.
+pub const PROGRAM: &str = "swimring-loadgen";
+
+const EXAMPLES: &str = "\
+Examples:
+  swimring-loadgen                                     10,000 members for 30 s
+  swimring-loadgen --members 2000 --start cold         how long joining takes
+  swimring-loadgen run --members 10000 --duration 60s --kill 20 --loss 2%
+  swimring-loadgen run --slo 'false_deaths==0' --slo 'detection_s.all.max<=30'
+  swimring-loadgen report a.json b.json                compare two saved results
+
+Without a command, `run` is meant.
+
+Exit status: 0 done; 1 could not run; 2 bad arguments; 98 the run is invalid because the
+generator itself was the bottleneck; 99 an objective given with --slo was missed.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  swimring-loadgen run --members 300 --duration 10s
+  swimring-loadgen run --duration 60s --kill 20 --events 1/s --json result.json --hlog result.hlog
+  swimring-loadgen run --driver mmsg --loss 2% --slo 'false_deaths==0'
+  swimring-loadgen run --preset wan --gossip-fanout 5 --probe-interval-ms 2000
+
+A run starts the members, warms up, measures for --duration with the kills and events spread over
+its first two thirds, goes on until every kill and event has been seen everywhere or no longer can
+be, and stops. Ctrl-C ends it early with the report of what was measured; twice aborts.";
+
+/// Fleets of real Swimring members on one machine, measured.
+#[derive(Parser, Debug)]
+#[command(name = PROGRAM, version = crate::environment::VERSION_LINE, about, after_help = EXAMPLES)]
+#[command(max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Runs a cluster on this machine and measures it
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArguments>),
+    /// Renders saved results again; several become a comparison
+    Report(ReportArguments),
+}
+
+/// Which datagram driver to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriverChoice {
+    /// io_uring where the kernel permits it, else mmsg.
+    #[default]
+    Auto,
+    /// io_uring, or fail.
+    #[value(name = "io_uring", alias = "io-uring")]
+    IoUring,
+    /// sendmmsg and recvmmsg.
+    Mmsg,
+}
+
+/// How the members start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// Every member starts with the complete view a finished join would have given it.
+    #[default]
+    Warm,
+    /// Every member joins through seed members.
+    Cold,
+}
+
+/// The protocol constants to start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// One data centre.
+    #[default]
+    Lan,
+    /// Across data centres.
+    Wan,
+    /// One machine.
+    Local,
+}
+
+/// The flags of `run`, as typed.
+#[derive(Args, Clone, Debug)]
+pub struct RunArguments {
+    /// Members to run
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 10_000)]
+    pub members: u32,
+
+    /// How long to measure: 30s, 5m, 500ms
+    #[arg(long, short = 'd', value_name = "TIME", default_value = "30s", value_parser = values::duration)]
+    pub duration: Duration,
+
+    /// How long to run before measuring
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    pub warmup: Duration,
+
+    /// Worker threads [default: one per core, at most one per member]
+    #[arg(long, value_name = "COUNT")]
+    pub workers: Option<u32>,
+
+    /// Datagram driver
+    #[arg(long, value_enum, default_value_t)]
+    pub driver: DriverChoice,
+
+    /// How members start: with complete views, or joining through seeds
+    #[arg(long, value_enum, default_value_t)]
+    pub start: Start,
+
+    /// Seed members of a cold start
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub seeds: u32,
+
+    /// Members killed while measuring [default: 10, but at most a tenth of the members]
+    #[arg(long, value_name = "COUNT")]
+    pub kill: Option<u32>,
+
+    /// User events sent while measuring: 1/s, 10/m, 0 for none
+    #[arg(long, value_name = "RATE", default_value = "1/s", value_parser = values::rate)]
+    pub events: Rate,
+
+    /// Payload of one user event, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    pub event_bytes: u32,
+
+    /// Share of received datagrams dropped on purpose: 2% or 0.02
+    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = values::share)]
+    pub loss: f64,
+
+    /// Seed of every random choice; the same seed plans the same run
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Address the workers' sockets are bound to
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub bind: IpAddr,
+
+    /// Port of the first worker; the others take the next ones. 0: the kernel chooses
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+
+    /// Send single datagrams: no segmentation offload (GSO), no coalescing (GRO)
+    #[arg(long)]
+    pub no_segmentation: bool,
+
+    /// Write the report to FILE as JSON; - writes it to standard output instead of the text
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+
+    /// Write one HdrHistogram per second and measurement to FILE (a V2 interval log)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub hlog: Option<PathBuf>,
+
+    /// Require a measurement, like 'probe_rtt_us.p99<5000'; a miss exits with 99. Repeatable
+    #[arg(long, value_name = "EXPRESSION", help_heading = "Output", value_parser = Slo::parse)]
+    pub slo: Vec<Slo>,
+
+    /// No progress line
+    #[arg(long, short, help_heading = "Output")]
+    pub quiet: bool,
+
+    /// Serve Prometheus metrics here while running, like 127.0.0.1:9100
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Output")]
+    pub metrics: Option<SocketAddr>,
+
+    /// Protocol constants to start from [default: lan]
+    #[arg(long, value_enum, help_heading = protocol::HEADING)]
+    pub preset: Option<Preset>,
+
+    /// Read protocol settings from FILE (TOML, the names below with underscores); flags win
+    #[arg(long, value_name = "FILE", help_heading = protocol::HEADING)]
+    pub config: Option<PathBuf>,
+
+    /// Overrides of single protocol settings.
+    #[command(flatten)]
+    pub protocol: ProtocolSettings,
+}
+
+/// Only to parse the flags of `run` by themselves.
+#[derive(Parser)]
+struct Bare {
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+impl RunArguments {
+    /// `run` without any flag.
+    fn bare() -> RunArguments {
+        Bare::parse_from([PROGRAM]).run
+    }
+}
+
+/// The flags of `report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArguments {
+    /// Results written by --json
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// How `report` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people: one result in full, several side by side.
+    #[default]
+    Text,
+    /// For spreadsheets: one line per result.
+    Csv,
+}
+
+/// Parses a command line whose first item is the program. Without a command, `run` is meant.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let first = arguments.get(1).and_then(|argument| argument.to_str());
+    let is_run = first
+        .is_none_or(|first| first.starts_with('-') && !["-h", "--help", "-V", "--version"].contains(&first));
+    if is_run {
+        arguments.insert(1.min(arguments.len()), OsString::from("run"));
+    }
+    Cli::try_parse_from(arguments)
+}
+
+/// A refused command line in one line: what is wrong, and the mend where clap knows one.
+pub fn one_line(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let mut lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
+    let fault = lines.next().unwrap_or("bad arguments").trim_start_matches("error: ").to_owned();
+    let mut line = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => {
+            format!("no command {name}; the commands are run and report")
+        }
+        _ => fault,
+    };
+    for more in lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")) {
+        line.push_str(if more.starts_with('[') || line.ends_with(':') { " " } else { "; " });
+        line.push_str(more.trim_start_matches("tip: "));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests;

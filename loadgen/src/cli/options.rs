@@ -1,0 +1,226 @@
+//! From what was typed to what can be run: defaults that depend on each other, and the faults that no
+//! single flag shows by itself.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::protocol::ProtocolSettings;
+use super::values::Rate;
+use super::{DriverChoice, Preset, RunArguments, Start, settings_file};
+use crate::schedule;
+use crate::slo::Slo;
+
+/// A cluster has at least two members: one alone has nobody to probe.
+const MEMBERS_MIN: u32 = 2;
+/// Kills without `--kill`, where the fleet is large enough.
+const KILLS_DEFAULT: u32 = 10;
+/// Without `--kill`, at most one member in this many is killed.
+const KILLS_DEFAULT_SHARE: u32 = 10;
+/// The longest run: a month. Counters and histograms are sized for it with room to spare.
+const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+/// Largest worker count: four times the cores of the largest machines, far below any kernel limit.
+const WORKERS_MAX: u32 = 4096;
+
+/// A run that has been checked. Later parts trust every value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunOptions {
+    /// Members, at least 2.
+    pub members: u32,
+    /// Measured duration; more than zero.
+    pub duration: Duration,
+    /// Time between a finished start and the measured duration.
+    pub warmup: Duration,
+    /// Worker threads, 1 to the number of members.
+    pub workers: u32,
+    /// Datagram driver.
+    pub driver: DriverChoice,
+    /// Warm or cold start.
+    pub start: Start,
+    /// Seed members of a cold start, 1 to fewer than the members.
+    pub seeds: u32,
+    /// Members killed while measuring, fewer than the members.
+    pub kills: u32,
+    /// User events while measuring.
+    pub events: Rate,
+    /// Payload bytes of one user event.
+    pub event_bytes: u32,
+    /// Share of received datagrams dropped on purpose, 0.0 to below 1.0.
+    pub loss: f64,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Address the workers' sockets are bound to.
+    pub bind: IpAddr,
+    /// Port of the first worker, or 0 for the kernel's choice.
+    pub port: u16,
+    /// Whether GSO and GRO may be used.
+    pub segmentation: bool,
+    /// Where the JSON report goes.
+    pub json: Option<PathBuf>,
+    /// Where the interval histograms go.
+    pub hlog: Option<PathBuf>,
+    /// Objectives to judge at the end.
+    pub slos: Vec<Slo>,
+    /// No progress line.
+    pub quiet: bool,
+    /// Where Prometheus metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// Protocol constants to start from.
+    pub preset: Preset,
+    /// What overrides the preset: the flags, then the settings file.
+    pub protocol: ProtocolSettings,
+}
+
+impl RunArguments {
+    /// Checks the arguments on a machine with `cores` cores. Errors: one line per fault, each naming
+    /// its flag and the mend.
+    pub fn check(self, cores: u32) -> Result<RunOptions, Vec<String>> {
+        let mut faults = Vec::new();
+        let file = self.config.as_deref().map_or_else(|| Ok(Default::default()), settings_file::read);
+        let file = file.unwrap_or_else(|fault| {
+            faults.push(fault);
+            Default::default()
+        });
+        let options = self.resolve(file, cores);
+        faults.extend(options.faults());
+        if faults.is_empty() { Ok(options) } else { Err(faults) }
+    }
+
+    /// Fills every default.
+    fn resolve(self, file: settings_file::SettingsFile, cores: u32) -> RunOptions {
+        let kills = self.kill.unwrap_or_else(|| KILLS_DEFAULT.min(self.members / KILLS_DEFAULT_SHARE));
+        RunOptions {
+            members: self.members,
+            duration: self.duration,
+            warmup: self.warmup,
+            workers: self.workers.unwrap_or_else(|| cores.min(self.members).max(1)),
+            driver: self.driver,
+            start: self.start,
+            seeds: self.seeds,
+            kills,
+            events: self.events,
+            event_bytes: self.event_bytes,
+            loss: self.loss,
+            seed: self.seed,
+            bind: self.bind,
+            port: self.port,
+            segmentation: !self.no_segmentation,
+            json: self.json,
+            hlog: self.hlog,
+            slos: self.slo,
+            quiet: self.quiet,
+            metrics: self.metrics,
+            preset: self.preset.or(file.preset).unwrap_or_default(),
+            protocol: self.protocol.or(file.protocol),
+        }
+    }
+}
+
+impl RunOptions {
+    /// The settings' defaults, as they follow from `members` members and `cores` cores.
+    pub fn defaults(members: u32, cores: u32) -> RunOptions {
+        let bare = RunArguments::bare();
+        let members_default = bare.members;
+        let arguments = RunArguments { members, ..bare };
+        let options = arguments.resolve(settings_file::SettingsFile::default(), cores);
+        RunOptions { members: members_default, ..options }
+    }
+
+    /// The run's settings by name, without the protocol's: what the report lists and compares.
+    pub fn settings(&self) -> Map<String, Value> {
+        let Value::Object(settings) = json!({
+            "members": self.members,
+            "duration_s": self.duration.as_secs_f64(),
+            "warmup_s": self.warmup.as_secs_f64(),
+            "workers": self.workers,
+            "driver": self.driver,
+            "start": self.start,
+            "seeds": self.seeds,
+            "kill": self.kills,
+            "events_per_second": self.events.per_second,
+            "event_bytes": self.event_bytes,
+            "loss": self.loss,
+            "seed": self.seed,
+            "bind": self.bind,
+            "port": self.port,
+            "segmentation": self.segmentation,
+            "preset": self.preset,
+        }) else {
+            unreachable!("the literal above is an object")
+        };
+        settings
+    }
+
+    /// One line per fault.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = self.size_faults();
+        faults.extend(self.time_faults());
+        faults.extend(self.slo_faults());
+        faults.extend(self.protocol.faults());
+        faults
+    }
+
+    fn size_faults(&self) -> Vec<String> {
+        let members = self.members;
+        let mut faults = Vec::new();
+        if members < MEMBERS_MIN {
+            faults.push(format!("--members {members}: a cluster has {MEMBERS_MIN} members or more"));
+            return faults; // The bounds below are measured in members: they would only repeat this.
+        }
+        if self.kills >= members {
+            let most = members - 1;
+            faults.push(format!("--kill {}: somebody must be left to notice; at most {most}", self.kills));
+        }
+        let workers_max = members.min(WORKERS_MAX);
+        if self.workers == 0 || self.workers > workers_max {
+            faults.push(format!("--workers {}: must be 1 to {workers_max} here", self.workers));
+        }
+        if self.start == Start::Cold && (self.seeds == 0 || self.seeds >= members) {
+            faults.push(format!("--seeds {}: must be 1 to {} here", self.seeds, members - 1));
+        }
+        if self.port != 0 && u32::from(self.port) + self.workers - 1 > u32::from(u16::MAX) {
+            let highest = u32::from(u16::MAX) + 1 - self.workers.min(u32::from(u16::MAX));
+            let workers = self.workers;
+            faults.push(format!("--port {}: {workers} workers need a port up to {highest}, or 0", self.port));
+        }
+        faults
+    }
+
+    fn time_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.duration.is_zero() {
+            faults.push("--duration 0: nothing would be measured; give it like 30s".to_owned());
+        }
+        for (flag, time) in [("--duration", self.duration), ("--warmup", self.warmup)] {
+            if time > DURATION_MAX {
+                let most = humantime::format_duration(DURATION_MAX);
+                faults.push(format!("{flag} {}: at most {most}", humantime::format_duration(time)));
+            }
+        }
+        let planned = schedule::event_count(self.duration, self.events);
+        if planned > schedule::EVENTS_MAX {
+            let most = schedule::EVENTS_MAX;
+            faults.push(format!("--events {}: {planned} events in one run; at most {most}", self.events));
+        }
+        faults
+    }
+
+    /// An objective on something this run does not do can only be missed: a slip better told now.
+    fn slo_faults(&self) -> Vec<String> {
+        let absent = |path: &str| {
+            if path.starts_with("convergence_s") && self.start == Start::Warm {
+                Some("needs --start cold")
+            } else if path.starts_with("detection_s") && self.kills == 0 {
+                Some("needs --kill 1 or more")
+            } else if path.starts_with("events.") && path != "events.sent" && self.events.per_second == 0.0 {
+                Some("needs --events above 0")
+            } else {
+                None
+            }
+        };
+        let fault = |slo: &Slo| absent(slo.path()).map(|mend| format!("--slo {slo}: not measured; {mend}"));
+        self.slos.iter().filter_map(fault).collect()
+    }
+}

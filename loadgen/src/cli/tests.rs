@@ -1,0 +1,203 @@
+//! What the command line accepts, what it refuses, and in which words.
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn run(flags: &[&str]) -> RunArguments {
+    match parse_all(flags).expect("the flags are accepted").command {
+        Command::Run(arguments) => *arguments,
+        Command::Report(_) => panic!("run was meant"),
+    }
+}
+
+fn parse_all(flags: &[&str]) -> Result<Cli, clap::Error> {
+    parse([PROGRAM].iter().chain(flags).map(OsString::from))
+}
+
+fn options(flags: &[&str]) -> RunOptions {
+    run(flags).check(2).expect("the options are accepted")
+}
+
+/// The faults of a check, one per line.
+fn faults(flags: &[&str]) -> String {
+    run(flags).check(2).expect_err("the options are refused").join("\n")
+}
+
+fn refusal(flags: &[&str]) -> String {
+    one_line(&parse_all(flags).expect_err("the flags are refused"))
+}
+
+#[test]
+fn clap_finds_no_fault_in_the_definition() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn nothing_at_all_means_ten_thousand_members_for_thirty_seconds() {
+    let bare = options(&[]);
+    assert_eq!((bare.members, bare.duration), (10_000, Duration::from_secs(30)));
+    assert_eq!((bare.kills, bare.events.per_second, bare.workers), (10, 1.0, 2));
+    assert_eq!(bare, options(&["run"]));
+    assert_eq!(bare, options(&["--members", "10000", "--duration", "30s"]));
+    assert_eq!(bare, options(&["run", "--members=10000", "-d", "30s"]));
+}
+
+#[test]
+fn flags_reach_the_options() {
+    let options = options(&[
+        "--members",
+        "500",
+        "--workers",
+        "3",
+        "--driver",
+        "io_uring",
+        "--start",
+        "cold",
+        "--seeds",
+        "4",
+        "--kill",
+        "7",
+        "--events",
+        "30/m",
+        "--loss",
+        "2%",
+        "--seed",
+        "9",
+        "--preset",
+        "wan",
+        "--port",
+        "7000",
+        "--no-segmentation",
+        "--slo",
+        "false_deaths==0",
+        "--slo",
+        "detection_s.all.max<=30",
+        "--gossip-fanout",
+        "5",
+        "--metrics",
+        "127.0.0.1:9100",
+        "--json",
+        "-",
+    ]);
+    assert_eq!((options.workers, options.seeds, options.kills, options.seed), (3, 4, 7, 9));
+    assert_eq!(
+        (options.driver, options.start, options.preset),
+        (DriverChoice::IoUring, Start::Cold, Preset::Wan)
+    );
+    assert_eq!((options.events.per_second, options.loss, options.port), (0.5, 0.02, 7000));
+    assert_eq!((options.segmentation, options.slos.len()), (false, 2));
+    assert_eq!(options.protocol.gossip_fanout, Some(5));
+    assert_eq!(options.settings()["loss"], 0.02);
+    assert_eq!(options.settings()["start"], "cold");
+}
+
+#[test]
+fn small_fleets_kill_fewer_by_default_and_never_have_more_workers_than_members() {
+    assert_eq!(options(&["--members", "50"]).kills, 5);
+    assert_eq!(options(&["--members", "5"]).kills, 0);
+    assert_eq!(options(&["--members", "1000000"]).kills, 10);
+    assert_eq!(run(&["--members", "3"]).check(64).unwrap().workers, 3);
+}
+
+#[test]
+fn every_fault_is_named_with_its_mend() {
+    assert_eq!(faults(&["--members", "0"]), "--members 0: a cluster has 2 members or more");
+    assert_eq!(faults(&["--members", "1"]), "--members 1: a cluster has 2 members or more");
+    assert_eq!(faults(&["--duration", "0s"]), "--duration 0: nothing would be measured; give it like 30s");
+    assert_eq!(
+        faults(&["--members", "10", "--kill", "10"]),
+        "--kill 10: somebody must be left to notice; at most 9"
+    );
+    assert_eq!(faults(&["--members", "3", "--workers", "4"]), "--workers 4: must be 1 to 3 here");
+    assert_eq!(faults(&["--workers", "0"]), "--workers 0: must be 1 to 4096 here");
+    assert_eq!(
+        faults(&["--members", "9", "--start", "cold", "--seeds", "0"]),
+        "--seeds 0: must be 1 to 8 here"
+    );
+    assert_eq!(faults(&["--port", "65535"]), "--port 65535: 2 workers need a port up to 65534, or 0");
+    assert_eq!(faults(&["--gossip-interval-ms", "0"]), "--gossip-interval-ms: must be 1 or more");
+    assert_eq!(
+        faults(&["--events", "1000000/s"]),
+        "--events 1000000/s: 20000000 events in one run; at most 1000000"
+    );
+    assert!(faults(&["--duration", "1year"]).starts_with("--duration 1year: at most 1month"));
+}
+
+#[test]
+fn several_faults_are_all_told() {
+    let told = faults(&["--members", "10", "--kill", "12", "--duration", "0s"]);
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
+
+#[test]
+fn an_objective_on_what_the_run_does_not_measure_is_a_fault() {
+    assert_eq!(
+        faults(&["--slo", "convergence_s<10"]),
+        "--slo convergence_s<10: not measured; needs --start cold"
+    );
+    assert!(faults(&["--kill", "0", "--slo", "detection_s.all.max<30"]).ends_with("needs --kill 1 or more"));
+    assert!(
+        faults(&["--events", "0", "--slo", "events.delivered_ratio==1"]).ends_with("needs --events above 0")
+    );
+    assert!(options(&["--start", "cold", "--slo", "convergence_s<10"]).slos.len() == 1);
+}
+
+#[test]
+fn refusals_are_one_line_that_names_the_flag() {
+    let cases: [(&[&str], &str); 8] = [
+        (
+            &["--membres", "3"],
+            "unexpected argument '--membres' found; a similar argument exists: '--members'",
+        ),
+        (&["--loss", "100%"], "invalid value '100%' for '--loss <SHARE>': must be less than 100 %"),
+        (
+            &["--duration", "30"],
+            "invalid value '30' for '--duration <TIME>': a duration needs a unit: write 30s",
+        ),
+        (&["--members", "many"], "invalid value 'many' for '--members <COUNT>': invalid digit"),
+        (
+            &["--driver", "epoll"],
+            "invalid value 'epoll' for '--driver <DRIVER>' [possible values: auto, io_uring, mmsg]",
+        ),
+        (
+            &["--slo", "probe_rtt.p99<5"],
+            "invalid value 'probe_rtt.p99<5' for '--slo <EXPRESSION>': no measurement",
+        ),
+        (&["rnu"], "no command rnu; the commands are run and report"),
+        (&["report"], "the following required arguments were not provided: <FILE>..."),
+    ];
+    for (flags, start) in cases {
+        let line = refusal(flags);
+        assert!(line.starts_with(start), "{line}");
+        assert!(!line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
+fn the_settings_file_yields_to_flags_and_wins_over_the_preset() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("settings.toml");
+    std::fs::write(&file, "preset = \"wan\"\ngossip_fanout = 7\nindirect_checks = 2\n").unwrap();
+    let path = file.to_str().unwrap();
+    let plain = options(&["--config", path]);
+    assert_eq!((plain.preset, plain.protocol.gossip_fanout), (Preset::Wan, Some(7)));
+    let overridden = options(&["--config", path, "--preset", "local", "--gossip-fanout", "9"]);
+    assert_eq!((overridden.preset, overridden.protocol.gossip_fanout), (Preset::Local, Some(9)));
+    assert_eq!(overridden.protocol.indirect_checks, Some(2));
+    std::fs::write(&file, "gossip_fanuot = 7\n").unwrap();
+    assert!(
+        faults(&["--config", path]).contains("unknown setting gossip_fanuot; did you mean gossip_fanout")
+    );
+}
+
+#[test]
+fn help_names_every_flag_and_shows_examples() {
+    let mut command = Cli::command();
+    let run = command.find_subcommand_mut("run").unwrap();
+    let help = run.render_long_help().to_string();
+    for name in ProtocolSettings::NAMES {
+        assert!(help.contains(&format!("--{}", name.replace('_', "-"))), "{name}");
+    }
+    assert!(help.contains("Examples:") && command.render_help().to_string().contains("Exit status:"));
+}

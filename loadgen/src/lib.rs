@@ -1,0 +1,25 @@
+//! Fleets of real Swimring members on one machine, measured.
+//!
+//! `swimring-loadgen run` goes: parse ([`cli`]) and check; ask the machine ([`preflight`]); plan kills and
+//! events ([`schedule`]); run the fleet ([`run`]), which fills [`measurements`]; turn these into a
+//! [`report`], judge the objectives ([`slo`]) and exit with a status that a script can read ([`exit`]).
+#![deny(missing_docs, unsafe_code)]
+
+pub mod allocations;
+pub mod bottleneck;
+pub mod cli;
+pub mod cpu;
+pub mod environment;
+pub mod exit;
+pub mod fleet;
+pub mod hlog;
+pub mod interrupt;
+pub mod measurements;
+mod near;
+pub mod preflight;
+pub mod progress;
+pub mod report;
+pub mod run;
+pub mod schedule;
+pub mod slo;
+pub mod text;

@@ -1,0 +1,197 @@
+//! What a run needs of the machine, asked before anything starts: a fleet that dies half-way of memory or
+//! of open files tells its user much less than one line now.
+
+use std::fs;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::text::{bytes, thousands};
+
+/// Share of the available memory a run may plan with: the rest is the kernel's socket buffers, page
+/// tables and everybody else.
+const MEMORY_SHARE: f64 = 0.9;
+
+/// What the fleet will take, as the engine knows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Needs {
+    /// Bytes for one member's knowledge of another.
+    pub bytes_per_pair: f64,
+    /// Bytes for one member besides that.
+    pub bytes_per_member: u64,
+    /// Bytes whatever the fleet's size: rings, buffers, the program itself.
+    pub bytes_fixed: u64,
+    /// Open files.
+    pub files: u64,
+}
+
+impl Needs {
+    /// Resident bytes of `members` members that all know each other.
+    pub fn memory(&self, members: u32) -> u64 {
+        let members = f64::from(members);
+        let total = members * members * self.bytes_per_pair + members * self.bytes_per_member as f64;
+        (total as u64).saturating_add(self.bytes_fixed)
+    }
+
+    /// The largest fleet that fits into `available` bytes.
+    fn members_in(&self, available: u64) -> u32 {
+        let (mut fits, mut too_many) = (0_u32, u32::MAX);
+        while too_many - fits > 1 {
+            let middle = fits + (too_many - fits) / 2;
+            if self.memory(middle) <= available { fits = middle } else { too_many = middle }
+        }
+        fits
+    }
+}
+
+/// Checks everything for a fleet of `members`. Errors: one line per fault, with the mend.
+pub fn check(members: u32, needs: &Needs) -> Result<(), Vec<String>> {
+    let memory = available_memory().map_or(Ok(()), |available| memory(members, needs, available));
+    let faults: Vec<String> = [memory, open_files(needs.files)].into_iter().filter_map(Result::err).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// Whether the fleet fits into `available` bytes.
+pub fn memory(members: u32, needs: &Needs, available: u64) -> Result<(), String> {
+    let usable = (available as f64 * MEMORY_SHARE) as u64;
+    let needed = needs.memory(members);
+    if needed <= usable {
+        return Ok(());
+    }
+    Err(format!(
+        "--members {members}: {} members that know each other need about {}, and {} of memory is available; \
+         use --members {} or fewer",
+        thousands(u64::from(members)),
+        bytes(needed),
+        bytes(available),
+        needs.members_in(usable),
+    ))
+}
+
+/// Makes sure that `needed` files can be open: raises the soft limit where the hard limit allows it.
+pub fn open_files(needed: u64) -> Result<(), String> {
+    let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok(limits) => limits,
+        Err(error) => return Err(format!("the open-file limit cannot be read: {error}")),
+    };
+    match file_limit(needed, soft, hard)? {
+        None => Ok(()),
+        Some(raised) => setrlimit(Resource::RLIMIT_NOFILE, raised, hard)
+            .map_err(|error| format!("open files: the limit cannot be raised to {raised}: {error}")),
+    }
+}
+
+/// The soft limit to set, if it must be raised.
+fn file_limit(needed: u64, soft: u64, hard: u64) -> Result<Option<u64>, String> {
+    if needed <= soft {
+        Ok(None)
+    } else if needed <= hard {
+        Ok(Some(needed))
+    } else {
+        Err(format!(
+            "open files: {needed} are needed and the limit is {hard}; raise it with `ulimit -n {needed}` as \
+             root, or LimitNOFILE= in a systemd unit"
+        ))
+    }
+}
+
+/// Bytes this process may still take: the machine's `MemAvailable`, or less where its control group says so.
+/// `None` where neither is told.
+pub fn available_memory() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| kilobytes(&text, "MemAvailable:"));
+    machine.into_iter().chain(control_group_memory()).min()
+}
+
+/// A `/proc` line such as `MemAvailable:   123 kB`, in bytes.
+pub(crate) fn kilobytes(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let number: u64 = line.split_whitespace().next()?.parse().ok()?;
+    number.checked_mul(1024)
+}
+
+/// What is left in the control group (version 2), as containers set it. The group's parents may be tighter
+/// still: each is asked up to the root that this process can see.
+fn control_group_memory() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let group = std::path::Path::new("/sys/fs/cgroup").join(path);
+    let number = |file: std::path::PathBuf| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
+    group
+        .ancestors()
+        .take_while(|ancestor| ancestor.starts_with("/sys/fs/cgroup"))
+        .filter_map(|ancestor| {
+            // A group without a limit says `max`, which is no number.
+            let limit = number(ancestor.join("memory.max"))?;
+            Some(limit.saturating_sub(number(ancestor.join("memory.current"))?))
+        })
+        .min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDS: Needs =
+        Needs { bytes_per_pair: 8.0, bytes_per_member: 500, bytes_fixed: 64 << 20, files: 100 };
+    const GIB: u64 = 1 << 30;
+
+    #[test]
+    fn memory_counts_pairs_members_and_the_fixed_part() {
+        assert_eq!(NEEDS.memory(10_000), 800_000_000 + 5_000_000 + (64 << 20));
+        assert_eq!(memory(10_000, &NEEDS, 4 * GIB), Ok(()));
+    }
+
+    #[test]
+    fn a_fleet_too_large_is_told_the_size_that_fits() {
+        let fault = memory(100_000, &NEEDS, 16 * GIB).unwrap_err();
+        assert_eq!(
+            fault,
+            "--members 100000: 100,000 members that know each other need about 74.6 GiB, and 16.0 GiB of memory \
+             is available; use --members 43836 or fewer"
+        );
+        assert_eq!(memory(43_836, &NEEDS, 16 * GIB), Ok(()));
+        assert!(memory(43_837, &NEEDS, 16 * GIB).is_err());
+    }
+
+    #[test]
+    fn huge_fleets_do_not_overflow() {
+        assert!(NEEDS.memory(u32::MAX) > 1 << 60);
+        assert!(memory(u32::MAX, &NEEDS, GIB).is_err());
+    }
+
+    #[test]
+    fn the_file_limit_is_raised_only_as_far_as_needed_and_allowed() {
+        assert_eq!(file_limit(100, 1024, 4096), Ok(None));
+        assert_eq!(file_limit(2000, 1024, 4096), Ok(Some(2000)));
+        let fault = file_limit(5000, 1024, 4096).unwrap_err();
+        assert!(fault.starts_with(
+            "open files: 5000 are needed and the limit is 4096; raise it with `ulimit -n 5000`"
+        ));
+    }
+
+    #[test]
+    fn the_kernels_own_limit_is_read() {
+        assert_eq!(open_files(1), Ok(()));
+        assert!(open_files(u64::MAX - 1).is_err());
+    }
+
+    #[test]
+    fn meminfo_is_read_in_bytes() {
+        let text = "MemTotal:       100 kB\nMemAvailable:   25 kB\nBroken: kB\n";
+        assert_eq!(kilobytes(text, "MemAvailable:"), Some(25 * 1024));
+        assert_eq!(kilobytes(text, "Broken:"), None);
+        assert_eq!(kilobytes(text, "SwapTotal:"), None);
+    }
+
+    #[test]
+    fn this_machine_tells_its_memory() {
+        assert!(available_memory().is_some_and(|available| available > 1 << 20));
+    }
+
+    #[test]
+    fn all_faults_of_a_machine_are_told_together() {
+        let impossible = Needs { bytes_fixed: u64::MAX, files: u64::MAX - 1, ..NEEDS };
+        assert_eq!(check(2, &impossible).unwrap_err().len(), 2);
+        let modest = Needs { bytes_fixed: 4096, files: 4, ..NEEDS };
+        assert_eq!(check(2, &modest), Ok(()));
+    }
+}

@@ -1,0 +1,179 @@
+//! The line that shows a run is alive: on standard error, rewritten in place, on a terminal only.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use crate::text::{microseconds, percent, significant, thousands};
+
+/// Columns assumed where the terminal does not tell its width.
+const WIDTH_DEFAULT: usize = 80;
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub enum Phase {
+    /// Members are being created or join.
+    Starting,
+    /// Running, not yet measuring.
+    WarmingUp,
+    /// The measured window.
+    Measuring,
+    /// Waiting until every kill and event has been seen everywhere.
+    Settling,
+    /// Stopping the members.
+    Stopping,
+}
+
+/// A moment of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// Where the run is.
+    pub phase: Phase,
+    /// Time in this phase.
+    pub elapsed: Duration,
+    /// The phase's length, where it is known.
+    pub total: Option<Duration>,
+    /// Members alive.
+    pub members_alive: u64,
+    /// Datagrams sent per second since the last sample.
+    pub datagrams_per_second: f64,
+    /// CPU seconds per second since the last sample.
+    pub cpu_cores: f64,
+    /// 99th percentile of the probe round trips so far, microseconds.
+    pub probe_p99_us: Option<u64>,
+    /// Kills that every live member has noticed.
+    pub kills_detected: u64,
+    /// Kills so far.
+    pub kills: u64,
+    /// Deliveries of user events per expected delivery so far.
+    pub events_delivered: Option<f64>,
+}
+
+/// Shows samples, or nothing where nobody looks.
+#[derive(Debug)]
+pub struct Progress {
+    visible: bool,
+    shown: bool,
+}
+
+impl Progress {
+    /// Visible on a terminal unless `quiet`.
+    pub fn new(quiet: bool) -> Progress {
+        Progress { visible: !quiet && std::io::stderr().is_terminal(), shown: false }
+    }
+
+    /// Whether anybody looks: samples need not be taken otherwise.
+    pub fn visible(&self) -> bool {
+        self.visible
+    }
+
+    /// Replaces the line.
+    pub fn show(&mut self, sample: &Sample) {
+        if self.visible {
+            let width = terminal_size::terminal_size_of(std::io::stderr())
+                .map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0));
+            // "Erase to the end of the line" after a carriage return: nothing of the old line stays.
+            let _ = write!(std::io::stderr(), "\r\x1b[K{}", line(sample, width));
+            self.shown = true;
+        }
+    }
+
+    /// Removes the line: what is printed next starts on a clean one.
+    pub fn finish(&mut self) {
+        if self.shown {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            self.shown = false;
+        }
+    }
+}
+
+/// A sample in one line that fits into `width` columns; the parts that do not fit are left out from the end.
+pub fn line(sample: &Sample, width: usize) -> String {
+    let phase = match sample.phase {
+        Phase::Starting => "starting",
+        Phase::WarmingUp => "warming up",
+        Phase::Measuring => "measuring",
+        Phase::Settling => "settling",
+        Phase::Stopping => "stopping",
+    };
+    let total = sample.total.map_or(String::new(), |total| format!("/{}", total.as_secs()));
+    let mut parts = vec![
+        format!("{phase} {}{total} s", sample.elapsed.as_secs()),
+        format!("{} members", thousands(sample.members_alive)),
+        format!("{} datagrams/s", significant(sample.datagrams_per_second)),
+        format!("{} cores", significant(sample.cpu_cores)),
+    ];
+    if let Some(us) = sample.probe_p99_us {
+        parts.push(format!("probe p99 {}", microseconds(us as f64)));
+    }
+    if sample.kills > 0 {
+        parts.push(format!("kills {}/{}", sample.kills_detected, sample.kills));
+    }
+    if let Some(share) = sample.events_delivered {
+        parts.push(format!("events {}", percent(share)));
+    }
+    let mut line = parts.remove(0);
+    // A line as wide as the terminal would wrap, and a wrapped line cannot be replaced.
+    line.truncate(width.saturating_sub(1));
+    for part in parts {
+        if line.len() + 2 + part.len() < width {
+            line.push_str("  ");
+            line.push_str(&part);
+        } else {
+            break;
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: Sample = Sample {
+        phase: Phase::Measuring,
+        elapsed: Duration::from_secs(12),
+        total: Some(Duration::from_secs(30)),
+        members_alive: 9_996,
+        datagrams_per_second: 20_134.2,
+        cpu_cores: 0.4167,
+        probe_p99_us: Some(312),
+        kills_detected: 3,
+        kills: 4,
+        events_delivered: Some(0.998),
+    };
+
+    #[test]
+    fn everything_is_on_one_line() {
+        assert_eq!(
+            line(&SAMPLE, 120),
+            "measuring 12/30 s  9,996 members  20,134 datagrams/s  0.417 cores  probe p99 312 us  kills 3/4  \
+             events 99.8 %"
+        );
+    }
+
+    #[test]
+    fn what_was_not_measured_yet_is_left_out() {
+        let sample = Sample {
+            phase: Phase::Starting,
+            total: None,
+            probe_p99_us: None,
+            kills: 0,
+            events_delivered: None,
+            ..SAMPLE
+        };
+        assert_eq!(line(&sample, 120), "starting 12 s  9,996 members  20,134 datagrams/s  0.417 cores");
+    }
+
+    #[test]
+    fn no_line_is_as_wide_as_its_terminal() {
+        for width in 0..120 {
+            assert!(line(&SAMPLE, width).len() < width.max(1), "{width}");
+        }
+        assert_eq!(line(&SAMPLE, 40), "measuring 12/30 s  9,996 members");
+    }
+
+    #[test]
+    fn nobody_looks_at_a_quiet_run() {
+        assert!(!Progress::new(true).visible());
+    }
+}

@@ -1,0 +1,165 @@
+//! Several saved results next to each other: a table for people, lines for spreadsheets.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::style::Style;
+use super::table::Table;
+use super::{Report, paths};
+use crate::text::{ABSENT, bytes, microseconds, percent, significant, thousands};
+
+/// What the numbers of a path are.
+#[derive(Clone, Copy)]
+enum Unit {
+    Count,
+    Number,
+    Share,
+    Bytes,
+    Microseconds,
+    Milliseconds,
+    Seconds,
+}
+
+/// The measurements worth comparing, in order, with the words the single report uses.
+const ROWS: [(&str, &str, Unit); 24] = [
+    ("CPU cores", "cpu.cores", Unit::Number),
+    ("CPU us per member-second", "cpu.us_per_member_second", Unit::Number),
+    ("memory", "memory.rss_bytes", Unit::Bytes),
+    ("bytes per member known", "memory.bytes_per_pair", Unit::Number),
+    ("datagrams per second", "datagrams.per_second", Unit::Number),
+    ("datagrams per system call", "datagrams.per_system_call", Unit::Number),
+    ("bytes per member-second", "datagrams.bytes_per_member_second", Unit::Number),
+    ("datagrams dropped", "datagrams.dropped", Unit::Count),
+    ("heap allocations", "allocations.steady_state", Unit::Count),
+    ("probe round trip p50", "probe_rtt_us.p50", Unit::Microseconds),
+    ("probe round trip p99", "probe_rtt_us.p99", Unit::Microseconds),
+    ("probe round trip max", "probe_rtt_us.max", Unit::Microseconds),
+    ("timers late by p99", "schedule_lag_us.p99", Unit::Microseconds),
+    ("kills", "kills.count", Unit::Count),
+    ("kills detected", "kills.detected", Unit::Count),
+    ("kill to first notice p50", "detection_s.first.p50", Unit::Seconds),
+    ("kill to last notice p50", "detection_s.all.p50", Unit::Seconds),
+    ("kill to last notice max", "detection_s.all.max", Unit::Seconds),
+    ("false suspicions", "false_suspicions", Unit::Count),
+    ("false deaths", "false_deaths", Unit::Count),
+    ("events delivered", "events.delivered_ratio", Unit::Share),
+    ("event to each member p50", "events.spread_ms.p50", Unit::Milliseconds),
+    ("event to each member max", "events.spread_ms.max", Unit::Milliseconds),
+    ("convergence", "convergence_s", Unit::Seconds),
+];
+
+/// Renders several reports, each under its name. Of two, the second's difference from the first is shown.
+pub fn comparison(reports: &[(String, Report)], style: Style) -> String {
+    let mut table = Table::new(0, 0);
+    let values: Vec<Value> = reports.iter().map(|(_, report)| report.to_value()).collect();
+    let with_change = reports.len() == 2;
+    let change = with_change.then(|| "change".to_owned());
+    table.row([String::new()].into_iter().chain(reports.iter().map(|(name, _)| name.clone())).chain(change));
+    for (label, cells) in identity(reports, &values) {
+        table.row([label].into_iter().chain(cells));
+    }
+    let identity_end = table.lines().len();
+    for (label, path, unit) in ROWS {
+        let numbers: Vec<Option<f64>> = values.iter().map(|value| paths::number(value, path)).collect();
+        if numbers.iter().any(Option::is_some) {
+            let cells = numbers.iter().map(|number| unit.show(*number));
+            let change = with_change.then(|| relative(numbers[0], numbers[1]));
+            table.row([label.to_owned()].into_iter().chain(cells).chain(change));
+        }
+    }
+    let mut lines = table.lines();
+    lines[0] = style.heading(&lines[0]);
+    lines.insert(identity_end, String::new());
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// What made each result, and every setting in which they differ: numbers are only comparable where these
+/// agree.
+fn identity(reports: &[(String, Report)], values: &[Value]) -> Vec<(String, Vec<String>)> {
+    let each = |cell: &dyn Fn(&Report) -> String| reports.iter().map(|(_, report)| cell(report)).collect();
+    let mut rows: Vec<(String, Vec<String>)> = vec![
+        ("commit".to_owned(), each(&|report| report.environment.commit.clone())),
+        ("machine".to_owned(), each(&|report| report.environment.cpu.clone())),
+        ("kernel".to_owned(), each(&|report| report.environment.kernel.clone())),
+        ("driver used".to_owned(), each(&|report| report.driver.clone())),
+        ("members".to_owned(), each(&|report| thousands(report.members))),
+        ("measured".to_owned(), each(&|report| format!("{} s", significant(report.duration_s)))),
+        ("valid".to_owned(), each(&|report| if report.valid { "yes" } else { "NO" }.to_owned())),
+    ];
+    let names: BTreeSet<&String> = reports.iter().flat_map(|(_, report)| report.settings.keys()).collect();
+    for name in names.into_iter().filter(|name| !["members", "duration_s"].contains(&name.as_str())) {
+        let settings: Vec<&Value> =
+            values.iter().map(|value| value["settings"].get(name).unwrap_or(&Value::Null)).collect();
+        if settings.iter().any(|setting| *setting != settings[0]) {
+            let shown = settings.iter().map(|setting| match setting {
+                Value::Null => ABSENT.to_owned(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            rows.push((name.clone(), shown.collect()));
+        }
+    }
+    rows
+}
+
+impl Unit {
+    fn show(self, number: Option<f64>) -> String {
+        let Some(number) = number else { return ABSENT.to_owned() };
+        match self {
+            Unit::Count => thousands(number as u64),
+            Unit::Number => significant(number),
+            Unit::Share => percent(number),
+            Unit::Bytes => bytes(number as u64),
+            Unit::Microseconds => microseconds(number),
+            Unit::Milliseconds => microseconds(number * 1e3),
+            Unit::Seconds => microseconds(number * 1e6),
+        }
+    }
+}
+
+/// How the second differs from the first, in percent of the first.
+fn relative(first: Option<f64>, second: Option<f64>) -> String {
+    match (first, second) {
+        (Some(first), Some(second)) if first == second => "=".to_owned(),
+        (Some(first), Some(second)) if first != 0.0 => {
+            let change = (second - first) / first * 100.0;
+            format!("{}{} %", if change > 0.0 { "+" } else { "" }, significant(change))
+        }
+        _ => ABSENT.to_owned(),
+    }
+}
+
+/// One line per report under a heading: its name, what made it, and every number by its path. What was not
+/// measured is empty.
+pub fn csv(reports: &[(String, Report)]) -> Result<String, csv::Error> {
+    const IDENTITY: [&str; 10] =
+        ["file", "valid", "version", "commit", "started_at", "kernel", "cpu", "cores", "wire", "driver"];
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(IDENTITY.iter().chain(paths::NUMBERS.iter()))?;
+    for (name, report) in reports {
+        let environment = &report.environment;
+        let identity = [
+            name.clone(),
+            report.valid.to_string(),
+            environment.version.clone(),
+            environment.commit.clone(),
+            environment.started_at.clone(),
+            environment.kernel.clone(),
+            environment.cpu.clone(),
+            environment.cores.to_string(),
+            report.wire.clone(),
+            report.driver.clone(),
+        ];
+        let value = report.to_value();
+        // As JSON writes them: a seed is a whole number that a double might not hold.
+        let numbers = paths::NUMBERS.iter().map(|path| {
+            let leaf = path.split('.').try_fold(&value, |value, name| value.get(name));
+            leaf.filter(|leaf| leaf.is_number()).map_or(String::new(), Value::to_string)
+        });
+        writer.write_record(identity.into_iter().chain(numbers))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,291 @@
+//! The report for people: what made it first, then cost, times and outcomes, then the verdict.
+//!
+//! Plain ASCII, at most 100 columns, aligned so that two reports can be read next to each other.
+
+use serde_json::Value;
+
+use super::style::Style;
+use super::table::Table;
+use super::{Report, Seconds};
+use crate::text::{ABSENT, bytes, counted, microseconds, percent, significant, thousands};
+
+/// Columns of a line.
+const WIDTH: usize = 100;
+/// Columns of a row's label, its indentation included.
+const LABEL: usize = 22;
+/// Columns of a time, so that most reports have the same layout: `1.00 ms`.
+const TIME_WIDTH: usize = 7;
+/// Workers listed one by one; of more, the mean and the busiest are shown.
+const WORKERS_LISTED: usize = 8;
+/// Settings that the opening lines say in words already.
+const SAID_IN_WORDS: [&str; 8] =
+    ["members", "duration_s", "warmup_s", "workers", "driver", "start", "seed", "preset"];
+
+/// Renders one report.
+pub fn render(report: &Report, style: Style) -> String {
+    let mut page = Page { style, lines: Vec::new() };
+    page.origin(report);
+    page.cost(report);
+    page.times(report);
+    page.outcomes(report);
+    page.objectives(report);
+    page.verdict(report);
+    let mut text = page.lines.join("\n");
+    text.push('\n');
+    text
+}
+
+struct Page {
+    style: Style,
+    lines: Vec<String>,
+}
+
+impl Page {
+    fn heading(&mut self, text: &str) {
+        self.lines.push(String::new());
+        self.lines.push(self.style.heading(text));
+    }
+
+    /// A labelled value; what does not fit is continued below it, broken at ", ".
+    fn row(&mut self, label: &str, value: &str) {
+        let mut line = format!("{:<LABEL$}", format!("  {label}"));
+        let mut parts = value.split(", ").peekable();
+        while let Some(part) = parts.next() {
+            if line.len() > LABEL && line.len() + part.len() + 1 > WIDTH {
+                self.lines.push(line.trim_end().to_owned());
+                line = " ".repeat(LABEL);
+            }
+            line.push_str(part);
+            if parts.peek().is_some() {
+                line.push_str(", ");
+            }
+        }
+        self.lines.push(line.trim_end().to_owned());
+    }
+
+    fn origin(&mut self, report: &Report) {
+        let environment = &report.environment;
+        let title = format!("swimring-loadgen {} ({})", environment.version, environment.commit);
+        self.lines.push(self.style.heading(&title));
+        self.row("seed", &report.seed.to_string());
+        let cores = counted(u64::from(environment.cores), "core");
+        let memory = bytes(environment.memory_bytes);
+        let machine = format!("{}, {cores}, {memory}, {}", environment.cpu, environment.kernel);
+        self.row("machine", &machine);
+        let setting = |name: &str| shown(report.settings.get(name));
+        let members = counted(report.members, "member");
+        let (wire, start, preset) = (&report.wire, setting("start"), setting("preset"));
+        self.row("fleet", &format!("{members}, {wire} wire format, {start} start, preset {preset}"));
+        let workers = counted(report.cpu.worker_busy_ratio.len() as u64, "worker");
+        self.row("driver", &format!("{}, {workers}", report.driver));
+        let warmup = report.settings.get("warmup_s").and_then(Value::as_f64);
+        let warmup =
+            warmup.map_or(String::new(), |time| format!(" after {} s of warm-up", significant(time)));
+        let at = &environment.started_at;
+        self.row("measured", &format!("{} s{warmup}, started {at}", significant(report.duration_s)));
+        let changed = changed(report);
+        self.row("changed settings", if changed.is_empty() { "none" } else { &changed });
+    }
+
+    fn cost(&mut self, report: &Report) {
+        self.heading("Cost");
+        let cpu = &report.cpu;
+        let kernel =
+            cpu.kernel_ratio.map_or(String::new(), |share| format!(", {} in the kernel", percent(share)));
+        let (cores, each) = (significant(cpu.cores), significant(cpu.us_per_member_second));
+        self.row("CPU", &format!("{cores} cores, {each} us per member-second{kernel}"));
+        self.row("workers busy", &busy(&cpu.worker_busy_ratio));
+        let memory = &report.memory;
+        let pair = memory.bytes_per_pair.map_or(String::new(), |bytes| {
+            format!(", {} bytes per member known by a member", significant(bytes))
+        });
+        let resident = memory.rss_bytes.map_or_else(|| ABSENT.to_owned(), bytes);
+        self.row("memory", &format!("{resident}{pair}"));
+        self.datagrams(report);
+        let allocations = match report.allocations.steady_state {
+            Some(count) => format!("{} by workers while measuring", thousands(count)),
+            None => "not counted".to_owned(),
+        };
+        self.row("heap allocations", &allocations);
+    }
+
+    fn datagrams(&mut self, report: &Report) {
+        let datagrams = &report.datagrams;
+        let lost = match datagrams.lost_on_purpose {
+            0 => String::new(),
+            lost => format!(", {} lost on purpose", thousands(lost)),
+        };
+        let [sent, received, dropped] =
+            [datagrams.sent, datagrams.received, datagrams.dropped].map(thousands);
+        self.row("datagrams", &format!("{sent} sent, {received} received, {dropped} dropped{lost}"));
+        let calls = datagrams
+            .per_system_call
+            .map_or(String::new(), |each| format!(", {} per system call", significant(each)));
+        let per_second = significant(datagrams.per_second);
+        let bytes = significant(datagrams.bytes_per_member_second);
+        self.row("", &format!("{per_second} per second{calls}, {bytes} bytes per member-second"));
+    }
+
+    fn times(&mut self, report: &Report) {
+        self.lines.push(String::new());
+        let us = |us: Option<u64>| us.map_or_else(|| ABSENT.to_owned(), |us| microseconds(us as f64));
+        let ms = |ms: Option<f64>| ms.map_or_else(|| ABSENT.to_owned(), |ms| microseconds(ms * 1e3));
+        let absent = || ABSENT.to_owned();
+        let mut table = Table::new(LABEL, TIME_WIDTH);
+        table.row(["Times", "count", "p50", "p90", "p99", "p99.9", "max"]);
+        let (rtt, lag) = (&report.probe_rtt_us, &report.schedule_lag_us);
+        let count = thousands(rtt.count);
+        table.row([
+            "  probe round trip".to_owned(),
+            count,
+            us(rtt.p50),
+            us(rtt.p90),
+            us(rtt.p99),
+            us(rtt.p999),
+            us(rtt.max),
+        ]);
+        table.row([
+            "  timers late by".to_owned(),
+            absent(),
+            us(lag.p50),
+            absent(),
+            us(lag.p99),
+            absent(),
+            us(lag.max),
+        ]);
+        let detection = |name: &str, times: &Seconds| {
+            let at = |time: Option<f64>| ms(time.map(|seconds| seconds * 1e3));
+            let count = thousands(times.count);
+            [name.to_owned(), count, at(times.p50), absent(), at(times.p99), absent(), at(times.max)]
+        };
+        if report.kills.count > 0 {
+            table.row(detection("  kill to first notice", &report.detection_s.first));
+            table.row(detection("  kill to last notice", &report.detection_s.all));
+        }
+        if report.events.sent > 0 {
+            let spread = &report.events.spread_ms;
+            let name = "  event to each member".to_owned();
+            table.row([name, absent(), ms(spread.p50), absent(), ms(spread.p99), absent(), ms(spread.max)]);
+        }
+        let mut lines = table.lines();
+        lines[0] = self.style.heading(&lines[0]);
+        self.lines.append(&mut lines);
+    }
+
+    fn outcomes(&mut self, report: &Report) {
+        self.heading("Outcomes");
+        let kills = &report.kills;
+        let verdict = match (kills.count, kills.detected) {
+            (0, _) => "none".to_owned(),
+            (count, detected) => {
+                let text = format!(
+                    "{} of {} declared dead by every live member",
+                    thousands(detected),
+                    thousands(count)
+                );
+                if detected < count { self.style.bad(&text) } else { text }
+            }
+        };
+        self.row("kills", &verdict);
+        self.row("false suspicions", &thousands(report.false_suspicions));
+        let deaths = thousands(report.false_deaths);
+        let deaths = if report.false_deaths > 0 { self.style.bad(&deaths) } else { deaths };
+        self.row("false deaths", &deaths);
+        self.events(report);
+        if let Some(time) = report.convergence_s {
+            self.row(
+                "convergence",
+                &format!("every view complete {} after the start", microseconds(time * 1e6)),
+            );
+        } else if shown(report.settings.get("start")) == "cold" {
+            let text = self.style.bad("views were not complete when the run ended");
+            self.row("convergence", &text);
+        }
+    }
+
+    fn events(&mut self, report: &Report) {
+        let events = &report.events;
+        if events.sent == 0 {
+            return self.row("events", "none");
+        }
+        let delivered = match events.delivered_ratio {
+            Some(share) => format!("{} delivered", percent(share)),
+            None => "nobody to deliver to".to_owned(),
+        };
+        let short = events.delivered_ratio.is_some_and(|share| share < 1.0);
+        let delivered = if short { self.style.bad(&delivered) } else { delivered };
+        let mut text = format!("{} sent, {delivered}", thousands(events.sent));
+        if let Some(copies) = events.copies_per_member {
+            text.push_str(&format!(", {} copies per member", significant(copies)));
+        }
+        if let Some(us) = events.cpu_us_per_event_per_member {
+            text.push_str(&format!(", {} us of CPU per event and member", significant(us)));
+        }
+        self.row("events", &text);
+    }
+
+    fn objectives(&mut self, report: &Report) {
+        if report.slos.is_empty() {
+            return;
+        }
+        self.heading("Objectives");
+        let width = report.slos.iter().map(|slo| slo.objective.len()).max().unwrap_or(0);
+        for slo in &report.slos {
+            let verdict = if slo.met { self.style.good("met   ") } else { self.style.bad("MISSED") };
+            // In full: a rounded number next to a bound would invite doubt.
+            let value = slo.value.map_or_else(|| "not measured".to_owned(), |value| value.to_string());
+            self.lines.push(format!("  {verdict}  {:<width$}   {value}", slo.objective));
+        }
+    }
+
+    fn verdict(&mut self, report: &Report) {
+        self.lines.push(String::new());
+        if report.interrupted {
+            self.lines.push("Ended early: this is what was measured until then.".to_owned());
+        }
+        if report.valid {
+            let missed = report.slos.iter().filter(|slo| !slo.met).count() as u64;
+            let line = match missed {
+                0 => self.style.good("Valid: the generator kept up."),
+                missed => self.style.bad(&format!("Valid, and {} missed.", counted(missed, "objective"))),
+            };
+            self.lines.push(line);
+            return;
+        }
+        let line =
+            self.style.bad("INVALID: the generator itself was the bottleneck; do not use these numbers.");
+        self.lines.push(line);
+        for reason in &report.invalid_reasons {
+            self.lines.push(format!("  {reason}"));
+        }
+    }
+}
+
+/// A setting's value without JSON's quotes.
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => ABSENT.to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// The settings that differ from the defaults and the preset, with their values.
+fn changed(report: &Report) -> String {
+    let names = report.settings_changed.iter().filter(|name| !SAID_IN_WORDS.contains(&name.as_str()));
+    let settings: Vec<String> =
+        names.map(|name| format!("{name} {}", shown(report.settings.get(name)))).collect();
+    settings.join(", ")
+}
+
+fn busy(ratios: &[f64]) -> String {
+    if ratios.is_empty() {
+        return ABSENT.to_owned();
+    }
+    if ratios.len() <= WORKERS_LISTED {
+        return ratios.iter().map(|ratio| percent(*ratio)).collect::<Vec<_>>().join(", ");
+    }
+    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    let busiest = ratios.iter().copied().fold(0.0, f64::max);
+    format!("{} on average, {} the busiest of {}", percent(mean), percent(busiest), ratios.len())
+}

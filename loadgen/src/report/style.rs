@@ -1,0 +1,54 @@
+//! Emphasis for terminals, and none anywhere else.
+
+use std::io::IsTerminal;
+
+/// Whether text is emphasised with terminal colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    colours: bool,
+}
+
+impl Style {
+    /// No emphasis: files, pipes, `NO_COLOR`.
+    pub const PLAIN: Style = Style { colours: false };
+    /// Terminal colours.
+    pub const COLOURS: Style = Style { colours: true };
+
+    /// What suits standard output: colours on a terminal, unless `NO_COLOR` is set to anything or the
+    /// terminal is a `dumb` one (see no-color.org).
+    pub fn of_standard_output() -> Style {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        Style { colours: std::io::stdout().is_terminal() && !refused }
+    }
+
+    /// A heading.
+    pub fn heading(self, text: &str) -> String {
+        self.wrapped("1", text)
+    }
+
+    /// Something that is as it should be.
+    pub fn good(self, text: &str) -> String {
+        self.wrapped("32", text)
+    }
+
+    /// Something that must be seen.
+    pub fn bad(self, text: &str) -> String {
+        self.wrapped("1;31", text)
+    }
+
+    fn wrapped(self, code: &str, text: &str) -> String {
+        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_has_no_escapes() {
+        assert_eq!(Style::PLAIN.bad("no"), "no");
+        assert_eq!(Style::COLOURS.bad("no"), "\x1b[1;31mno\x1b[0m");
+    }
+}

@@ -1,0 +1,275 @@
+//! `swimring-loadgen run`, from checked options to an exit status. [`execute`] is the only part that knows
+//! the fleet; everything around it works on values.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Seek, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value};
+
+use crate::bottleneck;
+use crate::cli::{PROGRAM, RunOptions};
+use crate::environment::{self, Environment};
+use crate::exit::Exit;
+use crate::fleet::cluster::execute;
+use crate::hlog::HistogramLog;
+use crate::interrupt::Interrupt;
+use crate::measurements::Measurements;
+use crate::preflight::{self, Needs};
+use crate::progress::Progress;
+use crate::report::{Report, Style, Subject, changed_settings, render};
+use crate::schedule::Plan;
+use crate::text::counted;
+
+/// Bytes a member needs to know another one, hash table and growth included.
+const BYTES_PER_PAIR: f64 = 8.0;
+/// Bytes of a member besides what it knows: its protocol state, queues and address.
+const BYTES_PER_MEMBER: u64 = 2048;
+/// Bytes whatever the fleet's size: rings, datagram buffers, histograms.
+const BYTES_FIXED: u64 = 64 << 20;
+/// Files a worker opens: its socket, ring, wake-up and timer.
+const FILES_PER_WORKER: u64 = 4;
+/// Files besides the workers': standard streams, outputs, the metrics endpoint, streams in flight.
+const FILES_FIXED: u64 = 256;
+
+/// Why a run could not be carried out: one line that names the setting and the mend.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RunError(pub String);
+
+/// What a run is given besides its options.
+pub struct Surroundings<'a> {
+    /// Kills and events, decided.
+    pub plan: &'a Plan,
+    /// Ends the run early.
+    pub interrupt: &'a Interrupt,
+    /// Shows that it is alive.
+    pub progress: &'a mut Progress,
+    /// Where interval histograms go.
+    pub histogram_log: Option<&'a mut HistogramLog<BufWriter<File>>>,
+}
+
+/// What a run leaves behind.
+#[derive(Clone, Debug)]
+pub struct Executed {
+    /// What was measured.
+    pub measurements: Measurements,
+    /// Wire format.
+    pub wire: String,
+    /// The protocol settings that were in force, every one by name.
+    pub protocol: Map<String, Value>,
+    /// The preset's values of the same settings.
+    pub protocol_preset: Map<String, Value>,
+    /// The probe timeout in force: how late timers may be depends on it.
+    pub probe_timeout: Duration,
+}
+
+/// Carries out `run`: everything is said on standard output and standard error.
+pub fn run(options: &RunOptions) -> Exit {
+    attempt(options).unwrap_or_else(|faults| {
+        for fault in faults {
+            eprintln!("{PROGRAM}: {fault}");
+        }
+        Exit::CouldNotRun
+    })
+}
+
+/// A run, or one line per reason why not.
+fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
+    preflight::check(options.members, &needs(options))?;
+    // Outputs are opened before the run: a typing error must not cost the minutes it takes.
+    let mut json = options.json.as_deref().map(JsonOutput::open).transpose().map_err(|fault| vec![fault])?;
+    let mut log = histogram_log(options).map_err(|fault| vec![fault])?;
+    let interrupt = Interrupt::install().map_err(|error| vec![format!("signals: {error}")])?;
+    let mut progress = Progress::new(options.quiet);
+    announce(options);
+    let plan = Plan::new(options.members, options.duration, options.kills, options.events, options.seed);
+    let mut surroundings = Surroundings {
+        plan: &plan,
+        interrupt: &interrupt,
+        progress: &mut progress,
+        histogram_log: log.as_mut(),
+    };
+    let executed = execute(options, &mut surroundings);
+    progress.finish();
+    let report = assemble(options, executed.map_err(|error| vec![error.to_string()])?);
+    let on_standard_output = json.as_ref().is_some_and(JsonOutput::is_standard_output);
+    if !on_standard_output {
+        // Whoever closed the pipe has read enough.
+        let _ = io::stdout().write_all(render(&report, Style::of_standard_output()).as_bytes());
+    }
+    let written = json.as_mut().map_or(Ok(()), |json| json.write(&report));
+    let logged = log.map_or(Ok(()), HistogramLog::finish).map_err(|error| format!("--hlog: {error}"));
+    let faults: Vec<String> = [written, logged].into_iter().filter_map(Result::err).collect();
+    if faults.is_empty() { Ok(Exit::of_run(report.valid, report.objectives_met())) } else { Err(faults) }
+}
+
+/// The report of a run, with its objectives judged.
+pub fn assemble(options: &RunOptions, executed: Executed) -> Report {
+    let reasons = bottleneck::reasons(&executed.measurements, executed.probe_timeout);
+    let mut settings = options.settings();
+    let mut defaults = RunOptions::defaults(options.members, environment::cores()).settings();
+    settings.extend(executed.protocol);
+    defaults.extend(executed.protocol_preset);
+    let subject = Subject {
+        seed: options.seed,
+        wire: executed.wire,
+        settings_changed: changed_settings(&settings, &defaults),
+        settings,
+        environment: Environment::here(),
+    };
+    let mut report = Report::new(subject, &executed.measurements, reasons);
+    let value = report.to_value();
+    report.slos = options.slos.iter().map(|slo| slo.judge(&value)).collect();
+    report
+}
+
+/// Says what starts and with which seed, so that even a run that never ends can be repeated.
+fn announce(options: &RunOptions) {
+    if !options.quiet {
+        let members = counted(u64::from(options.members), "member");
+        let duration = humantime::format_duration(options.duration);
+        eprintln!("{PROGRAM}: seed {}, {members}, measuring {duration}", options.seed);
+    }
+}
+
+/// What the fleet will take of the machine.
+fn needs(options: &RunOptions) -> Needs {
+    Needs {
+        bytes_per_pair: BYTES_PER_PAIR,
+        bytes_per_member: BYTES_PER_MEMBER,
+        bytes_fixed: BYTES_FIXED,
+        files: FILES_FIXED + u64::from(options.workers) * FILES_PER_WORKER,
+    }
+}
+
+// The wall clock stamps the log and takes no part in any measurement.
+#[allow(clippy::disallowed_methods)]
+fn histogram_log(options: &RunOptions) -> Result<Option<HistogramLog<BufWriter<File>>>, String> {
+    let create = |path: &Path| HistogramLog::create(path, options.seed, SystemTime::now());
+    options.hlog.as_deref().map(create).transpose()
+}
+
+/// Where `--json` writes.
+enum JsonOutput {
+    StandardOutput,
+    /// Opened before the run and emptied after it: a run that fails leaves an older result as it was.
+    File(String, File),
+}
+
+impl JsonOutput {
+    fn open(path: &Path) -> Result<JsonOutput, String> {
+        if path == Path::new("-") {
+            return Ok(JsonOutput::StandardOutput);
+        }
+        let name = format!("--json {}", path.display());
+        match OpenOptions::new().write(true).create(true).truncate(false).open(path) {
+            Ok(file) => Ok(JsonOutput::File(name, file)),
+            Err(error) => Err(format!("{name}: {error}")),
+        }
+    }
+
+    fn is_standard_output(&self) -> bool {
+        matches!(self, JsonOutput::StandardOutput)
+    }
+
+    fn write(&mut self, report: &Report) -> Result<(), String> {
+        let text = report.to_json();
+        match self {
+            JsonOutput::StandardOutput => {
+                let _ = io::stdout().write_all(text.as_bytes());
+                Ok(())
+            }
+            JsonOutput::File(name, file) => replace(file, &text).map_err(|error| format!("{name}: {error}")),
+        }
+    }
+}
+
+/// Replaces a file's content. What has no length, a pipe or `/dev/stdout`, is written to as it is.
+fn replace(file: &mut File, text: &str) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+        file.rewind()?;
+    }
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::{self, Command};
+    use crate::measurements::{KillOutcome, WorkerMeasurements};
+
+    fn options(flags: &[&str]) -> RunOptions {
+        let line = [PROGRAM].iter().chain(flags).map(OsString::from);
+        match cli::parse(line).unwrap().command {
+            Command::Run(arguments) => arguments.check(2).unwrap(),
+            Command::Report(_) => panic!("run was meant"),
+        }
+    }
+
+    fn executed(options: &RunOptions) -> Executed {
+        let object = |value: Value| value.as_object().cloned().unwrap();
+        Executed {
+            measurements: Measurements {
+                members: u64::from(options.members),
+                driver: "mmsg".to_owned(),
+                measured: options.duration,
+                workers: vec![WorkerMeasurements::default(); options.workers as usize],
+                kills: vec![KillOutcome::default(); options.kills as usize],
+                ..Measurements::default()
+            },
+            wire: "native".to_owned(),
+            protocol: object(json!({"gossip_fanout": 5, "probe_interval_ms": 1000})),
+            protocol_preset: object(json!({"gossip_fanout": 3, "probe_interval_ms": 1000})),
+            probe_timeout: Duration::from_millis(500),
+        }
+    }
+
+    #[test]
+    fn the_report_names_what_was_changed_and_nothing_else() {
+        let plain = options(&["--members", "50", "--gossip-fanout", "5"]);
+        assert_eq!(assemble(&plain, executed(&plain)).settings_changed, ["gossip_fanout", "members"]);
+        let changed = options(&["--members", "50", "--kill", "2", "--loss", "1%", "--seed", "7"]);
+        let report = assemble(&changed, executed(&changed));
+        assert_eq!(report.settings_changed, ["gossip_fanout", "kill", "loss", "members", "seed"]);
+        assert_eq!((report.seed, report.settings["probe_interval_ms"].as_u64()), (7, Some(1000)));
+    }
+
+    #[test]
+    fn objectives_and_bottlenecks_reach_the_report() {
+        let options = options(&["--members", "50", "--slo", "kills.detected==5", "--slo", "false_deaths==0"]);
+        let mut run = executed(&options);
+        let report = assemble(&options, run.clone());
+        assert_eq!(report.slos.iter().map(|slo| slo.met).collect::<Vec<_>>(), [false, true]);
+        assert!(report.valid && !report.objectives_met());
+        run.measurements.workers[1].busy = options.duration;
+        let report = assemble(&options, run);
+        assert_eq!(report.invalid_reasons, ["worker 1 was busy 100 % of the time (at most 90 %)"]);
+        assert!(!report.valid);
+    }
+
+    #[test]
+    fn a_result_replaces_an_older_and_longer_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("result.json");
+        let old = "x".repeat(100_000);
+        std::fs::write(&path, &old).unwrap();
+        let mut output = JsonOutput::open(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), old, "kept until the run is over");
+        let report = crate::report::Report { schema: 1, ..Report::default() };
+        output.write(&report).unwrap();
+        assert_eq!(Report::from_json(&std::fs::read_to_string(&path).unwrap()), Ok(report));
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_written_is_named_before_the_run() {
+        let fault = JsonOutput::open(Path::new("/nonexistent/result.json")).err().unwrap();
+        assert!(fault.starts_with("--json /nonexistent/result.json: "), "{fault}");
+    }
+}

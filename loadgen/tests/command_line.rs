@@ -1,0 +1,103 @@
+//! The binary as a script meets it: exit statuses, one line per fault, saved results rendered again.
+
+use std::process::{Command, Output};
+
+use swimring_loadgen::environment::VERSION_LINE;
+use swimring_loadgen::report::Report;
+
+fn loadgen(arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_swimring-loadgen")).args(arguments).output();
+    output.expect("the binary was built with this test")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
+}
+
+/// The status and standard error of a command that is refused before anything runs.
+fn refused(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = loadgen(arguments);
+    assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+    (output.status.code(), text(&output.stderr))
+}
+
+#[test]
+fn bad_arguments_exit_with_2_and_a_line_per_fault() {
+    for (arguments, start) in [
+        (vec!["run", "--membres", "3"], "swimring-loadgen: unexpected argument '--membres'"),
+        (vec!["--members", "0"], "swimring-loadgen: --members 0: a cluster has 2 members or more\n"),
+        (vec!["run", "--loss", "100%"], "swimring-loadgen: invalid value '100%' for '--loss <SHARE>'"),
+        (vec!["run", "--slo", "p99<5"], "swimring-loadgen: invalid value 'p99<5' for '--slo <EXPRESSION>'"),
+        (vec!["rnu"], "swimring-loadgen: no command rnu"),
+        (vec!["run", "--config", "/nonexistent.toml"], "swimring-loadgen: --config /nonexistent.toml: "),
+    ] {
+        let (status, message) = refused(&arguments);
+        assert_eq!(status, Some(2), "{message}");
+        assert!(message.starts_with(start) && message.lines().count() == 1, "{message}");
+    }
+    let (status, message) = refused(&["--members", "10", "--kill", "10", "--duration", "0s"]);
+    assert_eq!((status, message.lines().count()), (Some(2), 2), "{message}");
+}
+
+#[test]
+fn a_fleet_no_machine_holds_exits_with_1_and_names_a_size_that_fits() {
+    let (status, message) = refused(&["--members", "4000000000"]);
+    assert_eq!(status, Some(1));
+    assert!(
+        message.starts_with("swimring-loadgen: --members 4000000000: ") && message.contains("or fewer"),
+        "{message}"
+    );
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_before_the_run() {
+    let (status, message) = refused(&["--members", "2", "--json", "/nonexistent/result.json"]);
+    assert_eq!(status, Some(1));
+    assert!(message.starts_with("swimring-loadgen: --json /nonexistent/result.json: "), "{message}");
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for arguments in [vec!["--help"], vec!["run", "--help"], vec!["report", "--help"]] {
+        let output = loadgen(&arguments);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text(&output.stdout).contains("Usage: swimring-loadgen") && output.stderr.is_empty());
+    }
+    assert_eq!(text(&loadgen(&["--version"]).stdout), format!("swimring-loadgen {VERSION_LINE}\n"));
+}
+
+#[test]
+fn saved_results_are_rendered_compared_and_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = |name: &str, members: u64| {
+        let path = directory.path().join(name);
+        let report = Report { schema: 1, valid: true, members, ..Report::default() };
+        std::fs::write(&path, report.to_json()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (one, two) = (saved("one.json", 300), saved("two.json", 2000));
+
+    let single = text(&loadgen(&["report", &one]).stdout);
+    assert!(single.starts_with("swimring-loadgen ") && single.contains("300 members"), "{single}");
+    assert!(!single.contains('\x1b'), "a pipe gets no colours");
+
+    let both = text(&loadgen(&["report", &one, &two]).stdout);
+    let members = both.lines().find(|line| line.starts_with("members")).unwrap();
+    assert_eq!(members.split_whitespace().collect::<Vec<_>>(), ["members", "300", "2,000"]);
+
+    let table = text(&loadgen(&["report", &one, &two, "--format", "csv"]).stdout);
+    assert!(table.starts_with("file,valid,") && table.lines().count() == 3, "{table}");
+}
+
+#[test]
+fn every_file_that_is_no_result_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let other = directory.path().join("other.json");
+    std::fs::write(&other, "{}").unwrap();
+    let other = other.to_str().unwrap();
+    let (status, message) = refused(&["report", other, "/nonexistent.json"]);
+    assert_eq!(status, Some(1));
+    assert!(message.contains(&format!("{other}: not a report: it has no schema\n")), "{message}");
+    assert!(message.contains("/nonexistent.json: ") && message.lines().count() == 2, "{message}");
+}
