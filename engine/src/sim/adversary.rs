@@ -178,7 +178,7 @@ impl Simulation {
             let place = &mut self.nodes[node];
             place.clock.heal();
             place.starvation.until = self.now;
-            place.starvation.stalled_until = self.now;
+            place.starvation.stalled_until = place.starvation.stalled_until.min(self.now);
             if !place.is_member() {
                 // What was to come is off, but an even chance.
                 let boot = place.boots;

@@ -47,8 +47,8 @@ impl Clock {
 /// What a slow member is slow at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Slowness {
-    /// Everything. When it gets to run it reads what has arrived and then looks at the clock, as a good
-    /// driver does.
+    /// Everything. When it gets to run it notices how long it was away, reads what has arrived, and only
+    /// then looks at the clock, as a good driver does.
     #[default]
     Everything,
     /// Everything, and it looks at the clock first: what came in time seems late.
@@ -66,6 +66,8 @@ pub(super) struct Starvation {
     pub(super) until: Time,
     /// Longest time in which nothing is done.
     pub(super) stall_max: Duration,
+    /// Since when nothing is done.
+    pub(super) stalled_since: Time,
     /// Nothing is done before this.
     pub(super) stalled_until: Time,
 }

@@ -231,7 +231,7 @@ impl Simulation {
     pub fn starve(&mut self, node: usize, slowness: Slowness, length: Duration, stall_max: Duration) {
         self.checks.coverage.starvations += 1;
         let until = self.now + length;
-        self.nodes[node].starvation = Starvation { slowness, until, stall_max, stalled_until: Time::ZERO };
+        self.nodes[node].starvation = Starvation { slowness, until, stall_max, ..Starvation::default() };
         self.stall_again(node);
         self.schedule(node);
     }
@@ -241,6 +241,7 @@ impl Simulation {
         let starvation = &mut self.nodes[node].starvation;
         if self.now < starvation.until {
             let stall = starvation.stall_max.mul_f64(0.5 + 0.5 * self.dice.f64());
+            starvation.stalled_since = self.now;
             starvation.stalled_until = (self.now + stall).min(starvation.until);
         }
     }

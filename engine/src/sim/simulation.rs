@@ -295,12 +295,19 @@ impl Simulation {
                 self.handle_timeout(node);
                 self.read_inbox(node);
             }
+            Slowness::Everything if starvation.stalled_until > Time::ZERO => {
+                let lost = self.now.since(starvation.stalled_since);
+                self.call(node, |member, _, commons, _| member.handle_stall(lost, commons));
+                self.read_inbox(node);
+                self.handle_timeout(node);
+            }
             Slowness::Everything | Slowness::Reading => {
                 self.read_inbox(node);
                 self.handle_timeout(node);
             }
         }
         if !stalled {
+            self.nodes[node].starvation.stalled_until = Time::ZERO;
             self.stall_again(node);
         }
         self.schedule(node);
