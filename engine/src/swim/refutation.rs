@@ -14,17 +14,17 @@ use super::broadcasts::News;
 use super::event::Event;
 use super::member::{Context, Member, Status};
 use super::time::Time;
-use super::updates::INCARNATION_STEP_MAX;
 
 /// Most refutations in [`WINDOW`]. Two processes with one name refute each other for ever; this keeps
 /// their quarrel from filling the network. An accusation that is not answered now comes again.
 const REFUTATIONS_MAX: u8 = 8;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// How far above our own incarnation an accusation may lie. Twelve days of seconds, for a member that
-/// comes back with its clock set back; and a sixteenth of what others accept in one step, so that they
-/// can still follow when several forged accusations raise us before they hear of the first.
-const OWN_STEP_MAX: u64 = INCARNATION_STEP_MAX / 16;
+/// How far one refutation raises our incarnation at most. Who gave in to a forged accusation at the
+/// highest incarnation would state what everyone refuses as implausible, and so evict himself
+/// (hashicorp/memberlist#358). In steps like this the others can follow, even when they miss dozens, and
+/// whatever accusation they believe lies within one.
+pub(super) const OWN_STEP_MAX: u64 = 1 << 20;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Refutations {
@@ -44,15 +44,11 @@ impl Refutations {
 }
 
 impl Member {
-    /// Answers an accusation at `accused`, unless it lies so far above our incarnation that nobody would
-    /// follow us there: who gave in to a forged one would evict himself (hashicorp/memberlist#358).
+    /// Answers an accusation at `accused`, by one step towards it if it is far above us.
     pub(super) fn refute(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
-        let own = self.table.get(self.index).incarnation();
-        if accused.get() > own.get() + OWN_STEP_MAX {
-            cx.commons.counters.implausible_incarnation += 1;
-            return;
-        }
-        self.refute_above(cx, accused, introduce);
+        let highest = Incarnation::new(self.table.get(self.index).incarnation().get() + OWN_STEP_MAX);
+        cx.commons.counters.implausible_incarnation += u64::from(accused > highest);
+        self.refute_above(cx, accused.min(highest), introduce);
     }
 
     /// States that we are alive, above `accused`. `introduce` says everything again, for those who may

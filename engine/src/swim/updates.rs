@@ -13,6 +13,7 @@ use super::broadcasts::News;
 use super::directory::{Full, MemberIndex};
 use super::event::Event;
 use super::member::{Context, Member};
+use super::refutation::OWN_STEP_MAX;
 use super::suspicion::{Suspicion, confirmations_needed};
 use super::table::{Entry, Standing};
 
@@ -20,7 +21,13 @@ use super::table::{Entry, Standing};
 /// from seconds of wall time, so 2^27 covers four years between two starts, while someone who forges
 /// incarnations needs two million accepted steps to exhaust the 48 bits, each of which the subject outranks
 /// (memberlist needs one message: hashicorp/memberlist#358).
-pub(super) const INCARNATION_STEP_MAX: u64 = 1 << 27;
+const INCARNATION_STEP_MAX: u64 = 1 << 27;
+
+/// The same for accusations. They quote an incarnation that the accused has stated, so they are hardly
+/// ahead of what is known, unless an alive has passed us by that anti-entropy will bring. Much less than
+/// what the accused rises by in one refutation, so that every accusation that is believed can be refuted.
+const ACCUSED_STEP_MAX: u64 = 1 << 16;
+const _: () = assert!(ACCUSED_STEP_MAX < OWN_STEP_MAX && OWN_STEP_MAX * 16 < INCARNATION_STEP_MAX);
 
 impl Member {
     /// The index and entry of a member that is not unknown.
@@ -37,8 +44,8 @@ impl Member {
     }
 
     /// Whether `incarnation` lies further above `entry` than a member could have raised it.
-    fn implausible(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
-        let implausible = incarnation.get() > entry.incarnation().get() + INCARNATION_STEP_MAX;
+    fn implausible(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation, step_max: u64) -> bool {
+        let implausible = incarnation.get() > entry.incarnation().get() + step_max;
         cx.commons.counters.implausible_incarnation += u64::from(implausible);
         implausible
     }
@@ -52,7 +59,9 @@ impl Member {
         tag: u8,
     ) {
         let Some((index, entry)) = self.lookup(cx, subject) else { return };
-        if incarnation <= entry.incarnation() || Self::implausible(cx, entry, incarnation) {
+        if incarnation <= entry.incarnation()
+            || Self::implausible(cx, entry, incarnation, INCARNATION_STEP_MAX)
+        {
             return;
         }
         if index == self.index {
@@ -84,7 +93,9 @@ impl Member {
                 if known.is_some_and(|(index, _)| index == self.index) {
                     return self.on_own_introduction(cx, introduction);
                 }
-                if incarnation <= entry.incarnation() || Self::implausible(cx, entry, incarnation) {
+                if incarnation <= entry.incarnation()
+                    || Self::implausible(cx, entry, incarnation, INCARNATION_STEP_MAX)
+                {
                     return;
                 }
                 entry
@@ -165,7 +176,7 @@ impl Member {
         if index == self.index {
             return self.refute(cx, incarnation, false);
         }
-        if Self::implausible(cx, entry, incarnation) {
+        if Self::implausible(cx, entry, incarnation, ACCUSED_STEP_MAX) {
             return;
         }
         match entry.state() {
@@ -260,7 +271,7 @@ impl Member {
         if incarnation < entry.incarnation() || !entry.is_live() {
             return;
         }
-        if !Self::implausible(cx, entry, incarnation) {
+        if !Self::implausible(cx, entry, incarnation, ACCUSED_STEP_MAX) {
             self.depart(cx, index, entry, incarnation, state);
         }
     }
