@@ -174,7 +174,7 @@ impl Member {
     ) -> StreamNext {
         if message.header.cluster != self.cluster || self.status == Status::Left {
             commons.counters.frames_foreign += 1;
-            return StreamNext::Close;
+            return self.give_up_stream(purpose, out);
         }
         let cx = &mut Context { now, commons, out };
         let next = match (purpose, message.body) {
@@ -202,7 +202,7 @@ impl Member {
             (Some(purpose), StreamBody::State(records)) => {
                 let more = records.more;
                 if !self.merge(cx, records, matches!(purpose, Purpose::Join { .. })) {
-                    StreamNext::Close
+                    self.give_up_stream(Some(purpose), cx.out)
                 } else if more {
                     StreamNext::Wait
                 } else {
@@ -215,11 +215,19 @@ impl Member {
             }
             _ => {
                 cx.commons.counters.decode_errors += 1;
-                StreamNext::Close
+                self.give_up_stream(purpose, cx.out)
             }
         };
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
         next
+    }
+
+    /// Ends a stream whose other side does not do what it was opened for.
+    fn give_up_stream(&mut self, purpose: Option<Purpose>, out: &mut Outbox<'_>) -> StreamNext {
+        if let Some(purpose) = purpose {
+            self.handle_stream_closed(purpose, out);
+        }
+        StreamNext::Close
     }
 
     fn answer_sync(
@@ -262,7 +270,8 @@ impl Member {
         }
     }
 
-    /// A stream we opened for `purpose` has ended before its purpose was met.
+    /// A stream we opened for `purpose` has ended before its purpose was met, and not because
+    /// [`Member::handle_stream`] said so.
     pub fn handle_stream_closed(&mut self, purpose: Purpose, out: &mut Outbox<'_>) {
         if let Purpose::Join { token } = purpose {
             out.events.push(Event::JoinFinished { token, joined: false });
