@@ -121,7 +121,7 @@ impl Member {
         self.tell(cx, self.index, News::Left, own.incarnation());
         self.gossip.arm(now, &self.settings, true);
         if self.table.live() == 0 {
-            self.finish_leaving(cx);
+            self.drop_queue(cx);
         }
     }
 

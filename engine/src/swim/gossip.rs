@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::broadcasts::Selection;
 use super::commons::Commons;
-use super::member::{Context, Member};
+use super::member::{Context, Member, Status};
 use super::settings::Settings;
 use super::table::Standing;
 use super::time::Time;
@@ -63,7 +63,7 @@ impl Member {
         self.drop_stale_events(cx);
         let mut told = [u32::MAX; FANOUT_MAX];
         for round in 0..usize::from(self.settings.gossip_fanout).min(FANOUT_MAX) {
-            if self.queue.is_empty() {
+            if self.queue.is_empty() || self.status == Status::Left {
                 break;
             }
             let Some(target) = self.gossip_target(cx, &told[..round]) else { break };

@@ -228,6 +228,9 @@ impl Member {
                 Ok(message) => self.handle_message(cx, from, &frame.header, &message),
                 Err(error) => cx.commons.counters.refused(error),
             }
+            if self.status == Status::Left {
+                return self.drop_queue(cx);
+            }
         }
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
     }
@@ -278,6 +281,10 @@ impl Member {
         }
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
         self.gossip_timeout(cx);
+        if self.status == Status::Left {
+            // What else it had to tell must not keep shared storage busy.
+            return self.drop_queue(cx);
+        }
         self.push_pull_timeout(cx);
         self.reconnect_timeout(cx);
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
