@@ -138,7 +138,8 @@ impl Member {
         probe.sequence = probe.sequence.wrapping_add(1) & !RELAY_BIT;
         probe.intended = intended;
         probe.phase_ends = cx.now + timeout;
-        probe.ends = cx.now + interval;
+        // When the next begins, so that a driver that is late by a little does not skip that one.
+        probe.ends = probe.next;
         probe.relays_asked = 0;
         probe.nacks = 0;
         let ping = Message::Ping { sequence: probe.sequence };
