@@ -115,4 +115,47 @@ fn random_scenarios() {
         outcomes.len()
     );
     println!("{counters:#?}");
+    if outcomes.len() as u64 >= SEEDS {
+        reached_everything(&counters, &outcomes);
+    }
+}
+
+/// Counters that no scenario is meant to move: bounds far above what small clusters reach, forgeries, and
+/// what virtual networks do not refuse. Tests of their own reach them.
+const ELSEWHERE: [&str; 9] = [
+    "frames_shed",
+    "decode_errors",
+    "relays_shed",
+    "suspicions_shed",
+    "refutations_deferred",
+    "members_shed",
+    "implausible_incarnation",
+    "versions_shed",
+    "name_conflicts",
+];
+
+/// A campaign in which nothing happened would prove nothing: everything that members count has to have
+/// happened, and every kind of fault.
+fn reached_everything(counters: &Counters, outcomes: &[Outcome]) {
+    let missing: Vec<&str> = counters
+        .each()
+        .filter(|(name, count)| *count == 0 && !ELSEWHERE.contains(name))
+        .map(|at| at.0)
+        .collect();
+    assert!(missing.is_empty(), "no scenario reached {missing:?}");
+    let total = |what: fn(&Outcome) -> u64| outcomes.iter().map(what).sum::<u64>();
+    let faults = [
+        ("damaged frames", total(|outcome| outcome.coverage.frames_damaged)),
+        ("broken streams", total(|outcome| outcome.coverage.streams_broken)),
+        ("failed streams", total(|outcome| outcome.coverage.streams_failed)),
+        ("crashes", total(|outcome| outcome.coverage.crashes)),
+        ("returns", total(|outcome| outcome.coverage.returns)),
+        ("leaves", total(|outcome| outcome.coverage.leaves)),
+        ("partitions", total(|outcome| outcome.coverage.partitions)),
+        ("starvations", total(|outcome| outcome.coverage.starvations)),
+        ("clock jumps", total(|outcome| outcome.coverage.clock_jumps)),
+    ];
+    for (name, count) in faults {
+        assert!(count >= 10, "{name}: {count}");
+    }
 }

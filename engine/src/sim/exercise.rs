@@ -65,9 +65,9 @@ pub fn exercise_member(data: &[u8]) {
         ..SimulationOptions::new(u64::from(input.byte()), MEMBERS)
     });
     if input.byte() & 1 == 1 {
-        simulation.start_warm()
+        simulation.start_warm();
     } else {
-        simulation.start_cold()
+        simulation.start_cold();
     }
     for _ in 0..OPERATIONS_MAX {
         if input.0.is_empty() || simulation.now().as_micros() > TIME_MAX.as_micros() as u64 {

@@ -39,7 +39,7 @@ impl Cut {
         let elapsed = now.since(self.since).as_micros();
         crossed
             && now < self.until
-            && (self.period.is_zero() || elapsed / self.period.as_micros().max(1) % 2 == 0)
+            && (self.period.is_zero() || (elapsed / self.period.as_micros().max(1)).is_multiple_of(2))
     }
 }
 

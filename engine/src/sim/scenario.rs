@@ -97,9 +97,9 @@ pub fn run_scenario(seed: u64) -> Result<Outcome, Violation> {
 pub fn play(simulation: &mut Simulation) -> Result<Outcome, Violation> {
     let mut plan = fastrand::Rng::with_seed(!simulation.seed);
     if plan.bool() {
-        simulation.start_warm()
+        simulation.start_warm();
     } else {
-        simulation.start_cold()
+        simulation.start_cold();
     }
     simulation.run_for(Duration::from_secs(plan.u64(20..150)))?;
     simulation.calm();
