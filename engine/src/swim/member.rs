@@ -283,6 +283,14 @@ impl Member {
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
     }
 
+    /// Starts the timers anew, staggered from `now`: for a member that was set up ahead of time.
+    pub fn restart_timers(&mut self, now: Time, commons: &Commons) {
+        let settings = &self.settings;
+        self.probe = Probe::new(settings, &mut self.rng, commons, now);
+        self.anti_entropy = AntiEntropy::new(settings, &mut self.rng, commons, now);
+        self.reconnect = Reconnect::new(settings, &mut self.rng, commons, now);
+    }
+
     /// The driver lost `by`: for so long it took in nothing that others had sent. Probes and suspicions
     /// under way wait that much longer, since acks and refutations may lie unread; it is Lifeguard's
     /// insight, that the slow one is the detector, applied to time that is known to be lost. To be called

@@ -106,6 +106,7 @@ pub struct Host<O> {
     pub(super) loss: u64,
     pub(super) gossip_budget: u32,
     pub(super) stopping: bool,
+    pub(super) paused: bool,
     pub(super) address: SocketAddr,
     /// Datagrams since the clock was last read.
     pub(super) unread: u32,
@@ -161,6 +162,7 @@ impl<O: Observer> Host<O> {
             loss: (options.receive_loss.clamp(0.0, 1.0) * 4_294_967_296.0) as u64,
             gossip_budget: 0,
             stopping: false,
+            paused: false,
             address,
             unread: 0,
             failures: Vec::new(),
@@ -314,6 +316,23 @@ impl<O: Observer> Host<O> {
             self.local.remove(&resident.member.id());
             resident.member.release(&mut self.commons);
             self.wheel.cancel(local);
+        }
+    }
+
+    /// Keeps timers from firing until [`Host::resume`]: thousands of members take seconds to set up, and
+    /// those that are ready would take the others for dead.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Lets timers fire, all members' starting from now.
+    pub fn resume(&mut self) {
+        self.paused = false;
+        for (local, resident) in self.residents.iter_mut().enumerate() {
+            if resident.present {
+                resident.member.restart_timers(self.now, &self.commons);
+                self.wheel.schedule(local as LocalMember, resident.member.next_timeout());
+            }
         }
     }
 

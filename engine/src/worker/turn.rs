@@ -129,7 +129,9 @@ pub(super) fn run<O: Observer>(
             call(&mut host, driver.trains());
         }
         host.run_streams(driver.trains());
-        host.run_timers(&mut driver, &mut pace)?;
+        if !host.paused {
+            host.run_timers(&mut driver, &mut pace)?;
+        }
     }
     driver.flush()?;
     Ok(host.observer)
@@ -145,7 +147,8 @@ impl<O: Observer> Host<O> {
     /// How long the next turn may wait.
     fn wait(&mut self, pace: &mut Pace, idle: bool) -> Option<Duration> {
         self.read_clock();
-        let next = self.wheel.next_deadline(self.now).map(|next| pace.tick_after(next));
+        let next = self.wheel.next_deadline(self.now).filter(|_| !self.paused);
+        let next = next.map(|next| pace.tick_after(next));
         // A turn that is cut short for the timers' sake, or skips them, does not move what was planned.
         if pace.planned.is_none_or(|planned| planned > self.now) || next.is_none() {
             pace.planned = next;
