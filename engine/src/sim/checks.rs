@@ -158,7 +158,7 @@ impl Checks {
     /// User events are delivered once, and never to who sent them.
     pub(super) fn event(&mut self, at: Time, node: usize, place: &Node, event: Event, commons: &Commons) {
         let Event::UserEvent { event } = event else {
-            self.coverage.name_conflicts += u64::from(event == Event::NameConflict);
+            self.coverage.name_conflicts += u64::from(matches!(event, Event::NameConflict { .. }));
             return;
         };
         let event = commons.user_event(event);

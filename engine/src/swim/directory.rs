@@ -252,7 +252,7 @@ impl Directory {
         slot.identity_mut(version).references -= 1;
         if slot.references == 0 {
             self.indexes.remove(&slot.id);
-            slot.name = Box::default();
+            // The name stays until the slot is used again: events under way may still ask for it.
             slot.first.metadata = Box::default();
             slot.more = Vec::new();
             self.free.push(index);

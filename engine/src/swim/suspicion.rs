@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use swimring_codec::{Incarnation, MemberId};
 
 use super::directory::{KeyedHash, MemberIndex};
+use super::event::SuspicionSummary;
 use super::pool::{List, NIL, Pool};
 use super::time::Time;
 
@@ -77,6 +78,15 @@ impl Suspicion {
         true
     }
 
+    /// How it went, as of `now`.
+    pub(super) fn summary(&self, now: Time) -> SuspicionSummary {
+        SuspicionSummary {
+            accuser: self.accusers[0],
+            lasted: now.since(self.started),
+            confirmations: self.confirmed,
+        }
+    }
+
     /// Lifeguard: max(Min, Max - (Max - Min) * log(C + 1) / log(K + 1)).
     fn timeout(&self) -> Duration {
         let fraction = (f64::from(self.confirmed) + 1.0).ln() / (f64::from(self.needed) + 1.0).ln();
@@ -107,6 +117,10 @@ pub(super) struct Suspicions {
 impl Suspicions {
     pub(super) const fn new(owner: u32) -> Suspicions {
         Suspicions { owner, list: List::EMPTY, len: 0, due: Time::NEVER }
+    }
+
+    pub(super) const fn len(&self) -> u32 {
+        self.len
     }
 }
 

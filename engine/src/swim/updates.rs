@@ -134,9 +134,14 @@ impl Member {
         match old.standing() {
             Standing::Known(State::Alive) => {}
             Standing::Known(State::Suspect) => {
+                let suspicion = cx.commons.suspicions.find(&self.suspicions, index);
+                let suspicion = suspicion.map(|suspicion| suspicion.summary(cx.now));
                 cx.commons.suspicions.end(&mut self.suspicions, index);
                 cx.commons.counters.suspicions_refuted += 1;
-                cx.emit(Event::Refuted { subject: index });
+                debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
+                if let Some(suspicion) = suspicion {
+                    cx.emit(Event::Refuted { subject: index, suspicion });
+                }
             }
             Standing::Unknown | Standing::Known(_) | Standing::Remembered => {
                 cx.commons.departed.remove(&mut self.departed, index);
@@ -213,7 +218,7 @@ impl Member {
         self.set_entry(cx, index, entry.with_state(State::Suspect).with_incarnation(incarnation));
         cx.commons.counters.suspicions_started += 1;
         if entry.is_alive() {
-            cx.emit(Event::Suspected { subject: index });
+            cx.emit(Event::Suspected { subject: index, accuser });
         }
         self.tell(cx, index, News::Suspect { accuser }, incarnation);
     }
@@ -223,7 +228,7 @@ impl Member {
         while let Some(suspicion) = cx.commons.suspicions.expired(&mut self.suspicions, cx.now) {
             let entry = self.table.get(suspicion.subject);
             debug_assert_eq!(entry.state(), Some(State::Suspect));
-            self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead);
+            self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead, true);
         }
     }
 
@@ -252,11 +257,11 @@ impl Member {
             return self.refute(cx, incarnation, true);
         }
         if !Self::implausible(cx, entry, incarnation) {
-            self.depart(cx, index, entry, incarnation, state);
+            self.depart(cx, index, entry, incarnation, state, false);
         }
     }
 
-    /// Takes a live member for dead or left, and tells.
+    /// Takes a live member for dead or left, and tells. `declared` says that our own suspicion ran out.
     fn depart(
         &mut self,
         cx: &mut Context<'_, '_>,
@@ -264,14 +269,17 @@ impl Member {
         entry: Entry,
         incarnation: Incarnation,
         state: State,
+        declared: bool,
     ) {
+        let suspicion = cx.commons.suspicions.find(&self.suspicions, index);
+        let suspicion = suspicion.map(|suspicion| suspicion.summary(cx.now));
         cx.commons.suspicions.end(&mut self.suspicions, index);
         self.set_entry(cx, index, entry.with_state(state).with_incarnation(incarnation));
         cx.commons.departed.add(&mut self.departed, index, cx.now);
         self.reconnect.departed(cx.now, &self.settings);
         if state == State::Dead {
             cx.commons.counters.members_failed += 1;
-            cx.emit(Event::Failed { subject: index });
+            cx.emit(Event::Failed { subject: index, suspicion, declared });
             self.tell(cx, index, News::Dead, incarnation);
         } else {
             cx.emit(Event::Left { subject: index });
