@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use swimring_codec::{Incarnation, MemberId};
 
 use super::FleetOptions;
+use super::join::JoinFailure;
 use super::routing::OpenedStreams;
 use super::wheel::Wheel;
 use crate::stream::StreamPort;
@@ -40,7 +41,7 @@ pub trait Observer: Send + 'static {
     }
 
     /// A stream to join through ended without a view. [`Event::JoinFinished`] follows.
-    fn join_failed(&mut self, member: LocalMember, token: u32, reason: &dyn std::fmt::Display) {
+    fn join_failed(&mut self, member: LocalMember, token: u32, reason: &JoinFailure) {
         let _ = (member, token, reason);
     }
 }
@@ -238,7 +239,7 @@ impl<O: Observer> Host<O> {
         present.map(|(local, resident)| (local as LocalMember, &resident.member))
     }
 
-    /// Adds a member that knows only itself.
+    /// Adds a member that knows only itself and is reached where this worker receives.
     ///
     /// # Errors
     /// As [`Member::new`].
@@ -248,9 +249,24 @@ impl<O: Observer> Host<O> {
         metadata: &[u8],
         incarnation: Incarnation,
     ) -> Result<LocalMember, MemberError> {
+        self.add_at(self.address, name, metadata, incarnation)
+    }
+
+    /// Adds a member that others reach at `address`, which leads here: through a translated address, or
+    /// because the worker is bound to all of the machine's.
+    ///
+    /// # Errors
+    /// As [`Member::new`].
+    pub fn add_at(
+        &mut self,
+        address: SocketAddr,
+        name: &str,
+        metadata: &[u8],
+        incarnation: Incarnation,
+    ) -> Result<LocalMember, MemberError> {
         let config = MemberConfig {
             name: name.to_owned(),
-            address: self.address,
+            address,
             metadata: metadata.to_vec(),
             cluster: self.options.cluster,
             incarnation,
@@ -306,6 +322,15 @@ impl<O: Observer> Host<O> {
         let result = command(&mut resident.member, self.now, &mut self.commons, &mut out);
         self.settle(local);
         Some(result)
+    }
+
+    /// Gives up the join that `local` began with `token`. Without effect once the seed's view is in; if it
+    /// is not, neither [`Observer::join_failed`] nor [`Event::JoinFinished`] follows.
+    pub fn cancel_join(&mut self, local: LocalMember, token: u32) {
+        if let Some(exchange) = self.opened.abandon_join(local, token) {
+            // A full queue leaves it to the deadline.
+            self.port.close(exchange);
+        }
     }
 
     /// Makes a member vanish without a word: what arrives for it is dropped from now on.
