@@ -172,9 +172,18 @@ impl Member {
         commons: &mut Commons,
         out: &mut Outbox<'_>,
     ) -> StreamNext {
-        if message.header.cluster != self.cluster || self.status == Status::Left {
+        if message.header.cluster != self.cluster {
             commons.counters.frames_foreign += 1;
-            return self.give_up_stream(purpose, out);
+            if let (None, StreamBody::Join) = (purpose, message.body) {
+                // Nothing but which cluster this is, so that whoever mistook it is told clearly.
+                let mut writer = StreamWriter::new(self.header(message.header.source), reply);
+                writer.plain(StreamKind::Differs);
+                return StreamNext::ReplyAndClose;
+            }
+            return Self::break_off(purpose, out);
+        }
+        if self.status == Status::Left {
+            return Self::break_off(purpose, out);
         }
         let cx = &mut Context { now, commons, out };
         let next = match (purpose, message.body) {
@@ -202,7 +211,7 @@ impl Member {
             (Some(purpose), StreamBody::State(records)) => {
                 let more = records.more;
                 if !self.merge(cx, records, matches!(purpose, Purpose::Join { .. })) {
-                    self.give_up_stream(Some(purpose), cx.out)
+                    Self::break_off(Some(purpose), cx.out)
                 } else if more {
                     StreamNext::Wait
                 } else {
@@ -215,17 +224,17 @@ impl Member {
             }
             _ => {
                 cx.commons.counters.decode_errors += 1;
-                self.give_up_stream(purpose, cx.out)
+                Self::break_off(purpose, cx.out)
             }
         };
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
         next
     }
 
-    /// Ends a stream whose other side does not do what it was opened for.
-    fn give_up_stream(&mut self, purpose: Option<Purpose>, out: &mut Outbox<'_>) -> StreamNext {
-        if let Some(purpose) = purpose {
-            self.handle_stream_closed(purpose, out);
+    /// Ends an exchange that does not serve its purpose.
+    fn break_off(purpose: Option<Purpose>, out: &mut Outbox<'_>) -> StreamNext {
+        if let Some(Purpose::Join { token }) = purpose {
+            out.events.push(Event::JoinFinished { token, joined: false });
         }
         StreamNext::Close
     }
@@ -270,8 +279,7 @@ impl Member {
         }
     }
 
-    /// A stream we opened for `purpose` has ended before its purpose was met, and not because
-    /// [`Member::handle_stream`] said so.
+    /// A stream we opened for `purpose` has ended before its purpose was met.
     pub fn handle_stream_closed(&mut self, purpose: Purpose, out: &mut Outbox<'_>) {
         if let Purpose::Join { token } = purpose {
             out.events.push(Event::JoinFinished { token, joined: false });

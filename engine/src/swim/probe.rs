@@ -122,9 +122,15 @@ impl Member {
         let overload = cx.commons.overload;
         let interval = self.health.scale(self.settings.probe_interval, overload, highest);
         let intended = self.probe.next;
-        // A driver that lost time does not catch up with a burst.
-        let late = cx.now.since(intended) >= interval;
-        self.probe.next = if late { cx.now + interval } else { intended + interval };
+        let late = cx.now.since(intended);
+        if late >= interval {
+            // A driver that lost time does not catch up, and members keep out of step with each other: the
+            // next probe is at the next point of the member's own grid.
+            let missed = (late.as_micros() / interval.as_micros()) as u32;
+            self.probe.next = intended + interval * (missed + 1);
+            return;
+        }
+        self.probe.next = intended + interval;
         if self.probe.phase != Phase::Idle || self.status != Status::Active {
             return;
         }
