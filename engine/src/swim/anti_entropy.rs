@@ -100,7 +100,8 @@ impl Member {
         let settled = self.settings.gossip_interval * 4;
         let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
         let quiet = header.quiet && self.queue.is_empty();
-        if !fresh && !(quiet && cx.now.since(self.anti_entropy.root_changed) >= settled) {
+        let lasting = quiet && cx.now.since(self.anti_entropy.root_changed) >= settled;
+        if !fresh && !lasting {
             return;
         }
         self.anti_entropy.with = cx.commons.directory.find(header.source);
@@ -162,7 +163,6 @@ impl Member {
 
     /// Handles a stream message. `purpose` is why we opened the stream, nothing if the other side did.
     /// The answer, if any, is appended to `reply`.
-    #[expect(clippy::too_many_arguments, reason = "the inputs of one message, and where its output goes")]
     pub fn handle_stream(
         &mut self,
         now: Time,

@@ -170,6 +170,7 @@ impl BroadcastPool {
 
     /// Queues news about the member `subject`, in place of older news about it if `queued` says there is
     /// some. Gives what had to go to keep the queue at `len_max`.
+    #[expect(clippy::too_many_arguments, reason = "a broadcast, field by field, and the bound of its queue")]
     pub(super) fn queue_update(
         &mut self,
         queue: &mut Queue,
