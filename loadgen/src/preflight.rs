@@ -5,6 +5,9 @@ use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::cli::RunOptions;
+use crate::fleet::seen::Seen;
+use crate::schedule;
 use crate::text::{bytes, thousands};
 
 /// Share of the available memory a run may plan with: the rest is the kernel's socket buffers, page
@@ -24,7 +27,31 @@ pub struct Needs {
     pub files: u64,
 }
 
+/// Bytes a member needs to know another one: one entry of its table.
+const BYTES_PER_PAIR: f64 = 8.0;
+/// Bytes of a member besides what it knows: its protocol state, queues and address.
+const BYTES_PER_MEMBER: u64 = 2048;
+/// Bytes whatever the fleet's size: rings, datagram buffers, histograms.
+const BYTES_FIXED: u64 = 64 << 20;
+/// Files a worker opens: its socket, ring, wake-up and timer.
+const FILES_PER_WORKER: u64 = 4;
+/// Files besides the workers': standard streams, outputs, the metrics endpoint, streams in flight.
+const FILES_FIXED: u64 = 256;
+
 impl Needs {
+    /// What the fleet that `options` ask for will take.
+    pub fn of(options: &RunOptions) -> Needs {
+        let members = u64::from(options.members);
+        let events = schedule::event_count(options.duration, options.events);
+        let tracked = Seen::bytes(u64::from(options.kills) + events, members);
+        Needs {
+            bytes_per_pair: BYTES_PER_PAIR,
+            bytes_per_member: BYTES_PER_MEMBER,
+            bytes_fixed: BYTES_FIXED.saturating_add(tracked),
+            files: FILES_FIXED + u64::from(options.workers) * FILES_PER_WORKER,
+        }
+    }
+
     /// Resident bytes of `members` members that all know each other.
     pub fn memory(&self, members: u32) -> u64 {
         let members = f64::from(members);
