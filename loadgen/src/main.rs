@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    format.without_time().with_target(false).compact().init();
+    format.without_time().with_target(false).with_ansi(false).compact().init();
 }
 
 fn complain(faults: &[String]) {

@@ -22,7 +22,6 @@ use crate::prometheus::Endpoint;
 use crate::report::{Report, Style, Subject, changed_settings, render};
 use crate::schedule::Plan;
 use crate::surroundings::Surroundings;
-use crate::text::counted;
 
 /// Why a run could not be carried out: one line that names the setting and the mend.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +61,6 @@ fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
     let log = options.hlog.as_deref().map(HistogramLog::create).transpose().map_err(|fault| vec![fault])?;
     let metrics = options.metrics.map(Endpoint::open).transpose().map_err(|fault| vec![fault])?;
     let interrupt = Interrupt::install().map_err(|error| vec![format!("signals: {error}")])?;
-    announce(options);
     let plan = Plan::new(options.members, options.duration, options.kills, options.events, options.seed);
     let mut surroundings = Surroundings {
         plan: &plan,
@@ -105,15 +103,6 @@ pub fn assemble(options: &RunOptions, executed: Executed) -> Report {
     let value = report.to_value();
     report.slos = options.slos.iter().map(|slo| slo.judge(&value)).collect();
     report
-}
-
-/// Says what starts and with which seed, so that even a run that never ends can be repeated.
-fn announce(options: &RunOptions) {
-    if !options.quiet {
-        let members = counted(u64::from(options.members), "member");
-        let duration = humantime::format_duration(options.duration);
-        eprintln!("{PROGRAM}: seed {}, {members}, measuring {duration}", options.seed);
-    }
 }
 
 /// Where `--json` writes.

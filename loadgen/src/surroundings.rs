@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::time::SystemTime;
 
+use crate::cli::{PROGRAM, RunOptions};
 use crate::fleet::sampling::Taken;
 use crate::hlog::HistogramLog;
 use crate::interrupt::Interrupt;
 use crate::progress::{Phase, Progress, Sample};
 use crate::prometheus::Endpoint;
 use crate::schedule::Plan;
+use crate::text::counted;
 
 /// What a run is given besides its options.
 pub struct Surroundings<'a> {
@@ -31,6 +33,15 @@ impl Surroundings<'_> {
     /// Whether anybody looks: samples need not be taken otherwise, and cost nothing.
     pub fn wants_samples(&self) -> bool {
         self.progress.visible() || self.histogram_log.is_some() || self.metrics.is_some()
+    }
+
+    /// Says what has started and with which seed, so that even a run that never ends can be repeated.
+    pub fn announce(&self, options: &RunOptions) {
+        if !options.quiet {
+            let members = counted(u64::from(options.members), "member");
+            let duration = humantime::format_duration(options.duration);
+            eprintln!("{PROGRAM}: seed {}, {members}, measuring {duration}", options.seed);
+        }
     }
 
     /// The measured window begins.

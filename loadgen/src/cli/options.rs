@@ -227,6 +227,10 @@ impl RunOptions {
             let given = self.event_bytes;
             faults.push(format!("--event-bytes {given}: an event carries {least} to {most}"));
         }
+        let is_broadcast = matches!(self.bind, IpAddr::V4(address) if address.is_broadcast());
+        if self.bind.is_multicast() || is_broadcast {
+            faults.push(format!("--bind {}: an address of many; give one of this machine's own", self.bind));
+        }
         if self.port != 0 && u32::from(self.port) + self.workers - 1 > u32::from(u16::MAX) {
             let highest = u32::from(u16::MAX) + 1 - self.workers.min(u32::from(u16::MAX));
             let workers = self.workers;

@@ -116,6 +116,10 @@ fn every_fault_is_named_with_its_mend() {
         "--seeds 0: must be 1 to 8 here"
     );
     assert_eq!(faults(&["--port", "65535"]), "--port 65535: 2 workers need a port up to 65534, or 0");
+    assert_eq!(
+        faults(&["--bind", "ff02::1"]),
+        "--bind ff02::1: an address of many; give one of this machine's own"
+    );
     assert_eq!(faults(&["--members", "4000001"]), "--members 4000001: at most 4000000");
     assert_eq!(faults(&["--event-bytes", "509"]), "--event-bytes 509: an event carries 4 to 508");
     assert_eq!(faults(&["--event-bytes", "3"]), "--event-bytes 3: an event carries 4 to 508");

@@ -56,6 +56,7 @@ struct Run<'a, 'b> {
 pub fn execute(options: &RunOptions, surroundings: &mut Surroundings<'_>) -> Result<Executed, RunError> {
     let settings = Arc::new(settings::in_force(options).map_err(RunError)?);
     let fleet = start_fleet(options, surroundings.plan, &settings).map_err(RunError)?;
+    surroundings.announce(options);
     let sampler = Sampler::new(fleet.len(), surroundings.plan.kills.len());
     let run = Run { fleet, options, surroundings, settings, sampler, done: Done::default() };
     run.carry_out().map_err(RunError)
@@ -148,7 +149,7 @@ impl Run<'_, '_> {
     fn start_cold(&mut self) -> Result<Duration, String> {
         let begun = self.fleet.elapsed();
         let timeout = settings::stream_timeout(self.options);
-        let mut joins = ColdStart::new(self.fleet.len(), self.options, timeout);
+        let mut joins = ColdStart::new(&self.fleet, self.options, timeout);
         loop {
             let elapsed = self.fleet.elapsed() - begun;
             if joins.advance(&self.fleet, elapsed)? && start::is_complete(&self.fleet, self.options.members)?

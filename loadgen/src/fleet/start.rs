@@ -1,6 +1,7 @@
 //! Starting: warm, with complete views loaded as a finished join would have left them, or cold, through
 //! seeds over TCP push/pull.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring::net::Trains;
@@ -76,6 +77,8 @@ pub fn warm(fleet: &Fleet<Tracker>, members: u32) -> Result<(), String> {
 
 /// Where a cold start is.
 pub struct ColdStart {
+    /// By worker: where its members receive.
+    addresses: Vec<SocketAddr>,
     /// By worker: the next local member to join, and the joins begun.
     next: Vec<(LocalMember, u64)>,
     members: u32,
@@ -88,10 +91,11 @@ pub struct ColdStart {
 }
 
 impl ColdStart {
-    /// A start on `workers` workers, in which one join may take `stream_timeout`.
-    pub fn new(workers: usize, options: &RunOptions, stream_timeout: Duration) -> ColdStart {
+    /// A start in which one join may take `stream_timeout`.
+    pub fn new(fleet: &Fleet<Tracker>, options: &RunOptions, stream_timeout: Duration) -> ColdStart {
         ColdStart {
-            next: vec![(0, 0); workers],
+            addresses: (0..fleet.len()).map(|worker| fleet.address(worker)).collect(),
+            next: vec![(0, 0); fleet.len()],
             members: options.members,
             seeds: options.seeds,
             patience: stream_timeout + PATIENCE,
@@ -106,11 +110,10 @@ impl ColdStart {
     /// One line: a worker has stopped, or the seeds do not answer.
     pub fn advance(&mut self, fleet: &Fleet<Tracker>, elapsed: Duration) -> Result<bool, String> {
         let workers = fleet.len();
-        let addresses: Vec<_> = (0..workers).map(|worker| fleet.address(worker)).collect();
         let mut joined = 0;
         for worker in 0..workers {
             let (from, begun) = self.next[worker];
-            let (members, seeds, addresses) = (self.members, self.seeds, addresses.clone());
+            let (members, seeds, addresses) = (self.members, self.seeds, self.addresses.clone());
             let advanced = fleet.ask(worker, move |host, trains| {
                 let place = Place { worker, workers, members, seeds, addresses };
                 begin_joins(host, trains, &place, from, begun)
@@ -158,7 +161,7 @@ struct Place {
     workers: usize,
     members: u32,
     seeds: u32,
-    addresses: Vec<std::net::SocketAddr>,
+    addresses: Vec<SocketAddr>,
 }
 
 impl Place {
@@ -220,4 +223,58 @@ fn last_failure(fleet: &Fleet<Tracker>) -> Result<String, String> {
     let failures = failures.map_err(|error| error.to_string())?;
     let last = failures.into_iter().find(|failure| !failure.is_empty());
     Ok(last.map(|failure| format!(" (the last failure: {failure})")).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use swimring::worker::FleetOptions;
+
+    use super::*;
+    use crate::schedule::Plan;
+
+    /// A port of this machine that nobody listens on: it was free a moment ago.
+    #[allow(clippy::disallowed_methods)]
+    fn nobody() -> SocketAddr {
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).unwrap()
+    }
+
+    #[test]
+    fn seeds_that_do_not_answer_end_the_start_with_one_line() {
+        let options = RunOptions { members: 6, seeds: 2, ..RunOptions::defaults(6, 1) };
+        let tracker = |worker| Tracker::new(worker as u32, 1, 6, &Plan::default());
+        let mut fleet = Fleet::start(&FleetOptions::default(), tracker).unwrap();
+        populate(&fleet, 6).unwrap();
+        let mut joins = ColdStart::new(&fleet, &options, Duration::from_secs(10));
+        joins.addresses = vec![nobody()];
+        // A minute's worth of looks, without waiting for it: patience is 15 s.
+        let mut seconds = (0..60).map(Duration::from_secs);
+        let fault = loop {
+            let elapsed = seconds.next().expect("patience ends within the minute");
+            if let Err(fault) = joins.advance(&fleet, elapsed) {
+                break fault;
+            }
+            while failures(&fleet) < 5 {
+                std::thread::yield_now();
+            }
+        };
+        assert!(
+            fault.starts_with(
+                "--start cold: the seeds do not answer: 0 of 5 joins succeeded in 16 s (the last"
+            ),
+            "{fault}"
+        );
+        assert!(fault.ends_with("raise --stream-timeout-ms or --seeds, or use fewer --members"), "{fault}");
+        assert!(!fault.contains('\n'));
+        fleet.stop().unwrap();
+    }
+
+    fn failures(fleet: &Fleet<Tracker>) -> u64 {
+        fleet.ask(0, |host, _| host.observer.tally.joins_failed).unwrap()
+    }
+
+    #[test]
+    fn members_join_through_the_seeds_in_turn_and_seeds_through_the_first() {
+        let place = Place { worker: 0, workers: 2, members: 100, seeds: 3, addresses: Vec::new() };
+        assert_eq!([1, 2, 3, 4, 5, 99].map(|number| place.seed_of(number)), [0, 0, 0, 1, 2, 0]);
+    }
 }
