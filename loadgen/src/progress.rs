@@ -106,6 +106,9 @@ pub fn line(sample: &Sample, width: usize) -> String {
     let total = sample.total.map_or(String::new(), |total| format!("/{}", total.as_secs()));
     let mut parts = vec![format!("{} {}{total} s", sample.phase.name(), sample.elapsed.as_secs())];
     match sample.joins {
+        Some((done, wanted)) if done == wanted => {
+            parts.push(format!("{} joined, completing their views", thousands(done)));
+        }
         Some((done, wanted)) => parts.push(format!("{} of {} joined", thousands(done), thousands(wanted))),
         None if sample.members_alive > 0 => parts.push(counted(sample.members_alive, "member")),
         None => {}
@@ -119,10 +122,10 @@ pub fn line(sample: &Sample, width: usize) -> String {
         parts.push(format!("probe p99 {}", microseconds(us as f64)));
     }
     if sample.kills > 0 {
-        parts.push(format!("kills {}/{}", sample.kills_detected, sample.kills));
+        parts.push(format!("{} of {} kills noticed", sample.kills_detected, sample.kills));
     }
     if let Some(share) = sample.events_delivered {
-        parts.push(format!("events {}", percent(share)));
+        parts.push(format!("events {} delivered", percent(share)));
     }
     let mut line = parts.remove(0);
     // A line as wide as the terminal would wrap, and a wrapped line cannot be replaced.
@@ -159,9 +162,9 @@ mod tests {
     #[test]
     fn everything_is_on_one_line() {
         assert_eq!(
-            line(&SAMPLE, 120),
-            "measuring 12/30 s  9,996 members  20,134 datagrams/s  0.417 cores  probe p99 312 us  kills 3/4  \
-             events 99.8 %"
+            line(&SAMPLE, 140),
+            "measuring 12/30 s  9,996 members  20,134 datagrams/s  0.417 cores  probe p99 312 us  \
+             3 of 4 kills noticed  events 99.8 % delivered"
         );
     }
 
@@ -174,6 +177,8 @@ mod tests {
         assert_eq!(line(&starting, 120), "starting 12 s");
         let joining = Sample { joins: Some((120, 1999)), ..starting };
         assert_eq!(line(&joining, 120), "starting 12 s  120 of 1,999 joined");
+        let joined = Sample { joins: Some((1999, 1999)), ..starting };
+        assert_eq!(line(&joined, 120), "starting 12 s  1,999 joined, completing their views");
     }
 
     #[test]

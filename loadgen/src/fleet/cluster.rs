@@ -1,5 +1,7 @@
 //! A run, phase by phase: start, warm-up, the measured window with its kills and events, settling, stop.
 
+#![allow(clippy::disallowed_methods, reason = "the run itself waits for the clock, between looks at it")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -157,11 +157,7 @@ impl Tracker {
 impl Observer for Tracker {
     fn event(&mut self, scene: &Scene<'_>, event: &Event) {
         match *event {
-            Event::ProbeAcked { rtt } => {
-                if self.timing {
-                    record(&mut self.timings.probe_rtt_us, rtt);
-                }
-            }
+            Event::ProbeAcked { rtt } if self.timing => record(&mut self.timings.probe_rtt_us, rtt),
             Event::Suspected { subject } => self.suspected(scene, scene.commons.name(subject)),
             Event::Failed { subject } => self.failed(scene, scene.commons.name(subject)),
             Event::UserEvent { event } => {

@@ -278,8 +278,9 @@ impl Page {
             self.lines.push(line);
             return;
         }
-        let line =
-            self.style.bad("INVALID: the generator itself was the bottleneck; do not use these numbers.");
+        let line = self
+            .style
+            .bad("INVALID: the generator or its machine was the bottleneck; do not use these numbers.");
         self.lines.push(line);
         for reason in &report.invalid_reasons {
             self.lines.push(format!("  {reason}"));
