@@ -11,6 +11,8 @@ use crate::text::{microseconds, percent, thousands};
 
 /// A worker this busy has no room for a burst: queueing theory's knee, where waiting grows tenfold.
 pub const BUSY_RATIO_MAX: f64 = 0.9;
+/// A worker less busy than this is not what makes its timers late: the machine has others to run.
+const IDLE_RATIO: f64 = 0.5;
 /// Timers' p99 lateness as a share of the probe timeout: later than this, a timeout is no longer the
 /// network's doing.
 pub const LAG_SHARE_MAX: f64 = 0.1;
@@ -32,7 +34,11 @@ pub fn reasons(measurements: &Measurements, probe_timeout: Duration) -> Vec<Stri
     let lag_us = total.schedule_lag_us.value_at_quantile(0.99) as f64;
     if lag_us > lag_max_us {
         let (lag, most) = (microseconds(lag_us), microseconds(lag_max_us));
-        reasons.push(format!("timers fired late: p99 {lag} (at most {most}, a tenth of the probe timeout)"));
+        let busiest = measurements.busy_ratios().into_iter().fold(0.0, f64::max);
+        let others = if busiest < IDLE_RATIO { "; workers were not busy: other programs were" } else { "" };
+        reasons.push(format!(
+            "timers fired late: p99 {lag} (at most {most}, a tenth of the probe timeout){others}"
+        ));
     }
     let moved = total.datagrams_received + total.datagrams_dropped;
     let dropped = total.datagrams_dropped as f64 / (moved.max(1)) as f64;
@@ -73,12 +79,12 @@ mod tests {
         let busy = WorkerMeasurements { busy: Duration::from_millis(9500), ..WorkerMeasurements::default() };
         assert_eq!(run(busy), ["worker 0 was busy 95 % of the time (at most 90 %)"]);
 
-        let mut late = WorkerMeasurements::default();
+        let mut late = WorkerMeasurements { busy: Duration::from_secs(6), ..WorkerMeasurements::default() };
         record(&mut late.schedule_lag_us, Duration::from_millis(80));
-        assert_eq!(
-            run(late),
-            ["timers fired late: p99 80.1 ms (at most 50.0 ms, a tenth of the probe timeout)"]
-        );
+        let told = "timers fired late: p99 80.1 ms (at most 50.0 ms, a tenth of the probe timeout)";
+        assert_eq!(run(late.clone()), [told]);
+        late.busy = Duration::from_secs(1);
+        assert_eq!(run(late), [format!("{told}; workers were not busy: other programs were")]);
 
         let shedding = WorkerMeasurements {
             datagrams_received: 999_000,

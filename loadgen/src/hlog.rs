@@ -26,26 +26,28 @@ pub struct HistogramLog<W: Write> {
 }
 
 impl HistogramLog<BufWriter<File>> {
-    /// Creates the file and writes the header. Errors: one line that names the flag and the file.
-    pub fn create(path: &Path, seed: u64, start: SystemTime) -> Result<Self, String> {
-        let named = |error: io::Error| format!("--hlog {}: {error}", path.display());
-        let file = File::create(path).map_err(named)?;
-        HistogramLog::new(BufWriter::new(file), seed, start).map_err(named)
+    /// Creates the file. Errors: one line that names the flag and the file.
+    pub fn create(path: &Path) -> Result<Self, String> {
+        let file = File::create(path).map_err(|error| format!("--hlog {}: {error}", path.display()))?;
+        Ok(HistogramLog::new(BufWriter::new(file)))
     }
 }
 
 impl<W: Write> HistogramLog<W> {
+    /// A log that begins with [`HistogramLog::begin`].
+    pub fn new(writer: W) -> HistogramLog<W> {
+        HistogramLog { writer, serializer: V2DeflateSerializer::new() }
+    }
+
     /// Writes the header. `start` is the wall-clock time of the measured window's start.
-    pub fn new(mut writer: W, seed: u64, start: SystemTime) -> io::Result<HistogramLog<W>> {
-        let mut serializer = V2DeflateSerializer::new();
+    pub fn begin(&mut self, seed: u64, start: SystemTime) -> io::Result<()> {
         IntervalLogWriterBuilder::new()
             .add_comment("[Histogram log format version 1.3]")
             .add_comment(&format!("[swimring-loadgen {VERSION_LINE}, seed {seed}, values in microseconds]"))
             .with_start_time(start)
             .with_base_time(start)
-            .begin_log_with(&mut writer, &mut serializer)?;
-        writeln!(writer, "{LEGEND}")?;
-        Ok(HistogramLog { writer, serializer })
+            .begin_log_with(&mut self.writer, &mut self.serializer)?;
+        writeln!(self.writer, "{LEGEND}")
     }
 
     /// Appends one interval of one measurement. `start` counts from the log's start. An interval without
@@ -103,7 +105,8 @@ mod tests {
     fn the_log_reads_back_with_tags_times_and_values() {
         let mut written = Vec::new();
         let start = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let mut log = HistogramLog::new(&mut written, 42, start).unwrap();
+        let mut log = HistogramLog::new(&mut written);
+        log.begin(42, start).unwrap();
         let mut histogram = histogram_us();
         (1..=1000).for_each(|us| record(&mut histogram, Duration::from_micros(us)));
         let second = Duration::from_secs(1);
@@ -134,14 +137,14 @@ mod tests {
 
     #[test]
     fn a_name_that_would_break_the_format_is_refused() {
-        let mut log = HistogramLog::new(Vec::new(), 1, UNIX_EPOCH).unwrap();
+        let mut log = HistogramLog::new(Vec::new());
         let refused = log.write("a, b", Duration::ZERO, Duration::ZERO, &histogram_us());
         assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]
     fn a_file_that_cannot_be_created_is_named() {
-        let fault = HistogramLog::create(Path::new("/nonexistent/a.hlog"), 1, UNIX_EPOCH).err().unwrap();
+        let fault = HistogramLog::create(Path::new("/nonexistent/a.hlog")).err().unwrap();
         assert!(fault.starts_with("--hlog /nonexistent/a.hlog: "), "{fault}");
     }
 }

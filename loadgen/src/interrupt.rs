@@ -29,7 +29,7 @@ impl Interrupt {
         let handler = interrupt.clone();
         ctrlc::set_handler(move || match handler.press() {
             Wish::EndEarly => {
-                eprintln!("\n{PROGRAM}: ending early; the report follows (once more aborts)");
+                eprintln!("\n{PROGRAM}: ending early; once more aborts");
             }
             Wish::Abort => std::process::exit(ABORTED),
         })?;

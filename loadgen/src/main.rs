@@ -8,11 +8,13 @@ use swimring_loadgen::cli::{self, Command, PROGRAM};
 use swimring_loadgen::environment;
 use swimring_loadgen::exit::Exit;
 use swimring_loadgen::{report, run};
+use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
+    log();
     let command = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli.command,
         Err(error) if !error.use_stderr() => {
@@ -36,6 +38,14 @@ fn main() -> ExitCode {
         Command::Report(arguments) => report::command(&arguments),
     };
     exit.into()
+}
+
+/// What the engine has to say, such as that io_uring is not to be had here, goes to standard error, a line
+/// each. `RUST_LOG` chooses another level.
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    format.without_time().with_target(false).with_ansi(false).compact().init();
 }
 
 fn complain(faults: &[String]) {

@@ -24,7 +24,8 @@ pub fn record(histogram: &mut Histogram<u64>, time: Duration) {
     histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
 }
 
-/// What one worker counted in the measured window.
+/// What one worker counted in the measured window; what concerns kills and events, and what was taken for
+/// dead, until the end of the run.
 #[derive(Clone, Debug)]
 pub struct WorkerMeasurements {
     /// Time spent working rather than waiting.
@@ -37,6 +38,8 @@ pub struct WorkerMeasurements {
     pub datagrams_dropped: u64,
     /// Datagrams dropped on purpose (`--loss`).
     pub datagrams_lost_on_purpose: u64,
+    /// Packets handed to the kernel: trains, and datagrams that went alone.
+    pub packets_sent: u64,
     /// Bytes of the datagrams sent, without IP and UDP headers.
     pub bytes_sent: u64,
     /// System calls that moved datagrams.
@@ -51,11 +54,11 @@ pub struct WorkerMeasurements {
     pub event_spread_us: Histogram<u64>,
     /// Copies of user events received, duplicates included.
     pub event_copies: u64,
-    /// CPU time spent on user events. `None`: not measured.
-    pub event_cpu: Option<Duration>,
-    /// (observer, subject) pairs: a live subject suspected.
+    /// Events refused to their senders because too many were under way.
+    pub events_refused: u64,
+    /// Times an observer began to suspect a live subject.
     pub false_suspicions: u64,
-    /// (observer, subject) pairs: a live subject declared dead.
+    /// Times an observer declared a live subject dead.
     pub false_deaths: u64,
 }
 
@@ -67,6 +70,7 @@ impl Default for WorkerMeasurements {
             datagrams_received: 0,
             datagrams_dropped: 0,
             datagrams_lost_on_purpose: 0,
+            packets_sent: 0,
             bytes_sent: 0,
             system_calls: 0,
             allocations: None,
@@ -74,7 +78,7 @@ impl Default for WorkerMeasurements {
             schedule_lag_us: histogram_us(),
             event_spread_us: histogram_us(),
             event_copies: 0,
-            event_cpu: None,
+            events_refused: 0,
             false_suspicions: 0,
             false_deaths: 0,
         }
@@ -89,6 +93,7 @@ impl WorkerMeasurements {
         self.datagrams_received += other.datagrams_received;
         self.datagrams_dropped += other.datagrams_dropped;
         self.datagrams_lost_on_purpose += other.datagrams_lost_on_purpose;
+        self.packets_sent += other.packets_sent;
         self.bytes_sent += other.bytes_sent;
         self.system_calls += other.system_calls;
         self.allocations = sum(self.allocations, other.allocations);
@@ -100,7 +105,7 @@ impl WorkerMeasurements {
             mine.add(theirs).expect("all histograms have the same bounds");
         }
         self.event_copies += other.event_copies;
-        self.event_cpu = sum(self.event_cpu, other.event_cpu);
+        self.events_refused += other.events_refused;
         self.false_suspicions += other.false_suspicions;
         self.false_deaths += other.false_deaths;
     }
@@ -157,6 +162,8 @@ pub struct Measurements {
     pub interrupted: bool,
     /// CPU time of the process in the measured window.
     pub cpu: CpuTime,
+    /// CPU time of it that user events took. `None`: not measured.
+    pub event_cpu: Option<Duration>,
     /// Resident bytes at the window's end. `None`: not told by the kernel.
     pub resident_bytes: Option<u64>,
     /// One per worker.
@@ -208,11 +215,12 @@ mod tests {
             datagrams_received: 3,
             datagrams_dropped: 4,
             datagrams_lost_on_purpose: 5,
+            packets_sent: 13,
             bytes_sent: 6,
             system_calls: 7,
             allocations: Some(8),
             event_copies: 9,
-            event_cpu: Some(Duration::from_micros(10)),
+            events_refused: 14,
             false_suspicions: 11,
             false_deaths: 12,
             ..WorkerMeasurements::default()
@@ -221,8 +229,8 @@ mod tests {
         assert_eq!(total.busy, Duration::from_secs(2));
         assert_eq!((total.datagrams_sent, total.datagrams_received, total.datagrams_dropped), (4, 6, 8));
         assert_eq!((total.datagrams_lost_on_purpose, total.bytes_sent, total.system_calls), (10, 12, 14));
-        assert_eq!((total.allocations, total.event_copies), (Some(16), 18));
-        assert_eq!(total.event_cpu, Some(Duration::from_micros(20)));
+        assert_eq!((total.packets_sent, total.allocations), (26, Some(16)));
+        assert_eq!((total.event_copies, total.events_refused), (18, 28));
         assert_eq!((total.false_suspicions, total.false_deaths), (22, 24));
     }
 

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use crate::text::{microseconds, percent, significant, thousands};
+use crate::text::{counted, microseconds, percent, significant, thousands};
 
 /// Columns assumed where the terminal does not tell its width.
 const WIDTH_DEFAULT: usize = 80;
@@ -19,8 +19,21 @@ pub enum Phase {
     Measuring,
     /// Waiting until every kill and event has been seen everywhere.
     Settling,
-    /// Stopping the members.
-    Stopping,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Phase; 4] = [Phase::Starting, Phase::WarmingUp, Phase::Measuring, Phase::Settling];
+
+    /// What it is called on the terminal.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Starting => "starting",
+            Phase::WarmingUp => "warming up",
+            Phase::Measuring => "measuring",
+            Phase::Settling => "settling",
+        }
+    }
 }
 
 /// A moment of a run.
@@ -32,6 +45,8 @@ pub struct Sample {
     pub elapsed: Duration,
     /// The phase's length, where it is known.
     pub total: Option<Duration>,
+    /// Joins of a cold start: done, and wanted.
+    pub joins: Option<(u64, u64)>,
     /// Members alive.
     pub members_alive: u64,
     /// Datagrams sent per second since the last sample.
@@ -88,28 +103,29 @@ impl Progress {
 
 /// A sample in one line that fits into `width` columns; the parts that do not fit are left out from the end.
 pub fn line(sample: &Sample, width: usize) -> String {
-    let phase = match sample.phase {
-        Phase::Starting => "starting",
-        Phase::WarmingUp => "warming up",
-        Phase::Measuring => "measuring",
-        Phase::Settling => "settling",
-        Phase::Stopping => "stopping",
-    };
     let total = sample.total.map_or(String::new(), |total| format!("/{}", total.as_secs()));
-    let mut parts = vec![
-        format!("{phase} {}{total} s", sample.elapsed.as_secs()),
-        format!("{} members", thousands(sample.members_alive)),
-        format!("{} datagrams/s", significant(sample.datagrams_per_second)),
-        format!("{} cores", significant(sample.cpu_cores)),
-    ];
+    let mut parts = vec![format!("{} {}{total} s", sample.phase.name(), sample.elapsed.as_secs())];
+    match sample.joins {
+        Some((done, wanted)) if done == wanted => {
+            parts.push(format!("{} joined, completing their views", thousands(done)));
+        }
+        Some((done, wanted)) => parts.push(format!("{} of {} joined", thousands(done), thousands(wanted))),
+        None if sample.members_alive > 0 => parts.push(counted(sample.members_alive, "member")),
+        None => {}
+    }
+    // While members are being loaded nothing is sent yet.
+    if sample.datagrams_per_second > 0.0 {
+        parts.push(format!("{} datagrams/s", significant(sample.datagrams_per_second)));
+        parts.push(format!("{} cores", significant(sample.cpu_cores)));
+    }
     if let Some(us) = sample.probe_p99_us {
         parts.push(format!("probe p99 {}", microseconds(us as f64)));
     }
     if sample.kills > 0 {
-        parts.push(format!("kills {}/{}", sample.kills_detected, sample.kills));
+        parts.push(format!("{} of {} kills noticed", sample.kills_detected, sample.kills));
     }
     if let Some(share) = sample.events_delivered {
-        parts.push(format!("events {}", percent(share)));
+        parts.push(format!("events {} delivered", percent(share)));
     }
     let mut line = parts.remove(0);
     // A line as wide as the terminal would wrap, and a wrapped line cannot be replaced.
@@ -133,6 +149,7 @@ mod tests {
         phase: Phase::Measuring,
         elapsed: Duration::from_secs(12),
         total: Some(Duration::from_secs(30)),
+        joins: None,
         members_alive: 9_996,
         datagrams_per_second: 20_134.2,
         cpu_cores: 0.4167,
@@ -145,23 +162,23 @@ mod tests {
     #[test]
     fn everything_is_on_one_line() {
         assert_eq!(
-            line(&SAMPLE, 120),
-            "measuring 12/30 s  9,996 members  20,134 datagrams/s  0.417 cores  probe p99 312 us  kills 3/4  \
-             events 99.8 %"
+            line(&SAMPLE, 140),
+            "measuring 12/30 s  9,996 members  20,134 datagrams/s  0.417 cores  probe p99 312 us  \
+             3 of 4 kills noticed  events 99.8 % delivered"
         );
     }
 
     #[test]
     fn what_was_not_measured_yet_is_left_out() {
-        let sample = Sample {
-            phase: Phase::Starting,
-            total: None,
-            probe_p99_us: None,
-            kills: 0,
-            events_delivered: None,
-            ..SAMPLE
-        };
-        assert_eq!(line(&sample, 120), "starting 12 s  9,996 members  20,134 datagrams/s  0.417 cores");
+        let sample = Sample { total: None, probe_p99_us: None, kills: 0, events_delivered: None, ..SAMPLE };
+        assert_eq!(line(&sample, 120), "measuring 12 s  9,996 members  20,134 datagrams/s  0.417 cores");
+        let starting =
+            Sample { phase: Phase::Starting, members_alive: 0, datagrams_per_second: 0.0, ..sample };
+        assert_eq!(line(&starting, 120), "starting 12 s");
+        let joining = Sample { joins: Some((120, 1999)), ..starting };
+        assert_eq!(line(&joining, 120), "starting 12 s  120 of 1,999 joined");
+        let joined = Sample { joins: Some((1999, 1999)), ..starting };
+        assert_eq!(line(&joined, 120), "starting 12 s  1,999 joined, completing their views");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! the fleet; everything around it works on values.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -18,37 +18,15 @@ use crate::interrupt::Interrupt;
 use crate::measurements::Measurements;
 use crate::preflight::{self, Needs};
 use crate::progress::Progress;
+use crate::prometheus::Endpoint;
 use crate::report::{Report, Style, Subject, changed_settings, render};
 use crate::schedule::Plan;
-use crate::text::counted;
-
-/// Bytes a member needs to know another one, hash table and growth included.
-const BYTES_PER_PAIR: f64 = 8.0;
-/// Bytes of a member besides what it knows: its protocol state, queues and address.
-const BYTES_PER_MEMBER: u64 = 2048;
-/// Bytes whatever the fleet's size: rings, datagram buffers, histograms.
-const BYTES_FIXED: u64 = 64 << 20;
-/// Files a worker opens: its socket, ring, wake-up and timer.
-const FILES_PER_WORKER: u64 = 4;
-/// Files besides the workers': standard streams, outputs, the metrics endpoint, streams in flight.
-const FILES_FIXED: u64 = 256;
+use crate::surroundings::Surroundings;
 
 /// Why a run could not be carried out: one line that names the setting and the mend.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct RunError(pub String);
-
-/// What a run is given besides its options.
-pub struct Surroundings<'a> {
-    /// Kills and events, decided.
-    pub plan: &'a Plan,
-    /// Ends the run early.
-    pub interrupt: &'a Interrupt,
-    /// Shows that it is alive.
-    pub progress: &'a mut Progress,
-    /// Where interval histograms go.
-    pub histogram_log: Option<&'a mut HistogramLog<BufWriter<File>>>,
-}
 
 /// What a run leaves behind.
 #[derive(Clone, Debug)]
@@ -77,22 +55,23 @@ pub fn run(options: &RunOptions) -> Exit {
 
 /// A run, or one line per reason why not.
 fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
-    preflight::check(options.members, &needs(options))?;
+    preflight::check(options.members, &Needs::of(options))?;
     // Outputs are opened before the run: a typing error must not cost the minutes it takes.
     let mut json = options.json.as_deref().map(JsonOutput::open).transpose().map_err(|fault| vec![fault])?;
-    let mut log = histogram_log(options).map_err(|fault| vec![fault])?;
+    let log = options.hlog.as_deref().map(HistogramLog::create).transpose().map_err(|fault| vec![fault])?;
+    let metrics = options.metrics.map(Endpoint::open).transpose().map_err(|fault| vec![fault])?;
     let interrupt = Interrupt::install().map_err(|error| vec![format!("signals: {error}")])?;
-    let mut progress = Progress::new(options.quiet);
-    announce(options);
     let plan = Plan::new(options.members, options.duration, options.kills, options.events, options.seed);
     let mut surroundings = Surroundings {
         plan: &plan,
         interrupt: &interrupt,
-        progress: &mut progress,
-        histogram_log: log.as_mut(),
+        progress: Progress::new(options.quiet),
+        histogram_log: log,
+        metrics,
+        seed: options.seed,
     };
     let executed = execute(options, &mut surroundings);
-    progress.finish();
+    surroundings.progress.finish();
     let report = assemble(options, executed.map_err(|error| vec![error.to_string()])?);
     let on_standard_output = json.as_ref().is_some_and(JsonOutput::is_standard_output);
     if !on_standard_output {
@@ -100,7 +79,8 @@ fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
         let _ = io::stdout().write_all(render(&report, Style::of_standard_output()).as_bytes());
     }
     let written = json.as_mut().map_or(Ok(()), |json| json.write(&report));
-    let logged = log.map_or(Ok(()), HistogramLog::finish).map_err(|error| format!("--hlog: {error}"));
+    let logged = surroundings.histogram_log.map_or(Ok(()), HistogramLog::finish);
+    let logged = logged.map_err(|error| format!("--hlog: {error}"));
     let faults: Vec<String> = [written, logged].into_iter().filter_map(Result::err).collect();
     if faults.is_empty() { Ok(Exit::of_run(report.valid, report.objectives_met())) } else { Err(faults) }
 }
@@ -123,32 +103,6 @@ pub fn assemble(options: &RunOptions, executed: Executed) -> Report {
     let value = report.to_value();
     report.slos = options.slos.iter().map(|slo| slo.judge(&value)).collect();
     report
-}
-
-/// Says what starts and with which seed, so that even a run that never ends can be repeated.
-fn announce(options: &RunOptions) {
-    if !options.quiet {
-        let members = counted(u64::from(options.members), "member");
-        let duration = humantime::format_duration(options.duration);
-        eprintln!("{PROGRAM}: seed {}, {members}, measuring {duration}", options.seed);
-    }
-}
-
-/// What the fleet will take of the machine.
-fn needs(options: &RunOptions) -> Needs {
-    Needs {
-        bytes_per_pair: BYTES_PER_PAIR,
-        bytes_per_member: BYTES_PER_MEMBER,
-        bytes_fixed: BYTES_FIXED,
-        files: FILES_FIXED + u64::from(options.workers) * FILES_PER_WORKER,
-    }
-}
-
-// The wall clock stamps the log and takes no part in any measurement.
-#[allow(clippy::disallowed_methods)]
-fn histogram_log(options: &RunOptions) -> Result<Option<HistogramLog<BufWriter<File>>>, String> {
-    let create = |path: &Path| HistogramLog::create(path, options.seed, SystemTime::now());
-    options.hlog.as_deref().map(create).transpose()
 }
 
 /// Where `--json` writes.

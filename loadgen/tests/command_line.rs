@@ -40,24 +40,6 @@ fn bad_arguments_exit_with_2_and_a_line_per_fault() {
 }
 
 #[test]
-fn a_fleet_no_machine_holds_exits_with_1_and_names_a_size_that_fits() {
-    let (status, message) = refused(&["--members", "4000000000"]);
-    assert_eq!(status, Some(1));
-    assert!(
-        message.starts_with("swimring-loadgen: --members 4000000000: ") && message.contains("or fewer"),
-        "{message}"
-    );
-    assert_eq!(message.lines().count(), 1, "{message}");
-}
-
-#[test]
-fn an_output_that_cannot_be_written_is_told_before_the_run() {
-    let (status, message) = refused(&["--members", "2", "--json", "/nonexistent/result.json"]);
-    assert_eq!(status, Some(1));
-    assert!(message.starts_with("swimring-loadgen: --json /nonexistent/result.json: "), "{message}");
-}
-
-#[test]
 fn help_and_version_go_to_standard_output() {
     for arguments in [vec!["--help"], vec!["run", "--help"], vec!["report", "--help"]] {
         let output = loadgen(&arguments);

@@ -48,7 +48,7 @@ Examples:
 
 A run starts the members, warms up, measures for --duration with the kills and events spread over
 its first two thirds, goes on until every kill and event has been seen everywhere or no longer can
-be, and stops. Ctrl-C ends it early with the report of what was measured; twice aborts.";
+be, and stops. Ctrl-C ends it early with the report of what was measured; twice aborts (130).";
 
 /// Fleets of real Swimring members on one machine, measured.
 #[derive(Parser, Debug)]
@@ -147,7 +147,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "RATE", default_value = "1/s", value_parser = values::rate)]
     pub events: Rate,
 
-    /// Payload of one user event, in bytes
+    /// Payload of one user event, 4 to 508 bytes
     #[arg(long, value_name = "BYTES", default_value_t = 100)]
     pub event_bytes: u32,
 

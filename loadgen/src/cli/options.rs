@@ -2,14 +2,19 @@
 //! single flag shows by itself.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use swimring_codec::native::EVENT_MAX;
 
 use super::protocol::ProtocolSettings;
 use super::values::Rate;
 use super::{DriverChoice, Preset, RunArguments, Start, settings_file};
+use crate::fleet::cluster::EVENT_NAME;
+use crate::fleet::settings;
+use crate::fleet::tracker::EVENT_NUMBER_BYTES;
 use crate::schedule;
 use crate::slo::Slo;
 
@@ -21,8 +26,14 @@ const KILLS_DEFAULT: u32 = 10;
 const KILLS_DEFAULT_SHARE: u32 = 10;
 /// The longest run: a month. Counters and histograms are sized for it with room to spare.
 const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
-/// Largest worker count: four times the cores of the largest machines, far below any kernel limit.
-const WORKERS_MAX: u32 = 4096;
+/// The engine's bound on the members of one table.
+const MEMBERS_MAX: u32 = 4_000_000;
+/// The engine's bound on workers.
+const WORKERS_MAX: u32 = 1024;
+/// What an event carries besides the name that all events of a run have.
+const EVENT_BYTES: RangeInclusive<u32> = EVENT_NUMBER_BYTES as u32..=(EVENT_MAX - EVENT_NAME.len()) as u32;
+/// The longest stream timeout, an hour, in milliseconds.
+const STREAM_TIMEOUT_MAX_MS: u64 = 3_600_000;
 
 /// A run that has been checked. Later parts trust every value.
 #[derive(Clone, Debug, PartialEq)]
@@ -157,8 +168,35 @@ impl RunOptions {
     fn faults(&self) -> Vec<String> {
         let mut faults = self.size_faults();
         faults.extend(self.time_faults());
+        faults.extend(self.output_faults());
         faults.extend(self.slo_faults());
-        faults.extend(self.protocol.faults());
+        faults.extend(self.protocol_faults());
+        faults
+    }
+
+    fn protocol_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Some(ms) =
+            self.protocol.stream_timeout_ms.filter(|ms| !(1..=STREAM_TIMEOUT_MAX_MS).contains(ms))
+        {
+            faults.push(format!("--stream-timeout-ms {ms}: has to be between 1 and {STREAM_TIMEOUT_MAX_MS}"));
+        }
+        // The engine counts members among its settings: a number out of bounds has been named already.
+        if (MEMBERS_MIN..=MEMBERS_MAX).contains(&self.members) {
+            faults.extend(settings::in_force(self).err());
+        }
+        faults
+    }
+
+    fn output_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Some(address) = self.metrics.filter(|address| address.port() == 0) {
+            faults.push(format!("--metrics {address}: nobody would know the port; name one"));
+        }
+        if self.hlog.is_some() && self.hlog == self.json {
+            let path = self.hlog.as_deref().unwrap_or_else(|| "".as_ref()).display();
+            faults.push(format!("--hlog {path}: --json writes there too; name another file"));
+        }
         faults
     }
 
@@ -168,6 +206,10 @@ impl RunOptions {
         if members < MEMBERS_MIN {
             faults.push(format!("--members {members}: a cluster has {MEMBERS_MIN} members or more"));
             return faults; // The bounds below are measured in members: they would only repeat this.
+        }
+        if members > MEMBERS_MAX {
+            faults.push(format!("--members {members}: at most {MEMBERS_MAX}"));
+            return faults;
         }
         if self.kills >= members {
             let most = members - 1;
@@ -179,6 +221,15 @@ impl RunOptions {
         }
         if self.start == Start::Cold && (self.seeds == 0 || self.seeds >= members) {
             faults.push(format!("--seeds {}: must be 1 to {} here", self.seeds, members - 1));
+        }
+        if self.events.per_second > 0.0 && !EVENT_BYTES.contains(&self.event_bytes) {
+            let (least, most) = (EVENT_BYTES.start(), EVENT_BYTES.end());
+            let given = self.event_bytes;
+            faults.push(format!("--event-bytes {given}: an event carries {least} to {most}"));
+        }
+        let is_broadcast = matches!(self.bind, IpAddr::V4(address) if address.is_broadcast());
+        if self.bind.is_multicast() || is_broadcast {
+            faults.push(format!("--bind {}: an address of many; give one of this machine's own", self.bind));
         }
         if self.port != 0 && u32::from(self.port) + self.workers - 1 > u32::from(u16::MAX) {
             let highest = u32::from(u16::MAX) + 1 - self.workers.min(u32::from(u16::MAX));
@@ -214,7 +265,10 @@ impl RunOptions {
                 Some("needs --start cold")
             } else if path.starts_with("detection_s") && self.kills == 0 {
                 Some("needs --kill 1 or more")
-            } else if path.starts_with("events.") && path != "events.sent" && self.events.per_second == 0.0 {
+            } else if path.starts_with("events.")
+                && !["events.sent", "events.refused"].contains(&path)
+                && self.events.per_second == 0.0
+            {
                 Some("needs --events above 0")
             } else {
                 None

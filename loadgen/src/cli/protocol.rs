@@ -98,16 +98,6 @@ impl ProtocolSettings {
         "stream_fallback",
     ];
 
-    /// Settings that mean nothing at zero. The engine checks its other bounds itself.
-    const NEVER_ZERO: [&'static str; 6] = [
-        "probe_interval_ms",
-        "probe_timeout_ms",
-        "gossip_interval_ms",
-        "suspicion_multiplier",
-        "suspicion_max_timeout_multiplier",
-        "stream_timeout_ms",
-    ];
-
     /// The settings that were given, by name.
     pub fn given(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
@@ -135,16 +125,6 @@ impl ProtocolSettings {
             stream_timeout_ms: self.stream_timeout_ms.or(fallback.stream_timeout_ms),
             stream_fallback: self.stream_fallback.or(fallback.stream_fallback),
         }
-    }
-
-    /// One line per setting that is zero and must not be.
-    pub fn faults(&self) -> Vec<String> {
-        let given = self.given();
-        Self::NEVER_ZERO
-            .iter()
-            .filter(|name| given.get(**name).and_then(Value::as_u64) == Some(0))
-            .map(|name| format!("--{}: must be 1 or more", name.replace('_', "-")))
-            .collect()
     }
 }
 
@@ -181,20 +161,5 @@ mod tests {
         assert_eq!(merged, ProtocolSettings { gossip_fanout: Some(99), ..all_given() });
         assert_eq!(ProtocolSettings::default().or(all_given()), all_given());
         assert_eq!(all_given().or(ProtocolSettings::default()), all_given());
-    }
-
-    #[test]
-    fn zero_intervals_are_named_one_by_one() {
-        let settings = ProtocolSettings {
-            probe_interval_ms: Some(0),
-            gossip_interval_ms: Some(0),
-            push_pull_interval_ms: Some(0),
-            ..ProtocolSettings::default()
-        };
-        assert_eq!(
-            settings.faults(),
-            ["--probe-interval-ms: must be 1 or more", "--gossip-interval-ms: must be 1 or more"]
-        );
-        assert!(all_given().faults().is_empty());
     }
 }

@@ -110,13 +110,36 @@ fn every_fault_is_named_with_its_mend() {
         "--kill 10: somebody must be left to notice; at most 9"
     );
     assert_eq!(faults(&["--members", "3", "--workers", "4"]), "--workers 4: must be 1 to 3 here");
-    assert_eq!(faults(&["--workers", "0"]), "--workers 0: must be 1 to 4096 here");
+    assert_eq!(faults(&["--workers", "0"]), "--workers 0: must be 1 to 1024 here");
     assert_eq!(
         faults(&["--members", "9", "--start", "cold", "--seeds", "0"]),
         "--seeds 0: must be 1 to 8 here"
     );
     assert_eq!(faults(&["--port", "65535"]), "--port 65535: 2 workers need a port up to 65534, or 0");
-    assert_eq!(faults(&["--gossip-interval-ms", "0"]), "--gossip-interval-ms: must be 1 or more");
+    assert_eq!(
+        faults(&["--bind", "ff02::1"]),
+        "--bind ff02::1: an address of many; give one of this machine's own"
+    );
+    assert_eq!(faults(&["--members", "4000001"]), "--members 4000001: at most 4000000");
+    assert_eq!(faults(&["--event-bytes", "509"]), "--event-bytes 509: an event carries 4 to 508");
+    assert_eq!(faults(&["--event-bytes", "3"]), "--event-bytes 3: an event carries 4 to 508");
+    assert!(options(&["--event-bytes", "0", "--events", "0"]).events.per_second == 0.0);
+    assert_eq!(
+        faults(&["--gossip-interval-ms", "0"]),
+        "--gossip-interval-ms 0: has to be between 1 and 60000"
+    );
+    assert_eq!(
+        faults(&["--stream-timeout-ms", "0"]),
+        "--stream-timeout-ms 0: has to be between 1 and 3600000"
+    );
+    assert_eq!(
+        faults(&["--metrics", "127.0.0.1:0"]),
+        "--metrics 127.0.0.1:0: nobody would know the port; name one"
+    );
+    assert_eq!(
+        faults(&["--json", "a", "--hlog", "a"]),
+        "--hlog a: --json writes there too; name another file"
+    );
     assert_eq!(
         faults(&["--events", "1000000/s"]),
         "--events 1000000/s: 20000000 events in one run; at most 1000000"

@@ -4,8 +4,13 @@
 //! worker carries the same share and any member's place follows from its number.
 
 pub mod cluster;
+mod faults;
+pub mod moment;
+mod outcome;
+pub mod sampling;
+pub mod seen;
 pub mod settings;
-pub mod start;
+mod start;
 pub mod tracker;
 
 /// A member's number in the whole fleet, from 0.

@@ -1,8 +1,10 @@
 //! From flags and file to the engine's settings.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
-use swimring::swim::Settings;
 use swimring::swim::settings as engine;
+use swimring::swim::{Settings, SettingsError};
 
 use crate::cli::{Preset, RunOptions};
 
@@ -18,8 +20,14 @@ fn engine_preset(preset: Preset) -> engine::Preset {
     }
 }
 
-/// Every setting of `settings` by name.
-pub fn by_name(settings: &Settings) -> Map<String, Value> {
+/// Every setting by name, the streams' timeout among them.
+pub fn by_name(settings: &Settings, stream_timeout: Duration) -> Map<String, Value> {
+    let mut map = engine_by_name(settings);
+    map.insert(STREAM_TIMEOUT.to_owned(), Value::from(stream_timeout.as_millis() as u64));
+    map
+}
+
+fn engine_by_name(settings: &Settings) -> Map<String, Value> {
     match serde_json::to_value(settings) {
         Ok(Value::Object(map)) => map,
         _ => Map::new(),
@@ -31,6 +39,21 @@ pub fn of_preset(preset: Preset) -> Settings {
     Settings::preset(engine_preset(preset))
 }
 
+/// Memberlist's `TCPTimeout` of `preset`.
+pub fn stream_timeout_of_preset(preset: Preset) -> Duration {
+    Duration::from_secs(match preset {
+        Preset::Lan => 10,
+        Preset::Wan => 30,
+        Preset::Local => 1,
+    })
+}
+
+/// How long one stream exchange may take.
+pub fn stream_timeout(options: &RunOptions) -> Duration {
+    let given = options.protocol.stream_timeout_ms.map(Duration::from_millis);
+    given.unwrap_or_else(|| stream_timeout_of_preset(options.preset))
+}
+
 /// The settings in force: the preset's, with what the flags and the file override.
 ///
 /// # Errors
@@ -39,13 +62,93 @@ pub fn in_force(options: &RunOptions) -> Result<Settings, String> {
     let mut settings = of_preset(options.preset);
     // Everyone has to fit into the table.
     settings.members_max = settings.members_max.max(options.members);
-    let mut map = by_name(&settings);
-    map.extend(options.protocol.given().into_iter().filter(|(name, _)| name != STREAM_TIMEOUT));
+    let mut map = engine_by_name(&settings);
+    for (name, value) in options.protocol.given().into_iter().filter(|(name, _)| name != STREAM_TIMEOUT) {
+        check_type(&map, &name, &value)?;
+        map.insert(name, value);
+    }
     let settings: Settings =
-        serde_json::from_value(Value::Object(map)).map_err(|error| format!("protocol settings: {error}"))?;
-    settings.validate().map_err(|error| {
-        let flag = error.setting.replace('_', "-");
-        format!("--{flag}: {}", error.mend)
-    })?;
+        serde_json::from_value(Value::Object(map.clone())).map_err(|error| format!("settings: {error}"))?;
+    settings.validate().map_err(|error| told(&error, map.get(error.setting)))?;
     Ok(settings)
+}
+
+/// Whether the engine can hold `value` at all. Its small numbers are bytes: of one that is too large for a
+/// byte the engine is asked what a byte's largest would have been refused with, which names the bounds.
+fn check_type(map: &Map<String, Value>, name: &str, value: &Value) -> Result<(), String> {
+    let with = |value: &Value| {
+        let mut map = map.clone();
+        map.insert(name.to_owned(), value.clone());
+        serde_json::from_value::<Settings>(Value::Object(map))
+    };
+    let Err(error) = with(value) else { return Ok(()) };
+    match with(&Value::from(u8::MAX)).map(|settings| settings.validate()) {
+        Ok(Err(error)) if error.setting == name => Err(told(&error, Some(value))),
+        _ => Err(format!("{} {value}: {error}", flag(name))),
+    }
+}
+
+/// The engine's refusal in the words of the command line.
+fn told(error: &SettingsError, value: Option<&Value>) -> String {
+    let value = value.map(|value| format!(" {value}")).unwrap_or_default();
+    // The engine repeats the value; here it stands next to the flag.
+    let mend = error.mend.split(", and is ").next().unwrap_or_default();
+    let mend = mend.replace("probe_interval_ms", &flag("probe_interval_ms"));
+    format!("{}{value}: {mend}", flag(error.setting))
+}
+
+fn flag(setting: &str) -> String {
+    format!("--{}", setting.replace('_', "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::protocol::ProtocolSettings;
+
+    fn refused(protocol: ProtocolSettings) -> String {
+        in_force(&RunOptions { protocol, ..RunOptions::defaults(10, 2) }).unwrap_err()
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_is_told_with_its_flag_and_the_bounds() {
+        let none = ProtocolSettings::default;
+        for (protocol, told) in [
+            (
+                ProtocolSettings { gossip_fanout: Some(17), ..none() },
+                "--gossip-fanout 17: has to be between 1 and 16",
+            ),
+            (
+                ProtocolSettings { gossip_fanout: Some(300), ..none() },
+                "--gossip-fanout 300: has to be between 1 and 16",
+            ),
+            (
+                ProtocolSettings { local_health_max: Some(u64::MAX), ..none() },
+                "--local-health-max 18446744073709551615: has to be between 0 and 15",
+            ),
+            (
+                ProtocolSettings { push_pull_interval_ms: Some(u64::MAX), ..none() },
+                "--push-pull-interval-ms 18446744073709551615: has to be between 0 and 3600000",
+            ),
+            (
+                ProtocolSettings { probe_interval_ms: Some(100), ..none() },
+                "--probe-timeout-ms 500: has to be shorter than --probe-interval-ms: 500 is not below 100",
+            ),
+        ] {
+            assert_eq!(refused(protocol), told);
+        }
+    }
+
+    #[test]
+    fn every_overridable_setting_reaches_the_engine_or_the_streams() {
+        let options = RunOptions::defaults(10, 2);
+        let names = by_name(&in_force(&options).unwrap(), stream_timeout(&options));
+        for name in ProtocolSettings::NAMES {
+            assert!(names.contains_key(name), "{name}");
+        }
+        let protocol = ProtocolSettings { stream_timeout_ms: Some(7), ..ProtocolSettings::default() };
+        let options = RunOptions { protocol, ..options };
+        assert_eq!(stream_timeout(&options), Duration::from_millis(7));
+        assert!(in_force(&options).is_ok());
+    }
 }

@@ -1,6 +1,7 @@
 //! Starting: warm, with complete views loaded as a finished join would have left them, or cold, through
 //! seeds over TCP push/pull.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring::net::Trains;
@@ -12,7 +13,6 @@ use swimring_codec::{Incarnation, MemberId, State};
 use super::name_of;
 use super::tracker::Tracker;
 use crate::cli::RunOptions;
-use crate::interrupt::Interrupt;
 
 /// The incarnation that members start with. Nobody restarts in a run.
 const INCARNATION: Incarnation = Incarnation::new(1);
@@ -21,8 +21,11 @@ const INCARNATION: Incarnation = Incarnation::new(1);
 /// waits for its turn as long as a stream may take.
 const JOINS_AT_ONCE: u64 = 64;
 
-/// How often to look whether joins have finished.
-const POLL: Duration = Duration::from_millis(5);
+/// How long a cold start goes on, beyond what one join may take, without any that succeeds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A cold start that has not converged by then never will.
+const CONVERGENCE_MAX: Duration = Duration::from_secs(600);
 
 /// Adds every member, knowing only itself, with its timers held until [`resume`].
 ///
@@ -84,29 +87,43 @@ pub fn warm(fleet: &Fleet<Tracker>, members: u32) -> Result<(), String> {
 
 /// Where a cold start is.
 pub struct ColdStart {
+    /// By worker: where its members receive.
+    addresses: Vec<SocketAddr>,
     /// By worker: the next local member to join, and the joins begun.
     next: Vec<(LocalMember, u64)>,
     members: u32,
     seeds: u32,
+    /// How long to go on without any join that succeeds.
+    patience: Duration,
+    joined: u64,
+    /// When a join last succeeded, from the start.
+    joined_at: Duration,
 }
 
 impl ColdStart {
-    /// A start through the first `seeds` members.
-    pub fn new(workers: usize, members: u32, seeds: u32) -> ColdStart {
-        ColdStart { next: vec![(0, 0); workers], members, seeds }
+    /// A start in which one join may take `stream_timeout`.
+    pub fn new(fleet: &Fleet<Tracker>, options: &RunOptions, stream_timeout: Duration) -> ColdStart {
+        ColdStart {
+            addresses: (0..fleet.len()).map(|worker| fleet.address(worker)).collect(),
+            next: vec![(0, 0); fleet.len()],
+            members: options.members,
+            seeds: options.seeds,
+            patience: stream_timeout + PATIENCE,
+            joined: 0,
+            joined_at: Duration::ZERO,
+        }
     }
 
-    /// Begins as many joins as may be under way. Gives how many have succeeded.
+    /// Begins as many joins as may be under way, `elapsed` after the start. Whether all have succeeded.
     ///
     /// # Errors
-    /// One line.
-    pub fn advance(&mut self, fleet: &Fleet<Tracker>) -> Result<u64, String> {
+    /// One line: a worker has stopped, or the seeds do not answer.
+    pub fn advance(&mut self, fleet: &Fleet<Tracker>, elapsed: Duration) -> Result<bool, String> {
         let workers = fleet.len();
-        let addresses: Vec<_> = (0..workers).map(|worker| fleet.address(worker)).collect();
         let mut joined = 0;
         for worker in 0..workers {
             let (from, begun) = self.next[worker];
-            let (members, seeds, addresses) = (self.members, self.seeds, addresses.clone());
+            let (members, seeds, addresses) = (self.members, self.seeds, self.addresses.clone());
             let advanced = fleet.ask(worker, move |host, trains| {
                 let place = Place { worker, workers, members, seeds, addresses };
                 begin_joins(host, trains, &place, from, begun)
@@ -115,12 +132,37 @@ impl ColdStart {
             self.next[worker] = (next, begun);
             joined += succeeded;
         }
-        Ok(joined)
+        if joined > self.joined {
+            (self.joined, self.joined_at) = (joined, elapsed);
+        }
+        self.give_up(fleet, elapsed)?;
+        let (joined, joins) = self.progress();
+        Ok(joined == joins)
     }
 
-    /// How many joins it takes.
-    pub fn joins(&self) -> u64 {
-        u64::from(self.members - 1)
+    /// Joins that have succeeded, and how many it takes.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.joined, u64::from(self.members - 1))
+    }
+
+    /// An error once waiting any longer is pointless.
+    fn give_up(&self, fleet: &Fleet<Tracker>, elapsed: Duration) -> Result<(), String> {
+        let (joined, joins) = self.progress();
+        let stalled = joined < joins && elapsed.saturating_sub(self.joined_at) > self.patience;
+        if !stalled && elapsed <= CONVERGENCE_MAX {
+            return Ok(());
+        }
+        let failure = last_failure(fleet)?;
+        let seconds = elapsed.as_secs();
+        let progress = format!("{joined} of {joins} joins succeeded in {seconds} s{failure}");
+        Err(if stalled {
+            format!(
+                "--start cold: the seeds do not answer: {progress}; raise --stream-timeout-ms or --seeds, or \
+                 use fewer --members"
+            )
+        } else {
+            format!("--start cold: the views are still not complete: {progress}; use fewer --members")
+        })
     }
 }
 
@@ -129,7 +171,7 @@ struct Place {
     workers: usize,
     members: u32,
     seeds: u32,
-    addresses: Vec<std::net::SocketAddr>,
+    addresses: Vec<SocketAddr>,
 }
 
 impl Place {
@@ -185,53 +227,64 @@ pub fn is_complete(fleet: &Fleet<Tracker>, members: u32) -> Result<bool, String>
     Ok(complete.map_err(|error| error.to_string())?.into_iter().all(|complete| complete))
 }
 
-/// Waits a little between two looks.
-pub fn pause(interrupt: &Interrupt) -> bool {
-    std::thread::sleep(POLL);
-    !interrupt.requested()
-}
-
-/// Joins everyone through the seeds and waits until all views are complete. Gives how long that took;
-/// nothing if it was interrupted.
-///
-/// # Errors
-/// One line.
-pub fn cold(
-    fleet: &Fleet<Tracker>,
-    options: &RunOptions,
-    interrupt: &Interrupt,
-    mut look: impl FnMut(u64),
-) -> Result<Option<Duration>, String> {
-    let started = fleet.elapsed();
-    let mut joins = ColdStart::new(fleet.len(), options.members, options.seeds);
-    loop {
-        let joined = joins.advance(fleet)?;
-        look(joined);
-        if joined == joins.joins() && is_complete(fleet, options.members)? {
-            return Ok(Some(fleet.elapsed() - started));
-        }
-        if fleet.elapsed() - started > CONVERGENCE_MAX {
-            let reason = last_failure(fleet)?;
-            return Err(format!(
-                "--start cold: the views were not complete after {} s ({joined} of {} joins succeeded{reason}); \
-                 use fewer --members",
-                CONVERGENCE_MAX.as_secs(),
-                joins.joins()
-            ));
-        }
-        if !pause(interrupt) {
-            return Ok(None);
-        }
-    }
-}
-
-/// A cold start that has not converged by then never will.
-const CONVERGENCE_MAX: Duration = Duration::from_secs(600);
-
 fn last_failure(fleet: &Fleet<Tracker>) -> Result<String, String> {
     let failures =
         fleet.ask_all(|_| Box::new(|host: &mut Host<Tracker>, _: &mut Trains| host.observer.failure.clone()));
     let failures = failures.map_err(|error| error.to_string())?;
     let last = failures.into_iter().find(|failure| !failure.is_empty());
-    Ok(last.map(|failure| format!("; the last failure: {failure}")).unwrap_or_default())
+    Ok(last.map(|failure| format!(" (the last failure: {failure})")).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use swimring::worker::FleetOptions;
+
+    use super::*;
+    use crate::schedule::Plan;
+
+    /// A port of this machine that nobody listens on: it was free a moment ago.
+    #[allow(clippy::disallowed_methods)]
+    fn nobody() -> SocketAddr {
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).unwrap()
+    }
+
+    #[test]
+    fn seeds_that_do_not_answer_end_the_start_with_one_line() {
+        let options = RunOptions { members: 6, seeds: 2, ..RunOptions::defaults(6, 1) };
+        let tracker = |worker| Tracker::new(worker as u32, 1, 6, &Plan::default());
+        let mut fleet = Fleet::start(&FleetOptions::default(), tracker).unwrap();
+        populate(&fleet, 6).unwrap();
+        let mut joins = ColdStart::new(&fleet, &options, Duration::from_secs(10));
+        joins.addresses = vec![nobody()];
+        // A minute's worth of looks, without waiting for it: patience is 15 s.
+        let mut seconds = (0..60).map(Duration::from_secs);
+        let fault = loop {
+            let elapsed = seconds.next().expect("patience ends within the minute");
+            if let Err(fault) = joins.advance(&fleet, elapsed) {
+                break fault;
+            }
+            while failures(&fleet) < 5 {
+                std::thread::yield_now();
+            }
+        };
+        assert!(
+            fault.starts_with(
+                "--start cold: the seeds do not answer: 0 of 5 joins succeeded in 16 s (the last"
+            ),
+            "{fault}"
+        );
+        assert!(fault.ends_with("raise --stream-timeout-ms or --seeds, or use fewer --members"), "{fault}");
+        assert!(!fault.contains('\n'));
+        fleet.stop().unwrap();
+    }
+
+    fn failures(fleet: &Fleet<Tracker>) -> u64 {
+        fleet.ask(0, |host, _| host.observer.tally.joins_failed).unwrap()
+    }
+
+    #[test]
+    fn members_join_through_the_seeds_in_turn_and_seeds_through_the_first() {
+        let place = Place { worker: 0, workers: 2, members: 100, seeds: 3, addresses: Vec::new() };
+        assert_eq!([1, 2, 3, 4, 5, 99].map(|number| place.seed_of(number)), [0, 0, 0, 1, 2, 0]);
+    }
 }

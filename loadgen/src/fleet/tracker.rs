@@ -4,46 +4,32 @@
 //! end counts as a false death, and every delivery of an event is timed from the instant it was meant to
 //! be sent. Members that will be killed are not counted as observers: what they notice depends on when
 //! they go. Recording allocates nothing.
+//!
+//! Round trips and lateness are recorded in the measured window only. Deaths, suspicions and deliveries
+//! are followed from the window's beginning to the end of the run: a false death while the last kills are
+//! being noticed is a false death.
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-use swimring::swim::{Counters, Event, Time};
-use swimring::worker::{HostCounters, JoinFailure, LocalMember, Observer, Scene};
+use swimring::swim::{Event, Time};
+use swimring::worker::{JoinFailure, LocalMember, Observer, Scene};
 
+use super::moment::{Tally, Timings};
+use super::seen::Seen;
 use super::{MemberNumber, number_of};
-use crate::measurements::{histogram_us, record};
+use crate::measurements::record;
 use crate::schedule::Plan;
 
 /// No kill.
 const SPARED: u32 = u32::MAX;
 
-/// One kill as seen by the members of one worker.
+/// When a kill was noticed by the members of one worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KillTally {
-    /// Members that declared the victim dead.
-    pub declared: u64,
-    /// When the first did.
+pub struct Noticed {
+    /// When the first observer declared the victim dead.
     pub first: Option<Time>,
-    /// When the last did.
+    /// When the last one did.
     pub last: Option<Time>,
-}
-
-/// What a tracker has counted, small enough to be copied while running.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    /// Live subjects suspected, one per observer and suspicion.
-    pub false_suspicions: u64,
-    /// Live subjects declared dead, one per observer.
-    pub false_deaths: u64,
-    /// Victims declared dead, over all kills and observers.
-    pub declared: u64,
-    /// Events delivered to observers.
-    pub delivered: u64,
-    /// Joins that succeeded.
-    pub joined: u64,
-    /// Joins that failed.
-    pub joins_failed: u64,
 }
 
 /// Counts what happens to the members of one worker.
@@ -57,22 +43,18 @@ pub struct Tracker {
     event_at: Vec<Duration>,
     /// When the measured window began; nothing counts before.
     origin: Option<Time>,
-    /// Whether round trips and lags are recorded: in the measured window only.
+    /// Whether round trips and lateness are recorded: in the measured window only.
     timing: bool,
-    /// By kill.
-    pub kills: Vec<KillTally>,
-    /// By event: deliveries to observers.
-    pub delivered: Vec<u64>,
+    /// By kill: when it was noticed.
+    pub noticed: Vec<Noticed>,
+    /// By kill: the observers that declared the victim dead.
+    pub declared: Seen,
+    /// By event: the observers it was delivered to.
+    pub delivered: Seen,
     /// What was counted.
     pub tally: Tally,
-    /// From a probe's intended time to its ack.
-    pub probe_rtt_us: Histogram<u64>,
-    /// How late timers fired.
-    pub schedule_lag_us: Histogram<u64>,
-    /// From an event's intended time to each delivery.
-    pub event_spread_us: Histogram<u64>,
-    /// The round trips since they were last taken.
-    pub interval_rtt_us: Histogram<u64>,
+    /// What was timed since it was last taken.
+    pub timings: Timings,
     /// Joins that failed, to be tried again.
     pub retry: Vec<LocalMember>,
     /// Why the last of them failed.
@@ -86,6 +68,7 @@ impl Tracker {
         for (number, kill) in plan.kills.iter().enumerate() {
             kill_of[kill.victim as usize] = number as u32;
         }
+        let here = members.div_ceil(workers) as usize;
         Tracker {
             worker,
             workers,
@@ -94,14 +77,12 @@ impl Tracker {
             event_at: plan.events.iter().map(|event| event.at).collect(),
             origin: None,
             timing: false,
-            kills: vec![KillTally::default(); plan.kills.len()],
-            delivered: vec![0; plan.events.len()],
+            noticed: vec![Noticed::default(); plan.kills.len()],
+            declared: Seen::new(plan.kills.len(), here),
+            delivered: Seen::new(plan.events.len(), here),
             tally: Tally::default(),
-            probe_rtt_us: histogram_us(),
-            schedule_lag_us: histogram_us(),
-            event_spread_us: histogram_us(),
-            interval_rtt_us: histogram_us(),
-            retry: Vec::new(),
+            timings: Timings::default(),
+            retry: Vec::with_capacity(here),
             failure: String::new(),
         }
     }
@@ -110,9 +91,6 @@ impl Tracker {
     pub fn begin(&mut self, now: Time) {
         self.origin = Some(now);
         self.timing = true;
-        self.probe_rtt_us.reset();
-        self.schedule_lag_us.reset();
-        self.interval_rtt_us.reset();
     }
 
     /// The measured window ends; kills and events are still followed.
@@ -152,21 +130,26 @@ impl Tracker {
             self.tally.false_deaths += 1;
             return;
         };
-        self.tally.declared += 1;
-        let tally = &mut self.kills[kill];
-        tally.declared += 1;
-        tally.first = tally.first.or(Some(scene.now));
-        tally.last = Some(scene.now);
+        if self.declared.mark(kill, scene.local) {
+            self.tally.declared += 1;
+            let noticed = &mut self.noticed[kill];
+            noticed.first = noticed.first.or(Some(scene.now));
+            noticed.last = Some(scene.now);
+        }
     }
 
     fn delivered(&mut self, scene: &Scene<'_>, payload: &[u8]) {
         let Some(number) = event_number(payload) else { return };
         let Some(origin) = self.origin else { return };
         let Some(at) = self.event_at.get(number) else { return };
-        if self.observes(scene.local) {
+        if !self.observes(scene.local) {
+            return;
+        }
+        if self.delivered.mark(number, scene.local) {
             self.tally.delivered += 1;
-            self.delivered[number] += 1;
-            record(&mut self.event_spread_us, scene.now.since(origin + *at));
+            record(&mut self.timings.event_spread_us, scene.now.since(origin + *at));
+        } else {
+            self.tally.delivered_again += 1;
         }
     }
 }
@@ -174,12 +157,7 @@ impl Tracker {
 impl Observer for Tracker {
     fn event(&mut self, scene: &Scene<'_>, event: &Event) {
         match *event {
-            Event::ProbeAcked { rtt } => {
-                if self.timing {
-                    record(&mut self.probe_rtt_us, rtt);
-                    record(&mut self.interval_rtt_us, rtt);
-                }
-            }
+            Event::ProbeAcked { rtt } if self.timing => record(&mut self.timings.probe_rtt_us, rtt),
             Event::Suspected { subject, .. } => self.suspected(scene, scene.commons.name(subject)),
             Event::Failed { subject, .. } => self.failed(scene, scene.commons.name(subject)),
             Event::UserEvent { event } => {
@@ -196,7 +174,7 @@ impl Observer for Tracker {
 
     fn timer(&mut self, lag_us: u64) {
         if self.timing {
-            self.schedule_lag_us.saturating_record(lag_us);
+            self.timings.schedule_lag_us.saturating_record(lag_us);
         }
     }
 
@@ -205,35 +183,21 @@ impl Observer for Tracker {
     }
 }
 
+/// Bytes of a payload that say which event it is.
+pub const EVENT_NUMBER_BYTES: usize = 4;
+
 /// The payload of event `number`: its number, and filling up to `length` bytes.
 pub fn event_payload(number: usize, length: usize) -> Vec<u8> {
     let mut payload = (number as u32).to_le_bytes().to_vec();
-    payload.resize(length.max(4), b'.');
+    payload.resize(length.max(EVENT_NUMBER_BYTES), b'.');
     payload
 }
 
 fn event_number(payload: &[u8]) -> Option<usize> {
-    let (number, _) = payload.split_first_chunk::<4>()?;
+    let (number, _) = payload.split_first_chunk::<EVENT_NUMBER_BYTES>()?;
     Some(u32::from_le_bytes(*number) as usize)
 }
 
-/// One worker's totals at one moment.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Moment {
-    /// The protocol's.
-    pub protocol: Counters,
-    /// The datagram path's.
-    pub net: swimring::net::NetCounters,
-    /// The worker's own.
-    pub host: HostCounters,
-    /// The tracker's.
-    pub tally: Tally,
-    /// Heap allocations of the worker's thread so far.
-    pub allocations: u64,
-    /// CPU time of the worker's thread so far.
-    pub busy: Duration,
-    /// Members that were not killed.
-    pub alive: u64,
-    /// 99th percentile of the probe round trips.
-    pub probe_p99_us: u64,
-}
+#[cfg(test)]
+#[path = "tracker_tests.rs"]
+mod tests;

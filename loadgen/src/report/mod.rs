@@ -74,9 +74,10 @@ pub struct Report {
     pub kills: Kills,
     /// How long it took until they were noticed, seconds.
     pub detection_s: Detection,
-    /// (observer, subject) pairs in which a live subject was suspected.
+    /// Times an observer began to suspect a live subject: at least the (observer, subject) pairs, more where
+    /// a pair did it again after a refutation.
     pub false_suspicions: u64,
-    /// (observer, subject) pairs in which a live subject was declared dead.
+    /// Times an observer declared a live subject dead, counted likewise.
     pub false_deaths: u64,
     /// User events.
     pub events: Events,
@@ -122,6 +123,10 @@ pub struct Datagrams {
     /// Dropped on purpose (`--loss`).
     #[serde(default)]
     pub lost_on_purpose: u64,
+    /// Packets that carried those sent: a train of several datagrams to one address is one packet until
+    /// the receiving socket splits it.
+    #[serde(default)]
+    pub packets_sent: u64,
     /// Sent per second.
     pub per_second: f64,
     /// Bytes sent per member and second, without IP and UDP headers.
@@ -201,6 +206,9 @@ pub struct Seconds {
 pub struct Events {
     /// Events sent.
     pub sent: u64,
+    /// Of these, refused by their senders' own queues because too many were under way.
+    #[serde(default)]
+    pub refused: u64,
     /// Deliveries per expected delivery: 1 if every live member received every event.
     pub delivered_ratio: Option<f64>,
     /// Copies of an event a member received, duplicates included.

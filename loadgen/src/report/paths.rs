@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Every number a report has, in the order people read them. Arrays, settings and the environment are not
 /// measurements and have no path.
-pub const NUMBERS: [&str; 46] = [
+pub const NUMBERS: [&str; 48] = [
     "members",
     "duration_s",
     "cpu.cores",
@@ -16,6 +16,7 @@ pub const NUMBERS: [&str; 46] = [
     "datagrams.received",
     "datagrams.dropped",
     "datagrams.lost_on_purpose",
+    "datagrams.packets_sent",
     "datagrams.per_second",
     "datagrams.bytes_per_member_second",
     "datagrams.per_system_call",
@@ -42,6 +43,7 @@ pub const NUMBERS: [&str; 46] = [
     "false_suspicions",
     "false_deaths",
     "events.sent",
+    "events.refused",
     "events.delivered_ratio",
     "events.copies_per_member",
     "events.cpu_us_per_event_per_member",

@@ -17,6 +17,8 @@ const LABEL: usize = 22;
 const TIME_WIDTH: usize = 7;
 /// Workers listed one by one; of more, the mean and the busiest are shown.
 const WORKERS_LISTED: usize = 8;
+/// Members from which the memory for each that is known means something.
+const PAIRS_SHOWN_FROM: u64 = 1000;
 /// Settings that the opening lines say in words already.
 const SAID_IN_WORDS: [&str; 8] =
     ["members", "duration_s", "warmup_s", "workers", "driver", "start", "seed", "preset"];
@@ -75,7 +77,7 @@ impl Page {
         let setting = |name: &str| shown(report.settings.get(name));
         let members = counted(report.members, "member");
         let (wire, start, preset) = (&report.wire, setting("start"), setting("preset"));
-        self.row("fleet", &format!("{members}, {wire} wire format, {start} start, preset {preset}"));
+        self.row("fleet", &format!("{members}, {start} start, preset {preset}, {wire} wire format"));
         let workers = counted(report.cpu.worker_busy_ratio.len() as u64, "worker");
         self.row("driver", &format!("{}, {workers}", report.driver));
         let warmup = report.settings.get("warmup_s").and_then(Value::as_f64);
@@ -96,11 +98,13 @@ impl Page {
         self.row("CPU", &format!("{cores} cores, {each} us per member-second{kernel}"));
         self.row("workers busy", &busy(&cpu.worker_busy_ratio));
         let memory = &report.memory;
-        let pair = memory.bytes_per_pair.map_or(String::new(), |bytes| {
-            format!(", {} bytes per member known by a member", significant(bytes))
+        // Of a small fleet this would only show what the process takes whatever its members know.
+        let pair = memory.bytes_per_pair.filter(|_| report.members >= PAIRS_SHOWN_FROM);
+        let pair = pair.map_or(String::new(), |bytes| {
+            format!(", {} bytes for each member that a member knows", significant(bytes))
         });
         let resident = memory.rss_bytes.map_or_else(|| ABSENT.to_owned(), bytes);
-        self.row("memory", &format!("{resident}{pair}"));
+        self.row("memory", &format!("{resident} resident{pair}"));
         self.datagrams(report);
         let allocations = match report.allocations.steady_state {
             Some(count) => format!("{} by workers while measuring", thousands(count)),
@@ -111,19 +115,28 @@ impl Page {
 
     fn datagrams(&mut self, report: &Report) {
         let datagrams = &report.datagrams;
+        let per_second = significant(datagrams.per_second);
+        let bytes = significant(datagrams.bytes_per_member_second);
+        self.row("datagrams", &format!("{per_second} per second, {bytes} bytes per member-second"));
+        let [sent, received, dropped] =
+            [datagrams.sent, datagrams.received, datagrams.dropped].map(thousands);
+        // A train is one packet to the kernel and many datagrams to the members.
+        let trains = match datagrams.packets_sent {
+            0 => String::new(),
+            packets => {
+                let each = significant(datagrams.sent as f64 / packets as f64);
+                format!(" in {} packets ({each} in each)", thousands(packets))
+            }
+        };
+        let calls = datagrams
+            .per_system_call
+            .map_or(String::new(), |each| format!(", {} moved per system call", significant(each)));
+        self.row("", &format!("{sent} sent{trains}, {received} received{calls}"));
         let lost = match datagrams.lost_on_purpose {
             0 => String::new(),
             lost => format!(", {} lost on purpose", thousands(lost)),
         };
-        let [sent, received, dropped] =
-            [datagrams.sent, datagrams.received, datagrams.dropped].map(thousands);
-        self.row("datagrams", &format!("{sent} sent, {received} received, {dropped} dropped{lost}"));
-        let calls = datagrams
-            .per_system_call
-            .map_or(String::new(), |each| format!(", {} per system call", significant(each)));
-        let per_second = significant(datagrams.per_second);
-        let bytes = significant(datagrams.bytes_per_member_second);
-        self.row("", &format!("{per_second} per second{calls}, {bytes} bytes per member-second"));
+        self.row("", &format!("{dropped} dropped by this machine{lost}"));
     }
 
     fn times(&mut self, report: &Report) {
@@ -159,12 +172,12 @@ impl Page {
             [name.to_owned(), count, at(times.p50), absent(), at(times.p99), absent(), at(times.max)]
         };
         if report.kills.count > 0 {
-            table.row(detection("  kill to first notice", &report.detection_s.first));
-            table.row(detection("  kill to last notice", &report.detection_s.all));
+            table.row(detection("  kill until one knows", &report.detection_s.first));
+            table.row(detection("  kill until all know", &report.detection_s.all));
         }
         if report.events.sent > 0 {
             let spread = &report.events.spread_ms;
-            let name = "  event to each member".to_owned();
+            let name = "  event to delivery".to_owned();
             table.row([name, absent(), ms(spread.p50), absent(), ms(spread.p99), absent(), ms(spread.max)]);
         }
         let mut lines = table.lines();
@@ -183,7 +196,7 @@ impl Page {
                     thousands(detected),
                     thousands(count)
                 );
-                if detected < count { self.style.bad(&text) } else { text }
+                self.short(&text, detected < count, report)
             }
         };
         self.row("kills", &verdict);
@@ -203,6 +216,15 @@ impl Page {
         }
     }
 
+    /// An outcome that may fall short of what was wanted; of a run that was ended early that is no fault.
+    fn short(&self, text: &str, is_short: bool, report: &Report) -> String {
+        match (is_short, report.interrupted) {
+            (false, _) => text.to_owned(),
+            (true, false) => self.style.bad(text),
+            (true, true) => format!("{text} when the run was ended"),
+        }
+    }
+
     fn events(&mut self, report: &Report) {
         let events = &report.events;
         if events.sent == 0 {
@@ -213,10 +235,14 @@ impl Page {
             None => "nobody to deliver to".to_owned(),
         };
         let short = events.delivered_ratio.is_some_and(|share| share < 1.0);
-        let delivered = if short { self.style.bad(&delivered) } else { delivered };
+        let delivered = self.short(&delivered, short, report);
         let mut text = format!("{} sent, {delivered}", thousands(events.sent));
+        if events.refused > 0 {
+            let refused = format!("{} refused: too many under way", thousands(events.refused));
+            text.push_str(&format!(", {}", self.style.bad(&refused)));
+        }
         if let Some(copies) = events.copies_per_member {
-            text.push_str(&format!(", {} copies per member", significant(copies)));
+            text.push_str(&format!(", {} copies of each per member", significant(copies)));
         }
         if let Some(us) = events.cpu_us_per_event_per_member {
             text.push_str(&format!(", {} us of CPU per event and member", significant(us)));
@@ -252,8 +278,9 @@ impl Page {
             self.lines.push(line);
             return;
         }
-        let line =
-            self.style.bad("INVALID: the generator itself was the bottleneck; do not use these numbers.");
+        let line = self
+            .style
+            .bad("INVALID: the generator or its machine was the bottleneck; do not use these numbers.");
         self.lines.push(line);
         for reason in &report.invalid_reasons {
             self.lines.push(format!("  {reason}"));
@@ -283,7 +310,8 @@ fn busy(ratios: &[f64]) -> String {
         return ABSENT.to_owned();
     }
     if ratios.len() <= WORKERS_LISTED {
-        return ratios.iter().map(|ratio| percent(*ratio)).collect::<Vec<_>>().join(", ");
+        let each = ratios.iter().map(|ratio| percent(*ratio)).collect::<Vec<_>>().join(", ");
+        return format!("{each} of a core");
     }
     let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
     let busiest = ratios.iter().copied().fold(0.0, f64::max);

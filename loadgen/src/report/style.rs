@@ -1,5 +1,6 @@
 //! Emphasis for terminals, and none anywhere else.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 
 /// Whether text is emphasised with terminal colours.
@@ -17,9 +18,14 @@ impl Style {
     /// What suits standard output: colours on a terminal, unless `NO_COLOR` is set to anything or the
     /// terminal is a `dumb` one (see no-color.org).
     pub fn of_standard_output() -> Style {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        Style { colours: std::io::stdout().is_terminal() && !refused }
+        let variable = |name: &str| std::env::var_os(name);
+        Style::of(std::io::stdout().is_terminal(), variable("NO_COLOR"), variable("TERM"))
+    }
+
+    fn of(is_terminal: bool, no_color: Option<OsString>, term: Option<OsString>) -> Style {
+        let refused =
+            no_color.is_some_and(|value| !value.is_empty()) || term.is_some_and(|value| value == "dumb");
+        Style { colours: is_terminal && !refused }
     }
 
     /// A heading.
@@ -45,6 +51,18 @@ impl Style {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_are_for_terminals_that_want_them() {
+        let of = |is_terminal, no_color: Option<&str>, term: &str| {
+            Style::of(is_terminal, no_color.map(OsString::from), Some(OsString::from(term)))
+        };
+        assert_eq!(of(true, None, "xterm"), Style::COLOURS);
+        assert_eq!(of(true, Some(""), "xterm"), Style::COLOURS);
+        assert_eq!(of(true, Some("1"), "xterm"), Style::PLAIN);
+        assert_eq!(of(true, None, "dumb"), Style::PLAIN);
+        assert_eq!(of(false, None, "xterm"), Style::PLAIN);
+    }
 
     #[test]
     fn plain_text_has_no_escapes() {

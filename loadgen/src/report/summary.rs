@@ -106,6 +106,7 @@ fn datagrams(measurements: &Measurements, total: &WorkerMeasurements) -> Datagra
         received,
         dropped: total.datagrams_dropped,
         lost_on_purpose: total.datagrams_lost_on_purpose,
+        packets_sent: total.packets_sent,
         per_second: ratio(sent as f64, measurements.measured.as_secs_f64()).unwrap_or(0.0),
         bytes_per_member_second: ratio(total.bytes_sent as f64, member_seconds(measurements)).unwrap_or(0.0),
         per_system_call: ratio((sent + received) as f64, total.system_calls as f64),
@@ -166,10 +167,11 @@ fn events(measurements: &Measurements, total: &WorkerMeasurements) -> Events {
     let at = |wanted| quantile(&total.event_spread_us, wanted).map(|us| rounded(us as f64 / 1e3));
     Events {
         sent: measurements.events.len() as u64,
+        refused: total.events_refused,
         // Not rounded: 9,999,999 of 10,000,000 must not become 1.
         delivered_ratio: (expected > 0).then(|| delivered as f64 / expected as f64),
         copies_per_member: ratio(total.event_copies as f64, expected as f64),
-        cpu_us_per_event_per_member: total
+        cpu_us_per_event_per_member: measurements
             .event_cpu
             .and_then(|time| ratio(time.as_secs_f64() * 1e6, expected as f64)),
         spread_ms: Spread { p50: at(0.5), p99: at(0.99), max: at(1.0) },

@@ -1,0 +1,204 @@
+//! Once a second while somebody looks: totals of all workers for the terminal, for Prometheus and for the
+//! histogram log.
+//!
+//! Histograms are not copied on a worker's thread: an empty one goes there, and the one that was recorded
+//! into comes back. So recording costs once whoever looks, a worker allocates nothing, and what was timed
+//! so far is kept here.
+
+use std::time::Duration;
+
+use swimring::net::Trains;
+use swimring::worker::{Fleet, Host};
+
+use super::moment::{Moment, Timings};
+use super::tracker::Tracker;
+use crate::cpu::{self, CpuTime};
+use crate::progress::{Phase, Sample};
+
+/// How often samples are taken.
+pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+
+/// What travels to a worker and back.
+#[derive(Debug, Default)]
+struct Parcel {
+    timings: Timings,
+    /// By kill: how many observers have declared the victim dead.
+    declared: Vec<u64>,
+}
+
+/// How far the plan is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Kills carried out.
+    pub kills: usize,
+    /// Events sent.
+    pub events: usize,
+}
+
+/// Everything at one moment, over all workers.
+#[derive(Clone, Debug)]
+pub struct Totals {
+    /// Where the run is.
+    pub phase: Phase,
+    /// What was counted since the fleet's start.
+    pub moment: Moment,
+    /// CPU time of the process since its start.
+    pub cpu: CpuTime,
+    /// Resident bytes of the process.
+    pub resident_bytes: Option<u64>,
+    /// How far the plan is.
+    pub done: Done,
+    /// Kills that every observer has noticed.
+    pub kills_detected: u64,
+    /// Members that are never killed.
+    pub observers: u64,
+}
+
+/// Takes samples and remembers the last one, to tell rates from.
+pub struct Sampler {
+    at: Duration,
+    cpu: CpuTime,
+    datagrams: u64,
+    /// By worker: what was timed until the last sample.
+    timed: Vec<Timings>,
+    /// By worker: what goes there next.
+    parcels: Vec<Parcel>,
+}
+
+/// A sample: the totals, what was timed so far, and what was timed since the last one.
+pub struct Taken {
+    /// Totals.
+    pub totals: Totals,
+    /// Everything timed so far.
+    pub timed: Timings,
+    /// What was timed since the last sample.
+    pub interval: Timings,
+    /// Length of that interval.
+    pub since: Duration,
+    /// Datagrams sent per second in it.
+    pub datagrams_per_second: f64,
+    /// CPU seconds per second in it.
+    pub cpu_cores: f64,
+}
+
+impl Sampler {
+    /// For a fleet of `workers` with `kills` planned.
+    pub fn new(workers: usize, kills: usize) -> Sampler {
+        let parcel = || Parcel { timings: Timings::default(), declared: vec![0; kills] };
+        Sampler {
+            at: Duration::ZERO,
+            cpu: CpuTime::of_process(),
+            datagrams: 0,
+            timed: (0..workers).map(|_| Timings::default()).collect(),
+            parcels: (0..workers).map(|_| parcel()).collect(),
+        }
+    }
+
+    /// Whether a sample is due at `now`, counted from the fleet's start.
+    pub fn is_due(&self, now: Duration) -> bool {
+        now.saturating_sub(self.at) >= SAMPLE_EVERY
+    }
+
+    /// Intervals begin anew at `now`.
+    pub fn begin(&mut self, now: Duration) {
+        self.at = now;
+        self.cpu = CpuTime::of_process();
+    }
+
+    /// Takes a sample.
+    ///
+    /// # Errors
+    /// One line, if a worker has stopped.
+    pub fn take(
+        &mut self,
+        fleet: &Fleet<Tracker>,
+        phase: Phase,
+        done: Done,
+        observers: u64,
+    ) -> Result<Taken, String> {
+        let mut parcels = std::mem::take(&mut self.parcels).into_iter();
+        let answers = fleet.ask_all(|_| {
+            let mut parcel = parcels.next().unwrap_or_default();
+            Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| {
+                let tracker = &mut host.observer;
+                std::mem::swap(&mut tracker.timings, &mut parcel.timings);
+                for (kill, count) in parcel.declared.iter_mut().enumerate() {
+                    *count = tracker.declared.count(kill);
+                }
+                (Moment::of(host), parcel)
+            })
+        });
+        let answers = answers.map_err(|error| error.to_string())?;
+        let mut moment = Moment::default();
+        let mut interval = Timings::default();
+        let mut declared = vec![0; done.kills];
+        for (worker, (there, mut parcel)) in answers.into_iter().enumerate() {
+            moment.add(&there);
+            interval.add(&parcel.timings);
+            self.timed[worker].add(&parcel.timings);
+            parcel.timings.reset();
+            declared.iter_mut().zip(&parcel.declared).for_each(|(sum, count)| *sum += count);
+            self.parcels.push(parcel);
+        }
+        let kills_detected = declared.iter().filter(|count| **count >= observers).count() as u64;
+        let totals = Totals {
+            phase,
+            moment,
+            cpu: CpuTime::of_process(),
+            resident_bytes: cpu::resident_bytes(),
+            done,
+            kills_detected,
+            observers,
+        };
+        Ok(self.rates(fleet.elapsed(), totals, interval))
+    }
+
+    fn rates(&mut self, now: Duration, totals: Totals, interval: Timings) -> Taken {
+        let since = now.saturating_sub(self.at);
+        let seconds = since.as_secs_f64().max(1e-3);
+        let sent = totals.moment.traffic.sent;
+        let datagrams_per_second = (sent - self.datagrams) as f64 / seconds;
+        let cpu_cores = totals.cpu.since(self.cpu).total().as_secs_f64() / seconds;
+        (self.at, self.cpu, self.datagrams) = (now, totals.cpu, sent);
+        let mut timed = Timings::default();
+        self.timed.iter().for_each(|worker| timed.add(worker));
+        Taken { totals, timed, interval, since, datagrams_per_second, cpu_cores }
+    }
+
+    /// Everything timed, by worker, with what the trackers of the stopped fleet still hold.
+    pub fn finish(mut self, trackers: &[Tracker]) -> Vec<Timings> {
+        for (timed, tracker) in self.timed.iter_mut().zip(trackers) {
+            timed.add(&tracker.timings);
+        }
+        self.timed
+    }
+}
+
+impl Taken {
+    /// What the line on the terminal shows of it.
+    pub fn sample(&self, elapsed: Duration, total: Option<Duration>) -> Sample {
+        let rtt = &self.timed.probe_rtt_us;
+        let totals = &self.totals;
+        let expected = totals.deliveries_expected();
+        Sample {
+            phase: totals.phase,
+            elapsed,
+            total,
+            joins: None,
+            members_alive: totals.moment.alive,
+            datagrams_per_second: self.datagrams_per_second,
+            cpu_cores: self.cpu_cores,
+            probe_p99_us: (!rtt.is_empty()).then(|| rtt.value_at_quantile(0.99).min(rtt.max())),
+            kills_detected: totals.kills_detected,
+            kills: totals.done.kills as u64,
+            events_delivered: (expected > 0).then(|| totals.moment.tally.delivered as f64 / expected as f64),
+        }
+    }
+}
+
+impl Totals {
+    /// Deliveries it takes until every event sent so far is known to every observer but its sender.
+    pub fn deliveries_expected(&self) -> u64 {
+        self.done.events as u64 * self.observers.saturating_sub(1)
+    }
+}
