@@ -8,6 +8,8 @@
 //! vanishes without a word, is suspected by whoever probes it first, and is declared dead once it had its
 //! time to refute. It ends by itself.
 
+#![allow(clippy::disallowed_methods, reason = "an application has threads and a clock")]
+
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 

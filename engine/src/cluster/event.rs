@@ -77,7 +77,7 @@ pub struct UserEvent {
 pub enum ClusterEvent {
     /// A member is new, or back after it had failed or left.
     Joined(MemberInfo),
-    /// A member changed its metadata or address.
+    /// A member changed its metadata or address; this member itself when it was told to.
     Updated(MemberInfo),
     /// A member is suspected. It still counts as live.
     Suspected {

@@ -12,13 +12,13 @@ use swimring_codec::MemberId;
 
 use super::builder::ClusterBuilder;
 use super::error::ClusterError;
-use super::event::MemberInfo;
+use super::event::{ClusterEvent, MemberInfo};
 use super::join::{self, Join, Seed};
 use super::leave::{self, Leave};
 use super::shared::{LOCAL, Shared};
 use super::subscription::Events;
 use super::view::{RawView, owned};
-use crate::swim::{Commons, Member, check_event};
+use crate::swim::{Commons, Member, MemberError, check_event};
 use crate::worker::Host;
 
 /// This process's member of a cluster. Clones are handles to the same member; it can be shared between
@@ -220,18 +220,21 @@ impl Cluster {
         Ok(())
     }
 
-    /// Publishes new metadata, at most 512 bytes. The others are told by gossip.
+    /// Publishes new metadata, at most 512 bytes. The others are told by gossip; subscribers here see it as
+    /// [`ClusterEvent::Updated`](super::ClusterEvent::Updated) too.
     ///
     /// # Errors
     /// [`ClusterError::Refused`] if it is too large, [`ClusterError::Left`], [`ClusterError::Stopped`].
     pub fn update_metadata(&self, metadata: impl Into<Vec<u8>>) -> Result<(), ClusterError> {
         let metadata = metadata.into();
         let updated = self.shared().ask(move |host, trains| {
-            host.command(LOCAL, trains, |member, now, commons, out| {
-                member.update_metadata(now, &metadata, commons, out)
-            })
+            let updated = host.command(LOCAL, trains, |member, now, commons, out| {
+                member.update_metadata(now, &metadata, commons, out)?;
+                Ok(member.member(member.index(), commons).map(|own| owned(&own)))
+            })?;
+            Some(updated.map(|own| own.map(|own| host.observer.publish(ClusterEvent::Updated(own)))))
         })?;
-        Ok(updated.ok_or(ClusterError::Stopped)??)
+        updated.ok_or(ClusterError::Stopped)?.map_err(|error: MemberError| error.into()).map(drop)
     }
 
     /// Leaves the cluster: the others are told, and see it as left instead of failed. Done once that has

@@ -64,7 +64,8 @@ impl Hub {
         to.append(&mut self.rtts_us);
     }
 
-    fn publish(&mut self, event: ClusterEvent) {
+    /// Gives `event` to every subscriber.
+    pub(super) fn publish(&mut self, event: ClusterEvent) {
         let number = self.next;
         self.next += 1;
         self.subscribers.retain(|subscriber| {

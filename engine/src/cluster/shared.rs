@@ -112,6 +112,11 @@ impl Shared {
         drop(fleet.take());
     }
 
+    /// Whether it has been, or is being, shut down.
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.closing.try_recv(), Err(channel::TryRecvError::Disconnected))
+    }
+
     /// A new number for a seed that is tried.
     pub(super) fn next_token(&self) -> u32 {
         self.token.fetch_add(1, Ordering::Relaxed)

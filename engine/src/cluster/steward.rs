@@ -85,7 +85,7 @@ impl Steward {
 
     fn ended(&self) {
         self.publisher.publish_end();
-        if self.shared.with(|_| Ok(())).is_ok() && !closing(&self.shared) {
+        if !self.shared.is_closing() {
             tracing::error!(
                 local = &*self.shared.name,
                 "the member's thread has ended: start the cluster anew"
@@ -134,8 +134,4 @@ impl Steward {
             Err(error) => tracing::warn!(local, retry = self.next_join.is_some(), "{error}"),
         }
     }
-}
-
-fn closing(shared: &Shared) -> bool {
-    matches!(shared.closing.try_recv(), Err(crossbeam::channel::TryRecvError::Disconnected))
 }

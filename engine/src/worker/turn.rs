@@ -280,3 +280,40 @@ impl<O> Calls<O> {
         while self.queue.pop().is_some() {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Hears nothing.
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn event(&mut self, _: &super::super::Scene<'_>, _: &crate::swim::Event) {}
+    }
+
+    #[test]
+    fn no_call_waits_for_a_worker_that_has_ended() {
+        let calls: Calls<Deaf> = Calls::new();
+        let waiting = Arc::new(());
+        let call = || -> Call<Deaf> {
+            let waiting = Arc::clone(&waiting);
+            Box::new(move |_, _| drop(waiting))
+        };
+        assert_eq!(calls.push(call()), Ok(()));
+        assert_eq!(Arc::strong_count(&waiting), 2);
+        calls.end();
+        assert_eq!(Arc::strong_count(&waiting), 1, "what waited is dropped");
+        assert_eq!(calls.push(call()), Err(Refused::Ended));
+        assert_eq!(Arc::strong_count(&waiting), 1, "and what comes as well");
+    }
+
+    #[test]
+    fn calls_have_a_bound() {
+        let calls: Calls<Deaf> = Calls::new();
+        let pushed = (0..=CALLS_WAITING_MAX).map(|_| calls.push(Box::new(|_, _| {})));
+        assert_eq!(pushed.last(), Some(Err(Refused::Full)));
+    }
+}

@@ -101,6 +101,9 @@ impl Attempt<'_> {
         let mut limit = self.timeout;
         loop {
             self.begin_more();
+            if self.shared.is_closing() {
+                return Err(JoinError::Stopped);
+            }
             if self.progress.iter().all(|progress| matches!(progress, Progress::Ended(_))) {
                 return Ok(());
             }
