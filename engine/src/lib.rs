@@ -1,12 +1,47 @@
 //! Swimring: cluster membership, SWIM with Lifeguard, over io_uring.
 //!
-//! [`swim`] is the protocol, a plain value without I/O. [`net`] moves datagrams, [`stream`] the larger
-//! exchanges, [`worker`] gives each core a loop that drives both for the members it owns, and [`sim`]
-//! drives the same protocol on a virtual network and clock.
+//! A service that wants to know which others are there embeds a [`Cluster`]: it joins, keeps a view of the
+//! members, hears of every change, and tells all of them something. A failed member is found within seconds,
+//! at a cost per member that does not grow with the cluster.
+//!
+//! ```no_run
+//! use swimring::{Cluster, ClusterEvent};
+//!
+//! # fn main() -> Result<(), swimring::ClusterError> {
+//! let cluster = Cluster::builder("web-1").bind(([10, 0, 0, 7], 7946)).start()?;
+//! let (members, mut events) = cluster.watch()?;
+//! cluster.join(["10.0.0.1", "10.0.0.2"]).wait()?;
+//! for event in events.iter() {
+//!     match event {
+//!         ClusterEvent::Joined(member) => println!("{} is here, at {}", member.name, member.address),
+//!         ClusterEvent::Failed { member, .. } => println!("{} has failed", member.name),
+//!         ClusterEvent::Left(member) => println!("{} has left", member.name),
+//!         _ => {}
+//!     }
+//! }
+//! # let _ = members;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Layers
+//! [`cluster`] is what a service embeds. Below it, [`swim`] is the protocol, a plain value without I/O.
+//! [`net`] moves datagrams, [`stream`] the larger exchanges, [`worker`] gives each core a loop that drives
+//! both for the members it owns, one or ten thousand, and [`sim`] drives the same protocol on a virtual
+//! network and clock.
 #![deny(missing_docs)]
 
+pub mod cluster;
 pub mod net;
 pub mod sim;
 pub mod stream;
 pub mod swim;
 pub mod worker;
+
+pub use cluster::{
+    Accuser, Canceller, Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterOptions, Events, Join,
+    JoinError, JoinReport, Leave, MemberInfo, Seed, SeedError, SeedOutcome, Suspicion, UserEvent,
+};
+pub use net::DriverChoice;
+pub use swim::{Preset, Settings};
+pub use swimring_codec::{Incarnation, MemberId, State};

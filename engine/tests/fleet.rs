@@ -22,7 +22,7 @@ struct Witness {
 impl Observer for Witness {
     fn event(&mut self, scene: &Scene<'_>, event: &Event) {
         match *event {
-            Event::Failed { subject } => {
+            Event::Failed { subject, .. } => {
                 self.failed.insert((scene.local, scene.commons.name(subject).to_owned()));
             }
             Event::Left { subject } => {

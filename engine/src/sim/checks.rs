@@ -169,7 +169,7 @@ impl Checks {
         settings: &Settings,
     ) {
         let Event::UserEvent { event } = event else {
-            self.coverage.name_conflicts += u64::from(event == Event::NameConflict);
+            self.coverage.name_conflicts += u64::from(matches!(event, Event::NameConflict { .. }));
             return;
         };
         let event = commons.user_event(event);

@@ -84,9 +84,9 @@ impl Log {
         let (subject, what) = match event {
             Event::Joined { subject } => (of(subject), What::Joined),
             Event::Updated { subject } => (of(subject), What::Updated),
-            Event::Suspected { subject } => (of(subject), What::Suspected),
-            Event::Refuted { subject } => (of(subject), What::Refuted),
-            Event::Failed { subject } => (of(subject), What::Failed),
+            Event::Suspected { subject, .. } => (of(subject), What::Suspected),
+            Event::Refuted { subject, .. } => (of(subject), What::Refuted),
+            Event::Failed { subject, .. } => (of(subject), What::Failed),
             Event::Left { subject } => (of(subject), What::Left),
             Event::Reaped { subject } => (of(subject), What::Reaped),
             Event::UserEvent { event } => {
@@ -95,7 +95,7 @@ impl Log {
             }
             Event::ProbeAcked { rtt } => (Some(observer), What::ProbeAcked(rtt.as_micros() as u64)),
             Event::Accused => (Some(observer), What::Accused),
-            Event::NameConflict => (Some(observer), What::NameConflict),
+            Event::NameConflict { .. } => (Some(observer), What::NameConflict),
             Event::JoinFinished { joined, .. } => (Some(observer), What::JoinFinished(joined)),
             Event::LeaveFinished => (Some(observer), What::LeaveFinished),
         };

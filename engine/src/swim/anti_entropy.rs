@@ -172,9 +172,18 @@ impl Member {
         commons: &mut Commons,
         out: &mut Outbox<'_>,
     ) -> StreamNext {
-        if message.header.cluster != self.cluster || self.status == Status::Left {
+        if message.header.cluster != self.cluster {
             commons.counters.frames_foreign += 1;
-            return StreamNext::Close;
+            if let (None, StreamBody::Join) = (purpose, message.body) {
+                // Nothing but which cluster this is, so that whoever mistook it is told clearly.
+                let mut writer = StreamWriter::new(self.header(message.header.source), reply);
+                writer.plain(StreamKind::Differs);
+                return StreamNext::ReplyAndClose;
+            }
+            return Self::break_off(purpose, out);
+        }
+        if self.status == Status::Left {
+            return Self::break_off(purpose, out);
         }
         let cx = &mut Context { now, commons, out };
         let next = match (purpose, message.body) {
@@ -202,7 +211,7 @@ impl Member {
             (Some(purpose), StreamBody::State(records)) => {
                 let more = records.more;
                 if !self.merge(cx, records, matches!(purpose, Purpose::Join { .. })) {
-                    StreamNext::Close
+                    Self::break_off(Some(purpose), cx.out)
                 } else if more {
                     StreamNext::Wait
                 } else {
@@ -215,11 +224,19 @@ impl Member {
             }
             _ => {
                 cx.commons.counters.decode_errors += 1;
-                StreamNext::Close
+                Self::break_off(purpose, cx.out)
             }
         };
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
         next
+    }
+
+    /// Ends an exchange that does not serve its purpose.
+    fn break_off(purpose: Option<Purpose>, out: &mut Outbox<'_>) -> StreamNext {
+        if let Some(Purpose::Join { token }) = purpose {
+            out.events.push(Event::JoinFinished { token, joined: false });
+        }
+        StreamNext::Close
     }
 
     fn answer_sync(

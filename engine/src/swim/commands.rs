@@ -174,7 +174,7 @@ impl Member {
         let interned = commons.directory.intern(&introduction, hash, self.settings.members_max);
         let (_, version) = interned.map_err(|full| match full {
             Full::Members => MemberError::TableFull,
-            Full::Versions => MemberError::TooManyEvents,
+            Full::Versions => MemberError::TooManyVersions,
         })?;
         let cx = &mut Context { now, commons, out };
         self.set_entry(cx, self.index, own.with_incarnation(incarnation).with_version(version));
@@ -230,6 +230,16 @@ impl Member {
     /// Members that are alive or suspect, itself among them.
     pub fn live(&self) -> usize {
         self.table.live()
+    }
+
+    /// Members that are suspect.
+    pub fn suspects(&self) -> usize {
+        self.suspicions.len() as usize
+    }
+
+    /// Which cluster it belongs to.
+    pub fn cluster(&self) -> u32 {
+        self.cluster
     }
 
     /// Members that are part of the view, the dead and left that have not been reaped among them.

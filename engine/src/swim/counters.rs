@@ -3,16 +3,19 @@
 use swimring_codec::native::DecodeError;
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+    ($($(#[doc = $doc:literal])* $name:ident),* $(,)?) => {
         /// Counters of the protocol, summed over the members that share a [`super::Commons`].
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Counters { $($(#[$doc])* pub $name: u64,)* }
+        pub struct Counters { $($(#[doc = $doc])* pub $name: u64,)* }
 
         impl Counters {
             /// Every counter with its name, in order of declaration.
             pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name)),*].into_iter()
             }
+
+            /// Every counter's name and what it counts, in order of declaration.
+            pub const DESCRIPTIONS: &[(&str, &str)] = &[$((stringify!($name), concat!($($doc),*))),*];
 
             /// Adds `other` to this.
             pub fn add(&mut self, other: &Counters) {

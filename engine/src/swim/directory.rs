@@ -252,6 +252,7 @@ impl Directory {
         slot.identity_mut(version).references -= 1;
         if slot.references == 0 {
             self.indexes.remove(&slot.id);
+            slot.first.metadata = Box::default();
             slot.more = Vec::new();
             // The name stays until the slot is used again: an event may still have to be resolved.
             self.free.push(index);

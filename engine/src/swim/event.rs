@@ -1,9 +1,23 @@
 //! What a member tells its driver.
 
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use swimring_codec::MemberId;
 
 use super::directory::MemberIndex;
 use super::user_events::EventIndex;
+
+/// How a suspicion went: what an operator needs to explain why a member flapped or was declared dead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SuspicionSummary {
+    /// Who accused first; [`MemberId::NONE`] if that came in a push/pull, which names nobody.
+    pub accuser: MemberId,
+    /// From the accusation to the end.
+    pub lasted: Duration,
+    /// Others who accused independently.
+    pub confirmations: u8,
+}
 
 /// Something that happened at a member. Indexes are resolved through the member's
 /// [`super::Commons`] before it is next called.
@@ -23,16 +37,24 @@ pub enum Event {
     Suspected {
         /// Who.
         subject: MemberIndex,
+        /// By whom: our own id if it did not answer us, [`MemberId::NONE`] if it came in a push/pull.
+        accuser: MemberId,
     },
     /// A suspected member turned out to be alive.
     Refuted {
         /// Who.
         subject: MemberIndex,
+        /// How it was suspected.
+        suspicion: SuspicionSummary,
     },
     /// A member was declared dead.
     Failed {
         /// Who.
         subject: MemberIndex,
+        /// How we suspected it; nothing if we did not.
+        suspicion: Option<SuspicionSummary>,
+        /// Whether our own suspicion ran out; if not, someone else's did and we were told.
+        declared: bool,
     },
     /// A member said goodbye.
     Left {
@@ -56,8 +78,11 @@ pub enum Event {
     },
     /// We were accused and refuted.
     Accused,
-    /// Someone else claims our name.
-    NameConflict,
+    /// Someone else claims our name, or did before we started at another address.
+    NameConflict {
+        /// From where.
+        address: SocketAddr,
+    },
     /// A join ended.
     JoinFinished {
         /// From [`super::Member::join`].

@@ -96,6 +96,12 @@ pub enum MemberError {
         "too many user events are under way: send them more slowly or raise events_max and broadcasts_max"
     )]
     TooManyEvents,
+    /// The metadata changed faster than the changes could spread.
+    #[error("too many versions of the metadata are about: change it more slowly")]
+    TooManyVersions,
+    /// Nobody can be sent to the address.
+    #[error("{0} is no address that others can reach: give the member a specified IP address and port")]
+    Address(SocketAddr),
     /// The member has left.
     #[error("the member has left the cluster")]
     Left,
@@ -162,6 +168,7 @@ impl Member {
     pub fn new(config: MemberConfig, commons: &mut Commons, now: Time) -> Result<Member, MemberError> {
         check_name(&config.name)?;
         check_metadata(&config.metadata)?;
+        check_address(config.address)?;
         let introduction = Introduction {
             subject: MemberId::of_name(&config.name),
             incarnation: config.incarnation,
@@ -281,6 +288,14 @@ impl Member {
         self.push_pull_timeout(cx);
         self.reconnect_timeout(cx);
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+    }
+
+    /// Starts the timers anew, staggered from `now`: for a member that was set up ahead of time.
+    pub fn restart_timers(&mut self, now: Time, commons: &Commons) {
+        let settings = &self.settings;
+        self.probe = Probe::new(settings, &mut self.rng, commons, now);
+        self.anti_entropy = AntiEntropy::new(settings, &mut self.rng, commons, now);
+        self.reconnect = Reconnect::new(settings, &mut self.rng, commons, now);
     }
 
     /// The driver lost `by`: for so long it took in nothing that others had sent. Probes and suspicions
@@ -503,6 +518,12 @@ pub(super) fn check_name(name: &str) -> Result<(), MemberError> {
         return Err(MemberError::NameEmpty);
     }
     if name.len() > NAME_MAX { Err(MemberError::NameTooLong(name.len())) } else { Ok(()) }
+}
+
+/// The format refuses what nobody could be sent to.
+fn check_address(address: SocketAddr) -> Result<(), MemberError> {
+    let reachable = address.port() != 0 && !address.ip().to_canonical().is_unspecified();
+    if reachable { Ok(()) } else { Err(MemberError::Address(address)) }
 }
 
 pub(super) fn check_metadata(metadata: &[u8]) -> Result<(), MemberError> {

@@ -46,7 +46,7 @@ pub use commands::{Known, View, check_event};
 pub use commons::Commons;
 pub use counters::Counters;
 pub use directory::{Directory, Identity, MemberIndex};
-pub use event::Event;
+pub use event::{Event, SuspicionSummary};
 pub use member::{Member, MemberConfig, MemberError};
 pub use outbox::{FrameSink, Outbox, Purpose, StreamOpen};
 pub use permutation::Permutation;

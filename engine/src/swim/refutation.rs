@@ -107,7 +107,7 @@ impl Member {
         }
         if identity.address() != introduction.address {
             cx.commons.counters.name_conflicts += 1;
-            cx.emit(Event::NameConflict);
+            cx.emit(Event::NameConflict { address: introduction.address });
         }
         self.refute(cx, introduction.incarnation, true);
     }

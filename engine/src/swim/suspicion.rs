@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use swimring_codec::{Incarnation, MemberId};
 
 use super::directory::{KeyedHash, MemberIndex};
+use super::event::SuspicionSummary;
 use super::heap::{Heap, HeapPool};
 use super::time::Time;
 
@@ -30,6 +31,8 @@ const POOL_MAX_EACH: usize = 256;
 pub(super) struct Suspicion {
     pub(super) subject: MemberIndex,
     pub(super) incarnation: Incarnation,
+    /// Who began it.
+    accuser: MemberId,
     started: Time,
     shortest_ms: u32,
     longest_ms: u32,
@@ -57,6 +60,7 @@ impl Suspicion {
         Suspicion {
             subject,
             incarnation,
+            accuser,
             started: now,
             shortest_ms: millis(timeouts.0),
             longest_ms: millis(timeouts.1),
@@ -81,6 +85,15 @@ impl Suspicion {
     /// When it ends.
     fn deadline(&self) -> Time {
         self.started + self.timeout()
+    }
+
+    /// How it went, as of `now`, `lost` being what its member's driver has lost.
+    fn summary(&self, now: Time, lost: Duration) -> SuspicionSummary {
+        SuspicionSummary {
+            accuser: self.accuser,
+            lasted: now.since(self.started + lost),
+            confirmations: self.confirmed,
+        }
     }
 
     /// Lifeguard: max(Min, Max - (Max - Min) * log(C + 1) / log(K + 1)).
@@ -127,6 +140,10 @@ impl Suspicions {
     /// Gives every suspect `by` longer to refute.
     pub(super) fn extend(&mut self, by: Duration) {
         self.lost += by;
+    }
+
+    pub(super) const fn len(&self) -> u32 {
+        self.len
     }
 }
 
@@ -178,15 +195,19 @@ impl SuspicionPool {
         true
     }
 
-    /// Ends the suspicion of `subject`, whatever came of it.
-    pub(super) fn end(&mut self, of: &mut Suspicions, subject: MemberIndex) {
+    /// Ends the suspicion of `subject`, whatever came of it, and says how it went.
+    pub(super) fn end(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        now: Time,
+    ) -> Option<SuspicionSummary> {
         if of.len == 0 {
-            return;
+            return None;
         }
-        if let Some(node) = self.index.remove(&(of.owner, subject)) {
-            self.heaps.remove(&mut of.heap, node);
-            of.len -= 1;
-        }
+        let node = self.index.remove(&(of.owner, subject))?;
+        of.len -= 1;
+        Some(self.heaps.remove(&mut of.heap, node).summary(now, of.lost))
     }
 
     /// When the first suspicion ends.
@@ -204,7 +225,7 @@ impl SuspicionPool {
     pub(super) fn clear(&mut self, of: &mut Suspicions) {
         while let Some((node, _)) = self.heaps.first(&of.heap) {
             let subject = self.heaps.get(node).subject;
-            self.end(of, subject);
+            self.end(of, subject, Time::ZERO);
         }
     }
 }
@@ -249,7 +270,7 @@ mod tests {
         assert!(pool.expired(&of, end).is_some());
         // One that begins afterwards has lost nothing.
         let later = Suspicion { subject: 1, started: end, ..suspicion(0) };
-        pool.end(&mut of, 0);
+        pool.end(&mut of, 0, end);
         assert!(pool.start(&mut of, later));
         assert_eq!(pool.due(&of), end + Duration::from_secs(2));
     }

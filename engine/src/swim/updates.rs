@@ -11,7 +11,7 @@ use swimring_codec::{Incarnation, MemberId, State, identity_hash};
 
 use super::broadcasts::News;
 use super::directory::{Full, MemberIndex};
-use super::event::Event;
+use super::event::{Event, SuspicionSummary};
 use super::member::{Context, Member};
 use super::suspicion::{Suspicion, confirmations_needed};
 use super::table::{Entry, Standing};
@@ -134,9 +134,12 @@ impl Member {
         match old.standing() {
             Standing::Known(State::Alive) => {}
             Standing::Known(State::Suspect) => {
-                self.end_suspicion(cx, index);
+                let suspicion = self.end_suspicion(cx, index);
                 cx.commons.counters.suspicions_refuted += 1;
-                cx.emit(Event::Refuted { subject: index });
+                debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
+                if let Some(suspicion) = suspicion {
+                    cx.emit(Event::Refuted { subject: index, suspicion });
+                }
             }
             Standing::Unknown | Standing::Known(_) | Standing::Remembered => {
                 cx.commons.departed.remove(&mut self.departed, index);
@@ -194,9 +197,15 @@ impl Member {
         }
     }
 
-    pub(super) fn end_suspicion(&mut self, cx: &mut Context<'_, '_>, index: MemberIndex) {
-        cx.commons.suspicions.end(&mut self.suspicions, index);
+    /// Ends the suspicion of `index`, if there is one, and says how it went.
+    pub(super) fn end_suspicion(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+    ) -> Option<SuspicionSummary> {
+        let summary = cx.commons.suspicions.end(&mut self.suspicions, index, cx.now);
         self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        summary
     }
 
     /// Begins to suspect `index`, and tells.
@@ -221,7 +230,7 @@ impl Member {
         self.set_entry(cx, index, entry.with_state(State::Suspect).with_incarnation(incarnation));
         cx.commons.counters.suspicions_started += 1;
         if entry.is_alive() {
-            cx.emit(Event::Suspected { subject: index });
+            cx.emit(Event::Suspected { subject: index, accuser });
         }
         self.tell(cx, index, News::Suspect { accuser }, incarnation);
     }
@@ -231,7 +240,7 @@ impl Member {
         while let Some(suspicion) = cx.commons.suspicions.expired(&self.suspicions, cx.now) {
             let entry = self.table.get(suspicion.subject);
             debug_assert_eq!(entry.state(), Some(State::Suspect));
-            self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead);
+            self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead, true);
         }
     }
 
@@ -261,11 +270,11 @@ impl Member {
             return;
         }
         if !Self::implausible(cx, entry, incarnation) {
-            self.depart(cx, index, entry, incarnation, state);
+            self.depart(cx, index, entry, incarnation, state, false);
         }
     }
 
-    /// Takes a live member for dead or left, and tells.
+    /// Takes a live member for dead or left, and tells. `declared` says that our own suspicion ran out.
     fn depart(
         &mut self,
         cx: &mut Context<'_, '_>,
@@ -273,14 +282,15 @@ impl Member {
         entry: Entry,
         incarnation: Incarnation,
         state: State,
+        declared: bool,
     ) {
-        self.end_suspicion(cx, index);
+        let suspicion = self.end_suspicion(cx, index);
         self.set_entry(cx, index, entry.with_state(state).with_incarnation(incarnation));
         cx.commons.departed.add(&mut self.departed, index, cx.now);
         self.reconnect.departed(cx.now, &self.settings);
         if state == State::Dead {
             cx.commons.counters.members_failed += 1;
-            cx.emit(Event::Failed { subject: index });
+            cx.emit(Event::Failed { subject: index, suspicion, declared });
             self.tell(cx, index, News::Dead, incarnation);
         } else {
             cx.emit(Event::Left { subject: index });

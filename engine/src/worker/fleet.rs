@@ -10,12 +10,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel;
-use crossbeam::queue::ArrayQueue;
 use thiserror::Error;
 
 use super::host::{Host, Observer};
 use super::options::FleetOptions;
-use super::turn::{self, Call, Pace};
+use super::turn::{self, Calls, Pace, Refused};
 use crate::net::{Driver, Endpoint, NetError, Trains, Waker};
 use crate::stream::{StreamCounters, StreamError, StreamService, Wake};
 use crate::swim::SettingsError;
@@ -53,7 +52,7 @@ pub enum FleetError {
 }
 
 struct Worker<O> {
-    calls: Arc<ArrayQueue<Call<O>>>,
+    calls: Arc<Calls<O>>,
     waker: Waker,
     thread: Option<JoinHandle<Result<O, NetError>>>,
     address: SocketAddr,
@@ -143,13 +142,16 @@ impl<O: Observer> Fleet<O> {
     /// Has `worker` run `call` between two turns of its loop.
     ///
     /// # Errors
-    /// [`FleetError::Busy`] if too many calls are waiting.
+    /// [`FleetError::Busy`] if too many calls are waiting, [`FleetError::Stopped`] if the worker has ended.
     pub fn call(
         &self,
         worker: usize,
         call: impl FnOnce(&mut Host<O>, &mut Trains) + Send + 'static,
     ) -> Result<(), FleetError> {
-        self.workers[worker].calls.push(Box::new(call)).map_err(|_| FleetError::Busy(worker))?;
+        self.workers[worker].calls.push(Box::new(call)).map_err(|refused| match refused {
+            Refused::Full => FleetError::Busy(worker),
+            Refused::Ended => FleetError::Stopped(worker),
+        })?;
         self.workers[worker].waker.wake();
         Ok(())
     }
@@ -157,7 +159,7 @@ impl<O: Observer> Fleet<O> {
     /// Has `worker` run `call`, and waits for what it gives.
     ///
     /// # Errors
-    /// As [`Fleet::call`], and [`FleetError::Stopped`] if the worker has ended.
+    /// As [`Fleet::call`].
     pub fn ask<R: Send + 'static>(
         &self,
         worker: usize,
@@ -210,9 +212,6 @@ impl<O: Observer> Fleet<O> {
         for worker in 0..self.workers.len() {
             // A full queue is drained every turn.
             while let Err(FleetError::Busy(_)) = self.call(worker, |host, _| host.stop()) {
-                if self.workers[worker].thread.as_ref().is_none_or(JoinHandle::is_finished) {
-                    break;
-                }
                 std::thread::yield_now();
             }
         }
@@ -266,7 +265,7 @@ fn address_of(options: &FleetOptions, worker: usize) -> Result<SocketAddr, Fleet
 }
 
 struct StartingWorker<O> {
-    calls: Arc<ArrayQueue<Call<O>>>,
+    calls: Arc<Calls<O>>,
     thread: JoinHandle<Result<O, NetError>>,
     address: SocketAddr,
 }
@@ -284,7 +283,7 @@ fn start_worker<O: Observer>(
     origin: Instant,
     observer: O,
 ) -> Result<Starting<O>, FleetError> {
-    let calls = turn::call_queue();
+    let calls = Arc::new(Calls::new());
     let (ready, is_ready) = channel::bounded(1);
     let (port, port_arrives) = channel::bounded(1);
     let address = endpoint.local_address();
@@ -292,6 +291,8 @@ fn start_worker<O: Observer>(
     let thread = std::thread::Builder::new()
         .name(format!("swimring-{worker}"))
         .spawn(move || {
+            // Whatever way the worker ends, nobody waits for it in vain.
+            let _ended = Ending(&calls_taken);
             if options.pin {
                 pin(worker);
             }
@@ -311,6 +312,15 @@ fn start_worker<O: Observer>(
         })
         .map_err(FleetError::Thread)?;
     Ok(Starting { worker: StartingWorker { calls, thread, address }, ready: is_ready, port })
+}
+
+/// Ends a worker's calls when dropped.
+struct Ending<'a, O>(&'a Calls<O>);
+
+impl<O> Drop for Ending<'_, O> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 fn pin(worker: usize) {

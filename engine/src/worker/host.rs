@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use swimring_codec::{Incarnation, MemberId};
 
 use super::FleetOptions;
+use super::join::JoinFailure;
 use super::routing::OpenedStreams;
 use super::wheel::Wheel;
 use crate::stream::StreamPort;
@@ -40,7 +41,7 @@ pub trait Observer: Send + 'static {
     }
 
     /// A stream to join through ended without a view. [`Event::JoinFinished`] follows.
-    fn join_failed(&mut self, member: LocalMember, token: u32, reason: &dyn std::fmt::Display) {
+    fn join_failed(&mut self, member: LocalMember, token: u32, reason: &JoinFailure) {
         let _ = (member, token, reason);
     }
 }
@@ -106,6 +107,7 @@ pub struct Host<O> {
     pub(super) loss: u64,
     pub(super) gossip_budget: u32,
     pub(super) stopping: bool,
+    pub(super) paused: bool,
     pub(super) address: SocketAddr,
     /// Datagrams since the clock was last read.
     pub(super) unread: u32,
@@ -161,6 +163,7 @@ impl<O: Observer> Host<O> {
             loss: (options.receive_loss.clamp(0.0, 1.0) * 4_294_967_296.0) as u64,
             gossip_budget: 0,
             stopping: false,
+            paused: false,
             address,
             unread: 0,
             failures: Vec::new(),
@@ -236,7 +239,7 @@ impl<O: Observer> Host<O> {
         present.map(|(local, resident)| (local as LocalMember, &resident.member))
     }
 
-    /// Adds a member that knows only itself.
+    /// Adds a member that knows only itself and is reached where this worker receives.
     ///
     /// # Errors
     /// As [`Member::new`].
@@ -246,9 +249,24 @@ impl<O: Observer> Host<O> {
         metadata: &[u8],
         incarnation: Incarnation,
     ) -> Result<LocalMember, MemberError> {
+        self.add_at(self.address, name, metadata, incarnation)
+    }
+
+    /// Adds a member that others reach at `address`, which leads here: through a translated address, or
+    /// because the worker is bound to all of the machine's.
+    ///
+    /// # Errors
+    /// As [`Member::new`].
+    pub fn add_at(
+        &mut self,
+        address: SocketAddr,
+        name: &str,
+        metadata: &[u8],
+        incarnation: Incarnation,
+    ) -> Result<LocalMember, MemberError> {
         let config = MemberConfig {
             name: name.to_owned(),
-            address: self.address,
+            address,
             metadata: metadata.to_vec(),
             cluster: self.options.cluster,
             incarnation,
@@ -306,6 +324,15 @@ impl<O: Observer> Host<O> {
         Some(result)
     }
 
+    /// Gives up the join that `local` began with `token`. Without effect once the seed's view is in; if it
+    /// is not, neither [`Observer::join_failed`] nor [`Event::JoinFinished`] follows.
+    pub fn cancel_join(&mut self, local: LocalMember, token: u32) {
+        if let Some(exchange) = self.opened.abandon_join(local, token) {
+            // A full queue leaves it to the deadline.
+            self.port.close(exchange);
+        }
+    }
+
     /// Makes a member vanish without a word: what arrives for it is dropped from now on.
     pub fn kill(&mut self, local: LocalMember) {
         let Some(resident) = self.residents.get_mut(local as usize) else { return };
@@ -314,6 +341,23 @@ impl<O: Observer> Host<O> {
             self.local.remove(&resident.member.id());
             resident.member.release(&mut self.commons);
             self.wheel.cancel(local);
+        }
+    }
+
+    /// Keeps timers from firing until [`Host::resume`]: thousands of members take seconds to set up, and
+    /// those that are ready would take the others for dead.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Lets timers fire, all members' starting from now.
+    pub fn resume(&mut self) {
+        self.paused = false;
+        for (local, resident) in self.residents.iter_mut().enumerate() {
+            if resident.present {
+                resident.member.restart_timers(self.now, &self.commons);
+                self.wheel.schedule(local as LocalMember, resident.member.next_timeout());
+            }
         }
     }
 

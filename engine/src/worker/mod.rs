@@ -8,6 +8,7 @@
 
 mod fleet;
 mod host;
+mod join;
 mod options;
 mod routing;
 mod turn;
@@ -15,4 +16,5 @@ pub mod wheel;
 
 pub use fleet::{Fleet, FleetError};
 pub use host::{Host, HostCounters, LocalMember, Observer, Scene};
+pub use join::JoinFailure;
 pub use options::FleetOptions;

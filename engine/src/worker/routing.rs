@@ -1,7 +1,6 @@
 //! From what arrives to the member it is for: datagrams by the destination in their header, stream
 //! messages likewise, and streams of our own by whose they are.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use swimring_codec::MemberId;
 use swimring_codec::native::{Frame, StreamMessage};
 
 use super::host::{Host, LocalMember, Observer};
+use super::join::JoinFailure;
 use crate::net::{DatagramHandler, Trains};
 use crate::stream::{ExchangeId, StreamEvent};
 use crate::swim::{FrameSink, Outbox, Purpose, StreamNext, StreamOpen};
@@ -27,6 +27,7 @@ const STREAM_EVENTS_PER_TURN: usize = 32;
 struct Opened {
     local: LocalMember,
     purpose: Purpose,
+    exchange: Option<ExchangeId>,
     /// Its purpose was met: that it closes is no failure.
     finished: bool,
 }
@@ -54,10 +55,25 @@ impl OpenedStreams {
         *self.slots.get(token as usize)?
     }
 
+    fn started(&mut self, token: u64, exchange: ExchangeId) {
+        if let Some(Some(opened)) = self.slots.get_mut(token as usize) {
+            opened.exchange = Some(exchange);
+        }
+    }
+
     fn finish(&mut self, token: u64) {
         if let Some(Some(opened)) = self.slots.get_mut(token as usize) {
             opened.finished = true;
         }
+    }
+
+    /// Finishes the stream of a join; gives it if it was under way.
+    pub(super) fn abandon_join(&mut self, local: LocalMember, token: u32) -> Option<ExchangeId> {
+        let purpose = Purpose::Join { token };
+        let mut under_way = self.slots.iter_mut().flatten().filter(|opened| !opened.finished);
+        let opened = under_way.find(|opened| opened.local == local && opened.purpose == purpose)?;
+        opened.finished = true;
+        opened.exchange
     }
 
     fn remove(&mut self, token: u64) -> Option<Opened> {
@@ -125,10 +141,10 @@ impl<O: Observer> Host<O> {
     }
 
     fn open_stream(&mut self, local: LocalMember, open: &StreamOpen) {
-        let opened = Opened { local, purpose: open.purpose, finished: false };
+        let opened = Opened { local, purpose: open.purpose, exchange: None, finished: false };
         let Some(token) = self.opened.add(opened) else {
             self.counters.streams_shed += 1;
-            return self.stream_failed(opened, &"too many streams are open: raise exchanges_max");
+            return self.stream_failed(opened, &JoinFailure::TooManyStreams);
         };
         let mut first = self.port.buffer();
         let member = &self.residents[local as usize].member;
@@ -138,15 +154,18 @@ impl<O: Observer> Host<O> {
             Purpose::Probe { .. } => Duration::from_secs(2),
             Purpose::Join { .. } | Purpose::Sync => Duration::from_secs(60),
         };
-        if let Err(first) = self.port.open(token, open.to, first, deadline) {
-            self.port.recycle(first);
-            self.opened.remove(token);
-            self.counters.streams_shed += 1;
-            self.stream_failed(opened, &"too many streams are waiting: raise queue_depth");
+        match self.port.open(token, open.to, first, deadline) {
+            Ok(exchange) => self.opened.started(token, exchange),
+            Err(first) => {
+                self.port.recycle(first);
+                self.opened.remove(token);
+                self.counters.streams_shed += 1;
+                self.stream_failed(opened, &JoinFailure::TooManyWaiting);
+            }
         }
     }
 
-    fn stream_failed(&mut self, opened: Opened, reason: &dyn Display) {
+    fn stream_failed(&mut self, opened: Opened, reason: &JoinFailure) {
         if let Purpose::Join { token } = opened.purpose {
             self.observer.join_failed(opened.local, token, reason);
             self.failures.push((opened.local, opened.purpose));
@@ -168,7 +187,7 @@ impl<O: Observer> Host<O> {
                 StreamEvent::Closed { token, reason, .. } => {
                     let opened = token.and_then(|token| self.opened.remove(token));
                     if let Some(opened) = opened.filter(|opened| !opened.finished) {
-                        self.stream_failed(opened, &reason);
+                        self.stream_failed(opened, &JoinFailure::Closed(reason));
                     }
                 }
             }
@@ -188,10 +207,10 @@ impl<O: Observer> Host<O> {
             Err(error) => {
                 self.counters.refused[error.index()] += 1;
                 self.port.close(exchange);
-                return;
+                return self.unreadable(token);
             }
         };
-        let opened = token.and_then(|token| self.opened.get(token));
+        let opened = token.and_then(|token| self.opened.get(token)).filter(|opened| !opened.finished);
         let local = match (token, opened) {
             (Some(_), opened) => opened.map(|opened| opened.local),
             (None, _) => self.route(message.header.destination),
@@ -202,6 +221,12 @@ impl<O: Observer> Host<O> {
             self.port.close(exchange);
             return;
         };
+        let member = &self.residents[local as usize].member;
+        if let Some(Opened { purpose: Purpose::Join { token }, .. }) = opened
+            && message.header.cluster != member.cluster()
+        {
+            self.observer.join_failed(local, token, &JoinFailure::OtherCluster);
+        }
         let mut reply = std::mem::take(&mut self.reply);
         let mut out = Outbox {
             frames: trains,
@@ -217,6 +242,15 @@ impl<O: Observer> Host<O> {
             self.opened.finish(token);
         }
         self.settle(local);
+    }
+
+    /// What arrived on a stream could not be read: if that was to be a view, it will not come.
+    fn unreadable(&mut self, token: Option<u64>) {
+        let Some(token) = token else { return };
+        if let Some(opened) = self.opened.get(token).filter(|opened| !opened.finished) {
+            self.opened.finish(token);
+            self.stream_failed(opened, &JoinFailure::Unreadable);
+        }
     }
 
     /// Sends what a member wrote to `reply`, and keeps a buffer for the next.

@@ -6,7 +6,7 @@
 //! loop that falls behind its ticks says so to its members (Lifeguard's point: the slow one doubts
 //! itself).
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam::queue::ArrayQueue;
@@ -107,7 +107,7 @@ pub(super) fn run<O: Observer>(
     mut driver: Driver,
     mut host: Host<O>,
     mut pace: Pace,
-    calls: &ArrayQueue<Call<O>>,
+    calls: &Calls<O>,
 ) -> Result<O, NetError> {
     let mut behind = 0;
     while !host.stopping {
@@ -129,7 +129,9 @@ pub(super) fn run<O: Observer>(
             call(&mut host, driver.trains());
         }
         host.run_streams(driver.trains());
-        host.run_timers(&mut driver, &mut pace)?;
+        if !host.paused {
+            host.run_timers(&mut driver, &mut pace)?;
+        }
     }
     driver.flush()?;
     Ok(host.observer)
@@ -145,7 +147,8 @@ impl<O: Observer> Host<O> {
     /// How long the next turn may wait.
     fn wait(&mut self, pace: &mut Pace, idle: bool) -> Option<Duration> {
         self.read_clock();
-        let next = self.wheel.next_deadline(self.now).map(|next| pace.tick_after(next));
+        let next = self.wheel.next_deadline(self.now).filter(|_| !self.paused);
+        let next = next.map(|next| pace.tick_after(next));
         // A turn that is cut short for the timers' sake, or skips them, does not move what was planned.
         if pace.planned.is_none_or(|planned| planned > self.now) || next.is_none() {
             pace.planned = next;
@@ -224,8 +227,56 @@ impl<O: Observer> Host<O> {
     }
 }
 
-/// Where calls wait. Bounded: whoever calls faster than a worker works is told so.
-pub(super) fn call_queue<O>() -> Arc<ArrayQueue<Call<O>>> {
-    const CALLS_WAITING_MAX: usize = 1024;
-    Arc::new(ArrayQueue::new(CALLS_WAITING_MAX))
+/// Most calls that wait for a worker: whoever calls faster than it works is told so.
+const CALLS_WAITING_MAX: usize = 1024;
+
+/// Where calls wait. Once the worker has ended no call stays behind: whoever waits for an answer would
+/// wait for ever.
+pub(super) struct Calls<O> {
+    queue: ArrayQueue<Call<O>>,
+    ended: AtomicBool,
+}
+
+/// Why a call was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refused {
+    /// Too many wait.
+    Full,
+    /// The worker has ended.
+    Ended,
+}
+
+impl<O> Calls<O> {
+    pub(super) fn new() -> Calls<O> {
+        Calls { queue: ArrayQueue::new(CALLS_WAITING_MAX), ended: AtomicBool::new(false) }
+    }
+
+    pub(super) fn push(&self, call: Call<O>) -> Result<(), Refused> {
+        let pushed = self.queue.push(call);
+        // The worker says that it has ended, then drains; we push, then look. Whoever comes second sees
+        // what the first did.
+        if self.ended.load(Ordering::SeqCst) {
+            self.drain();
+            return Err(Refused::Ended);
+        }
+        pushed.map_err(|_| Refused::Full)
+    }
+
+    fn pop(&self) -> Option<Call<O>> {
+        self.queue.pop()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The worker ends: calls that wait are dropped, and those that come refused.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.drain();
+    }
+
+    fn drain(&self) {
+        while self.queue.pop().is_some() {}
+    }
 }

@@ -148,8 +148,10 @@ impl Run<'_, '_> {
         start::populate(&self.fleet, members)?;
         if self.options.start == Start::Warm {
             start::warm(&self.fleet, members)?;
+            start::resume(&self.fleet)?;
             return Ok(None);
         }
+        start::resume(&self.fleet)?;
         let interrupt = self.surroundings.interrupt.clone();
         let (progress, started) = (&mut *self.surroundings.progress, self.fleet.elapsed());
         let fleet = &self.fleet;

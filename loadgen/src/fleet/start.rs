@@ -24,7 +24,7 @@ const JOINS_AT_ONCE: u64 = 64;
 /// How often to look whether joins have finished.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Adds every member, knowing only itself.
+/// Adds every member, knowing only itself, with its timers held until [`resume`].
 ///
 /// # Errors
 /// One line.
@@ -32,6 +32,7 @@ pub fn populate(fleet: &Fleet<Tracker>, members: u32) -> Result<(), String> {
     let workers = fleet.len();
     let added = fleet.ask_all(|worker| {
         Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| {
+            host.pause();
             for number in (worker as u32..members).step_by(workers) {
                 host.add(&name_of(number), &[], INCARNATION).map_err(|error| error.to_string())?;
             }
@@ -39,6 +40,15 @@ pub fn populate(fleet: &Fleet<Tracker>, members: u32) -> Result<(), String> {
         })
     });
     added.map_err(|error| error.to_string())?.into_iter().collect()
+}
+
+/// Lets every member begin, all at once.
+///
+/// # Errors
+/// One line.
+pub fn resume(fleet: &Fleet<Tracker>) -> Result<(), String> {
+    let resumed = fleet.ask_all(|_| Box::new(|host: &mut Host<Tracker>, _: &mut Trains| host.resume()));
+    resumed.map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Gives every member the complete view.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use swimring::swim::{Counters, Event, Time};
-use swimring::worker::{HostCounters, LocalMember, Observer, Scene};
+use swimring::worker::{HostCounters, JoinFailure, LocalMember, Observer, Scene};
 
 use super::{MemberNumber, number_of};
 use crate::measurements::{histogram_us, record};
@@ -180,8 +180,8 @@ impl Observer for Tracker {
                     record(&mut self.interval_rtt_us, rtt);
                 }
             }
-            Event::Suspected { subject } => self.suspected(scene, scene.commons.name(subject)),
-            Event::Failed { subject } => self.failed(scene, scene.commons.name(subject)),
+            Event::Suspected { subject, .. } => self.suspected(scene, scene.commons.name(subject)),
+            Event::Failed { subject, .. } => self.failed(scene, scene.commons.name(subject)),
             Event::UserEvent { event } => {
                 self.delivered(scene, scene.commons.user_event(event).payload);
             }
@@ -200,7 +200,7 @@ impl Observer for Tracker {
         }
     }
 
-    fn join_failed(&mut self, _: LocalMember, _: u32, reason: &dyn std::fmt::Display) {
+    fn join_failed(&mut self, _: LocalMember, _: u32, reason: &JoinFailure) {
         self.failure = reason.to_string();
     }
 }

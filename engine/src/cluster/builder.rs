@@ -1,0 +1,222 @@
+//! From settings to a running member.
+
+#![allow(clippy::disallowed_methods, reason = "the first incarnation comes from the wall clock")]
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crossbeam::channel;
+use swimring_codec::Incarnation;
+
+use super::address;
+use super::error::ClusterError;
+use super::handle::Cluster;
+use super::hub::Hub;
+use super::options::{ClusterOptions, check_name};
+use super::shared::Shared;
+use super::steward::{Rejoin, Steward};
+use crate::net::{DriverChoice, NetOptions};
+use crate::swim::{Preset, Settings};
+use crate::worker::{Fleet, FleetOptions};
+
+/// 2020-01-01, in seconds since 1970: incarnations count from then.
+const EPOCH_S: u64 = 1_577_836_800;
+
+/// Sets up a [`Cluster`]. What is set later wins, whether by a file or by a method.
+///
+/// ```
+/// use std::time::Duration;
+/// use swimring::{Cluster, Preset};
+///
+/// # fn main() -> Result<(), swimring::ClusterError> {
+/// let cluster = Cluster::builder("web-1")
+///     .cluster("shop")
+///     .bind(([127, 0, 0, 1], 0))
+///     .metadata("zone=a")
+///     .preset(Preset::Local)
+///     .tune(|protocol| protocol.probe_interval = Duration::from_millis(500))
+///     .start()?;
+/// assert_eq!(cluster.local()?.metadata, "zone=a".as_bytes());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing runs before `start`"]
+pub struct ClusterBuilder {
+    options: ClusterOptions,
+}
+
+impl ClusterBuilder {
+    /// The default settings, with the host's name.
+    pub fn new() -> ClusterBuilder {
+        ClusterBuilder::default()
+    }
+
+    /// The member's name, unique in the cluster: 1 to 128 bytes.
+    pub fn name(mut self, name: impl Into<String>) -> ClusterBuilder {
+        self.options.name = Some(name.into());
+        self
+    }
+
+    /// The cluster's name: members of clusters with different names ignore each other.
+    pub fn cluster(mut self, cluster: impl Into<String>) -> ClusterBuilder {
+        self.options.cluster = cluster.into();
+        self
+    }
+
+    /// Where to receive. Default `0.0.0.0:7946`; port 0 takes a free one.
+    pub fn bind(mut self, address: impl Into<SocketAddr>) -> ClusterBuilder {
+        self.options.bind = address.into();
+        self
+    }
+
+    /// Where the others reach this member, if not where it is bound; port 0 stands for the bound port.
+    pub fn advertise(mut self, address: impl Into<SocketAddr>) -> ClusterBuilder {
+        self.options.advertise = Some(address.into());
+        self
+    }
+
+    /// What the others get to see of this member, up to 512 bytes.
+    pub fn metadata(mut self, metadata: impl Into<Vec<u8>>) -> ClusterBuilder {
+        self.options.metadata = metadata.into();
+        self
+    }
+
+    /// Members to join through in the background: from the start on until one answers, and again
+    /// whenever this member finds itself alone.
+    pub fn retry_join<S: Into<String>>(mut self, seeds: impl IntoIterator<Item = S>) -> ClusterBuilder {
+        self.options.seeds = seeds.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How long to wait between two joins in the background. Default 30 s; zero joins once.
+    pub fn rejoin_interval(mut self, interval: Duration) -> ClusterBuilder {
+        self.options.rejoin_interval = interval;
+        self
+    }
+
+    /// How long a join may take in all. Default 10 s.
+    pub fn join_timeout(mut self, timeout: Duration) -> ClusterBuilder {
+        self.options.join_timeout = timeout;
+        self
+    }
+
+    /// Events that may wait for each subscriber. Default 4,096.
+    pub fn events_queued_max(mut self, events: usize) -> ClusterBuilder {
+        self.options.events_queued_max = events;
+        self
+    }
+
+    /// Which datagram driver. Default: io_uring where the kernel permits it.
+    pub fn driver(mut self, driver: DriverChoice) -> ClusterBuilder {
+        self.options.driver = driver;
+        self
+    }
+
+    /// The protocol's constants from `preset`, in place of all set so far.
+    pub fn preset(self, preset: Preset) -> ClusterBuilder {
+        self.protocol(Settings::preset(preset))
+    }
+
+    /// The protocol's constants.
+    pub fn protocol(mut self, settings: Settings) -> ClusterBuilder {
+        self.options.protocol = settings;
+        self
+    }
+
+    /// Changes single constants of the protocol.
+    pub fn tune(mut self, change: impl FnOnce(&mut Settings)) -> ClusterBuilder {
+        change(&mut self.options.protocol);
+        self
+    }
+
+    /// Changes what a TOML file says; see [`ClusterOptions`] and [`Settings`] for the names, durations in
+    /// milliseconds with `_ms` at their end.
+    ///
+    /// # Errors
+    /// [`ClusterError::File`] with the file's and the setting's name.
+    pub fn file(mut self, path: impl AsRef<Path>) -> Result<ClusterBuilder, ClusterError> {
+        self.options.read_file(path.as_ref())?;
+        Ok(self)
+    }
+
+    /// Changes any setting.
+    pub fn options(mut self, change: impl FnOnce(&mut ClusterOptions)) -> ClusterBuilder {
+        change(&mut self.options);
+        self
+    }
+
+    /// Starts the member, alone for now: [`Cluster::join`] finds the others.
+    ///
+    /// # Errors
+    /// [`ClusterError`], on one line that names the setting and the mend: a port in use, a name too long.
+    pub fn start(self) -> Result<Cluster, ClusterError> {
+        start(self.options)
+    }
+}
+
+impl From<ClusterOptions> for ClusterBuilder {
+    fn from(options: ClusterOptions) -> ClusterBuilder {
+        ClusterBuilder { options }
+    }
+}
+
+fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
+    options.validate()?;
+    let seeds = options.seed_list()?;
+    let name = match options.name.clone() {
+        Some(name) => name,
+        None => address::host_name()?,
+    };
+    check_name(&name)?;
+    let seed = RandomState::new().hash_one(&name);
+    let fleet = Fleet::start(&fleet_options(&options, seed), |_| Hub::default())?;
+    let bound = fleet.address(0);
+    let advertised = address::advertised(options.advertise, bound)?;
+    let (member, metadata) = (name.clone(), options.metadata);
+    let incarnation = first_incarnation();
+    fleet.ask(0, move |host, _| host.add_at(advertised, &member, &metadata, incarnation))??;
+    let (closing, closed) = channel::bounded(0);
+    let shared = Arc::new(Shared::new(
+        fleet,
+        name.into(),
+        options.cluster,
+        advertised,
+        options.events_queued_max,
+        closed,
+    ));
+    let rejoin = Rejoin { seeds, timeout: options.join_timeout, interval: options.rejoin_interval };
+    let ((), events) = shared.subscribe(|_| ())?;
+    let steward = Steward::new(Arc::clone(&shared), events, rejoin, seed);
+    let steward = std::thread::Builder::new()
+        .name("swimring-steward".to_owned())
+        .spawn(move || steward.run())
+        .map_err(|error| ClusterError::Start(crate::worker::FleetError::Thread(error)))?;
+    tracing::info!(
+        local = &*shared.name, cluster = shared.cluster, %bound, %advertised,
+        incarnation = incarnation.get(), "member started"
+    );
+    Ok(Cluster::new(shared, closing, steward, options.join_timeout))
+}
+
+fn fleet_options(options: &ClusterOptions, seed: u64) -> FleetOptions {
+    FleetOptions {
+        settings: Arc::new(options.protocol.clone()),
+        net: NetOptions { driver: options.driver, ..options.net.clone() },
+        stream: options.stream.clone(),
+        bind: options.bind,
+        cluster: options.cluster_id(),
+        seed,
+        ..FleetOptions::default()
+    }
+}
+
+/// Seconds since 2020, so that a restart outranks its own past.
+fn first_incarnation() -> Incarnation {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    // A clock before 2020 leaves it to refutation.
+    Incarnation::new(now.saturating_sub(EPOCH_S).max(1))
+}

@@ -1,0 +1,83 @@
+//! What can go wrong when a cluster is started or asked for something, in words that name the mend.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::join::JoinError;
+use crate::swim::MemberError;
+use crate::worker::FleetError;
+
+/// Why a [`Cluster`](super::Cluster) could not start, or did not do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// A setting cannot be used.
+    #[error("{setting} {mend}")]
+    Setting {
+        /// As it is spelled in files.
+        setting: String,
+        /// What it has to be.
+        mend: String,
+    },
+    /// A settings file cannot be used.
+    #[error("settings file {}: {reason}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it, on one line.
+        reason: String,
+    },
+    /// The sockets, threads or protocol settings: a port in use, for instance.
+    #[error(transparent)]
+    Start(FleetError),
+    /// The member refused: a name too long, metadata too large, an event too large.
+    #[error(transparent)]
+    Refused(MemberError),
+    /// A join came to nothing.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// The member has left.
+    #[error("the member has left the cluster: join again first")]
+    Left,
+    /// Leaving took longer than it was given. The member goes on telling until it is shut down.
+    #[error(
+        "not everyone could be told of the leave within {0:?}: give it more time, or shut down regardless"
+    )]
+    LeaveTimedOut(Duration),
+    /// More subscribers than there may be.
+    #[error("{0} subscribers are the most there may be: drop one first")]
+    TooManySubscribers(usize),
+    /// Too much is asked of the member at once.
+    #[error("too many calls are waiting: call less often")]
+    Busy,
+    /// It was shut down, or its thread has ended.
+    #[error("the cluster has been shut down: start a new one")]
+    Stopped,
+}
+
+impl ClusterError {
+    pub(super) fn setting(setting: impl Into<String>, mend: impl Into<String>) -> ClusterError {
+        ClusterError::Setting { setting: setting.into(), mend: mend.into() }
+    }
+}
+
+impl From<MemberError> for ClusterError {
+    fn from(error: MemberError) -> ClusterError {
+        match error {
+            MemberError::Left => ClusterError::Left,
+            other => ClusterError::Refused(other),
+        }
+    }
+}
+
+impl From<FleetError> for ClusterError {
+    fn from(error: FleetError) -> ClusterError {
+        match error {
+            FleetError::Stopped(_) => ClusterError::Stopped,
+            FleetError::Busy(_) => ClusterError::Busy,
+            other => ClusterError::Start(other),
+        }
+    }
+}

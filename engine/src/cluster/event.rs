@@ -1,0 +1,144 @@
+//! What an application is told: members and what happens to them, as owned values.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use swimring_codec::{Incarnation, State};
+
+/// A member as this one sees it. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberInfo {
+    /// Its name, unique in the cluster.
+    pub name: Arc<str>,
+    /// Where it receives, datagrams and streams alike.
+    pub address: SocketAddr,
+    /// What it says of itself, up to 512 bytes.
+    pub metadata: Bytes,
+    /// What is believed of it.
+    pub state: State,
+    /// Orders what is said about it: higher is newer.
+    pub incarnation: Incarnation,
+}
+
+/// Who suspected a member first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Accuser {
+    /// This member: it probed, and nobody answered.
+    Ourselves,
+    /// The member of this name.
+    Member(Arc<str>),
+    /// Somebody: it came in a push/pull, or from a member that is not known here.
+    Unknown,
+}
+
+impl fmt::Display for Accuser {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Accuser::Ourselves => "this member, whose probes were not answered",
+            Accuser::Member(name) => name,
+            Accuser::Unknown => "a member whose name did not come with it",
+        })
+    }
+}
+
+/// How a suspicion went, which explains what came of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Suspicion {
+    /// Who suspected first.
+    pub accuser: Accuser,
+    /// From the suspicion to its end, at this member.
+    pub lasted: Duration,
+    /// Others who suspected independently: each shortens the time there is to refute.
+    pub confirmations: u8,
+}
+
+/// A user event: what [`Cluster::broadcast`](super::Cluster::broadcast) sent from another member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UserEvent {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its payload.
+    pub payload: Bytes,
+    /// Who sent it, where that is known: an event may arrive before its origin's introduction.
+    pub origin: Option<Arc<str>>,
+}
+
+/// Something that happened in the cluster, as seen by this member.
+///
+/// A member that joins is `Joined`. One that does not answer is `Suspected`, and then either
+/// `Recovered` or `Failed`. One that says goodbye has `Left`. After a while the failed and the left are
+/// `Reaped`; until then [`Cluster::member`](super::Cluster::member) still knows them. Whoever comes back
+/// is `Joined` again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ClusterEvent {
+    /// A member is new, or back after it had failed or left.
+    Joined(MemberInfo),
+    /// A member changed its metadata or address.
+    Updated(MemberInfo),
+    /// A member is suspected. It still counts as live.
+    Suspected {
+        /// Who.
+        member: MemberInfo,
+        /// By whom.
+        accuser: Accuser,
+    },
+    /// A suspected member turned out to be alive.
+    Recovered {
+        /// Who.
+        member: MemberInfo,
+        /// How it had been suspected.
+        suspicion: Suspicion,
+    },
+    /// A member was declared dead.
+    Failed {
+        /// Who.
+        member: MemberInfo,
+        /// How this member suspected it; nothing if it was told before it did.
+        suspicion: Option<Suspicion>,
+        /// Whether this member's own suspicion ran out. If not, another's did and the news came here.
+        declared_here: bool,
+    },
+    /// A member said goodbye.
+    Left(MemberInfo),
+    /// A member that had failed or left is no longer part of the view.
+    Reaped {
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// A user event arrived from another member.
+    User(UserEvent),
+    /// Others suspected this member, and it refuted. Often means that this machine is overloaded.
+    Accused,
+    /// Another process says that it is this member. Once, right after a restart at another address, it is
+    /// this member's own past; if it comes again, two processes were given the same name.
+    NameConflict {
+        /// Where the other one says that it receives.
+        address: SocketAddr,
+    },
+    /// This subscriber was too slow: as many events as this, older than the next one, are lost to it.
+    /// [`Cluster::members`](super::Cluster::members) brings it up to date.
+    Lagged(u64),
+}
+
+impl ClusterEvent {
+    /// The member it is about, where it is about one that is part of the view.
+    pub fn member(&self) -> Option<&MemberInfo> {
+        match self {
+            ClusterEvent::Joined(member)
+            | ClusterEvent::Updated(member)
+            | ClusterEvent::Left(member)
+            | ClusterEvent::Suspected { member, .. }
+            | ClusterEvent::Recovered { member, .. }
+            | ClusterEvent::Failed { member, .. } => Some(member),
+            ClusterEvent::Reaped { .. }
+            | ClusterEvent::User(_)
+            | ClusterEvent::Accused
+            | ClusterEvent::NameConflict { .. }
+            | ClusterEvent::Lagged(_) => None,
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The cluster as the application holds it.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam::channel;
+use swimring_codec::MemberId;
+
+use super::builder::ClusterBuilder;
+use super::error::ClusterError;
+use super::event::MemberInfo;
+use super::join::{self, Join, Seed};
+use super::leave::{self, Leave};
+use super::shared::{LOCAL, Shared};
+use super::subscription::Events;
+use super::view::{RawView, owned};
+use crate::swim::{Commons, Member, check_event};
+use crate::worker::Host;
+
+/// This process's member of a cluster. Clones are handles to the same member; it can be shared between
+/// threads.
+///
+/// Methods that ask the member wait for one turn of its loop, microseconds to a few milliseconds; none of
+/// them waits for the network. What does, [`Cluster::join`] and [`Cluster::leave`], can be waited for or
+/// awaited. There are no callbacks: nothing that an application does can hold the protocol up.
+///
+/// When the last handle is dropped the member is shut down without leaving, and the others find out that
+/// it is gone as if it had crashed. [`Cluster::leave`] first spares them that.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use swimring::Cluster;
+///
+/// # fn main() -> Result<(), swimring::ClusterError> {
+/// let cluster = Cluster::builder("web-1").metadata("zone=a").start()?;
+/// cluster.join(["10.0.0.1", "seed.example.org:7946"]).wait()?;
+/// for member in cluster.members()? {
+///     println!("{} at {}", member.name, member.address);
+/// }
+/// cluster.leave(Duration::from_secs(5)).wait()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    handle: Arc<Handle>,
+    join_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    /// Dropped when the cluster shuts down.
+    closing: Mutex<Option<channel::Sender<Infallible>>>,
+    steward: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Cluster {
+    /// Begins to set up a member called `name`.
+    pub fn builder(name: impl Into<String>) -> ClusterBuilder {
+        ClusterBuilder::new().name(name)
+    }
+
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        closing: channel::Sender<Infallible>,
+        steward: JoinHandle<()>,
+        join_timeout: Duration,
+    ) -> Cluster {
+        let handle =
+            Handle { shared, closing: Mutex::new(Some(closing)), steward: Mutex::new(Some(steward)) };
+        Cluster { handle: Arc::new(handle), join_timeout }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    /// The member's name.
+    pub fn name(&self) -> &str {
+        &self.shared().name
+    }
+
+    /// The cluster's name.
+    pub fn cluster_name(&self) -> &str {
+        &self.shared().cluster
+    }
+
+    /// Where the others reach this member.
+    pub fn address(&self) -> SocketAddr {
+        self.shared().advertised
+    }
+
+    /// Where this member's sockets are bound.
+    pub fn bound_address(&self) -> SocketAddr {
+        self.shared().bound
+    }
+
+    /// Joins the cluster through whichever of `seeds` answers: `host:port`, or `host` for port 7946, where
+    /// host is an address or a name; or a [`SocketAddr`]. At most `join_timeout`. A member that has left
+    /// comes back.
+    ///
+    /// The join runs by itself; wait for it with [`Join::wait`], or await it. Once one seed has answered
+    /// the view is complete, and [`ClusterEvent::Joined`](super::ClusterEvent::Joined) has been sent for
+    /// every member of it.
+    pub fn join<S: Into<Seed>>(&self, seeds: impl IntoIterator<Item = S>) -> Join {
+        self.join_within(seeds, self.join_timeout)
+    }
+
+    /// As [`Cluster::join`], with `timeout` as the limit for all of it.
+    pub fn join_within<S: Into<Seed>>(&self, seeds: impl IntoIterator<Item = S>, timeout: Duration) -> Join {
+        self.shared().stays_away.store(false, Ordering::SeqCst);
+        join::start(self.shared(), seeds.into_iter().map(Into::into).collect(), timeout)
+    }
+
+    /// The live members, this one among them, sorted by name: those that are alive, and those that are
+    /// suspect, which may still refute. What the view was at one moment.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`].
+    pub fn members(&self) -> Result<Vec<MemberInfo>, ClusterError> {
+        let view =
+            self.ask_member(|member, commons| RawView::of(member, commons, |state| state.is_live()))?;
+        Ok(view.into_members())
+    }
+
+    /// The members that failed or left a short while ago, until they are reaped, sorted by name.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`].
+    pub fn departed(&self) -> Result<Vec<MemberInfo>, ClusterError> {
+        let view =
+            self.ask_member(|member, commons| RawView::of(member, commons, |state| !state.is_live()))?;
+        Ok(view.into_members())
+    }
+
+    /// The member called `name`, in whatever state, while it is part of the view.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`].
+    pub fn member(&self, name: &str) -> Result<Option<MemberInfo>, ClusterError> {
+        let id = MemberId::of_name(name);
+        self.ask_member(move |member, commons| {
+            let index = commons.directory().find(id)?;
+            member.member(index, commons).map(|known| owned(&known))
+        })
+    }
+
+    /// This member as it describes itself to the others.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`].
+    pub fn local(&self) -> Result<MemberInfo, ClusterError> {
+        let own = self.ask_member(|member, commons| {
+            member.member(member.index(), commons).map(|known| owned(&known))
+        })?;
+        own.ok_or(ClusterError::Stopped)
+    }
+
+    /// How many live members there are, this one among them.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`].
+    #[expect(clippy::len_without_is_empty, reason = "a cluster has at least this member")]
+    pub fn len(&self) -> Result<usize, ClusterError> {
+        self.ask_member(|member, _| member.live())
+    }
+
+    /// The local health score: 0 is healthy; the higher, the less this member trusts its own probes,
+    /// because they went unanswered or others had to be told that it is alive.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`].
+    pub fn local_health(&self) -> Result<u8, ClusterError> {
+        self.ask_member(|member, _| member.local_health())
+    }
+
+    /// Events from now on. Each subscriber gets all of them.
+    ///
+    /// # Errors
+    /// [`ClusterError::TooManySubscribers`], [`ClusterError::Stopped`].
+    pub fn subscribe(&self) -> Result<Events, ClusterError> {
+        Ok(self.shared().subscribe(|_| ())?.1)
+    }
+
+    /// The live members, and the events from exactly then on: what a table needs that is to be kept up
+    /// to date without a gap.
+    ///
+    /// # Errors
+    /// [`ClusterError::TooManySubscribers`], [`ClusterError::Stopped`].
+    pub fn watch(&self) -> Result<(Vec<MemberInfo>, Events), ClusterError> {
+        let look = |host: &Host<_>| {
+            host.member(LOCAL).map(|member| RawView::of(member, host.commons(), |state| state.is_live()))
+        };
+        let (view, events) = self.shared().subscribe(look)?;
+        Ok((view.ok_or(ClusterError::Stopped)?.into_members(), events))
+    }
+
+    /// Sends a user event to every other member: a name of up to 255 bytes and a payload, together at most
+    /// 512 bytes. Returns once it is queued; it spreads by gossip, so it reaches everyone soon, once, in no
+    /// particular order. Alone it reaches nobody.
+    ///
+    /// # Errors
+    /// [`ClusterError::Refused`] if it is too large, or too many are under way; [`ClusterError::Left`];
+    /// [`ClusterError::Stopped`]. Nothing is sent then.
+    pub fn broadcast(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<(), ClusterError> {
+        // Before anything is copied.
+        check_event(name, payload.as_ref())?;
+        let (name, payload) = (name.to_owned(), payload.as_ref().to_vec());
+        let sent = self.shared().ask(move |host, trains| {
+            host.command(LOCAL, trains, |member, now, commons, out| {
+                member.broadcast(now, &name, &payload, commons, out)
+            })
+        })?;
+        sent.ok_or(ClusterError::Stopped)??;
+        Ok(())
+    }
+
+    /// Publishes new metadata, at most 512 bytes. The others are told by gossip.
+    ///
+    /// # Errors
+    /// [`ClusterError::Refused`] if it is too large, [`ClusterError::Left`], [`ClusterError::Stopped`].
+    pub fn update_metadata(&self, metadata: impl Into<Vec<u8>>) -> Result<(), ClusterError> {
+        let metadata = metadata.into();
+        let updated = self.shared().ask(move |host, trains| {
+            host.command(LOCAL, trains, |member, now, commons, out| {
+                member.update_metadata(now, &metadata, commons, out)
+            })
+        })?;
+        Ok(updated.ok_or(ClusterError::Stopped)??)
+    }
+
+    /// Leaves the cluster: the others are told, and see it as left instead of failed. Done once that has
+    /// been said as often as any news, or after `timeout`. The member stays here, silent; it can
+    /// [`join`](Cluster::join) again, or be shut down.
+    pub fn leave(&self, timeout: Duration) -> Leave {
+        leave::start(self.shared(), timeout)
+    }
+
+    /// Stops the member at once and without a word; its port is free when this returns. Every handle then
+    /// gives [`ClusterError::Stopped`], and subscribers come to their end.
+    pub fn shutdown(&self) {
+        self.handle.shutdown();
+    }
+
+    fn ask_member<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Member, &Commons) -> R + Send + 'static,
+    ) -> Result<R, ClusterError> {
+        let seen = self.shared().ask(move |host, _| Some(look(host.member(LOCAL)?, host.commons())))?;
+        seen.ok_or(ClusterError::Stopped)
+    }
+}
+
+impl Handle {
+    fn shutdown(&self) {
+        drop(self.closing.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.shared.stop();
+        let steward = self.steward.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It ends with the events.
+        if steward.is_some_and(|steward| steward.join().is_err()) {
+            tracing::error!("the steward's thread panicked");
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}

@@ -1,0 +1,179 @@
+//! What the protocol's thread does with events: owned copies to every subscriber, ends of joins and
+//! leaves to those who wait for them, round-trip times to the sampler. It never waits for any of them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crossbeam::channel;
+use hashbrown::HashMap;
+use swimring_codec::{MemberId, State};
+
+use super::event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
+use super::inbox::Sender;
+use super::join::{Note, SeedError};
+use super::subscription::Numbered;
+use super::view::owned;
+use crate::swim::{Event, EventIndex, MemberIndex, SuspicionSummary};
+use crate::worker::{JoinFailure, LocalMember, Observer, Scene};
+
+/// Most subscribers at once: each costs the protocol's thread a copy of every event.
+pub(super) const SUBSCRIBERS_MAX: usize = 64;
+
+/// Most round-trip times kept for the sampler. It comes once a second, and the shortest probe interval,
+/// 10 ms, makes a hundred.
+const RTTS_MAX: usize = 256;
+
+/// A seed's answer that is waited for.
+pub(super) struct AwaitedJoin {
+    /// Which seed of the join.
+    pub(super) seed: usize,
+    /// Where to say how it ended. Has room for every seed.
+    pub(super) notes: channel::Sender<Note>,
+}
+
+/// Hears what happens to the member.
+#[derive(Default)]
+pub(super) struct Hub {
+    subscribers: Vec<Sender<Numbered>>,
+    /// The number of the next event.
+    next: u64,
+    /// Events that slow subscribers lost.
+    pub(super) events_lost: u64,
+    pub(super) joins: HashMap<u32, AwaitedJoin>,
+    /// How often the member has been told to leave.
+    pub(super) leaves: u32,
+    /// Who waits for the leave to finish.
+    pub(super) leaving: Vec<channel::Sender<()>>,
+    rtts_us: Vec<u32>,
+}
+
+impl Hub {
+    /// Adds a subscriber and gives the number of the first event it will get; nothing if there are too
+    /// many.
+    pub(super) fn subscribe(&mut self, subscriber: Sender<Numbered>) -> Option<u64> {
+        self.subscribers.retain(|subscriber| !subscriber.is_abandoned());
+        if self.subscribers.len() >= SUBSCRIBERS_MAX {
+            return None;
+        }
+        self.subscribers.push(subscriber);
+        Some(self.next)
+    }
+
+    /// Moves the round-trip times since the last call, in microseconds, to the end of `to`.
+    pub(super) fn take_rtts(&mut self, to: &mut Vec<u32>) {
+        to.append(&mut self.rtts_us);
+    }
+
+    fn publish(&mut self, event: ClusterEvent) {
+        let number = self.next;
+        self.next += 1;
+        self.subscribers.retain(|subscriber| {
+            self.events_lost += u64::from(subscriber.send((number, event.clone())).is_some());
+            !subscriber.is_abandoned()
+        });
+    }
+
+    fn join_ended(&mut self, token: u32, result: Result<(), SeedError>) {
+        if let Some(join) = self.joins.remove(&token) {
+            // It has room for every seed; whoever waited may have given up.
+            let _ = join.notes.try_send(Note::Ended { seed: join.seed, result });
+        }
+    }
+
+    fn probe_acked(&mut self, rtt_us: u128) {
+        if self.rtts_us.len() < RTTS_MAX {
+            self.rtts_us.push(u32::try_from(rtt_us).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+impl Observer for Hub {
+    fn event(&mut self, scene: &Scene<'_>, event: &Event) {
+        match *event {
+            Event::ProbeAcked { rtt } => self.probe_acked(rtt.as_micros()),
+            Event::JoinFinished { token, joined } => {
+                let result = match (joined, scene.member.live()) {
+                    (true, 1) => Err(SeedError::Itself),
+                    (true, _) => Ok(()),
+                    (false, _) => Err(SeedError::Failed(JoinFailure::Unreadable)),
+                };
+                self.join_ended(token, result);
+            }
+            Event::LeaveFinished => {
+                for waiting in self.leaving.drain(..) {
+                    let _ = waiting.try_send(());
+                }
+            }
+            _ => {
+                if let Some(event) = to_cluster_event(scene, event) {
+                    self.publish(event);
+                }
+            }
+        }
+    }
+
+    fn join_failed(&mut self, _: LocalMember, token: u32, reason: &JoinFailure) {
+        self.join_ended(token, Err(SeedError::Failed(*reason)));
+    }
+}
+
+/// What subscribers are told of `event`.
+fn to_cluster_event(scene: &Scene<'_>, event: &Event) -> Option<ClusterEvent> {
+    // What is believed now may be later than the event: it happened in the middle of a frame.
+    let member = |subject: MemberIndex, state: State| info(scene, subject, state);
+    Some(match *event {
+        Event::Joined { subject } => ClusterEvent::Joined(member(subject, State::Alive)?),
+        Event::Updated { subject } => ClusterEvent::Updated(member(subject, State::Alive)?),
+        Event::Suspected { subject, accuser: id } => {
+            ClusterEvent::Suspected { member: member(subject, State::Suspect)?, accuser: accuser(scene, id) }
+        }
+        Event::Refuted { subject, suspicion } => ClusterEvent::Recovered {
+            member: member(subject, State::Alive)?,
+            suspicion: explained(scene, &suspicion),
+        },
+        Event::Failed { subject, suspicion, declared } => ClusterEvent::Failed {
+            member: member(subject, State::Dead)?,
+            suspicion: suspicion.map(|suspicion| explained(scene, &suspicion)),
+            declared_here: declared,
+        },
+        Event::Left { subject } => ClusterEvent::Left(member(subject, State::Left)?),
+        Event::Reaped { subject } => ClusterEvent::Reaped { name: scene.commons.name(subject).into() },
+        Event::UserEvent { event } => ClusterEvent::User(user_event(scene, event)),
+        Event::Accused => ClusterEvent::Accused,
+        Event::NameConflict { address } => ClusterEvent::NameConflict { address },
+        Event::ProbeAcked { .. } | Event::JoinFinished { .. } | Event::LeaveFinished => return None,
+    })
+}
+
+fn info(scene: &Scene<'_>, subject: MemberIndex, state: State) -> Option<MemberInfo> {
+    let known = scene.member.member(subject, scene.commons)?;
+    Some(MemberInfo { state, ..owned(&known) })
+}
+
+fn explained(scene: &Scene<'_>, summary: &SuspicionSummary) -> Suspicion {
+    Suspicion {
+        accuser: accuser(scene, summary.accuser),
+        lasted: summary.lasted,
+        confirmations: summary.confirmations,
+    }
+}
+
+fn accuser(scene: &Scene<'_>, id: MemberId) -> Accuser {
+    if id == scene.member.id() {
+        return Accuser::Ourselves;
+    }
+    name_of(scene, id).map_or(Accuser::Unknown, Accuser::Member)
+}
+
+fn name_of(scene: &Scene<'_>, id: MemberId) -> Option<Arc<str>> {
+    scene.commons.directory().find(id).map(|index| scene.commons.name(index).into())
+}
+
+fn user_event(scene: &Scene<'_>, event: EventIndex) -> UserEvent {
+    let event = scene.commons.user_event(event);
+    UserEvent {
+        name: event.name.into(),
+        payload: Bytes::copy_from_slice(event.payload),
+        origin: name_of(scene, event.origin),
+    }
+}

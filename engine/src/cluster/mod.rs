@@ -1,0 +1,46 @@
+//! A member to embed in a service.
+//!
+//! [`Cluster`] runs one member beside the service, on three threads: the protocol's, which sleeps in the
+//! kernel until something is to be done; the streams'; and a steward's for what may wait: the log, metrics,
+//! joining again. The service calls in through handles and hears of events through bounded queues. Nothing
+//! calls back into the service, so nothing it does can stop or deadlock the protocol; a subscriber that does
+//! not keep up loses events and is told so.
+//!
+//! No async runtime is imposed. What takes time can be waited for on a thread, or awaited on any executor:
+//! [`Join`] and [`Leave`] are futures, [`Events`] is a stream.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `builder`, `options`, `address` | from settings to a running member |
+//! | `handle`, `shared` | the application's side, and the way to the protocol's thread |
+//! | `join`, `leave` | what takes time |
+//! | `hub`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
+//! | `inbox`, `subscription` | the bounded queues between the two |
+//! | `steward`, `log`, `metrics` | what may wait |
+#![forbid(unsafe_code)]
+
+mod address;
+mod builder;
+mod error;
+mod event;
+mod handle;
+mod hub;
+mod inbox;
+mod join;
+mod leave;
+mod log;
+mod metrics;
+mod options;
+mod shared;
+mod steward;
+mod subscription;
+mod view;
+
+pub use builder::ClusterBuilder;
+pub use error::ClusterError;
+pub use event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
+pub use handle::Cluster;
+pub use join::{Canceller, DEFAULT_PORT, Join, JoinError, JoinReport, Seed, SeedError, SeedOutcome};
+pub use leave::Leave;
+pub use options::ClusterOptions;
+pub use subscription::Events;

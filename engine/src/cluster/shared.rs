@@ -1,0 +1,143 @@
+//! What the application's handles, joins and the steward share: the way to the member's thread.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crossbeam::channel;
+
+use super::error::ClusterError;
+use super::hub::Hub;
+use super::inbox::inbox;
+use super::join::Resolvers;
+use super::subscription::Events;
+use crate::net::Trains;
+use crate::worker::{Fleet, Host, LocalMember};
+
+/// The member's number in its worker: it is the only one.
+pub(super) const LOCAL: LocalMember = 0;
+
+/// See the module.
+pub(super) struct Shared {
+    /// Nothing once it has been shut down. Calls hold it for reading, so that shutting down waits for
+    /// those under way, which take a turn of the worker's loop.
+    fleet: RwLock<Option<Fleet<Hub>>>,
+    pub(super) name: Arc<str>,
+    pub(super) cluster: String,
+    /// Where it is bound.
+    pub(super) bound: SocketAddr,
+    /// Where the others reach it.
+    pub(super) advertised: SocketAddr,
+    pub(super) events_queued_max: usize,
+    /// Loses its other end when the cluster is shut down.
+    pub(super) closing: channel::Receiver<Infallible>,
+    pub(super) resolvers: Resolvers,
+    /// Joins under way.
+    pub(super) joins: Arc<AtomicUsize>,
+    /// Whether the application wants it to stay away: no join in the background.
+    pub(super) stays_away: AtomicBool,
+    leaves: AtomicU32,
+    token: AtomicU32,
+}
+
+impl Shared {
+    pub(super) fn new(
+        fleet: Fleet<Hub>,
+        name: Arc<str>,
+        cluster: String,
+        advertised: SocketAddr,
+        events_queued_max: usize,
+        closing: channel::Receiver<Infallible>,
+    ) -> Shared {
+        Shared {
+            bound: fleet.address(0),
+            fleet: RwLock::new(Some(fleet)),
+            name,
+            cluster,
+            advertised,
+            events_queued_max,
+            closing,
+            resolvers: Resolvers::default(),
+            joins: Arc::default(),
+            stays_away: AtomicBool::new(false),
+            leaves: AtomicU32::new(0),
+            token: AtomicU32::new(0),
+        }
+    }
+
+    /// Runs `use_it` with the fleet.
+    pub(super) fn with<R>(
+        &self,
+        use_it: impl FnOnce(&Fleet<Hub>) -> Result<R, ClusterError>,
+    ) -> Result<R, ClusterError> {
+        // Nothing that runs under the lock can leave it half changed.
+        let fleet = self.fleet.read().unwrap_or_else(PoisonError::into_inner);
+        use_it(fleet.as_ref().ok_or(ClusterError::Stopped)?)
+    }
+
+    /// Has the member's thread run `call`.
+    pub(super) fn call(
+        &self,
+        call: impl FnOnce(&mut Host<Hub>, &mut Trains) + Send + 'static,
+    ) -> Result<(), ClusterError> {
+        self.with(|fleet| Ok(fleet.call(0, call)?))
+    }
+
+    /// Has the member's thread run `call`, and waits for what it gives.
+    pub(super) fn ask<R: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Host<Hub>, &mut Trains) -> R + Send + 'static,
+    ) -> Result<R, ClusterError> {
+        self.with(|fleet| Ok(fleet.ask(0, call)?))
+    }
+
+    /// A subscription, and what `look` gives at the moment it begins.
+    pub(super) fn subscribe<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Host<Hub>) -> R + Send + 'static,
+    ) -> Result<(R, Events), ClusterError> {
+        let (sender, receiver) = inbox(self.events_queued_max);
+        let subscribed =
+            self.ask(move |host, _| host.observer.subscribe(sender).map(|first| (look(host), first)))?;
+        let (seen, first) =
+            subscribed.ok_or(ClusterError::TooManySubscribers(super::hub::SUBSCRIBERS_MAX))?;
+        Ok((seen, Events::new(receiver, first)))
+    }
+
+    /// Stops the member's thread and closes its sockets.
+    pub(super) fn stop(&self) {
+        let mut fleet = self.fleet.write().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: whoever else shuts it down comes back when the port is free.
+        drop(fleet.take());
+    }
+
+    /// A new number for a seed that is tried.
+    pub(super) fn next_token(&self) -> u32 {
+        self.token.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How often the member has been told to leave.
+    pub(super) fn leaves(&self) -> u32 {
+        self.leaves.load(Ordering::SeqCst)
+    }
+
+    /// The member is being told to leave. Gives how often now.
+    pub(super) fn count_leave(&self) -> u32 {
+        self.stays_away.store(true, Ordering::SeqCst);
+        self.leaves.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Whether `address` leads to this member itself.
+    pub(super) fn is_own(&self, address: SocketAddr) -> bool {
+        let everywhere = self.bound.ip().to_canonical().is_unspecified();
+        let here = everywhere && address.ip().is_loopback() && address.port() == self.bound.port();
+        here || address == self.advertised || address == self.bound
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Cluster").field("name", &self.name).field("address", &self.advertised).finish()
+    }
+}

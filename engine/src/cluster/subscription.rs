@@ -1,0 +1,116 @@
+//! A subscriber's end: the events of a cluster, one after the other.
+
+use std::pin::Pin;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+
+use super::event::ClusterEvent;
+use super::inbox::Receiver;
+
+/// An event with its number among all events of the member, by which a gap is seen.
+pub(super) type Numbered = (u64, ClusterEvent);
+
+/// Receives the events of a [`Cluster`](super::Cluster), blocking or as a [`Stream`] on any executor.
+///
+/// At most `events_queued_max` events wait. A subscriber that falls further behind loses the oldest ones
+/// and is told how many with [`ClusterEvent::Lagged`], at their place; the protocol never waits for it.
+/// After the cluster has been shut down the events that wait are still delivered, and then there is an
+/// end.
+///
+/// ```
+/// use swimring::{Cluster, ClusterEvent};
+///
+/// # fn main() -> Result<(), swimring::ClusterError> {
+/// let cluster = Cluster::builder("web-1").bind(([127, 0, 0, 1], 0)).start()?;
+/// let mut events = cluster.subscribe()?;
+/// cluster.shutdown();
+/// for event in events.iter() {
+///     if let ClusterEvent::Failed { member, .. } = event {
+///         println!("{} is gone", member.name);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "events that nobody receives are lost"]
+pub struct Events {
+    receiver: Receiver<Numbered>,
+    /// The number the next event should have.
+    expected: u64,
+    /// What follows a [`ClusterEvent::Lagged`] that has been given.
+    ahead: Option<ClusterEvent>,
+}
+
+impl Events {
+    /// Receives what is numbered from `expected` on.
+    pub(super) fn new(receiver: Receiver<Numbered>, expected: u64) -> Events {
+        Events { receiver, expected, ahead: None }
+    }
+
+    /// Waits for the next event; `None` once the cluster has been shut down.
+    pub fn recv(&mut self) -> Option<ClusterEvent> {
+        if let Some(event) = self.ahead.take() {
+            return Some(event);
+        }
+        let next = self.receiver.recv()?;
+        Some(self.in_order(next))
+    }
+
+    /// Waits for the next event no longer than `timeout`.
+    ///
+    /// # Errors
+    /// `Timeout` if none came, `Disconnected` once the cluster has been shut down.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<ClusterEvent, RecvTimeoutError> {
+        if let Some(event) = self.ahead.take() {
+            return Ok(event);
+        }
+        let next = self.receiver.recv_timeout(timeout)?;
+        Ok(self.in_order(next))
+    }
+
+    /// The next event, if one waits.
+    ///
+    /// # Errors
+    /// `Empty` if none does, `Disconnected` once the cluster has been shut down.
+    pub fn try_recv(&mut self) -> Result<ClusterEvent, TryRecvError> {
+        if let Some(event) = self.ahead.take() {
+            return Ok(event);
+        }
+        let next = self.receiver.try_recv()?;
+        Ok(self.in_order(next))
+    }
+
+    /// The events, waiting for each, until the cluster is shut down.
+    ///
+    /// [`Events`] is no iterator itself, so that `next` is not ambiguous where it is used as a stream.
+    pub fn iter(&mut self) -> impl Iterator<Item = ClusterEvent> + '_ {
+        std::iter::from_fn(|| self.recv())
+    }
+
+    /// `event`, or first the gap before it.
+    fn in_order(&mut self, (number, event): Numbered) -> ClusterEvent {
+        let lost = number - self.expected;
+        self.expected = number + 1;
+        if lost == 0 {
+            return event;
+        }
+        self.ahead = Some(event);
+        ClusterEvent::Lagged(lost)
+    }
+}
+
+impl Stream for Events {
+    type Item = ClusterEvent;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ClusterEvent>> {
+        let events = self.get_mut();
+        if let Some(event) = events.ahead.take() {
+            return Poll::Ready(Some(event));
+        }
+        events.receiver.poll_recv(cx).map(|next| next.map(|next| events.in_order(next)))
+    }
+}

@@ -1,0 +1,26 @@
+//! Why a join through one seed came to nothing.
+
+use thiserror::Error;
+
+use crate::stream::CloseReason;
+
+/// Why a stream to join through ended without the seed's view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum JoinFailure {
+    /// The stream ended early.
+    #[error("{0}")]
+    Closed(CloseReason),
+    /// The worker has as many streams open as it may.
+    #[error("too many streams are open: raise exchanges_max")]
+    TooManyStreams,
+    /// The stream thread has as much to do as it may.
+    #[error("too many streams are waiting: raise queue_depth")]
+    TooManyWaiting,
+    /// The seed belongs to another cluster.
+    #[error("belongs to another cluster")]
+    OtherCluster,
+    /// The seed's answer could not be read.
+    #[error("answered with something that is no view")]
+    Unreadable,
+}
