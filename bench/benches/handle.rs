@@ -3,12 +3,9 @@
 //! Targets for ten updates: under 1 us with 100 known members, under 2 us with 50,000. "fleet" is the same
 //! for 1,000 members in one process, a random one of which receives each datagram: its state is not in
 //! cache, as it is not in a load generator.
-#![allow(missing_docs)]
 
-use std::time::Duration;
-
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use swimring_bench::{Deck, Fleet};
+use criterion::{BenchmarkId, Criterion, criterion_group};
+use swimring_bench::{Deck, Fleet, quick};
 
 const KNOWN: [usize; 4] = [100, 1_000, 10_000, 50_000];
 const FLEET_MEMBERS: usize = 1_000;
@@ -64,13 +61,4 @@ fn fleet(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn quick() -> Criterion {
-    Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1_000))
-        .sample_size(30)
-        .nresamples(10_000)
-}
-
 criterion_group! { name = benches; config = quick(); targets = one_member, fleet }
-criterion_main!(benches);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use swimring::swim::{
     Commons, Event, Member, MemberConfig, Outbox, Preset, Settings, StreamOpen, Time, View,
 };
-use swimring_codec::native::{Frame, Introduction};
+use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter, Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::Sink;
@@ -15,7 +15,7 @@ use crate::Sink;
 pub const INCARNATION: Incarnation = Incarnation::new(1_700_000_000);
 
 /// The cluster of every member and frame.
-pub(crate) const CLUSTER: u32 = 7;
+pub const CLUSTER: u32 = 7;
 
 const METADATA: &[u8] = b"zone=eu-1;version=12";
 
@@ -24,8 +24,13 @@ pub fn name_of(number: usize) -> String {
     format!("web-{number:05}.eu-1.example")
 }
 
+/// The id of member `number`.
+pub fn id_of(number: usize) -> MemberId {
+    MemberId::of_name(&name_of(number))
+}
+
 /// Where member `number` receives.
-pub(crate) fn address_of(number: usize) -> SocketAddr {
+pub fn address_of(number: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 7946 + (number >> 16) as u16))
 }
 
@@ -39,6 +44,11 @@ pub(crate) fn introduction(number: usize, name: &str) -> Introduction<'_> {
         name,
         metadata: METADATA,
     }
+}
+
+/// The settings of every member: a LAN's.
+pub fn settings() -> Settings {
+    Settings::preset(Preset::Lan)
 }
 
 /// Some members, and what they share.
@@ -70,9 +80,14 @@ impl Fleet {
     /// `members` members in one process, each with a view of `known` members: themselves, and others
     /// that live elsewhere.
     pub fn new(members: usize, known: usize) -> Fleet {
+        Fleet::with(members, known, settings())
+    }
+
+    /// The same with other settings than those of [`settings`].
+    pub fn with(members: usize, known: usize, settings: Settings) -> Fleet {
         assert!(members <= known, "every member knows itself and its neighbours");
         let now = Time::from_micros(1_000_000);
-        let settings = Arc::new(Settings::preset(Preset::Lan));
+        let settings = Arc::new(settings);
         let mut commons = Commons::new(1);
         commons.reserve(members, known, 64);
         let mut fleet: Vec<Member> =
@@ -107,6 +122,40 @@ impl Fleet {
         self.scenery.streams.clear();
         self.scenery.events.clear();
         self.members[number].next_timeout()
+    }
+
+    /// Has the member at `number` do what is due.
+    #[inline]
+    pub fn timeout(&mut self, number: usize) -> Time {
+        let member = &mut self.members[number];
+        self.scenery.call(|now, commons, out| member.handle_timeout(now, commons, out));
+        self.scenery.streams.clear();
+        self.scenery.events.clear();
+        self.members[number].next_timeout()
+    }
+
+    /// Has the member at `number` do what is due, and answers the ping if it sends one.
+    #[inline]
+    pub fn probe(&mut self, number: usize) -> Time {
+        let sent = self.scenery.sink.frames;
+        let due = self.timeout(number);
+        if self.scenery.sink.frames == sent {
+            return due;
+        }
+        let ping = Frame::decode(self.scenery.sink.last()).expect("a frame");
+        let Some(Ok(Message::Ping { sequence })) = ping.messages().last() else { return due };
+        let header = FrameHeader {
+            source: ping.header.destination,
+            destination: ping.header.source,
+            quiet: true,
+            ..ping.header
+        };
+        let mut ack = [0; FRAME_MAX];
+        let mut writer = FrameWriter::new(header, &mut ack).expect("room for a header");
+        writer.push(&Message::Ack { sequence });
+        let used = writer.len();
+        let used = writer.finish_padded(used);
+        self.handle(number, &ack[..used], address_of(0))
     }
 }
 

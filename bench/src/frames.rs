@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
-use swimring_codec::native::{FRAME_MAX, FrameHeader, FrameWriter, Message, UserEvent};
+use swimring_codec::native::{
+    FRAME_MAX, FrameHeader, FrameWriter, HEADER_LEN, Message, UPDATE_LEN, UserEvent,
+};
 use swimring_codec::{Incarnation, MemberId, identity_hash, identity_tag};
 
-use crate::fleet::{CLUSTER, address_of, introduction, name_of};
+use crate::fleet::{CLUSTER, address_of, id_of, introduction, name_of};
 use crate::{Fleet, INCARNATION};
 
 /// Updates in one datagram.
@@ -29,7 +31,7 @@ pub struct Deck {
 
 /// Writes a frame from member `source` with `messages`.
 pub fn frame_of(source: usize, messages: &[Message<'_>]) -> (SocketAddr, Vec<u8>) {
-    let source_id = MemberId::of_name(&name_of(source));
+    let source_id = id_of(source);
     let header = FrameHeader {
         cluster: CLUSTER,
         source: source_id,
@@ -59,6 +61,38 @@ impl Deck {
         (*from, bytes)
     }
 
+    /// The next datagram of [`Deck::news`], restated one incarnation higher than when it was last
+    /// drawn: news to whoever has handled it before.
+    #[inline]
+    pub fn draw_news(&mut self) -> (SocketAddr, &[u8]) {
+        self.next += 1;
+        if self.next >= self.datagrams.len() {
+            self.next = 0;
+        }
+        let (from, bytes) = &mut self.datagrams[self.next];
+        for update in bytes[HEADER_LEN..].chunks_exact_mut(UPDATE_LEN) {
+            // Kind, tag, and six bytes of incarnation.
+            let word = u64::from_le_bytes(update[..8].try_into().expect("eight bytes"));
+            update[..8].copy_from_slice(&(word + (1 << 16)).to_le_bytes());
+        }
+        (*from, bytes)
+    }
+
+    /// How many datagrams there are.
+    pub fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty()
+    }
+
+    /// Keeps the first `datagrams`.
+    pub fn truncate(&mut self, datagrams: usize) {
+        self.datagrams.truncate(datagrams);
+    }
+
     /// Goes through the deck once: every message is read and names a member that is known, and no member's
     /// view, queue or events change.
     ///
@@ -82,13 +116,20 @@ impl Deck {
         Deck::about(known, |subject, _| alive(subject))
     }
 
+    /// The same with every member in one datagram only, for [`Deck::draw_news`].
+    pub fn news(known: usize) -> Deck {
+        let mut deck = Deck::alive(known);
+        deck.datagrams.truncate((known - 1) / UPDATES);
+        deck
+    }
+
     /// Suspect, dead and left: of an incarnation that has been refuted since, of members whose suspicion
     /// began with the same accuser, and of members already dead.
     pub fn troubled(known: usize, fleet: &mut Fleet) -> Deck {
         let before = Incarnation::new(INCARNATION.get() - 1);
         let mut suspects = Vec::new();
         let mut dead = Vec::new();
-        for subject in (1..known).map(|number| (number, id(number))) {
+        for subject in (1..known).map(|number| (number, id_of(number))) {
             match subject.0 % TROUBLED {
                 1 => suspects.push(Message::Suspect {
                     subject: subject.1,
@@ -106,7 +147,7 @@ impl Deck {
             }
         }
         Deck::about(known, |subject, place| {
-            let subject = id(subject);
+            let subject = id_of(subject);
             match place {
                 0..3 => Message::Suspect { subject, incarnation: before, accuser: ACCUSER },
                 3..5 => Message::Dead { subject, incarnation: before },
@@ -136,7 +177,7 @@ impl Deck {
         let mut deck = Deck::default();
         for sequence in 0..32 {
             let origin = 1 + sequence as usize * 7919 % (known - 1);
-            let event = UserEvent { origin: id(origin), sequence, name: "deploy", payload: &[7; 100] };
+            let event = UserEvent { origin: id_of(origin), sequence, name: "deploy", payload: &[7; 100] };
             deck.datagrams.push(frame_of(origin, &[Message::UserEvent(event)]));
         }
         for (from, bytes) in &deck.datagrams {
@@ -163,10 +204,6 @@ impl Deck {
         });
         Deck { datagrams: datagrams.collect(), next: 0 }
     }
-}
-
-fn id(number: usize) -> MemberId {
-    MemberId::of_name(&name_of(number))
 }
 
 fn alive(number: usize) -> Message<'static> {

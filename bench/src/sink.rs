@@ -12,17 +12,26 @@ pub struct Sink {
     buffer: Box<[u8; FRAME_MAX]>,
     /// How many frames it was given.
     pub frames: u64,
+    len: usize,
+}
+
+impl Sink {
+    /// The last frame.
+    pub fn last(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
 }
 
 impl Default for Sink {
     fn default() -> Sink {
-        Sink { buffer: Box::new([0; FRAME_MAX]), frames: 0 }
+        Sink { buffer: Box::new([0; FRAME_MAX]), frames: 0, len: 0 }
     }
 }
 
 impl FrameSink for Sink {
     fn reserve(&mut self, _to: SocketAddr, len: usize) -> Option<&mut [u8]> {
         self.frames += 1;
+        self.len = len.min(FRAME_MAX);
         self.buffer.get_mut(..len)
     }
 }
