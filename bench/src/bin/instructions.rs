@@ -10,8 +10,11 @@ use swimring_bench::{Deck, Fleet, settings};
 
 const KNOWN: usize = 10_000;
 
+/// Something that can be done again and again.
+type Path = Box<dyn FnMut()>;
+
 /// The name of a path, and what makes it ready to be run.
-const PATHS: [(&str, fn() -> Box<dyn FnMut()>); 9] = [
+const PATHS: [(&str, fn() -> Path); 9] = [
     ("alive", || handle(Fleet::new(1, KNOWN), Deck::alive(KNOWN))),
     ("troubled", || {
         let mut fleet = Fleet::new(1, KNOWN);
@@ -39,14 +42,14 @@ fn measured(times: u32, path: &mut dyn FnMut()) {
     }
 }
 
-fn handle(mut fleet: Fleet, mut deck: Deck) -> Box<dyn FnMut()> {
+fn handle(mut fleet: Fleet, mut deck: Deck) -> Path {
     Box::new(move || {
         let (from, datagram) = deck.draw();
         fleet.handle(0, datagram, from);
     })
 }
 
-fn news() -> Box<dyn FnMut()> {
+fn news() -> Path {
     let (mut fleet, mut deck) = (Fleet::new(1, KNOWN), Deck::news(KNOWN));
     Box::new(move || {
         let (from, datagram) = deck.draw_news();
@@ -54,7 +57,7 @@ fn news() -> Box<dyn FnMut()> {
     })
 }
 
-fn probe() -> Box<dyn FnMut()> {
+fn probe() -> Path {
     let mut fleet = Fleet::new(1, KNOWN);
     Box::new(move || {
         fleet.scenery.now = fleet.members[0].next_timeout();
@@ -75,7 +78,7 @@ fn talkative() -> Fleet {
     fleet
 }
 
-fn gossip() -> Box<dyn FnMut()> {
+fn gossip() -> Path {
     let mut fleet = talkative();
     let interval = settings().gossip_interval;
     Box::new(move || {
@@ -84,7 +87,7 @@ fn gossip() -> Box<dyn FnMut()> {
     })
 }
 
-fn ack_with_news() -> Box<dyn FnMut()> {
+fn ack_with_news() -> Path {
     let (mut fleet, mut pings) = (talkative(), Deck::pings(KNOWN));
     Box::new(move || {
         let (from, datagram) = pings.draw();
