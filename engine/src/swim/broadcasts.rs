@@ -115,10 +115,6 @@ impl Selection {
         Selection { nodes: [NIL; FRAME_MESSAGES_MAX], count: 0, bytes: 0 }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     pub(super) fn nodes(&self) -> &[u32] {
         &self.nodes[..self.count]
     }
