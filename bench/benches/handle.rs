@@ -14,11 +14,12 @@ const FLEET_KNOWN: usize = 10_000;
 /// Makes a deck for members with a view of this size.
 type DeckOf = fn(usize, &mut Fleet) -> Deck;
 
-const DECKS: [(&str, DeckOf); 5] = [
+const DECKS: [(&str, DeckOf); 6] = [
     ("10 alive", |known, _| Deck::alive(known)),
     ("10 suspect, dead, left", Deck::troubled),
     ("10 introductions", |known, _| Deck::introductions(known)),
-    ("ping", |known, _| Deck::pings(known)),
+    ("ping", |known, fleet| Deck::pings(known, fleet.members[0].root())),
+    ("ping, roots differ", |known, _| Deck::pings(known, 0)),
     ("user event", Deck::events),
 ];
 

@@ -78,7 +78,7 @@ fn ack(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("queue, a ping answered with news");
     for queued in QUEUED {
         let mut gossiper = Gossiper::new(queued);
-        let mut pings = Deck::pings(KNOWN);
+        let mut pings = Deck::pings(KNOWN, 0);
         group.bench_function(BenchmarkId::new("queued", queued), |bencher| {
             bencher.iter_custom(|rounds| {
                 gossiper.time(rounds, |fleet| {

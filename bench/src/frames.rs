@@ -29,16 +29,11 @@ pub struct Deck {
     next: usize,
 }
 
-/// Writes a frame from member `source` with `messages`.
-pub fn frame_of(source: usize, messages: &[Message<'_>]) -> (SocketAddr, Vec<u8>) {
+/// Writes a frame from member `source`, whose state root is `root`, with `messages`.
+pub fn frame_of(source: usize, root: u64, messages: &[Message<'_>]) -> (SocketAddr, Vec<u8>) {
     let source_id = id_of(source);
-    let header = FrameHeader {
-        cluster: CLUSTER,
-        source: source_id,
-        destination: MemberId::NONE,
-        root: 0,
-        quiet: false,
-    };
+    let header =
+        FrameHeader { cluster: CLUSTER, source: source_id, destination: MemberId::NONE, root, quiet: false };
     let mut out = [0; FRAME_MAX];
     let mut writer = FrameWriter::new(header, &mut out).expect("room for a header");
     for message in messages {
@@ -141,7 +136,7 @@ impl Deck {
             }
         }
         for message in suspects.iter().chain(&dead) {
-            let (from, bytes) = frame_of(0, &[*message]);
+            let (from, bytes) = frame_of(0, 0, &[*message]);
             for member in 0..fleet.members.len() {
                 fleet.handle(member, &bytes, from);
             }
@@ -164,11 +159,11 @@ impl Deck {
         Deck::about(known, |subject, _| Message::Introduction(introduction(subject, &names[subject])))
     }
 
-    /// A ping each.
-    pub fn pings(known: usize) -> Deck {
+    /// A ping each, of members whose state root is `root`.
+    pub fn pings(known: usize, root: u64) -> Deck {
         let mut rng = fastrand::Rng::with_seed(3);
         let count = (known / UPDATES).max(FRAMES_MIN);
-        let ping = |_| frame_of(rng.usize(1..known), &[Message::Ping { sequence: rng.u32(..) }]);
+        let ping = |_| frame_of(rng.usize(1..known), root, &[Message::Ping { sequence: rng.u32(..) }]);
         Deck { datagrams: (0..count).map(ping).collect(), next: 0 }
     }
 
@@ -178,7 +173,7 @@ impl Deck {
         for sequence in 0..32 {
             let origin = 1 + sequence as usize * 7919 % (known - 1);
             let event = UserEvent { origin: id_of(origin), sequence, name: "deploy", payload: &[7; 100] };
-            deck.datagrams.push(frame_of(origin, &[Message::UserEvent(event)]));
+            deck.datagrams.push(frame_of(origin, 0, &[Message::UserEvent(event)]));
         }
         for (from, bytes) in &deck.datagrams {
             for member in 0..fleet.members.len() {
@@ -200,7 +195,7 @@ impl Deck {
         let datagrams = subjects.chunks_exact(UPDATES).map(|subjects| {
             let messages: Vec<_> =
                 subjects.iter().enumerate().map(|(place, subject)| message(*subject, place)).collect();
-            frame_of(subjects[0], &messages)
+            frame_of(subjects[0], 0, &messages)
         });
         Deck { datagrams: datagrams.collect(), next: 0 }
     }

@@ -22,7 +22,11 @@ const PATHS: [(&str, fn() -> Path); 9] = [
         handle(fleet, deck)
     }),
     ("introductions", || handle(Fleet::new(1, KNOWN), Deck::introductions(KNOWN))),
-    ("ping", || handle(Fleet::new(1, KNOWN), Deck::pings(KNOWN))),
+    ("ping", || {
+        let fleet = Fleet::new(1, KNOWN);
+        let deck = Deck::pings(KNOWN, fleet.members[0].root());
+        handle(fleet, deck)
+    }),
     ("event", || {
         let mut fleet = Fleet::new(1, KNOWN);
         let deck = Deck::events(KNOWN, &mut fleet);
@@ -88,7 +92,7 @@ fn gossip() -> Path {
 }
 
 fn ack_with_news() -> Path {
-    let (mut fleet, mut pings) = (talkative(), Deck::pings(KNOWN));
+    let (mut fleet, mut pings) = (talkative(), Deck::pings(KNOWN, 0));
     Box::new(move || {
         let (from, datagram) = pings.draw();
         fleet.handle(0, datagram, from);

@@ -234,7 +234,7 @@ impl Member {
         message: &Message<'_>,
     ) {
         match *message {
-            Message::Ping { sequence } => self.on_ping(cx, from, header.source, sequence),
+            Message::Ping { sequence } => self.on_ping(cx, from, header, sequence),
             Message::IndirectPing { sequence, target } => {
                 self.on_indirect_ping(cx, from, header.source, sequence, target);
             }

@@ -108,6 +108,10 @@ impl Suspicions {
     pub(super) const fn new(owner: u32) -> Suspicions {
         Suspicions { owner, list: List::EMPTY, len: 0, due: Time::NEVER }
     }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
 }
 
 /// Storage for the suspicions of many members.
