@@ -2,12 +2,12 @@
 //!
 //! "10 updates" is a busy gossip datagram: alive, suspect, dead and left messages about members that the
 //! receiver knows. "10 introductions" is a datagram of a cold start: names and metadata of new ones.
-#![allow(missing_docs)]
 
 use std::hint::black_box;
 use std::net::SocketAddr;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
+use swimring_bench::quick;
 use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter, Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State, identity_hash, root_term};
 
@@ -103,5 +103,4 @@ fn hashes(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, codec, hashes);
-criterion_main!(benches);
+criterion_group! { name = benches; config = quick(); targets = codec, hashes }

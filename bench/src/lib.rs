@@ -1,2 +1,28 @@
-//! Criterion benches of Swimring: `cargo bench -p swimring-bench`. They live in `benches/`.
+//! What the benches share: members with views of any size, and the datagrams they handle.
+//!
+//! A bench that handled one datagram over and over would measure a cache that no real member has. So the
+//! set-up here makes a deck of datagrams whose updates go through the whole table in random order, and
+//! every iteration takes the next.
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod fleet;
+mod frames;
+mod sink;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+pub use fleet::{CLUSTER, Fleet, INCARNATION, Scenery, address_of, id_of, name_of, settings};
+pub use frames::{Deck, UPDATES, frame_of};
+pub use sink::Sink;
+
+/// How every bench measures: long enough for a median that can be compared, short enough that all of them
+/// together are run before a change is handed in.
+pub fn quick() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1_000))
+        .sample_size(30)
+        .nresamples(10_000)
+}

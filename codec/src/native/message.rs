@@ -4,8 +4,8 @@
 //! which say how long their tails are. An update about a member that the receiver already knows takes
 //! 16 bytes; only an introduction spends more, once.
 
-use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U32, U64};
+use zerocopy::{Immutable, IntoBytes};
 
 use super::layout::{self, Probe, Relay, Suspicion, Update, kind};
 use super::parts::{member, reserved, take, update};
@@ -128,31 +128,37 @@ impl<'a> Message<'a> {
     /// id of its name or whose address cannot be reached.
     #[inline]
     pub fn encode(&self, out: &mut [u8]) -> Option<usize> {
-        let length = self.encoded_len();
-        let out = out.get_mut(..length)?;
         match *self {
             Message::Alive { subject, incarnation, tag } => {
-                update(kind::ALIVE, tag, incarnation, subject)?.write_to(out).ok()?;
+                put(&update(kind::ALIVE, tag, incarnation, subject)?, out)
             }
             Message::Suspect { subject, incarnation, accuser } => {
                 let update = update(kind::SUSPECT, 0, incarnation, subject)?;
-                Suspicion { update, accuser: U64::new(accuser.0) }.write_to(out).ok()?;
+                put(&Suspicion { update, accuser: U64::new(accuser.0) }, out)
             }
-            Message::Dead { subject, incarnation } => {
-                update(kind::DEAD, 0, incarnation, subject)?.write_to(out).ok()?;
+            Message::Dead { subject, incarnation } => put(&update(kind::DEAD, 0, incarnation, subject)?, out),
+            Message::Left { subject, incarnation } => put(&update(kind::LEFT, 0, incarnation, subject)?, out),
+            Message::Ping { sequence } => put(&probe(kind::PING, sequence), out),
+            Message::Ack { sequence } => put(&probe(kind::ACK, sequence), out),
+            Message::Nack { sequence } => put(&probe(kind::NACK, sequence), out),
+            Message::IndirectPing { sequence, target } => put(&relay(sequence, target)?, out),
+            Message::Introduction(introduction) => {
+                let length = self.encoded_len();
+                introduction.encode(out.get_mut(..length)?).map(|()| length)
             }
-            Message::Left { subject, incarnation } => {
-                update(kind::LEFT, 0, incarnation, subject)?.write_to(out).ok()?;
+            Message::UserEvent(event) => {
+                let length = self.encoded_len();
+                event.encode(out.get_mut(..length)?).map(|()| length)
             }
-            Message::Ping { sequence } => probe(kind::PING, sequence).write_to(out).ok()?,
-            Message::Ack { sequence } => probe(kind::ACK, sequence).write_to(out).ok()?,
-            Message::Nack { sequence } => probe(kind::NACK, sequence).write_to(out).ok()?,
-            Message::IndirectPing { sequence, target } => relay(sequence, target)?.write_to(out).ok()?,
-            Message::Introduction(introduction) => introduction.encode(out)?,
-            Message::UserEvent(event) => event.encode(out)?,
         }
-        Some(length)
     }
+}
+
+/// Writes a message that is one layout, and gives its length.
+#[inline]
+fn put(layout: &(impl IntoBytes + Immutable), out: &mut [u8]) -> Option<usize> {
+    layout.write_to_prefix(out).ok()?;
+    Some(size_of_val(layout))
 }
 
 #[inline]

@@ -115,10 +115,6 @@ impl Selection {
         Selection { nodes: [NIL; FRAME_MESSAGES_MAX], count: 0, bytes: 0 }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     pub(super) fn nodes(&self) -> &[u32] {
         &self.nodes[..self.count]
     }
@@ -235,18 +231,20 @@ impl BroadcastPool {
             mask &= mask - 1;
             let mut node = self.blocks[tiers.block as usize][tier].head();
             while node != NIL {
-                let length = usize::from(self.nodes.get(node).length);
-                if chosen.count == FRAME_MESSAGES_MAX || misfits == MISFITS_MAX {
-                    return;
-                }
-                if chosen.bytes + length <= bytes_max {
-                    chosen.nodes[chosen.count] = node;
+                let (broadcast, next) = self.nodes.get_and_next(node);
+                let bytes = chosen.bytes + usize::from(broadcast.length);
+                if bytes <= bytes_max {
+                    let Some(place) = chosen.nodes.get_mut(chosen.count) else { return };
+                    *place = node;
                     chosen.count += 1;
-                    chosen.bytes += length;
+                    chosen.bytes = bytes;
                 } else {
                     misfits += 1;
+                    if misfits == MISFITS_MAX {
+                        return;
+                    }
                 }
-                node = self.nodes.next(node);
+                node = next;
             }
         }
     }
@@ -255,27 +253,32 @@ impl BroadcastPool {
     pub(super) fn mark_sent(&mut self, queue: &mut Queue, node: u32, limit: u8) -> Option<Gone> {
         let broadcast = self.nodes.get_mut(node);
         let tier = usize::from(broadcast.sent);
-        broadcast.sent += 1;
-        let Broadcast { subject, news, sent, .. } = *broadcast;
-        let tiers = if news == News::Event { &mut queue.events } else { &mut queue.updates };
-        if sent >= limit {
-            self.nodes.get_mut(node).sent = tier as u8;
-            self.unlink(tiers, node);
-            if news != News::Event {
-                self.index.remove(&(queue.owner, subject));
-            }
-            return Some(Gone { subject, news });
+        if broadcast.sent + 1 >= limit {
+            return Some(self.sent_enough(queue, node));
         }
-        let block = &mut self.blocks[tiers.block as usize];
-        let (mut from, mut to) = (block[tier], block[tier + 1]);
-        self.nodes.relink(&mut from, &mut to, node);
-        block[tier] = from;
-        block[tier + 1] = to;
+        broadcast.sent += 1;
+        let event = matches!(broadcast.news, News::Event);
+        let tiers = if event { &mut queue.events } else { &mut queue.updates };
+        let (from, to) = self.blocks[tiers.block as usize].split_at_mut(tier + 1);
+        let (from, to) = (&mut from[tier], &mut to[0]);
+        self.nodes.relink(from, to, node);
         if from.is_empty() {
             tiers.mask &= !(1 << tier);
         }
-        tiers.mask |= 1 << (tier + 1);
+        tiers.mask |= 2 << tier;
         None
+    }
+
+    /// Drops `node`, which everyone has been told of by now.
+    fn sent_enough(&mut self, queue: &mut Queue, node: u32) -> Gone {
+        let Broadcast { subject, news, .. } = *self.nodes.get(node);
+        if news == News::Event {
+            self.unlink(&mut queue.events, node);
+        } else {
+            self.unlink(&mut queue.updates, node);
+            self.index.remove(&(queue.owner, subject));
+        }
+        Gone { subject, news }
     }
 
     /// Drops everything queued, telling `gone` of each.

@@ -23,6 +23,10 @@ pub const VERSIONS_MAX: usize = 16;
 /// Which of a member's identities a table entry means.
 pub type Version = u8;
 
+/// Even, so that with the key, which is odd, it makes an odd multiplier: one under which no two values have
+/// the same product.
+const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C14;
+
 /// Spreads keys that are hashes or small numbers already: one multiplication, with a random key against
 /// chosen collisions.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +66,8 @@ impl Hasher for KeyedHasher {
     }
 
     fn write_u64(&mut self, value: u64) {
-        let product = u128::from(value ^ self.key.rotate_left(32) ^ self.hash)
-            * u128::from(self.key ^ 0x9E37_79B9_7F4A_7C15);
+        let product =
+            u128::from(value ^ self.key.rotate_left(32) ^ self.hash) * u128::from(self.key ^ MULTIPLIER);
         self.hash = (product as u64) ^ ((product >> 64) as u64);
     }
 

@@ -75,7 +75,7 @@ impl Member {
             cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
             let id = cx.commons.directory.id(target);
             let to = self.identity(target, cx.commons).address();
-            self.send_chosen(cx, to, id, &[], HEADER_LEN, &chosen);
+            self.send_chosen(cx, to, id, &[], HEADER_LEN + chosen.bytes, chosen.nodes());
         }
         if told[0] == u32::MAX {
             self.nobody_to_tell(cx);

@@ -251,7 +251,7 @@ impl Member {
         message: &Message<'_>,
     ) {
         match *message {
-            Message::Ping { sequence } => self.on_ping(cx, from, header.source, sequence),
+            Message::Ping { sequence } => self.on_ping(cx, from, header, sequence),
             Message::IndirectPing { sequence, target } => {
                 self.on_indirect_ping(cx, from, header.source, sequence, target);
             }
@@ -337,29 +337,32 @@ impl Member {
         messages: &[Message<'_>],
     ) {
         let own: usize = messages.iter().map(Message::encoded_len).sum();
-        let budget = self.settings.frame_bytes_max - HEADER_LEN - own;
-        let mut chosen = Selection::new();
         self.drop_stale_events(cx);
-        if !self.queue.is_empty() {
-            let share = self.settings.event_share_percent;
-            cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
+        if self.queue.is_empty() {
+            self.send_chosen(cx, to, destination, messages, HEADER_LEN + own, &[]);
+            return;
         }
-        self.send_chosen(cx, to, destination, messages, HEADER_LEN + own, &chosen);
+        let budget = self.settings.frame_bytes_max - HEADER_LEN - own;
+        let share = self.settings.event_share_percent;
+        let mut chosen = Selection::new();
+        cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
+        let length = HEADER_LEN + own + chosen.bytes;
+        self.send_chosen(cx, to, destination, messages, length, chosen.nodes());
     }
 
-    /// Writes a frame with `messages` and the `chosen` news, and counts these as sent.
+    /// Writes a frame of `length` bytes with `messages` and the `chosen` news, and counts these as sent.
     pub(super) fn send_chosen(
         &mut self,
         cx: &mut Context<'_, '_>,
         to: SocketAddr,
         destination: MemberId,
         messages: &[Message<'_>],
-        own: usize,
-        chosen: &Selection,
+        length: usize,
+        chosen: &[u32],
     ) {
         let header = self.header(destination);
         let commons = &mut *cx.commons;
-        let buffer = cx.out.frames.reserve(to, own + chosen.bytes);
+        let buffer = cx.out.frames.reserve(to, length);
         let Some(mut writer) = buffer.and_then(|buffer| FrameWriter::new(header, buffer)) else {
             commons.counters.frames_shed += 1;
             return;
@@ -367,7 +370,7 @@ impl Member {
         for message in messages {
             writer.push(message);
         }
-        for node in chosen.nodes() {
+        for node in chosen {
             let message = self.message(commons.broadcasts.get(*node), commons);
             writer.push(&message);
         }
@@ -376,9 +379,9 @@ impl Member {
         if chosen.is_empty() {
             return;
         }
-        commons.counters.broadcast_copies_sent += chosen.nodes().len() as u64;
+        commons.counters.broadcast_copies_sent += chosen.len() as u64;
         let limit = self.settings.retransmit_limit(self.table.known());
-        for node in chosen.nodes() {
+        for node in chosen {
             if let Some(gone) = cx.commons.broadcasts.mark_sent(&mut self.queue, *node, limit) {
                 self.broadcast_gone(cx, gone);
             }

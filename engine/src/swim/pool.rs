@@ -125,6 +125,12 @@ impl<T: Copy> Pool<T> {
         self.nodes[at as usize].next
     }
 
+    /// What `at` holds, and the node after it, or [`NIL`].
+    pub(super) fn get_and_next(&self, at: u32) -> (&T, u32) {
+        let node = &self.nodes[at as usize];
+        (&node.value, node.next)
+    }
+
     pub(super) fn get(&self, at: u32) -> &T {
         &self.nodes[at as usize].value
     }

@@ -43,6 +43,8 @@ enum Phase {
 pub(super) struct Probe {
     phase: Phase,
     target: MemberIndex,
+    /// The target's id, so that its ack can be told without the directory.
+    target_id: MemberId,
     /// The incarnation that is accused if nobody answers.
     incarnation: Incarnation,
     sequence: u32,
@@ -67,6 +69,7 @@ impl Probe {
         Probe {
             phase: Phase::Idle,
             target: 0,
+            target_id: MemberId::NONE,
             incarnation: Incarnation::ZERO,
             sequence: rng.u32(..),
             intended: now,
@@ -137,9 +140,11 @@ impl Member {
         let Some(target) = self.next_target(cx) else { return };
         let entry = self.table.get(target);
         let timeout = self.health.scale(self.settings.probe_timeout, overload, highest);
+        let id = cx.commons.directory.id(target);
         let probe = &mut self.probe;
         probe.phase = Phase::Direct;
         probe.target = target;
+        probe.target_id = id;
         probe.incarnation = entry.incarnation();
         probe.sequence = probe.sequence.wrapping_add(1) & !RELAY_BIT;
         probe.intended = intended;
@@ -150,7 +155,6 @@ impl Member {
         probe.nacks = 0;
         let ping = Message::Ping { sequence: probe.sequence };
         cx.commons.counters.probes_sent += 1;
-        let id = cx.commons.directory.id(target);
         let to = self.identity(target, cx.commons).address();
         if entry.state() == Some(State::Suspect) {
             // Lifeguard's buddy system: the suspect learns of it first, and can refute in its ack.
@@ -184,7 +188,7 @@ impl Member {
     fn probe_indirectly(&mut self, cx: &mut Context<'_, '_>) {
         let target = self.probe.target;
         let wanted = usize::from(self.settings.indirect_checks).min(INDIRECT_CHECKS_MAX);
-        let target_id = cx.commons.directory.id(target);
+        let target_id = self.probe.target_id;
         for _ in 0..wanted {
             let asked = usize::from(self.probe.relays_asked);
             let (own, relays) = (self.index, self.probe.relays);
@@ -250,8 +254,7 @@ impl Member {
             }
             return;
         }
-        let target = cx.commons.directory.id(self.probe.target);
-        if header.source == target {
+        if header.source == self.probe.target_id {
             cx.commons.counters.probes_acked += 1;
             cx.emit(Event::ProbeAcked { rtt: cx.now.since(self.probe.intended) });
             self.compare_roots(cx, header);
@@ -288,11 +291,25 @@ impl Member {
         &mut self,
         cx: &mut Context<'_, '_>,
         from: SocketAddr,
-        source: MemberId,
+        header: &FrameHeader,
         sequence: u32,
     ) {
-        let ack = Message::Ack { sequence };
-        let accusation = cx.commons.directory.find(source).and_then(|index| {
+        let (source, ack) = (header.source, Message::Ack { sequence });
+        match self.accusation(cx, header) {
+            Some(accusation) => self.send(cx, from, source, &[ack, accusation]),
+            None => self.send(cx, from, source, &[ack]),
+        }
+    }
+
+    /// What the sender of a frame has to be told about itself.
+    fn accusation(&self, cx: &Context<'_, '_>, header: &FrameHeader) -> Option<Message<'static>> {
+        // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
+        // it up, which in a fleet waits for memory, only a suspicion could be missed.
+        if header.root == self.table.root() && self.suspicions.is_empty() {
+            return None;
+        }
+        let source = header.source;
+        cx.commons.directory.find(source).and_then(|index| {
             let entry = self.table.get(index);
             let incarnation = entry.incarnation();
             match entry.standing() {
@@ -305,10 +322,102 @@ impl Member {
                     Some(Message::Dead { subject: source, incarnation })
                 }
             }
-        });
-        match accusation {
-            Some(accusation) => self.send(cx, from, source, &[ack, accusation]),
-            None => self.send(cx, from, source, &[ack]),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use swimring_codec::native::{FRAME_MAX, Frame, FrameWriter};
+
+    use super::super::{FrameSink, MemberConfig, Outbox, Preset, View};
+    use super::*;
+
+    /// Keeps the last frame.
+    #[derive(Default)]
+    struct Last(Vec<u8>);
+
+    impl FrameSink for Last {
+        fn reserve(&mut self, _to: SocketAddr, len: usize) -> Option<&mut [u8]> {
+            self.0 = vec![0; len];
+            Some(&mut self.0)
         }
+    }
+
+    /// Two members that know each other, and what they share.
+    fn pair() -> (Member, Member, Commons) {
+        let mut commons = Commons::new(1);
+        let settings = Arc::new(Settings::preset(Preset::Lan));
+        let mut member = |name: &str| {
+            let config = MemberConfig {
+                name: name.to_owned(),
+                address: SocketAddr::from(([127, 0, 0, 1], 1)),
+                metadata: Vec::new(),
+                cluster: 1,
+                incarnation: Incarnation::new(7),
+                seed: 1,
+                settings: Arc::clone(&settings),
+            };
+            Member::new(config, &mut commons, Time::ZERO).unwrap()
+        };
+        let (mut one, mut other) = (member("one"), member("other"));
+        let view = View::of([&one, &other], &mut commons);
+        one.load(&view, &mut commons);
+        other.load(&view, &mut commons);
+        view.release(&mut commons);
+        (one, other, commons)
+    }
+
+    /// What `member` answers to a frame with `message` from `source`, whose root is `root`.
+    fn answer(
+        member: &mut Member,
+        commons: &mut Commons,
+        source: MemberId,
+        root: u64,
+        message: Message<'_>,
+    ) -> Vec<u8> {
+        let header = FrameHeader { cluster: 1, source, destination: member.id(), root, quiet: true };
+        let mut bytes = [0; FRAME_MAX];
+        let mut writer = FrameWriter::new(header, &mut bytes).unwrap();
+        assert!(writer.push(&message));
+        let used = writer.finish();
+        let mut last = Last::default();
+        let (streams, events) = (&mut Vec::new(), &mut Vec::new());
+        let mut out = Outbox { frames: &mut last, streams, events, gossip_budget: &mut 0 };
+        let frame = Frame::decode(&bytes[..used]).unwrap();
+        let from = SocketAddr::from(([127, 0, 0, 1], 1));
+        member.handle_frame(Time::from_micros(1), from, &frame, commons, &mut out);
+        last.0
+    }
+
+    /// How often the answer to a ping says `message` beside its ack.
+    fn says(answer: &[u8], message: Message<'_>) -> usize {
+        let said: Vec<_> = Frame::decode(answer).unwrap().messages().map(Result::unwrap).collect();
+        assert_eq!(said[0], Message::Ack { sequence: 5 });
+        said[1..].iter().filter(|said| **said == message).count()
+    }
+
+    #[test]
+    fn whoever_pings_learns_that_it_is_suspected_or_dead() {
+        let (mut one, other, mut commons) = pair();
+        let (subject, incarnation) = (other.id(), Incarnation::new(7));
+        let ping = Message::Ping { sequence: 5 };
+        let suspect = Message::Suspect { subject, incarnation, accuser: one.id() };
+        let dead = Message::Dead { subject, incarnation };
+        let calm = answer(&mut one, &mut commons, subject, other.root(), ping);
+        assert_eq!((says(&calm, suspect), says(&calm, dead)), (0, 0));
+        let accuser = MemberId(9);
+        answer(&mut one, &mut commons, subject, 0, Message::Suspect { subject, incarnation, accuser });
+        // A suspect is still live: the roots agree, and it is told all the same.
+        assert_eq!(one.root(), other.root());
+        let answered = answer(&mut one, &mut commons, subject, other.root(), ping);
+        assert_eq!(says(&answered, suspect), 1);
+        answer(&mut one, &mut commons, subject, 0, dead);
+        assert_ne!(one.root(), other.root());
+        let answered = answer(&mut one, &mut commons, subject, other.root(), ping);
+        // Once to the sender, and once among the news for everyone.
+        assert_eq!(says(&answered, dead), 2);
     }
 }

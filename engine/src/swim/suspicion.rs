@@ -145,6 +145,10 @@ impl Suspicions {
     pub(super) const fn len(&self) -> u32 {
         self.len
     }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
 }
 
 /// Storage for the suspicions of many members.

@@ -1,0 +1,24 @@
+//! All benches in one program, so that the engine is optimised and linked once.
+//!
+//! `cargo bench -p swimring-bench -- handle` runs those whose names contain "handle".
+#![allow(missing_docs, reason = "criterion's macros make public functions")]
+
+mod codec;
+mod drivers;
+mod handle;
+mod peers;
+mod probe;
+mod queue;
+mod table;
+mod wheel;
+
+criterion::criterion_main! {
+    codec::benches,
+    wheel::benches,
+    probe::benches,
+    queue::benches,
+    table::benches,
+    handle::benches,
+    peers::benches,
+    drivers::benches,
+}
