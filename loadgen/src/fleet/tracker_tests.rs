@@ -79,11 +79,7 @@ impl Stage {
     }
 
     fn failed(&self, number: u32) -> Event {
-        Event::Failed {
-            subject: self.members[number as usize].index(),
-            suspicion: None,
-            declared: false,
-        }
+        Event::Failed { subject: self.members[number as usize].index(), suspicion: None, declared: false }
     }
 
     /// Member 0 sends a user event: as the others will be told of it.
@@ -215,7 +211,10 @@ fn failed_joins_wait_to_be_tried_again() {
     stage.at(0.0, 1, Event::JoinFinished { token: 1, joined: true });
     let tracker = &stage.tracker;
     assert_eq!((tracker.tally.joined, tracker.tally.joins_failed), (1, 1));
-    assert_eq!((tracker.retry.as_slice(), tracker.failure.as_str()), ([3].as_slice(), "belongs to another cluster"));
+    assert_eq!(
+        (tracker.retry.as_slice(), tracker.failure.as_str()),
+        ([3].as_slice(), "belongs to another cluster")
+    );
 }
 
 #[test]
