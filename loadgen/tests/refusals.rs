@@ -1,5 +1,7 @@
 //! Everything a user can get wrong: one line that names it and the mend, and a status that is not 0.
 
+#![allow(clippy::disallowed_methods, reason = "a port is held by binding it")]
+
 mod support;
 
 use std::net::{TcpListener, UdpSocket};

@@ -1,5 +1,7 @@
 //! Whole runs of small fleets, as their users see them: the report, the files, the exit status.
 
+#![allow(clippy::disallowed_methods, reason = "waits are what a stall and a poll are made of")]
+
 mod support;
 
 use std::process::Stdio;
