@@ -13,8 +13,10 @@ const KNOWN: usize = 10_000;
 /// Something that can be done again and again.
 type Path = Box<dyn FnMut()>;
 
-/// The name of a path, and what makes it ready to be run.
-const PATHS: [(&str, fn() -> Path); 9] = [
+/// Makes a path ready to be run.
+type Prepare = fn() -> Path;
+
+const PATHS: [(&str, Prepare); 9] = [
     ("alive", || handle(Fleet::new(1, KNOWN), Deck::alive(KNOWN))),
     ("troubled", || {
         let mut fleet = Fleet::new(1, KNOWN);
