@@ -4,7 +4,7 @@
 
 mod cluster_support;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -94,6 +94,31 @@ fn a_name_is_resolved() {
     assert!(matches!(outcome, Err(SeedError::Unresolved(_) | SeedError::TimedOut(_))), "{report}");
 }
 
+/// What a join through a server that answers everyone with `answer` ends with.
+fn answered_with(answer: Vec<u8>) -> SeedError {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let seed = server.local_addr().unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = server.accept().unwrap();
+        stream.write_all(&answer).unwrap();
+        ends(stream);
+    });
+    let error = start("one").join([seed]).wait().unwrap_err();
+    serving.join().unwrap();
+    let JoinError::NoneAnswered(report) = error else { panic!("{error}") };
+    report.seeds[0].result.clone().unwrap_err()
+}
+
+#[test]
+fn a_seed_that_is_no_member_is_named_as_such() {
+    let error = answered_with(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec());
+    assert!(error.to_string().ends_with("is no member of a Swimring cluster"), "{error}");
+    let mut nonsense = vec![b'?'; 4 + 64];
+    nonsense[..4].copy_from_slice(&64u32.to_le_bytes());
+    let error = answered_with(nonsense);
+    assert_eq!(error, SeedError::Failed(JoinFailure::Unreadable));
+}
+
 /// A member whose streams may be silent for long, so that only what is tested ends a join.
 fn patient(name: &str) -> Cluster {
     let patience = Duration::from_secs(500);
@@ -135,10 +160,12 @@ fn a_join_can_be_cancelled_and_dropping_it_does() {
     ends(second);
 }
 
-/// Reads until the other side closes; fails if it does not.
+/// Reads until the other side closes or resets; fails if it does neither.
 fn ends(mut stream: std::net::TcpStream) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.read_to_end(&mut Vec::new()).unwrap();
+    if let Err(error) = stream.read_to_end(&mut Vec::new()) {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+    }
 }
 
 #[test]

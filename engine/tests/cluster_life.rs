@@ -1,5 +1,7 @@
 //! The life of a member as its neighbours see it: alive, changed, gone, failed, back again.
 
+#![allow(clippy::disallowed_methods, reason = "two subscribers are listened to at once")]
+
 mod cluster_support;
 
 use std::sync::mpsc;

@@ -15,9 +15,11 @@ use super::address;
 use super::error::ClusterError;
 use super::handle::Cluster;
 use super::hub::Hub;
+use super::inbox::inbox;
 use super::options::{ClusterOptions, check_name};
 use super::shared::Shared;
 use super::steward::{Rejoin, Steward};
+use super::subscription::Events;
 use crate::net::{DriverChoice, NetOptions};
 use crate::swim::{Preset, Settings};
 use crate::worker::{Fleet, FleetOptions};
@@ -178,7 +180,13 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let advertised = address::advertised(options.advertise, bound)?;
     let (member, metadata) = (name.clone(), options.metadata);
     let incarnation = first_incarnation();
-    fleet.ask(0, move |host, _| host.add_at(advertised, &member, &metadata, incarnation))??;
+    let (sender, receiver) = inbox(options.events_queued_max);
+    let added = fleet.ask(0, move |host, _| {
+        // Before the member is there: whoever knows its address may join it at once.
+        let first = host.observer.subscribe(sender).unwrap_or_default();
+        host.add_at(advertised, &member, &metadata, incarnation).map(|_| first)
+    })?;
+    let events = Events::new(receiver, added?);
     let (closing, closed) = channel::bounded(0);
     let shared = Arc::new(Shared::new(
         fleet,
@@ -189,7 +197,6 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
         closed,
     ));
     let rejoin = Rejoin { seeds, timeout: options.join_timeout, interval: options.rejoin_interval };
-    let ((), events) = shared.subscribe(|_| ())?;
     let steward = Steward::new(Arc::clone(&shared), events, rejoin, seed);
     let steward = std::thread::Builder::new()
         .name("swimring-steward".to_owned())

@@ -179,7 +179,8 @@ impl Cluster {
         self.ask_member(|member, _| member.local_health())
     }
 
-    /// Events from now on. Each subscriber gets all of them.
+    /// Events from now on. Each subscriber gets all of them. Whoever keeps a table of the members takes
+    /// [`Cluster::watch`] instead, since others may have joined before this is called.
     ///
     /// # Errors
     /// [`ClusterError::TooManySubscribers`], [`ClusterError::Stopped`].
