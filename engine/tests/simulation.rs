@@ -56,10 +56,16 @@ fn campaign(first: u64, count: u64) -> Vec<Outcome> {
         drop(send);
         let mut failures = Vec::new();
         let mut outcomes = Vec::new();
-        for (seed, outcome) in receive {
+        for (done, (seed, outcome)) in receive.into_iter().enumerate() {
+            if count > SEEDS && (done + 1).is_multiple_of(500) {
+                eprintln!("{} of {count} done", done + 1);
+            }
             match outcome {
                 Ok(outcome) => outcomes.push(outcome),
-                Err(failure) => failures.push((seed, failure)),
+                Err(failure) => {
+                    eprintln!("seed {seed}: {failure}");
+                    failures.push((seed, failure));
+                }
             }
         }
         failures.sort();
