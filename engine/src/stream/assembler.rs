@@ -8,7 +8,7 @@
 use swimring_codec::native::{STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN};
 
 use super::event::CloseReason;
-use super::pool::Pool;
+use super::pool::{LARGE_BYTES, Pool};
 
 /// Bytes read at once where no large message is under way.
 const HEAD_LEN: usize = 16 * 1024;
@@ -93,7 +93,7 @@ impl Assembler {
         if self.received_bytes + missing as u64 > self.received_bytes_max {
             return Err(CloseReason::ExchangeTooLong);
         }
-        let mut message = pool.take();
+        let mut message = if length >= LARGE_BYTES { pool.take_large() } else { pool.take() };
         if missing > 0 {
             message.extend_from_slice(rest);
             self.head.clear();

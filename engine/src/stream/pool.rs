@@ -12,7 +12,7 @@ const POOL_BUFFERS_MAX: usize = 256;
 
 /// Buffers of this capacity and more are kept apart: whoever needs a large one should not get, and grow, a
 /// small one.
-const LARGE_BYTES: usize = 64 << 10;
+pub(super) const LARGE_BYTES: usize = 64 << 10;
 
 /// A bounded store of empty buffers that keep their capacity.
 #[derive(Debug)]

@@ -41,7 +41,10 @@ pub(super) struct AntiEntropy {
     /// No push/pull because of a differing root before this.
     allowed: Time,
     root_changed: Time,
-    started: Time,
+    /// When the member joined; nothing if it did not have to.
+    joined: Option<Time>,
+    /// A periodic push/pull is not put off beyond this.
+    latest: Time,
     /// The first push/pull has been given its place in the period.
     spread_out: bool,
 }
@@ -58,7 +61,15 @@ impl AntiEntropy {
         } else {
             commons.stagger(now, settings.push_pull_interval, rng)
         };
-        AntiEntropy { due, with: None, allowed: now, root_changed: now, started: now, spread_out: false }
+        AntiEntropy {
+            due,
+            with: None,
+            allowed: now,
+            root_changed: now,
+            joined: None,
+            latest: now,
+            spread_out: false,
+        }
     }
 
     pub(super) fn root_changed(&mut self, now: Time) {
@@ -74,7 +85,7 @@ impl AntiEntropy {
     }
 
     fn is_fresh(&self, now: Time, settings: &Settings) -> bool {
-        now.since(self.started) < settings.probe_interval * FRESH_PROBE_INTERVALS
+        self.joined.is_some_and(|at| now.since(at) < settings.probe_interval * FRESH_PROBE_INTERVALS)
     }
 }
 
@@ -99,7 +110,7 @@ impl Member {
         }
         let settled = self.settings.gossip_interval * 4;
         let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
-        let quiet = header.quiet && self.queue.is_empty();
+        let quiet = header.quiet && self.queue.is_quiet();
         let lasting = quiet && cx.now.since(self.anti_entropy.root_changed) >= settled;
         if !fresh && !lasting {
             return;
@@ -118,9 +129,14 @@ impl Member {
             // The first was staggered without knowing how large the cluster is: thousands that start
             // together would all begin in the shortest period.
             self.anti_entropy.due = cx.now + period.mul_f64(self.rng.f64());
+            self.anti_entropy.latest = self.anti_entropy.due + period / 2;
+            return;
+        }
+        if self.put_off_push_pull(cx, period) {
             return;
         }
         self.anti_entropy.due = if period.is_zero() { Time::NEVER } else { cx.now + period };
+        self.anti_entropy.latest = self.anti_entropy.due + period / 2;
         let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
         // A tenth of the period: differences that gossip left are mended soon, and not in a storm.
         let spacing =
@@ -140,6 +156,20 @@ impl Member {
             destination: cx.commons.directory.id(partner),
             purpose: Purpose::Sync,
         });
+    }
+
+    /// Puts a periodic push/pull off while news about members is under way: roots differ then, and two whole
+    /// views would be sent for what gossip brings in a moment. Not for longer than half a period.
+    fn put_off_push_pull(&mut self, cx: &mut Context<'_, '_>, period: Duration) -> bool {
+        let settled = self.settings.gossip_interval * 4;
+        let under_way = !self.queue.is_quiet() || cx.now.since(self.anti_entropy.root_changed) < settled;
+        let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
+        if !under_way || fresh || self.anti_entropy.with.is_some() || cx.now >= self.anti_entropy.latest {
+            return false;
+        }
+        let wait = settled + settled.mul_f64(self.rng.f64());
+        self.anti_entropy.due = cx.now + wait.min(period);
+        true
     }
 
     /// Writes what a stream for `purpose` to `destination` begins with.
@@ -265,7 +295,7 @@ impl Member {
     ) -> StreamNext {
         match purpose {
             Purpose::Join { token } => {
-                self.anti_entropy.started = cx.now;
+                self.anti_entropy.joined = Some(cx.now);
                 cx.emit(Event::JoinFinished { token, joined: true });
                 StreamNext::Close
             }

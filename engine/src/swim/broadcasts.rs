@@ -95,6 +95,11 @@ impl Queue {
         self.updates.len + self.events.len
     }
 
+    /// Whether nothing is left to tell about members. User events do not change anyone's view.
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.updates.len == 0
+    }
+
     /// Whether another event would be refused.
     pub(super) const fn is_full_of_events(&self, len_max: u32) -> bool {
         self.events.len >= len_max

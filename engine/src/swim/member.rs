@@ -394,7 +394,7 @@ impl Member {
             source: self.id,
             destination,
             root: self.table.root(),
-            quiet: self.queue.is_empty(),
+            quiet: self.queue.is_quiet(),
         }
     }
 
