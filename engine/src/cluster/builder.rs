@@ -94,7 +94,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// How long to wait between two joins in the background. Default 30 s; zero joins once.
+    /// How long to wait at most between two joins in the background. Default 30 s; zero joins once.
     pub fn rejoin_interval(mut self, interval: Duration) -> ClusterBuilder {
         self.options.rejoin_interval = interval;
         self

@@ -50,8 +50,9 @@ pub struct ClusterOptions {
     pub seeds: Vec<String>,
     /// How long a join may take in all. 10 ms to 10 min. Default: 10 s.
     pub join_timeout: Duration,
-    /// How long to wait before the seeds are tried again: after a join that came to nothing, and whenever
-    /// the member finds itself alone. Zero: they are tried once. Default: 30 s, at most 1 h.
+    /// How long to wait, at most, before the seeds are tried again while the member is alone. The first waits
+    /// are shorter: from 1 s they double up to this. Zero: the seeds are tried once. Default: 30 s, at most
+    /// 1 h.
     pub rejoin_interval: Duration,
     /// Events that may wait for each subscriber; more are lost to it. 16 to 1,048,576. Default: 4,096.
     pub events_queued_max: usize,

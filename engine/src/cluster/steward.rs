@@ -16,6 +16,9 @@ use super::subscription::Events;
 
 /// Between two looks at the counters.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+/// After the first join that came to nothing; twice as long after each further one, up to the interval
+/// that was set. Services that are started together find each other soon.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// Between two looks at a join under way.
 const JOIN_POLL: Duration = Duration::from_millis(100);
 
@@ -37,6 +40,8 @@ pub(super) struct Steward {
     join: Option<Join>,
     /// When the seeds may be tried next; nothing if they are not to be.
     next_join: Option<Instant>,
+    /// How long to wait after a join that comes to nothing.
+    retry: Duration,
     /// Whether they have been tried: from then on only while the member is alone.
     tried: bool,
     rng: fastrand::Rng,
@@ -50,6 +55,7 @@ impl Steward {
             next_join: (!rejoin.seeds.is_empty()).then(Instant::now),
             shared,
             events,
+            retry: FIRST_RETRY.min(rejoin.interval),
             rejoin,
             join: None,
             tried: false,
@@ -96,7 +102,7 @@ impl Steward {
     fn look_after_joins(&mut self, now: Instant) {
         if let Some(result) = self.join.as_mut().and_then(Join::try_wait) {
             self.join = None;
-            self.next_join = self.next(now);
+            self.next_join = self.next(now, result.is_ok());
             self.join_ended(&result);
         }
         let due = self.next_join.is_some_and(|next| next <= now);
@@ -108,11 +114,16 @@ impl Steward {
         self.join = Some(join::start(&self.shared, self.rejoin.seeds.clone(), self.rejoin.timeout));
     }
 
-    /// When the seeds may be tried again: a little later each time, so that members that were all parted
-    /// at once do not all come at once.
-    fn next(&mut self, now: Instant) -> Option<Instant> {
+    /// When the seeds may be tried again: a random bit later, so that members that were all parted at once
+    /// do not all come at once.
+    fn next(&mut self, now: Instant, joined: bool) -> Option<Instant> {
         let interval = self.rejoin.interval;
-        (!interval.is_zero()).then(|| now + interval + interval.mul_f64(self.rng.f64() / 4.0))
+        if interval.is_zero() {
+            return None;
+        }
+        let wait = if joined { FIRST_RETRY.min(interval) } else { self.retry };
+        self.retry = if joined { wait } else { (wait * 2).min(interval) };
+        Some(now + wait + wait.mul_f64(self.rng.f64() / 4.0))
     }
 
     fn is_alone(&self) -> bool {
