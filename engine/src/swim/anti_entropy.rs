@@ -115,7 +115,9 @@ impl Member {
         if !fresh && !lasting {
             return;
         }
-        self.anti_entropy.with = cx.commons.directory.find(header.source);
+        // Who has been forgotten since the ping is nobody to mend differences with.
+        let Some(source) = cx.commons.directory.find(header.source) else { return };
+        self.anti_entropy.with = Some(source);
         self.anti_entropy.due = cx.now;
     }
 
