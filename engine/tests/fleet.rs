@@ -1,5 +1,7 @@
 //! A fleet of real members over real sockets: joins, failures, events and departures, on both drivers.
 
+#![allow(clippy::disallowed_methods, reason = "a real fleet is waited for in real time")]
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn objectives_and_bottlenecks_reach_the_report() {
-        let options = options(&["--members", "50", "--slo", "kills.detected==5", "--slo", "false_deaths==0"]);
+        let slos = ["--slo", "kills.detected==5", "--slo", "false_deaths==0"];
+        let options = options(&[&["--members", "50", "--workers", "2"][..], &slos].concat());
         let mut run = executed(&options);
         let report = assemble(&options, run.clone());
         assert_eq!(report.slos.iter().map(|slo| slo.met).collect::<Vec<_>>(), [false, true]);

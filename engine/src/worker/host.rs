@@ -25,6 +25,8 @@ const WHEEL_SLOTS: usize = 4096;
 
 /// Bytes of a record in a push/pull: the header and a name of average length.
 const RECORD_BYTES: usize = 64;
+/// Smaller buffers do not count as large ones.
+const VIEW_BYTES_LEAST: usize = 64 << 10;
 /// Stream buffers set aside for a fleet: small turns under way, and whole views on their way.
 const BUFFERS_ASIDE: usize = 128;
 const VIEWS_ASIDE: usize = 8;
@@ -136,7 +138,7 @@ impl<O: Observer> Host<O> {
         let mut commons = Commons::new(rng.u64(..));
         commons.set_timer_grain(options.tick);
         let members = options.members_expected;
-        let view_bytes = options.known_expected * RECORD_BYTES;
+        let view_bytes = (options.known_expected * RECORD_BYTES).max(VIEW_BYTES_LEAST);
         let mut port = port;
         if members > 0 {
             port.set_aside(BUFFERS_ASIDE, VIEWS_ASIDE, view_bytes);

@@ -123,7 +123,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
     pub warmup: Duration,
 
-    /// Worker threads [default: one per core, at most one per member]
+    /// Worker threads [default: one per 1,000 members, at most one per core]
     #[arg(long, value_name = "COUNT")]
     pub workers: Option<u32>,
 

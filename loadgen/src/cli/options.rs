@@ -24,6 +24,9 @@ const MEMBERS_MIN: u32 = 2;
 const KILLS_DEFAULT: u32 = 10;
 /// Without `--kill`, at most one member in this many is killed.
 const KILLS_DEFAULT_SHARE: u32 = 10;
+/// Without `--workers`, one worker for so many members, up to the number of cores: a small fleet is cheapest on
+/// one core, where nobody has to be woken on another.
+const MEMBERS_PER_WORKER: u32 = 1000;
 /// The longest run: a month. Counters and histograms are sized for it with room to spare.
 const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 /// The engine's bound on the members of one table.
@@ -106,7 +109,9 @@ impl RunArguments {
             members: self.members,
             duration: self.duration,
             warmup: self.warmup,
-            workers: self.workers.unwrap_or_else(|| cores.min(self.members).max(1)),
+            workers: self
+                .workers
+                .unwrap_or_else(|| cores.min(self.members.div_ceil(MEMBERS_PER_WORKER)).max(1)),
             driver: self.driver,
             start: self.start,
             seeds: self.seeds,

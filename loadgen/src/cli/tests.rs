@@ -93,11 +93,13 @@ fn flags_reach_the_options() {
 }
 
 #[test]
-fn small_fleets_kill_fewer_by_default_and_never_have_more_workers_than_members() {
+fn small_fleets_kill_fewer_and_have_fewer_workers_by_default() {
     assert_eq!(options(&["--members", "50"]).kills, 5);
     assert_eq!(options(&["--members", "5"]).kills, 0);
     assert_eq!(options(&["--members", "1000000"]).kills, 10);
-    assert_eq!(run(&["--members", "3"]).check(64).unwrap().workers, 3);
+    assert_eq!(run(&["--members", "1000"]).check(64).unwrap().workers, 1);
+    assert_eq!(run(&["--members", "1001"]).check(64).unwrap().workers, 2);
+    assert_eq!(run(&["--members", "100000"]).check(64).unwrap().workers, 64);
 }
 
 #[test]

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     fn told(error: &FleetError) -> String {
-        of_start(&RunOptions::defaults(10, 2), error)
+        of_start(&RunOptions::defaults(2000, 2), error)
     }
 
     #[test]
