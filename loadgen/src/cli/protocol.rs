@@ -29,7 +29,7 @@ pub struct ProtocolSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub indirect_checks: Option<u64>,
 
-    /// Highest local health score; it scales the probe's interval and timeout [8]
+    /// Highest local health score; it scales the probe's interval and timeout [8 / 8 / 8]
     #[arg(long, value_name = "SCORE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_health_max: Option<u64>,
@@ -39,7 +39,7 @@ pub struct ProtocolSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion_multiplier: Option<u64>,
 
-    /// Longest suspicion timeout as a multiple of the shortest [6]
+    /// Longest suspicion timeout as a multiple of the shortest [6 / 6 / 6]
     #[arg(long, value_name = "FACTOR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion_max_timeout_multiplier: Option<u64>,
@@ -74,7 +74,7 @@ pub struct ProtocolSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_timeout_ms: Option<u64>,
 
-    /// Whether a failed probe is also tried over a stream [true]
+    /// Whether a failed probe is also tried over a stream [true / true / true]
     #[arg(long, value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_fallback: Option<bool>,
