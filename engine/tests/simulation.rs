@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use swimring::sim::{Entry, Outcome, Simulation, Violation, play, run_scenario, scenario};
 use swimring::swim::Counters;
 
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 300;
 const THREADS: usize = 2;
 
 /// What a seed's run gave; a panic in the protocol is a failure like any other.
