@@ -13,6 +13,7 @@ use std::time::Duration;
 use swimring_codec::native::{
     DecodeError, FrameHeader, Introduction, StreamBody, StreamKind, StreamMessage, StreamWriter,
 };
+use swimring_codec::memberlist::Versions;
 use swimring_codec::{MemberId, State};
 
 use super::commons::Commons;
@@ -23,10 +24,11 @@ use super::outbox::{Outbox, Purpose, StreamOpen};
 use super::settings::Settings;
 use super::table::{Entry, Standing};
 use super::time::Time;
+use super::wire::{Origin, Wire};
 
 /// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
 /// others find it by their own roots.
-const SPREAD_MAX: u32 = 32;
+pub(super) const SPREAD_MAX: u32 = 32;
 
 /// For this many probe intervals after joining a member mends differences at once; later they have to
 /// last.
@@ -84,6 +86,11 @@ impl AntiEntropy {
         }
     }
 
+    /// The member has joined at `now`.
+    pub(super) fn joined(&mut self, now: Time) {
+        self.joined = Some(now);
+    }
+
     fn is_fresh(&self, now: Time, settings: &Settings) -> bool {
         self.joined.is_some_and(|at| now.since(at) < settings.probe_interval * FRESH_PROBE_INTERVALS)
     }
@@ -104,19 +111,20 @@ pub enum StreamNext {
 
 impl Member {
     /// Compares the root of an ack with ours.
-    pub(super) fn compare_roots(&mut self, cx: &mut Context<'_, '_>, header: &FrameHeader) {
-        if header.root == self.table.root() || cx.now < self.anti_entropy.allowed {
+    pub(super) fn compare_roots(&mut self, cx: &mut Context<'_, '_>, origin: &Origin) {
+        let Some(root) = origin.root else { return };
+        if root == self.table.root() || cx.now < self.anti_entropy.allowed {
             return;
         }
         let settled = self.settings.gossip_interval * 4;
         let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
-        let quiet = header.quiet && self.queue.is_quiet();
+        let quiet = origin.quiet && self.queue.is_quiet();
         let lasting = quiet && cx.now.since(self.anti_entropy.root_changed) >= settled;
         if !fresh && !lasting {
             return;
         }
         // Who has been forgotten since the ping is nobody to mend differences with.
-        let Some(source) = cx.commons.directory.find(header.source) else { return };
+        let Some(source) = cx.commons.directory.find(origin.source) else { return };
         self.anti_entropy.with = Some(source);
         self.anti_entropy.due = cx.now;
     }
@@ -179,9 +187,12 @@ impl Member {
         &self,
         purpose: Purpose,
         destination: MemberId,
-        commons: &Commons,
+        commons: &mut Commons,
         first: &mut Vec<u8>,
     ) {
+        if matches!(commons.wire, Wire::Memberlist(_)) {
+            return self.open_packet_stream(purpose, destination, commons, first);
+        }
         let mut writer = StreamWriter::new(self.header(destination), first);
         match purpose {
             Purpose::Join { .. } => {
@@ -264,7 +275,7 @@ impl Member {
     }
 
     /// Ends an exchange that does not serve its purpose.
-    fn break_off(purpose: Option<Purpose>, out: &mut Outbox<'_>) -> StreamNext {
+    pub(super) fn break_off(purpose: Option<Purpose>, out: &mut Outbox<'_>) -> StreamNext {
         if let Some(Purpose::Join { token }) = purpose {
             out.events.push(Event::JoinFinished { token, joined: false });
         }
@@ -297,7 +308,7 @@ impl Member {
     ) -> StreamNext {
         match purpose {
             Purpose::Join { token } => {
-                self.anti_entropy.joined = Some(cx.now);
+                self.anti_entropy.joined(cx.now);
                 cx.emit(Event::JoinFinished { token, joined: true });
                 StreamNext::Close
             }
@@ -353,14 +364,21 @@ impl Member {
                 self.on_own_past(cx, &record);
             }
             let learned = cx.commons.counters.members_joined - joined_before;
-            self.merge_record(cx, &record, learned < u64::from(SPREAD_MAX));
+            self.merge_record(cx, &record, Versions::NONE, learned < u64::from(SPREAD_MAX));
         }
         true
     }
 
-    fn merge_record(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>, spread: bool) {
+    /// What is made of one record of a view, in either format.
+    pub(super) fn merge_record(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        record: &Introduction<'_>,
+        versions: Versions,
+        spread: bool,
+    ) {
         match record.state {
-            State::Alive => self.on_introduction(cx, record, spread),
+            State::Alive => self.on_introduction(cx, record, versions, spread),
             State::Suspect | State::Dead if record.subject == self.id => {
                 if record.incarnation >= self.table.get(self.index).incarnation() {
                     self.refute(cx, record.incarnation, true);
@@ -368,7 +386,7 @@ impl Member {
             }
             State::Suspect => {
                 // It lives as far as that member knows: learn of it, then doubt it.
-                self.on_introduction(cx, record, spread);
+                self.on_introduction(cx, record, versions, spread);
                 self.on_suspect(cx, record.subject, record.incarnation, MemberId::NONE);
             }
             State::Dead => self.on_suspect(cx, record.subject, record.incarnation, MemberId::NONE),

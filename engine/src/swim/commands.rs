@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
-use swimring_codec::{Incarnation, MemberId, State, identity_hash};
+use swimring_codec::memberlist::Versions;
+use swimring_codec::{Incarnation, MemberId, State};
 
 use super::broadcasts::News;
 use super::commons::Commons;
@@ -14,6 +15,8 @@ use super::outbox::{Outbox, Purpose, StreamOpen};
 use super::settings::Settings;
 use super::table::{Entry, Table};
 use super::time::Time;
+use super::user_events::EventIndex;
+use super::wire::Wire;
 
 /// A member of a view.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +62,8 @@ impl View {
         settings: &Settings,
         commons: &mut Commons,
     ) -> Result<(), MemberError> {
-        let hash = identity_hash(introduction.address, introduction.metadata);
-        let interned = commons.directory.intern(introduction, hash, settings.members_max);
+        let versions = commons.wire.versions();
+        let interned = commons.directory.intern(introduction, versions, settings.members_max);
         let (index, version) = interned.map_err(|_| MemberError::TableFull)?;
         let entry = Entry::new(introduction.state, introduction.incarnation, version);
         self.table.set(index, entry, &mut commons.directory);
@@ -116,12 +119,28 @@ impl Member {
             return;
         }
         self.status = Status::Leaving;
+        self.leave_intent = self.tell_leave_intent(cx);
+        if self.leave_intent.is_none() || self.table.live() <= 1 {
+            self.tell_left(cx);
+        }
+        self.gossip.arm(now, &self.settings, true);
+    }
+
+    /// Tells that we leave.
+    fn tell_left(&mut self, cx: &mut Context<'_, '_>) {
+        self.leave_intent = None;
         let own = self.table.get(self.index);
         self.set_entry(cx, self.index, own.with_state(State::Left));
         self.tell(cx, self.index, News::Left, own.incarnation());
-        self.gossip.arm(now, &self.settings, true);
         if self.table.live() == 0 {
             self.drop_queue(cx);
+        }
+    }
+
+    /// An event has been told as often as any. If it was that we mean to leave, we do.
+    pub(super) fn event_gone(&mut self, cx: &mut Context<'_, '_>, event: EventIndex) {
+        if self.status == Status::Leaving && self.leave_intent == Some(event) {
+            self.tell_left(cx);
         }
     }
 
@@ -170,8 +189,8 @@ impl Member {
             name: &name,
             metadata,
         };
-        let hash = identity_hash(address, metadata);
-        let interned = commons.directory.intern(&introduction, hash, self.settings.members_max);
+        let versions = commons.wire.versions();
+        let interned = commons.directory.intern(&introduction, versions, self.settings.members_max);
         let (_, version) = interned.map_err(|full| match full {
             Full::Members => MemberError::TableFull,
             Full::Versions => MemberError::TooManyVersions,
@@ -203,13 +222,28 @@ impl Member {
         }
         self.event_sequence = self.event_sequence.wrapping_add(1);
         let event = UserEvent { origin: self.id, sequence: self.event_sequence, name, payload };
-        let stored = commons.events.insert(&event, now, &self.settings);
-        let at = stored.ok_or(MemberError::TooManyEvents)?;
+        let at = self.store_own_event(&event, now, commons).ok_or(MemberError::TooManyEvents)?;
         commons.events.mark_seen(at, self.number);
         let cx = &mut Context { now, commons, out };
         self.tell_event(cx, at);
         self.gossip.arm(now, &self.settings, true);
         Ok(event.sequence)
+    }
+
+    /// Puts an event of ours into the store as it will travel.
+    fn store_own_event(
+        &mut self,
+        event: &UserEvent<'_>,
+        now: Time,
+        commons: &mut Commons,
+    ) -> Option<EventIndex> {
+        match &mut commons.wire {
+            Wire::Native => commons.events.insert(event, now, &self.settings),
+            Wire::Memberlist(wire) => {
+                let (key, name, payload) = self.compose_event(wire, event)?;
+                commons.events.insert_body(key, wire.body(), (name, payload), now, &self.settings)
+            }
+        }
     }
 
     /// The member's own id.

@@ -14,11 +14,14 @@ use super::relay::RelayPool;
 use super::suspicion::SuspicionPool;
 use super::time::Time;
 use super::user_events::{EventIndex, EventStore};
-use swimring_codec::native::UserEvent;
+use super::wire::{MemberlistWire, USER_MESSAGE_MAX, Wire, WireOptions, WireOptionsError};
+use swimring_codec::memberlist::Codec;
+use swimring_codec::native::{EVENT_MAX, UserEvent};
 
 /// The shared storage of the members of one worker. An embedded member has one of its own.
 #[derive(Debug)]
 pub struct Commons {
+    pub(super) wire: Wire,
     pub(super) directory: Directory,
     pub(super) events: EventStore,
     pub(super) broadcasts: BroadcastPool,
@@ -43,12 +46,32 @@ const RESERVED_EACH: usize = 24;
 const RELAYS_EACH: usize = 4;
 
 impl Commons {
-    /// Empty storage. `seed` keys the hash tables.
+    /// Empty storage for members that speak the native format. `seed` keys the hash tables.
     pub fn new(seed: u64) -> Commons {
+        Commons::with(Wire::Native, EVENT_MAX, seed)
+    }
+
+    /// Empty storage for members that speak the format of `options`. `seed` keys the hash tables, `secret`
+    /// draws what encryption needs.
+    ///
+    /// # Errors
+    /// If an option cannot be used.
+    pub fn speaking(options: &WireOptions, seed: u64, secret: [u8; 32]) -> Result<Commons, WireOptionsError> {
+        match options {
+            WireOptions::Native => Ok(Commons::new(seed)),
+            WireOptions::Memberlist(options) => {
+                let wire = Wire::Memberlist(Box::new(MemberlistWire::new(options, secret)?));
+                Ok(Commons::with(wire, USER_MESSAGE_MAX, seed))
+            }
+        }
+    }
+
+    fn with(wire: Wire, event_bytes_max: usize, seed: u64) -> Commons {
         let mut rng = fastrand::Rng::with_seed(seed);
         Commons {
+            wire,
             directory: Directory::new(rng.u64(..)),
-            events: EventStore::new(rng.u64(..)),
+            events: EventStore::new(rng.u64(..), event_bytes_max),
             broadcasts: BroadcastPool::new(rng.u64(..)),
             suspicions: SuspicionPool::new(rng.u64(..)),
             departed: DepartedPool::new(rng.u64(..)),
@@ -91,6 +114,14 @@ impl Commons {
         self.suspicions.register();
         self.events.grow_members(self.members as usize);
         member
+    }
+
+    /// The codec that packets are written with, to change its keys; nothing in the native format.
+    pub fn codec_mut(&mut self) -> Option<&mut Codec> {
+        match &mut self.wire {
+            Wire::Native => None,
+            Wire::Memberlist(wire) => Some(wire.codec_mut()),
+        }
     }
 
     /// Who is who.

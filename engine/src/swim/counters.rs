@@ -91,6 +91,14 @@ counters! {
     versions_shed,
     /// Claims by someone else to be us.
     name_conflicts,
+    /// Introductions of live members from another address than theirs, refused as memberlist's peers do.
+    address_conflicts,
+    /// Pings for someone else who had our address, not answered.
+    pings_misdirected,
+    /// User messages not kept because they are longer than a packet.
+    user_messages_too_long,
+    /// User messages of a kind that is not for us.
+    user_messages_ignored,
     /// Broadcasts queued.
     broadcasts_queued,
     /// Broadcasts sent, every copy counted.

@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 
 use hashbrown::HashMap;
 use swimring_codec::MemberId;
+use swimring_codec::identity_hash;
+use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 
 /// A member's place in the directory.
@@ -83,6 +85,8 @@ pub struct Identity {
     hash: u64,
     /// Table entries that mean this identity. An identity without any is free.
     references: u32,
+    /// The protocol versions it announced, in formats that carry them.
+    versions: Versions,
     metadata: Box<[u8]>,
 }
 
@@ -95,6 +99,11 @@ impl Identity {
     /// Its metadata.
     pub fn metadata(&self) -> &[u8] {
         &self.metadata
+    }
+
+    /// The protocol versions it announced; [`Versions::NONE`] in the native format.
+    pub fn versions(&self) -> Versions {
+        self.versions
     }
 
     /// The hash over address and metadata that state roots and tags are made of.
@@ -187,12 +196,13 @@ impl Directory {
     pub(super) fn intern(
         &mut self,
         introduction: &Introduction<'_>,
-        hash: u64,
+        announced: Versions,
         members_max: u32,
     ) -> Result<(MemberIndex, Version), Full> {
         let Some(index) = self.find(introduction.subject) else {
-            return self.add(introduction, hash, members_max).map(|index| (index, 0));
+            return self.add(introduction, announced, members_max).map(|index| (index, 0));
         };
+        let hash = identity_of(introduction, announced);
         let slot = &mut self.slots[index as usize];
         let versions = 1 + slot.more.len();
         let mut vacant = None;
@@ -204,7 +214,7 @@ impl Directory {
                 return Ok((index, version));
             }
         }
-        let identity = Identity::new(introduction, hash);
+        let identity = Identity::new(introduction, announced);
         match vacant {
             Some(0) => slot.first = identity,
             Some(version) => slot.more[usize::from(version) - 1] = identity,
@@ -217,14 +227,14 @@ impl Directory {
     fn add(
         &mut self,
         introduction: &Introduction<'_>,
-        hash: u64,
+        announced: Versions,
         members_max: u32,
     ) -> Result<MemberIndex, Full> {
         let slot = Slot {
             id: introduction.subject,
             name: introduction.name.into(),
             references: 0,
-            first: Identity::new(introduction, hash),
+            first: Identity::new(introduction, announced),
             more: Vec::new(),
         };
         let index = match self.free.pop() {
@@ -269,14 +279,31 @@ impl Directory {
 }
 
 impl Identity {
-    fn new(introduction: &Introduction<'_>, hash: u64) -> Identity {
+    fn new(introduction: &Introduction<'_>, announced: Versions) -> Identity {
         Identity {
             address: introduction.address,
-            hash,
+            hash: identity_of(introduction, announced),
             references: 0,
+            versions: announced,
             metadata: introduction.metadata.into(),
         }
     }
+}
+
+/// What a member is apart from its name. In the native format, which announces no versions and has one form
+/// for an address, that is [`identity_hash`]; memberlist's tells an IPv4 address from its IPv4-mapped form,
+/// and so do we, to pass on what we were given.
+pub(super) fn identity_of(introduction: &Introduction<'_>, announced: Versions) -> u64 {
+    let hash = identity_hash(introduction.address, introduction.metadata);
+    if announced == Versions::NONE {
+        return hash;
+    }
+    let [min, max, speaks, delegate_min, delegate_max, delegate] = announced.0;
+    let versions = [min, max, speaks, delegate_min, delegate_max, delegate, 0];
+    let mut bytes = [0; 8];
+    bytes[..7].copy_from_slice(&versions);
+    bytes[7] = u8::from(introduction.address.is_ipv6());
+    hash ^ u64::from_le_bytes(bytes).wrapping_mul(MULTIPLIER | 1)
 }
 
 impl Slot {
@@ -315,10 +342,10 @@ mod tests {
     #[test]
     fn versions_live_as_long_as_someone_means_them() {
         let mut directory = Directory::new(7);
-        let (index, old) = directory.intern(&introduction("a", b"1"), 1, 10).unwrap();
+        let (index, old) = directory.intern(&introduction("a", b"1"), Versions::NONE, 10).unwrap();
         directory.retain(index, old);
         directory.retain(index, old);
-        let (same, new) = directory.intern(&introduction("a", b"2"), 2, 10).unwrap();
+        let (same, new) = directory.intern(&introduction("a", b"2"), Versions::NONE, 10).unwrap();
         assert_eq!((same, old, new), (index, 0, 1));
         directory.retain(index, new);
         directory.release(index, old);
@@ -326,25 +353,25 @@ mod tests {
         assert_eq!(directory.identity(index, new).metadata(), b"2");
         directory.release(index, old);
         // Version 0 is vacant and the next identity takes it.
-        assert_eq!(directory.intern(&introduction("a", b"3"), 3, 10).unwrap(), (index, 0));
+        assert_eq!(directory.intern(&introduction("a", b"3"), Versions::NONE, 10).unwrap(), (index, 0));
         directory.retain(index, 0);
         directory.release(index, new);
         directory.release(index, 0);
         assert_eq!(directory.find(MemberId::of_name("a")), None);
-        let (reused, _) = directory.intern(&introduction("b", b""), 4, 10).unwrap();
+        let (reused, _) = directory.intern(&introduction("b", b""), Versions::NONE, 10).unwrap();
         assert_eq!(reused, index);
     }
 
     #[test]
     fn bounds_are_refused() {
         let mut directory = Directory::new(7);
-        let (index, _) = directory.intern(&introduction("a", b""), 0, 1).unwrap();
+        let (index, _) = directory.intern(&introduction("a", b""), Versions::NONE, 1).unwrap();
         directory.retain(index, 0);
-        assert_eq!(directory.intern(&introduction("b", b""), 0, 1), Err(Full::Members));
-        for hash in 1..VERSIONS_MAX as u64 {
-            let (_, version) = directory.intern(&introduction("a", b""), hash, 1).unwrap();
+        assert_eq!(directory.intern(&introduction("b", b""), Versions::NONE, 1), Err(Full::Members));
+        for metadata in 1..VERSIONS_MAX as u8 {
+            let (_, version) = directory.intern(&introduction("a", &[metadata]), Versions::NONE, 1).unwrap();
             directory.retain(index, version);
         }
-        assert_eq!(directory.intern(&introduction("a", b""), 99, 1), Err(Full::Versions));
+        assert_eq!(directory.intern(&introduction("a", &[99]), Versions::NONE, 1), Err(Full::Versions));
     }
 }

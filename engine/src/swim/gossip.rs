@@ -5,14 +5,12 @@
 
 use std::time::Duration;
 
-use super::broadcasts::Selection;
 use super::commons::Commons;
 use super::member::{Context, Member, Status};
 use super::settings::Settings;
 use super::table::Standing;
 use super::time::Time;
 use swimring_codec::State;
-use swimring_codec::native::HEADER_LEN;
 
 /// Most members told in a round: the setting's upper bound.
 const FANOUT_MAX: usize = 16;
@@ -69,13 +67,7 @@ impl Member {
             let Some(target) = self.gossip_target(cx, &told[..round]) else { break };
             told[round] = target;
             *cx.out.gossip_budget -= 1;
-            let mut chosen = Selection::new();
-            let budget = self.settings.frame_bytes_max - HEADER_LEN;
-            let share = self.settings.event_share_percent;
-            cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
-            let id = cx.commons.directory.id(target);
-            let to = self.identity(target, cx.commons).address();
-            self.send_chosen(cx, to, id, &[], HEADER_LEN + chosen.bytes, chosen.nodes());
+            self.send_news(cx, target);
         }
         if told[0] == u32::MAX {
             self.nobody_to_tell(cx);

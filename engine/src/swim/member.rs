@@ -25,12 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
-use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message};
-use swimring_codec::{Incarnation, MemberId, State, identity_hash};
+use swimring_codec::native::Introduction;
+use swimring_codec::{Incarnation, MemberId, State};
 use thiserror::Error;
 
 use super::anti_entropy::AntiEntropy;
-use super::broadcasts::{Broadcast, Gone, News, Queue, Selection};
+use super::broadcasts::{News, Queue};
 use super::commons::Commons;
 use super::departed::Departed;
 use super::directory::{Identity, MemberIndex};
@@ -42,10 +42,12 @@ use super::probe::Probe;
 use super::reconnect::Reconnect;
 use super::refutation::Refutations;
 use super::relay::Relays;
+use super::serf::Serf;
 use super::settings::Settings;
 use super::suspicion::Suspicions;
 use super::table::{Entry, Table};
 use super::time::Time;
+use super::user_events::EventIndex;
 
 /// Who a member is.
 #[derive(Clone, Debug)]
@@ -143,6 +145,10 @@ pub struct Member {
     pub(super) reconnect: Reconnect,
     pub(super) refutations: Refutations,
     pub(super) event_sequence: u32,
+    /// Serf's clocks.
+    pub(super) serf: Serf,
+    /// The event that tells that we mean to leave, before we do.
+    pub(super) leave_intent: Option<EventIndex>,
     /// No user event in the queue is older than this; [`Time::NEVER`] while there is none.
     pub(super) events_since: Time,
 }
@@ -177,10 +183,9 @@ impl Member {
             name: &config.name,
             metadata: &config.metadata,
         };
-        let hash = identity_hash(config.address, &config.metadata);
         let (index, version) = commons
             .directory
-            .intern(&introduction, hash, config.settings.members_max)
+            .intern(&introduction, commons.wire.versions(), config.settings.members_max)
             .map_err(|_| MemberError::TableFull)?;
         let mut table = Table::new();
         table.set(index, Entry::new(State::Alive, config.incarnation, version), &mut commons.directory);
@@ -206,73 +211,12 @@ impl Member {
             reconnect: Reconnect::new(&settings, &mut rng, commons, now),
             refutations: Refutations::default(),
             event_sequence: rng.u32(..),
+            serf: Serf::new(),
+            leave_intent: None,
             events_since: Time::NEVER,
             rng,
             settings,
         })
-    }
-
-    /// Handles a frame that arrived from `from`.
-    pub fn handle_frame(
-        &mut self,
-        now: Time,
-        from: SocketAddr,
-        frame: &Frame<'_>,
-        commons: &mut Commons,
-        out: &mut Outbox<'_>,
-    ) {
-        commons.counters.frames_received += 1;
-        if frame.header.cluster != self.cluster {
-            commons.counters.frames_foreign += 1;
-            return;
-        }
-        if self.status == Status::Left {
-            return;
-        }
-        let cx = &mut Context { now, commons, out };
-        for message in frame.messages() {
-            match message {
-                Ok(message) => self.handle_message(cx, from, &frame.header, &message),
-                Err(error) => cx.commons.counters.refused(error),
-            }
-            if self.status == Status::Left {
-                return self.drop_queue(cx);
-            }
-        }
-        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
-    }
-
-    #[inline]
-    fn handle_message(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        from: SocketAddr,
-        header: &FrameHeader,
-        message: &Message<'_>,
-    ) {
-        match *message {
-            Message::Ping { sequence } => self.on_ping(cx, from, header, sequence),
-            Message::IndirectPing { sequence, target } => {
-                self.on_indirect_ping(cx, from, header.source, sequence, target);
-            }
-            Message::Ack { sequence } => self.on_ack(cx, header, sequence),
-            Message::Nack { sequence } => self.on_nack(header.source, sequence, cx),
-            Message::Alive { subject, incarnation, tag } => {
-                self.on_alive(cx, subject, incarnation, tag);
-            }
-            Message::Suspect { subject, incarnation, accuser } => {
-                self.on_suspect(cx, subject, incarnation, accuser);
-            }
-            Message::Dead { subject, incarnation } => self.on_dead(cx, subject, incarnation),
-            Message::Left { subject, incarnation } => self.on_left(cx, subject, incarnation),
-            Message::Introduction(ref introduction) => {
-                // Gossip introduces the living only; other states are for push/pull.
-                if introduction.state == State::Alive {
-                    self.on_introduction(cx, introduction, true);
-                }
-            }
-            Message::UserEvent(ref event) => self.on_user_event(cx, event),
-        }
     }
 
     /// Does what is due at `now`.
@@ -328,163 +272,8 @@ impl Member {
         probe.min(self.suspicion_due).min(self.gossip.due).min(slow)
     }
 
-    /// Writes a frame with `messages`, and as much news beside them as fits, to the member `destination`.
-    pub(super) fn send(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        to: SocketAddr,
-        destination: MemberId,
-        messages: &[Message<'_>],
-    ) {
-        let own: usize = messages.iter().map(Message::encoded_len).sum();
-        self.drop_stale_events(cx);
-        if self.queue.is_empty() {
-            self.send_chosen(cx, to, destination, messages, HEADER_LEN + own, &[]);
-            return;
-        }
-        let budget = self.settings.frame_bytes_max - HEADER_LEN - own;
-        let share = self.settings.event_share_percent;
-        let mut chosen = Selection::new();
-        cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
-        let length = HEADER_LEN + own + chosen.bytes;
-        self.send_chosen(cx, to, destination, messages, length, chosen.nodes());
-    }
-
-    /// Writes a frame of `length` bytes with `messages` and the `chosen` news, and counts these as sent.
-    pub(super) fn send_chosen(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        to: SocketAddr,
-        destination: MemberId,
-        messages: &[Message<'_>],
-        length: usize,
-        chosen: &[u32],
-    ) {
-        let header = self.header(destination);
-        let commons = &mut *cx.commons;
-        let buffer = cx.out.frames.reserve(to, length);
-        let Some(mut writer) = buffer.and_then(|buffer| FrameWriter::new(header, buffer)) else {
-            commons.counters.frames_shed += 1;
-            return;
-        };
-        for message in messages {
-            writer.push(message);
-        }
-        for node in chosen {
-            let message = self.message(commons.broadcasts.get(*node), commons);
-            writer.push(&message);
-        }
-        writer.finish();
-        commons.counters.frames_sent += 1;
-        if chosen.is_empty() {
-            return;
-        }
-        commons.counters.broadcast_copies_sent += chosen.len() as u64;
-        let limit = self.settings.retransmit_limit(self.table.known());
-        for node in chosen {
-            if let Some(gone) = cx.commons.broadcasts.mark_sent(&mut self.queue, *node, limit) {
-                self.broadcast_gone(cx, gone);
-            }
-        }
-    }
-
-    pub(super) fn header(&self, destination: MemberId) -> FrameHeader {
-        FrameHeader {
-            cluster: self.cluster,
-            source: self.id,
-            destination,
-            root: self.table.root(),
-            quiet: self.queue.is_quiet(),
-        }
-    }
-
-    /// The message a broadcast is sent as.
-    fn message<'a>(&self, broadcast: &Broadcast, commons: &'a Commons) -> Message<'a> {
-        let Broadcast { subject, incarnation, .. } = *broadcast;
-        if broadcast.news == News::Event {
-            return Message::UserEvent(commons.events.get(subject));
-        }
-        let id = commons.directory.id(subject);
-        match broadcast.news {
-            News::Alive { introduce: true } => {
-                Message::Introduction(self.introduction(subject, State::Alive, incarnation, commons))
-            }
-            News::Suspect { accuser } => Message::Suspect { subject: id, incarnation, accuser },
-            News::Dead => Message::Dead { subject: id, incarnation },
-            News::Left => Message::Left { subject: id, incarnation },
-            News::Alive { introduce: false } | News::Event => {
-                let version = self.table.get(subject).version();
-                let tag = commons.directory.identity(subject, version).tag();
-                Message::Alive { subject: id, incarnation, tag }
-            }
-        }
-    }
-
-    pub(super) fn introduction<'a>(
-        &self,
-        subject: MemberIndex,
-        state: State,
-        incarnation: Incarnation,
-        commons: &'a Commons,
-    ) -> Introduction<'a> {
-        let identity = commons.directory.identity(subject, self.table.get(subject).version());
-        Introduction {
-            subject: commons.directory.id(subject),
-            incarnation,
-            state,
-            address: identity.address(),
-            name: commons.directory.name(subject),
-            metadata: identity.metadata(),
-        }
-    }
-
     pub(super) fn identity<'a>(&self, subject: MemberIndex, commons: &'a Commons) -> &'a Identity {
         commons.directory.identity(subject, self.table.get(subject).version())
-    }
-
-    /// Queues news about `subject` and takes note of what had to go for it.
-    pub(super) fn tell(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        subject: MemberIndex,
-        news: News,
-        incarnation: Incarnation,
-    ) {
-        let length = match news {
-            News::Alive { introduce: true } => {
-                let metadata = self.identity(subject, cx.commons).metadata().len();
-                Introduction::encoded_len(cx.commons.directory.name(subject).len(), metadata)
-            }
-            _ => super::broadcasts::news_len(news),
-        };
-        let queued = self.table.get(subject).is_queued();
-        let len_max = self.settings.broadcasts_max;
-        let shed = cx.commons.broadcasts.queue_update(
-            &mut self.queue,
-            subject,
-            news,
-            incarnation,
-            length,
-            queued,
-            len_max,
-        );
-        self.table.set_queued(subject, true);
-        cx.commons.counters.broadcasts_queued += 1;
-        if let Some(gone) = shed {
-            cx.commons.counters.broadcasts_shed += 1;
-            self.broadcast_gone(cx, gone);
-        }
-    }
-
-    fn broadcast_gone(&mut self, cx: &mut Context<'_, '_>, gone: Gone) {
-        if gone.news == News::Event {
-            cx.commons.events.release(gone.subject);
-            return;
-        }
-        self.table.set_queued(gone.subject, false);
-        if gone.subject == self.index && self.status == Status::Leaving {
-            self.finish_leaving(cx);
-        }
     }
 
     /// Replaces the entry of `subject`, and notes when the root changed.

@@ -12,6 +12,8 @@
 //! | `user_events` | the application's own messages to all |
 //! | `anti_entropy` | finding and mending what gossip missed |
 //! | `departed`, `reconnect` | the dead: for how long, and whether they came back |
+//! | `sending`, `wire` | what a frame carries, and how it is written |
+//! | `serf` | Serf's clocks, for members of its pools |
 //! | `directory`, `table`, `permutation`, `pool`, `heap` | who is who, in little memory |
 #![forbid(unsafe_code)]
 
@@ -34,12 +36,15 @@ mod probe;
 mod reconnect;
 mod refutation;
 mod relay;
+mod sending;
+mod serf;
 pub mod settings;
 mod suspicion;
 mod table;
 mod time;
 mod updates;
 mod user_events;
+mod wire;
 
 pub use anti_entropy::StreamNext;
 pub use commands::{Known, View, check_event};
@@ -53,3 +58,4 @@ pub use permutation::Permutation;
 pub use settings::{Preset, Settings, SettingsError};
 pub use time::Time;
 pub use user_events::EventIndex;
+pub use wire::{MemberlistOptions, Pool, Refusal, StreamOutcome, WireOptions, WireOptionsError};

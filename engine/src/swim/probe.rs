@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use swimring_codec::native::{FrameHeader, Message};
+use swimring_codec::native::Message;
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::commons::Commons;
@@ -22,6 +22,7 @@ use super::relay::RELAY_BIT;
 use super::settings::Settings;
 use super::table::Standing;
 use super::time::Time;
+use super::wire::Origin;
 
 /// Most members asked to probe in our place: the setting's upper bound.
 const INDIRECT_CHECKS_MAX: usize = 8;
@@ -247,29 +248,29 @@ impl Member {
         self.health.lower();
     }
 
-    pub(super) fn on_ack(&mut self, cx: &mut Context<'_, '_>, header: &FrameHeader, sequence: u32) {
+    pub(super) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
         if self.probe.phase == Phase::Idle || sequence != self.probe.sequence {
             if !self.relay_ack(cx, sequence) {
                 cx.commons.counters.acks_unexpected += 1;
             }
             return;
         }
-        if header.source == self.probe.target_id {
+        if self.is_from(cx, origin, self.probe.target) {
             cx.commons.counters.probes_acked += 1;
             cx.emit(Event::ProbeAcked { rtt: cx.now.since(self.probe.intended) });
-            self.compare_roots(cx, header);
+            self.compare_roots(cx, origin);
         } else {
             cx.commons.counters.probes_acked_indirectly += 1;
         }
         self.probe_succeeded();
     }
 
-    pub(super) fn on_nack(&mut self, source: MemberId, sequence: u32, cx: &mut Context<'_, '_>) {
+    pub(super) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
         if self.probe.phase == Phase::Idle || sequence != self.probe.sequence {
             return;
         }
         let asked = &self.probe.relays[..usize::from(self.probe.relays_asked)];
-        let relay = asked.iter().position(|index| cx.commons.directory.id(*index) == source);
+        let relay = asked.iter().position(|index| self.is_from(cx, origin, *index));
         if let Some(relay) = relay {
             self.probe.nacks |= 1 << relay;
         }
@@ -290,25 +291,33 @@ impl Member {
     pub(super) fn on_ping(
         &mut self,
         cx: &mut Context<'_, '_>,
-        from: SocketAddr,
-        header: &FrameHeader,
+        origin: &Origin,
         sequence: u32,
     ) {
-        let (source, ack) = (header.source, Message::Ack { sequence });
-        match self.accusation(cx, header) {
-            Some(accusation) => self.send(cx, from, source, &[ack, accusation]),
-            None => self.send(cx, from, source, &[ack]),
+        let (to, source, ack) = (origin.address, origin.source, Message::Ack { sequence });
+        match self.accusation(cx, origin) {
+            Some(accusation) => self.send(cx, to, source, &[ack, accusation]),
+            None => self.send(cx, to, source, &[ack]),
         }
     }
 
+    /// Whether a message came from the member at `index` itself: by its id where the format names the
+    /// sender, else by its address.
+    fn is_from(&self, cx: &Context<'_, '_>, origin: &Origin, index: MemberIndex) -> bool {
+        if !origin.source.is_none() {
+            return origin.source == cx.commons.directory.id(index);
+        }
+        same_address(origin.address, self.identity(index, cx.commons).address())
+    }
+
     /// What the sender of a frame has to be told about itself.
-    fn accusation(&self, cx: &Context<'_, '_>, header: &FrameHeader) -> Option<Message<'static>> {
+    fn accusation(&self, cx: &Context<'_, '_>, origin: &Origin) -> Option<Message<'static>> {
         // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
         // it up, which in a fleet waits for memory, only a suspicion could be missed.
-        if header.root == self.table.root() && self.suspicions.is_empty() {
+        if origin.root == Some(self.table.root()) && self.suspicions.is_empty() {
             return None;
         }
-        let source = header.source;
+        let source = origin.source;
         cx.commons.directory.find(source).and_then(|index| {
             let entry = self.table.get(index);
             let incarnation = entry.incarnation();
@@ -324,6 +333,11 @@ impl Member {
             }
         })
     }
+}
+
+/// An IPv4 address and its IPv4-mapped form are one place.
+fn same_address(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use swimring_codec::native::Introduction;
-use swimring_codec::{Incarnation, State, identity_hash};
+use swimring_codec::{Incarnation, State};
 
 use super::broadcasts::News;
 use super::event::Event;
@@ -19,12 +19,6 @@ use super::time::Time;
 /// their quarrel from filling the network. An accusation that is not answered now comes again.
 const REFUTATIONS_MAX: u8 = 8;
 const WINDOW: Duration = Duration::from_secs(1);
-
-/// How far one refutation raises our incarnation at most. Who gave in to a forged accusation at the
-/// highest incarnation would state what everyone refuses as implausible, and so evict himself
-/// (hashicorp/memberlist#358). In steps like this the others can follow, even when they miss dozens, and
-/// whatever accusation they believe lies within one.
-pub(super) const OWN_STEP_MAX: u64 = 1 << 20;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Refutations {
@@ -44,9 +38,13 @@ impl Refutations {
 }
 
 impl Member {
-    /// Answers an accusation at `accused`, by one step towards it if it is far above us.
+    /// Answers an accusation at `accused`, by one step towards it if it is far above us. Who gave in to a
+    /// forged accusation at the highest incarnation would state what everyone refuses as implausible, and so
+    /// evict himself (hashicorp/memberlist#358). In steps the others can follow, even when they miss dozens,
+    /// and whatever accusation they believe lies within one.
     pub(super) fn refute(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
-        let highest = Incarnation::new(self.table.get(self.index).incarnation().get() + OWN_STEP_MAX);
+        let own = self.table.get(self.index).incarnation();
+        let highest = Incarnation::new(own.get() + cx.commons.wire.incarnation_steps().own);
         cx.commons.counters.implausible_incarnation += u64::from(accused > highest);
         self.refute_above(cx, accused.min(highest), introduce);
     }
@@ -64,7 +62,8 @@ impl Member {
         cx.commons.counters.refutations += 1;
         self.health.raise(1, self.settings.local_health_max);
         let own = self.table.get(self.index);
-        let incarnation = own.incarnation().max(accused).next();
+        let highest = Incarnation::new(cx.commons.wire.incarnation_steps().highest);
+        let incarnation = own.incarnation().max(accused).next().min(highest);
         self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
         self.tell(cx, self.index, News::Alive { introduce }, incarnation);
         cx.emit(Event::Accused);
@@ -97,7 +96,8 @@ impl Member {
             return;
         }
         let identity = self.identity(self.index, cx.commons);
-        let same = identity.hash() == identity_hash(introduction.address, introduction.metadata);
+        let same =
+            identity.address() == introduction.address && identity.metadata() == introduction.metadata;
         if same && introduction.incarnation == own.incarnation() {
             return;
         }

@@ -14,6 +14,7 @@ use swimring_codec::native::Message;
 use super::member::{Context, Member, Status};
 use super::pool::{List, NIL, Pool};
 use super::time::Time;
+use super::wire::Origin;
 
 /// Most relays under way at a member. One member is asked three times a second even if a third of a
 /// large cluster fails at once; more are refused with a nack.
@@ -30,6 +31,16 @@ pub(super) struct Relay {
     /// When to send the nack; [`Time::NEVER`] once sent.
     nack: Time,
     expires: Time,
+}
+
+/// What an indirect ping asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) target: MemberId,
+    /// Where the target is, if the format says so: a relay may not know it yet.
+    pub(super) address: Option<SocketAddr>,
+    /// The requester understands nacks.
+    pub(super) nack: bool,
 }
 
 /// One member's relays under way.
@@ -61,7 +72,7 @@ impl Relays {
     fn add(&mut self, relay: Relay, pool: &mut RelayPool) {
         pool.push_back(&mut self.list, relay);
         self.len += 1;
-        self.due = self.due.min(relay.nack);
+        self.due = self.due.min(relay.nack).min(relay.expires);
     }
 
     /// Takes out a relay that `wanted` accepts.
@@ -115,21 +126,25 @@ impl Member {
     pub(super) fn on_indirect_ping(
         &mut self,
         cx: &mut Context<'_, '_>,
-        from: SocketAddr,
-        requester: MemberId,
+        origin: &Origin,
         requested: u32,
-        target: MemberId,
+        wanted: Wanted,
     ) {
+        let (from, requester, target) = (origin.address, origin.source, wanted.target);
         let known = cx.commons.directory.find(target).filter(|index| !self.table.get(*index).is_unknown());
         let room = self.relays.len < RELAYS_MAX;
         cx.commons.counters.relays_shed += u64::from(!room);
-        let (Some(index), true, Status::Active) = (known, room, self.status) else {
-            cx.commons.counters.nacks_sent += 1;
-            return self.send(cx, from, requester, &[Message::Nack { sequence: requested }]);
-        };
-        if index == self.index {
+        if known == Some(self.index) {
             return self.send(cx, from, requester, &[Message::Ack { sequence: requested }]);
         }
+        let to = known.map(|index| self.identity(index, cx.commons).address()).or(wanted.address);
+        let (Some(to), true, Status::Active) = (to, room, self.status) else {
+            if wanted.nack {
+                cx.commons.counters.nacks_sent += 1;
+                self.send(cx, from, requester, &[Message::Nack { sequence: requested }]);
+            }
+            return;
+        };
         let settings = &self.settings;
         let left = (settings.probe_interval - settings.probe_timeout).min(settings.probe_timeout);
         self.relays.sequence = self.relays.sequence.wrapping_add(1) | RELAY_BIT;
@@ -138,12 +153,11 @@ impl Member {
             requested,
             requester,
             requester_address: from,
-            nack: cx.now + left.mul_f64(0.8),
+            nack: if wanted.nack { cx.now + left.mul_f64(0.8) } else { Time::NEVER },
             expires: cx.now + settings.probe_interval,
         };
         self.relays.add(relay, &mut cx.commons.relays);
         cx.commons.counters.relays_started += 1;
-        let to = self.identity(index, cx.commons).address();
         self.send(cx, to, target, &[Message::Ping { sequence: relay.sequence }]);
     }
 

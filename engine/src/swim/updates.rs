@@ -7,15 +7,16 @@
 //! `refutation`.
 
 use swimring_codec::native::Introduction;
-use swimring_codec::{Incarnation, MemberId, State, identity_hash};
+use swimring_codec::memberlist::Versions;
+use swimring_codec::{Incarnation, MemberId, State};
 
 use super::broadcasts::News;
 use super::directory::{Full, MemberIndex};
 use super::event::{Event, SuspicionSummary};
 use super::member::{Context, Member};
-use super::refutation::OWN_STEP_MAX;
 use super::suspicion::{Suspicion, confirmations_needed};
 use super::table::{Entry, Standing};
+use super::wire::Wire;
 
 /// How far above the known incarnation news may lie. A member raises its own by one at a time and starts
 /// from seconds of wall time, so 2^27 covers four years between two starts, while someone who forges
@@ -23,11 +24,16 @@ use super::table::{Entry, Standing};
 /// (memberlist needs one message: hashicorp/memberlist#358).
 const INCARNATION_STEP_MAX: u64 = 1 << 27;
 
-/// The same for accusations. They quote an incarnation that the accused has stated, so they are hardly
-/// ahead of what is known, unless an alive has passed us by that anti-entropy will bring. Much less than
-/// what the accused rises by in one refutation, so that every accusation that is believed can be refuted.
-const ACCUSED_STEP_MAX: u64 = 1 << 16;
-const _: () = assert!(ACCUSED_STEP_MAX < OWN_STEP_MAX && OWN_STEP_MAX * 16 < INCARNATION_STEP_MAX);
+/// Whether an introduction comes from another address than is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Moved {
+    /// From the known one, or it does not matter.
+    No,
+    /// From another, which is refused.
+    Refused,
+    /// From another, which it may have whatever its incarnation.
+    Reclaimed,
+}
 
 impl Member {
     /// The index and entry of a member that is not unknown.
@@ -43,11 +49,29 @@ impl Member {
         }
     }
 
-    /// Whether `incarnation` lies further above `entry` than a member could have raised it.
-    fn implausible(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation, step_max: u64) -> bool {
-        let implausible = incarnation.get() > entry.incarnation().get() + step_max;
-        cx.commons.counters.implausible_incarnation += u64::from(implausible);
-        implausible
+    /// Whether `incarnation` lies further above `entry` than a member could have raised it. Where peers
+    /// count from one, a member that counts from wall time may follow one that did not: it is plausible as
+    /// far as our own is.
+    fn implausible(&self, cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
+        let known = match cx.commons.wire {
+            Wire::Native => entry.incarnation(),
+            Wire::Memberlist(_) => entry.incarnation().max(self.table.get(self.index).incarnation()),
+        };
+        Self::too_far(cx, known, incarnation, INCARNATION_STEP_MAX)
+    }
+
+    /// The same for accusations. They quote an incarnation that the accused has stated, so they are hardly
+    /// ahead of what is known, unless an alive has passed us by that anti-entropy will bring. Much less than
+    /// what the accused rises by in one refutation, so that every accusation that is believed can be refuted.
+    fn implausible_accusation(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
+        let step_max = cx.commons.wire.incarnation_steps().accused;
+        Self::too_far(cx, entry.incarnation(), incarnation, step_max)
+    }
+
+    fn too_far(cx: &mut Context<'_, '_>, known: Incarnation, incarnation: Incarnation, step_max: u64) -> bool {
+        let too_far = incarnation.get() > known.get() + step_max;
+        cx.commons.counters.implausible_incarnation += u64::from(too_far);
+        too_far
     }
 
     #[inline]
@@ -59,9 +83,7 @@ impl Member {
         tag: u8,
     ) {
         let Some((index, entry)) = self.lookup(cx, subject) else { return };
-        if incarnation <= entry.incarnation()
-            || Self::implausible(cx, entry, incarnation, INCARNATION_STEP_MAX)
-        {
+        if incarnation <= entry.incarnation() || self.implausible(cx, entry, incarnation) {
             return;
         }
         if index == self.index {
@@ -78,25 +100,28 @@ impl Member {
         self.tell(cx, index, News::Alive { introduce }, incarnation);
     }
 
-    /// An introduction; `spread` says whether to tell it on.
+    /// An introduction of a member that announced `versions`; `spread` says whether to tell it on.
     pub(super) fn on_introduction(
         &mut self,
         cx: &mut Context<'_, '_>,
         introduction: &Introduction<'_>,
+        versions: Versions,
         spread: bool,
     ) {
         let incarnation = introduction.incarnation;
         let known = cx.commons.directory.find(introduction.subject);
         let known = known.map(|index| (index, self.table.get(index)));
         let entry = match known {
-            Some((_, entry)) if !entry.is_unknown() => {
-                if known.is_some_and(|(index, _)| index == self.index) {
+            Some((index, entry)) if !entry.is_unknown() => {
+                if index == self.index {
                     return self.on_own_introduction(cx, introduction);
                 }
-                if incarnation <= entry.incarnation()
-                    || Self::implausible(cx, entry, incarnation, INCARNATION_STEP_MAX)
-                {
-                    return;
+                match self.moved(cx, index, entry, introduction) {
+                    Moved::Refused => return,
+                    Moved::Reclaimed => {}
+                    Moved::No if incarnation <= entry.incarnation() => return,
+                    Moved::No if self.implausible(cx, entry, incarnation) => return,
+                    Moved::No => {}
                 }
                 entry
             }
@@ -104,7 +129,7 @@ impl Member {
             _ if incarnation == Incarnation::ZERO => return,
             _ => Entry::UNKNOWN,
         };
-        let Some((index, version)) = self.intern(cx, introduction) else { return };
+        let Some((index, version)) = self.intern(cx, introduction, versions) else { return };
         let moved = !entry.is_unknown() && entry.version() != version;
         self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));
         if moved && entry.is_live() {
@@ -115,16 +140,46 @@ impl Member {
         }
     }
 
+    /// Whether someone known comes from another address, and may. In the native format a higher incarnation
+    /// says it all. memberlist's peers keep to the address they know of whoever is live, whatever the
+    /// incarnation, and views would part if we did not; whoever left, or has been dead for a while, may come
+    /// back elsewhere, even counting anew from one (hashicorp/memberlist#157).
+    fn moved(
+        &self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        entry: Entry,
+        introduction: &Introduction<'_>,
+    ) -> Moved {
+        let Wire::Memberlist(wire) = &cx.commons.wire else { return Moved::No };
+        if cx.commons.directory.identity(index, entry.version()).address() == introduction.address {
+            return Moved::No;
+        }
+        let gone = cx.commons.departed.since(&self.departed, index).map(|since| cx.now.since(since));
+        let reclaimable = match entry.standing() {
+            Standing::Known(State::Left) | Standing::Remembered | Standing::Unknown => true,
+            Standing::Known(State::Dead) => {
+                gone.is_some_and(|gone| gone >= wire.options.dead_node_reclaim_time)
+            }
+            Standing::Known(State::Alive | State::Suspect) => false,
+        };
+        if !reclaimable {
+            cx.commons.counters.address_conflicts += 1;
+            return Moved::Refused;
+        }
+        Moved::Reclaimed
+    }
+
     fn intern(
         &mut self,
         cx: &mut Context<'_, '_>,
         introduction: &Introduction<'_>,
+        versions: Versions,
     ) -> Option<(MemberIndex, u8)> {
-        let hash = identity_hash(introduction.address, introduction.metadata);
         let members_max = self.settings.members_max;
-        let mut interned = cx.commons.directory.intern(introduction, hash, members_max);
+        let mut interned = cx.commons.directory.intern(introduction, versions, members_max);
         if interned == Err(Full::Members) && self.forget_longest_gone(cx) {
-            interned = cx.commons.directory.intern(introduction, hash, members_max);
+            interned = cx.commons.directory.intern(introduction, versions, members_max);
         }
         match interned {
             Ok(place) => Some(place),
@@ -179,7 +234,7 @@ impl Member {
         if index == self.index {
             return self.refute(cx, incarnation, false);
         }
-        if Self::implausible(cx, entry, incarnation, ACCUSED_STEP_MAX) {
+        if Self::implausible_accusation(cx, entry, incarnation) {
             return;
         }
         match entry.state() {
@@ -280,7 +335,7 @@ impl Member {
         if incarnation < entry.incarnation() || !entry.is_live() {
             return;
         }
-        if !Self::implausible(cx, entry, incarnation, ACCUSED_STEP_MAX) {
+        if !Self::implausible_accusation(cx, entry, incarnation) {
             self.depart(cx, index, entry, incarnation, state, false);
         }
     }

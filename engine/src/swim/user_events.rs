@@ -7,10 +7,11 @@
 //! process that was stopped for a while would bring it back to life everywhere. A store that is full of events younger than that sheds new ones and counts them.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use hashbrown::HashMap;
 use swimring_codec::MemberId;
-use swimring_codec::native::{EVENT_MAX, UserEvent};
+use swimring_codec::native::UserEvent;
 
 use super::commons::Commons;
 use super::directory::KeyedHash;
@@ -22,12 +23,21 @@ use super::time::Time;
 /// Where an event lies in the store.
 pub type EventIndex = u32;
 
+/// What tells one event from another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct EventKey {
+    pub(super) origin: MemberId,
+    pub(super) sequence: u32,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Stored {
-    origin: MemberId,
-    sequence: u32,
-    name_len: u16,
-    payload_len: u16,
+    key: EventKey,
+    /// Bytes of the event as it travels.
+    body_len: u16,
+    /// Name and payload within the body: where each begins and ends.
+    name: (u16, u16),
+    payload: (u16, u16),
     /// Queues that hold it.
     references: u32,
     first_seen: Time,
@@ -37,21 +47,24 @@ struct Stored {
 #[derive(Debug)]
 pub(super) struct EventStore {
     stored: Vec<Stored>,
-    /// [`EVENT_MAX`] bytes for each.
+    /// `body_max` bytes for each.
     bytes: Vec<u8>,
+    body_max: usize,
     /// One bit per member for each, `words` words long.
     seen: Vec<u64>,
     words: usize,
-    index: HashMap<(MemberId, u32), EventIndex, KeyedHash>,
+    index: HashMap<EventKey, EventIndex, KeyedHash>,
     /// The stored events, the oldest first.
     order: VecDeque<EventIndex>,
 }
 
 impl EventStore {
-    pub(super) fn new(key: u64) -> EventStore {
+    /// An empty store for events whose bodies have at most `body_max` bytes.
+    pub(super) fn new(key: u64, body_max: usize) -> EventStore {
         EventStore {
             stored: Vec::new(),
             bytes: Vec::new(),
+            body_max,
             seen: Vec::new(),
             words: 1,
             index: HashMap::with_hasher(KeyedHash::new(key)),
@@ -63,7 +76,7 @@ impl EventStore {
     pub(super) fn reserve(&mut self, members: usize, events: usize) {
         self.grow_members(members);
         self.stored.reserve_exact(events.saturating_sub(self.stored.len()));
-        self.bytes.reserve_exact((events * EVENT_MAX).saturating_sub(self.bytes.len()));
+        self.bytes.reserve_exact((events * self.body_max).saturating_sub(self.bytes.len()));
         self.seen.reserve_exact((events * self.words).saturating_sub(self.seen.len()));
         self.index.reserve(events.saturating_sub(self.index.len()));
         self.order.reserve(events.saturating_sub(self.order.len()));
@@ -86,25 +99,24 @@ impl EventStore {
     /// The event at `at`.
     pub(super) fn get(&self, at: EventIndex) -> UserEvent<'_> {
         let stored = &self.stored[at as usize];
-        let start = at as usize * EVENT_MAX;
-        let (name, payload) = self.bytes[start..].split_at(stored.name_len.into());
+        let body = self.body(at);
+        let part = |(from, to): (u16, u16)| &body[from.into()..to.into()];
         UserEvent {
-            origin: stored.origin,
-            sequence: stored.sequence,
+            origin: stored.key.origin,
+            sequence: stored.key.sequence,
             // Stored from a `&str` of this length.
-            name: std::str::from_utf8(name).unwrap_or_default(),
-            payload: &payload[..stored.payload_len.into()],
+            name: std::str::from_utf8(part(stored.name)).unwrap_or_default(),
+            payload: part(stored.payload),
         }
     }
 
-    /// Bytes of the event on the wire.
-    pub(super) fn encoded_len(&self, at: EventIndex) -> usize {
-        let stored = &self.stored[at as usize];
-        UserEvent::encoded_len(stored.name_len.into(), stored.payload_len.into())
+    /// The event at `at` as it travels.
+    pub(super) fn body(&self, at: EventIndex) -> &[u8] {
+        &self.bytes[at as usize * self.body_max..][..self.stored[at as usize].body_len.into()]
     }
 
-    pub(super) fn find(&self, event: &UserEvent<'_>) -> Option<EventIndex> {
-        self.index.get(&(event.origin, event.sequence)).copied()
+    pub(super) fn find(&self, key: EventKey) -> Option<EventIndex> {
+        self.index.get(&key).copied()
     }
 
     /// Marks that `member` has the event. False if it had it before.
@@ -116,7 +128,7 @@ impl EventStore {
         new
     }
 
-    /// Stores a new event, in place of the oldest if the store is full. Nothing if that one is still
+    /// Stores a new native event, in place of the oldest if the store is full. Nothing if that one is still
     /// needed.
     pub(super) fn insert(
         &mut self,
@@ -124,24 +136,53 @@ impl EventStore {
         now: Time,
         settings: &Settings,
     ) -> Option<EventIndex> {
-        if event.name.len() + event.payload.len() > EVENT_MAX {
+        let name_len = event.name.len();
+        let body_len = name_len + event.payload.len();
+        let key = EventKey { origin: event.origin, sequence: event.sequence };
+        let at = self.add(key, body_len, (0..name_len, name_len..body_len), now, settings)?;
+        let body = &mut self.bytes[at as usize * self.body_max..][..body_len];
+        let (name, payload) = body.split_at_mut(name_len);
+        name.copy_from_slice(event.name.as_bytes());
+        payload.copy_from_slice(event.payload);
+        Some(at)
+    }
+
+    /// Stores a new event that travels as `body`, with `parts`, name and payload, within it.
+    pub(super) fn insert_body(
+        &mut self,
+        key: EventKey,
+        body: &[u8],
+        parts: (Range<usize>, Range<usize>),
+        now: Time,
+        settings: &Settings,
+    ) -> Option<EventIndex> {
+        let at = self.add(key, body.len(), parts, now, settings)?;
+        self.bytes[at as usize * self.body_max..][..body.len()].copy_from_slice(body);
+        Some(at)
+    }
+
+    fn add(
+        &mut self,
+        key: EventKey,
+        body_len: usize,
+        (name, payload): (Range<usize>, Range<usize>),
+        now: Time,
+        settings: &Settings,
+    ) -> Option<EventIndex> {
+        if body_len > self.body_max {
             return None;
         }
         let at = self.place(now, settings)?;
         self.stored[at as usize] = Stored {
-            origin: event.origin,
-            sequence: event.sequence,
-            name_len: event.name.len() as u16,
-            payload_len: event.payload.len() as u16,
+            key,
+            body_len: body_len as u16,
+            name: (name.start as u16, name.end as u16),
+            payload: (payload.start as u16, payload.end as u16),
             references: 0,
             first_seen: now,
         };
-        let bytes = &mut self.bytes[at as usize * EVENT_MAX..][..event.name.len() + event.payload.len()];
-        let (name, payload) = bytes.split_at_mut(event.name.len());
-        name.copy_from_slice(event.name.as_bytes());
-        payload.copy_from_slice(event.payload);
         self.seen[at as usize * self.words..][..self.words].fill(0);
-        self.index.insert((event.origin, event.sequence), at);
+        self.index.insert(key, at);
         Some(at)
     }
 
@@ -149,7 +190,7 @@ impl EventStore {
         if let Some(oldest) = self.order.front().copied() {
             let stored = &self.stored[oldest as usize];
             if now.since(stored.first_seen) >= settings.event_memory && stored.references == 0 {
-                self.index.remove(&(stored.origin, stored.sequence));
+                self.index.remove(&stored.key);
                 self.order.pop_front();
                 self.order.push_back(oldest);
                 return Some(oldest);
@@ -159,15 +200,15 @@ impl EventStore {
             return None;
         }
         let empty = Stored {
-            origin: MemberId::NONE,
-            sequence: 0,
-            name_len: 0,
-            payload_len: 0,
+            key: EventKey { origin: MemberId::NONE, sequence: 0 },
+            body_len: 0,
+            name: (0, 0),
+            payload: (0, 0),
             references: 0,
             first_seen: now,
         };
         self.stored.push(empty);
-        self.bytes.resize(self.stored.len() * EVENT_MAX, 0);
+        self.bytes.resize(self.stored.len() * self.body_max, 0);
         self.seen.resize(self.stored.len() * self.words, 0);
         let at = (self.stored.len() - 1) as EventIndex;
         self.order.push_back(at);
@@ -191,30 +232,77 @@ impl EventStore {
 }
 
 impl Member {
+    /// A native user event arrived.
     pub(super) fn on_user_event(&mut self, cx: &mut Context<'_, '_>, event: &UserEvent<'_>) {
-        let at = match cx.commons.events.find(event) {
-            Some(at) => at,
-            None => match cx.commons.events.insert(event, cx.now, &self.settings) {
-                Some(at) => at,
-                None => {
-                    cx.commons.counters.events_shed += 1;
-                    return;
-                }
-            },
-        };
-        if !cx.commons.events.mark_seen(at, self.number) {
-            cx.commons.counters.events_repeated += 1;
-            return;
+        let key = EventKey { origin: event.origin, sequence: event.sequence };
+        let events = &mut cx.commons.events;
+        let at = events.find(key).or_else(|| events.insert(event, cx.now, &self.settings));
+        if let Some(at) = self.first_time(cx, at) {
+            self.deliver_event(cx, at);
+            self.spread_event(cx, at);
         }
+    }
+
+    /// An event arrived that travels as `body`, of which `parts` are name and payload.
+    pub(super) fn on_event_body(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        key: EventKey,
+        body: &[u8],
+        parts: (Range<usize>, Range<usize>),
+        deliver: bool,
+        spread: bool,
+    ) {
+        let events = &mut cx.commons.events;
+        let at = events.find(key).or_else(|| events.insert_body(key, body, parts, cx.now, &self.settings));
+        let Some(at) = self.first_time(cx, at) else { return };
+        if deliver {
+            self.deliver_event(cx, at);
+        }
+        if spread {
+            self.spread_event(cx, at);
+        }
+    }
+
+    /// The event at `at` in the store, if this member has not had it; nothing if it found no room.
+    fn first_time(&mut self, cx: &mut Context<'_, '_>, at: Option<EventIndex>) -> Option<EventIndex> {
+        let Some(at) = at else {
+            cx.commons.counters.events_shed += 1;
+            return None;
+        };
+        let first = cx.commons.events.mark_seen(at, self.number);
+        cx.commons.counters.events_repeated += u64::from(!first);
+        first.then_some(at)
+    }
+
+    fn deliver_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
         cx.commons.counters.events_delivered += 1;
         cx.emit(Event::UserEvent { event: at });
+    }
+
+    fn spread_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
         if !self.tell_event(cx, at) {
             cx.commons.counters.broadcasts_shed += 1;
         }
     }
 
-    pub(super) fn tell_event(&mut self, cx: &mut Context<'_, '_>, at: u32) -> bool {
-        let length = cx.commons.events.encoded_len(at);
+    /// Stores a message of our own that travels as `body`, and tells it. Gives its place in the store.
+    pub(super) fn tell_body(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        key: EventKey,
+        body: &[u8],
+        parts: (Range<usize>, Range<usize>),
+    ) -> Option<EventIndex> {
+        let events = &mut cx.commons.events;
+        let at = events.find(key).or_else(|| events.insert_body(key, body, parts, cx.now, &self.settings))?;
+        events.mark_seen(at, self.number);
+        self.tell_event(cx, at).then_some(at)
+    }
+
+    /// Queues the event at `at`. False if there is no room for it.
+    pub(super) fn tell_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) -> bool {
+        let length = self.event_len(cx.commons, at);
         let len_max = self.settings.broadcasts_max;
         let queued = cx.commons.broadcasts.queue_event(&mut self.queue, at, length, len_max);
         if queued {

@@ -1,0 +1,474 @@
+//! memberlist packets, in and out.
+//!
+//! memberlist names members by their names where the protocol here has ids, so names are hashed on the way
+//! in and looked up on the way out; every alive is a whole introduction, answers go to the address that a
+//! ping states, and there is no sender in front of the messages and no state root. What differs from upstream
+//! in what is made of a message is in the protocol's own files; here is only the translation.
+
+use std::net::SocketAddr;
+
+use swimring_codec::memberlist::{self, Alive, Codec, Source, Versions};
+use swimring_codec::native::{Introduction, Message};
+use swimring_codec::{Incarnation, MemberId, State};
+
+use super::super::broadcasts::{Broadcast, BroadcastPool, FRAME_MESSAGES_MAX, News};
+use super::super::commons::Commons;
+use super::super::directory::{Directory, MemberIndex};
+use super::super::member::{Context, Member, Status};
+use super::super::outbox::{FrameSink, Outbox};
+use super::super::relay::Wanted;
+use super::super::table::Table;
+use super::super::time::Time;
+use super::super::user_events::EventStore;
+use super::options::{MemberlistOptions, WireOptionsError};
+use super::{Origin, Wire};
+
+/// Most messages that a member sends beside news: an ack and an accusation, or a suspicion and a ping.
+const OWN_MESSAGES_MAX: usize = 2;
+
+/// Bytes of a packet beside its messages: the compound's type and count.
+const COMPOUND_HEADER_LEN: usize = 2;
+/// Bytes of each message in a compound beside itself: its length.
+const PART_HEADER_LEN: usize = 2;
+
+/// What the members of one worker need to write packets.
+#[derive(Debug)]
+pub(in super::super) struct MemberlistWire {
+    pub(in super::super) options: MemberlistOptions,
+    pub(super) codec: Codec,
+    /// Where a packet is written before it is compressed.
+    plain: Vec<u8>,
+    /// Where user messages are put together.
+    pub(super) body: Vec<u8>,
+}
+
+impl MemberlistWire {
+    pub(in super::super) fn new(
+        options: &MemberlistOptions,
+        seed: [u8; 32],
+    ) -> Result<MemberlistWire, WireOptionsError> {
+        Ok(MemberlistWire {
+            codec: Codec::new(&options.codec(), seed)?,
+            options: options.clone(),
+            plain: Vec::with_capacity(swimring_codec::native::FRAME_MAX),
+            body: Vec::with_capacity(super::USER_MESSAGE_MAX),
+        })
+    }
+
+    /// The keys, to install others.
+    pub(in super::super) fn codec_mut(&mut self) -> &mut Codec {
+        &mut self.codec
+    }
+
+    /// The user message that was put together last.
+    pub(in super::super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    pub(super) fn packet_overhead(&self) -> usize {
+        self.codec.packet_overhead(self.options.packet_crc) + COMPOUND_HEADER_LEN
+    }
+}
+
+/// Looks up the names that packets carry.
+struct Names<'a> {
+    directory: &'a Directory,
+    table: &'a Table,
+    own: MemberIndex,
+    versions: Versions,
+}
+
+impl<'a> Names<'a> {
+    /// The name of the member `id`; empty for one that is not known, which every peer takes for "nobody in
+    /// particular".
+    fn of(&self, id: MemberId) -> &'a str {
+        self.directory.find(id).map_or("", |index| self.directory.name(index))
+    }
+
+    fn own_name(&self) -> &'a str {
+        self.directory.name(self.own)
+    }
+
+    fn address(&self, index: MemberIndex) -> SocketAddr {
+        self.directory.identity(index, self.table.get(index).version()).address()
+    }
+
+    fn source(&self) -> Source<'a> {
+        Source { address: self.address(self.own), name: self.own_name() }
+    }
+
+    fn alive(&self, subject: MemberIndex, incarnation: Incarnation) -> Alive<'a> {
+        let identity = self.directory.identity(subject, self.table.get(subject).version());
+        Alive {
+            incarnation: wire_incarnation(incarnation),
+            node: self.directory.name(subject),
+            address: identity.address(),
+            metadata: identity.metadata(),
+            versions: if subject == self.own { self.versions } else { identity.versions() },
+        }
+    }
+
+    /// How a message of the protocol is sent to the member `destination`.
+    fn message(&self, message: &Message<'a>, destination: MemberId) -> memberlist::Message<'a> {
+        match *message {
+            Message::Ping { sequence } => memberlist::Message::Ping {
+                sequence,
+                node: self.of(destination),
+                source: Some(self.source()),
+            },
+            Message::IndirectPing { sequence, target } => {
+                let index = self.directory.find(target).unwrap_or(self.own);
+                memberlist::Message::IndirectPing {
+                    sequence,
+                    target: self.address(index),
+                    node: self.directory.name(index),
+                    nack: true,
+                    source: Some(self.source()),
+                }
+            }
+            Message::Ack { sequence } => memberlist::Message::Ack { sequence, payload: b"" },
+            Message::Nack { sequence } => memberlist::Message::Nack { sequence },
+            Message::Suspect { subject, incarnation, accuser } => memberlist::Message::Suspect {
+                incarnation: wire_incarnation(incarnation),
+                node: self.of(subject),
+                from: self.of(accuser),
+            },
+            Message::Left { subject, incarnation } => memberlist::Message::Dead {
+                incarnation: wire_incarnation(incarnation),
+                node: self.of(subject),
+                from: self.of(subject),
+            },
+            Message::Dead { subject, incarnation } => memberlist::Message::Dead {
+                incarnation: wire_incarnation(incarnation),
+                node: self.of(subject),
+                from: self.own_name(),
+            },
+            // News goes by `broadcast`; these do not come here by themselves.
+            Message::Alive { subject, incarnation, .. }
+            | Message::Introduction(Introduction { subject, incarnation, .. }) => {
+                let index = self.directory.find(subject).unwrap_or(self.own);
+                memberlist::Message::Alive(self.alive(index, incarnation))
+            }
+            Message::UserEvent(event) => memberlist::Message::User(event.payload),
+        }
+    }
+
+    /// How news about the member at `subject` is sent.
+    fn news(
+        &self,
+        subject: MemberIndex,
+        news: News,
+        incarnation: Incarnation,
+        events: &'a EventStore,
+    ) -> memberlist::Message<'a> {
+        let node = || self.directory.name(subject);
+        let wire_incarnation = wire_incarnation(incarnation);
+        match news {
+            News::Event => memberlist::Message::User(events.body(subject)),
+            News::Alive { .. } => memberlist::Message::Alive(self.alive(subject, incarnation)),
+            News::Suspect { accuser } => memberlist::Message::Suspect {
+                incarnation: wire_incarnation,
+                node: node(),
+                from: self.of(accuser),
+            },
+            News::Dead => memberlist::Message::Dead {
+                incarnation: wire_incarnation,
+                node: node(),
+                from: self.own_name(),
+            },
+            // memberlist's way to tell leaving from failing: whoever left says so himself.
+            News::Left => {
+                memberlist::Message::Dead { incarnation: wire_incarnation, node: node(), from: node() }
+            }
+        }
+    }
+}
+
+/// Incarnations have 32 bits on this wire.
+pub(super) fn wire_incarnation(incarnation: Incarnation) -> u32 {
+    u32::try_from(incarnation.get()).unwrap_or(u32::MAX)
+}
+
+/// A packet that is being put together: what it is sent for, and news.
+struct Packet<'a> {
+    names: Names<'a>,
+    destination: MemberId,
+    messages: &'a [Message<'a>],
+    chosen: &'a [u32],
+    broadcasts: &'a BroadcastPool,
+    events: &'a EventStore,
+}
+
+/// How long its parts are.
+struct Lengths {
+    each: [u16; OWN_MESSAGES_MAX + FRAME_MESSAGES_MAX],
+    count: usize,
+    /// Of all parts, with their headers.
+    bytes: usize,
+}
+
+impl Lengths {
+    /// Bytes of the packet before it is sealed. A part alone needs no compound around it.
+    fn plain_len(&self) -> usize {
+        match self.count {
+            1 => self.each[0].into(),
+            _ => COMPOUND_HEADER_LEN + self.bytes,
+        }
+    }
+}
+
+impl<'a> Packet<'a> {
+    fn parts(&self) -> impl Iterator<Item = memberlist::Message<'a>> {
+        let messages = self.messages.iter().map(|message| self.names.message(message, self.destination));
+        let news = self.chosen.iter().map(|node| {
+            let Broadcast { subject, news, incarnation, .. } = *self.broadcasts.get(*node);
+            self.names.news(subject, news, incarnation, self.events)
+        });
+        messages.chain(news)
+    }
+
+    /// Measures the parts that fit into `bytes_max`. All do, unless one has grown since it was chosen.
+    fn measure(&self, bytes_max: usize) -> Lengths {
+        let mut lengths = Lengths { each: [0; OWN_MESSAGES_MAX + FRAME_MESSAGES_MAX], count: 0, bytes: 0 };
+        for part in self.parts() {
+            let length = part.encoded_len();
+            let bytes = lengths.bytes + length + PART_HEADER_LEN;
+            if bytes > bytes_max || lengths.count == lengths.each.len() {
+                break;
+            }
+            lengths.each[lengths.count] = length as u16;
+            lengths.count += 1;
+            lengths.bytes = bytes;
+        }
+        lengths
+    }
+
+    /// Writes the packet to `out`, which has [`Lengths::plain_len`] bytes.
+    fn write(&self, lengths: &Lengths, out: &mut [u8]) {
+        let mut at = 0;
+        if lengths.count != 1 {
+            at = memberlist::write_compound_header(&lengths.each[..lengths.count], out).unwrap_or_default();
+        }
+        for part in self.parts().take(lengths.count) {
+            at += part.encode(&mut out[at..]).unwrap_or_default();
+        }
+        debug_assert_eq!(at, out.len(), "lengths were counted right");
+    }
+}
+
+impl Member {
+    /// Handles the messages of a packet that arrived from `from`.
+    pub fn handle_packet<'m>(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        messages: impl Iterator<Item = Result<memberlist::Message<'m>, memberlist::DecodeError>>,
+        commons: &mut Commons,
+        out: &mut Outbox<'_>,
+    ) {
+        commons.counters.frames_received += 1;
+        if self.status == Status::Left {
+            return;
+        }
+        let cx = &mut Context { now, commons, out };
+        for message in messages {
+            match message {
+                Ok(message) => self.handle_packet_message(cx, from, &message),
+                Err(_) => cx.commons.counters.decode_errors += 1,
+            }
+            if self.status == Status::Left {
+                return self.drop_queue(cx);
+            }
+        }
+        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+    }
+
+    fn handle_packet_message(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        from: SocketAddr,
+        message: &memberlist::Message<'_>,
+    ) {
+        let unnamed = Origin { address: from, source: MemberId::NONE, root: None, quiet: false };
+        match *message {
+            memberlist::Message::Ping { sequence, node, source } => {
+                if !node.is_empty() && MemberId::of_name(node) != self.id {
+                    cx.commons.counters.pings_misdirected += 1;
+                    return;
+                }
+                self.on_ping(cx, &stated_origin(unnamed, source), sequence);
+            }
+            memberlist::Message::IndirectPing { sequence, target, node, nack, source } => {
+                let address = Some(target).filter(|address| address.port() != 0);
+                let wanted = Wanted { target: MemberId::of_name(node), address, nack };
+                self.on_indirect_ping(cx, &stated_origin(unnamed, source), sequence, wanted);
+            }
+            memberlist::Message::Ack { sequence, .. } => self.on_ack(cx, &unnamed, sequence),
+            memberlist::Message::Nack { sequence } => self.on_nack(cx, &unnamed, sequence),
+            memberlist::Message::Suspect { incarnation, node, from } => {
+                let incarnation = Incarnation::new(incarnation.into());
+                self.on_suspect(cx, MemberId::of_name(node), incarnation, accuser(from));
+            }
+            memberlist::Message::Dead { incarnation, node, from } => {
+                let incarnation = Incarnation::new(incarnation.into());
+                let subject = MemberId::of_name(node);
+                if node == from {
+                    self.on_left(cx, subject, incarnation);
+                } else {
+                    self.on_dead(cx, subject, incarnation);
+                }
+            }
+            memberlist::Message::Alive(ref alive) => self.on_packet_alive(cx, alive),
+            memberlist::Message::User(body) => self.on_user_message(cx, body),
+        }
+    }
+
+    fn on_packet_alive(&mut self, cx: &mut Context<'_, '_>, alive: &Alive<'_>) {
+        let subject = MemberId::of_name(alive.node);
+        let incarnation = Incarnation::new(alive.incarnation.into());
+        // Nearly all of what arrives is known: told by one lookup, without a look at the rest.
+        if let Some(index) = cx.commons.directory.find(subject) {
+            let entry = self.table.get(index);
+            if index != self.index && entry.is_live() && incarnation <= entry.incarnation() {
+                return;
+            }
+        }
+        let introduction = Introduction {
+            subject,
+            incarnation,
+            state: State::Alive,
+            address: alive.address,
+            name: alive.node,
+            metadata: alive.metadata,
+        };
+        if !is_acceptable(&introduction) {
+            cx.commons.counters.decode_errors += 1;
+            return;
+        }
+        self.on_introduction(cx, &introduction, alive.versions, true);
+    }
+
+    /// Bytes that `messages` take in a packet.
+    pub(in super::super) fn packet_messages_len(
+        &self,
+        cx: &Context<'_, '_>,
+        destination: MemberId,
+        messages: &[Message<'_>],
+    ) -> usize {
+        let names = self.names(&cx.commons.directory, cx.commons.wire.versions());
+        let lengths = messages.iter().map(|message| names.message(message, destination).encoded_len());
+        lengths.map(|length| length + PART_HEADER_LEN).sum()
+    }
+
+    /// Bytes that news about `subject` takes in a packet.
+    pub(in super::super) fn packet_news_len(
+        &self,
+        commons: &Commons,
+        subject: MemberIndex,
+        news: News,
+        incarnation: Incarnation,
+    ) -> usize {
+        let names = self.names(&commons.directory, commons.wire.versions());
+        names.news(subject, news, incarnation, &commons.events).encoded_len() + PART_HEADER_LEN
+    }
+
+    fn names<'a>(&'a self, directory: &'a Directory, versions: Versions) -> Names<'a> {
+        Names { directory, table: &self.table, own: self.index, versions }
+    }
+
+    /// Writes a packet with `messages` and the `chosen` news. False if the sink is full.
+    pub(in super::super) fn write_packet(
+        &self,
+        cx: &mut Context<'_, '_>,
+        to: SocketAddr,
+        destination: MemberId,
+        messages: &[Message<'_>],
+        chosen: &[u32],
+    ) -> bool {
+        let Commons { wire, directory, broadcasts, events, .. } = &mut *cx.commons;
+        let Wire::Memberlist(wire) = wire else { return false };
+        let names = self.names(directory, wire.options.versions);
+        let bytes_max = self.settings.frame_bytes_max.saturating_sub(wire.packet_overhead());
+        let packet = Packet { names, destination, messages, chosen, broadcasts, events };
+        let lengths = packet.measure(bytes_max);
+        // memberlist puts a checksum on gossip for peers that understand it, and never on probes.
+        let crc = wire.options.packet_crc && messages.is_empty() && {
+            let peer = directory.find(destination);
+            let identity = peer.map(|peer| directory.identity(peer, self.table.get(peer).version()));
+            identity.is_some_and(|identity| identity.versions().protocol_max() >= 5)
+        };
+        if wire.options.enable_compression {
+            wire.write_compressed(cx.out.frames, to, &packet, &lengths, crc)
+        } else {
+            wire.write(cx.out.frames, to, &packet, &lengths, crc)
+        }
+    }
+}
+
+impl MemberlistWire {
+    /// Writes a packet straight into the send buffer.
+    fn write(
+        &mut self,
+        frames: &mut dyn FrameSink,
+        to: SocketAddr,
+        packet: &Packet<'_>,
+        lengths: &Lengths,
+        crc: bool,
+    ) -> bool {
+        let plain_len = lengths.plain_len();
+        let Some(buffer) = frames.reserve(to, self.codec.sealed_len(plain_len, crc)) else { return false };
+        let at = self.codec.plain_offset(crc);
+        packet.write(lengths, &mut buffer[at..at + plain_len]);
+        self.codec.seal_packet(buffer, plain_len, crc);
+        true
+    }
+
+    fn write_compressed(
+        &mut self,
+        frames: &mut dyn FrameSink,
+        to: SocketAddr,
+        packet: &Packet<'_>,
+        lengths: &Lengths,
+        crc: bool,
+    ) -> bool {
+        self.plain.clear();
+        self.plain.resize(lengths.plain_len(), 0);
+        packet.write(lengths, &mut self.plain);
+        let at = self.codec.plain_offset(crc);
+        let compressed = self.codec.compress(&self.plain).map(<[u8]>::len);
+        let plain_len = compressed.unwrap_or(self.plain.len());
+        let Some(buffer) = frames.reserve(to, self.codec.sealed_len(plain_len, crc)) else { return false };
+        let plain = match compressed {
+            Some(_) => self.codec.compressed(),
+            None => &self.plain,
+        };
+        buffer[at..at + plain_len].copy_from_slice(plain);
+        self.codec.seal_packet(buffer, plain_len, crc);
+        true
+    }
+}
+
+/// Who accuses; nobody in particular for an empty name.
+fn accuser(name: &str) -> MemberId {
+    if name.is_empty() { MemberId::NONE } else { MemberId::of_name(name) }
+}
+
+/// The origin of a ping that states where its answer goes and whose it is.
+fn stated_origin(from: Origin, source: Option<Source<'_>>) -> Origin {
+    match source {
+        Some(source) => {
+            let named = !source.name.is_empty();
+            let id = if named { MemberId::of_name(source.name) } else { MemberId::NONE };
+            Origin { address: source.address, source: id, ..from }
+        }
+        None => from,
+    }
+}
+
+/// Whether a record may be kept: what could not be told on, or not be sent to, is refused.
+pub(super) fn is_acceptable(introduction: &Introduction<'_>) -> bool {
+    use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
+    let Introduction { name, metadata, address, .. } = introduction;
+    let reachable = address.port() != 0 && !address.ip().to_canonical().is_unspecified();
+    (1..=NAME_MAX).contains(&name.len()) && metadata.len() <= METADATA_MAX && reachable
+}

@@ -1,0 +1,85 @@
+//! Which wire format a member speaks, and all that depends on it.
+//!
+//! The protocol is one; formats differ in how a message names its sender, in what surrounds the messages
+//! of a frame and how long each is, and in what a stream looks like. Those differences live here, a format
+//! to a file: [`native`] frames, and [`memberlist`] packets with their [`memberlist_streams`] and
+//! [`user_messages`]. The rest of the protocol sees [`Origin`] and the shared messages, and asks
+//! [`Member::send`](super::Member) to be sent something.
+
+mod memberlist;
+mod memberlist_streams;
+mod native;
+mod options;
+mod user_messages;
+
+use std::net::SocketAddr;
+
+use swimring_codec::MemberId;
+use swimring_codec::memberlist::Versions;
+use swimring_codec::native::HEADER_LEN;
+
+pub use memberlist_streams::{Refusal, StreamOutcome};
+pub use options::{MemberlistOptions, Pool, WireOptions, WireOptionsError};
+
+pub(super) use memberlist::MemberlistWire;
+pub(super) use user_messages::USER_MESSAGE_MAX;
+
+/// Where a message came from, as far as its format says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    /// Where an answer goes.
+    pub(super) address: SocketAddr,
+    /// Who sent it; [`MemberId::NONE`] if the format does not say.
+    pub(super) source: MemberId,
+    /// The sender's state root, in formats that carry it.
+    pub(super) root: Option<u64>,
+    /// The sender has no membership news queued.
+    pub(super) quiet: bool,
+}
+
+/// The format that the members of a [`super::Commons`] speak, with what writing it takes.
+#[derive(Debug)]
+pub(super) enum Wire {
+    Native,
+    Memberlist(Box<MemberlistWire>),
+}
+
+impl Wire {
+    /// Bytes of a frame that are not messages, at most.
+    #[inline]
+    pub(super) fn frame_overhead(&self) -> usize {
+        match self {
+            Wire::Native => HEADER_LEN,
+            Wire::Memberlist(wire) => wire.packet_overhead(),
+        }
+    }
+
+    /// The protocol versions that members announce.
+    pub(super) fn versions(&self) -> Versions {
+        match self {
+            Wire::Native => Versions::NONE,
+            Wire::Memberlist(wire) => wire.options.versions,
+        }
+    }
+
+    /// How far above a known incarnation an accusation may lie, and how far a member rises to answer one.
+    /// What is accused has to be within what can be answered, and both so small that forged accusations do
+    /// not drive an incarnation to its end: 48 bits on the native wire, 32 on memberlist's.
+    pub(super) fn incarnation_steps(&self) -> IncarnationSteps {
+        match self {
+            Wire::Native => IncarnationSteps { accused: 1 << 16, own: 1 << 20, highest: (1 << 48) - 1 },
+            Wire::Memberlist(_) => {
+                IncarnationSteps { accused: 1 << 6, own: 1 << 10, highest: u32::MAX as u64 }
+            }
+        }
+    }
+}
+
+/// See [`Wire::incarnation_steps`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IncarnationSteps {
+    pub(super) accused: u64,
+    pub(super) own: u64,
+    /// The largest that can be written.
+    pub(super) highest: u64,
+}

@@ -1,0 +1,122 @@
+//! What may be chosen about the wire format.
+
+use std::time::Duration;
+
+use swimring_codec::memberlist::{Options, OptionsError, Versions};
+use thiserror::Error;
+
+/// The wire format of a cluster: all its members speak the same.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum WireOptions {
+    /// Swimring's own: several times more news in a datagram, and views compared by their roots. Default.
+    #[default]
+    Native,
+    /// That of hashicorp/memberlist, and of Serf and Consul above it.
+    Memberlist(MemberlistOptions),
+}
+
+impl WireOptions {
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// The first option that cannot be used.
+    pub fn validate(&self) -> Result<(), WireOptionsError> {
+        match self {
+            WireOptions::Native => Ok(()),
+            WireOptions::Memberlist(options) => options.validate(),
+        }
+    }
+
+    /// Whether datagrams may be padded and members share an address.
+    pub fn is_native(&self) -> bool {
+        *self == WireOptions::Native
+    }
+}
+
+/// Whose messages travel inside memberlist's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Pool {
+    /// Plain memberlist: user messages are the application's own. Default.
+    #[default]
+    Memberlist,
+    /// Serf, and Consul, which is built on it: user messages and the user state of push/pulls are Serf's.
+    Serf,
+}
+
+/// Options of the memberlist format, by memberlist's names where they mean the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberlistOptions {
+    /// memberlist's `Label`: packets and streams that do not begin with it are refused. At most 255 bytes.
+    /// Default: none.
+    pub label: String,
+    /// memberlist's `Keyring`, of 16, 24 or 32 bytes each: the first encrypts, all decrypt. Default: none,
+    /// which is plain text.
+    pub secret_keys: Vec<Vec<u8>>,
+    /// memberlist's `GossipVerifyIncoming`: with keys, refuse what is not encrypted. Default true.
+    pub gossip_verify_incoming: bool,
+    /// memberlist's `GossipVerifyOutgoing`: with keys, encrypt what is sent. Default true.
+    pub gossip_verify_outgoing: bool,
+    /// memberlist's `EnableCompression`, for what is sent; what is received may always be compressed. Default
+    /// false, since compressing a datagram costs more than sending it.
+    pub enable_compression: bool,
+    /// Whether gossip carries a checksum for peers that understand it, as memberlist's does. Default true.
+    pub packet_crc: bool,
+    /// memberlist's `DeadNodeReclaimTime`: a member that has been dead for so long may come back at another
+    /// address under its name. memberlist's own default is never, whence hosts that come back with a
+    /// new address stay out (hashicorp/memberlist#157); whoever left may always. Default 30 s, Consul's, which
+    /// outlasts what is still told of the old address.
+    pub dead_node_reclaim_time: Duration,
+    /// The protocol versions that members announce.
+    pub versions: Versions,
+    /// Whose messages travel inside.
+    pub pool: Pool,
+}
+
+impl Default for MemberlistOptions {
+    fn default() -> MemberlistOptions {
+        MemberlistOptions {
+            label: String::new(),
+            secret_keys: Vec::new(),
+            gossip_verify_incoming: true,
+            gossip_verify_outgoing: true,
+            enable_compression: false,
+            packet_crc: true,
+            dead_node_reclaim_time: Duration::from_secs(30),
+            versions: Versions::PLAIN,
+            pool: Pool::Memberlist,
+        }
+    }
+}
+
+/// An option that cannot be used, and what would do.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error(transparent)]
+pub struct WireOptionsError(#[from] OptionsError);
+
+impl MemberlistOptions {
+    /// A member of a Serf pool, or of Consul's.
+    pub fn serf() -> MemberlistOptions {
+        MemberlistOptions { versions: Versions::SERF, pool: Pool::Serf, ..MemberlistOptions::default() }
+    }
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// The first option that cannot be used.
+    pub fn validate(&self) -> Result<(), WireOptionsError> {
+        swimring_codec::memberlist::Codec::new(&self.codec(), [0; 32])?;
+        Ok(())
+    }
+
+    /// What the codec needs of it.
+    pub fn codec(&self) -> Options {
+        Options {
+            label: self.label.clone(),
+            keys: self.secret_keys.clone(),
+            verify_incoming: self.gossip_verify_incoming,
+            verify_outgoing: self.gossip_verify_outgoing,
+            compression: self.enable_compression,
+            ..Options::default()
+        }
+    }
+}
