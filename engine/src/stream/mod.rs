@@ -31,6 +31,7 @@ mod counters;
 mod doorbell;
 mod event;
 mod exchange;
+mod framing;
 mod link;
 mod options;
 mod pool;
@@ -39,6 +40,7 @@ mod service;
 
 pub use counters::{Counter, StreamCounters};
 pub use event::{CloseReason, ExchangeId, OsError, StreamEvent};
+pub use framing::{Framing, ScanError, Scanner, ScannerFactory};
 pub use options::{StreamDriver, StreamError, StreamOptions};
 pub use port::StreamPort;
 pub use service::{StreamService, Wake};
