@@ -16,7 +16,8 @@ use tokio::net::TcpSocket;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::assembler::{Assembler, Want};
+use super::assembler::Want;
+use super::assembly::Assembly;
 use super::event::{CloseReason, ExchangeId, StreamEvent};
 use super::link::Link;
 use super::service::{PortEnd, Shared};
@@ -106,13 +107,14 @@ pub(super) struct Ends {
 impl Ends {
     async fn connect(&self) -> io::Result<tokio::net::TcpStream> {
         let Some(source) = self.source else { return tokio::net::TcpStream::connect(self.peer).await };
+        let source = source.to_canonical();
         let socket = match source {
             IpAddr::V4(_) => TcpSocket::new_v4()?,
             IpAddr::V6(_) => TcpSocket::new_v6()?,
         };
         bind_address_without_port(&socket)?;
         socket.bind(SocketAddr::new(source, 0))?;
-        socket.connect(self.peer).await
+        socket.connect(canonical(self.peer)).await
     }
 }
 
@@ -248,7 +250,7 @@ impl Exchange {
 
     async fn read<L: Link>(&self, link: &L) -> CloseReason {
         let pool = &self.port.channel.pool;
-        let mut assembler = Assembler::new(pool.take(), self.shared.options.exchange_bytes_max);
+        let mut assembler = Assembly::new(&self.shared.options, pool.take(), self.token.is_none());
         let reason = loop {
             let Want { buffer, limit } = assembler.want();
             let (result, buffer) = link.read(buffer, limit).await;
@@ -273,7 +275,7 @@ impl Exchange {
     }
 
     /// Hands the messages that are complete to the worker.
-    async fn hand_over(&self, assembler: &mut Assembler) -> Result<(), CloseReason> {
+    async fn hand_over(&self, assembler: &mut Assembly) -> Result<(), CloseReason> {
         while let Some(bytes) = assembler.next(&self.port.channel.pool)? {
             if self.deaf.get() {
                 self.port.channel.pool.put(bytes);

@@ -35,7 +35,7 @@ pub trait ScannerFactory: Send + Sync {
 }
 
 /// Finds the end of one message.
-pub trait Scanner {
+pub trait Scanner: Send {
     /// Looks at `bytes`, which begin with the message, never are empty, and may go beyond its end.
     ///
     /// `Some(length)` once the message's length is known, 1 or more; it may be more than is there, and then
