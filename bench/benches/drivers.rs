@@ -5,7 +5,7 @@
 //! both and the kernel's, and no thread's waking up: time per round trip is CPU time. "Trains" send through
 //! UDP GSO and receive through GRO; "single" sends and receives every datagram by itself.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
@@ -61,7 +61,7 @@ impl Pair {
     /// Has the member answer what has arrived.
     fn answer(&mut self) {
         let Fleet { members, scenery } = &mut self.fleet;
-        let mut handler = |from: SocketAddr, bytes: &[u8], trains: &mut Trains| {
+        let mut handler = |from: SocketAddr, _: Option<IpAddr>, bytes: &[u8], trains: &mut Trains| {
             let frame = Frame::decode(bytes).expect("a frame");
             let (streams, events) = (&mut scenery.streams, &mut scenery.events);
             let mut out = Outbox { frames: trains, streams, events, gossip_budget: &mut 0 };
@@ -74,7 +74,7 @@ impl Pair {
     /// Counts the acks that have arrived.
     fn acks(&mut self) -> usize {
         let mut acks = 0;
-        let mut handler = |_: SocketAddr, bytes: &[u8], _: &mut Trains| {
+        let mut handler = |_: SocketAddr, _: Option<IpAddr>, bytes: &[u8], _: &mut Trains| {
             let message = Frame::decode(bytes).expect("a frame").messages().next();
             acks += usize::from(matches!(message, Some(Ok(Message::Ack { .. }))));
         };

@@ -7,7 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "plain sockets and threads are the other side of these tests")]
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ fn open(options: &NetOptions) -> Driver {
 struct Collect(Vec<(SocketAddr, Vec<u8>)>);
 
 impl DatagramHandler for Collect {
-    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], _: &mut Trains) {
+    fn datagram(&mut self, from: SocketAddr, _: Option<IpAddr>, bytes: &[u8], _: &mut Trains) {
         self.0.push((from, bytes.to_vec()));
     }
 }
@@ -117,7 +117,7 @@ fn is_padded(received: &[u8], sent: &[u8]) -> bool {
 
 fn every_frame_is_echoed(options: &NetOptions) {
     let (mut here, mut there) = (open(options), open(options));
-    let mut echo = |from: SocketAddr, bytes: &[u8], trains: &mut Trains| {
+    let mut echo = |from: SocketAddr, _: Option<IpAddr>, bytes: &[u8], trains: &mut Trains| {
         trains.reserve(from, bytes.len()).unwrap().copy_from_slice(bytes);
     };
     for round in 0..20 {
@@ -296,7 +296,7 @@ fn a_small_pool_is_flushed_while_receiving(options: &NetOptions) {
         }
         here.flush().unwrap();
     }
-    let mut echo = |from: SocketAddr, bytes: &[u8], trains: &mut Trains| {
+    let mut echo = |from: SocketAddr, _: Option<IpAddr>, bytes: &[u8], trains: &mut Trains| {
         trains.reserve(from, bytes.len()).unwrap().copy_from_slice(bytes);
     };
     let mut quiet = 0;

@@ -2,7 +2,7 @@
 //!
 //! `allocation_counter` replaces the global allocator of this test binary by one that counts, per thread.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use swimring::net::{Driver, DriverChoice, Endpoint, NetError, NetOptions, Trains};
@@ -33,7 +33,7 @@ fn round(driver: &mut Driver, waker: &swimring::net::Waker) {
     }
     driver.trains().reserve(nobody, 100).unwrap().fill(1);
     assert!(driver.trains().reserve(here, 1401).is_none());
-    let mut echo = |from: SocketAddr, bytes: &[u8], trains: &mut Trains| {
+    let mut echo = |from: SocketAddr, _: Option<IpAddr>, bytes: &[u8], trains: &mut Trains| {
         // An echo is not echoed.
         if bytes[0] == 1 {
             trains.reserve(from, bytes.len()).unwrap().fill(2);

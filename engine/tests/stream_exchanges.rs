@@ -216,7 +216,7 @@ fn an_exchange_goes_to_the_worker_of_its_listener() {
         let (service, mut ports) = StreamService::start(listeners, wakers, options).unwrap();
         for i in 0..3 {
             let turn = stream_support::framed(&[&[i as u8 + 1]]);
-            ports[i].open(i as u64, addresses[(i + 1) % 3], turn, PATIENCE).unwrap();
+            ports[i].open(i as u64, None, addresses[(i + 1) % 3], turn, PATIENCE).unwrap();
         }
         for (i, port) in ports.iter_mut().enumerate() {
             let sender = (i + 2) % 3;

@@ -115,7 +115,7 @@ fn a_peer_that_trickles_meets_the_deadline() {
         let mut node = Node::start(driver, patient());
         let deaf = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let turn = node.turn(&[b"quick"]);
-        node.port.open(1, deaf.local_addr().unwrap(), turn, SOON).unwrap();
+        node.port.open(1, None, deaf.local_addr().unwrap(), turn, SOON).unwrap();
         node.opened();
         assert_eq!(node.closed().2, CloseReason::ExchangeTimeout);
     }
@@ -339,7 +339,7 @@ fn a_full_command_queue_gives_the_turn_back() {
         let mut given = 0_u64;
         let refused = wait_for("the queue to fill", || {
             let turn = framed(&[b"turn"]);
-            match node.port.open(given, nobody, turn, PATIENCE) {
+            match node.port.open(given, None, nobody, turn, PATIENCE) {
                 Ok(_) => {
                     given += 1;
                     None
@@ -409,7 +409,7 @@ fn stopping_closes_what_is_open() {
         let gone = TcpStream::connect(address).unwrap_err();
         assert_eq!(gone.kind(), ErrorKind::ConnectionRefused);
         // A port may outlive its service.
-        let _ = port.open(99, address, framed(&[b"?"]), PATIENCE);
+        let _ = port.open(99, None, address, framed(&[b"?"]), PATIENCE);
         assert!(port.poll().is_none());
     }
 }

@@ -28,11 +28,15 @@ impl Family {
     pub(super) fn write(self, address: SocketAddr, name: &mut [u8; NAME_LEN]) -> usize {
         match (self, address) {
             (Family::V4, SocketAddr::V4(v4)) => write_v4(v4, name),
+            (Family::V4, SocketAddr::V6(v6)) => match v6.ip().to_ipv4_mapped() {
+                Some(ip) => write_v4(SocketAddrV4::new(ip, v6.port()), name),
+                // Refused with EAFNOSUPPORT, which is counted like any send error.
+                None => write_v6(v6, name),
+            },
             (Family::V6, SocketAddr::V4(v4)) => {
                 write_v6(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0), name)
             }
-            // An IPv4 socket refuses it with EAFNOSUPPORT, which is counted like any send error.
-            (_, SocketAddr::V6(v6)) => write_v6(v6, name),
+            (Family::V6, SocketAddr::V6(v6)) => write_v6(v6, name),
         }
     }
 }

@@ -1,7 +1,11 @@
-//! Control messages: the segment size on its way in and out, and the socket's drop count.
+//! Control messages: segment sizes and this machine's addresses, in and out, and the socket's drop count.
 //!
 //! A control message is a header (length, level, type) and data, padded to the machine's word. They are
 //! built and read byte by byte, so that nothing the kernel writes is trusted beyond its bounds.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::address::Family;
 
 const WORD: usize = size_of::<usize>();
 /// `struct cmsghdr`: a length of one word, then two `int`s.
@@ -11,32 +15,91 @@ const fn space(data: usize) -> usize {
     HEADER + data.next_multiple_of(WORD)
 }
 
+/// `struct in_pktinfo`: an interface, the address to send from, the destination address.
+const PACKET_INFO_V4: usize = 12;
+/// `struct in6_pktinfo`: an address, an interface.
+const PACKET_INFO_V6: usize = 20;
+/// Room for the control message that names the source, in either family.
+const SOURCE_ROOM: usize = space(PACKET_INFO_V6);
 /// Room for the control message that asks for segmentation.
-pub(super) const SEND_CONTROL_LEN: usize = space(2);
-/// Room for what arrives: the segment size (`UDP_GRO`) and the drop count (`SO_RXQ_OVFL`). A multiple of 8.
-pub(super) const RECEIVE_CONTROL_LEN: usize = 2 * space(4);
+const SEGMENT_ROOM: usize = space(2);
+/// Room for what arrives: the segment size (`UDP_GRO`), the drop count (`SO_RXQ_OVFL`) and the destination
+/// address (`IP_PKTINFO`). A multiple of 8.
+pub(super) const RECEIVE_CONTROL_LEN: usize = 2 * space(4) + space(PACKET_INFO_V6);
 
-/// A send's control message; aligned, since the kernel reads it as a structure.
+/// A send's control messages: first the source, then the segment size, of which a send uses one, both or
+/// none. Aligned, since the kernel reads them as structures. What never changes is written once.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-pub(super) struct SendControl(pub(super) [u8; SEND_CONTROL_LEN]);
+pub(super) struct SendControl {
+    bytes: [u8; SOURCE_ROOM + SEGMENT_ROOM],
+    family: Family,
+}
 
 impl SendControl {
-    /// Asks for segments of `segment` bytes.
-    pub(super) fn new(segment: u16) -> SendControl {
-        let mut bytes = [0; SEND_CONTROL_LEN];
-        bytes[..WORD].copy_from_slice(&(HEADER + 2).to_ne_bytes());
-        bytes[WORD..WORD + 4].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
-        bytes[WORD + 4..HEADER].copy_from_slice(&libc::UDP_SEGMENT.to_ne_bytes());
-        let mut control = SendControl(bytes);
-        control.set_segment(segment);
+    /// For a socket of `family`.
+    pub(super) fn new(family: Family) -> SendControl {
+        let mut control = SendControl { bytes: [0; SOURCE_ROOM + SEGMENT_ROOM], family };
+        let source = control.source_len();
+        let (level, kind, data) = match family {
+            Family::V4 => (libc::IPPROTO_IP, libc::IP_PKTINFO, PACKET_INFO_V4),
+            Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, PACKET_INFO_V6),
+        };
+        write_header(&mut control.bytes[..HEADER], data, level, kind);
+        write_header(&mut control.bytes[source..source + HEADER], 2, libc::SOL_UDP, libc::UDP_SEGMENT);
         control
     }
 
-    #[inline]
-    pub(super) fn set_segment(&mut self, segment: u16) {
-        self.0[HEADER..HEADER + 2].copy_from_slice(&segment.to_ne_bytes());
+    /// Bytes of the source's message, after which the segment size's begins.
+    const fn source_len(&self) -> usize {
+        match self.family {
+            Family::V4 => space(PACKET_INFO_V4),
+            Family::V6 => space(PACKET_INFO_V6),
+        }
     }
+
+    /// Sets what a send needs; where its control messages start, and their length. Nothing if the socket
+    /// cannot send from `source`: an IPv6 address on an IPv4 socket.
+    #[inline]
+    pub(super) fn set(&mut self, source: Option<IpAddr>, segment: Option<u16>) -> Option<(*mut u8, usize)> {
+        let boundary = self.source_len();
+        if let Some(segment) = segment {
+            let data = boundary + HEADER;
+            self.bytes[data..data + 2].copy_from_slice(&segment.to_ne_bytes());
+        }
+        let start = match source {
+            Some(source) => {
+                self.set_source(source)?;
+                0
+            }
+            None => boundary,
+        };
+        let end = boundary + if segment.is_some() { SEGMENT_ROOM } else { 0 };
+        Some((self.bytes[start..].as_mut_ptr(), end - start))
+    }
+
+    fn set_source(&mut self, source: IpAddr) -> Option<()> {
+        match (self.family, source.to_canonical()) {
+            // After the interface, of which zero leaves the choice to the route.
+            (Family::V4, IpAddr::V4(ip)) => {
+                self.bytes[HEADER + 4..HEADER + 8].copy_from_slice(&ip.octets());
+            }
+            (Family::V4, IpAddr::V6(_)) => return None,
+            (Family::V6, IpAddr::V4(ip)) => {
+                self.bytes[HEADER..HEADER + 16].copy_from_slice(&ip.to_ipv6_mapped().octets());
+            }
+            (Family::V6, IpAddr::V6(ip)) => {
+                self.bytes[HEADER..HEADER + 16].copy_from_slice(&ip.octets());
+            }
+        }
+        Some(())
+    }
+}
+
+fn write_header(bytes: &mut [u8], data: usize, level: i32, kind: i32) {
+    bytes[..WORD].copy_from_slice(&(HEADER + data).to_ne_bytes());
+    bytes[WORD..WORD + 4].copy_from_slice(&level.to_ne_bytes());
+    bytes[WORD + 4..HEADER].copy_from_slice(&kind.to_ne_bytes());
 }
 
 /// What the control messages of a received message say.
@@ -46,6 +109,8 @@ pub(super) struct ReceiveControl {
     pub(super) segment: Option<usize>,
     /// The socket has dropped so many datagrams, modulo 2^32.
     pub(super) dropped: Option<u32>,
+    /// The address the message was sent to.
+    pub(super) to: Option<IpAddr>,
 }
 
 impl ReceiveControl {
@@ -60,12 +125,25 @@ impl ReceiveControl {
                 (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                     control.dropped = data.first_chunk().map(|b| u32::from_ne_bytes(*b));
                 }
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => control.to = destination_v4(data),
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => control.to = destination_v6(data),
                 _ => {}
             }
             bytes = rest;
         }
         control
     }
+}
+
+/// The last part of `struct in_pktinfo`.
+fn destination_v4(data: &[u8]) -> Option<IpAddr> {
+    let ip = data.get(8..)?.first_chunk::<4>()?;
+    Some(IpAddr::V4(Ipv4Addr::from(*ip)))
+}
+
+/// The first part of `struct in6_pktinfo`; what an IPv6 socket received over IPv4 is told as IPv4.
+fn destination_v6(data: &[u8]) -> Option<IpAddr> {
+    Some(Ipv6Addr::from(*data.first_chunk::<16>()?).to_canonical())
 }
 
 fn positive(segment: i32) -> Option<usize> {
@@ -99,17 +177,20 @@ mod tests {
 
     #[test]
     fn layout_is_libc_s() {
-        // SAFETY: CMSG_SPACE only computes.
-        let (short, word) = unsafe { (libc::CMSG_SPACE(2), libc::CMSG_SPACE(4)) };
-        assert_eq!((SEND_CONTROL_LEN, RECEIVE_CONTROL_LEN), (short as usize, 2 * word as usize));
+        for len in [2, 4, PACKET_INFO_V4, PACKET_INFO_V6] {
+            // SAFETY: CMSG_SPACE only computes.
+            assert_eq!(space(len), unsafe { libc::CMSG_SPACE(len as u32) } as usize);
+        }
+        let sizes = (size_of::<libc::in_pktinfo>(), size_of::<libc::in6_pktinfo>());
+        assert_eq!((PACKET_INFO_V4, PACKET_INFO_V6), sizes);
         assert_eq!(HEADER, size_of::<libc::cmsghdr>());
     }
 
     #[test]
-    fn both_messages_are_found_in_either_order() {
+    fn messages_are_found_in_any_order() {
         let segment = message(libc::SOL_UDP, libc::UDP_GRO, 300);
         let dropped = message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 7);
-        let expected = ReceiveControl { segment: Some(300), dropped: Some(7) };
+        let expected = ReceiveControl { segment: Some(300), dropped: Some(7), to: None };
         assert_eq!(ReceiveControl::read(&[segment.clone(), dropped.clone()].concat()), expected);
         assert_eq!(ReceiveControl::read(&[dropped, segment].concat()), expected);
     }
@@ -123,5 +204,43 @@ mod tests {
         }
         let negative = message(libc::SOL_UDP, libc::UDP_GRO, -1i32 as u32);
         assert_eq!(ReceiveControl::read(&negative).segment, None);
+    }
+
+    fn sent_to(level: i32, kind: i32, data: &[u8]) -> Option<IpAddr> {
+        let mut bytes = vec![0; HEADER];
+        write_header(&mut bytes, data.len(), level, kind);
+        bytes.extend_from_slice(data);
+        ReceiveControl::read(&bytes).to
+    }
+
+    #[test]
+    fn the_destination_is_found_in_both_families() {
+        let v4 = [1, 0, 0, 0, 127, 0, 0, 1, 127, 9, 8, 7];
+        let v6: Ipv6Addr = "fd00::7".parse().unwrap();
+        let mapped = Ipv4Addr::new(127, 9, 8, 7).to_ipv6_mapped();
+        let in_v6 = |ip: Ipv6Addr| [ip.octets().as_slice(), &[2, 0, 0, 0]].concat();
+        let expected = Some("127.9.8.7".parse().unwrap());
+        assert_eq!(sent_to(libc::IPPROTO_IP, libc::IP_PKTINFO, &v4), expected);
+        assert_eq!(sent_to(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &in_v6(mapped)), expected);
+        assert_eq!(sent_to(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &in_v6(v6)), Some(v6.into()));
+        assert_eq!(sent_to(libc::IPPROTO_IP, libc::IP_PKTINFO, &v4[..11]), None, "cut short");
+        assert_eq!(sent_to(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &[0; 15]), None, "cut short");
+    }
+
+    #[test]
+    fn a_send_carries_what_it_needs() {
+        let (v4, v6) = ("127.1.2.3".parse().unwrap(), "fd00::1".parse().unwrap());
+        for (family, source, segment, len) in [
+            (Family::V4, None, None, Some(0)),
+            (Family::V4, Some(v4), None, Some(32)),
+            (Family::V4, None, Some(300), Some(24)),
+            (Family::V4, Some(v4), Some(300), Some(56)),
+            (Family::V6, Some(v4), Some(300), Some(64)),
+            (Family::V6, Some(v6), None, Some(40)),
+            (Family::V4, Some(v6), None, None),
+        ] {
+            let set = SendControl::new(family).set(source, segment);
+            assert_eq!(set.map(|(_, len)| len), len, "{family:?} {source:?} {segment:?}");
+        }
     }
 }

@@ -26,7 +26,7 @@ use super::{DatagramHandler, segmentation, socket_options};
 /// let options = NetOptions::default();
 /// let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), &options)?;
 /// let mut driver = Driver::open(endpoint, &options)?;
-/// let mut echo = |from, bytes: &[u8], trains: &mut Trains| {
+/// let mut echo = |from, _to, bytes: &[u8], trains: &mut Trains| {
 ///     if let Some(room) = trains.reserve(from, bytes.len()) {
 ///         room.copy_from_slice(bytes);
 ///     }

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 pub enum NetError {
     /// Another socket holds the port.
     #[error(
-        "bind address {address}: the {protocol} port is in use; choose another port, or stop what holds it"
+        "bind address {address}: the {protocol} port is in use{}; choose another port, or stop what holds it",
+        held_where(address)
     )]
     PortInUse {
         /// The address asked for.
@@ -73,6 +74,17 @@ pub enum NetError {
         /// The kernel's answer.
         source: io::Error,
     },
+}
+
+/// Whoever has bound the port on one address keeps it from a socket for all addresses.
+fn held_where(address: &SocketAddr) -> &'static str {
+    match (address.ip().is_unspecified(), address) {
+        (false, _) => "",
+        (true, SocketAddr::V4(_)) => ", if only on one address such as 127.0.0.1, and this asks for all",
+        (true, SocketAddr::V6(_)) => {
+            ", if only on one address such as ::1 or 127.0.0.1, and this asks for all"
+        }
+    }
 }
 
 impl NetError {

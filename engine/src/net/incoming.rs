@@ -77,7 +77,7 @@ impl Incoming {
         counters.bytes_received += message.payload.len() as u64;
         for datagram in message.payload.chunks(segment) {
             counters.datagrams_received += 1;
-            handler.datagram(from, datagram, trains);
+            handler.datagram(from, control.to, datagram, trains);
         }
     }
 }

@@ -39,7 +39,7 @@ mod trains_test;
 mod uring;
 mod waker;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 pub use counters::NetCounters;
@@ -47,6 +47,7 @@ pub use driver::Driver;
 pub use endpoint::Endpoint;
 pub use error::NetError;
 pub use options::{DriverChoice, DriverKind, NetOptions, UnknownDriver};
+pub(crate) use socket_options::bind_address_without_port;
 pub use trains::Trains;
 pub use waker::Waker;
 
@@ -56,14 +57,16 @@ const WAIT_MAX: Duration = Duration::from_secs(86_400);
 /// Takes what arrives.
 pub trait DatagramHandler {
     /// One datagram of `bytes` from `from`; a train has been split, so `bytes` is one frame, possibly
-    /// followed by zeros up to the size class it travelled in. Frames written to `trains` go out with the
-    /// next [`Driver::turn`] or [`Driver::flush`].
-    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], trains: &mut Trains);
+    /// followed by zeros up to the size class it travelled in. `to` is the address it was sent to, where
+    /// [`NetOptions::own_addresses`] is on, otherwise nothing. Frames written to `trains` go out with the
+    /// next [`Driver::turn`] or [`Driver::flush`], from wherever [`Trains::set_source`] last said: an answer
+    /// in the name of the member that was written to sets the source to `to` first.
+    fn datagram(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &[u8], trains: &mut Trains);
 }
 
-impl<F: FnMut(SocketAddr, &[u8], &mut Trains)> DatagramHandler for F {
+impl<F: FnMut(SocketAddr, Option<IpAddr>, &[u8], &mut Trains)> DatagramHandler for F {
     #[inline]
-    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], trains: &mut Trains) {
-        self(from, bytes, trains);
+    fn datagram(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &[u8], trains: &mut Trains) {
+        self(from, to, bytes, trains);
     }
 }

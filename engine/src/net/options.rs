@@ -82,6 +82,11 @@ impl fmt::Display for DriverKind {
 pub struct NetOptions {
     /// Which driver. Default: [`DriverChoice::Auto`].
     pub driver: DriverChoice,
+    /// Tell the handler which of this machine's addresses each datagram was sent to (`IP_PKTINFO`), so that
+    /// many members, each at an address of its own, share one socket. Default: false. Bind `0.0.0.0` or
+    /// `[::]` to receive for all addresses; [`Trains::set_source`](crate::net::Trains::set_source) says which
+    /// one to send from.
+    pub own_addresses: bool,
     /// Kernel memory for datagrams that wait to be received, in bytes. Default: 4 MiB, which at full rate
     /// is about 25 ms of datagrams; much more only turns overload into seconds of queueing. The kernel caps
     /// it at `net.core.rmem_max` (a warning says so).
@@ -111,6 +116,7 @@ impl Default for NetOptions {
     fn default() -> NetOptions {
         NetOptions {
             driver: DriverChoice::Auto,
+            own_addresses: false,
             receive_buffer_bytes: 4 << 20,
             send_buffer_bytes: 1 << 20,
             segmentation: true,

@@ -9,7 +9,7 @@ use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
 use super::address::{Family, NAME_LEN};
-use super::control::{SEND_CONTROL_LEN, SendControl};
+use super::control::SendControl;
 use super::counters::NetCounters;
 use super::error::last_errno;
 use super::trains::{CHUNKS_MAX, Train, Trains};
@@ -57,7 +57,7 @@ impl Outgoing {
             headers: (0..SEND_BATCH).map(|_| zeroed_header()).collect(),
             names: vec![[0; NAME_LEN]; SEND_BATCH].into(),
             stretches: vec![[empty; CHUNKS_MAX]; SEND_BATCH].into(),
-            controls: vec![SendControl::new(0); SEND_BATCH].into(),
+            controls: vec![SendControl::new(family); SEND_BATCH].into(),
             origins: vec![Origin::default(); SEND_BATCH].into(),
             next: (0, 0),
             refusals: 0,
@@ -67,7 +67,6 @@ impl Outgoing {
             let header = &mut outgoing.headers[slot].msg_hdr;
             header.msg_name = outgoing.names[slot].as_mut_ptr().cast();
             header.msg_iov = outgoing.stretches[slot].as_mut_ptr();
-            header.msg_control = outgoing.controls[slot].0.as_mut_ptr().cast();
         }
         outgoing
     }
@@ -109,7 +108,7 @@ impl Outgoing {
 
     /// Puts the next message of `train` into `slot`: all of it, or a segment where trains do not leave whole.
     fn fill_slot(&mut self, slot: usize, trains: &Trains, train: &Train) {
-        let name_len = self.family.write(train.to(), &mut self.names[slot]);
+        let mut name_len = self.family.write(train.to(), &mut self.names[slot]);
         let whole = trains.segmentation() && train.segments() > 1;
         let (stretches, datagrams, bytes) = if whole {
             (self.point_at_train(slot, trains, train), train.segments(), train.bytes())
@@ -126,13 +125,23 @@ impl Outgoing {
             _ => (number + 1, 0),
         };
         let header = &mut self.headers[slot].msg_hdr;
+        let segment = whole.then_some(train.segment_bytes() as u16);
+        let (control, control_len) = match self.controls[slot].set(train.source(), segment) {
+            Some(control) => control,
+            // Rather nowhere than from the wrong address: without a destination the kernel refuses it, and
+            // it is counted like any send error.
+            None => {
+                name_len = 0;
+                (std::ptr::null_mut(), 0)
+            }
+        };
         header.msg_namelen = name_len as _;
         header.msg_iovlen = stretches as _;
-        header.msg_controllen = if whole { SEND_CONTROL_LEN as _ } else { 0 };
+        header.msg_control = control.cast();
+        header.msg_controllen = control_len as _;
     }
 
     fn point_at_train(&mut self, slot: usize, trains: &Trains, train: &Train) -> usize {
-        self.controls[slot].set_segment(train.segment_bytes() as u16);
         let mut count = 0;
         for (start, len) in train.stretches() {
             self.stretches[slot][count] = stretch(trains, start, len);
@@ -189,10 +198,13 @@ impl Outgoing {
         let mut taken = 0;
         let mut name = [0; NAME_LEN];
         let name_len = self.family.write(train.to(), &mut name);
+        let mut control = SendControl::new(self.family);
+        // The train would not have come as far as being refused as one.
+        let Some(control) = control.set(train.source(), None) else { return 0 };
         for segment in 0..train.segments() {
             let (start, len) = trains.frame(train, segment);
             counters.system_calls += 1;
-            match send(socket, &trains.memory()[start..start + len], &name[..name_len]) {
+            match send(socket, &trains.memory()[start..start + len], &mut name[..name_len], control) {
                 Ok(()) => {
                     taken += 1;
                     counters.messages_sent += 1;
@@ -222,20 +234,20 @@ fn zeroed_header() -> libc::mmsghdr {
     unsafe { std::mem::zeroed() }
 }
 
-/// Sends one datagram to the address laid out in `name`, without waiting.
-pub(super) fn send(socket: &UdpSocket, bytes: &[u8], name: &[u8]) -> Result<(), i32> {
+/// Sends one datagram to the address laid out in `name`, with the control messages at `control` (start,
+/// length), without waiting.
+fn send(socket: &UdpSocket, bytes: &[u8], name: &mut [u8], control: (*mut u8, usize)) -> Result<(), i32> {
+    let mut stretch = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut header = zeroed_header().msg_hdr;
+    header.msg_name = name.as_mut_ptr().cast();
+    header.msg_namelen = name.len() as _;
+    header.msg_iov = &raw mut stretch;
+    header.msg_iovlen = 1;
+    header.msg_control = control.0.cast();
+    header.msg_controllen = control.1 as _;
     loop {
-        // SAFETY: the descriptor is open, and both slices are read during the call only.
-        let sent = unsafe {
-            libc::sendto(
-                socket.as_raw_fd(),
-                bytes.as_ptr().cast(),
-                bytes.len(),
-                libc::MSG_DONTWAIT,
-                name.as_ptr().cast(),
-                name.len() as libc::socklen_t,
-            )
-        };
+        // SAFETY: the descriptor is open, and all that the header points at is read during the call only.
+        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
         match if sent < 0 { last_errno() } else { return Ok(()) } {
             libc::EINTR => {}
             errno => return Err(errno),

@@ -5,7 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "plain sockets and threads are the other side of these tests")]
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use super::socket_options::set;
@@ -56,7 +56,8 @@ fn lengths_to_self(driver: &mut Driver, count: usize, len: usize) -> Vec<usize> 
     }
     let mut lengths = Vec::new();
     for _ in 0..100 {
-        let mut note = |_: SocketAddr, bytes: &[u8], _: &mut Trains| lengths.push(bytes.len());
+        let mut note =
+            |_: SocketAddr, _: Option<IpAddr>, bytes: &[u8], _: &mut Trains| lengths.push(bytes.len());
         driver.turn(Some(Duration::from_millis(20)), &mut note).unwrap();
         if lengths.len() >= count {
             break;
@@ -101,7 +102,8 @@ fn io_uring_forced_where_forbidden_says_so() {
 fn mmsg_waits_without_the_newer_wait() {
     without(libc::SYS_epoll_pwait2, libc::ENOSYS, || {
         let mut driver = open(DriverChoice::Mmsg).unwrap();
-        let mut none = |_: SocketAddr, _: &[u8], _: &mut Trains| panic!("nothing was sent");
+        let mut none =
+            |_: SocketAddr, _: Option<IpAddr>, _: &[u8], _: &mut Trains| panic!("nothing was sent");
         driver.turn(Some(Duration::from_micros(1500)), &mut none).unwrap();
         assert_eq!(lengths_to_self(&mut driver, 2, 100), [128, 100]);
     });

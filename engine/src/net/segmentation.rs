@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use super::address::{Family, NAME_LEN};
-use super::control::{SEND_CONTROL_LEN, SendControl};
+use super::control::SendControl;
 use super::options::TRAIN_SEGMENTS_MAX;
 
 /// Segments in a train before Linux 6.9.
@@ -32,15 +32,16 @@ fn takes_train(loopback: SocketAddr, segments: usize) -> bool {
     let name_len = Family::of(address).write(address, &mut name);
     let mut payload = [0; TRAIN_SEGMENTS_MAX];
     let mut stretch = libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: segments };
-    let mut control = SendControl::new(1);
+    let mut control = SendControl::new(Family::of(address));
+    let Some((control, control_len)) = control.set(None, Some(1)) else { return false };
     // SAFETY: a C structure of integers and pointers, for which zero is valid, padding fields included.
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     header.msg_name = name.as_mut_ptr().cast();
     header.msg_namelen = name_len as _;
     header.msg_iov = &raw mut stretch;
     header.msg_iovlen = 1;
-    header.msg_control = control.0.as_mut_ptr().cast();
-    header.msg_controllen = SEND_CONTROL_LEN as _;
+    header.msg_control = control.cast();
+    header.msg_controllen = control_len as _;
     // SAFETY: everything the header points at outlives the call.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
     usize::try_from(sent) == Ok(segments)

@@ -1,8 +1,8 @@
 //! The datagram socket's options: buffers, path MTU discovery, coalescing, drop count.
 
 use std::io;
-use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 
 use socket2::SockRef;
 
@@ -32,6 +32,9 @@ pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<bool, 
         );
     }
     discover_path_mtu(socket);
+    if options.own_addresses {
+        tell_destinations(socket).map_err(|error| NetError::system("turning own_addresses on", error))?;
+    }
     // A count only; without it the drops are still in /proc/net/udp.
     let _ = set(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
     Ok(options.coalescing && set(socket, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok())
@@ -45,10 +48,26 @@ fn discover_path_mtu(socket: &UdpSocket) {
     let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO);
 }
 
+/// Has the kernel say with every message which address it was sent to.
+fn tell_destinations(socket: &UdpSocket) -> io::Result<()> {
+    match socket.local_addr()? {
+        SocketAddr::V4(_) => set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        // Of a message over IPv4 too, as an IPv4-mapped address.
+        SocketAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+    }
+}
+
+/// Chooses the source port of a connection when it is made, not when its source address is bound: then a
+/// port is taken for one destination only, and 28,000 of them are not all there is for an address.
+pub(crate) fn bind_address_without_port(socket: &impl AsFd) -> io::Result<()> {
+    set(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+}
+
 /// Sets the integer option `name`.
-pub(super) fn set(socket: &UdpSocket, level: i32, name: i32, value: i32) -> io::Result<()> {
+pub(super) fn set(socket: &impl AsFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     let len = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the descriptor is open, and `value` is read for its size during the call.
-    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
+    let result =
+        unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw const value).cast(), len) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

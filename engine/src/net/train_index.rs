@@ -1,11 +1,11 @@
-//! Finds the open train for an address and size class in a few nanoseconds.
+//! Finds the open train for a source, a destination and a size class in a few nanoseconds.
 //!
 //! An open-addressing table of train numbers, a quarter full at most, emptied after every flush by visiting
 //! only the places used. The hash is salted, so that nobody can choose addresses that all collide.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::size_class::SizeClass;
 
@@ -36,22 +36,32 @@ impl TrainIndex {
         Place(0)
     }
 
-    /// The place of (`to`, `class`) and the train there, if any; `is` tells whether a train has this key.
+    /// The place of (`source`, `to`, `class`) and the train there, if any; `is` tells whether a train has this key.
     #[inline]
     pub(super) fn find(
         &self,
+        source: Option<IpAddr>,
         to: SocketAddr,
         class: SizeClass,
         is: impl Fn(usize) -> bool,
     ) -> (Place, Option<usize>) {
         let mask = self.table.len() - 1;
-        let mut place = hash(to, class, self.salt) as usize & mask;
+        let mut place = hash(to, class, self.salt_for(source)) as usize & mask;
         loop {
             match self.table[place] {
                 EMPTY => return (Place(place as u16), None),
                 train if is(usize::from(train)) => return (Place(place as u16), Some(usize::from(train))),
                 _ => place = (place + 1) & mask,
             }
+        }
+    }
+
+    #[inline]
+    fn salt_for(&self, source: Option<IpAddr>) -> u64 {
+        match source {
+            None => self.salt,
+            Some(IpAddr::V4(ip)) => fold(u64::from(ip.to_bits()), self.salt),
+            Some(IpAddr::V6(ip)) => fold(ip.to_bits() as u64, fold((ip.to_bits() >> 64) as u64, self.salt)),
         }
     }
 

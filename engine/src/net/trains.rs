@@ -6,7 +6,7 @@
 //! takes chunks of 1, 1, 2, 4, ... 64 segments from it, so that a thousand addresses with one frame each
 //! cost no more memory than one address with a thousand; chunks that happen to touch are joined.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::options::{NetOptions, TRAIN_BYTES_MAX, TRAIN_SEGMENTS_MAX};
 use super::size_class::{CLASS_MIN, SizeClass};
@@ -33,6 +33,8 @@ pub struct Trains {
     /// How many of `trains` are open.
     open: usize,
     index: TrainIndex,
+    /// Where frames leave from; nothing leaves it to the socket and the route.
+    source: Option<IpAddr>,
     /// Segments are padded, because trains leave segmented.
     segmentation: bool,
     segments_max: usize,
@@ -44,6 +46,7 @@ pub struct Trains {
 /// One train.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Train {
+    source: Option<IpAddr>,
     to: SocketAddr,
     class: SizeClass,
     place: Place,
@@ -64,6 +67,11 @@ pub(super) struct Chunk {
 }
 
 impl Train {
+    /// Where it leaves from, if that was said.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
     pub(super) fn to(&self) -> SocketAddr {
         self.to
     }
@@ -139,6 +147,7 @@ impl Trains {
         let trains_max = options.trains_max.clamp(1, 16_384);
         let memory_bytes = options.train_memory_bytes.clamp(64 << 10, 64 << 20);
         let nowhere = Train {
+            source: None,
             to: SocketAddr::from(([0, 0, 0, 0], 0)),
             class: SizeClass::holding(1).expect("a class holds one byte"),
             place: TrainIndex::nowhere(),
@@ -156,12 +165,24 @@ impl Trains {
             trains: vec![nowhere; trains_max].into(),
             open: 0,
             index: TrainIndex::new(trains_max),
+            source: None,
             segmentation: options.segmentation,
             segments_max: options.train_segments_max.clamp(1, TRAIN_SEGMENTS_MAX),
             bytes_max: options.train_bytes_max.clamp(FRAME_MAX, TRAIN_BYTES_MAX),
             shed_frames: 0,
             unsendable_frames: 0,
         }
+    }
+
+    /// Frames reserved from now on leave from `source`, which must be an address of this machine (any of
+    /// 127.0.0.0/8 is), until the next call; `None`: from the address that the socket is bound to, or that
+    /// the route prefers where it is bound to a wildcard.
+    ///
+    /// The kernel refuses an address that is not this machine's, or not of the destination's family; the
+    /// driver counts such frames as send errors.
+    #[inline]
+    pub fn set_source(&mut self, source: Option<IpAddr>) {
+        self.source = source;
     }
 
     /// Whether no frame waits for a flush.
@@ -259,7 +280,7 @@ impl Trains {
             return None;
         }
         let train = &mut self.trains[number];
-        (train.to, train.class, train.place) = (to, class, place);
+        (train.source, train.to, train.class, train.place) = (self.source, to, class, place);
         (train.segments, train.room, train.chunk_count) = (0, 0, 0);
         self.index.set(place, number);
         self.open += 1;
@@ -269,9 +290,12 @@ impl Trains {
     /// Where the frame goes.
     #[inline]
     fn place(&mut self, to: SocketAddr, class: SizeClass, len: usize) -> Option<usize> {
-        let trains = &self.trains;
-        let is = |number: usize| trains[number].class == class && trains[number].to == to;
-        match self.index.find(to, class, is) {
+        let (trains, source) = (&self.trains, self.source);
+        let is = |number: usize| {
+            let train = &trains[number];
+            train.class == class && train.to == to && train.source == source
+        };
+        match self.index.find(source, to, class, is) {
             (_, Some(number))
                 if trains[number].room > 0
                     || trains[number].growth(self.segments_max, self.bytes_max) > 0 =>

@@ -5,16 +5,38 @@
 //! copied. That buffer grows with what the peer has really sent: announcing a megabyte costs four bytes
 //! and must not cost us a megabyte.
 
-use swimring_codec::native::{STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN};
+use swimring_codec::native::STREAM_PREFIX_LEN;
 
 use super::event::CloseReason;
 use super::pool::{LARGE_BYTES, Pool};
 
 /// Bytes read at once where no large message is under way.
-const HEAD_LEN: usize = 16 * 1024;
+pub(super) const HEAD_LEN: usize = 16 * 1024;
 /// A peer that has sent n bytes is given buffers of up to this many times n: reads quickly become large,
 /// and a liar gains little.
 const TRUST_FACTOR: u64 = 4;
+
+/// How much an exchange may receive.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// In one message.
+    pub(super) message_bytes_max: usize,
+    /// In all.
+    pub(super) received_bytes_max: u64,
+}
+
+impl Limits {
+    /// Whether an exchange may receive `bytes` in all.
+    pub(super) fn check(self, bytes: u64) -> Result<(), CloseReason> {
+        if bytes > self.received_bytes_max { Err(CloseReason::ExchangeTooLong) } else { Ok(()) }
+    }
+}
+
+/// How many more bytes to make room for after `received_bytes`.
+pub(super) fn trusted(received_bytes: u64) -> usize {
+    let trusted = received_bytes.saturating_mul(TRUST_FACTOR).max(HEAD_LEN as u64);
+    usize::try_from(trusted).unwrap_or(usize::MAX)
+}
 
 /// A read to make: into `buffer`, at most `limit` bytes, which fit its spare capacity.
 pub(super) struct Want {
@@ -34,13 +56,12 @@ pub(super) struct Assembler {
     /// A message with a buffer of its own, and its length.
     body: Option<(Vec<u8>, usize)>,
     received_bytes: u64,
-    received_bytes_max: u64,
+    limits: Limits,
 }
 
 impl Assembler {
-    /// Takes at most `received_bytes_max` bytes in all.
-    pub(super) fn new(head: Vec<u8>, received_bytes_max: u64) -> Assembler {
-        Assembler { head, head_start: 0, body: None, received_bytes: 0, received_bytes_max }
+    pub(super) fn new(head: Vec<u8>, limits: Limits) -> Assembler {
+        Assembler { head, head_start: 0, body: None, received_bytes: 0, limits }
     }
 
     /// The next read.
@@ -54,10 +75,8 @@ impl Assembler {
             return Want { buffer, limit };
         };
         let mut buffer = std::mem::take(body);
-        let trusted = self.received_bytes.saturating_mul(TRUST_FACTOR).max(HEAD_LEN as u64);
-        let trusted = usize::try_from(trusted).unwrap_or(usize::MAX);
         let spare = buffer.capacity() - buffer.len();
-        let limit = (*length - buffer.len()).min(trusted.max(spare));
+        let limit = (*length - buffer.len()).min(trusted(self.received_bytes).max(spare));
         buffer.reserve_exact(limit);
         Want { buffer, limit }
     }
@@ -82,17 +101,15 @@ impl Assembler {
         }
         let Some((prefix, rest)) = self.head[self.head_start..].split_first_chunk::<STREAM_PREFIX_LEN>()
         else {
-            return self.check_received().map(|()| None);
+            return self.limits.check(self.received_bytes).map(|()| None);
         };
         let announced = u32::from_le_bytes(*prefix);
         let length = announced as usize;
-        if length == 0 || length > STREAM_MESSAGE_MAX {
+        if length == 0 || length > self.limits.message_bytes_max {
             return Err(CloseReason::BadLength(announced));
         }
         let missing = length.saturating_sub(rest.len());
-        if self.received_bytes + missing as u64 > self.received_bytes_max {
-            return Err(CloseReason::ExchangeTooLong);
-        }
+        self.limits.check(self.received_bytes + missing as u64)?;
         let mut message = if length >= LARGE_BYTES { pool.take_large() } else { pool.take() };
         if missing > 0 {
             message.extend_from_slice(rest);
@@ -122,17 +139,19 @@ impl Assembler {
             pool.put(body);
         }
     }
-
-    fn check_received(&self) -> Result<(), CloseReason> {
-        if self.received_bytes > self.received_bytes_max { Err(CloseReason::ExchangeTooLong) } else { Ok(()) }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use swimring_codec::native::STREAM_MESSAGE_MAX;
 
     use super::*;
+
+    fn assembler(received_bytes_max: u64) -> Assembler {
+        let limits = Limits { message_bytes_max: STREAM_MESSAGE_MAX, received_bytes_max };
+        Assembler::new(Vec::new(), limits)
+    }
 
     fn framed(messages: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -180,7 +199,7 @@ mod tests {
             let messages: Vec<Vec<u8>> = lengths.iter().enumerate()
                 .map(|(i, &length)| (0..length).map(|j| (i * 31 + j) as u8).collect())
                 .collect();
-            let mut assembler = Assembler::new(Vec::new(), u64::MAX);
+            let mut assembler = assembler(u64::MAX);
             let (got, end) = feed(&mut assembler, &framed(&messages), &chunks);
             prop_assert_eq!(end, None);
             prop_assert_eq!(got, messages);
@@ -192,7 +211,7 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..100_000),
             chunks in prop::collection::vec(1..5_000usize, 1..8),
         ) {
-            let mut assembler = Assembler::new(Vec::new(), 1 << 16);
+            let mut assembler = assembler(1 << 16);
             let (messages, _) = feed(&mut assembler, &bytes, &chunks);
             prop_assert!(messages.iter().all(|message| (1..=STREAM_MESSAGE_MAX).contains(&message.len())));
         }
@@ -200,7 +219,7 @@ mod tests {
 
     #[test]
     fn an_announced_length_alone_allocates_little() {
-        let mut assembler = Assembler::new(Vec::new(), u64::MAX);
+        let mut assembler = assembler(u64::MAX);
         let prefix = (STREAM_MESSAGE_MAX as u32).to_le_bytes();
         assert_eq!(feed(&mut assembler, &prefix, &[4]), (vec![], None));
         let want = assembler.want();
@@ -209,7 +228,7 @@ mod tests {
 
     #[test]
     fn reads_become_large_within_a_few_steps() {
-        let mut assembler = Assembler::new(Vec::new(), u64::MAX);
+        let mut assembler = assembler(u64::MAX);
         let bytes = framed(&[vec![1; STREAM_MESSAGE_MAX]]);
         let (mut at, mut reads, mut largest) = (0, 0, 0);
         let pool = Pool::new(0);
@@ -236,7 +255,7 @@ mod tests {
             (STREAM_MESSAGE_MAX as u32 + 1, true),
             (u32::MAX, true),
         ] {
-            let mut assembler = Assembler::new(Vec::new(), u64::MAX);
+            let mut assembler = assembler(u64::MAX);
             let (_, end) = feed(&mut assembler, &length.to_le_bytes(), &[1]);
             assert_eq!(end, refused.then_some(CloseReason::BadLength(length)));
         }
@@ -244,7 +263,7 @@ mod tests {
 
     #[test]
     fn more_bytes_than_an_exchange_may_hold_are_refused_when_announced() {
-        let mut assembler = Assembler::new(Vec::new(), 3_000);
+        let mut assembler = assembler(3_000);
         let bytes = framed(&[vec![1; 996], vec![2; 996], vec![3; 997]]);
         let (messages, end) = feed(&mut assembler, &bytes, &[1]);
         assert_eq!((messages.len(), end), (2, Some(CloseReason::ExchangeTooLong)));
@@ -262,7 +281,7 @@ mod tests {
             (105, CloseReason::Truncated),
             (208, CloseReason::PeerClosed),
         ] {
-            let mut assembler = Assembler::new(Vec::new(), u64::MAX);
+            let mut assembler = assembler(u64::MAX);
             feed(&mut assembler, &bytes[..end], &[7]);
             assert_eq!(assembler.end(), reason, "after {end} bytes");
         }

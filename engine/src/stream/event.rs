@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use super::framing::ScanError;
+
 /// Most workers a service may have: the width of the worker's part in an [`ExchangeId`].
 pub(super) const PORTS_MAX: usize = 1 << 12;
 /// Bits of an [`ExchangeId`] that count exchanges; 2^50 of them outlast any process.
@@ -49,7 +51,9 @@ pub enum StreamEvent {
         token: Option<u64>,
         /// The peer's address.
         from: SocketAddr,
-        /// The message without its length prefix, 1 to `STREAM_MESSAGE_MAX` bytes. Give it back with
+        /// Our end of the connection: for an exchange that the peer opened, the address it was made to.
+        local: SocketAddr,
+        /// The message without its length prefix, 1 to `message_bytes_max` bytes. Give it back with
         /// [`StreamPort::recycle`](super::StreamPort::recycle).
         bytes: Vec<u8>,
     },
@@ -78,7 +82,7 @@ impl StreamEvent {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The peer announced a message of this many bytes: none, or more than `STREAM_MESSAGE_MAX`.
+    /// The peer announced a message of this many bytes: none, or more than `message_bytes_max`.
     BadLength(u32),
     /// The connection broke.
     Broken(OsError),
@@ -100,10 +104,14 @@ pub enum CloseReason {
     Shed,
     /// The service is stopping.
     Stopped,
+    /// The peer's message grew beyond `message_bytes_max`, or will, by its own account.
+    TooLong,
     /// The worker queued more turns than an exchange may hold.
     TooManyTurns,
     /// The peer closed it in the middle of a message.
     Truncated,
+    /// The peer sent what is no message, as the [`Scanner`](super::Scanner) found.
+    Unreadable(ScanError),
     /// The worker did not take its events for `queue_wait`.
     WorkerBusy,
 }
@@ -122,10 +130,12 @@ impl fmt::Display for CloseReason {
             CloseReason::Refused(error) => write!(out, "cannot connect: {error}"),
             CloseReason::Shed => out.write_str("too many exchanges at one time"),
             CloseReason::Stopped => out.write_str("the stream service is stopping"),
+            CloseReason::TooLong => out.write_str("the peer's message is longer than message_bytes_max"),
             CloseReason::TooManyTurns => out.write_str("too many turns waited to be sent"),
             CloseReason::Truncated => {
                 out.write_str("the peer closed the exchange in the middle of a message")
             }
+            CloseReason::Unreadable(error) => write!(out, "the peer sent what is no message: {error}"),
             CloseReason::WorkerBusy => out.write_str("the worker did not take its stream events in time"),
         }
     }

@@ -8,17 +8,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::assembler::{Assembler, Want};
+use super::assembler::Want;
+use super::assembly::Assembly;
 use super::event::{CloseReason, ExchangeId, StreamEvent};
 use super::link::Link;
 use super::service::{PortEnd, Shared};
+use crate::net::bind_address_without_port;
 
 /// Turns that may wait in one exchange. A conversation needs one or two.
 const TURNS_MAX: usize = 64;
@@ -94,11 +97,42 @@ impl Mailbox {
     }
 }
 
+/// Who speaks with whom.
+pub(super) struct Ends {
+    /// Where we connect from; nothing leaves it to the route.
+    pub(super) source: Option<IpAddr>,
+    pub(super) peer: SocketAddr,
+}
+
+impl Ends {
+    async fn connect(&self) -> io::Result<tokio::net::TcpStream> {
+        let Some(source) = self.source else { return tokio::net::TcpStream::connect(self.peer).await };
+        let source = source.to_canonical();
+        let socket = match source {
+            IpAddr::V4(_) => TcpSocket::new_v4()?,
+            IpAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        bind_address_without_port(&socket)?;
+        socket.bind(SocketAddr::new(source, 0))?;
+        socket.connect(canonical(self.peer)).await
+    }
+}
+
+/// An IPv4 connection to an IPv6 listener has IPv4-mapped addresses.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
+        IpAddr::V6(_) => address,
+    }
+}
+
 /// One exchange. Holds its place among `exchanges_max` until dropped.
 pub(super) struct Exchange {
     id: ExchangeId,
     token: Option<u64>,
-    peer: SocketAddr,
+    ends: Ends,
+    /// Our address, once there is a connection.
+    local: Cell<SocketAddr>,
     port: Rc<PortEnd>,
     shared: Rc<Shared>,
     mailbox: Rc<Mailbox>,
@@ -116,7 +150,7 @@ impl Exchange {
     pub(super) fn new(
         id: ExchangeId,
         token: Option<u64>,
-        peer: SocketAddr,
+        ends: Ends,
         port: &Rc<PortEnd>,
         shared: &Rc<Shared>,
         limit: Duration,
@@ -127,7 +161,8 @@ impl Exchange {
         Exchange {
             id,
             token,
-            peer,
+            ends,
+            local: Cell::new(SocketAddr::from(([0, 0, 0, 0], 0))),
             port: port.clone(),
             shared: shared.clone(),
             mailbox,
@@ -171,7 +206,7 @@ impl Exchange {
         tokio::select! {
             biased;
             reason = self.mailbox.ended() => Err(reason),
-            result = tokio::net::TcpStream::connect(self.peer) => {
+            result = self.ends.connect() => {
                 result.map_err(|error| CloseReason::Refused(error.into()))
             }
             () = sleep_until(patience.min(self.deadline)) => Err(CloseReason::ConnectTimeout),
@@ -182,6 +217,9 @@ impl Exchange {
     async fn converse<L: Link>(&self, stream: tokio::net::TcpStream) -> CloseReason {
         self.mailbox.connected.set(true);
         self.progress.set(Instant::now());
+        if let Ok(local) = stream.local_addr() {
+            self.local.set(canonical(local));
+        }
         // A turn is handed over whole, so there is nothing to gain from holding back its last packet.
         let link = match stream.set_nodelay(true).and_then(|()| L::new(stream)) {
             Ok(link) => link,
@@ -212,7 +250,7 @@ impl Exchange {
 
     async fn read<L: Link>(&self, link: &L) -> CloseReason {
         let pool = &self.port.channel.pool;
-        let mut assembler = Assembler::new(pool.take(), self.shared.options.exchange_bytes_max);
+        let mut assembler = Assembly::new(&self.shared.options, pool.take(), self.token.is_none());
         let reason = loop {
             let Want { buffer, limit } = assembler.want();
             let (result, buffer) = link.read(buffer, limit).await;
@@ -237,14 +275,15 @@ impl Exchange {
     }
 
     /// Hands the messages that are complete to the worker.
-    async fn hand_over(&self, assembler: &mut Assembler) -> Result<(), CloseReason> {
+    async fn hand_over(&self, assembler: &mut Assembly) -> Result<(), CloseReason> {
         while let Some(bytes) = assembler.next(&self.port.channel.pool)? {
             if self.deaf.get() {
                 self.port.channel.pool.put(bytes);
                 continue;
             }
-            let (exchange, token, from) = (self.id, self.token, self.peer);
-            self.deliver(StreamEvent::Message { exchange, token, from, bytes }).await?;
+            let (exchange, token) = (self.id, self.token);
+            let (from, local) = (self.ends.peer, self.local.get());
+            self.deliver(StreamEvent::Message { exchange, token, from, local, bytes }).await?;
             self.known.set(true);
             self.shared.counters.messages_in.increment();
         }

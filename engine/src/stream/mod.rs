@@ -1,7 +1,7 @@
 //! Reliable exchanges over TCP: joins, push/pull and fallback probes, everything a datagram cannot carry.
 //!
 //! One thread does all the waiting, so that a worker never does. It is deliberately dumb: it moves
-//! length-prefixed messages and never reads them. An *exchange* is a game of ping-pong: the opener sends a
+//! messages, each behind its length or as long as a [`Scanner`] says, and never reads them. An *exchange* is a game of ping-pong: the opener sends a
 //! *turn* (a buffer of one or more complete messages), the member at the other end receives each message
 //! as it arrives and answers with a turn of its own, and so on until one side closes. What to say is
 //! decided on the worker threads, through a [`StreamPort`] each.
@@ -21,24 +21,28 @@
 //!
 //! # Bounds
 //! Memory that the network can fill: each exchange assembles one message of at most
-//! [`STREAM_MESSAGE_MAX`](swimring_codec::native::STREAM_MESSAGE_MAX) bytes, growing only as bytes really
+//! [`StreamOptions::message_bytes_max`] bytes, growing only as bytes really
 //! arrive, and each worker's queue holds at most [`StreamOptions::queued_bytes_max`]. Time: every exchange
 //! has a deadline, and ends early when no byte moves. What is refused is counted in [`StreamCounters`].
 #![forbid(unsafe_code)]
 
 mod assembler;
+mod assembly;
 mod counters;
 mod doorbell;
 mod event;
 mod exchange;
+mod framing;
 mod link;
 mod options;
 mod pool;
 mod port;
+mod scanned;
 mod service;
 
 pub use counters::{Counter, StreamCounters};
 pub use event::{CloseReason, ExchangeId, OsError, StreamEvent};
+pub use framing::{Framing, ScanError, Scanner, ScannerFactory};
 pub use options::{StreamDriver, StreamError, StreamOptions};
 pub use port::StreamPort;
 pub use service::{StreamService, Wake};

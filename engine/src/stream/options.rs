@@ -1,17 +1,23 @@
 //! What can be set about the stream service, and what can be wrong with it.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use swimring_codec::native::STREAM_MESSAGE_MAX;
 
 use super::event::PORTS_MAX;
+use super::framing::Framing;
 
 /// Largest accepted value of [`StreamOptions::exchanges_max`]: two descriptors and two operations each
 /// stay far below what a process and a ring may have.
 const EXCHANGES_LIMIT: usize = 16_384;
 /// Largest accepted value of [`StreamOptions::queue_depth`]: a queue is allocated whole at start.
 const QUEUE_DEPTH_LIMIT: usize = 1 << 16;
+
+/// Accepted values of [`StreamOptions::message_bytes_max`]: no format known needs more, and each exchange may
+/// hold one message.
+const MESSAGE_BYTES_LIMITS: RangeInclusive<usize> = 1 << 10..=64 << 20;
 
 /// Which system interface moves the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,16 +36,21 @@ pub enum StreamDriver {
 pub struct StreamOptions {
     /// Which system interface moves the bytes. Default: automatic.
     pub driver: StreamDriver,
+    /// How connections are cut into messages. Default: each follows its length.
+    pub framing: Framing,
+    /// Bytes of one message that is received. Default 1 MiB
+    /// ([`STREAM_MESSAGE_MAX`](swimring_codec::native::STREAM_MESSAGE_MAX)), at least 1 KiB, at most 64 MiB.
+    pub message_bytes_max: usize,
     /// Exchanges at one time, opened and accepted together. Default 256, at most 16,384.
     ///
-    /// Each may hold a message being assembled, so this times 1 MiB bounds that memory.
+    /// Each may hold a message being assembled, so this times `message_bytes_max` bounds that memory.
     pub exchanges_max: usize,
     /// Accepted exchanges at one time. Default 192; less than `exchanges_max`, so that a flood of
     /// connections cannot keep this process from opening exchanges of its own.
     pub accepted_max: usize,
     /// Commands from, and events to, each worker that may wait. Default 1,024, at most 65,536.
     pub queue_depth: usize,
-    /// Bytes of messages that may wait for each worker. Default 64 MiB, at least 1 MiB.
+    /// Bytes of messages that may wait for each worker. Default 64 MiB, at least `message_bytes_max`.
     pub queued_bytes_max: usize,
     /// Bytes of spare buffers kept for each worker. Default 16 MiB.
     pub pooled_bytes_max: usize,
@@ -53,7 +64,7 @@ pub struct StreamOptions {
     ///
     /// Meanwhile its socket is not read, so TCP slows the peer down. Other exchanges are not held up.
     pub queue_wait: Duration,
-    /// Bytes one exchange may receive. Default 256 MiB, at least 1 MiB.
+    /// Bytes one exchange may receive. Default 256 MiB, at least `message_bytes_max`.
     pub exchange_bytes_max: u64,
 }
 
@@ -61,6 +72,8 @@ impl Default for StreamOptions {
     fn default() -> StreamOptions {
         StreamOptions {
             driver: StreamDriver::Automatic,
+            framing: Framing::LengthPrefixed,
+            message_bytes_max: STREAM_MESSAGE_MAX,
             exchanges_max: 256,
             accepted_max: 192,
             queue_depth: 1024,
@@ -94,13 +107,19 @@ impl StreamOptions {
             let given = self.queue_depth;
             return refuse("queue_depth", format!("give 1 to {QUEUE_DEPTH_LIMIT}, not {given}"));
         }
-        if self.queued_bytes_max < STREAM_MESSAGE_MAX {
-            let given = self.queued_bytes_max;
-            return refuse("queued_bytes_max", format!("give at least {STREAM_MESSAGE_MAX}, not {given}"));
+        let message = self.message_bytes_max;
+        if !MESSAGE_BYTES_LIMITS.contains(&message) {
+            let (least, most) = (MESSAGE_BYTES_LIMITS.start(), MESSAGE_BYTES_LIMITS.end());
+            return refuse("message_bytes_max", format!("give {least} to {most}, not {message}"));
         }
-        if self.exchange_bytes_max < STREAM_MESSAGE_MAX as u64 {
-            let given = self.exchange_bytes_max;
-            return refuse("exchange_bytes_max", format!("give at least {STREAM_MESSAGE_MAX}, not {given}"));
+        for (setting, given) in [
+            ("queued_bytes_max", self.queued_bytes_max as u64),
+            ("exchange_bytes_max", self.exchange_bytes_max),
+        ] {
+            if given < message as u64 {
+                let mend = format!("give at least {message} (message_bytes_max), not {given}");
+                return refuse(setting, mend);
+            }
         }
         for (setting, given) in [
             ("connect_timeout", self.connect_timeout),

@@ -1,6 +1,6 @@
 //! A worker's end of the stream service, and the queues between them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,9 +16,22 @@ use super::pool::Pool;
 /// What a worker asks of the stream thread.
 #[derive(Debug)]
 pub(super) enum Command {
-    Open { exchange: ExchangeId, token: u64, to: SocketAddr, first_turn: Vec<u8>, deadline: Duration },
-    Reply { exchange: ExchangeId, turn: Vec<u8>, then_close: bool },
-    Close { exchange: ExchangeId },
+    Open {
+        exchange: ExchangeId,
+        token: u64,
+        from: Option<IpAddr>,
+        to: SocketAddr,
+        first_turn: Vec<u8>,
+        deadline: Duration,
+    },
+    Reply {
+        exchange: ExchangeId,
+        turn: Vec<u8>,
+        then_close: bool,
+    },
+    Close {
+        exchange: ExchangeId,
+    },
 }
 
 /// What a worker and the stream thread share.
@@ -113,9 +126,11 @@ impl StreamPort {
         self.channel.pool.put(buffer);
     }
 
-    /// Opens an exchange with the member at `to`, and sends `first_turn` once connected.
+    /// Opens an exchange with the member at `to`, and sends `first_turn` once connected; from the address
+    /// `from`, which must be this machine's and of `to`'s family, or from the one that the route prefers.
     ///
-    /// `first_turn` is one or more complete messages, each behind its length. `token` comes back in every
+    /// `first_turn` is one or more complete messages, each behind its length unless
+    /// [`StreamOptions::framing`] says otherwise. `token` comes back in every
     /// event of the exchange. The exchange ends after `deadline` at the latest, or after
     /// [`StreamOptions::exchange_timeout`] if that is sooner. Exactly one [`StreamEvent::Closed`] follows,
     /// whatever happens.
@@ -125,12 +140,13 @@ impl StreamPort {
     pub fn open(
         &mut self,
         token: u64,
+        from: Option<IpAddr>,
         to: SocketAddr,
         first_turn: Vec<u8>,
         deadline: Duration,
     ) -> Result<ExchangeId, Vec<u8>> {
         let exchange = ExchangeId::opened(self.index, self.opened);
-        self.send(Command::Open { exchange, token, to, first_turn, deadline })?;
+        self.send(Command::Open { exchange, token, from, to, first_turn, deadline })?;
         self.opened += 1;
         Ok(exchange)
     }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use super::counters::StreamCounters;
 use super::doorbell::Doorbell;
 use super::event::{CloseReason, ExchangeId, StreamEvent};
-use super::exchange::{Exchange, FULL_QUEUE_POLL, Mailbox};
+use super::exchange::{Ends, Exchange, FULL_QUEUE_POLL, Mailbox, canonical};
 use super::link::{Link, ReadinessLink, UringLink};
 use super::options::{StreamDriver, StreamError, StreamOptions};
 use super::port::{Channel, Command, StreamPort};
@@ -217,7 +217,11 @@ impl Shared {
             CloseReason::ConnectTimeout | CloseReason::ExchangeTimeout | CloseReason::IdleTimeout => {
                 counters.timeouts.increment();
             }
-            CloseReason::BadLength(_) | CloseReason::ExchangeTooLong | CloseReason::Truncated => {
+            CloseReason::BadLength(_)
+            | CloseReason::ExchangeTooLong
+            | CloseReason::TooLong
+            | CloseReason::Truncated
+            | CloseReason::Unreadable(_) => {
                 counters.protocol_errors.increment();
             }
             CloseReason::Broken(_) => counters.broken.increment(),
@@ -317,7 +321,14 @@ fn admit<L: Link>(stream: tokio::net::TcpStream, peer: SocketAddr, port: &Rc<Por
     }
     let id = ExchangeId::accepted(port.index, shared.sequence.get());
     shared.sequence.update(|sequence| sequence + 1);
-    let exchange = Exchange::new(id, None, peer, port, shared, options.exchange_timeout);
+    let exchange = Exchange::new(
+        id,
+        None,
+        Ends { source: None, peer: canonical(peer) },
+        port,
+        shared,
+        options.exchange_timeout,
+    );
     spawn_local(exchange.accepted::<L>(stream));
 }
 
@@ -343,14 +354,15 @@ fn dispatch<L: Link>(port: &Rc<PortEnd>, shared: &Rc<Shared>) -> bool {
 
 fn carry_out<L: Link>(command: Command, port: &Rc<PortEnd>, shared: &Rc<Shared>) -> Result<(), StreamEvent> {
     match command {
-        Command::Open { exchange: id, token, to, first_turn, deadline } => {
+        Command::Open { exchange: id, token, from, to, first_turn, deadline } => {
             if shared.open() >= shared.options.exchanges_max {
                 shared.count_end(CloseReason::Shed);
                 port.channel.pool.put(first_turn);
                 let reason = CloseReason::Shed;
                 return port.offer(StreamEvent::Closed { exchange: id, token: Some(token), reason });
             }
-            let exchange = Exchange::new(id, Some(token), to, port, shared, deadline);
+            let ends = Ends { source: from, peer: to };
+            let exchange = Exchange::new(id, Some(token), ends, port, shared, deadline);
             // Before the task runs: a reply that follows at once must come second.
             let _ = exchange.mailbox().push(first_turn);
             spawn_local(exchange.opened::<L>(token));

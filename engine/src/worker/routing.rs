@@ -1,7 +1,7 @@
 //! From what arrives to the member it is for: datagrams by the destination in their header, stream
 //! messages likewise, and streams of our own by whose they are.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use swimring_codec::MemberId;
@@ -87,7 +87,7 @@ impl OpenedStreams {
 
 impl<O: Observer> DatagramHandler for Host<O> {
     #[inline]
-    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], trains: &mut Trains) {
+    fn datagram(&mut self, from: SocketAddr, _to: Option<IpAddr>, bytes: &[u8], trains: &mut Trains) {
         if self.unread == 0 {
             self.read_clock();
             self.unread = DATAGRAMS_PER_READING;
@@ -154,7 +154,7 @@ impl<O: Observer> Host<O> {
             Purpose::Probe { .. } => Duration::from_secs(2),
             Purpose::Join { .. } | Purpose::Sync => Duration::from_secs(60),
         };
-        match self.port.open(token, open.to, first, deadline) {
+        match self.port.open(token, None, open.to, first, deadline) {
             Ok(exchange) => self.opened.started(token, exchange),
             Err(first) => {
                 self.port.recycle(first);

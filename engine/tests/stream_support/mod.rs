@@ -106,7 +106,7 @@ impl Node {
 
     pub fn open(&mut self, token: u64, to: SocketAddr, messages: &[&[u8]]) -> ExchangeId {
         let turn = self.turn(messages);
-        self.port.open(token, to, turn, PATIENCE).unwrap()
+        self.port.open(token, None, to, turn, PATIENCE).unwrap()
     }
 
     pub fn reply(&mut self, exchange: ExchangeId, messages: &[&[u8]], then_close: bool) {
