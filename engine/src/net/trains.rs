@@ -321,4 +321,9 @@ impl FrameSink for Trains {
         self.lengths[start / CLASS_MIN] = len as u16;
         Some(&mut self.memory[start..start + len])
     }
+
+    #[inline]
+    fn set_source(&mut self, source: Option<IpAddr>) {
+        Trains::set_source(self, source);
+    }
 }

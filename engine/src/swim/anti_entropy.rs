@@ -24,7 +24,7 @@ use super::outbox::{Outbox, Purpose, StreamOpen};
 use super::settings::Settings;
 use super::table::{Entry, Standing};
 use super::time::Time;
-use super::wire::{Origin, Wire};
+use super::wire::{Origin, UNVERSIONED, Wire};
 
 /// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
 /// others find it by their own roots.
@@ -364,7 +364,7 @@ impl Member {
                 self.on_own_past(cx, &record);
             }
             let learned = cx.commons.counters.members_joined - joined_before;
-            self.merge_record(cx, &record, Versions::NONE, learned < u64::from(SPREAD_MAX));
+            self.merge_record(cx, &record, UNVERSIONED, learned < u64::from(SPREAD_MAX));
         }
         true
     }

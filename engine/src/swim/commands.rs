@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
-use swimring_codec::memberlist::Versions;
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::broadcasts::News;

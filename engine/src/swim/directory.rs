@@ -15,6 +15,8 @@ use swimring_codec::identity_hash;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 
+use super::wire::UNVERSIONED;
+
 /// A member's place in the directory.
 pub type MemberIndex = u32;
 
@@ -101,7 +103,7 @@ impl Identity {
         &self.metadata
     }
 
-    /// The protocol versions it announced; [`Versions::NONE`] in the native format.
+    /// The protocol versions it announced; all zero in the native format.
     pub fn versions(&self) -> Versions {
         self.versions
     }
@@ -295,7 +297,7 @@ impl Identity {
 /// and so do we, to pass on what we were given.
 pub(super) fn identity_of(introduction: &Introduction<'_>, announced: Versions) -> u64 {
     let hash = identity_hash(introduction.address, introduction.metadata);
-    if announced == Versions::NONE {
+    if announced == UNVERSIONED {
         return hash;
     }
     let [min, max, speaks, delegate_min, delegate_max, delegate] = announced.0;
@@ -342,10 +344,10 @@ mod tests {
     #[test]
     fn versions_live_as_long_as_someone_means_them() {
         let mut directory = Directory::new(7);
-        let (index, old) = directory.intern(&introduction("a", b"1"), Versions::NONE, 10).unwrap();
+        let (index, old) = directory.intern(&introduction("a", b"1"), UNVERSIONED, 10).unwrap();
         directory.retain(index, old);
         directory.retain(index, old);
-        let (same, new) = directory.intern(&introduction("a", b"2"), Versions::NONE, 10).unwrap();
+        let (same, new) = directory.intern(&introduction("a", b"2"), UNVERSIONED, 10).unwrap();
         assert_eq!((same, old, new), (index, 0, 1));
         directory.retain(index, new);
         directory.release(index, old);
@@ -353,25 +355,25 @@ mod tests {
         assert_eq!(directory.identity(index, new).metadata(), b"2");
         directory.release(index, old);
         // Version 0 is vacant and the next identity takes it.
-        assert_eq!(directory.intern(&introduction("a", b"3"), Versions::NONE, 10).unwrap(), (index, 0));
+        assert_eq!(directory.intern(&introduction("a", b"3"), UNVERSIONED, 10).unwrap(), (index, 0));
         directory.retain(index, 0);
         directory.release(index, new);
         directory.release(index, 0);
         assert_eq!(directory.find(MemberId::of_name("a")), None);
-        let (reused, _) = directory.intern(&introduction("b", b""), Versions::NONE, 10).unwrap();
+        let (reused, _) = directory.intern(&introduction("b", b""), UNVERSIONED, 10).unwrap();
         assert_eq!(reused, index);
     }
 
     #[test]
     fn bounds_are_refused() {
         let mut directory = Directory::new(7);
-        let (index, _) = directory.intern(&introduction("a", b""), Versions::NONE, 1).unwrap();
+        let (index, _) = directory.intern(&introduction("a", b""), UNVERSIONED, 1).unwrap();
         directory.retain(index, 0);
-        assert_eq!(directory.intern(&introduction("b", b""), Versions::NONE, 1), Err(Full::Members));
+        assert_eq!(directory.intern(&introduction("b", b""), UNVERSIONED, 1), Err(Full::Members));
         for metadata in 1..VERSIONS_MAX as u8 {
-            let (_, version) = directory.intern(&introduction("a", &[metadata]), Versions::NONE, 1).unwrap();
+            let (_, version) = directory.intern(&introduction("a", &[metadata]), UNVERSIONED, 1).unwrap();
             directory.retain(index, version);
         }
-        assert_eq!(directory.intern(&introduction("a", &[99]), Versions::NONE, 1), Err(Full::Versions));
+        assert_eq!(directory.intern(&introduction("a", &[99]), UNVERSIONED, 1), Err(Full::Versions));
     }
 }

@@ -84,6 +84,9 @@ pub enum MemberError {
     /// Another member of the same storage has this name.
     #[error("another member has the same name: names have to be unique in a cluster")]
     NameTaken,
+    /// Another member of the same worker has this address.
+    #[error("another member has the address {0}: give each its own")]
+    AddressTaken(SocketAddr),
     /// The table is full.
     #[error("the member table is full: raise members_max")]
     TableFull,

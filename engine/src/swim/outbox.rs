@@ -3,7 +3,7 @@
 //! Frames are written straight into the driver's send buffers through [`FrameSink`]; what cannot be a
 //! frame is asked of the driver as a [`StreamOpen`]; what happened is told as [`Event`]s.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use swimring_codec::MemberId;
 
@@ -16,6 +16,12 @@ pub trait FrameSink {
     /// The caller fills all of it at once: calling `reserve` again, or returning to the driver, sends
     /// it. Nothing if the sink is full; the sink counts what it sheds.
     fn reserve(&mut self, to: SocketAddr, len: usize) -> Option<&mut [u8]>;
+
+    /// Frames from now on leave from `source`, one of this machine's addresses: for members that have one
+    /// each. A sink with a single address need not care.
+    fn set_source(&mut self, source: Option<IpAddr>) {
+        let _ = source;
+    }
 }
 
 /// Why a stream is opened.

@@ -4,15 +4,12 @@
 //! time moves his clock past it, so that what he says next is newer than all he has heard. The rest of Serf,
 //! its queries and its memory of past events, is not here.
 
+use swimring_codec::serf::Clocks;
+
 /// The clocks of one member. In other pools they stand still.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Serf {
-    /// Of intents.
-    clock: u64,
-    /// Of user events.
-    event_clock: u64,
-    /// Of queries.
-    query_clock: u64,
+    clocks: Clocks,
     /// The latest time that we have stated of ourselves, or others of us.
     own: u64,
 }
@@ -23,48 +20,48 @@ const TIME_MAX: u64 = 1 << 62;
 impl Serf {
     pub(super) const fn new() -> Serf {
         // Serf's clocks begin at one.
-        Serf { clock: 1, event_clock: 1, query_clock: 1, own: 0 }
+        Serf { clocks: Clocks { members: 1, events: 1, queries: 1 }, own: 0 }
     }
 
     /// An intent at `time` was heard.
     pub(super) fn witness(&mut self, time: u64) {
-        witness(&mut self.clock, time);
+        witness(&mut self.clocks.members, time);
     }
 
     /// A user event at `time` was heard.
     pub(super) fn witness_event(&mut self, time: u64) {
-        witness(&mut self.event_clock, time);
+        witness(&mut self.clocks.events, time);
     }
 
     /// The clocks of a push/pull were heard: they are ahead of what was said by one.
-    pub(super) fn witness_clocks(&mut self, clock: u64, event_clock: u64, query_clock: u64) {
-        witness(&mut self.clock, clock.saturating_sub(1));
-        witness(&mut self.event_clock, event_clock.saturating_sub(1));
-        witness(&mut self.query_clock, query_clock.saturating_sub(1));
+    pub(super) fn witness_clocks(&mut self, theirs: Clocks) {
+        witness(&mut self.clocks.members, theirs.members.saturating_sub(1));
+        witness(&mut self.clocks.events, theirs.events.saturating_sub(1));
+        witness(&mut self.clocks.queries, theirs.queries.saturating_sub(1));
     }
 
-    /// The clocks, for a push/pull: of intents, events and queries.
-    pub(super) fn clocks(&self) -> (u64, u64, u64) {
-        (self.clock, self.event_clock, self.query_clock)
+    /// The clocks, for a push/pull.
+    pub(super) fn clocks(&self) -> Clocks {
+        self.clocks
     }
 
     /// The time of an intent to join, which does not move the clock.
     pub(super) fn stated(&mut self) -> u64 {
-        self.own = self.clock;
-        self.clock
+        self.own = self.clocks.members;
+        self.clocks.members
     }
 
     /// The time of an intent to leave.
     pub(super) fn next(&mut self) -> u64 {
-        self.own = self.clock;
-        self.clock += 1;
+        self.own = self.clocks.members;
+        self.clocks.members += 1;
         self.own
     }
 
     /// The time of a user event.
     pub(super) fn next_event(&mut self) -> u64 {
-        self.event_clock += 1;
-        self.event_clock - 1
+        self.clocks.events += 1;
+        self.clocks.events - 1
     }
 
     /// Whether an intent about us at `time` is newer than what has been said of us.
@@ -83,16 +80,20 @@ fn witness(clock: &mut u64, time: u64) {
 mod tests {
     use super::*;
 
+    fn clocks(members: u64, events: u64, queries: u64) -> Clocks {
+        Clocks { members, events, queries }
+    }
+
     #[test]
     fn clocks_move_past_what_they_hear() {
         let mut serf = Serf::new();
         serf.witness(7);
-        assert_eq!(serf.clocks(), (8, 1, 1));
+        assert_eq!(serf.clocks(), clocks(8, 1, 1));
         assert_eq!((serf.stated(), serf.next(), serf.next()), (8, 8, 9));
         serf.witness(3);
-        assert_eq!(serf.clocks().0, 10);
-        serf.witness_clocks(20, 5, 9);
-        assert_eq!(serf.clocks(), (20, 5, 9), "clocks of a push/pull are ahead by one");
+        assert_eq!(serf.clocks().members, 10);
+        serf.witness_clocks(clocks(20, 5, 9));
+        assert_eq!(serf.clocks(), clocks(20, 5, 9), "clocks of a push/pull are ahead by one");
         assert_eq!((serf.next_event(), serf.next_event()), (5, 6));
     }
 
@@ -101,6 +102,6 @@ mod tests {
         let mut serf = Serf::new();
         serf.witness(u64::MAX);
         serf.witness_event(u64::MAX - 1);
-        assert_eq!(serf.clocks(), (1, 1, 1));
+        assert_eq!(serf.clocks(), clocks(1, 1, 1));
     }
 }

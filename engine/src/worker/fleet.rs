@@ -10,14 +10,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel;
+use swimring_codec::memberlist::STREAM_MAX;
 use thiserror::Error;
 
 use super::host::{Host, Observer};
 use super::options::FleetOptions;
 use super::turn::{self, Calls, Pace, Refused};
 use crate::net::{Driver, Endpoint, NetError, Trains, Waker};
-use crate::stream::{StreamCounters, StreamError, StreamService, Wake};
-use crate::swim::SettingsError;
+use super::scanning::Scanners;
+use crate::stream::{Framing, StreamCounters, StreamError, StreamService, Wake};
+use crate::swim::{SettingsError, WireOptions, WireOptionsError};
 
 /// Why a fleet could not start or be called.
 #[derive(Debug, Error)]
@@ -26,6 +28,9 @@ pub enum FleetError {
     /// A setting of the protocol cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// An option of the wire format cannot be used.
+    #[error(transparent)]
+    Wire(#[from] WireOptionsError),
     /// The socket or driver.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -82,6 +87,7 @@ impl<O: Observer> Fleet<O> {
         mut observer: impl FnMut(usize) -> O,
     ) -> Result<Fleet<O>, FleetError> {
         check(options)?;
+        let options = &for_wire(options);
         let mut endpoints = Vec::with_capacity(options.workers);
         let mut listeners = Vec::with_capacity(options.workers);
         for worker in 0..options.workers {
@@ -237,6 +243,7 @@ impl<O: Observer> std::fmt::Debug for Fleet<O> {
 
 fn check(options: &FleetOptions) -> Result<(), FleetError> {
     options.settings.validate()?;
+    options.wire.validate()?;
     let option = |setting, mend: String| Err(FleetError::Option { setting, mend });
     if !(1..=1024).contains(&options.workers) {
         return option("workers", format!("has to be between 1 and 1024, and is {}", options.workers));
@@ -244,11 +251,28 @@ fn check(options: &FleetOptions) -> Result<(), FleetError> {
     if !(Duration::from_millis(1)..=Duration::from_millis(100)).contains(&options.tick) {
         return option("tick", format!("has to be between 1 and 100 ms, and is {:?}", options.tick));
     }
+    if options.own_addresses && !options.bind.ip().is_unspecified() {
+        let given = options.bind.ip();
+        return option("bind", format!("has to be 0.0.0.0 or [::] with own_addresses, and is {given}"));
+    }
     if !(0.0..1.0).contains(&options.receive_loss) {
         let given = options.receive_loss;
         return option("receive_loss", format!("has to be at least 0 and below 1, and is {given}"));
     }
     Ok(())
+}
+
+/// The options of sockets and streams that the wire format asks for.
+fn for_wire(options: &FleetOptions) -> FleetOptions {
+    let mut options = options.clone();
+    options.net.own_addresses = options.own_addresses;
+    if let WireOptions::Memberlist(wire) = &options.wire {
+        options.net.segmentation = false;
+        options.stream.framing = Framing::Scanned(Arc::new(Scanners { labelled: !wire.label.is_empty() }));
+        options.stream.message_bytes_max = STREAM_MAX;
+        options.stream.queued_bytes_max = options.stream.queued_bytes_max.max(2 * STREAM_MAX);
+    }
+    options
 }
 
 fn address_of(options: &FleetOptions, worker: usize) -> Result<SocketAddr, FleetError> {

@@ -1,10 +1,11 @@
 //! The members of one worker and everything they need but the socket.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use hashbrown::HashMap;
+use swimring_codec::memberlist::{self, Codec, Keyring};
 use swimring_codec::{Incarnation, MemberId};
 
 use super::FleetOptions;
@@ -14,7 +15,7 @@ use super::wheel::Wheel;
 use crate::stream::StreamPort;
 use crate::swim::{
     Commons, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Purpose, Settings, StreamOpen,
-    Time, View,
+    Time, View, WireOptions,
 };
 
 /// A member's number within its worker.
@@ -40,6 +41,12 @@ pub trait Observer: Send + 'static {
     /// A member's timers fired `lag_us` microseconds after the tick they were due at.
     fn timer(&mut self, lag_us: u64) {
         let _ = lag_us;
+    }
+
+    /// A packet of memberlist's format brought `message` to a member, before it is handled.
+    #[inline]
+    fn heard(&mut self, now: Time, member: LocalMember, from: SocketAddr, message: &memberlist::Message<'_>) {
+        let _ = (now, member, from, message);
     }
 
     /// A stream to join through ended without a view. [`Event::JoinFinished`] follows.
@@ -70,6 +77,9 @@ pub struct HostCounters {
     pub timers_fired: u64,
     /// Datagrams that could not be decoded, by [`swimring_codec::native::DecodeError::index`].
     pub refused: [u64; swimring_codec::native::DecodeError::KINDS],
+    /// Packets and streams of memberlist's format that could not be opened, by
+    /// [`memberlist::DecodeError::index`].
+    pub refused_packets: [u64; memberlist::DecodeError::KINDS],
     /// Datagrams for nobody who lives here.
     pub unrouted: u64,
     /// Datagrams dropped on purpose.
@@ -87,6 +97,8 @@ pub(super) struct Resident {
     pub(super) member: Member,
     /// Whether it takes part: a killed member stays as a number only.
     pub(super) present: bool,
+    /// Where it receives and sends from, if it has an address of its own.
+    pub(super) source: Option<IpAddr>,
 }
 
 /// The members of one worker.
@@ -95,6 +107,12 @@ pub struct Host<O> {
     pub observer: O,
     pub(super) residents: Vec<Resident>,
     pub(super) local: HashMap<MemberId, LocalMember>,
+    /// Members with an address of their own, by it.
+    pub(super) at: HashMap<IpAddr, LocalMember>,
+    /// Opens packets and streams; nothing in the native format.
+    pub(super) codec: Option<Box<Codec>>,
+    /// Members have an address each.
+    pub(super) own_addresses: bool,
     pub(super) commons: Commons,
     pub(super) wheel: Wheel,
     pub(super) port: StreamPort,
@@ -135,7 +153,9 @@ impl<O: Observer> Host<O> {
     ) -> Host<O> {
         let seed = options.seed.wrapping_add((worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut commons = Commons::new(rng.u64(..));
+        // Options were checked when the fleet started.
+        let mut commons = Commons::speaking(&options.wire, rng.u64(..), secret())
+            .unwrap_or_else(|_| Commons::new(rng.u64(..)));
         commons.set_timer_grain(options.tick);
         let members = options.members_expected;
         let view_bytes = (options.known_expected * RECORD_BYTES).max(VIEW_BYTES_LEAST);
@@ -152,6 +172,9 @@ impl<O: Observer> Host<O> {
             observer,
             residents: Vec::with_capacity(members),
             local: HashMap::with_capacity(members),
+            at: HashMap::with_capacity(if options.own_addresses { members } else { 0 }),
+            codec: codec(&options.wire),
+            own_addresses: options.own_addresses,
             commons,
             wheel,
             port,
@@ -279,10 +302,17 @@ impl<O: Observer> Host<O> {
         if self.local.contains_key(&id) {
             return Err(MemberError::NameTaken);
         }
+        if self.own_addresses && self.at.contains_key(&address.ip()) {
+            return Err(MemberError::AddressTaken(address));
+        }
         let member = Member::new(config, &mut self.commons, self.now)?;
         let local = self.residents.len() as LocalMember;
-        self.residents.push(Resident { member, present: true });
+        let source = self.own_addresses.then_some(address.ip());
+        self.residents.push(Resident { member, present: true, source });
         self.local.insert(id, local);
+        if let Some(source) = source {
+            self.at.insert(source, local);
+        }
         self.settle(local);
         Ok(local)
     }
@@ -315,6 +345,7 @@ impl<O: Observer> Host<O> {
         command: impl FnOnce(&mut Member, Time, &mut Commons, &mut Outbox<'_>) -> R,
     ) -> Option<R> {
         let resident = self.residents.get_mut(local as usize).filter(|resident| resident.present)?;
+        frames.set_source(resident.source);
         let mut out = Outbox {
             frames,
             streams: &mut self.wanted,
@@ -341,9 +372,30 @@ impl<O: Observer> Host<O> {
         if resident.present {
             resident.present = false;
             self.local.remove(&resident.member.id());
+            if let Some(source) = resident.source {
+                self.at.remove(&source);
+            }
             resident.member.release(&mut self.commons);
             self.wheel.cancel(local);
         }
+    }
+
+    /// Changes the keys that packets and streams are opened and sealed with. `change` is called once for each
+    /// of the two. Nothing in the native format.
+    ///
+    /// # Errors
+    /// What `change` gives.
+    pub fn change_keys<E>(
+        &mut self,
+        mut change: impl FnMut(&mut Keyring) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if let Some(codec) = &mut self.codec {
+            change(codec.keyring_mut())?;
+        }
+        if let Some(codec) = self.commons.codec_mut() {
+            change(codec.keyring_mut())?;
+        }
+        Ok(())
     }
 
     /// Keeps timers from firing until [`Host::resume`]: thousands of members take seconds to set up, and
@@ -383,6 +435,20 @@ impl<O: Observer> Host<O> {
         if !self.wanted.is_empty() {
             self.open_streams(local);
         }
+    }
+}
+
+/// What encryption draws its nonces from.
+fn secret() -> [u8; 32] {
+    rand::random()
+}
+
+/// What opens packets and streams of the format.
+fn codec(wire: &WireOptions) -> Option<Box<Codec>> {
+    match wire {
+        WireOptions::Native => None,
+        // Options were checked when the fleet started.
+        WireOptions::Memberlist(options) => Codec::new(&options.codec(), secret()).ok().map(Box::new),
     }
 }
 

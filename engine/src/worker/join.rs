@@ -3,9 +3,10 @@
 use thiserror::Error;
 
 use crate::stream::CloseReason;
+use crate::swim::Refusal;
 
 /// Why a stream to join through ended without the seed's view.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum JoinFailure {
     /// The stream ended early.
@@ -20,6 +21,12 @@ pub enum JoinFailure {
     /// The seed belongs to another cluster.
     #[error("belongs to another cluster")]
     OtherCluster,
+    /// The pool is not for us.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The seed's answer could not be opened.
+    #[error("{0}")]
+    Sealed(&'static str),
     /// The seed's answer could not be read.
     #[error("answered with something that is no view")]
     Unreadable,

@@ -11,6 +11,7 @@ mod host;
 mod join;
 mod options;
 mod routing;
+mod scanning;
 mod turn;
 pub mod wheel;
 

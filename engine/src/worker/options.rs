@@ -6,17 +6,22 @@ use std::time::Duration;
 
 use crate::net::NetOptions;
 use crate::stream::StreamOptions;
-use crate::swim::Settings;
+use crate::swim::{Settings, WireOptions};
 
 /// How to start a [`super::Fleet`].
 #[derive(Clone, Debug)]
 pub struct FleetOptions {
     /// The protocol's constants, for all members.
     pub settings: Arc<Settings>,
-    /// Of the datagram path.
+    /// The wire format, for all members.
+    pub wire: WireOptions,
+    /// Of the datagram path. In other formats than the native one `segmentation` is off, whatever it says.
     pub net: NetOptions,
     /// Of the stream service.
     pub stream: StreamOptions,
+    /// Members have an IP address each, of this machine's: given to [`super::Host::add_at`], with the port
+    /// of the worker. `bind` is then a wildcard address. On loopback all of 127.0.0.0/8 may be used.
+    pub own_addresses: bool,
     /// Where the first worker listens; the others take the ports after it, or any if it is 0.
     pub bind: SocketAddr,
     /// Threads. 1 to 1,024.
@@ -45,7 +50,9 @@ impl Default for FleetOptions {
     fn default() -> FleetOptions {
         FleetOptions {
             settings: Arc::new(Settings::default()),
+            wire: WireOptions::Native,
             net: NetOptions::default(),
+            own_addresses: false,
             stream: StreamOptions::default(),
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 1,

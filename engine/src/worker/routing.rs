@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use swimring_codec::MemberId;
+use swimring_codec::memberlist;
 use swimring_codec::native::{Frame, StreamMessage};
 
-use super::host::{Host, LocalMember, Observer};
+use super::host::{Host, LocalMember, Observer, Resident};
 use super::join::JoinFailure;
 use crate::net::{DatagramHandler, Trains};
 use crate::stream::{ExchangeId, StreamEvent};
-use crate::swim::{FrameSink, Outbox, Purpose, StreamNext, StreamOpen};
+use crate::swim::{FrameSink, Outbox, Purpose, StreamNext, StreamOpen, StreamOutcome};
 
 /// Datagrams handled between two looks at the clock, which costs as much as a small one.
 const DATAGRAMS_PER_READING: u32 = 16;
@@ -85,9 +86,14 @@ impl OpenedStreams {
     }
 }
 
+/// An IPv4-mapped address as what it stands for: sockets do not take it otherwise.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 impl<O: Observer> DatagramHandler for Host<O> {
     #[inline]
-    fn datagram(&mut self, from: SocketAddr, _to: Option<IpAddr>, bytes: &[u8], trains: &mut Trains) {
+    fn datagram(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &[u8], trains: &mut Trains) {
         if self.unread == 0 {
             self.read_clock();
             self.unread = DATAGRAMS_PER_READING;
@@ -96,6 +102,9 @@ impl<O: Observer> DatagramHandler for Host<O> {
         if self.loss > 0 && u64::from(self.rng.u32(..)) < self.loss {
             self.counters.lost += 1;
             return;
+        }
+        if self.codec.is_some() {
+            return self.packet(from, to, bytes, trains);
         }
         match Frame::decode(bytes) {
             Ok(frame) => self.frame(from, &frame, trains),
@@ -122,6 +131,38 @@ impl<O: Observer> Host<O> {
         self.settle(local);
     }
 
+    /// A datagram of memberlist's format, for whoever has the address `to`.
+    fn packet(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &[u8], frames: &mut dyn FrameSink) {
+        let Some(local) = self.route_to(to) else {
+            self.counters.unrouted += 1;
+            return;
+        };
+        let Some(codec) = &mut self.codec else { return };
+        let messages = match codec.open_packet(bytes) {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.counters.refused_packets[error.index()] += 1;
+                return;
+            }
+        };
+        let (now, observer) = (self.now, &mut self.observer);
+        let messages = messages.inspect(|message| {
+            if let Ok(message) = message {
+                observer.heard(now, local, from, message);
+            }
+        });
+        let resident = &mut self.residents[local as usize];
+        frames.set_source(resident.source);
+        let mut out = Outbox {
+            frames,
+            streams: &mut self.wanted,
+            events: &mut self.events,
+            gossip_budget: &mut self.gossip_budget,
+        };
+        resident.member.handle_packet(now, from, messages, &mut self.commons, &mut out);
+        self.settle(local);
+    }
+
     /// Whose it is. Without a destination it is for the first member that lives here.
     #[inline]
     fn route(&self, destination: MemberId) -> Option<LocalMember> {
@@ -129,6 +170,15 @@ impl<O: Observer> Host<O> {
             return self.members().next().map(|(local, _)| local);
         }
         self.local.get(&destination).copied()
+    }
+
+    /// Whose the address is. Where members share one, it is the first's.
+    #[inline]
+    fn route_to(&self, to: Option<IpAddr>) -> Option<LocalMember> {
+        match to.filter(|_| self.own_addresses) {
+            Some(to) => self.at.get(&to).copied(),
+            None => self.route(MemberId::NONE),
+        }
     }
 
     /// Opens the streams a member asked for.
@@ -147,14 +197,15 @@ impl<O: Observer> Host<O> {
             return self.stream_failed(opened, &JoinFailure::TooManyStreams);
         };
         let mut first = self.port.buffer();
-        let member = &self.residents[local as usize].member;
-        member.open_stream(open.purpose, open.destination, &self.commons, &mut first);
+        let Resident { member, source, .. } = &self.residents[local as usize];
+        let source = source.filter(|source| source.is_ipv4() == open.to.ip().to_canonical().is_ipv4());
+        member.open_stream(open.purpose, open.destination, &mut self.commons, &mut first);
         // A fallback probe that takes longer than a probe is of no use.
         let deadline = match open.purpose {
             Purpose::Probe { .. } => Duration::from_secs(2),
             Purpose::Join { .. } | Purpose::Sync => Duration::from_secs(60),
         };
-        match self.port.open(token, None, open.to, first, deadline) {
+        match self.port.open(token, source, canonical(open.to), first, deadline) {
             Ok(exchange) => self.opened.started(token, exchange),
             Err(first) => {
                 self.port.recycle(first);
@@ -180,8 +231,8 @@ impl<O: Observer> Host<O> {
             let Some(event) = self.port.poll() else { return };
             match event {
                 StreamEvent::Opened { .. } => {}
-                StreamEvent::Message { exchange, token, bytes, .. } => {
-                    self.stream_message(exchange, token, &bytes, trains);
+                StreamEvent::Message { exchange, token, local, bytes, .. } => {
+                    self.stream_message(exchange, token, local, &bytes, trains);
                     self.port.recycle(bytes);
                 }
                 StreamEvent::Closed { token, reason, .. } => {
@@ -199,9 +250,13 @@ impl<O: Observer> Host<O> {
         &mut self,
         exchange: ExchangeId,
         token: Option<u64>,
+        to: SocketAddr,
         bytes: &[u8],
         trains: &mut Trains,
     ) {
+        if self.codec.is_some() {
+            return self.packet_stream(exchange, token, to, bytes, trains);
+        }
         let message = match StreamMessage::decode(bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -242,6 +297,81 @@ impl<O: Observer> Host<O> {
             self.opened.finish(token);
         }
         self.settle(local);
+    }
+
+    /// A stream message of memberlist's format.
+    fn packet_stream(
+        &mut self,
+        exchange: ExchangeId,
+        token: Option<u64>,
+        to: SocketAddr,
+        bytes: &[u8],
+        trains: &mut Trains,
+    ) {
+        let opened = token.and_then(|token| self.opened.get(token)).filter(|opened| !opened.finished);
+        let local = match token {
+            Some(_) => opened.map(|opened| opened.local),
+            None => self.route_to(Some(to.ip())),
+        };
+        let Some(local) = local.filter(|local| self.residents[*local as usize].present) else {
+            self.counters.unrouted += 1;
+            self.port.close(exchange);
+            return;
+        };
+        let Some(codec) = &mut self.codec else { return };
+        let encrypts = !codec.keyring().is_empty();
+        let message = match codec.open_stream(bytes, token.is_none()) {
+            Ok(message) => message,
+            Err(error) => {
+                self.counters.refused_packets[error.index()] += 1;
+                self.port.close(exchange);
+                return self.unopened(token, error, encrypts);
+            }
+        };
+        let mut reply = std::mem::take(&mut self.reply);
+        let resident = &mut self.residents[local as usize];
+        trains.set_source(resident.source);
+        let mut out = Outbox {
+            frames: trains,
+            streams: &mut self.wanted,
+            events: &mut self.events,
+            gossip_budget: &mut self.gossip_budget,
+        };
+        let purpose = opened.map(|opened| opened.purpose);
+        let StreamOutcome { next, refusal } = resident.member.handle_packet_stream(
+            self.now,
+            purpose,
+            &message,
+            &mut reply,
+            &mut self.commons,
+            &mut out,
+        );
+        if let (Some(refusal), Some(Purpose::Join { token })) = (refusal, purpose) {
+            self.observer.join_failed(local, token, &JoinFailure::Refused(refusal));
+        }
+        self.answer(exchange, next, reply);
+        if let (Some(token), StreamNext::Close | StreamNext::ReplyAndClose) = (token, next) {
+            self.opened.finish(token);
+        }
+        self.settle(local);
+    }
+
+    /// A view that we asked for could not be opened: that says what is wrong with our keys or label.
+    fn unopened(&mut self, token: Option<u64>, error: memberlist::DecodeError, encrypts: bool) {
+        let Some(token) = token else { return };
+        let Some(opened) = self.opened.get(token).filter(|opened| !opened.finished) else { return };
+        self.opened.finish(token);
+        let reason = match error {
+            memberlist::DecodeError::Decrypt if encrypts => {
+                "the pool is encrypted with a key that is not ours: give one of its keys"
+            }
+            memberlist::DecodeError::Decrypt => "the pool is encrypted: give one of its keys",
+            memberlist::DecodeError::Unencrypted => {
+                "the pool is not encrypted, and we have a key: give none, or switch gossip_verify_incoming off"
+            }
+            _ => return self.stream_failed(opened, &JoinFailure::Unreadable),
+        };
+        self.stream_failed(opened, &JoinFailure::Sealed(reason));
     }
 
     /// What arrived on a stream could not be read: if that was to be a view, it will not come.

@@ -216,6 +216,7 @@ impl<O: Observer> Host<O> {
         if !resident.present {
             return;
         }
+        trains.set_source(resident.source);
         let mut out = Outbox {
             frames: trains,
             streams: &mut self.wanted,

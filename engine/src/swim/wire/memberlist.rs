@@ -7,11 +7,13 @@
 
 use std::net::SocketAddr;
 
-use swimring_codec::memberlist::{self, Alive, Codec, Source, Versions};
+use swimring_codec::memberlist::{
+    self, Alive, Codec, CompoundWriter, PARTS_MAX, Source, Versions, compound_overhead,
+};
 use swimring_codec::native::{Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::super::broadcasts::{Broadcast, BroadcastPool, FRAME_MESSAGES_MAX, News};
+use super::super::broadcasts::{Broadcast, BroadcastPool, News};
 use super::super::commons::Commons;
 use super::super::directory::{Directory, MemberIndex};
 use super::super::member::{Context, Member, Status};
@@ -22,9 +24,6 @@ use super::super::time::Time;
 use super::super::user_events::EventStore;
 use super::options::{MemberlistOptions, WireOptionsError};
 use super::{Origin, Wire};
-
-/// Most messages that a member sends beside news: an ack and an accusation, or a suspicion and a ping.
-const OWN_MESSAGES_MAX: usize = 2;
 
 /// Bytes of a packet beside its messages: the compound's type and count.
 const COMPOUND_HEADER_LEN: usize = 2;
@@ -199,21 +198,16 @@ struct Packet<'a> {
     events: &'a EventStore,
 }
 
-/// How long its parts are.
-struct Lengths {
-    each: [u16; OWN_MESSAGES_MAX + FRAME_MESSAGES_MAX],
-    count: usize,
-    /// Of all parts, with their headers.
+/// How many of its parts fit, and how long they are together.
+struct Measured {
+    parts: usize,
     bytes: usize,
 }
 
-impl Lengths {
+impl Measured {
     /// Bytes of the packet before it is sealed. A part alone needs no compound around it.
     fn plain_len(&self) -> usize {
-        match self.count {
-            1 => self.each[0].into(),
-            _ => COMPOUND_HEADER_LEN + self.bytes,
-        }
+        self.bytes + compound_overhead(self.parts)
     }
 }
 
@@ -228,31 +222,33 @@ impl<'a> Packet<'a> {
     }
 
     /// Measures the parts that fit into `bytes_max`. All do, unless one has grown since it was chosen.
-    fn measure(&self, bytes_max: usize) -> Lengths {
-        let mut lengths = Lengths { each: [0; OWN_MESSAGES_MAX + FRAME_MESSAGES_MAX], count: 0, bytes: 0 };
+    fn measure(&self, bytes_max: usize) -> Measured {
+        let mut measured = Measured { parts: 0, bytes: 0 };
         for part in self.parts() {
-            let length = part.encoded_len();
-            let bytes = lengths.bytes + length + PART_HEADER_LEN;
-            if bytes > bytes_max || lengths.count == lengths.each.len() {
+            let bytes = measured.bytes + part.encoded_len();
+            if bytes + measured.parts * PART_HEADER_LEN > bytes_max || measured.parts == PARTS_MAX {
                 break;
             }
-            lengths.each[lengths.count] = length as u16;
-            lengths.count += 1;
-            lengths.bytes = bytes;
+            measured.parts += 1;
+            measured.bytes = bytes;
         }
-        lengths
+        measured
     }
 
-    /// Writes the packet to `out`, which has [`Lengths::plain_len`] bytes.
-    fn write(&self, lengths: &Lengths, out: &mut [u8]) {
-        let mut at = 0;
-        if lengths.count != 1 {
-            at = memberlist::write_compound_header(&lengths.each[..lengths.count], out).unwrap_or_default();
+    /// Writes the packet to `out`, which has [`Measured::plain_len`] bytes.
+    fn write(&self, measured: &Measured, out: &mut [u8]) {
+        let mut parts = self.parts().take(measured.parts);
+        if measured.parts == 1 {
+            let only = parts.next();
+            let written = only.and_then(|only| only.encode(out));
+            debug_assert_eq!(written, Some(out.len()), "lengths were counted right");
+            return;
         }
-        for part in self.parts().take(lengths.count) {
-            at += part.encode(&mut out[at..]).unwrap_or_default();
+        let Some(mut compound) = CompoundWriter::new(out, measured.parts) else { return };
+        for part in parts {
+            compound.push(&part);
         }
-        debug_assert_eq!(at, out.len(), "lengths were counted right");
+        compound.finish();
     }
 }
 
@@ -390,17 +386,17 @@ impl Member {
         let names = self.names(directory, wire.options.versions);
         let bytes_max = self.settings.frame_bytes_max.saturating_sub(wire.packet_overhead());
         let packet = Packet { names, destination, messages, chosen, broadcasts, events };
-        let lengths = packet.measure(bytes_max);
+        let measured = packet.measure(bytes_max);
         // memberlist puts a checksum on gossip for peers that understand it, and never on probes.
         let crc = wire.options.packet_crc && messages.is_empty() && {
             let peer = directory.find(destination);
             let identity = peer.map(|peer| directory.identity(peer, self.table.get(peer).version()));
-            identity.is_some_and(|identity| identity.versions().protocol_max() >= 5)
+            identity.is_some_and(|identity| identity.versions().protocol_max() >= Versions::CRC)
         };
         if wire.options.enable_compression {
-            wire.write_compressed(cx.out.frames, to, &packet, &lengths, crc)
+            wire.write_compressed(cx.out.frames, to, &packet, &measured, crc)
         } else {
-            wire.write(cx.out.frames, to, &packet, &lengths, crc)
+            wire.write(cx.out.frames, to, &packet, &measured, crc)
         }
     }
 }
@@ -412,13 +408,13 @@ impl MemberlistWire {
         frames: &mut dyn FrameSink,
         to: SocketAddr,
         packet: &Packet<'_>,
-        lengths: &Lengths,
+        measured: &Measured,
         crc: bool,
     ) -> bool {
-        let plain_len = lengths.plain_len();
+        let plain_len = measured.plain_len();
         let Some(buffer) = frames.reserve(to, self.codec.sealed_len(plain_len, crc)) else { return false };
         let at = self.codec.plain_offset(crc);
-        packet.write(lengths, &mut buffer[at..at + plain_len]);
+        packet.write(measured, &mut buffer[at..at + plain_len]);
         self.codec.seal_packet(buffer, plain_len, crc);
         true
     }
@@ -428,21 +424,21 @@ impl MemberlistWire {
         frames: &mut dyn FrameSink,
         to: SocketAddr,
         packet: &Packet<'_>,
-        lengths: &Lengths,
+        measured: &Measured,
         crc: bool,
     ) -> bool {
         self.plain.clear();
-        self.plain.resize(lengths.plain_len(), 0);
-        packet.write(lengths, &mut self.plain);
+        self.plain.resize(measured.plain_len(), 0);
+        packet.write(measured, &mut self.plain);
         let at = self.codec.plain_offset(crc);
-        let compressed = self.codec.compress(&self.plain).map(<[u8]>::len);
-        let plain_len = compressed.unwrap_or(self.plain.len());
+        if let Some(smaller) = self.codec.compress(&self.plain) {
+            // The compressed form is never longer than what it came from.
+            self.plain.clear();
+            self.plain.extend_from_slice(smaller);
+        }
+        let plain_len = self.plain.len();
         let Some(buffer) = frames.reserve(to, self.codec.sealed_len(plain_len, crc)) else { return false };
-        let plain = match compressed {
-            Some(_) => self.codec.compressed(),
-            None => &self.plain,
-        };
-        buffer[at..at + plain_len].copy_from_slice(plain);
+        buffer[at..at + plain_len].copy_from_slice(&self.plain);
         self.codec.seal_packet(buffer, plain_len, crc);
         true
     }

@@ -21,7 +21,7 @@ use super::super::table::Standing;
 use super::super::time::Time;
 use super::memberlist::{is_acceptable, wire_incarnation};
 use super::options::Pool;
-use super::{Origin, Wire};
+use super::Wire;
 
 /// What a driver does after a message of a stream has been handled.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -117,7 +117,7 @@ impl Member {
                 let node = known.map_or("", |index| commons.directory.name(index));
                 let name = commons.directory.name(self.index);
                 let source = memberlist::Source { address: self.own_address(commons), name };
-                memberlist::write_stream_ping(first, sequence, node, Some(source));
+                memberlist::encode_stream_ping(first, sequence, node, Some(&source));
                 seal(commons, first, at, true);
             }
         }
@@ -144,24 +144,20 @@ impl Member {
                 versions: if index == self.index { versions } else { identity.versions() },
             });
         }
-        writer.finish_with(|user_state| {
-            if let Wire::Memberlist(wire) = &commons.wire
-                && wire.options.pool == Pool::Serf
-            {
-                let (ltime, event_ltime, query_ltime) = self.serf.clocks();
-                serf::write_push_pull(user_state, ltime, event_ltime, query_ltime);
-            }
-        });
+        let mut user_state = Vec::new();
+        if matches!(&commons.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Serf) {
+            serf::encode_push_pull(&mut user_state, self.serf.clocks(), [], []);
+        }
+        // It is a hundred bytes, of which peers take millions.
+        let _ = writer.finish(&user_state);
         seal(commons, out, at, dialed_by_us);
     }
 
     /// Handles what arrived on a stream. `purpose` is why we opened it, nothing if the other side did. The
     /// answer, if any, is appended to `reply`.
-    #[expect(clippy::too_many_arguments, reason = "a message, where from, and everything it may change")]
     pub fn handle_packet_stream(
         &mut self,
         now: Time,
-        from: SocketAddr,
         purpose: Option<Purpose>,
         message: &StreamMessage<'_>,
         reply: &mut Vec<u8>,
@@ -185,7 +181,7 @@ impl Member {
                     StreamNext::Close.into()
                 } else {
                     let at = reply.len();
-                    memberlist::write_stream_ack(reply, *sequence);
+                    memberlist::encode_stream_ack(reply, *sequence, b"");
                     seal(cx.commons, reply, at, false);
                     StreamNext::ReplyAndClose.into()
                 }
@@ -212,8 +208,6 @@ impl Member {
                 StreamOutcome { next, refusal: purpose.map(|_| Refusal::Unexpected) }
             }
         };
-        let _: Option<Origin> = None;
-        let _ = from;
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
         outcome
     }
@@ -294,9 +288,9 @@ impl Member {
             cx.commons.counters.decode_errors += 1;
             return;
         };
-        self.serf.witness_clocks(state.ltime, state.event_ltime, state.query_ltime);
+        self.serf.witness_clocks(state.clocks);
         let name = cx.commons.directory.name(self.index);
-        let held_left = state.left_members().filter_map(Result::ok).any(|left| left == name);
+        let held_left = state.left_members().any(|left| left == name);
         if held_left && self.is_active() {
             self.tell_join_intent(cx);
         }

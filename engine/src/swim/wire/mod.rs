@@ -24,6 +24,9 @@ pub use options::{MemberlistOptions, Pool, WireOptions, WireOptionsError};
 pub(super) use memberlist::MemberlistWire;
 pub(super) use user_messages::USER_MESSAGE_MAX;
 
+/// The versions of a member that announces none, in the native format.
+pub(super) const UNVERSIONED: Versions = Versions([0; 6]);
+
 /// Where a message came from, as far as its format says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
@@ -57,7 +60,7 @@ impl Wire {
     /// The protocol versions that members announce.
     pub(super) fn versions(&self) -> Versions {
         match self {
-            Wire::Native => Versions::NONE,
+            Wire::Native => UNVERSIONED,
             Wire::Memberlist(wire) => wire.options.versions,
         }
     }

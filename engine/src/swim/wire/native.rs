@@ -6,7 +6,6 @@
 
 use std::net::SocketAddr;
 
-use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -17,7 +16,7 @@ use super::super::member::{Context, Member, Status};
 use super::super::outbox::Outbox;
 use super::super::relay::Wanted;
 use super::super::time::Time;
-use super::Origin;
+use super::{Origin, UNVERSIONED};
 
 impl Member {
     /// Handles a native frame that arrived from `from`.
@@ -72,7 +71,7 @@ impl Member {
             Message::Introduction(ref introduction) => {
                 // Gossip introduces the living only; other states are for push/pull.
                 if introduction.state == State::Alive {
-                    self.on_introduction(cx, introduction, Versions::NONE, true);
+                    self.on_introduction(cx, introduction, UNVERSIONED, true);
                 }
             }
             Message::UserEvent(ref event) => self.on_user_event(cx, event),

@@ -134,7 +134,7 @@ impl Member {
                 }
                 None
             }
-            serf::Message::Query { flags, .. } => (flags & QUERY_NO_BROADCAST == 0).then(told_on),
+            serf::Message::Query(query) => (query.flags & QUERY_NO_BROADCAST == 0).then(told_on),
             _ => {
                 cx.commons.counters.user_messages_ignored += 1;
                 None

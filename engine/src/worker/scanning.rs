@@ -1,0 +1,31 @@
+//! Where a memberlist stream message ends: the codec's scanner, for the stream thread.
+
+use swimring_codec::memberlist::{DecodeError, StreamScanner};
+
+use crate::stream::{ScanError, Scanner, ScannerFactory};
+
+/// Makes scanners for a pool.
+#[derive(Debug)]
+pub(super) struct Scanners {
+    /// The pool has a label, which begins whatever a peer dials us for.
+    pub(super) labelled: bool,
+}
+
+impl ScannerFactory for Scanners {
+    fn scanner(&self, accepted: bool, first: bool) -> Box<dyn Scanner> {
+        // A stray label is the decoder's to refuse, so that it is counted as what it is.
+        let _ = self.labelled;
+        Box::new(MessageScanner(StreamScanner::new(accepted && first)))
+    }
+}
+
+struct MessageScanner(StreamScanner);
+
+impl Scanner for MessageScanner {
+    fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, ScanError> {
+        self.0.scan(bytes).map_err(|error| match error {
+            DecodeError::TooLarge => ScanError::TooLong,
+            error => ScanError::Malformed(DecodeError::NAMES[error.index()]),
+        })
+    }
+}
