@@ -9,6 +9,9 @@
 #![deny(missing_docs)]
 
 pub mod identity;
+pub mod memberlist;
+mod msgpack;
 pub mod native;
+pub mod serf;
 
 pub use identity::{Incarnation, MemberId, State, identity_hash, identity_tag, root_term};
