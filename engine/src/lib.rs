@@ -43,5 +43,5 @@ pub use cluster::{
     JoinError, JoinReport, Leave, MemberInfo, Seed, SeedError, SeedOutcome, Suspicion, UserEvent,
 };
 pub use net::DriverChoice;
-pub use swim::{Preset, Settings};
+pub use swim::{MemberlistOptions, Pool, Preset, Settings, WireOptions};
 pub use swimring_codec::{Incarnation, MemberId, State};

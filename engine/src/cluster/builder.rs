@@ -21,7 +21,7 @@ use super::shared::Shared;
 use super::steward::{Rejoin, Steward};
 use super::subscription::Events;
 use crate::net::{DriverChoice, NetOptions};
-use crate::swim::{Preset, Settings};
+use crate::swim::{Preset, Settings, WireOptions};
 use crate::worker::{Fleet, FleetOptions};
 
 /// 2020-01-01, in seconds since 1970: incarnations count from then.
@@ -115,6 +115,13 @@ impl ClusterBuilder {
     /// Which datagram driver. Default: io_uring where the kernel permits it.
     pub fn driver(mut self, driver: DriverChoice) -> ClusterBuilder {
         self.options.driver = driver;
+        self
+    }
+
+    /// The wire format. Default: the native one. In memberlist's a cluster's name does not count; its label
+    /// takes that place.
+    pub fn wire(mut self, wire: WireOptions) -> ClusterBuilder {
+        self.options.wire = wire;
         self
     }
 
@@ -212,6 +219,7 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
 fn fleet_options(options: &ClusterOptions, seed: u64) -> FleetOptions {
     FleetOptions {
         settings: Arc::new(options.protocol.clone()),
+        wire: options.wire.clone(),
         net: NetOptions { driver: options.driver, ..options.net.clone() },
         stream: options.stream.clone(),
         bind: options.bind,

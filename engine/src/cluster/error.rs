@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::time::Duration;
+use swimring_codec::memberlist::KeyError;
 
 use thiserror::Error;
 
@@ -35,6 +36,9 @@ pub enum ClusterError {
     /// The member refused: a name too long, metadata too large, an event too large.
     #[error(transparent)]
     Refused(MemberError),
+    /// The keys cannot be changed so.
+    #[error(transparent)]
+    Key(KeyError),
     /// A join came to nothing.
     #[error(transparent)]
     Join(#[from] JoinError),

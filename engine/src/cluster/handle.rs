@@ -76,7 +76,7 @@ impl Cluster {
         Cluster { handle: Arc::new(handle), join_timeout }
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 

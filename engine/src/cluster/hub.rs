@@ -114,7 +114,7 @@ impl Observer for Hub {
     }
 
     fn join_failed(&mut self, _: LocalMember, token: u32, reason: &JoinFailure) {
-        self.join_ended(token, Err(SeedError::Failed(*reason)));
+        self.join_ended(token, Err(SeedError::Failed(reason.clone())));
     }
 }
 

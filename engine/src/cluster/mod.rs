@@ -27,6 +27,7 @@ mod handle;
 mod hub;
 mod inbox;
 mod join;
+mod keys;
 mod leave;
 mod log;
 mod metrics;

@@ -23,7 +23,7 @@ use super::error::ClusterError;
 use super::join::{self, DEFAULT_PORT, Seed};
 use crate::net::{DriverChoice, NetOptions};
 use crate::stream::StreamOptions;
-use crate::swim::{MemberError, Preset, Settings};
+use crate::swim::{MemberError, Preset, Settings, WireOptions};
 
 /// The longest settings file read: far above any real one, far below what could hurt.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -58,6 +58,8 @@ pub struct ClusterOptions {
     pub events_queued_max: usize,
     /// The protocol's constants. Default: the `lan` preset.
     pub protocol: Settings,
+    /// The wire format. Default: the native one.
+    pub wire: WireOptions,
     /// Of the datagram path, but for its driver. Not in files.
     pub net: NetOptions,
     /// Of the stream service: how long connecting to a seed may take, for instance. Not in files.
@@ -78,6 +80,7 @@ impl Default for ClusterOptions {
             rejoin_interval: Duration::from_secs(30),
             events_queued_max: 4096,
             protocol: Settings::default(),
+            wire: WireOptions::Native,
             net: NetOptions::default(),
             stream: StreamOptions::default(),
         }

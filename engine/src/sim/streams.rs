@@ -95,7 +95,8 @@ impl Simulation {
         let mut first = Vec::new();
         let place = &self.nodes[node];
         let Some(member) = &place.member else { return };
-        member.open_stream(open.purpose, open.destination, &self.commons[place.commons], &mut first);
+        let commons = &mut self.commons[place.commons];
+        member.open_stream(open.purpose, open.destination, commons, &mut first);
         let opener = End { node, boot: place.boots, open: true, ..End::default() };
         let to = network::node_at(open.to).filter(|to| *to < self.nodes.len());
         let to = to.filter(|to| self.nodes[*to].address == open.to && self.nodes[*to].member.is_some());

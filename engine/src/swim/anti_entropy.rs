@@ -10,10 +10,10 @@
 
 use std::time::Duration;
 
+use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{
     DecodeError, FrameHeader, Introduction, StreamBody, StreamKind, StreamMessage, StreamWriter,
 };
-use swimring_codec::memberlist::Versions;
 use swimring_codec::{MemberId, State};
 
 use super::commons::Commons;

@@ -288,12 +288,7 @@ impl Member {
 
     /// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can
     /// refute.
-    pub(super) fn on_ping(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        origin: &Origin,
-        sequence: u32,
-    ) {
+    pub(super) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
         let (to, source, ack) = (origin.address, origin.source, Message::Ack { sequence });
         match self.accusation(cx, origin) {
             Some(accusation) => self.send(cx, to, source, &[ack, accusation]),
@@ -344,7 +339,7 @@ fn same_address(one: SocketAddr, other: SocketAddr) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use swimring_codec::native::{FRAME_MAX, Frame, FrameWriter};
+    use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter};
 
     use super::super::{FrameSink, MemberConfig, Outbox, Preset, View};
     use super::*;

@@ -96,8 +96,7 @@ impl Member {
             return;
         }
         let identity = self.identity(self.index, cx.commons);
-        let same =
-            identity.address() == introduction.address && identity.metadata() == introduction.metadata;
+        let same = identity.address() == introduction.address && identity.metadata() == introduction.metadata;
         if same && introduction.incarnation == own.incarnation() {
             return;
         }

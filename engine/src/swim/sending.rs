@@ -5,8 +5,8 @@
 
 use std::net::SocketAddr;
 
-use swimring_codec::{Incarnation, MemberId};
 use swimring_codec::native::{Introduction, Message, UserEvent};
+use swimring_codec::{Incarnation, MemberId};
 
 use super::broadcasts::{Gone, News, Selection};
 use super::commons::Commons;

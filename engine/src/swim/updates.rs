@@ -6,8 +6,8 @@
 //! the same incarnation dead outranks suspect outranks alive. News about ourselves is answered in
 //! `refutation`.
 
-use swimring_codec::native::Introduction;
 use swimring_codec::memberlist::Versions;
+use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::broadcasts::News;
@@ -68,7 +68,12 @@ impl Member {
         Self::too_far(cx, entry.incarnation(), incarnation, step_max)
     }
 
-    fn too_far(cx: &mut Context<'_, '_>, known: Incarnation, incarnation: Incarnation, step_max: u64) -> bool {
+    fn too_far(
+        cx: &mut Context<'_, '_>,
+        known: Incarnation,
+        incarnation: Incarnation,
+        step_max: u64,
+    ) -> bool {
         let too_far = incarnation.get() > known.get() + step_max;
         cx.commons.counters.implausible_incarnation += u64::from(too_far);
         too_far

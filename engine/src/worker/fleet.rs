@@ -10,14 +10,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel;
+use rand::TryRng;
+use rand::rngs::SysRng;
 use swimring_codec::memberlist::STREAM_MAX;
 use thiserror::Error;
 
-use super::host::{Host, Observer};
+use super::host::{Host, Observer, Secret};
 use super::options::FleetOptions;
+use super::scanning::Scanners;
 use super::turn::{self, Calls, Pace, Refused};
 use crate::net::{Driver, Endpoint, NetError, Trains, Waker};
-use super::scanning::Scanners;
 use crate::stream::{Framing, StreamCounters, StreamError, StreamService, Wake};
 use crate::swim::{SettingsError, WireOptions, WireOptionsError};
 
@@ -48,6 +50,9 @@ pub enum FleetError {
     /// The system refused a thread.
     #[error("cannot start a worker thread: {0}; lower workers or raise the limit on processes")]
     Thread(std::io::Error),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers, which encryption needs: {0}")]
+    Random(String),
     /// A worker has ended.
     #[error("worker {0} has stopped")]
     Stopped(usize),
@@ -311,6 +316,7 @@ fn start_worker<O: Observer>(
     let (ready, is_ready) = channel::bounded(1);
     let (port, port_arrives) = channel::bounded(1);
     let address = endpoint.local_address();
+    let secrets = [secret()?, secret()?];
     let (options, calls_taken) = (options.clone(), Arc::clone(&calls));
     let thread = std::thread::Builder::new()
         .name(format!("swimring-{worker}"))
@@ -330,12 +336,19 @@ fn start_worker<O: Observer>(
             let _ = ready.send(Ok(driver.waker()));
             // The fleet gave up if the other end is gone.
             let Ok(port) = port_arrives.recv() else { return Ok(observer) };
-            let host = Host::new(&options, worker, address, origin, port, observer);
+            let host = Host::new(&options, worker, address, origin, port, secrets, observer);
             let pace = Pace::new(options.tick, options.gossip_frames_per_second);
             turn::run(driver, host, pace, &calls_taken)
         })
         .map_err(FleetError::Thread)?;
     Ok(Starting { worker: StartingWorker { calls, thread, address }, ready: is_ready, port })
+}
+
+/// Random bytes that nobody else knows.
+fn secret() -> Result<Secret, FleetError> {
+    let mut secret = [0; 32];
+    SysRng.try_fill_bytes(&mut secret).map_err(|error| FleetError::Random(error.to_string()))?;
+    Ok(secret)
 }
 
 /// Ends a worker's calls when dropped.

@@ -18,6 +18,9 @@ use crate::swim::{
     Time, View, WireOptions,
 };
 
+/// What encryption draws its nonces from.
+pub(super) type Secret = [u8; 32];
+
 /// A member's number within its worker.
 pub type LocalMember = u32;
 
@@ -149,12 +152,13 @@ impl<O: Observer> Host<O> {
         address: SocketAddr,
         origin: Instant,
         port: StreamPort,
+        secrets: [Secret; 2],
         observer: O,
     ) -> Host<O> {
         let seed = options.seed.wrapping_add((worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut rng = fastrand::Rng::with_seed(seed);
         // Options were checked when the fleet started.
-        let mut commons = Commons::speaking(&options.wire, rng.u64(..), secret())
+        let mut commons = Commons::speaking(&options.wire, rng.u64(..), secrets[0])
             .unwrap_or_else(|_| Commons::new(rng.u64(..)));
         commons.set_timer_grain(options.tick);
         let members = options.members_expected;
@@ -173,7 +177,7 @@ impl<O: Observer> Host<O> {
             residents: Vec::with_capacity(members),
             local: HashMap::with_capacity(members),
             at: HashMap::with_capacity(if options.own_addresses { members } else { 0 }),
-            codec: codec(&options.wire),
+            codec: codec(&options.wire, secrets[1]),
             own_addresses: options.own_addresses,
             commons,
             wheel,
@@ -385,10 +389,7 @@ impl<O: Observer> Host<O> {
     ///
     /// # Errors
     /// What `change` gives.
-    pub fn change_keys<E>(
-        &mut self,
-        mut change: impl FnMut(&mut Keyring) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn change_keys<E>(&mut self, mut change: impl FnMut(&mut Keyring) -> Result<(), E>) -> Result<(), E> {
         if let Some(codec) = &mut self.codec {
             change(codec.keyring_mut())?;
         }
@@ -438,17 +439,12 @@ impl<O: Observer> Host<O> {
     }
 }
 
-/// What encryption draws its nonces from.
-fn secret() -> [u8; 32] {
-    rand::random()
-}
-
 /// What opens packets and streams of the format.
-fn codec(wire: &WireOptions) -> Option<Box<Codec>> {
+fn codec(wire: &WireOptions, secret: Secret) -> Option<Box<Codec>> {
     match wire {
         WireOptions::Native => None,
         // Options were checked when the fleet started.
-        WireOptions::Memberlist(options) => Codec::new(&options.codec(), secret()).ok().map(Box::new),
+        WireOptions::Memberlist(options) => Codec::new(&options.codec(), secret).ok().map(Box::new),
     }
 }
 

@@ -13,9 +13,7 @@ pub(super) struct Scanners {
 
 impl ScannerFactory for Scanners {
     fn scanner(&self, accepted: bool, first: bool) -> Box<dyn Scanner> {
-        // A stray label is the decoder's to refuse, so that it is counted as what it is.
-        let _ = self.labelled;
-        Box::new(MessageScanner(StreamScanner::new(accepted && first)))
+        Box::new(MessageScanner(StreamScanner::new(self.labelled && accepted && first)))
     }
 }
 

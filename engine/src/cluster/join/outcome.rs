@@ -38,7 +38,7 @@ impl fmt::Display for SeedError {
             SeedError::Syntax => out.write_str("is no seed: give host:port, with a port from 1 to 65535"),
             SeedError::Unresolved(reason) => write!(out, "could not be resolved: {reason}"),
             SeedError::Itself => out.write_str("is this member itself, or another with the same name"),
-            SeedError::Failed(failure) => explain(*failure, out),
+            SeedError::Failed(failure) => explain(failure, out),
             SeedError::TimedOut(after) => write!(out, "timed out: no answer within {after:?}"),
             SeedError::NotAwaited => out.write_str("was not waited for: another seed answered first"),
             SeedError::Left => out.write_str("was not tried: the member was told to leave meanwhile"),
@@ -47,7 +47,7 @@ impl fmt::Display for SeedError {
     }
 }
 
-fn explain(failure: JoinFailure, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn explain(failure: &JoinFailure, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     let JoinFailure::Closed(reason) = failure else { return write!(out, "{failure}") };
     match reason {
         CloseReason::Refused(error) if error.kind == ErrorKind::ConnectionRefused => {
@@ -59,9 +59,9 @@ fn explain(failure: JoinFailure, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         CloseReason::IdleTimeout | CloseReason::ExchangeTimeout => {
             out.write_str("timed out: it accepted the connection and did not answer; is it a member?")
         }
-        CloseReason::PeerClosed | CloseReason::Truncated | CloseReason::BadLength(_) => {
-            out.write_str("gave no view: it is leaving, or is no member of a Swimring cluster")
-        }
+        CloseReason::PeerClosed | CloseReason::Truncated | CloseReason::BadLength(_) => out.write_str(
+            "gave no view: it is leaving, is no member of a cluster like ours, or has another label or key",
+        ),
         other => write!(out, "{other}"),
     }
 }

@@ -7,9 +7,11 @@
 
 use std::net::SocketAddr;
 
-use swimring_codec::memberlist::{self, DecodeError, PushPullWriter, Record, Records, StreamMessage, Versions};
+use swimring_codec::memberlist::{
+    self, DecodeError, PushPullWriter, Record, Records, StreamMessage, Versions,
+};
 use swimring_codec::native::Introduction;
-use swimring_codec::{Incarnation, MemberId, State, serf};
+use swimring_codec::{Incarnation, MemberId, serf};
 use thiserror::Error;
 
 use super::super::anti_entropy::{SPREAD_MAX, StreamNext};
@@ -19,9 +21,9 @@ use super::super::member::{Context, Member, Status};
 use super::super::outbox::{Outbox, Purpose};
 use super::super::table::Standing;
 use super::super::time::Time;
+use super::Wire;
 use super::memberlist::{is_acceptable, wire_incarnation};
 use super::options::Pool;
-use super::Wire;
 
 /// What a driver does after a message of a stream has been handled.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -248,7 +250,12 @@ impl Member {
     }
 
     /// Merges records, `joining` those that our join is answered with. False if one could not be read.
-    fn merge_packet_records(&mut self, cx: &mut Context<'_, '_>, records: &Records<'_>, joining: bool) -> bool {
+    fn merge_packet_records(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        records: &Records<'_>,
+        joining: bool,
+    ) -> bool {
         let joined_before = cx.commons.counters.members_joined;
         for record in records.clone() {
             let record = match record {
@@ -310,6 +317,8 @@ fn seal(commons: &mut Commons, out: &mut Vec<u8>, at: usize, dialed_by_us: bool)
 
 #[cfg(test)]
 mod tests {
+    use swimring_codec::State;
+
     use super::*;
 
     fn record(versions: Versions) -> Record<'static> {
