@@ -81,7 +81,7 @@ fn streams() {
                 state: State::Suspect
             }));
         }
-        writer.finish(b"user state").unwrap();
+        assert!(writer.finish(b"user state"));
         for dialed in [false, true] {
             let mut out = out.clone();
             codec.seal_stream(&mut out, 5, dialed);

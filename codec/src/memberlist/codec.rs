@@ -9,7 +9,6 @@ use super::{INFLATED_PACKET_MAX, Keyring, Options, OptionsError, PACKET_MAX, com
 
 /// Opens and seals packets and stream messages. One per worker; opening and sealing packets does not
 /// allocate.
-#[derive(Debug)]
 pub struct Codec {
     pub(super) security: Security,
     compression: bool,
@@ -23,6 +22,14 @@ pub struct Codec {
     /// The same for stream messages.
     pub(super) stream_opened: Vec<u8>,
     pub(super) stream_inflated: Vec<u8>,
+}
+
+/// Without the keys and the memory.
+impl std::fmt::Debug for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Codec { security, compression, .. } = self;
+        f.debug_struct("Codec").field("security", security).field("compression", compression).finish()
+    }
 }
 
 /// What others are told apart and kept out by.

@@ -97,7 +97,7 @@ impl Keyring {
     /// `Unknown` if it is not installed.
     pub fn use_key(&mut self, key: &[u8]) -> Result<(), KeyError> {
         let at = self.position(key).ok_or(KeyError::Unknown)?;
-        self.keys.swap(0, at);
+        self.keys[..=at].rotate_right(1);
         Ok(())
     }
 

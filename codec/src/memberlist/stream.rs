@@ -19,9 +19,6 @@ use crate::msgpack::{Reader, Skip};
 /// Bytes in front of an envelope on a stream: the type byte and the length of the envelope.
 pub(super) const FRAME_FRONT: usize = 5;
 
-/// Fewest bytes of a record that anyone could use: the names of its fields alone take more.
-const RECORD_LEN_MIN: usize = 1;
-
 /// Most bytes that a frame's encryption binds to.
 const ADDITIONAL_MAX: usize = FRAME_FRONT + LABEL_MAX;
 
@@ -194,9 +191,6 @@ impl<'a> StreamMessage<'a> {
 
     fn push_pull(mut reader: Reader<'a>) -> Result<StreamMessage<'a>, DecodeError> {
         let PushPullHeader { records, user_state_len, join } = push_pull_header(&mut reader)?;
-        if records > reader.rest().len() / RECORD_LEN_MIN {
-            return Err(DecodeError::Truncated);
-        }
         let (records, rest) = Records::read(records, reader.rest())?;
         let user_state = rest.get(..user_state_len).ok_or(DecodeError::Truncated)?;
         Ok(StreamMessage::PushPull { join, records, user_state })
@@ -265,7 +259,8 @@ impl Codec {
     }
 
     /// Wraps the message that is `message[at..]`: compresses it if compression is on and that makes it
-    /// smaller, encrypts it if there are keys, and puts the label in front if we are the dialer.
+    /// smaller, encrypts it if there are keys, and puts the label in front if we are the dialer. Peers refuse
+    /// an encrypted message that is longer than [`STREAM_MAX`] by then.
     pub fn seal_stream(&mut self, message: &mut Vec<u8>, at: usize, dialed_by_us: bool) {
         if self.compresses() {
             self.compress_stream(message, at);

@@ -6,7 +6,7 @@
 
 use super::message::{write_ack, write_ping};
 use super::record::Record;
-use super::{DecodeError, RECORDS_MAX, Source, USER_STATE_MAX, kind};
+use super::{RECORDS_MAX, Source, USER_STATE_MAX, kind};
 use crate::msgpack::Sink;
 
 /// A push/pull header up to its numbers, which are big-endian, of 32 bits each.
@@ -50,11 +50,8 @@ impl<'v> PushPullWriter<'v> {
     }
 
     /// Ends the push/pull with the application's state, of which peers take at most
-    /// [`USER_STATE_MAX`] bytes.
-    ///
-    /// # Errors
-    /// `TooLarge` if it has more; the push/pull is then ended without it.
-    pub fn finish(self, user_state: &[u8]) -> Result<(), DecodeError> {
+    /// [`USER_STATE_MAX`] bytes. False if it has more: the push/pull is then ended without it.
+    pub fn finish(self, user_state: &[u8]) -> bool {
         let fits = user_state.len() <= USER_STATE_MAX;
         let user_state = if fits { user_state } else { &[] };
         for (at, number) in [(NODES_AT, self.records), (USER_STATE_LEN_AT, user_state.len())] {
@@ -62,7 +59,7 @@ impl<'v> PushPullWriter<'v> {
             self.out[at..at + 4].copy_from_slice(&(number as u32).to_be_bytes());
         }
         self.out.put(user_state);
-        if fits { Ok(()) } else { Err(DecodeError::TooLarge) }
+        fits
     }
 }
 

@@ -11,7 +11,7 @@ mod tags;
 pub use crate::memberlist::DecodeError;
 pub use message::{Message, Query};
 pub use push_pull::{Clocks, Event, Events, LeftMembers, PushPull, StatusTimes, encode_push_pull};
-pub use tags::{Tags, TagsError, encode_tags};
+pub use tags::{Tags, TagsError};
 
 /// Most bytes of name and payload of a user event that peers take by default.
 pub const EVENT_MAX: usize = 512;

@@ -41,6 +41,26 @@ impl<'a> Tags<'a> {
         Ok(tags)
     }
 
+    /// The metadata that holds `tags`.
+    ///
+    /// # Errors
+    /// `TooLarge` if that is more than [`METADATA_MAX`] bytes.
+    pub fn encode<K: AsRef<str>, V: AsRef<str>>(tags: &[(K, V)]) -> Result<Vec<u8>, TagsError> {
+        let mut out = vec![TAGS];
+        match tags.len() {
+            count @ 0..=15 => out.put(&[0x80 | count as u8]),
+            count => {
+                out.put(&[0xde]);
+                out.put(&(count.min(u16::MAX.into()) as u16).to_be_bytes());
+            }
+        }
+        for (name, value) in tags {
+            out.raw(name.as_ref().as_bytes());
+            out.raw(value.as_ref().as_bytes());
+        }
+        if out.len() <= METADATA_MAX { Ok(out) } else { Err(TagsError::TooLarge(out.len())) }
+    }
+
     /// The value of the tag called `name`.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.clone().find(|(tag, _)| *tag == name).map(|(_, value)| value)
@@ -71,24 +91,4 @@ pub enum TagsError {
     /// They would take this many bytes.
     #[error("tags take {0} bytes; metadata has room for {METADATA_MAX}: use fewer or shorter tags")]
     TooLarge(usize),
-}
-
-/// The metadata that holds `tags`.
-///
-/// # Errors
-/// `TooLarge` if that is more than [`METADATA_MAX`] bytes.
-pub fn encode_tags<K: AsRef<str>, V: AsRef<str>>(tags: &[(K, V)]) -> Result<Vec<u8>, TagsError> {
-    let mut out = vec![TAGS];
-    match tags.len() {
-        count @ 0..=15 => out.put(&[0x80 | count as u8]),
-        count => {
-            out.put(&[0xde]);
-            out.put(&(count.min(u16::MAX.into()) as u16).to_be_bytes());
-        }
-    }
-    for (name, value) in tags {
-        out.raw(name.as_ref().as_bytes());
-        out.raw(value.as_ref().as_bytes());
-    }
-    if out.len() <= METADATA_MAX { Ok(out) } else { Err(TagsError::TooLarge(out.len())) }
 }
