@@ -1,0 +1,1 @@
+//! Consul's own agent, as a server.
