@@ -84,6 +84,27 @@ pub enum DriverChoice {
     Mmsg,
 }
 
+/// The wire format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WireChoice {
+    /// Swimring's own: members of a worker share an address.
+    #[default]
+    Native,
+    /// hashicorp/memberlist's: each member has an address of its own.
+    Memberlist,
+}
+
+impl WireChoice {
+    /// As it is typed.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WireChoice::Native => "native",
+            WireChoice::Memberlist => "memberlist",
+        }
+    }
+}
+
 /// How the members start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,6 +151,14 @@ pub struct RunArguments {
     /// Datagram driver
     #[arg(long, value_enum, default_value_t)]
     pub driver: DriverChoice,
+
+    /// Wire format: Swimring's own, or memberlist's, with an address for each member
+    #[arg(long, value_enum, default_value_t)]
+    pub wire: WireChoice,
+
+    /// With --wire memberlist: the first member's address; the others have the next ones
+    #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::new(127, 10, 0, 1))]
+    pub first_address: Ipv4Addr,
 
     /// How members start: with complete views, or joining through seeds
     #[arg(long, value_enum, default_value_t)]

@@ -1,7 +1,7 @@
 //! From what was typed to what can be run: defaults that depend on each other, and the faults that no
 //! single flag shows by itself.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use swimring_codec::native::EVENT_MAX;
 
 use super::protocol::ProtocolSettings;
 use super::values::Rate;
-use super::{DriverChoice, Preset, RunArguments, Start, settings_file};
+use super::{DriverChoice, Preset, RunArguments, Start, WireChoice, settings_file};
 use crate::fleet::cluster::EVENT_NAME;
 use crate::fleet::settings;
 use crate::fleet::tracker::EVENT_NUMBER_BYTES;
@@ -51,6 +51,10 @@ pub struct RunOptions {
     pub workers: u32,
     /// Datagram driver.
     pub driver: DriverChoice,
+    /// Wire format.
+    pub wire: WireChoice,
+    /// Of the first member, where each has an address of its own.
+    pub first_address: Ipv4Addr,
     /// Warm or cold start.
     pub start: Start,
     /// Seed members of a cold start, 1 to fewer than the members.
@@ -113,6 +117,8 @@ impl RunArguments {
                 .workers
                 .unwrap_or_else(|| cores.min(self.members.div_ceil(MEMBERS_PER_WORKER)).max(1)),
             driver: self.driver,
+            wire: self.wire,
+            first_address: self.first_address,
             start: self.start,
             seeds: self.seeds,
             kills,
@@ -152,6 +158,8 @@ impl RunOptions {
             "warmup_s": self.warmup.as_secs_f64(),
             "workers": self.workers,
             "driver": self.driver,
+            "wire": self.wire,
+            "first_address": self.first_address,
             "start": self.start,
             "seeds": self.seeds,
             "kill": self.kills,
@@ -167,6 +175,15 @@ impl RunOptions {
             unreachable!("the literal above is an object")
         };
         settings
+    }
+
+    /// The address of a member that has one of its own; nothing past the end of the address space, or where
+    /// members share one.
+    pub fn member_address(&self, member: u32) -> Option<Ipv4Addr> {
+        let own = self.wire == WireChoice::Memberlist;
+        let address = Ipv4Addr::from(u32::from(self.first_address).checked_add(member)?);
+        let same_kind = address.is_loopback() == self.first_address.is_loopback();
+        (own && same_kind && !address.is_broadcast()).then_some(address)
     }
 
     /// One line per fault.
@@ -235,6 +252,10 @@ impl RunOptions {
         let is_broadcast = matches!(self.bind, IpAddr::V4(address) if address.is_broadcast());
         if self.bind.is_multicast() || is_broadcast {
             faults.push(format!("--bind {}: an address of many; give one of this machine's own", self.bind));
+        }
+        if self.wire == WireChoice::Memberlist && self.member_address(members - 1).is_none() {
+            let first = self.first_address;
+            faults.push(format!("--first-address {first}: {members} addresses do not fit after it"));
         }
         if self.port != 0 && u32::from(self.port) + self.workers - 1 > u32::from(u16::MAX) {
             let highest = u32::from(u16::MAX) + 1 - self.workers.min(u32::from(u16::MAX));

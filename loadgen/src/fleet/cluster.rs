@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the run itself waits for the clock, between looks at it")]
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use swimring::net::{self, NetOptions, Trains};
 use swimring::stream::{StreamDriver, StreamOptions};
 use swimring::swim::{Settings, Time};
 use swimring::worker::{Fleet, FleetOptions, Host};
+use swimring::{MemberlistOptions, WireOptions};
 
 use super::moment::Moment;
 use super::outcome::{self, Window};
@@ -17,7 +18,7 @@ use super::sampling::{Done, Sampler};
 use super::start::{self, ColdStart};
 use super::tracker::{Tracker, event_payload};
 use super::{faults, settings};
-use crate::cli::{DriverChoice, RunOptions, Start};
+use crate::cli::{DriverChoice, RunOptions, Start, WireChoice};
 use crate::cpu::{self, CpuTime};
 use crate::measurements::Measurements;
 use crate::progress::{Phase, Sample};
@@ -35,6 +36,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Thousands of members share a socket: a worker that loses its core to another process for a while should
 /// find what was sent meanwhile. About half a second of a busy fleet's datagrams.
 const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
+
+/// Gossip frames of each worker in a second where every frame is a datagram of its own: a third of what a
+/// core can send, which leaves the rest to receiving and to probes.
+const SINGLE_GOSSIP_FRAMES_PER_SECOND: u32 = 100_000;
 
 /// How often to look whether joins have finished.
 const LOOK_AT_JOINS_EVERY: Duration = Duration::from_millis(5);
@@ -92,7 +97,13 @@ fn start_fleet(
             exchange_timeout: settings::stream_timeout(options),
             ..StreamOptions::default()
         },
-        bind: SocketAddr::new(options.bind, options.port),
+        wire: wire(options),
+        own_addresses: options.wire == WireChoice::Memberlist,
+        bind: bind(options),
+        gossip_frames_per_second: match options.wire {
+            WireChoice::Native => FleetOptions::default().gossip_frames_per_second,
+            WireChoice::Memberlist => SINGLE_GOSSIP_FRAMES_PER_SECOND,
+        },
         workers: options.workers as usize,
         seed: options.seed,
         tick: TICK,
@@ -106,6 +117,22 @@ fn start_fleet(
     Fleet::start(&fleet_options, tracker).map_err(|error| faults::of_start(options, &error))
 }
 
+fn wire(options: &RunOptions) -> WireOptions {
+    match options.wire {
+        WireChoice::Native => WireOptions::Native,
+        WireChoice::Memberlist => WireOptions::Memberlist(MemberlistOptions::default()),
+    }
+}
+
+/// Members with addresses of their own are served through a wildcard socket.
+fn bind(options: &RunOptions) -> SocketAddr {
+    let ip = match options.wire {
+        WireChoice::Native => options.bind,
+        WireChoice::Memberlist => Ipv4Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(ip, options.port)
+}
+
 impl Run<'_, '_> {
     fn carry_out(mut self) -> Result<Executed, String> {
         let convergence = self.start()?;
@@ -116,7 +143,7 @@ impl Run<'_, '_> {
         let known = self.members_known()?;
         let kind = self.fleet.ask(0, |host, _| host.driver()).map_err(|error| error.to_string())?;
         let protocol = settings::by_name(&self.settings, settings::stream_timeout(self.options));
-        let preset = self.options.preset;
+        let (preset, wire) = (self.options.preset, self.options.wire);
         let probe_timeout = self.settings.probe_timeout;
         let measurements = Measurements {
             interrupted,
@@ -127,7 +154,7 @@ impl Run<'_, '_> {
         };
         Ok(Executed {
             measurements,
-            wire: "native".to_owned(),
+            wire: wire.as_str().to_owned(),
             protocol,
             protocol_preset: settings::by_name(
                 &settings::of_preset(preset),
@@ -143,11 +170,10 @@ impl Run<'_, '_> {
 
     /// Until every member has a complete view. How long that took, in a cold start.
     fn start(&mut self) -> Result<Option<Duration>, String> {
-        let members = self.options.members;
         self.sample_now(Phase::Starting, Duration::ZERO, None)?;
-        start::populate(&self.fleet, members)?;
+        start::populate(&self.fleet, self.options)?;
         if self.options.start == Start::Warm {
-            start::warm(&self.fleet, members)?;
+            start::warm(&self.fleet, self.options)?;
         }
         start::resume(&self.fleet)?;
         match self.options.start {

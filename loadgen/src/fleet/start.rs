@@ -31,18 +31,31 @@ const CONVERGENCE_MAX: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// One line.
-pub fn populate(fleet: &Fleet<Tracker>, members: u32) -> Result<(), String> {
-    let workers = fleet.len();
+pub fn populate(fleet: &Fleet<Tracker>, options: &RunOptions) -> Result<(), String> {
+    let (members, workers) = (options.members, fleet.len());
     let added = fleet.ask_all(|worker| {
+        let address = addresses(fleet, options);
         Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| {
             host.pause();
             for number in (worker as u32..members).step_by(workers) {
-                host.add(&name_of(number), &[], INCARNATION).map_err(|error| error.to_string())?;
+                let added = host.add_at(address(number), &name_of(number), &[], INCARNATION);
+                added.map_err(|error| error.to_string())?;
             }
             Ok(())
         })
     });
     added.map_err(|error| error.to_string())?.into_iter().collect()
+}
+
+/// Where each member receives: at an address of its own, or at its worker's.
+fn addresses(fleet: &Fleet<Tracker>, options: &RunOptions) -> impl Fn(u32) -> SocketAddr + Send + use<> {
+    let options = options.clone();
+    let of_workers: Vec<_> = (0..fleet.len()).map(|worker| fleet.address(worker)).collect();
+    move |member| {
+        let of_worker = of_workers[member as usize % of_workers.len()];
+        let own = options.member_address(member).map(|own| SocketAddr::new(own.into(), of_worker.port()));
+        own.unwrap_or(of_worker)
+    }
 }
 
 /// Lets every member begin, all at once.
@@ -58,11 +71,10 @@ pub fn resume(fleet: &Fleet<Tracker>) -> Result<(), String> {
 ///
 /// # Errors
 /// One line.
-pub fn warm(fleet: &Fleet<Tracker>, members: u32) -> Result<(), String> {
-    let workers = fleet.len();
-    let addresses: Vec<_> = (0..workers).map(|worker| fleet.address(worker)).collect();
+pub fn warm(fleet: &Fleet<Tracker>, options: &RunOptions) -> Result<(), String> {
+    let (members, workers) = (options.members, fleet.len());
     let loaded = fleet.ask_all(|worker| {
-        let addresses = addresses.clone();
+        let address = addresses(fleet, options);
         Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| {
             let loaded = host.load_views(|view, settings, commons| {
                 for number in (0..members).filter(|number| *number as usize % workers != worker) {
@@ -71,7 +83,7 @@ pub fn warm(fleet: &Fleet<Tracker>, members: u32) -> Result<(), String> {
                         subject: MemberId::of_name(&name),
                         incarnation: INCARNATION,
                         state: State::Alive,
-                        address: addresses[number as usize % workers],
+                        address: address(number),
                         name: &name,
                         metadata: &[],
                     };
@@ -87,7 +99,7 @@ pub fn warm(fleet: &Fleet<Tracker>, members: u32) -> Result<(), String> {
 
 /// Where a cold start is.
 pub struct ColdStart {
-    /// By worker: where its members receive.
+    /// Of each seed: where it receives.
     addresses: Vec<SocketAddr>,
     /// By worker: the next local member to join, and the joins begun.
     next: Vec<(LocalMember, u64)>,
@@ -104,7 +116,7 @@ impl ColdStart {
     /// A start in which one join may take `stream_timeout`.
     pub fn new(fleet: &Fleet<Tracker>, options: &RunOptions, stream_timeout: Duration) -> ColdStart {
         ColdStart {
-            addresses: (0..fleet.len()).map(|worker| fleet.address(worker)).collect(),
+            addresses: (0..options.seeds).map(addresses(fleet, options)).collect(),
             next: vec![(0, 0); fleet.len()],
             members: options.members,
             seeds: options.seeds,
@@ -204,7 +216,7 @@ fn begin_joins(
             continue;
         }
         let seed = place.seed_of(number);
-        let address = place.addresses[seed as usize % place.workers];
+        let address = place.addresses[seed as usize % place.addresses.len()];
         let id = MemberId::of_name(&name_of(seed));
         host.command(local, trains, |member, now: Time, commons, out| {
             member.join(now, address, id, local, commons, out);
@@ -253,7 +265,7 @@ mod tests {
         let options = RunOptions { members: 6, seeds: 2, ..RunOptions::defaults(6, 1) };
         let tracker = |worker| Tracker::new(worker as u32, 1, 6, &Plan::default());
         let mut fleet = Fleet::start(&FleetOptions::default(), tracker).unwrap();
-        populate(&fleet, 6).unwrap();
+        populate(&fleet, &options).unwrap();
         let mut joins = ColdStart::new(&fleet, &options, Duration::from_secs(10));
         joins.addresses = vec![nobody()];
         // A minute's worth of looks, without waiting for it: patience is 15 s.
