@@ -425,6 +425,8 @@ fn settings_out_of_bounds_are_named() {
         ("exchanges_max", StreamOptions { exchanges_max: 1, ..good() }),
         ("accepted_max", StreamOptions { accepted_max: 256, ..good() }),
         ("queue_depth", StreamOptions { queue_depth: 0, ..good() }),
+        ("message_bytes_max", StreamOptions { message_bytes_max: 1000, ..good() }),
+        ("message_bytes_max", StreamOptions { message_bytes_max: 65 << 20, ..good() }),
         ("queued_bytes_max", StreamOptions { queued_bytes_max: 1000, ..good() }),
         ("exchange_bytes_max", StreamOptions { exchange_bytes_max: 1000, ..good() }),
         ("idle_timeout", StreamOptions { idle_timeout: Duration::ZERO, ..good() }),

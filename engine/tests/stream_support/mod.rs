@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -40,7 +40,11 @@ pub struct Node {
 
 impl Node {
     pub fn start(driver: StreamDriver, options: StreamOptions) -> Node {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Node::start_at(driver, options, Ipv4Addr::LOCALHOST.into())
+    }
+
+    pub fn start_at(driver: StreamDriver, options: StreamOptions, ip: IpAddr) -> Node {
+        let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let waker = Arc::new(CountWakes::default());
         let options = StreamOptions { driver, ..options };
@@ -112,6 +116,10 @@ impl Node {
     pub fn reply(&mut self, exchange: ExchangeId, messages: &[&[u8]], then_close: bool) {
         let turn = self.turn(messages);
         self.port.reply(exchange, turn, then_close).unwrap();
+    }
+
+    pub fn wait_for_count(&self, what: &str, reached: impl Fn(&StreamCounters) -> bool) {
+        wait_for(what, || reached(self.counters()).then_some(()));
     }
 
     pub fn wait_until_idle(&self) {
