@@ -7,7 +7,7 @@ mod items;
 mod stream_support;
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -103,6 +103,23 @@ fn an_exchange_has_the_addresses_it_was_made_with() {
             assert_eq!(node.closed().2, CloseReason::PeerClosed);
             assert_eq!(there.closed().2, CloseReason::Finished);
         }
+    }
+}
+
+/// Who listens at `[::]` is told of IPv4 in IPv4's words.
+#[test]
+fn an_ipv6_wildcard_tells_ipv4_addresses_as_such() {
+    if TcpListener::bind("[::]:0").is_err() {
+        println!("skipped: no IPv6 here");
+        return;
+    }
+    for driver in DRIVERS {
+        let mut node = Node::start_at(driver, scanned(), Ipv6Addr::UNSPECIFIED.into());
+        let to = SocketAddr::from(([127, 93, 0, 1], node.address.port()));
+        let mut peer = TcpStream::connect(to).unwrap();
+        peer.write_all(&message(LABEL, b"hello")).unwrap();
+        let StreamEvent::Message { from, local, .. } = node.event() else { panic!("no message") };
+        assert_eq!((from, local), (peer.local_addr().unwrap(), to));
     }
 }
 

@@ -175,3 +175,14 @@ fn one_thousand_addresses_cost_one_segment_each() {
     assert!(trains.reserve(address(0), 60).is_none(), "all trains are open");
     assert_eq!(trains.shed_frames(), 1);
 }
+
+#[test]
+fn giving_up_segmentation_keeps_what_was_gathered() {
+    let mut trains = Trains::new(&NetOptions::default());
+    let (mut twin, _) = fill(&mut trains, &[(1, 0, 64, 5), (0, 3, 1400, 2)]);
+    trains.limit_segments(1);
+    twin.extend(fill(&mut trains, &[(1, 0, 64, 3)]).0);
+    let segments: Vec<usize> = trains.open().iter().map(Train::segments).collect();
+    assert_eq!(segments, [5, 2, 1, 1, 1]);
+    check(&trains, &NetOptions { segmentation: false, ..NetOptions::default() }, twin).unwrap();
+}
