@@ -427,6 +427,7 @@ fn settings_out_of_bounds_are_named() {
         ("queue_depth", StreamOptions { queue_depth: 0, ..good() }),
         ("message_bytes_max", StreamOptions { message_bytes_max: 1000, ..good() }),
         ("message_bytes_max", StreamOptions { message_bytes_max: 65 << 20, ..good() }),
+        ("assembled_bytes_max", StreamOptions { assembled_bytes_max: 1000, ..good() }),
         ("queued_bytes_max", StreamOptions { queued_bytes_max: 1000, ..good() }),
         ("exchange_bytes_max", StreamOptions { exchange_bytes_max: 1000, ..good() }),
         ("idle_timeout", StreamOptions { idle_timeout: Duration::ZERO, ..good() }),

@@ -217,6 +217,61 @@ fn a_peer_that_stalls_runs_into_the_timeouts() {
     }
 }
 
+/// Peers that really send what they announce, and never finish, share what may be held for all of them;
+/// others go on meanwhile.
+#[test]
+fn unfinished_messages_share_a_bound() {
+    for driver in DRIVERS {
+        let options = StreamOptions {
+            message_bytes_max: 4 << 20,
+            assembled_bytes_max: 8 << 20,
+            pooled_bytes_max: 0,
+            ..scanned()
+        };
+        let mut node = Node::start(driver, options);
+        let unfinished = message(LABEL, &pattern(3 << 20, 8));
+        let unfinished = &unfinished[..unfinished.len() - 1];
+        let mut peers: Vec<TcpStream> = (0..8)
+            .map(|_| {
+                let mut peer = TcpStream::connect(node.address).unwrap();
+                // Some are cut off.
+                let _ = peer.write_all(unfinished);
+                peer
+            })
+            .collect();
+        node.wait_for_count("most to be cut off", |counters| {
+            counters.memory_shed.get() >= 6 && counters.open.get() + counters.memory_shed.get() == 8
+        });
+        let mut peer = TcpStream::connect(node.address).unwrap();
+        peer.write_all(&message(LABEL, b"small")).unwrap();
+        assert_eq!(node.message().2, message(LABEL, b"small"));
+        drop(peer);
+        assert_eq!(node.closed().2, CloseReason::PeerClosed);
+
+        // Those that are left may finish; and what they held is free again.
+        let left = node.counters().open.get();
+        for peer in &mut peers {
+            let _ = peer.write_all(b".");
+        }
+        for _ in 0..left {
+            assert_eq!(node.message().2.len(), unfinished.len() + 1);
+        }
+        drop(peers);
+        for _ in 0..left {
+            node.closed();
+        }
+        node.wait_until_idle();
+        for _ in 0..4 {
+            let whole = message(LABEL, &pattern(3 << 20, 9));
+            let mut peer = TcpStream::connect(node.address).unwrap();
+            peer.write_all(&whole).unwrap();
+            assert!(node.message().2 == whole);
+            drop(peer);
+            node.closed();
+        }
+    }
+}
+
 #[test]
 fn accepted_exchanges_over_the_limit_are_shed_and_counted() {
     for driver in DRIVERS {

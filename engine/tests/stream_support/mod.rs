@@ -78,21 +78,21 @@ impl Node {
     pub fn message(&mut self) -> (ExchangeId, Option<u64>, Vec<u8>) {
         match self.event() {
             StreamEvent::Message { exchange, token, bytes, .. } => (exchange, token, bytes),
-            other => panic!("expected a message, not {other:?}"),
+            other => panic!("expected a message, not {}", brief(&other)),
         }
     }
 
     pub fn opened(&mut self) -> (ExchangeId, u64) {
         match self.event() {
             StreamEvent::Opened { exchange, token } => (exchange, token),
-            other => panic!("expected an opening, not {other:?}"),
+            other => panic!("expected an opening, not {}", brief(&other)),
         }
     }
 
     pub fn closed(&mut self) -> (ExchangeId, Option<u64>, CloseReason) {
         match self.event() {
             StreamEvent::Closed { exchange, token, reason } => (exchange, token, reason),
-            other => panic!("expected an end, not {other:?}"),
+            other => panic!("expected an end, not {}", brief(&other)),
         }
     }
 
@@ -124,6 +124,14 @@ impl Node {
 
     pub fn wait_until_idle(&self) {
         wait_for("all exchanges to end", || (self.counters().open.get() == 0).then_some(()));
+    }
+}
+
+/// An event without its megabytes.
+fn brief(event: &StreamEvent) -> String {
+    match event {
+        StreamEvent::Message { bytes, .. } => format!("a message of {} bytes", bytes.len()),
+        other => format!("{other:?}"),
     }
 }
 
