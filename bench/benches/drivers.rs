@@ -4,8 +4,11 @@
 //! in flight. Both ends have a driver of their own and share this thread, so what is measured is the work of
 //! both and the kernel's, and no thread's waking up: time per round trip is CPU time. "Trains" send through
 //! UDP GSO and receive through GRO; "single" sends and receives every datagram by itself.
+//!
+//! The mesh is 1,000 members behind one socket, each frame from a random one to another, so that every frame is
+//! a datagram of its own: with IP_PKTINFO both ways ("own addresses"), and without as the measure of its cost.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
@@ -114,4 +117,83 @@ fn round_trips(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! { name = benches; config = quick(); targets = round_trips }
+/// Members at addresses of their own behind one wildcard socket.
+const MEMBERS: u32 = 1_000;
+/// Frames under way between them.
+const MESH_IN_FLIGHT: usize = 256;
+const MESH_FRAME_LEN: usize = 200;
+
+/// A socket for [`MEMBERS`] addresses; between random pairs of them frames are kept under way.
+struct Mesh {
+    driver: Driver,
+    pairs: Pairs,
+    /// Frames to have been received by the end of the pass.
+    due: u64,
+}
+
+struct Pairs {
+    rng: fastrand::Rng,
+    port: u16,
+    named: bool,
+}
+
+impl Pairs {
+    /// One frame from a random member to another, which leaves from the sender's address if `named`.
+    fn write(&mut self, trains: &mut Trains) {
+        let mut member = || IpAddr::V4(Ipv4Addr::from_bits(0x7f10_0000 + self.rng.u32(..MEMBERS)));
+        let (from, to) = (member(), SocketAddr::new(member(), self.port));
+        trains.set_source(self.named.then_some(from));
+        trains.reserve(to, MESH_FRAME_LEN).expect("room in the trains").fill(1);
+    }
+}
+
+impl Mesh {
+    fn open(driver: DriverChoice, named: bool) -> Option<Mesh> {
+        let options = NetOptions {
+            driver,
+            own_addresses: named,
+            segmentation: false,
+            coalescing: false,
+            ..NetOptions::default()
+        };
+        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let endpoint = Endpoint::bind(address, &options).expect("a free port");
+        let opened = Driver::open(endpoint, &options).inspect_err(|error| println!("skipped: {error}"));
+        let mut driver = opened.ok()?;
+        let port = driver.local_address().port();
+        let mut pairs = Pairs { rng: fastrand::Rng::with_seed(1), port, named };
+        (0..MESH_IN_FLIGHT).for_each(|_| pairs.write(driver.trains()));
+        Some(Mesh { driver, pairs, due: 0 })
+    }
+
+    /// Receives `count` frames, writing one for each. What a turn brings beyond that counts for the next pass.
+    fn pass(&mut self, count: u64) {
+        let pairs = &mut self.pairs;
+        let mut quiet = 0;
+        let mut next = |_: SocketAddr, _: Option<IpAddr>, _: &[u8], trains: &mut Trains| {
+            pairs.write(trains);
+        };
+        self.due += count;
+        while self.driver.counters().datagrams_received < self.due {
+            let before = self.driver.counters().datagrams_received;
+            self.driver.turn(Some(TURN), &mut next).expect("a turn");
+            quiet = if self.driver.counters().datagrams_received == before { quiet + 1 } else { 0 };
+            assert!(quiet < QUIET_TURNS, "frames got lost");
+        }
+    }
+}
+
+fn own_addresses(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("drivers, 256 frames between 1,000 members");
+    for driver in [DriverChoice::IoUring, DriverChoice::Mmsg] {
+        for (way, named) in [("own addresses", true), ("one address", false)] {
+            let Some(mut mesh) = Mesh::open(driver, named) else { continue };
+            group.throughput(Throughput::Elements(MESH_IN_FLIGHT as u64));
+            let name = BenchmarkId::new(driver.as_str(), way);
+            group.bench_function(name, |bencher| bencher.iter(|| mesh.pass(MESH_IN_FLIGHT as u64)));
+        }
+    }
+    group.finish();
+}
+
+criterion_group! { name = benches; config = quick(); targets = round_trips, own_addresses }

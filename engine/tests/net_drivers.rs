@@ -1,6 +1,7 @@
 //! Both datagram drivers, the same expectations.
 //!
-//! Every test is written once and run against io_uring and mmsg, over real sockets on loopback. Loopback loses
+//! Every test is written once and run against io_uring and mmsg, with own addresses told and not, over real
+//! sockets on loopback. Loopback loses
 //! nothing while receive buffers hold, so every frame is accounted for; no test needs more than the 208 KiB
 //! that an untuned kernel allows.
 
@@ -20,14 +21,20 @@ use swimring::swim::FrameSink;
 const QUIET_TURNS: u32 = 20;
 const TURN: Duration = Duration::from_millis(50);
 
-/// Runs each test twice, once per driver.
+/// Runs each test four times: on each driver, with own addresses and without.
 macro_rules! on_both_drivers {
     ($($test:ident),+ $(,)?) => {
         mod io_uring {
-            $(#[test] fn $test() { super::with(super::DriverChoice::IoUring, super::$test); })+
+            $(#[test] fn $test() { super::with(super::DriverChoice::IoUring, false, super::$test); })+
         }
         mod mmsg {
-            $(#[test] fn $test() { super::with(super::DriverChoice::Mmsg, super::$test); })+
+            $(#[test] fn $test() { super::with(super::DriverChoice::Mmsg, false, super::$test); })+
+        }
+        mod io_uring_own_addresses {
+            $(#[test] fn $test() { super::with(super::DriverChoice::IoUring, true, super::$test); })+
+        }
+        mod mmsg_own_addresses {
+            $(#[test] fn $test() { super::with(super::DriverChoice::Mmsg, true, super::$test); })+
         }
     };
 }
@@ -56,8 +63,8 @@ on_both_drivers!(
     a_dropped_driver_frees_its_port_at_once,
 );
 
-fn with(driver: DriverChoice, test: fn(&NetOptions)) {
-    let options = NetOptions { driver, ..NetOptions::default() };
+fn with(driver: DriverChoice, own_addresses: bool, test: fn(&NetOptions)) {
+    let options = NetOptions { driver, own_addresses, ..NetOptions::default() };
     if driver == DriverChoice::IoUring {
         match Driver::open(Endpoint::bind(loopback(), &options).unwrap(), &options) {
             Err(NetError::IoUringUnavailable { reason }) => {

@@ -12,10 +12,9 @@ fn allocations(run: impl FnOnce()) -> u64 {
     allocation_counter::measure(run).count_total
 }
 
-fn open(driver: DriverChoice) -> Option<Driver> {
-    let options = NetOptions { driver, ..NetOptions::default() };
-    let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), &options).unwrap();
-    match Driver::open(endpoint, &options) {
+fn open(options: &NetOptions, address: &str) -> Option<Driver> {
+    let endpoint = Endpoint::bind(address.parse().unwrap(), options).unwrap();
+    match Driver::open(endpoint, options) {
         Err(NetError::IoUringUnavailable { reason }) => {
             println!("skipped: the kernel refuses io_uring ({reason})");
             None
@@ -48,7 +47,8 @@ fn round(driver: &mut Driver, waker: &swimring::net::Waker) {
 }
 
 fn allocates_nothing(choice: DriverChoice) {
-    let Some(mut driver) = open(choice) else { return };
+    let options = NetOptions { driver: choice, ..NetOptions::default() };
+    let Some(mut driver) = open(&options, "127.0.0.1:0") else { return };
     let waker = driver.waker();
     let count = allocations(|| (0..200).for_each(|_| round(&mut driver, &waker)));
     let counters = driver.counters();
@@ -66,6 +66,46 @@ fn io_uring_allocates_nothing() {
 #[test]
 fn mmsg_allocates_nothing() {
     allocates_nothing(DriverChoice::Mmsg);
+}
+
+/// Members at addresses of their own, each frame a datagram: each writes to the next, which answers.
+fn allocates_nothing_with_own_addresses(driver: DriverChoice) {
+    let options = NetOptions {
+        driver,
+        own_addresses: true,
+        segmentation: false,
+        coalescing: false,
+        ..NetOptions::default()
+    };
+    let Some(mut driver) = open(&options, "0.0.0.0:0") else { return };
+    let port = driver.local_address().port();
+    let mut answer = |from: SocketAddr, to: Option<IpAddr>, bytes: &[u8], trains: &mut Trains| {
+        if bytes[0] == 1 {
+            trains.set_source(to);
+            trains.reserve(from, bytes.len()).unwrap().fill(2);
+        }
+    };
+    let count = allocations(|| {
+        for number in 0..2_000u32 {
+            let [.., high, low] = number.to_be_bytes();
+            driver.trains().set_source(Some(IpAddr::from([127, 50, high, low])));
+            driver.trains().reserve(SocketAddr::from(([127, 51, low, high], port)), 200).unwrap().fill(1);
+            if number % 100 == 99 {
+                (0..4).for_each(|_| driver.turn(Some(Duration::from_millis(1)), &mut answer).unwrap());
+            }
+        }
+    });
+    assert_eq!((count, driver.counters().datagrams_received), (0, 4_000));
+}
+
+#[test]
+fn io_uring_allocates_nothing_with_own_addresses() {
+    allocates_nothing_with_own_addresses(DriverChoice::IoUring);
+}
+
+#[test]
+fn mmsg_allocates_nothing_with_own_addresses() {
+    allocates_nothing_with_own_addresses(DriverChoice::Mmsg);
 }
 
 #[test]

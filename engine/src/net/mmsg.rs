@@ -41,6 +41,8 @@ pub(super) struct Mmsg {
 struct Inbox {
     shape: ReceiveShape,
     headers: Box<[libc::mmsghdr]>,
+    /// How many of `headers`, the first ones, the kernel has written into.
+    written: usize,
     _stretches: Box<[libc::iovec]>,
     memory: Memory,
 }
@@ -65,12 +67,13 @@ impl Inbox {
             header
         };
         let headers = stretches.iter_mut().enumerate().map(wire).collect();
-        Ok(Inbox { shape, headers, _stretches: stretches, memory })
+        let written = shape.messages;
+        Ok(Inbox { shape, headers, written, _stretches: stretches, memory })
     }
 
     /// Receives what is there, without waiting: how many messages, or the error.
     fn receive(&mut self, socket: &UdpSocket) -> Result<usize, i32> {
-        for header in &mut self.headers {
+        for header in &mut self.headers[..self.written] {
             // The kernel writes back the lengths it used.
             header.msg_hdr.msg_namelen = NAME_ROOM as _;
             header.msg_hdr.msg_controllen = CONTROL_ROOM as _;
@@ -85,7 +88,10 @@ impl Inbox {
                 std::ptr::null_mut(),
             )
         };
-        usize::try_from(count).map_err(|_| last_errno())
+        let received = usize::try_from(count).map_err(|_| last_errno());
+        // The one after the last may have been begun.
+        self.written = (received.unwrap_or(0) + 1).min(self.headers.len());
+        received
     }
 
     fn message(&self, i: usize) -> Message<'_> {

@@ -105,8 +105,9 @@ pub struct NetOptions {
     pub train_segments_max: usize,
     /// Most bytes in one train, 1,400 to 65,000. Default: 65,000, a little under what one IP packet carries.
     pub train_bytes_max: usize,
-    /// Most trains open at once, that is distinct (address, size class) pairs between two flushes; 1 to
-    /// 16,384. Default: 1,024.
+    /// Most trains open at once, that is distinct (source, destination, size class) triples between two
+    /// flushes, or frames where `segmentation` is off; 1 to 16,384. Default: 1,024, at half of which the
+    /// driver flushes by itself while it receives.
     pub trains_max: usize,
     /// Memory for frames that wait for the next flush, in bytes, 64 KiB to 64 MiB. Default: 2 MiB.
     pub train_memory_bytes: usize,

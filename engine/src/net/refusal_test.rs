@@ -154,3 +154,30 @@ fn an_address_that_cannot_be_sent_to_does_not_end_segmentation() {
         assert_eq!(driver.counters().trains_sent, 1);
     }
 }
+
+#[test]
+fn refused_trains_keep_their_source() {
+    for choice in [DriverChoice::IoUring, DriverChoice::Mmsg] {
+        let Some(mut driver) = unable_to_segment(choice) else { continue };
+        let to = driver.local_address();
+        for round in 1..=20u8 {
+            let source = IpAddr::from([127, 0, 3, round]);
+            driver.trains().set_source(Some(source));
+            for _ in 0..3 {
+                driver.trains().reserve(to, 60).unwrap().fill(1);
+            }
+            let mut from = Vec::new();
+            for _ in 0..100 {
+                let mut note = |sender: SocketAddr, _: Option<IpAddr>, _: &[u8], _: &mut Trains| {
+                    from.push(sender.ip());
+                };
+                driver.turn(Some(Duration::from_millis(20)), &mut note).unwrap();
+                if from.len() >= 3 {
+                    break;
+                }
+            }
+            assert_eq!(from, [source; 3]);
+        }
+        assert_eq!((driver.counters().trains_refused, driver.counters().send_errors), (8, 0));
+    }
+}

@@ -71,3 +71,24 @@ pub(super) fn set(socket: &impl AsFd, level: i32, name: i32, value: i32) -> io::
         unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw const value).cast(), len) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    #[test]
+    fn binding_an_address_takes_no_port() {
+        for (domain, address) in [(Domain::IPV4, "127.0.0.9:0"), (Domain::IPV6, "[::1]:0")] {
+            let address: SocketAddr = address.parse().unwrap();
+            let Ok(socket) = Socket::new(domain, Type::STREAM, None) else { continue };
+            bind_address_without_port(&socket).unwrap();
+            if let Err(error) = socket.bind(&address.into()) {
+                println!("skipped: {address}: {error}");
+                continue;
+            }
+            assert_eq!(socket.local_addr().unwrap().as_socket(), Some(address));
+        }
+    }
+}

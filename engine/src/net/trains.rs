@@ -5,6 +5,9 @@
 //! from the front and emptied as a whole by a flush, so memory stays warm and nothing is ever freed. A train
 //! takes chunks of 1, 1, 2, 4, ... 64 segments from it, so that a thousand addresses with one frame each
 //! cost no more memory than one address with a thousand; chunks that happen to touch are joined.
+//!
+//! Frames that leave from different addresses are different trains. Where trains do not leave segmented every
+//! frame is a train of its own.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -32,6 +35,8 @@ pub struct Trains {
     trains: Box<[Train]>,
     /// How many of `trains` are open.
     open: usize,
+    /// How many of those, the first ones, are in `index`.
+    indexed: usize,
     index: TrainIndex,
     /// Where frames leave from; nothing leaves it to the socket and the route.
     source: Option<IpAddr>,
@@ -49,6 +54,7 @@ pub(super) struct Train {
     source: Option<IpAddr>,
     to: SocketAddr,
     class: SizeClass,
+    /// Where the index has it, if it does.
     place: Place,
     segments: u16,
     /// Segments the current chunk has room for.
@@ -164,6 +170,7 @@ impl Trains {
             lengths: vec![1; memory_bytes / CLASS_MIN + 1].into(),
             trains: vec![nowhere; trains_max].into(),
             open: 0,
+            indexed: 0,
             index: TrainIndex::new(trains_max),
             source: None,
             segmentation: options.segmentation,
@@ -222,6 +229,9 @@ impl Trains {
 
     /// The frame in segment `number` of `train`: where it starts, and its true length.
     pub(super) fn frame(&self, train: &Train, number: usize) -> (usize, usize) {
+        if number + 1 == train.segments() {
+            return (train.last.0 as usize, usize::from(train.last.1));
+        }
         let start = train.segment_start(number);
         (start, usize::from(self.lengths[start / CLASS_MIN]))
     }
@@ -239,10 +249,10 @@ impl Trains {
 
     /// Forgets all frames: the driver has sent them, or they are not to be sent.
     pub fn clear(&mut self) {
-        for train in &self.trains[..self.open] {
+        for train in &self.trains[..self.indexed] {
             self.index.clear(train.place);
         }
-        self.open = 0;
+        (self.open, self.indexed) = (0, 0);
         self.used = 0;
     }
 
@@ -284,12 +294,34 @@ impl Trains {
         (train.segments, train.room, train.chunk_count) = (0, 0, 0);
         self.index.set(place, number);
         self.open += 1;
+        self.indexed = self.open;
         self.append(number, len)
+    }
+
+    /// Opens a train that stays alone with its frame. Nothing is gained from gathering frames that leave
+    /// one by one, so the index is not asked, which is most of what a frame costs here.
+    #[inline]
+    fn open_single(&mut self, to: SocketAddr, class: SizeClass, len: usize) -> Option<usize> {
+        let (number, start) = (self.open, self.used);
+        if number == self.trains.len() || self.memory.len() - start < class.bytes() {
+            return None;
+        }
+        let train = &mut self.trains[number];
+        (train.source, train.to, train.class) = (self.source, to, class);
+        (train.segments, train.room, train.chunk_count) = (1, 0, 1);
+        train.chunks[0] = Chunk { start: start as u32, segments: 1 };
+        train.last = (start as u32, len as u16);
+        self.open += 1;
+        self.used += class.bytes();
+        Some(start)
     }
 
     /// Where the frame goes.
     #[inline]
     fn place(&mut self, to: SocketAddr, class: SizeClass, len: usize) -> Option<usize> {
+        if !self.segmentation {
+            return self.open_single(to, class, len);
+        }
         let (trains, source) = (&self.trains, self.source);
         let is = |number: usize| {
             let train = &trains[number];

@@ -1,6 +1,6 @@
-//! The trains against a naive twin: a list of (address, frame).
+//! The trains against a naive twin: a list of (source, destination, frame).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use proptest::prelude::*;
 use swimring_codec::native::FRAME_MAX;
@@ -10,8 +10,11 @@ use super::size_class::SizeClass;
 use super::trains::{CHUNKS_MAX, Train, Trains};
 use crate::swim::FrameSink;
 
+/// Where a frame leaves from and where it goes.
+type Way = (Option<IpAddr>, SocketAddr);
+
 /// What was written and not refused, in order.
-type Twin = Vec<(SocketAddr, Vec<u8>)>;
+type Twin = Vec<(Way, Vec<u8>)>;
 
 fn address(number: u8) -> SocketAddr {
     match number {
@@ -19,6 +22,14 @@ fn address(number: u8) -> SocketAddr {
         0..8 => SocketAddr::from(([10, 0, 0, number], 7946)),
         8..16 => SocketAddr::from(([10, 0, 0, 1], 7900 + u16::from(number))),
         _ => SocketAddr::from(([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(number)], 7946)),
+    }
+}
+
+fn source(number: u8) -> Option<IpAddr> {
+    match number {
+        0 => None,
+        1..3 => Some(IpAddr::from([127, 0, 0, number])),
+        _ => Some(IpAddr::V6(Ipv6Addr::from_bits(u128::from(number)))),
     }
 }
 
@@ -38,15 +49,16 @@ fn options() -> impl Strategy<Value = NetOptions> {
     })
 }
 
-/// Runs of frames to one address, so that trains fill.
-fn writes() -> impl Strategy<Value = Vec<(u8, usize, usize)>> {
-    prop::collection::vec((0..24u8, frame_len(), prop_oneof![Just(1usize), 1..160usize]), 1..40)
+/// Runs of frames one way, so that trains fill.
+fn writes() -> impl Strategy<Value = Vec<(u8, u8, usize, usize)>> {
+    prop::collection::vec((0..5u8, 0..24u8, frame_len(), prop_oneof![Just(1usize), 1..160usize]), 1..40)
 }
 
 /// Writes all of `writes`; what was taken, and how many were not.
-fn fill(trains: &mut Trains, writes: &[(u8, usize, usize)]) -> (Twin, u64) {
+fn fill(trains: &mut Trains, writes: &[(u8, u8, usize, usize)]) -> (Twin, u64) {
     let (mut twin, mut refused, mut byte) = (Twin::new(), 0, 0u8);
-    for (to, len, times) in writes {
+    for (from, to, len, times) in writes {
+        trains.set_source(source(*from));
         for _ in 0..*times {
             // Never zero, so that padding is told from content.
             byte = byte % 255 + 1;
@@ -54,7 +66,7 @@ fn fill(trains: &mut Trains, writes: &[(u8, usize, usize)]) -> (Twin, u64) {
                 Some(room) => {
                     assert_eq!(room.len(), *len);
                     room.fill(byte);
-                    twin.push((address(*to), vec![byte; *len]));
+                    twin.push(((source(*from), address(*to)), vec![byte; *len]));
                 }
                 None => refused += 1,
             }
@@ -74,11 +86,13 @@ fn split(trains: &Trains, train: &Train) -> Vec<Vec<u8>> {
 }
 
 /// Takes from `twin` the first frames that belong with `train`, with their places in what was written.
-fn expected(twin: &mut Vec<(usize, (SocketAddr, Vec<u8>))>, train: &Train) -> (Vec<usize>, Vec<Vec<u8>>) {
+fn expected(twin: &mut Vec<(usize, (Way, Vec<u8>))>, train: &Train) -> (Vec<usize>, Vec<Vec<u8>>) {
     let (mut places, mut frames) = (Vec::new(), Vec::new());
-    twin.retain(|(place, (to, frame))| {
+    twin.retain(|(place, (way, frame))| {
         let class = SizeClass::holding(frame.len()).unwrap().bytes();
-        let takes = frames.len() < train.segments() && *to == train.to() && class == train.segment_bytes();
+        let takes = frames.len() < train.segments()
+            && *way == (train.source(), train.to())
+            && class == train.segment_bytes();
         if takes {
             places.push(*place);
             frames.push(frame.clone());
@@ -136,7 +150,7 @@ proptest! {
 #[test]
 fn a_full_train_is_followed_by_another() {
     let mut trains = Trains::new(&NetOptions::default());
-    let (twin, _) = fill(&mut trains, &[(0, 64, 300), (0, 1400, 100)]);
+    let (twin, _) = fill(&mut trains, &[(0, 0, 64, 300), (0, 0, 1400, 100)]);
     let segments: Vec<usize> = trains.open().iter().map(Train::segments).collect();
     assert_eq!(segments, [128, 128, 44, 46, 46, 8]);
     assert!(trains.open().iter().all(|train| train.stretches().count() == 1), "adjacent chunks are joined");
@@ -160,4 +174,15 @@ fn one_thousand_addresses_cost_one_segment_each() {
     }
     assert!(trains.reserve(address(0), 60).is_none(), "all trains are open");
     assert_eq!(trains.shed_frames(), 1);
+}
+
+#[test]
+fn giving_up_segmentation_keeps_what_was_gathered() {
+    let mut trains = Trains::new(&NetOptions::default());
+    let (mut twin, _) = fill(&mut trains, &[(1, 0, 64, 5), (0, 3, 1400, 2)]);
+    trains.limit_segments(1);
+    twin.extend(fill(&mut trains, &[(1, 0, 64, 3)]).0);
+    let segments: Vec<usize> = trains.open().iter().map(Train::segments).collect();
+    assert_eq!(segments, [5, 2, 1, 1, 1]);
+    check(&trains, &NetOptions { segmentation: false, ..NetOptions::default() }, twin).unwrap();
 }

@@ -96,6 +96,8 @@ pub enum CloseReason {
     Finished,
     /// No byte moved for `idle_timeout`.
     IdleTimeout,
+    /// The messages that have not arrived whole, of all exchanges, filled `assembled_bytes_max`.
+    MemoryFull,
     /// The peer closed it, between messages.
     PeerClosed,
     /// Connecting failed.
@@ -126,6 +128,7 @@ impl fmt::Display for CloseReason {
             CloseReason::ExchangeTimeout => out.write_str("the exchange took too long"),
             CloseReason::Finished => out.write_str("finished"),
             CloseReason::IdleTimeout => out.write_str("the peer went silent"),
+            CloseReason::MemoryFull => out.write_str("too much is being received at one time"),
             CloseReason::PeerClosed => out.write_str("the peer closed the exchange"),
             CloseReason::Refused(error) => write!(out, "cannot connect: {error}"),
             CloseReason::Shed => out.write_str("too many exchanges at one time"),

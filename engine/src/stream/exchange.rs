@@ -16,7 +16,7 @@ use tokio::net::TcpSocket;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::assembler::Want;
+use super::assembler::{HEAD_LEN, Want};
 use super::assembly::Assembly;
 use super::event::{CloseReason, ExchangeId, StreamEvent};
 use super::link::Link;
@@ -123,6 +123,27 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
         IpAddr::V6(_) => address,
+    }
+}
+
+/// What an exchange's message on its way in takes of the memory for all of them, until dropped: the reader
+/// may be cancelled anywhere.
+struct Held<'a> {
+    shared: &'a Shared,
+    bytes: usize,
+}
+
+impl Held<'_> {
+    /// Holds `bytes` from now on; whether that is allowed.
+    fn set(&mut self, bytes: usize) -> bool {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        self.shared.account(before, bytes) || bytes <= HEAD_LEN
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 
@@ -250,9 +271,14 @@ impl Exchange {
 
     async fn read<L: Link>(&self, link: &L) -> CloseReason {
         let pool = &self.port.channel.pool;
+        let mut held = Held { shared: &self.shared, bytes: 0 };
         let mut assembler = Assembly::new(&self.shared.options, pool.take(), self.token.is_none());
         let reason = loop {
             let Want { buffer, limit } = assembler.want();
+            if !held.set(buffer.capacity()) {
+                assembler.filled(buffer, 0);
+                break CloseReason::MemoryFull;
+            }
             let (result, buffer) = link.read(buffer, limit).await;
             let count = match result {
                 Ok(0) => {

@@ -22,7 +22,7 @@
 //! # Bounds
 //! Memory that the network can fill: each exchange assembles one message of at most
 //! [`StreamOptions::message_bytes_max`] bytes, growing only as bytes really
-//! arrive, and each worker's queue holds at most [`StreamOptions::queued_bytes_max`]. Time: every exchange
+//! arrive and all together within [`StreamOptions::assembled_bytes_max`], and each worker's queue holds at most [`StreamOptions::queued_bytes_max`]. Time: every exchange
 //! has a deadline, and ends early when no byte moves. What is refused is counted in [`StreamCounters`].
 #![forbid(unsafe_code)]
 

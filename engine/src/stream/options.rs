@@ -41,9 +41,13 @@ pub struct StreamOptions {
     /// Bytes of one message that is received. Default 1 MiB
     /// ([`STREAM_MESSAGE_MAX`](swimring_codec::native::STREAM_MESSAGE_MAX)), at least 1 KiB, at most 64 MiB.
     pub message_bytes_max: usize,
+    /// Bytes held for messages that have not arrived whole, in all exchanges together. Default 256 MiB, at
+    /// least `message_bytes_max`. An exchange that would need more is ended; those that fit one read of
+    /// 16 KiB always may go on.
+    pub assembled_bytes_max: usize,
     /// Exchanges at one time, opened and accepted together. Default 256, at most 16,384.
     ///
-    /// Each may hold a message being assembled, so this times `message_bytes_max` bounds that memory.
+    /// Each may hold a message being assembled, which `assembled_bytes_max` bounds.
     pub exchanges_max: usize,
     /// Accepted exchanges at one time. Default 192; less than `exchanges_max`, so that a flood of
     /// connections cannot keep this process from opening exchanges of its own.
@@ -74,6 +78,7 @@ impl Default for StreamOptions {
             driver: StreamDriver::Automatic,
             framing: Framing::LengthPrefixed,
             message_bytes_max: STREAM_MESSAGE_MAX,
+            assembled_bytes_max: 256 << 20,
             exchanges_max: 256,
             accepted_max: 192,
             queue_depth: 1024,
@@ -113,6 +118,7 @@ impl StreamOptions {
             return refuse("message_bytes_max", format!("give {least} to {most}, not {message}"));
         }
         for (setting, given) in [
+            ("assembled_bytes_max", self.assembled_bytes_max as u64),
             ("queued_bytes_max", self.queued_bytes_max as u64),
             ("exchange_bytes_max", self.exchange_bytes_max),
         ] {

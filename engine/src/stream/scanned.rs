@@ -39,18 +39,16 @@ impl ScannedAssembler {
         factory: Arc<dyn ScannerFactory>,
         accepted: bool,
     ) -> ScannedAssembler {
-        let (scanner, length) = (None, None);
-        let (start, scanned, received_bytes, first) = (0, 0, 0, true);
         ScannedAssembler {
             factory,
             accepted,
-            first,
-            scanner,
-            length,
+            first: true,
+            scanner: None,
+            length: None,
             buffer,
-            start,
-            scanned,
-            received_bytes,
+            start: 0,
+            scanned: 0,
+            received_bytes: 0,
             limits,
         }
     }

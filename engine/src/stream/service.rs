@@ -190,6 +190,8 @@ pub(super) struct Shared {
     exchanges: RefCell<HashMap<ExchangeId, Rc<Mailbox>>>,
     /// How many of them the peers opened.
     accepted: Cell<usize>,
+    /// Bytes held for messages that have not arrived whole.
+    assembled_bytes: Cell<usize>,
     /// Numbers accepted exchanges.
     sequence: Cell<u64>,
 }
@@ -205,6 +207,14 @@ impl Shared {
         self.exchanges.borrow_mut().remove(&id);
         self.accepted.update(|count| count - usize::from(accepted));
         self.counters.open.set(self.open() as u64);
+    }
+
+    /// An exchange that held `before` bytes for a message now holds `after`. Whether all of them together
+    /// hold no more than they may.
+    pub(super) fn account(&self, before: usize, after: usize) -> bool {
+        let all = self.assembled_bytes.get() - before + after;
+        self.assembled_bytes.set(all);
+        all <= self.options.assembled_bytes_max
     }
 
     pub(super) fn stopping(&self) -> bool {
@@ -227,6 +237,7 @@ impl Shared {
             CloseReason::Broken(_) => counters.broken.increment(),
             CloseReason::Refused(_) => counters.refused.increment(),
             CloseReason::Shed => counters.shed.increment(),
+            CloseReason::MemoryFull => counters.memory_shed.increment(),
             CloseReason::TooManyTurns => counters.turns_shed.increment(),
             CloseReason::WorkerBusy => counters.worker_busy.increment(),
             CloseReason::Finished | CloseReason::PeerClosed | CloseReason::Stopped => {}
@@ -295,6 +306,7 @@ fn prepare(setup: Setup) -> Result<Prepared, StreamError> {
         counters: setup.counters,
         doorbell: setup.doorbell,
         accepted: Cell::new(0),
+        assembled_bytes: Cell::new(0),
         sequence: Cell::new(0),
     };
     Ok((Rc::new(shared), ports, listeners, bell))

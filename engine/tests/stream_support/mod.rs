@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -40,7 +40,11 @@ pub struct Node {
 
 impl Node {
     pub fn start(driver: StreamDriver, options: StreamOptions) -> Node {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Node::start_at(driver, options, Ipv4Addr::LOCALHOST.into())
+    }
+
+    pub fn start_at(driver: StreamDriver, options: StreamOptions, ip: IpAddr) -> Node {
+        let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let waker = Arc::new(CountWakes::default());
         let options = StreamOptions { driver, ..options };
@@ -74,21 +78,21 @@ impl Node {
     pub fn message(&mut self) -> (ExchangeId, Option<u64>, Vec<u8>) {
         match self.event() {
             StreamEvent::Message { exchange, token, bytes, .. } => (exchange, token, bytes),
-            other => panic!("expected a message, not {other:?}"),
+            other => panic!("expected a message, not {}", brief(&other)),
         }
     }
 
     pub fn opened(&mut self) -> (ExchangeId, u64) {
         match self.event() {
             StreamEvent::Opened { exchange, token } => (exchange, token),
-            other => panic!("expected an opening, not {other:?}"),
+            other => panic!("expected an opening, not {}", brief(&other)),
         }
     }
 
     pub fn closed(&mut self) -> (ExchangeId, Option<u64>, CloseReason) {
         match self.event() {
             StreamEvent::Closed { exchange, token, reason } => (exchange, token, reason),
-            other => panic!("expected an end, not {other:?}"),
+            other => panic!("expected an end, not {}", brief(&other)),
         }
     }
 
@@ -114,8 +118,20 @@ impl Node {
         self.port.reply(exchange, turn, then_close).unwrap();
     }
 
+    pub fn wait_for_count(&self, what: &str, reached: impl Fn(&StreamCounters) -> bool) {
+        wait_for(what, || reached(self.counters()).then_some(()));
+    }
+
     pub fn wait_until_idle(&self) {
         wait_for("all exchanges to end", || (self.counters().open.get() == 0).then_some(()));
+    }
+}
+
+/// An event without its megabytes.
+fn brief(event: &StreamEvent) -> String {
+    match event {
+        StreamEvent::Message { bytes, .. } => format!("a message of {} bytes", bytes.len()),
+        other => format!("{other:?}"),
     }
 }
 
