@@ -42,6 +42,7 @@ pub struct Driver {
     counters: NetCounters,
     waker: Waker,
     address: SocketAddr,
+    messages_per_turn: usize,
     /// A ring belongs to the thread that made it (`SINGLE_ISSUER`).
     not_send: PhantomData<*const ()>,
 }
@@ -77,8 +78,9 @@ impl Driver {
         let mut counters = NetCounters::default();
         let shared = Shared { trains: &mut trains, counters: &mut counters };
         let shape = ReceiveShape::new(coalescing);
+        let messages_per_turn = shape.messages;
         let backend = open_backend(socket, Family::of(address), options.driver, shape, &waker, shared)?;
-        Ok(Driver { backend, trains, counters, waker, address, not_send: PhantomData })
+        Ok(Driver { backend, trains, counters, waker, address, messages_per_turn, not_send: PhantomData })
     }
 
     /// Which driver runs.
@@ -92,6 +94,12 @@ impl Driver {
     /// The address the socket is bound to.
     pub fn local_address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Messages, trains or single datagrams, that one turn takes in at most: a turn with so many may have left
+    /// some.
+    pub fn messages_per_turn(&self) -> usize {
+        self.messages_per_turn
     }
 
     /// What ends this driver's wait from other threads.

@@ -273,6 +273,8 @@ fn for_wire(options: &FleetOptions) -> FleetOptions {
     options.net.own_addresses = options.own_addresses;
     if let WireOptions::Memberlist(wire) = &options.wire {
         options.net.segmentation = false;
+        // Nothing arrives in trains, and to look for them costs.
+        options.net.coalescing = false;
         options.stream.framing = Framing::Scanned(Arc::new(Scanners { labelled: !wire.label.is_empty() }));
         options.stream.message_bytes_max = STREAM_MAX;
         options.stream.queued_bytes_max = options.stream.queued_bytes_max.max(2 * STREAM_MAX);

@@ -35,10 +35,6 @@ const BURST_S: f64 = 0.05;
 /// and wait longer for what may lie unread.
 const STALL: Duration = Duration::from_millis(25);
 
-/// Messages (trains) that the driver takes in one turn at most, so that a turn with so many may have left
-/// some.
-const MESSAGES_PER_TURN: u64 = 64;
-
 /// Turns in a row that only read. More would keep timers from running at all.
 const TURNS_BEHIND_MAX: u32 = 16;
 
@@ -119,7 +115,7 @@ pub(super) fn run<O: Observer>(
         host.counters.turns += 1;
         host.note_driver(driver.kind(), driver.counters());
         // What waits to be read may be the acks and refutations that timers are about to give up on.
-        let full = host.net_counters().messages_received - received >= MESSAGES_PER_TURN;
+        let full = host.net_counters().messages_received - received >= driver.messages_per_turn() as u64;
         behind = if full { behind + 1 } else { 0 };
         if full && behind < TURNS_BEHIND_MAX {
             continue;

@@ -37,6 +37,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// find what was sent meanwhile. About half a second of a busy fleet's datagrams.
 const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 
+/// The same where every frame is a datagram of its own, which the kernel counts with 2 KiB at least.
+const SINGLE_RECEIVE_BUFFER_BYTES: usize = 64 << 20;
+
 /// Gossip frames of each worker in a second where every frame is a datagram of its own: a third of what a
 /// core can send, which leaves the rest to receiving and to probes.
 const SINGLE_GOSSIP_FRAMES_PER_SECOND: u32 = 100_000;
@@ -89,7 +92,10 @@ fn start_fleet(
             driver,
             segmentation: options.segmentation,
             coalescing: options.segmentation,
-            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+            receive_buffer_bytes: match options.wire {
+                WireChoice::Native => RECEIVE_BUFFER_BYTES,
+                WireChoice::Memberlist => SINGLE_RECEIVE_BUFFER_BYTES,
+            },
             ..NetOptions::default()
         },
         stream: StreamOptions {
