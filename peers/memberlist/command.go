@@ -18,7 +18,7 @@ import (
 const commandMax = 1 << 20
 
 // How long a leave or an update may take until its broadcasts are out.
-const broadcastTimeout = 15 * time.Second
+const broadcastTimeout = 5 * time.Second
 
 // command is one line on standard input; which fields count depends on `do`.
 type command struct {
@@ -112,15 +112,15 @@ func (p *pool) do(c *command) (line, error) {
 		if c.Meta == nil || len(*c.Meta) > memberlist.MetaMaxSize {
 			return nil, fmt.Errorf(`"meta" wants text of at most %d bytes`, memberlist.MetaMaxSize)
 		}
-		return nil, p.each(c, func(m *member) error { return m.update(*c.Meta) })
+		return p.each(c, func(m *member) error { return m.update(*c.Meta) })
 	case "leave":
-		return nil, p.each(c, func(m *member) error { return m.end(true, broadcastTimeout) })
+		return p.each(c, func(m *member) error { return m.end(true) })
 	case "kill":
-		return line{"time_us": nowMicros()}, p.each(c, func(m *member) error { return m.end(false, 0) })
+		return p.each(c, func(m *member) error { return m.end(false) })
 	case "restart":
-		return nil, p.each(c, func(m *member) error { return p.restart(m, c) })
+		return p.each(c, func(m *member) error { return p.restart(m, c) })
 	case "join":
-		return nil, p.each(c, func(m *member) error { return p.rejoin(m, c) })
+		return p.each(c, func(m *member) error { return p.rejoin(m, c) })
 	case "send":
 		return nil, p.doSend(c)
 	case "key":
@@ -149,19 +149,30 @@ func (p *pool) chosen(c *command, otherwise []*member) ([]*member, error) {
 	return chosen, nil
 }
 
-// each does something to all chosen members at once, the first member where none is named.
-func (p *pool) each(c *command, something func(*member) error) error {
+// each does something to all chosen members at once, the first member where none is named. It gives the time at
+// which it began, and the members whose broadcasts did not finish.
+func (p *pool) each(c *command, something func(*member) error) (line, error) {
 	chosen, err := p.chosen(c, p.members[:1])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	failures := make([]error, len(chosen))
+	began := nowMicros()
+	outcomes := make([]error, len(chosen))
 	var all sync.WaitGroup
 	for at, m := range chosen {
-		all.Go(func() { failures[at] = something(m) })
+		all.Go(func() { outcomes[at] = something(m) })
 	}
 	all.Wait()
-	return errors.Join(failures...)
+	unfinished, failures := []string{}, []error{}
+	for _, outcome := range outcomes {
+		var which errUnfinished
+		if errors.As(outcome, &which) {
+			unfinished = append(unfinished, string(which))
+		} else if outcome != nil {
+			failures = append(failures, outcome)
+		}
+	}
+	return line{"time_us": began, "unfinished": unfinished}, errors.Join(failures...)
 }
 
 func (p *pool) one(c *command) (*instance, error) {
@@ -232,7 +243,7 @@ func (m *member) update(meta string) error {
 		return err
 	}
 	i.setMeta(meta)
-	return i.list.UpdateNode(broadcastTimeout)
+	return m.finished(i.list.UpdateNode(broadcastTimeout))
 }
 
 // restart begins a new instance, at another address if one is given, and lets it join.
@@ -301,14 +312,11 @@ func (p *pool) doKey(c *command) error {
 		return err
 	}
 	for _, m := range chosen {
-		i, err := m.running()
-		if err != nil {
-			continue
-		}
-		if i.keyring == nil {
+		keyring := m.ring()
+		if keyring == nil {
 			return errors.New("members that began without --key have no keyring")
 		}
-		if err := changeKey(i.keyring, c.Op, key); err != nil {
+		if err := changeKey(keyring, c.Op, key); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"log"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/memberlist"
 )
@@ -22,17 +22,18 @@ type member struct {
 	lock    sync.Mutex
 	address netip.Addr
 	current *instance
+	// keyring outlives its instances, as one in a file would.
+	keyring *memberlist.Keyring
 }
 
 // instance is one life of a member: what memberlist calls back.
 type instance struct {
-	member  *member
-	list    *memberlist.Memberlist
-	keyring *memberlist.Keyring
-	queue   memberlist.TransmitLimitedQueue
-	alive   atomic.Int64
-	meta    atomic.Pointer[[]byte]
-	gone    atomic.Bool
+	member *member
+	list   *memberlist.Memberlist
+	queue  memberlist.TransmitLimitedQueue
+	alive  atomic.Int64
+	meta   atomic.Pointer[[]byte]
+	gone   atomic.Bool
 
 	seenLock  sync.Mutex
 	seen      map[uint64]struct{}
@@ -59,13 +60,14 @@ func (m *member) begin(meta string) error {
 	i.queue.RetransmitMult = c.RetransmitMult
 	c.Delegate, c.Events, c.Conflict = i, i, i
 	c.Logger = log.New(&logWriter{m.pool, m.index, logLevels[options.logLevel]}, m.name+": ", log.LstdFlags)
-	if len(options.keys) > 0 {
+	if len(options.keys) > 0 && m.keyring == nil {
 		keyring, err := memberlist.NewKeyring(options.keys, options.keys[0])
 		if err != nil {
 			return err
 		}
-		c.Keyring, i.keyring = keyring, keyring
+		m.keyring = keyring
 	}
+	c.Keyring = m.keyring
 	list, err := memberlist.Create(c)
 	if err != nil {
 		return fmt.Errorf("%s at %s: %w", m.name, m.address, err)
@@ -73,6 +75,13 @@ func (m *member) begin(meta string) error {
 	i.list = list
 	m.current = i
 	return nil
+}
+
+// ring is the member's keyring, if it has one.
+func (m *member) ring() *memberlist.Keyring {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	return m.keyring
 }
 
 // running is the member's instance, if it lives.
@@ -85,8 +94,9 @@ func (m *member) running() (*instance, error) {
 	return m.current, nil
 }
 
-// end shuts the instance down, after a leave if asked for.
-func (m *member) end(leave bool, timeout time.Duration) error {
+// end shuts the instance down, after a leave if asked for. A leave whose broadcast does not finish is an
+// errUnfinished, and the instance is shut down all the same.
+func (m *member) end(leave bool) error {
 	m.lock.Lock()
 	i := m.current
 	m.current = nil
@@ -96,11 +106,25 @@ func (m *member) end(leave bool, timeout time.Duration) error {
 	}
 	var err error
 	if leave {
-		err = i.list.Leave(timeout)
+		err = m.finished(i.list.Leave(broadcastTimeout))
 	}
 	i.gone.Store(true)
 	if stopped := i.list.Shutdown(); err == nil {
 		err = stopped
+	}
+	return err
+}
+
+// errUnfinished names a member of which memberlist could not say in time that its news was sent. It happens to
+// members that are well: memberlist's queue can lose what it holds without finishing it (hashicorp/memberlist#322).
+type errUnfinished string
+
+func (e errUnfinished) Error() string { return string(e) + ": the broadcast did not finish" }
+
+// finished turns memberlist's word for an unfinished broadcast, which has no type, into ours.
+func (m *member) finished(err error) error {
+	if err != nil && strings.Contains(err.Error(), "timeout waiting for") {
+		return errUnfinished(m.name)
 	}
 	return err
 }

@@ -49,6 +49,11 @@ impl Events {
         self.grew.notify_all();
     }
 
+    /// Whether the process has closed its output.
+    pub(super) fn ended(&self) -> bool {
+        self.lock().ended
+    }
+
     pub(super) fn len(&self) -> usize {
         self.lock().events.len()
     }

@@ -125,6 +125,9 @@ impl MemberlistPeer {
                 reason: failures.join("; "),
             }),
             Some(PeerEvent::Ready { .. }) => Ok(peer),
+            Some(PeerEvent::Error { error }) => {
+                Err(Error::Ended { program: "memberlist-peer".into(), log: error })
+            }
             Some(_) | None => Err(peer.why("its members to join", timeout)),
         }
     }
@@ -248,20 +251,22 @@ impl MemberlistPeer {
         self.get(json!({"do": "departures", "node": node}), "departures")
     }
 
-    /// Changes the metadata of members and waits until the news has been sent out.
+    /// Changes the metadata of members and waits until the news has been sent out. The names are those of members
+    /// of which memberlist could not say so within 5 s, which happens to members that are well: its queue can lose
+    /// what it holds (hashicorp/memberlist#322).
     ///
     /// # Errors
     /// As [`command`](Self::command).
-    pub fn set_meta(&mut self, of: impl Into<Of>, meta: &str) -> Result<(), Error> {
-        self.command(json!({"do": "meta", "of": of.into().value(), "meta": meta})).map(drop)
+    pub fn set_meta(&mut self, of: impl Into<Of>, meta: &str) -> Result<Vec<String>, Error> {
+        self.get(json!({"do": "meta", "of": of.into().value(), "meta": meta}), "unfinished")
     }
 
-    /// Lets members leave and stops them.
+    /// Lets members leave, all at once, and stops them. The names are as in [`set_meta`](Self::set_meta).
     ///
     /// # Errors
     /// As [`command`](Self::command).
-    pub fn leave(&mut self, of: impl Into<Of>) -> Result<(), Error> {
-        self.command(json!({"do": "leave", "of": of.into().value()})).map(drop)
+    pub fn leave(&mut self, of: impl Into<Of>) -> Result<Vec<String>, Error> {
+        self.get(json!({"do": "leave", "of": of.into().value()}), "unfinished")
     }
 
     /// Stops members without a word; when, in microseconds since 1970.
@@ -272,7 +277,8 @@ impl MemberlistPeer {
         self.get(json!({"do": "kill", "of": of.into().value()}), "time_us")
     }
 
-    /// Starts members that were stopped anew, under the same name and address, and lets them join as at first.
+    /// Starts members that were stopped anew, under the same name and address and with the keys they had last, and
+    /// lets them join as at first.
     ///
     /// # Errors
     /// As [`command`](Self::command).
@@ -304,7 +310,7 @@ impl MemberlistPeer {
         .map(drop)
     }
 
-    /// Adds a key (base64) to the keyring of every running member, to decrypt with.
+    /// Adds a key (base64) to the keyring of every member, to decrypt with.
     ///
     /// # Errors
     /// As [`command`](Self::command).
@@ -312,7 +318,7 @@ impl MemberlistPeer {
         self.command(json!({"do": "key", "op": "install", "key": key})).map(drop)
     }
 
-    /// Makes an installed key the one that every running member encrypts with.
+    /// Makes an installed key the one that every member encrypts with.
     ///
     /// # Errors
     /// As [`command`](Self::command).
@@ -320,7 +326,7 @@ impl MemberlistPeer {
         self.command(json!({"do": "key", "op": "use", "key": key})).map(drop)
     }
 
-    /// Removes a key that is not in use from every running member.
+    /// Removes a key that is not in use from every member.
     ///
     /// # Errors
     /// As [`command`](Self::command).
@@ -395,7 +401,10 @@ impl MemberlistPeer {
 
     /// Why nothing came: the process has ended, or it takes too long.
     fn why(&mut self, what: &str, waited: Duration) -> Error {
-        match self.process.try_wait() {
+        // Its output ends a moment before the process itself does.
+        let ended =
+            if self.channel.events.ended() { self.process.wait().map(Some) } else { self.process.try_wait() };
+        match ended {
             Ok(None) => Error::Timeout { what: what.to_string(), waited },
             Ok(Some(_)) | Err(_) => Error::Ended {
                 program: "memberlist-peer".into(),
