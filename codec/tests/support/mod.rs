@@ -5,5 +5,6 @@
 
 pub mod checks;
 pub mod golden;
+pub mod memberlist;
 pub mod owned;
 pub mod twin;
