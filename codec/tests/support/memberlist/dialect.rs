@@ -40,7 +40,11 @@ fn source(fields: &mut Fields, source: Option<Source<'_>>) {
             ("SourceNode", text(source.name)),
         ]),
         // An address without a port, or the other way round, is no source.
-        None => fields.extend([("SourceAddr", text("")), ("SourcePort", number(9_u16))]),
+        None => fields.extend([
+            ("SourceAddr", text("")),
+            ("SourcePort", number(9_u16)),
+            ("SourceNode", text("n")),
+        ]),
     }
 }
 

@@ -22,7 +22,7 @@ pub enum Value {
 
 fn number(bytes: &[u8], at: &mut usize, length: usize) -> Option<u64> {
     let mut value = 0;
-    for &byte in copy(bytes, at, length)?.iter() {
+    for &byte in &copy(bytes, at, length)? {
         value = value * 256 + u64::from(byte);
     }
     Some(value)
