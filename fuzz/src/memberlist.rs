@@ -156,7 +156,7 @@ pub(crate) fn lzw_seeds() -> Vec<Seed> {
     let letters: Vec<u8> =
         (0..30_000_u32).map(|at| b'a' + (at.wrapping_mul(2_654_435_761) >> 30) as u8).collect();
     let mixed: Vec<u8> =
-        letters.iter().enumerate().map(|(at, letter)| letter ^ (at * at >> 7) as u8 & 3).collect();
+        letters.iter().enumerate().map(|(at, letter)| letter ^ (((at * at) >> 7) as u8 & 3)).collect();
     let mut codec = codec("", &[]);
     let cleared = codec.compress(&mixed).expect("smaller")[15..].to_vec();
     vec![
