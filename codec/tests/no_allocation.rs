@@ -169,3 +169,24 @@ fn memberlist_streams_reuse_their_memory() {
     let count = allocations(|| assert_eq!(exchange(), 1000));
     assert_eq!(count, 0);
 }
+
+#[test]
+fn a_refused_stream_leaves_no_memory_behind() {
+    // 8 MiB that no key opens, and a few KiB that inflate to more than is accepted.
+    let mut frame = vec![10, 0, 0x80, 0, 0, 1];
+    frame.resize(5 + (8 << 20), 0);
+    let data = weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8).encode(&vec![8; 41 << 20]).expect("LZW");
+    let bomb = [&b"\x09\x81\xa3Buf\xdb"[..], &(data.len() as u32).to_be_bytes(), &data].concat();
+    let options = Options { keys: vec![KEY.to_vec()], verify_incoming: false, ..Options::default() };
+    let mut codec = Codec::new(&options, [1; 32]).expect("valid options");
+    for (bytes, expected) in
+        [(&frame, memberlist::DecodeError::Decrypt), (&bomb, memberlist::DecodeError::TooLarge)]
+    {
+        let allocated = allocation_counter::measure(|| {
+            assert_eq!(codec.open_stream(black_box(bytes), true).err(), Some(expected));
+        });
+        assert!(allocated.bytes_max > 4 << 20, "{expected}: {allocated:?}");
+        let kept = memberlist::STREAM_SCRATCH_KEPT as i64;
+        assert!(allocated.bytes_current <= kept, "{expected}: {allocated:?}");
+    }
+}
