@@ -167,7 +167,7 @@ proptest! {
         codec.seal_stream(&mut out, 6, dialer);
         prop_assert_eq!(&out[..6], b"before");
         let bytes = &out[6..];
-        let mut scanner = StreamScanner::new(dialer && !options.label.is_empty());
+        let mut scanner = codec.scanner(dialer);
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
         cuts.sort_unstable();
         for cut in cuts {

@@ -12,7 +12,7 @@ use super::packet::strip_label;
 use super::record::Record;
 use super::{
     Codec, DecodeError, INFLATED_STREAM_MAX, LABEL_MAX, RECORDS_MAX, STREAM_MAX, STREAM_SCRATCH_KEPT, Source,
-    USER_STATE_MAX, canonical, compress, general, kind,
+    StreamScanner, USER_STATE_MAX, canonical, compress, general, kind,
 };
 use crate::msgpack::{Reader, Skip};
 
@@ -236,7 +236,12 @@ fn decrypt<'a>(security: &Security, bytes: &[u8], out: &'a mut Vec<u8>) -> Resul
 }
 
 impl Codec {
-    /// Opens a whole stream message, as a [`StreamScanner`](super::StreamScanner) finds it. Only the dialer
+    /// A scanner for the next message that the peer sends on a connection.
+    pub fn scanner(&self, dialed_by_peer: bool) -> StreamScanner {
+        StreamScanner::new(dialed_by_peer && !self.security.label.header().is_empty())
+    }
+
+    /// Opens a whole stream message, as a [`StreamScanner`] finds it. Only the dialer
     /// sends the label, so `dialed_by_peer` says whether one belongs in front.
     ///
     /// # Errors
