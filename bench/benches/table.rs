@@ -41,7 +41,7 @@ fn views(criterion: &mut Criterion) {
             bencher.iter(|| {
                 view.clear();
                 let purpose = Purpose::Join { token: 1 };
-                fleet.members[0].open_stream(purpose, MemberId::NONE, &fleet.scenery.commons, &mut view);
+                fleet.members[0].open_stream(purpose, MemberId::NONE, &mut fleet.scenery.commons, &mut view);
                 view.len()
             });
         });
