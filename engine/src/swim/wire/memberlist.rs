@@ -319,15 +319,26 @@ impl Member {
         }
     }
 
+    /// Whether `subject` is known to live at `incarnation` or later: nearly all of what arrives says no more,
+    /// which is told by one lookup, without a look at the rest.
+    #[inline]
+    pub(super) fn is_old_news(
+        &self,
+        cx: &Context<'_, '_>,
+        subject: MemberId,
+        incarnation: Incarnation,
+    ) -> bool {
+        cx.commons.directory.find(subject).is_some_and(|index| {
+            let entry = self.table.get(index);
+            index != self.index && entry.is_live() && incarnation <= entry.incarnation()
+        })
+    }
+
     fn on_packet_alive(&mut self, cx: &mut Context<'_, '_>, alive: &Alive<'_>) {
         let subject = MemberId::of_name(alive.node);
         let incarnation = Incarnation::new(alive.incarnation.into());
-        // Nearly all of what arrives is known: told by one lookup, without a look at the rest.
-        if let Some(index) = cx.commons.directory.find(subject) {
-            let entry = self.table.get(index);
-            if index != self.index && entry.is_live() && incarnation <= entry.incarnation() {
-                return;
-            }
+        if self.is_old_news(cx, subject, incarnation) {
+            return;
         }
         let introduction = Introduction {
             subject,
