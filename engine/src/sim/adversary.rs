@@ -92,8 +92,10 @@ impl Simulation {
                 let _ = self.update_metadata(node, &metadata);
             }
             Trouble::Event => {
-                let length = if self.dice.u8(..8) == 0 { 500 } else { self.dice.usize(..100) };
-                let payload = vec![self.dice.u8(..); length];
+                let length = if self.dice.u8(..8) == 0 { 490 } else { self.dice.usize(..100) };
+                let mut payload = vec![self.dice.u8(..); length];
+                // No two say the same: that is how they are told apart.
+                payload.extend_from_slice(&self.trace.entries().to_le_bytes());
                 let _ = self.broadcast(node, "trouble", &payload);
             }
         }

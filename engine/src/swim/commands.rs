@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -32,6 +33,8 @@ pub struct Known<'a> {
     pub state: State,
     /// Its incarnation.
     pub incarnation: Incarnation,
+    /// The protocol versions it announced; all zero in the native format.
+    pub versions: Versions,
 }
 
 /// A complete view to start from, as a finished join would have given it.
@@ -326,6 +329,7 @@ impl Member {
             metadata: identity.metadata(),
             state,
             incarnation: entry.incarnation(),
+            versions: identity.versions(),
         })
     }
 }
