@@ -98,6 +98,9 @@ impl Member {
     ) {
         let cx = &mut Context { now, commons, out };
         if self.status != Status::Active {
+            if self.status == Status::Left {
+                self.resume(cx);
+            }
             // A member that left comes back as its own successor.
             self.status = Status::Active;
             let own = self.table.get(self.index);
@@ -106,6 +109,14 @@ impl Member {
         }
         self.introduce_self(cx);
         cx.out.streams.push(StreamOpen { to: seed, destination, purpose: Purpose::Join { token } });
+    }
+
+    /// Listens again after a time in which nothing was heard: what was due then says nothing about anyone.
+    fn resume(&mut self, cx: &mut Context<'_, '_>) {
+        self.probe.abandon();
+        self.relays.clear(&mut cx.commons.relays);
+        cx.commons.suspicions.restart(&mut self.suspicions, cx.now);
+        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
     }
 
     fn introduce_self(&mut self, cx: &mut Context<'_, '_>) {
