@@ -7,7 +7,7 @@ use swimring_codec::State;
 use super::faults::Faults;
 use super::links::Direction;
 use super::network::happens;
-use super::node::Slowness;
+use super::node::{Node, Slowness};
 use super::operations::Restart;
 use super::simulation::{Happening, Simulation};
 use crate::swim::Member;
@@ -120,7 +120,8 @@ impl Simulation {
 
     /// Someone always stays: a cluster of which nobody is left is not the same cluster.
     fn others_stay(&self, node: usize) -> bool {
-        self.nodes.iter().enumerate().filter(|(other, place)| *other != node && place.joined).count() >= 2
+        let stays = |(other, place): &(usize, &Node)| *other != node && place.joined && place.is_member();
+        self.nodes.iter().enumerate().filter(stays).count() >= 2
     }
 
     /// Whether every member that has joined knows all others that have. Nobody moves or says goodbye

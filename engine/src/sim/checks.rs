@@ -12,7 +12,7 @@ use swimring_codec::{Incarnation, MemberId, State, root_term};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::node::Node;
-use crate::swim::{Commons, Event, Known, Member, Settings, Time, WireOptions, identity_of};
+use crate::swim::{Commons, Event, Known, Member, Pool, Settings, Time, WireOptions, identity_of};
 
 /// A check that failed.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ struct Watched {
     looks: u64,
     /// The events that were delivered, and when by the member's own clock.
     delivered: HashMap<(MemberId, u32), Time>,
-    /// The events that were sent, by what they say: in a Serf pool they have no sequence of their sender's.
+    /// The events that were sent, by [`Checks::event_key`].
     sent: HashMap<u64, Time>,
 }
 
@@ -94,6 +94,8 @@ pub struct Checks {
     enabled: bool,
     /// The members speak memberlist's format, in which addresses are kept to.
     memberlist: bool,
+    /// Events travel as Serf's.
+    serf: bool,
     watched: Vec<Watched>,
     violation: Option<Violation>,
     /// What was met.
@@ -104,7 +106,8 @@ impl Checks {
     pub(super) fn new(members: usize, enabled: bool, wire: &WireOptions) -> Checks {
         let watched = (0..members).map(|_| Watched::default()).collect();
         let memberlist = !wire.is_native();
-        Checks { enabled, memberlist, watched, violation: None, coverage: Coverage::default() }
+        let serf = matches!(wire, WireOptions::Memberlist(options) if options.pool == Pool::Serf);
+        Checks { enabled, memberlist, serf, watched, violation: None, coverage: Coverage::default() }
     }
 
     pub(super) fn violation(&self) -> Option<Violation> {
@@ -119,8 +122,15 @@ impl Checks {
         self.watched[node] = Watched::default();
     }
 
-    pub(super) fn broadcast(&mut self, node: usize, payload: &[u8], shown: Time) {
-        self.watched[node].sent.insert(xxh3_64(payload), shown);
+    pub(super) fn broadcast(&mut self, node: usize, sequence: u32, payload: &[u8], shown: Time) {
+        let key = self.event_key(sequence, payload);
+        self.watched[node].sent.insert(key, shown);
+    }
+
+    /// What an event is known by: its sequence, or in a Serf pool, where its sender gives it none that others
+    /// get to see, what it says.
+    fn event_key(&self, sequence: u32, payload: &[u8]) -> u64 {
+        if self.serf { xxh3_64(payload) } else { sequence.into() }
     }
 
     /// Datagrams are whole, say something, and are not longer than they may be. `codec` opens memberlist's.
@@ -212,8 +222,9 @@ impl Checks {
             return;
         };
         let event = commons.user_event(event);
-        let (shown, watched) = (place.clock.read(at), &mut self.watched[node]);
-        let sent = watched.sent.get(&xxh3_64(event.payload)).copied();
+        let (shown, key) = (place.clock.read(at), self.event_key(event.sequence, event.payload));
+        let (serf, watched) = (self.serf, &mut self.watched[node]);
+        let sent = watched.sent.get(&key).filter(|_| serf || event.origin == place.id).copied();
         let remembered = |since: Time| shown.since(since) < settings.event_memory;
         let before = watched.delivered.insert((event.origin, event.sequence), shown);
         if sent.is_some_and(remembered) {
