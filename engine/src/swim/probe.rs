@@ -99,6 +99,11 @@ impl Probe {
         }
     }
 
+    /// Drops the probe under way.
+    pub(super) fn abandon(&mut self) {
+        self.finish();
+    }
+
     fn finish(&mut self) {
         self.phase = Phase::Idle;
         self.phase_ends = Time::NEVER;
