@@ -11,6 +11,7 @@ use std::time::Duration;
 use swimring::net::Trains;
 use swimring::swim::{Settings, Time};
 use swimring::worker::{Fleet, Host};
+use swimring_codec::MemberId;
 
 use super::admission::{self, Seen};
 use super::command::Attached;
@@ -43,6 +44,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const LOOK_OFTEN: Duration = Duration::from_millis(10);
 /// How long views may take to be complete once everybody has joined.
 const CONVERGENCE_MAX: Duration = Duration::from_secs(60);
+/// Until members whose view lacks somebody ask for another one, and how many of a worker's do so at once.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+const ASKED_AT_ONCE: usize = 8;
 /// How many probe intervals may pass until a pool that has taken the first member in is heard of.
 const NOTICE_INTERVALS: u32 = 15;
 /// And how long at least.
@@ -230,9 +234,12 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// Waits until all views agree on who is there.
+    /// Waits until all views agree on who is there. A rumour misses some, and memberlist's push/pulls, which
+    /// would mend that, come minutes apart in a large pool: whoever lacks somebody after a while asks for
+    /// one view more.
     fn converge(&mut self) -> Result<Option<Duration>, String> {
         let since = self.fleet.elapsed();
+        let mut ask_at = since + ASK_AGAIN_AFTER;
         loop {
             let now = self.fleet.elapsed();
             if self.is_complete()? {
@@ -242,12 +249,35 @@ impl Session<'_, '_> {
             if now - since > CONVERGENCE_MAX {
                 return Ok(None);
             }
+            if now >= ask_at {
+                self.ask_again()?;
+                ask_at = now + ASK_AGAIN_AFTER;
+            }
             self.sample(Phase::Starting, now - self.begun, Some(self.joins()))?;
             std::thread::sleep(LOOK_EVERY);
         }
     }
 
-    fn is_complete(&self) -> Result<bool, String> {
+    /// Has those whose view lacks somebody join once more, a few at a time.
+    fn ask_again(&self) -> Result<(), String> {
+        let most = self.live_bounds()?.1;
+        let target = self.targets[0];
+        let asked = self.fleet.ask_all(|_| {
+            Box::new(move |host: &mut Host<Watch>, trains: &mut Trains| {
+                let lacking = host.members().filter(|(_, member)| member.live() < most);
+                let lacking: Vec<_> = lacking.map(|(local, _)| local).take(ASKED_AT_ONCE).collect();
+                for local in lacking {
+                    host.command(local, trains, |member, now, commons, out| {
+                        member.join(now, target, MemberId::NONE, 0, commons, out);
+                    });
+                }
+            })
+        });
+        asked.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// The fewest and the most members that any of ours holds to be alive.
+    fn live_bounds(&self) -> Result<(usize, usize), String> {
         let bounds = self.fleet.ask_all(|_| {
             Box::new(|host: &mut Host<Watch>, _: &mut Trains| {
                 let live = host.members().map(|(_, member)| member.live());
@@ -257,6 +287,11 @@ impl Session<'_, '_> {
         let bounds = bounds.map_err(|error| error.to_string())?;
         let least = bounds.iter().map(|(least, _)| *least).min().unwrap_or(0);
         let most = bounds.iter().map(|(_, most)| *most).max().unwrap_or(0);
+        Ok((least, most))
+    }
+
+    fn is_complete(&self) -> Result<bool, String> {
+        let (least, most) = self.live_bounds()?;
         Ok(least == most && most > self.options.run.members as usize)
     }
 
