@@ -7,7 +7,7 @@ use swimring::{MemberlistOptions, Settings};
 use swimring_peers::memberlist::{MemberlistOptions as GoOptions, MemberlistPeer, PeerEvent};
 
 use super::swimmer::after;
-use super::{KEY, KEY_BASE64, Swimmer, eventually, quick};
+use super::{KEY, KEY_BASE64, Swimmer, eventually, quick, quick_go};
 
 /// Swimring's members have addresses this far behind Go's.
 const OURS_AFTER: u32 = 100;
@@ -57,8 +57,8 @@ pub struct Mixed {
 impl Mixed {
     /// Starts `each` members of both sides with quick settings, all joining through `go-0`.
     pub fn start(first_address: Ipv4Addr, each: usize, variant: Variant) -> Mixed {
-        let go = GoOptions { first_address, members: each, meta: "from=go".into(), ..variant.go() }.quick();
-        Mixed::with(go, quick(), variant.ours(), each)
+        let go = GoOptions { first_address, members: each, meta: "from=go".into(), ..variant.go() };
+        Mixed::with(quick_go(go), quick(), variant.ours(), each)
     }
 
     /// The same with all that can be chosen.
@@ -140,8 +140,9 @@ impl Mixed {
 
     /// When the last of Go's living members got a message of this payload, once all but `sender` have.
     pub fn heard_by_go(&mut self, payload: &[u8], sender: Option<usize>) -> i64 {
+        let what = format!("all of Go's members to hear {:?}", String::from_utf8_lossy(payload));
         let listeners: Vec<_> = self.go_living().into_iter().filter(|at| Some(*at) != sender).collect();
-        eventually("all of Go's members to hear", || {
+        eventually(&what, || {
             let heard = self.go.heard(payload).unwrap();
             let missing: Vec<_> =
                 listeners.iter().filter(|at| !heard.iter().any(|heard| heard.at == **at)).collect();
