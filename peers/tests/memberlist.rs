@@ -6,9 +6,9 @@ mod mixed;
 
 use std::net::Ipv4Addr;
 
-use mixed::{Mixed, Variant, eventually, now_us, seconds};
+use mixed::{Mixed, Variant, eventually, is_user, now_us, seconds};
 use swimring::ClusterEvent;
-use swimring_peers::memberlist::Message;
+use swimring_peers::memberlist::{Message, PeerEvent};
 
 fn is_failed(event: &ClusterEvent, name: &str) -> bool {
     matches!(event, ClusterEvent::Failed { member, .. } if &*member.name == name)
@@ -58,7 +58,9 @@ fn messages_cross(mixed: &mut Mixed) -> String {
     let sent = now_us();
     mixed.ours[0].cluster.broadcast("deploy", "by us").unwrap();
     let heard = mixed.heard_by_go(b"by us", None);
-    assert_eq!(mixed.ours[1].wait(sent, "our event", |event| is_user(event, "deploy", b"by us")) >= sent, true);
+    let named = |event: &PeerEvent| matches!(event, PeerEvent::User(message) if message.name.as_deref() == Some("deploy") && message.payload == "by us");
+    assert!(mixed.go.events_since(0).iter().any(named));
+    mixed.ours[1].wait(sent, "our event", |event| is_user(event, "deploy", b"by us"));
 
     // A Swimring event from a Go member that lets everyone know.
     let event = Message::Event { origin: 77, sequence: 1, name: "deploy".into(), payload: b"by go".to_vec() };
@@ -82,10 +84,6 @@ fn messages_cross(mixed: &mut Mixed) -> String {
         assert!(mixed.go.heard(text.as_bytes()).unwrap().is_empty(), "{text} was told on");
     }
     seconds(sent, heard)
-}
-
-fn is_user(event: &ClusterEvent, name: &str, payload: &[u8]) -> bool {
-    mixed::is_user(event, name, payload)
 }
 
 /// One of each side leaves and comes back under its name.
@@ -128,6 +126,10 @@ fn kills_cross(mixed: &mut Mixed) -> [String; 2] {
     mixed.ours[2].cluster.shutdown();
     mixed.gone("swim-2", true);
     let learned = mixed.go_learned("swim-2", "dead", killed);
+    // Whoever comes back before all have given up on him only refutes.
+    for swimmer in mixed.our_living() {
+        swimmer.wait(killed, "a death", |event| is_failed(event, "swim-2"));
+    }
     mixed.agree();
     come_back(mixed, "after a death");
     [of_go, seconds(killed, learned)]

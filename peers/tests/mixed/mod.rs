@@ -27,7 +27,7 @@ pub const OTHER_KEY_BASE64: &str = "CQkJCQkJCQkJCQkJCQkJCQ==";
 
 /// Among so few members each tells news so few times that now and then someone hears none of it
 /// (hashicorp/memberlist#142), which is the protocol's and not what is tested here.
-pub const RETRANSMIT_MULTIPLIER: u8 = 12;
+pub const RETRANSMIT_MULTIPLIER: u8 = 16;
 
 /// What [`quick_go`] is on the other side.
 pub fn quick() -> Settings {
