@@ -6,6 +6,7 @@
 mod codec;
 mod drivers;
 mod handle;
+mod memberlist;
 mod peers;
 mod probe;
 mod queue;
@@ -19,6 +20,7 @@ criterion::criterion_main! {
     queue::benches,
     table::benches,
     handle::benches,
+    memberlist::benches,
     peers::benches,
     drivers::benches,
 }

@@ -41,7 +41,8 @@ fn views(criterion: &mut Criterion) {
             bencher.iter(|| {
                 view.clear();
                 let purpose = Purpose::Join { token: 1 };
-                fleet.members[0].open_stream(purpose, MemberId::NONE, &mut fleet.scenery.commons, &mut view);
+                let Fleet { members, scenery } = &mut fleet;
+                members[0].open_stream(purpose, MemberId::NONE, &mut scenery.commons, &mut view);
                 view.len()
             });
         });

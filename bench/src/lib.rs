@@ -8,6 +8,7 @@
 
 mod fleet;
 mod frames;
+mod packets;
 mod sink;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use criterion::Criterion;
 pub use fleet::{CLUSTER, Fleet, INCARNATION, Scenery, address_of, id_of, name_of, settings};
 pub use frames::{Deck, UPDATES, frame_of};
+pub use packets::{Form, PacketDeck, PacketMember, known_push_pull, push_pull};
 pub use sink::Sink;
 
 /// How every bench measures: long enough for a median that can be compared, short enough that all of them
