@@ -118,7 +118,8 @@ fn come_back(mixed: &mut Mixed, metadata: &str) {
 fn kills_cross(mixed: &mut Mixed) -> [String; 2] {
     let killed = mixed.go.kill(2).unwrap();
     mixed.gone("go-2", true);
-    let learned = mixed.our_living().map(|swimmer| swimmer.wait(killed, "a death", |event| is_failed(event, "go-2")));
+    let learned =
+        mixed.our_living().map(|swimmer| swimmer.wait(killed, "a death", |event| is_failed(event, "go-2")));
     let of_go = seconds(killed, learned.max().unwrap());
     mixed.agree();
 

@@ -1,8 +1,14 @@
 //! What the mixed tests have in common: Swimring members whose events are noted with their times, and a pool of
 //! Go's and Swimring's members that is compared with what it should be.
-#![allow(dead_code, clippy::disallowed_methods, reason = "each test file uses a part; real peers take real time")]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::disallowed_methods,
+    reason = "each test file uses a part; real peers take real time"
+)]
 
-
+mod crowd;
+mod fleet;
 mod pool;
 mod swimmer;
 
@@ -11,7 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 use swimring::{Preset, Settings};
 use swimring_peers::memberlist::MemberlistOptions as GoOptions;
 
-
+pub use crowd::Crowd;
+pub use fleet::{Fact, Noted, Swarm};
 pub use pool::{Mixed, Variant};
 pub use swimmer::{Swimmer, is_user};
 
@@ -62,11 +69,7 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) ->
 }
 
 /// As [`eventually`], with a limit of its own.
-pub fn eventually_within<T>(
-    limit: Duration,
-    what: &str,
-    mut look: impl FnMut() -> Result<T, String>,
-) -> T {
+pub fn eventually_within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let ends = Instant::now() + limit;
     loop {
         match look() {
@@ -80,6 +83,7 @@ pub fn eventually_within<T>(
 /// A number from the environment, for runs that are longer than the usual ones.
 pub fn minutes(variable: &str, default: f64) -> Duration {
     let given = std::env::var(variable).ok();
-    let minutes = given.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")));
+    let minutes = given
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")));
     Duration::from_secs_f64(minutes * 60.0)
 }

@@ -110,7 +110,8 @@ impl Mixed {
     pub fn agree(&mut self) {
         let living = self.go_living();
         let Mixed { go, ours, expected, .. } = self;
-        let wanted: Vec<_> = expected.iter().map(|(name, (a, m))| (name.clone(), a.clone(), m.clone())).collect();
+        let wanted: Vec<_> =
+            expected.iter().map(|(name, (a, m))| (name.clone(), a.clone(), m.clone())).collect();
         eventually("all to agree", || {
             for index in &living {
                 let members = go.members(*index).unwrap().into_iter().filter(|node| node.state == "alive");
@@ -120,7 +121,8 @@ impl Mixed {
             }
             for swimmer in ours.iter().filter(|swimmer| expected.contains_key(&swimmer.name())) {
                 let text = |meta: Vec<u8>| String::from_utf8(meta).unwrap();
-                let view = swimmer.view().into_iter().map(|(name, address, meta)| (name, address, text(meta)));
+                let view =
+                    swimmer.view().into_iter().map(|(name, address, meta)| (name, address, text(meta)));
                 same(&swimmer.name(), view.collect(), &wanted)?;
             }
             Ok(())

@@ -87,7 +87,9 @@ impl Swimmer {
     pub fn view(&self) -> Vec<(String, String, Vec<u8>)> {
         let members = self.cluster.members().unwrap();
         let alive = members.into_iter().filter(|member| member.state == State::Alive);
-        alive.map(|member| (member.name.to_string(), member.address.to_string(), member.metadata.to_vec())).collect()
+        alive
+            .map(|member| (member.name.to_string(), member.address.to_string(), member.metadata.to_vec()))
+            .collect()
     }
 }
 
