@@ -272,7 +272,7 @@ impl Member {
             };
             cx.commons.counters.push_pull_records += 1;
             let known = introduction(&record);
-            if !is_acceptable(&known) {
+            if !is_acceptable(&known, record.versions) {
                 cx.commons.counters.decode_errors += 1;
                 continue;
             }
