@@ -4,9 +4,10 @@ mod memberlist_support;
 mod paper_support;
 
 use memberlist_support::*;
-use paper_support::{plain, run, seconds};
-use swimring::sim::{Simulation, What};
-use swimring::swim::MemberlistOptions;
+use paper_support::{plain, run, seconds, state};
+use swimring::sim::{Faults, Simulation, Slowness, What};
+use swimring::swim::{MemberlistOptions, Settings};
+use swimring_codec::State;
 use swimring_codec::memberlist::Message;
 use swimring_codec::serf;
 
@@ -196,4 +197,22 @@ fn what_is_not_serfs_is_refused_in_a_serf_pool() {
     let counted = simulation.counters().since(&before);
     assert_eq!((counted.decode_errors, counted.user_messages_ignored), (5, 2));
     assert_eq!((0..3).map(|node| count_sent(&simulation, node, is_user)).sum::<usize>(), 0);
+}
+
+/// A Serf member leaves after it has told that it means to. If it cannot tell anyone for so long that what it
+/// had to tell is old, it leaves all the same.
+#[test]
+fn an_intent_to_leave_that_expires_untold_does_not_keep_a_member() {
+    let settings = Settings { event_memory: seconds(10), ..plain() };
+    let mut simulation = pool_of(10, 5, &settings, MemberlistOptions::serf());
+    simulation.set_faults(Faults { gossip_refused: 1.0, ..Faults::NONE });
+    simulation.broadcast(4, "more", b"to tell").expect("room");
+    simulation.starve(4, Slowness::TimersFirst, seconds(20), seconds(20));
+    simulation.leave(4);
+    run(&mut simulation, seconds(6));
+    simulation.set_faults(Faults::NONE);
+    run(&mut simulation, seconds(40));
+    assert!(simulation.member(4).expect("kept").has_left());
+    assert!(simulation.counters().events_expired > 0);
+    assert!((0..4).all(|node| !state(&simulation, node, 4).is_some_and(State::is_live)));
 }
