@@ -275,7 +275,7 @@ impl Member {
             if known.state == State::Alive && self.is_old_news(cx, known.subject, known.incarnation) {
                 continue;
             }
-            if !is_acceptable(&known) {
+            if !is_acceptable(&known, record.versions) {
                 cx.commons.counters.decode_errors += 1;
                 continue;
             }
