@@ -27,9 +27,24 @@ fn histogram() -> Histogram<u32> {
 /// A real member's place in the memory of one worker.
 pub type Slot = u32;
 
+/// How much is remembered.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    members: usize,
+    firsts: usize,
+    accusations: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { members: REAL_MEMBERS_MAX, firsts: FIRSTS_MAX, accusations: ACCUSATIONS_MAX }
+    }
+}
+
 /// When something was first heard, in microseconds from the instant it was planned for.
 #[derive(Debug, Default)]
 pub struct Firsts {
+    bounds: Bounds,
     at_us: HashMap<(Slot, u32), u32>,
     /// Those for which there was no room.
     pub shed: u64,
@@ -38,7 +53,7 @@ pub struct Firsts {
 impl Firsts {
     /// Makes room, so that recording does not allocate.
     fn reserve(&mut self, pairs: usize) {
-        self.at_us.reserve(pairs.min(FIRSTS_MAX).saturating_sub(self.at_us.len()));
+        self.at_us.reserve(pairs.min(self.bounds.firsts).saturating_sub(self.at_us.len()));
     }
 
     /// `slot` was heard of `what` for the first time, or again.
@@ -48,7 +63,7 @@ impl Firsts {
         if self.at_us.contains_key(&pair) {
             return;
         }
-        if self.at_us.len() >= FIRSTS_MAX {
+        if self.at_us.len() >= self.bounds.firsts {
             self.shed += 1;
             return;
         }
@@ -112,6 +127,7 @@ pub struct Accusation {
 /// Everything heard of real members by the members of one worker.
 #[derive(Debug, Default)]
 pub struct Heard {
+    bounds: Bounds,
     /// The real members, in the order in which they were met.
     pub members: Vec<RealMember>,
     by_address: HashMap<SocketAddr, Slot>,
@@ -143,7 +159,7 @@ impl Heard {
             }
             return Some(slot);
         }
-        if self.members.len() >= REAL_MEMBERS_MAX {
+        if self.members.len() >= self.bounds.members {
             self.untracked += 1;
             return None;
         }
@@ -192,7 +208,7 @@ impl Heard {
         if self.accusations.contains_key(&(slot, accusation)) {
             return;
         }
-        if self.accusations.len() >= ACCUSATIONS_MAX {
+        if self.accusations.len() >= self.bounds.accusations {
             self.accusations_shed += 1;
             return;
         }
@@ -235,22 +251,23 @@ mod tests {
 
     #[test]
     fn memory_has_its_bounds_and_says_what_it_shed() {
-        let mut heard = Heard::default();
-        for number in 0..REAL_MEMBERS_MAX as u16 + 3 {
-            let [high, low] = number.to_be_bytes();
-            let met = heard.meet(&format!("m{number}"), SocketAddr::from(([10, 1, high, low], 1)));
-            assert_eq!(met.is_some(), usize::from(number) < REAL_MEMBERS_MAX);
+        let bounds = Bounds { members: 3, firsts: 5, accusations: 4 };
+        let events = Firsts { bounds, ..Firsts::default() };
+        let mut heard = Heard { bounds, events, ..Heard::default() };
+        for number in 0..5 {
+            assert_eq!(heard.meet(&format!("m{number}"), address(number)).is_some(), number < 3);
         }
-        assert_eq!(heard.untracked, 3);
-        for subject in 0..ACCUSATIONS_MAX as u32 + 2 {
+        assert_eq!((heard.untracked, heard.meet("m1", address(1))), (2, Some(1)));
+        for subject in 0..6 {
             heard.accused(0, Accusation { subject, incarnation: 1, dead: false });
             heard.accused(0, Accusation { subject: 0, incarnation: 1, dead: false });
         }
-        assert_eq!((heard.accusations.len(), heard.accusations_shed), (ACCUSATIONS_MAX, 2));
-        for what in 0..FIRSTS_MAX + 2 {
+        assert_eq!((heard.accusations.len(), heard.accusations_shed), (4, 2));
+        for what in 0..7 {
             heard.passed_on(0, what, Duration::ZERO);
+            heard.passed_on(0, 0, Duration::ZERO);
         }
-        assert_eq!(heard.events.shed, 2);
+        assert_eq!((heard.events.iter().count(), heard.events.shed), (5, 2));
     }
 
     #[test]

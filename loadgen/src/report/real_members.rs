@@ -9,7 +9,7 @@ use crate::text::{ABSENT, microseconds, thousands};
 /// Real members that the text lists; the JSON report has all that were kept apart.
 const LISTED_MAX: usize = 12;
 /// Characters of a name that the text shows.
-const NAME_MAX: usize = 24;
+const NAME_MAX: usize = 16;
 
 /// The real members of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
