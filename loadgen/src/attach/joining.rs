@@ -172,6 +172,10 @@ impl Joiner {
                 return;
             }
             host.command(local, trains, |member, now, commons, out| {
+                if member.has_left() {
+                    // Its timers are those of before it left: fired now they would all be late.
+                    member.restart_timers(now, commons);
+                }
                 member.join(now, target, MemberId::NONE, token, commons, out);
             });
         };
