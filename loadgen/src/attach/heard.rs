@@ -132,7 +132,7 @@ pub struct Heard {
     pub members: Vec<RealMember>,
     by_address: HashMap<SocketAddr, Slot>,
     by_name: HashMap<String, Slot>,
-    /// Real members met beyond [`REAL_MEMBERS_MAX`].
+    /// Real members beyond [`REAL_MEMBERS_MAX`], counted by whoever asks for their places.
     pub untracked: u64,
     /// Accusations, and by whom they were made.
     pub accusations: HashMap<(Slot, Accusation), ()>,
@@ -149,7 +149,7 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// A real member is in the view of one of ours.
+    /// A real member is in the view of one of ours. Nothing if there is no room for it.
     pub fn meet(&mut self, name: &str, address: SocketAddr) -> Option<Slot> {
         if let Some(slot) = self.by_address.get(&address).copied() {
             // A name may move to another address, and an address to another name.
@@ -160,7 +160,6 @@ impl Heard {
             return Some(slot);
         }
         if self.members.len() >= self.bounds.members {
-            self.untracked += 1;
             return None;
         }
         let slot = self.members.len() as Slot;
@@ -257,7 +256,7 @@ mod tests {
         for number in 0..5 {
             assert_eq!(heard.meet(&format!("m{number}"), address(number)).is_some(), number < 3);
         }
-        assert_eq!((heard.untracked, heard.meet("m1", address(1))), (2, Some(1)));
+        assert_eq!(heard.meet("m1", address(1)), Some(1), "met before");
         for subject in 0..6 {
             heard.accused(0, Accusation { subject, incarnation: 1, dead: false });
             heard.accused(0, Accusation { subject: 0, incarnation: 1, dead: false });

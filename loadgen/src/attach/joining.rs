@@ -17,6 +17,7 @@ use super::identity::Identities;
 use super::roster::Stage;
 use super::watch::{Common, Watch};
 use crate::fleet::MemberNumber;
+use crate::text::counted;
 
 /// Joins under way at a time: peers refuse more than 128 push/pulls at once, and others join too.
 const JOINS_AT_ONCE: usize = 32;
@@ -140,7 +141,7 @@ impl Joiner {
         let tries = join.tries + 1;
         if tries >= TRIES_MAX || (for_good && tries as usize >= self.targets.len()) {
             let name = self.common.names.of(join.number);
-            let given_up = format!("{name} could not join, tried {tries} times");
+            let given_up = format!("{name} could not join, tried {}", counted(tries.into(), "time"));
             return Err(match failure {
                 Some((_, token, reason)) => {
                     let target = self.targets[token as usize % self.targets.len()];
@@ -172,6 +173,10 @@ impl Joiner {
                 return;
             }
             host.command(local, trains, |member, now, commons, out| {
+                if member.has_left() {
+                    // Its timers are those of before it left: fired now they would all be late.
+                    member.restart_timers(now, commons);
+                }
                 member.join(now, target, MemberId::NONE, token, commons, out);
             });
         };

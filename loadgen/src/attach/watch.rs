@@ -40,14 +40,25 @@ pub struct Common {
     pub pool: Pool,
 }
 
+/// Who is at a place in the worker's directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    /// One of ours, or nobody yet.
+    NotReal,
+    /// A real member.
+    Real(Slot),
+    /// A real member beyond those that are kept apart.
+    Untracked,
+}
+
 /// Watches the members of one worker.
 pub struct Watch {
     common: Arc<Common>,
     tracker: Tracker,
     /// What real members were heard to say.
     pub heard: Heard,
-    /// By place in the worker's directory: who of the real members it is.
-    slots: Vec<Option<Slot>>,
+    /// By place in the worker's directory: who it is.
+    who: Vec<Who>,
     /// Why a join failed last, and whose, through which target.
     pub failure: Option<(MemberNumber, u32, JoinFailure)>,
     /// A member that could not even be started.
@@ -57,7 +68,7 @@ pub struct Watch {
 impl Watch {
     /// A watch that tells `tracker` what counts.
     pub fn new(common: Arc<Common>, tracker: Tracker) -> Watch {
-        Watch { common, tracker, heard: Heard::default(), slots: Vec::new(), failure: None, fault: None }
+        Watch { common, tracker, heard: Heard::default(), who: Vec::new(), failure: None, fault: None }
     }
 
     /// What it has counted and heard.
@@ -77,33 +88,31 @@ impl Watch {
     }
 
     fn real(&mut self, subject: MemberIndex) -> Option<&mut super::heard::RealMember> {
-        let slot = self.slots.get(subject as usize).copied().flatten()?;
+        let Some(Who::Real(slot)) = self.who.get(subject as usize).copied() else { return None };
         self.heard.members.get_mut(slot as usize)
     }
 
     /// One of ours has somebody in its view.
     fn met(&mut self, scene: &Scene<'_>, subject: MemberIndex) {
         let at = subject as usize;
-        if let Some(Some(slot)) = self.slots.get(at) {
+        let known_as = self.who.get(at).copied().unwrap_or(Who::NotReal);
+        let Some(known) = scene.member.member(subject, scene.commons) else { return };
+        if let Who::Real(slot) = known_as {
             // Nearly always: the view of the next of ours.
-            let known = &self.heard.members[*slot as usize];
-            if known.name == scene.commons.name(subject) {
-                let same = scene.member.member(subject, scene.commons);
-                if same.is_none_or(|same| same.address == known.address) {
-                    return;
-                }
+            let before = &self.heard.members[slot as usize];
+            if before.address == known.address && before.name == known.name {
+                return;
             }
         }
-        let Some(known) = scene.member.member(subject, scene.commons) else { return };
-        let slot = if self.common.addresses.contains(known.address) {
-            None
-        } else {
-            self.heard.meet(known.name, known.address)
+        let who = match self.common.addresses.contains(known.address) {
+            true => Who::NotReal,
+            false => self.heard.meet(known.name, known.address).map_or(Who::Untracked, Who::Real),
         };
-        if self.slots.len() <= at {
-            self.slots.resize(at + 1, None);
+        self.heard.untracked += u64::from(who == Who::Untracked && known_as != Who::Untracked);
+        if self.who.len() <= at {
+            self.who.resize(at + 1, Who::NotReal);
         }
-        self.slots[at] = slot;
+        self.who[at] = who;
     }
 
     fn suspected(&mut self, scene: &Scene<'_>, subject: MemberIndex) {

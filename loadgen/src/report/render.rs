@@ -79,6 +79,13 @@ impl Page {
         let members = counted(report.members, "member");
         let (wire, start, preset) = (&report.wire, setting("start"), setting("preset"));
         self.row("fleet", &format!("{members}, {start} start, preset {preset}, {wire} wire format"));
+        if let (Some(Value::String(pool)), Some(Value::Array(join))) =
+            (report.settings.get("pool"), report.settings.get("join"))
+        {
+            let through = join.iter().map(|target| shown(Some(target))).collect::<Vec<_>>().join(", ");
+            let first = setting("first_address");
+            self.row("pool", &format!("{pool}, joined through {through}, from {first} on"));
+        }
         let workers = counted(report.cpu.worker_busy_ratio.len() as u64, "worker");
         self.row("driver", &format!("{}, {workers}", report.driver));
         let warmup = report.settings.get("warmup_s").and_then(Value::as_f64);
