@@ -409,3 +409,21 @@ fn a_probe_timeout_beyond_the_interval_is_refused() {
     let refused = settings.validate().expect_err("no time is left").to_string();
     assert!(refused.contains("probe_timeout"), "{refused}");
 }
+
+/// hashicorp/memberlist#348: packets may come out longer than UDPBufferSize. Here not even those whose
+/// messages have grown since they were chosen, as when an accuser's name is learnt later.
+#[test]
+fn no_packet_exceeds_its_limit() {
+    for longer in 0..=68 {
+        let mut simulation = pool(22, 16, &plain());
+        let accuser = "x".repeat(60 + longer);
+        for subject in 1..16 {
+            let suspect = Message::Suspect { incarnation: 1_000, node: &name(subject), from: &accuser };
+            forge(&mut simulation, 1, 0, &[suspect]);
+        }
+        let address = "10.0.9.9:7946".parse().expect("an address");
+        forge(&mut simulation, 1, 0, &[Message::Alive(alive(&accuser, 5, address))]);
+        // Every packet that is sent is looked at.
+        run(&mut simulation, seconds(2));
+    }
+}

@@ -15,7 +15,7 @@ use rand::rngs::SysRng;
 use swimring_codec::memberlist::STREAM_MAX;
 use thiserror::Error;
 
-use super::host::{Host, Observer, Secret};
+use super::host::{Host, Observer, Secret, VIEWS_ASIDE, view_bytes};
 use super::options::FleetOptions;
 use super::scanning::Scanners;
 use super::turn::{self, Calls, Pace, Refused};
@@ -271,6 +271,9 @@ fn check(options: &FleetOptions) -> Result<(), FleetError> {
 fn for_wire(options: &FleetOptions) -> FleetOptions {
     let mut options = options.clone();
     options.net.own_addresses = options.own_addresses;
+    // What is set aside has to be kept when it comes back, beside what else does.
+    options.stream.pooled_bytes_max =
+        options.stream.pooled_bytes_max.max(2 * VIEWS_ASIDE * view_bytes(&options));
     if let WireOptions::Memberlist(wire) = &options.wire {
         options.net.segmentation = false;
         // Nothing arrives in trains, and to look for them costs.

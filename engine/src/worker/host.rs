@@ -27,13 +27,21 @@ pub type LocalMember = u32;
 /// Milliseconds that the wheel sees ahead: longer than most timers run.
 const WHEEL_SLOTS: usize = 4096;
 
-/// Bytes of a record in a push/pull: the header and a name of average length.
+/// Bytes of a record in a push/pull: the header and a name of average length; in memberlist's format, which
+/// names every field, some metadata as well.
 const RECORD_BYTES: usize = 64;
+const MEMBERLIST_RECORD_BYTES: usize = 128;
 /// Smaller buffers do not count as large ones.
 const VIEW_BYTES_LEAST: usize = 64 << 10;
 /// Stream buffers set aside for a fleet: small turns under way, and whole views on their way.
 const BUFFERS_ASIDE: usize = 128;
-const VIEWS_ASIDE: usize = 8;
+pub(super) const VIEWS_ASIDE: usize = 8;
+
+/// Bytes of a whole view, as far as memory is set aside for it.
+pub(super) fn view_bytes(options: &FleetOptions) -> usize {
+    let record = if options.wire.is_native() { RECORD_BYTES } else { MEMBERLIST_RECORD_BYTES };
+    (options.known_expected * record).max(VIEW_BYTES_LEAST)
+}
 
 /// Hears what happens to the members of a worker, on the worker's thread: it must be quick and must not
 /// block.
@@ -162,7 +170,7 @@ impl<O: Observer> Host<O> {
             .unwrap_or_else(|_| Commons::new(rng.u64(..)));
         commons.set_timer_grain(options.tick);
         let members = options.members_expected;
-        let view_bytes = (options.known_expected * RECORD_BYTES).max(VIEW_BYTES_LEAST);
+        let view_bytes = view_bytes(options);
         let mut port = port;
         if members > 0 {
             port.set_aside(BUFFERS_ASIDE, VIEWS_ASIDE, view_bytes);

@@ -20,6 +20,9 @@ const DATAGRAMS_PER_READING: u32 = 16;
 /// Replies up to this length are copied to a small buffer; longer ones are handed over as they are.
 const REPLY_SMALL: usize = 1024;
 
+/// Spare buffers looked at for one that is large enough.
+const SPARES_TRIED: usize = 16;
+
 /// Stream events handled in one turn, so that a burst of joins does not delay acks.
 const STREAM_EVENTS_PER_TURN: usize = 32;
 
@@ -196,10 +199,11 @@ impl<O: Observer> Host<O> {
             self.counters.streams_shed += 1;
             return self.stream_failed(opened, &JoinFailure::TooManyStreams);
         };
-        let mut first = self.port.buffer();
+        let mut first = std::mem::take(&mut self.reply);
         let Resident { member, source, .. } = &self.residents[local as usize];
         let source = source.filter(|source| source.is_ipv4() == open.to.ip().to_canonical().is_ipv4());
         member.open_stream(open.purpose, open.destination, &mut self.commons, &mut first);
+        let first = self.turn_of(first);
         // A fallback probe that takes longer than a probe is of no use.
         let deadline = match open.purpose {
             Purpose::Probe { .. } => Duration::from_secs(2),
@@ -383,25 +387,51 @@ impl<O: Observer> Host<O> {
         }
     }
 
-    /// Sends what a member wrote to `reply`, and keeps a buffer for the next.
-    fn answer(&mut self, exchange: ExchangeId, next: StreamNext, mut reply: Vec<u8>) {
+    /// Sends what a member wrote to `reply`.
+    fn answer(&mut self, exchange: ExchangeId, next: StreamNext, reply: Vec<u8>) {
         if matches!(next, StreamNext::Reply | StreamNext::ReplyAndClose) {
-            let mut turn =
-                if reply.len() <= REPLY_SMALL { self.port.buffer() } else { self.port.large_buffer() };
-            if reply.len() <= REPLY_SMALL {
-                turn.extend_from_slice(&reply);
-            } else {
-                std::mem::swap(&mut turn, &mut reply);
-            }
+            let turn = self.turn_of(reply);
             if let Err(unsent) = self.port.reply(exchange, turn, next == StreamNext::ReplyAndClose) {
                 self.port.recycle(unsent);
             }
-        } else if next == StreamNext::Close {
+            return;
+        }
+        if next == StreamNext::Close {
             // A full queue leaves it to the deadline.
             self.port.close(exchange);
         }
-        reply.clear();
         self.reply = reply;
+        self.reply.clear();
+    }
+
+    /// What was `written`, in a buffer to hand over; what it was written into, or one as large, is kept for the
+    /// next. A short turn is copied, a long one leaves as it is.
+    fn turn_of(&mut self, mut written: Vec<u8>) -> Vec<u8> {
+        let long = written.len() > REPLY_SMALL;
+        let turn = match self.spare(long, if long { written.capacity() } else { REPLY_SMALL }) {
+            Some(spare) if long => std::mem::replace(&mut written, spare),
+            spare => {
+                let mut turn = spare.unwrap_or_default();
+                turn.extend_from_slice(&written);
+                turn
+            }
+        };
+        written.clear();
+        self.reply = written;
+        turn
+    }
+
+    /// A spare buffer of `least` bytes or more. They come back from the stream thread in many sizes, so one
+    /// that is too small goes to the end of the line.
+    fn spare(&mut self, large: bool, least: usize) -> Option<Vec<u8>> {
+        for _ in 0..SPARES_TRIED {
+            let spare = if large { self.port.large_buffer() } else { self.port.buffer() };
+            if spare.capacity() >= least {
+                return Some(spare);
+            }
+            self.port.recycle(spare);
+        }
+        None
     }
 
     /// Tells members of joins that came to nothing.

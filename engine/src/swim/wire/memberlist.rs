@@ -241,12 +241,11 @@ impl<'a> Packet<'a> {
     fn measure(&self, bytes_max: usize) -> Measured {
         let mut measured = Measured { parts: 0, bytes: 0 };
         for part in self.parts() {
-            let bytes = measured.bytes + part.encoded_len();
-            if bytes + measured.parts * PART_HEADER_LEN > bytes_max || measured.parts == PARTS_MAX {
+            let more = Measured { parts: measured.parts + 1, bytes: measured.bytes + part.encoded_len() };
+            if more.plain_len() > bytes_max || measured.parts == PARTS_MAX {
                 break;
             }
-            measured.parts += 1;
-            measured.bytes = bytes;
+            measured = more;
         }
         measured
     }
@@ -426,7 +425,8 @@ impl Member {
         let Wire::Memberlist(wire) = wire else { return false };
         let stranger = std::mem::take(&mut wire.stranger);
         let names = self.names(directory, wire.options.versions, &stranger);
-        let bytes_max = self.settings.frame_bytes_max.saturating_sub(wire.packet_overhead());
+        let around = wire.packet_overhead() - COMPOUND_HEADER_LEN;
+        let bytes_max = self.settings.frame_bytes_max.saturating_sub(around);
         let packet = Packet { names, destination, messages, chosen, broadcasts, events };
         let measured = packet.measure(bytes_max);
         // memberlist puts a checksum on gossip for peers that understand it, and never on probes.

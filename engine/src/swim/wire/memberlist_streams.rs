@@ -146,12 +146,14 @@ impl Member {
                 versions: if index == self.index { versions } else { identity.versions() },
             });
         }
-        let mut user_state = Vec::new();
-        if matches!(&commons.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Serf) {
-            serf::encode_push_pull(&mut user_state, self.serf.clocks(), [], []);
+        if let Wire::Memberlist(wire) = &mut commons.wire {
+            wire.body.clear();
+            if wire.options.pool == Pool::Serf {
+                serf::encode_push_pull(&mut wire.body, self.serf.clocks(), [], []);
+            }
+            // It is a hundred bytes, of which peers take millions.
+            let _ = writer.finish(&wire.body);
         }
-        // It is a hundred bytes, of which peers take millions.
-        let _ = writer.finish(&user_state);
         seal(commons, out, at, dialed_by_us);
     }
 
