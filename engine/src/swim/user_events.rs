@@ -320,6 +320,8 @@ impl Member {
         if cx.now.since(self.events_since) < age_max {
             return;
         }
+        let intent = self.leave_intent;
+        let mut intent_gone = None;
         let Commons { broadcasts, events, counters, .. } = &mut *cx.commons;
         let mut oldest = Time::NEVER;
         broadcasts.retain_events(&mut self.queue, |at| {
@@ -330,9 +332,13 @@ impl Member {
             } else {
                 events.release(at);
                 counters.events_expired += 1;
+                intent_gone = intent_gone.or(intent.filter(|intent| *intent == at));
             }
             keep
         });
         self.events_since = oldest;
+        if let Some(intent) = intent_gone {
+            self.event_gone(cx, intent);
+        }
     }
 }
