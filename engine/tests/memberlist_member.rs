@@ -1,4 +1,4 @@
-//! A Serf pool's goodbye in two steps, on a clock of the test's own.
+//! One member that speaks memberlist's format, on a clock of the test's own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Driven {
             address: SocketAddr::from(([127, 0, 0, 1], 1)),
             metadata: Vec::new(),
             cluster: 0,
-            incarnation: Incarnation::new(1),
+            incarnation: Incarnation::new(5),
             seed: 1,
             settings: Arc::new(settings),
         };
@@ -86,7 +86,32 @@ fn an_intent_to_leave_that_grew_stale_does_not_hold_the_goodbye_up() {
         now = now.max(one.member.next_timeout()) + Duration::from_millis(1);
     }
     let mut goodbye = vec![0; 64];
-    let dead = Message::Dead { incarnation: 1, node: "one", from: "one" };
+    let dead = Message::Dead { incarnation: 5, node: "one", from: "one" };
     let length = dead.encode(&mut goodbye).unwrap();
     assert!(one.said(&goodbye[..length]), "nothing was said");
+}
+
+/// Members of memberlist keep to whoever had a name first. Someone who comes second is heard by nobody, and has
+/// to notice it himself, whatever the incarnations.
+#[test]
+fn whoever_takes_a_name_that_is_taken_is_told() {
+    let mut one = Driven::new(Settings::default());
+    let owner = Alive {
+        incarnation: 1,
+        node: "one",
+        address: SocketAddr::from(([127, 0, 0, 3], 3)),
+        metadata: b"",
+        versions: Versions::SERF,
+    };
+    let told = |one: &mut Driven, owner: Alive<'_>| {
+        one.events.clear();
+        one.call(9, |member, commons, out| {
+            let packet = [Ok(Message::Alive(owner))].into_iter();
+            member.handle_packet(Time::ZERO, owner.address, packet, commons, out);
+        });
+        one.events.contains(&Event::NameConflict { address: owner.address })
+    };
+    assert!(told(&mut one, owner));
+    let ourselves = Alive { address: SocketAddr::from(([127, 0, 0, 1], 1)), ..owner };
+    assert!(!told(&mut one, ourselves), "our own past at our own address is nobody else");
 }
