@@ -97,3 +97,28 @@ fn a_pool_that_refuses_us_is_explained() {
     let text = refusal(&encrypted, &plain);
     assert!(text.contains("key"), "{text}");
 }
+
+/// A member of a Serf pool first says that it means to leave. News about itself that is on its way at that
+/// moment must not be taken for the goodbye, which comes only then.
+#[test]
+fn a_serf_member_that_leaves_right_after_a_change_of_metadata_says_goodbye() {
+    let options = MemberlistOptions::serf();
+    // Many copies, so that the change is still being told when the member leaves.
+    let patient = |name: &str| {
+        let wire = WireOptions::Memberlist(options.clone());
+        member(name).tune(|protocol| protocol.retransmit_multiplier = 16).wire(wire).start().unwrap()
+    };
+    let [one, two, three] = ["one", "two", "three"].map(patient);
+    let mut events = one.subscribe().unwrap();
+    let mut heard_by_three = three.subscribe().unwrap();
+    two.join([one.address()]).wait().unwrap();
+    three.join([one.address()]).wait().unwrap();
+    until(&mut heard_by_three, "three learns of two", |event| is_joined(event, "two"));
+    two.update_metadata("zone=b").unwrap();
+    until(&mut events, "one sees the metadata of two", |event| is_updated(event, b"zone=b"));
+    two.leave(PATIENCE).wait().unwrap();
+    for events in [&mut events, &mut heard_by_three] {
+        let (_, before) = until(events, "two has left", |event| is_left(event, "two"));
+        assert!(!before.iter().any(|event| is_failed(event, "two")), "{before:?}");
+    }
+}

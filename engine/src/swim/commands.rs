@@ -117,6 +117,7 @@ impl Member {
         self.relays.clear(&mut cx.commons.relays);
         cx.commons.suspicions.restart(&mut self.suspicions, cx.now);
         self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        self.gossip.due = Time::NEVER;
     }
 
     fn introduce_self(&mut self, cx: &mut Context<'_, '_>) {

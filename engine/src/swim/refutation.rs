@@ -92,17 +92,22 @@ impl Member {
     /// An introduction of ourselves: an echo, our own past, or someone else who claims to be us.
     pub(super) fn on_own_introduction(&mut self, cx: &mut Context<'_, '_>, introduction: &Introduction<'_>) {
         let own = self.table.get(self.index);
-        if introduction.incarnation < own.incarnation() {
-            return;
-        }
         let identity = self.identity(self.index, cx.commons);
-        let same = identity.address() == introduction.address && identity.metadata() == introduction.metadata;
-        if same && introduction.incarnation == own.incarnation() {
+        let elsewhere = identity.address() != introduction.address;
+        let same = !elsewhere && identity.metadata() == introduction.metadata;
+        let past = introduction.incarnation < own.incarnation();
+        // On memberlist's wire a name belongs to whoever had it first, however low his incarnation: the
+        // others will not hear of us, and nobody but us can say so.
+        let taken = past && elsewhere && !cx.commons.wire.is_native();
+        if past && !taken || same && introduction.incarnation == own.incarnation() {
             return;
         }
-        if identity.address() != introduction.address {
+        if elsewhere {
             cx.commons.counters.name_conflicts += 1;
             cx.emit(Event::NameConflict { address: introduction.address });
+        }
+        if past {
+            return;
         }
         self.refute(cx, introduction.incarnation, true);
     }

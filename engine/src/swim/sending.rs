@@ -154,7 +154,8 @@ impl Member {
             return self.event_gone(cx, gone.subject);
         }
         self.table.set_queued(gone.subject, false);
-        if gone.subject == self.index && self.status == Status::Leaving {
+        // Other news about us, of a metadata change for instance, may end before the goodbye has even begun.
+        if gone.subject == self.index && gone.news == News::Left && self.status == Status::Leaving {
             self.finish_leaving(cx);
         }
     }

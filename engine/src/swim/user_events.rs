@@ -320,9 +320,10 @@ impl Member {
         if cx.now.since(self.events_since) < age_max {
             return;
         }
+        let intent = self.leave_intent;
+        let mut intent_gone = None;
         let Commons { broadcasts, events, counters, .. } = &mut *cx.commons;
         let mut oldest = Time::NEVER;
-        let mut intent = None;
         broadcasts.retain_events(&mut self.queue, |at| {
             let first_seen = events.first_seen(at);
             let keep = cx.now.since(first_seen) < age_max;
@@ -331,13 +332,12 @@ impl Member {
             } else {
                 events.release(at);
                 counters.events_expired += 1;
-                intent = self.leave_intent.filter(|intent| *intent == at).or(intent);
+                intent_gone = intent_gone.or(intent.filter(|intent| *intent == at));
             }
             keep
         });
         self.events_since = oldest;
-        if let Some(intent) = intent {
-            // As well told as it will ever be.
+        if let Some(intent) = intent_gone {
             self.event_gone(cx, intent);
         }
     }

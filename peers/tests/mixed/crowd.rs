@@ -44,6 +44,11 @@ impl Crowd {
             let others: Vec<_> = counts.filter(|count| *count != living).collect();
             if others.is_empty() { Ok(()) } else { Err(format!("{others:?} instead of {living}")) }
         });
+        self.assert_complete();
+    }
+
+    /// Fails unless everyone of ours and some of Go's know everyone who lives, with addresses, and nobody else.
+    fn assert_complete(&mut self) {
         let expected = self.expected();
         for member in self.ours.living() {
             let view = self.ours.view(member).into_iter().filter(|(_, _, state)| state.is_live());

@@ -57,6 +57,10 @@ impl Wire {
         }
     }
 
+    pub(super) fn is_native(&self) -> bool {
+        matches!(self, Wire::Native)
+    }
+
     /// The protocol versions that members announce.
     pub(super) fn versions(&self) -> Versions {
         match self {
