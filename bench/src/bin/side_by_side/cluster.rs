@@ -49,6 +49,8 @@ pub fn measure(quick: bool, sizes: &[usize]) -> Result<Vec<Cluster>, String> {
     let all: Vec<usize> = if quick { QUICK.to_vec() } else { SIZES.into_iter().chain(LARGE).collect() };
     let sizes = if sizes.is_empty() { &all } else { sizes };
     let mut clusters = Vec::new();
+    // A size that does not come up in time says enough of larger ones.
+    let mut cold = true;
     for members in sizes.iter().copied() {
         if members <= MEMBERLIST_MAX {
             clusters.push(tell(pool::run(Whose::Memberlist, members)?));
@@ -56,7 +58,9 @@ pub fn measure(quick: bool, sizes: &[usize]) -> Result<Vec<Cluster>, String> {
         if members == PLAIN_AT {
             clusters.push(tell(pool::run(Whose::MemberlistPlain, members)?));
         }
-        clusters.push(tell(fleet::run(members)?));
+        let ours = tell(fleet::run(members, cold)?);
+        cold = ours.bootstrap_s.is_some();
+        clusters.push(ours);
     }
     Ok(clusters)
 }

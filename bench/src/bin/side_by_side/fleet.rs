@@ -1,10 +1,12 @@
-//! A cluster of ours, in the load generator: two runs of it.
+//! A cluster of ours, in the load generator: three runs of it.
 //!
-//! The first starts cold, idles and has events, the second starts warm and has kills: what events cost shows only
-//! in a run without kills. Each is a process of its own, this program again as the load generator.
+//! The first starts cold, and is over when all views are complete; the second idles and has events, the third has
+//! kills: what events cost shows only in a run without kills. These two start warm, so that they begin settled.
+//! Each is a process of its own, this program again as the load generator.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use swimring_loadgen::cli::{self, Command as Task, PROGRAM};
 use swimring_loadgen::exit::Exit;
@@ -12,8 +14,10 @@ use swimring_loadgen::report::Report;
 use swimring_loadgen::{environment, run as loadgen};
 
 use crate::AS_LOADGEN;
-use crate::cluster::{EVENT_BYTES, EVENT_WINDOW, EVENTS_PER_SECOND, IDLE, KILL_SPAN, KILLS};
-use crate::results::{Cluster, Whose};
+use crate::cluster::{
+    BOOTSTRAP_MAX, DETECTION_MAX, EVENT_BYTES, EVENT_WINDOW, EVENTS_PER_SECOND, IDLE, KILL_SPAN, KILLS,
+};
+use crate::results::{Cluster, Whose, now, wait};
 
 /// What every run is given.
 const EVERY_RUN: &[&str] = &[
@@ -48,27 +52,42 @@ fn refuse(fault: &str) -> Exit {
     Exit::BadArguments
 }
 
-/// Runs a cluster of this size, twice.
-pub fn run(members: usize) -> Result<Cluster, String> {
+/// Beyond what a run measures: starting, ending, and the last deaths and events to become known.
+const MARGIN: Duration = DETECTION_MAX;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Runs a cluster of this size; from nothing as well if `cold`.
+pub fn run(members: usize, cold: bool) -> Result<Cluster, String> {
     let mut cluster = Cluster::new(Whose::Swimring, members);
-    start_and_events(&mut cluster)?;
+    if cold {
+        start(&mut cluster)?;
+    } else {
+        cluster.remarks.push("not started from nothing: a smaller one took too long".to_owned());
+    }
+    events(&mut cluster)?;
     kills(&mut cluster)?;
     Ok(cluster)
 }
 
-fn start_and_events(cluster: &mut Cluster) -> Result<(), String> {
+fn start(cluster: &mut Cluster) -> Result<(), String> {
+    let flags = ["--start", "cold", "--warmup", "0s", "--duration", "1s", "--kill", "0", "--events", "0"];
+    let report = report(cluster, BOOTSTRAP_MAX + Duration::from_secs(2), &flags)?;
+    cluster.bootstrap_s = report.and_then(|report| report.convergence_s);
+    if cluster.bootstrap_s.is_none() {
+        cluster.remarks.push(format!("views not complete within {} s", BOOTSTRAP_MAX.as_secs()));
+    }
+    Ok(())
+}
+
+fn events(cluster: &mut Cluster) -> Result<(), String> {
     // The load generator leaves out the first second of its warm-up when it takes what idling costs.
     let warm_up = format!("{}s", IDLE.as_secs() + 1);
     let (window, events) = (format!("{}s", EVENT_WINDOW.as_secs()), format!("{EVENTS_PER_SECOND}/s"));
     let bytes = EVENT_BYTES.to_string();
-    let report = report(
-        cluster,
-        &["--start", "cold", "--warmup", &warm_up, "--duration", &window, "--kill", "0", "--events", &events]
-            .into_iter()
-            .chain(["--event-bytes", &bytes])
-            .collect::<Vec<_>>(),
-    )?;
-    cluster.bootstrap_s = report.convergence_s;
+    let flags = ["--warmup", &warm_up, "--duration", &window, "--kill", "0", "--events", &events];
+    let flags = [&flags[..], &["--event-bytes", &bytes]].concat();
+    let report = report(cluster, IDLE + EVENT_WINDOW + MARGIN, &flags)?;
+    let Some(report) = report else { return Err(format!("Swimring of {} hangs", cluster.members)) };
     cluster.events = report.events.sent as usize;
     cluster.delivered_ratio = report.events.delivered_ratio;
     cluster.spread_ms_p50 = report.events.spread_ms.p50;
@@ -87,8 +106,9 @@ fn start_and_events(cluster: &mut Cluster) -> Result<(), String> {
 fn kills(cluster: &mut Cluster) -> Result<(), String> {
     // Kills are spread over the first two thirds.
     let (window, kills) = (format!("{}ms", KILL_SPAN.as_millis() * 3 / 2), KILLS.to_string());
-    let report =
-        report(cluster, &["--warmup", "2s", "--duration", &window, "--kill", &kills, "--events", "0"])?;
+    let flags = ["--warmup", "2s", "--duration", &window, "--kill", &kills, "--events", "0"];
+    let report = report(cluster, KILL_SPAN + MARGIN, &flags)?;
+    let Some(report) = report else { return Err(format!("Swimring of {} hangs", cluster.members)) };
     cluster.kills = report.kills.count as usize;
     cluster.kills_detected = Some(report.kills.detected as usize);
     cluster.first_detection_s = report.detection_s.first.p50;
@@ -97,22 +117,44 @@ fn kills(cluster: &mut Cluster) -> Result<(), String> {
     Ok(())
 }
 
-/// The report of a run, which has left its doubts with the cluster.
-fn report(cluster: &mut Cluster, arguments: &[&str]) -> Result<Report, String> {
+/// The report of a run, which has left its doubts with the cluster; nothing if it took longer than `limit`.
+fn report(cluster: &mut Cluster, limit: Duration, flags: &[&str]) -> Result<Option<Report>, String> {
     let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
-    let output = Command::new(program)
+    let mut child = Command::new(program)
         .arg(AS_LOADGEN)
         .args(EVERY_RUN)
         .args(["--members", &cluster.members.to_string()])
-        .args(arguments)
+        .args(flags)
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(|error| format!("this program as {PROGRAM}: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let report = Report::from_json(&text).map_err(|error| {
+    let in_time = ends_within(&mut child, limit);
+    if !in_time {
+        // It may have ended by itself since.
+        let _ = child.kill();
+    }
+    let output = child.wait_with_output().map_err(|error| format!("{PROGRAM}: {error}"))?;
+    if !in_time {
+        return Ok(None);
+    }
+    let report = Report::from_json(&String::from_utf8_lossy(&output.stdout)).map_err(|error| {
         let said = String::from_utf8_lossy(&output.stderr);
         format!("Swimring of {}: {error}: {}", cluster.members, said.trim())
     })?;
     cluster.remarks.extend(report.invalid_reasons.iter().cloned());
-    Ok(report)
+    Ok(Some(report))
+}
+
+/// A report fits the pipe, so nobody has to read until the process ends.
+fn ends_within(child: &mut Child, limit: Duration) -> bool {
+    let began = now();
+    while began.elapsed() < limit {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return true;
+        }
+        wait(LOOK_EVERY);
+    }
+    false
 }
