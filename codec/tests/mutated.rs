@@ -10,27 +10,14 @@ mod support;
 
 use fastrand::Rng;
 use support::checks;
+use support::process::{resident_bytes, setting};
+use support::spoil::spoil;
 use swimring_codec::native::FRAME_MAX;
 
 /// Inputs in a plain `cargo test`.
 const MUTATIONS: u64 = 200_000;
 /// How much the process may grow while it runs, in bytes: allocators and the test harness move a little.
 const GROWTH_MAX: u64 = 4 << 20;
-
-fn setting(name: &str, default: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")),
-        Err(_) => default,
-    }
-}
-
-/// Resident memory of this process in bytes.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a VmRSS line");
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("kibibytes");
-    kib * 1024
-}
 
 /// What became of the inputs. All of these must happen often, or the mutations test nothing.
 #[derive(Default, Debug)]
@@ -45,14 +32,14 @@ fn run(rng: &mut Rng, count: u64, bytes: &mut Vec<u8>, tally: &mut Tally) {
     for _ in 0..count {
         if rng.u8(..4) != 0 {
             random::frame(rng, bytes);
-            random::spoil(rng, bytes);
+            spoil(rng, bytes);
             match checks::frame(bytes) {
                 0 => tally.frames_without += 1,
                 _ => tally.frames_with_messages += 1,
             }
         } else {
             random::stream(rng, bytes);
-            random::spoil(rng, bytes);
+            spoil(rng, bytes);
             match checks::stream(bytes) {
                 true => tally.streams_read += 1,
                 false => tally.streams_refused += 1,

@@ -19,7 +19,7 @@ fn joined(seed: u64, members: usize, settings: Settings) -> Simulation {
 }
 
 fn converges(simulation: &mut Simulation) {
-    let bound = calm_bound(simulation.settings(), simulation.len());
+    let bound = calm_bound(simulation.settings(), simulation.wire(), simulation.len());
     if let Err(violation) = simulation.run_until_converged(bound) {
         panic!("{violation}");
     }

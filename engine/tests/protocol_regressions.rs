@@ -3,8 +3,8 @@
 mod paper_support;
 
 use paper_support::*;
-use swimring::sim::{Direction, Faults, Simulation, What};
-use swimring::swim::{MemberError, Purpose, Settings, StreamNext};
+use swimring::sim::{Direction, Faults, Simulation, SimulationOptions, What};
+use swimring::swim::{MemberError, MemberlistOptions, Purpose, Settings, StreamNext, WireOptions};
 use swimring_codec::native::{
     EVENT_MAX, FrameHeader, Introduction, Message, STREAM_PREFIX_LEN, StreamKind, StreamWriter, UserEvent,
 };
@@ -353,4 +353,29 @@ fn another_cluster_is_another_cluster() {
     simulation.deliver(0, from, &bytes[..length]);
     assert_eq!(state(&simulation, 0, 2), Some(State::Alive));
     assert_eq!(simulation.counters().frames_foreign, 1);
+}
+
+/// A member that leaves while it suspects others, and comes back after those suspicions would have ended,
+/// has heard no refutation meanwhile: it begins them anew instead of declaring them dead at once.
+#[test]
+fn suspicions_begin_anew_when_a_member_comes_back() {
+    for wire in [WireOptions::Native, WireOptions::Memberlist(MemberlistOptions::default())] {
+        let options =
+            SimulationOptions { settings: Settings::default(), wire, ..SimulationOptions::new(16, 8) };
+        let mut simulation = Simulation::new(options);
+        simulation.start_warm();
+        run(&mut simulation, seconds(5));
+        // It doubts whoever it probes, and leaves while nobody can tell it otherwise.
+        simulation.partition(&[0], Direction::Inbound, seconds(8), NEVER);
+        run(&mut simulation, seconds(4));
+        assert!(simulation.member(0).expect("up").suspects() > 0);
+        simulation.leave(0);
+        run(&mut simulation, seconds(300));
+        let member = simulation.member(0).expect("kept");
+        assert!(member.has_left() && member.suspects() > 0);
+        simulation.clear_log();
+        simulation.rejoin(0);
+        settled(&mut simulation);
+        assert_eq!(simulation.log().count(What::Failed), 0);
+    }
 }

@@ -23,7 +23,7 @@ pub fn decode_stream(bytes: &[u8]) {
 }
 
 /// A file name for a golden vector.
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     let words: Vec<_> = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     words.join("_").to_lowercase()
 }

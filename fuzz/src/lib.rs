@@ -9,6 +9,8 @@
 
 mod decode;
 mod input;
+mod memberlist;
+mod operations;
 mod round_trip;
 /// The codec's own checks, golden vectors and twin decoder: one copy for its tests and the fuzzer.
 #[path = "../../codec/tests/support/mod.rs"]
@@ -16,6 +18,8 @@ mod support;
 
 pub use decode::{decode_frame, decode_stream};
 pub use input::Input;
+pub use memberlist::{lzw, memberlist_message, memberlist_packet, memberlist_stream, serf_message};
+pub use operations::operations;
 pub use round_trip::round_trip;
 
 /// A fuzz target.
@@ -39,8 +43,14 @@ pub struct Seed {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "decode_frame", run: decode_frame, seeds: decode::frame_seeds },
     Target { name: "decode_stream", run: decode_stream, seeds: decode::stream_seeds },
     Target { name: "round_trip", run: round_trip, seeds: round_trip::seeds },
+    Target { name: "memberlist_packet", run: memberlist_packet, seeds: memberlist::packet_seeds },
+    Target { name: "memberlist_message", run: memberlist_message, seeds: memberlist::message_seeds },
+    Target { name: "memberlist_stream", run: memberlist_stream, seeds: memberlist::stream_seeds },
+    Target { name: "lzw", run: lzw, seeds: memberlist::lzw_seeds },
+    Target { name: "serf_message", run: serf_message, seeds: memberlist::serf_seeds },
+    Target { name: "operations", run: operations, seeds: operations::seeds },
 ];

@@ -3,9 +3,11 @@
 //! `swimring-loadgen run` goes: parse ([`cli`]) and check; ask the machine ([`preflight`]); plan kills and
 //! events ([`schedule`]); run the fleet ([`run`]), which fills [`measurements`]; turn these into a
 //! [`report`], judge the objectives ([`slo`]) and exit with a status that a script can read ([`exit`]).
+//! `swimring-loadgen attach` does the same with members in somebody else's pool ([`attach`]).
 #![deny(missing_docs, unsafe_code)]
 
 pub mod allocations;
+pub mod attach;
 pub mod bottleneck;
 pub mod cli;
 pub mod cpu;

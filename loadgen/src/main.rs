@@ -7,7 +7,7 @@ use swimring_loadgen::allocations::CountingAllocator;
 use swimring_loadgen::cli::{self, Command, PROGRAM};
 use swimring_loadgen::environment;
 use swimring_loadgen::exit::Exit;
-use swimring_loadgen::{report, run};
+use swimring_loadgen::{attach, report, run};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -30,6 +30,13 @@ fn main() -> ExitCode {
     let exit = match command {
         Command::Run(arguments) => match arguments.check(environment::cores()) {
             Ok(options) => run::run(&options),
+            Err(faults) => {
+                complain(&faults);
+                Exit::BadArguments
+            }
+        },
+        Command::Attach(arguments) => match arguments.check(environment::cores()) {
+            Ok(options) => attach::attach(&options),
             Err(faults) => {
                 complain(&faults);
                 Exit::BadArguments

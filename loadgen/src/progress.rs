@@ -19,11 +19,14 @@ pub enum Phase {
     Measuring,
     /// Waiting until every kill and event has been seen everywhere.
     Settling,
+    /// Members say goodbye to a pool that goes on without them.
+    Leaving,
 }
 
 impl Phase {
     /// All of them, in order.
-    pub const ALL: [Phase; 4] = [Phase::Starting, Phase::WarmingUp, Phase::Measuring, Phase::Settling];
+    pub const ALL: [Phase; 5] =
+        [Phase::Starting, Phase::WarmingUp, Phase::Measuring, Phase::Settling, Phase::Leaving];
 
     /// What it is called on the terminal.
     pub const fn name(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Phase {
             Phase::WarmingUp => "warming up",
             Phase::Measuring => "measuring",
             Phase::Settling => "settling",
+            Phase::Leaving => "leaving",
         }
     }
 }
@@ -45,7 +49,7 @@ pub struct Sample {
     pub elapsed: Duration,
     /// The phase's length, where it is known.
     pub total: Option<Duration>,
-    /// Joins of a cold start: done, and wanted.
+    /// Joins of a cold start, or leaves at the end: done, and wanted.
     pub joins: Option<(u64, u64)>,
     /// Members alive.
     pub members_alive: u64,
@@ -106,6 +110,9 @@ pub fn line(sample: &Sample, width: usize) -> String {
     let total = sample.total.map_or(String::new(), |total| format!("/{}", total.as_secs()));
     let mut parts = vec![format!("{} {}{total} s", sample.phase.name(), sample.elapsed.as_secs())];
     match sample.joins {
+        Some((done, wanted)) if sample.phase == Phase::Leaving => {
+            parts.push(format!("{} of {} left", thousands(done), thousands(wanted)));
+        }
         Some((done, wanted)) if done == wanted => {
             parts.push(format!("{} joined, completing their views", thousands(done)));
         }
@@ -179,6 +186,8 @@ mod tests {
         assert_eq!(line(&joining, 120), "starting 12 s  120 of 1,999 joined");
         let joined = Sample { joins: Some((1999, 1999)), ..starting };
         assert_eq!(line(&joined, 120), "starting 12 s  1,999 joined, completing their views");
+        let leaving = Sample { phase: Phase::Leaving, ..joining };
+        assert_eq!(line(&leaving, 120), "leaving 12 s  120 of 1,999 left");
     }
 
     #[test]

@@ -56,23 +56,34 @@ pub fn run(options: &RunOptions) -> Exit {
 /// A run, or one line per reason why not.
 fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
     preflight::check(options.members, &Needs::of(options))?;
+    let plan = Plan::new(options.members, options.duration, options.kills, options.events, options.seed);
+    let execute = |surroundings: &mut Surroundings<'_>| execute(options, surroundings);
+    carry_out(options, &plan, execute, |executed| assemble(options, executed))
+}
+
+/// Executes what was planned and reports what came of it. Errors: one line per fault.
+pub(crate) fn carry_out<T>(
+    options: &RunOptions,
+    plan: &Plan,
+    execute: impl FnOnce(&mut Surroundings<'_>) -> Result<T, RunError>,
+    assemble: impl FnOnce(T) -> Report,
+) -> Result<Exit, Vec<String>> {
     // Outputs are opened before the run: a typing error must not cost the minutes it takes.
     let mut json = options.json.as_deref().map(JsonOutput::open).transpose().map_err(|fault| vec![fault])?;
     let log = options.hlog.as_deref().map(HistogramLog::create).transpose().map_err(|fault| vec![fault])?;
     let metrics = options.metrics.map(Endpoint::open).transpose().map_err(|fault| vec![fault])?;
     let interrupt = Interrupt::install().map_err(|error| vec![format!("signals: {error}")])?;
-    let plan = Plan::new(options.members, options.duration, options.kills, options.events, options.seed);
     let mut surroundings = Surroundings {
-        plan: &plan,
+        plan,
         interrupt: &interrupt,
         progress: Progress::new(options.quiet),
         histogram_log: log,
         metrics,
         seed: options.seed,
     };
-    let executed = execute(options, &mut surroundings);
+    let executed = execute(&mut surroundings);
     surroundings.progress.finish();
-    let report = assemble(options, executed.map_err(|error| vec![error.to_string()])?);
+    let report = assemble(executed.map_err(|error| vec![error.to_string()])?);
     let on_standard_output = json.as_ref().is_some_and(JsonOutput::is_standard_output);
     if !on_standard_output {
         // Whoever closed the pipe has read enough.
@@ -163,7 +174,7 @@ mod tests {
         let line = [PROGRAM].iter().chain(flags).map(OsString::from);
         match cli::parse(line).unwrap().command {
             Command::Run(arguments) => arguments.check(2).unwrap(),
-            Command::Report(_) => panic!("run was meant"),
+            _ => panic!("run was meant"),
         }
     }
 

@@ -203,3 +203,89 @@ impl<'a> Fields<'a> {
         Some(Message::Ack { sequence: self.u32()?, payload })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::super::{Source, general};
+    use super::*;
+    use crate::State;
+    use crate::msgpack::Sink;
+
+    const BYTES: [u8; 700] = [b'b'; 700];
+    const NAME: &str = match std::str::from_utf8(&BYTES) {
+        Ok(name) => name,
+        Err(_) => "",
+    };
+
+    fn record(rng: &mut Rng) -> Record<'static> {
+        let ip = if rng.bool() { IpAddr::from([127, 0, 0, 1]) } else { IpAddr::from([9; 16]) };
+        Record {
+            incarnation: rng.u32(..) >> rng.u32(..32),
+            node: &NAME[..(rng.usize(1..=NAME_MAX) >> rng.u32(..4)).max(1)],
+            address: SocketAddr::new(ip, rng.u16(1..)),
+            metadata: &BYTES[..rng.usize(..=METADATA_MAX) >> rng.u32(..10)],
+            versions: Versions::SERF,
+            state: State::from_u8(rng.u8(1..=4)).expect("a state"),
+        }
+    }
+
+    /// A message of a kind that is frequent.
+    fn frequent(rng: &mut Rng, kind: u8) -> Message<'static> {
+        let Record { incarnation, node, address, metadata, versions, .. } = record(rng);
+        match kind {
+            kind::ALIVE => Message::Alive(Alive { incarnation, node, address, metadata, versions }),
+            kind::SUSPECT => Message::Suspect { incarnation, node, from: "" },
+            kind::DEAD => Message::Dead { incarnation, node, from: node },
+            kind::PING => {
+                let source = rng.bool().then_some(Source { address, name: node });
+                Message::Ping { sequence: incarnation, node, source }
+            }
+            _ => Message::Ack { sequence: incarnation, payload: metadata },
+        }
+    }
+
+    #[test]
+    fn what_is_written_here_is_read_the_fast_way() {
+        let mut rng = Rng::with_seed(1);
+        for round in 0..1000 {
+            let kind = [kind::ALIVE, kind::SUSPECT, kind::DEAD, kind::PING, kind::ACK][round % 5];
+            let expected = frequent(&mut rng, kind);
+            let mut out = Vec::new();
+            expected.write(&mut out);
+            assert_eq!(message(kind, &out[1..]), Some(expected));
+            let expected = record(&mut rng);
+            out.clear();
+            expected.write(&mut out);
+            out.put(b"next");
+            assert_eq!(super::record(&out), Some((expected, &b"next"[..])));
+        }
+    }
+
+    #[test]
+    fn both_ways_read_the_same() {
+        let mut rng = Rng::with_seed(2);
+        let mut fast = 0;
+        for round in 0..20_000 {
+            let kind = [kind::ALIVE, kind::SUSPECT, kind::DEAD, kind::PING, kind::ACK][round % 5];
+            let mut out = Vec::new();
+            frequent(&mut rng, kind).write(&mut out);
+            let at = rng.usize(1..out.len());
+            out[at] = if rng.bool() { out[at] ^ 1 << rng.u8(..8) } else { rng.u8(..) };
+            if let Some(read) = message(kind, &out[1..]) {
+                assert_eq!(general::message(kind, &out[1..]), Ok(read), "{out:x?}");
+                fast += 1;
+            }
+            out.clear();
+            record(&mut rng).write(&mut out);
+            let at = rng.usize(..out.len());
+            out[at] = if rng.bool() { out[at] ^ 1 << rng.u8(..8) } else { rng.u8(..) };
+            if let Some((read, _)) = super::record(&out) {
+                assert_eq!(general::record(&out), Ok(read), "{out:x?}");
+                fast += 1;
+            }
+        }
+        assert!(fast > 1000, "only {fast} damaged messages were read");
+    }
+}

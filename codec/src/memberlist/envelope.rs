@@ -1,7 +1,9 @@
 //! What encrypted bytes are wrapped in: a version, a nonce, the cipher text and its tag.
 //!
 //! Version 0 pads the plain text to whole blocks of 16 bytes, always by at least one, each padding byte
-//! saying how many there are; version 1 does not pad.
+//! saying how many there are; version 1 does not pad. The version itself is not authenticated: whoever
+//! changes it from 0 to 1 on the way leaves the padding at the end of the message, where it is ignored or,
+//! in a user message, seen.
 
 use super::DecodeError;
 use super::keyring::{Keyring, NONCE_LEN, TAG_LEN};

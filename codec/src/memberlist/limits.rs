@@ -36,5 +36,5 @@ pub const KEYS_MAX: usize = 16;
 pub const PACKET_MAX: usize = 64 << 10;
 
 /// Scratch memory in bytes that stays allocated between stream messages. What a larger message needed is
-/// given back before the next one is opened.
+/// given back when it is refused, or before the next one is opened.
 pub const STREAM_SCRATCH_KEPT: usize = 2 << 20;

@@ -7,12 +7,12 @@
 use std::iter::FusedIterator;
 
 use super::codec::Security;
-use super::envelope;
+use super::envelope::{self, ENVELOPE_FRONT};
 use super::packet::strip_label;
 use super::record::Record;
 use super::{
     Codec, DecodeError, INFLATED_STREAM_MAX, LABEL_MAX, RECORDS_MAX, STREAM_MAX, STREAM_SCRATCH_KEPT, Source,
-    USER_STATE_MAX, canonical, compress, general, kind,
+    StreamScanner, USER_STATE_MAX, canonical, compress, general, kind,
 };
 use crate::msgpack::{Reader, Skip};
 
@@ -198,14 +198,14 @@ impl<'a> StreamMessage<'a> {
 }
 
 /// What a frame's encryption binds to: the frame's front and the label.
-fn additional<'a>(front: [u8; FRAME_FRONT], label: &[u8], out: &'a mut [u8; ADDITIONAL_MAX]) -> &'a [u8] {
+fn additional<'a>(front: &[u8], label: &[u8], out: &'a mut [u8; ADDITIONAL_MAX]) -> &'a [u8] {
     let end = FRAME_FRONT + label.len();
-    out[..FRAME_FRONT].copy_from_slice(&front);
+    out[..FRAME_FRONT].copy_from_slice(front);
     out[FRAME_FRONT..end].copy_from_slice(label);
     &out[..end]
 }
 
-/// Gives back memory that a large message needed.
+/// Gives back memory that a large message needed: before the next one, or at once if it was refused.
 fn shrink(scratch: &mut Vec<u8>) {
     if scratch.len() > STREAM_SCRATCH_KEPT {
         scratch.truncate(STREAM_SCRATCH_KEPT);
@@ -218,17 +218,30 @@ fn decrypt<'a>(security: &Security, bytes: &[u8], out: &'a mut Vec<u8>) -> Resul
     let (&front, rest) = bytes.split_first_chunk::<FRAME_FRONT>().ok_or(DecodeError::Truncated)?;
     let envelope = rest.get(..frame_len(front)?).ok_or(DecodeError::Truncated)?;
     let text_len = envelope::text_len(envelope)?;
+    if security.keyring.is_empty() {
+        return Err(DecodeError::Decrypt);
+    }
     if out.len() < text_len {
         out.resize(text_len, 0);
     }
-    let mut buffer = [0; ADDITIONAL_MAX];
-    let additional = additional(front, security.label.text(), &mut buffer);
-    let length = envelope::open(&security.keyring, additional, envelope, out)?;
-    Ok(&out[..length])
+    let mut bound = [0; ADDITIONAL_MAX];
+    let bound = additional(&front, security.label.text(), &mut bound);
+    match envelope::open(&security.keyring, bound, envelope, out) {
+        Ok(length) => Ok(&out[..length]),
+        Err(error) => {
+            shrink(out);
+            Err(error)
+        }
+    }
 }
 
 impl Codec {
-    /// Opens a whole stream message, as a [`StreamScanner`](super::StreamScanner) finds it. Only the dialer
+    /// A scanner for the next message that the peer sends on a connection.
+    pub fn scanner(&self, dialed_by_peer: bool) -> StreamScanner {
+        StreamScanner::new(dialed_by_peer && !self.security.label.header().is_empty())
+    }
+
+    /// Opens a whole stream message, as a [`StreamScanner`] finds it. Only the dialer
     /// sends the label, so `dialed_by_peer` says whether one belongs in front.
     ///
     /// # Errors
@@ -251,7 +264,13 @@ impl Codec {
         match plain.split_first() {
             Some((&kind::COMPRESS, body)) => {
                 let out = &mut self.stream_inflated;
-                let length = compress::inflate(&mut self.inflater, body, out, INFLATED_STREAM_MAX)?;
+                let length = match compress::inflate(&mut self.inflater, body, out, INFLATED_STREAM_MAX) {
+                    Ok(length) => length,
+                    Err(error) => {
+                        shrink(out);
+                        return Err(error);
+                    }
+                };
                 StreamMessage::read(&self.stream_inflated[..length])
             }
             _ => StreamMessage::read(plain),
@@ -267,11 +286,9 @@ impl Codec {
         }
         let label_len = if dialed_by_us { self.security.label.header().len() } else { 0 };
         let plain_len = message.len() - at;
+        let version = self.security.encryption_version;
         let (front_len, sealed_len) = match self.encrypts() {
-            true => (
-                FRAME_FRONT + envelope::ENVELOPE_FRONT,
-                FRAME_FRONT + envelope::sealed_len(self.security.encryption_version, plain_len),
-            ),
+            true => (FRAME_FRONT + ENVELOPE_FRONT, FRAME_FRONT + envelope::sealed_len(version, plain_len)),
             false => (0, plain_len),
         };
         message.resize(at + label_len + sealed_len, 0);
@@ -279,21 +296,20 @@ impl Codec {
         let (label, sealed) = message[at..].split_at_mut(label_len);
         label.copy_from_slice(&self.security.label.header()[..label_len]);
         if self.encrypts() {
-            let [.., a, b, c, d] = ((sealed_len - FRAME_FRONT) as u64).to_be_bytes();
-            let front = [kind::ENCRYPT, a, b, c, d];
-            let mut out = [0; ADDITIONAL_MAX];
-            let nonce = self.nonce();
-            let additional = additional(front, self.security.label.text(), &mut out);
-            sealed[..FRAME_FRONT].copy_from_slice(&front);
-            let parts = (&mut sealed[FRAME_FRONT..], plain_len);
-            envelope::seal(
-                &self.security.keyring,
-                self.security.encryption_version,
-                nonce,
-                additional,
-                parts,
-            );
+            self.seal_frame(sealed, plain_len);
         }
+    }
+
+    /// Encrypts the `plain_len` bytes of plain text that lie in `frame` where the cipher text belongs.
+    fn seal_frame(&mut self, frame: &mut [u8], plain_len: usize) {
+        let nonce = self.nonce();
+        let Security { label, keyring, encryption_version, .. } = &self.security;
+        let (front, sealed) = frame.split_at_mut(FRAME_FRONT);
+        front[0] = kind::ENCRYPT;
+        front[1..].copy_from_slice(&(sealed.len() as u32).to_be_bytes());
+        let mut bound = [0; ADDITIONAL_MAX];
+        let bound = additional(front, label.text(), &mut bound);
+        envelope::seal(keyring, *encryption_version, nonce, bound, (sealed, plain_len));
     }
 
     fn compress_stream(&mut self, message: &mut Vec<u8>, at: usize) {

@@ -5,5 +5,8 @@
 
 pub mod checks;
 pub mod golden;
+pub mod memberlist;
 pub mod owned;
+pub mod process;
+pub mod spoil;
 pub mod twin;

@@ -91,7 +91,7 @@ impl Hub {
 impl Observer for Hub {
     fn event(&mut self, scene: &Scene<'_>, event: &Event) {
         match *event {
-            Event::ProbeAcked { rtt } => self.probe_acked(rtt.as_micros()),
+            Event::ProbeAcked { rtt, .. } => self.probe_acked(rtt.as_micros()),
             Event::JoinFinished { token, joined } => {
                 let result = match (joined, scene.member.live()) {
                     (true, 1) => Err(SeedError::Itself),
@@ -142,7 +142,10 @@ fn to_cluster_event(scene: &Scene<'_>, event: &Event) -> Option<ClusterEvent> {
         Event::UserEvent { event } => ClusterEvent::User(user_event(scene, event)),
         Event::Accused => ClusterEvent::Accused,
         Event::NameConflict { address } => ClusterEvent::NameConflict { address },
-        Event::ProbeAcked { .. } | Event::JoinFinished { .. } | Event::LeaveFinished => return None,
+        Event::ProbeAcked { .. }
+        | Event::ProbeUnanswered { .. }
+        | Event::JoinFinished { .. }
+        | Event::LeaveFinished => return None,
     })
 }
 

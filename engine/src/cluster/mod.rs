@@ -36,6 +36,7 @@ mod shared;
 mod steward;
 mod subscription;
 mod view;
+mod wire;
 
 pub use builder::ClusterBuilder;
 pub use error::ClusterError;

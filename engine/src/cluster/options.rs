@@ -10,6 +10,9 @@
 //! preset = "lan"
 //! probe_interval_ms = 500
 //! ```
+//!
+//! `wire = "memberlist"`, or `"serf"`, lets the member into such a pool; the keys that then exist are in
+//! `cluster/wire.rs`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -21,6 +24,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::ClusterError;
 use super::join::{self, DEFAULT_PORT, Seed};
+use super::wire;
 use crate::net::{DriverChoice, NetOptions};
 use crate::stream::StreamOptions;
 use crate::swim::{MemberError, Preset, Settings, WireOptions};
@@ -121,6 +125,9 @@ impl ClusterOptions {
         if let Some(preset) = table.remove("preset") {
             self.protocol = Settings::preset(read::<Preset>("preset", preset)?);
         }
+        if let Some(wire) = table.remove("wire") {
+            self.wire = wire::named(wire)?;
+        }
         for (key, value) in table {
             self.set(&key, value)?;
         }
@@ -139,6 +146,7 @@ impl ClusterOptions {
             "join_timeout_ms" => self.join_timeout = Duration::from_millis(read(key, value)?),
             "rejoin_interval_ms" => self.rejoin_interval = Duration::from_millis(read(key, value)?),
             "events_queued_max" => self.events_queued_max = read(key, value)?,
+            _ if wire::KEYS.contains(&key) => wire::set(&mut self.wire, key, value)?,
             _ => self.set_protocol(key, value)?,
         }
         Ok(())
@@ -174,6 +182,9 @@ impl ClusterOptions {
         if self.advertise.is_some_and(|address| address.ip().to_canonical().is_unspecified()) {
             return Err(ClusterError::setting("advertise", "has to be an address that others can send to"));
         }
+        self.wire
+            .validate()
+            .map_err(|error| ClusterError::setting("wire", format!("cannot be so: {error}")))?;
         self.seed_list()?;
         within("join_timeout_ms", self.join_timeout, Duration::from_millis(10), Duration::from_secs(600))?;
         within("rejoin_interval_ms", self.rejoin_interval, Duration::ZERO, Duration::from_secs(3600))?;
@@ -207,7 +218,7 @@ fn within(setting: &str, given: Duration, least: Duration, most: Duration) -> Re
     Err(ClusterError::setting(setting, format!("has to be between {least} and {most}, and is {given}")))
 }
 
-fn read<T: DeserializeOwned>(key: &str, value: toml::Value) -> Result<T, ClusterError> {
+pub(super) fn read<T: DeserializeOwned>(key: &str, value: toml::Value) -> Result<T, ClusterError> {
     value.try_into().map_err(|error: toml::de::Error| {
         ClusterError::setting(key, format!("cannot be that: {}", error.message().replace('\n', " ")))
     })

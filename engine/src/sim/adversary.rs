@@ -7,7 +7,7 @@ use swimring_codec::State;
 use super::faults::Faults;
 use super::links::Direction;
 use super::network::happens;
-use super::node::Slowness;
+use super::node::{Node, Slowness};
 use super::operations::Restart;
 use super::simulation::{Happening, Simulation};
 use crate::swim::Member;
@@ -92,8 +92,10 @@ impl Simulation {
                 let _ = self.update_metadata(node, &metadata);
             }
             Trouble::Event => {
-                let length = if self.dice.u8(..8) == 0 { 500 } else { self.dice.usize(..100) };
-                let payload = vec![self.dice.u8(..); length];
+                let length = if self.dice.u8(..8) == 0 { 490 } else { self.dice.usize(..100) };
+                let mut payload = vec![self.dice.u8(..); length];
+                // No two say the same: that is how they are told apart.
+                payload.extend_from_slice(&self.trace.entries().to_le_bytes());
                 let _ = self.broadcast(node, "trouble", &payload);
             }
         }
@@ -118,7 +120,8 @@ impl Simulation {
 
     /// Someone always stays: a cluster of which nobody is left is not the same cluster.
     fn others_stay(&self, node: usize) -> bool {
-        self.nodes.iter().enumerate().filter(|(other, place)| *other != node && place.joined).count() >= 2
+        let stays = |(other, place): &(usize, &Node)| *other != node && place.joined && place.is_member();
+        self.nodes.iter().enumerate().filter(stays).count() >= 2
     }
 
     /// Whether every member that has joined knows all others that have. Nobody moves or says goodbye

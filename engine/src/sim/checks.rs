@@ -3,13 +3,16 @@
 //! Each check has a name, and the first that fails ends the run with a [`Violation`].
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use hashbrown::HashMap;
-use swimring_codec::native::{DecodeError, Frame};
-use swimring_codec::{Incarnation, MemberId, State, identity_hash, root_term};
+use swimring_codec::memberlist::Codec;
+use swimring_codec::native::{Frame, Introduction};
+use swimring_codec::{Incarnation, MemberId, State, root_term};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::node::Node;
-use crate::swim::{Commons, Event, Known, Member, Settings, Time};
+use crate::swim::{Commons, Event, Known, Member, Pool, Settings, Time, WireOptions, identity_of};
 
 /// A check that failed.
 #[derive(Clone, Debug)]
@@ -68,6 +71,7 @@ struct Seen {
     id: MemberId,
     state: State,
     incarnation: Incarnation,
+    address: SocketAddr,
     /// At which look.
     look: u64,
     at: Time,
@@ -80,13 +84,18 @@ struct Watched {
     looks: u64,
     /// The events that were delivered, and when by the member's own clock.
     delivered: HashMap<(MemberId, u32), Time>,
-    sent: HashMap<u32, Time>,
+    /// The events that were sent, by [`Checks::event_key`].
+    sent: HashMap<u64, Time>,
 }
 
 /// The checks' own memory. See the module.
 #[derive(Debug)]
 pub struct Checks {
     enabled: bool,
+    /// The members speak memberlist's format, in which addresses are kept to.
+    memberlist: bool,
+    /// Events travel as Serf's.
+    serf: bool,
     watched: Vec<Watched>,
     violation: Option<Violation>,
     /// What was met.
@@ -94,9 +103,11 @@ pub struct Checks {
 }
 
 impl Checks {
-    pub(super) fn new(members: usize, enabled: bool) -> Checks {
+    pub(super) fn new(members: usize, enabled: bool, wire: &WireOptions) -> Checks {
         let watched = (0..members).map(|_| Watched::default()).collect();
-        Checks { enabled, watched, violation: None, coverage: Coverage::default() }
+        let memberlist = !wire.is_native();
+        let serf = matches!(wire, WireOptions::Memberlist(options) if options.pool == Pool::Serf);
+        Checks { enabled, memberlist, serf, watched, violation: None, coverage: Coverage::default() }
     }
 
     pub(super) fn violation(&self) -> Option<Violation> {
@@ -111,15 +122,53 @@ impl Checks {
         self.watched[node] = Watched::default();
     }
 
-    pub(super) fn broadcast(&mut self, node: usize, sequence: u32, shown: Time) {
-        self.watched[node].sent.insert(sequence, shown);
+    pub(super) fn broadcast(&mut self, node: usize, sequence: u32, payload: &[u8], shown: Time) {
+        let key = self.event_key(sequence, payload);
+        self.watched[node].sent.insert(key, shown);
     }
 
-    /// Frames are whole, say something, and are not longer than they may be.
-    pub(super) fn frame(&mut self, at: Time, node: usize, bytes: &[u8], settings: &Settings) {
+    /// What an event is known by: its sequence, or in a Serf pool, where its sender gives it none that others
+    /// get to see, what it says.
+    fn event_key(&self, sequence: u32, payload: &[u8]) -> u64 {
+        if self.serf { xxh3_64(payload) } else { sequence.into() }
+    }
+
+    /// Datagrams are whole, say something, and are not longer than they may be. `codec` opens memberlist's.
+    pub(super) fn datagram(
+        &mut self,
+        at: Time,
+        node: usize,
+        bytes: &[u8],
+        settings: &Settings,
+        codec: Option<&mut Codec>,
+    ) {
         if bytes.len() > settings.frame_bytes_max {
             self.fail(at, node, "a frame exceeds frame_bytes_max", format!("{} bytes", bytes.len()));
         }
+        match codec {
+            Some(codec) => self.packet(at, node, bytes, codec),
+            None => self.frame(at, node, bytes),
+        }
+    }
+
+    fn packet(&mut self, at: Time, node: usize, bytes: &[u8], codec: &mut Codec) {
+        let messages = match codec.open_packet(bytes) {
+            Ok(messages) => messages,
+            Err(error) => return self.fail(at, node, "a packet cannot be opened", error.to_string()),
+        };
+        let mut read = 0;
+        for message in messages {
+            match message {
+                Ok(_) => read += 1,
+                Err(error) => self.fail(at, node, "a message cannot be read", error.to_string()),
+            }
+        }
+        if read == 0 {
+            self.fail(at, node, "a packet says nothing", format!("{bytes:02x?}"));
+        }
+    }
+
+    fn frame(&mut self, at: Time, node: usize, bytes: &[u8]) {
         let Ok(frame) = Frame::decode(bytes) else {
             return self.fail(at, node, "a frame cannot be read", format!("{bytes:02x?}"));
         };
@@ -139,8 +188,8 @@ impl Checks {
         }
     }
 
-    pub(super) fn undecodable(&mut self, at: Time, node: usize, error: &DecodeError) {
-        self.fail(at, node, "a stream message cannot be read", error.to_string());
+    pub(super) fn undecodable(&mut self, at: Time, node: usize, error: &str) {
+        self.fail(at, node, "what a member wrote cannot be read, or what it did not can", error.to_owned());
     }
 
     /// Whoever has left is silent.
@@ -173,8 +222,9 @@ impl Checks {
             return;
         };
         let event = commons.user_event(event);
-        let (shown, watched) = (place.clock.read(at), &mut self.watched[node]);
-        let sent = watched.sent.get(&event.sequence).filter(|_| event.origin == place.id).copied();
+        let (shown, key) = (place.clock.read(at), self.event_key(event.sequence, event.payload));
+        let (serf, watched) = (self.serf, &mut self.watched[node]);
+        let sent = watched.sent.get(&key).filter(|_| serf || event.origin == place.id).copied();
         let remembered = |since: Time| shown.since(since) < settings.event_memory;
         let before = watched.delivered.insert((event.origin, event.sequence), shown);
         if sent.is_some_and(remembered) {
@@ -203,8 +253,8 @@ impl Checks {
             known += 1;
             if other.state.is_live() {
                 live += 1;
-                let identity = identity_hash(other.address, other.metadata);
                 let id = commons.directory().id(other.index);
+                let identity = identity_of(&introduction(id, &other), other.versions);
                 root = root.wrapping_add(root_term(id, other.incarnation, identity));
             }
             self.belief(at, node, member, &other, commons, settings);
@@ -248,9 +298,21 @@ impl Checks {
             watched.seen.resize(place + 1, None);
         }
         let look = watched.looks;
-        let (state, incarnation) = (other.state, other.incarnation);
-        let before = watched.seen[place].replace(Seen { id, state, incarnation, look, at });
+        let Known { state, incarnation, address, .. } = *other;
+        let before = watched.seen[place].replace(Seen { id, state, incarnation, address, look, at });
         let Some(before) = before.filter(|before| before.id == id) else { return };
+        if self.memberlist && address != before.address && other.index != member.index() {
+            // Whoever is gone may come back elsewhere, counting anew; whoever is live stays where it is.
+            if before.look + 1 == look && before.state.is_live() {
+                self.fail(
+                    at,
+                    node,
+                    "a live member's address was taken",
+                    format!("{other:?}, was {before:?}"),
+                );
+            }
+            return;
+        }
         if before.look + 1 < look {
             // It had been reaped. Forgotten altogether, it may come back as it was long ago.
             let remembered = before.state == State::Dead && at.since(before.at) < settings.reconnect_timeout;
@@ -265,6 +327,11 @@ impl Checks {
             self.fail(at, node, "who left became dead", format!("{other:?}, was {before:?}"));
         }
     }
+}
+
+fn introduction<'a>(subject: MemberId, known: &Known<'a>) -> Introduction<'a> {
+    let Known { name, address, metadata, state, incarnation, .. } = *known;
+    Introduction { subject, incarnation, state, address, name, metadata }
 }
 
 /// SWIM's order of beliefs at one incarnation.

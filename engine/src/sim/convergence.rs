@@ -8,7 +8,7 @@ use swimring_codec::State;
 
 use super::checks::Violation;
 use super::simulation::Simulation;
-use crate::swim::Settings;
+use crate::swim::{Settings, WireOptions};
 
 /// How often it is looked whether the views agree.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -20,15 +20,32 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// suspicion runs unconfirmed to its end, the dead are tried again, each in its turn, roots are compared
 /// and mended at the spacing of push/pulls, and what results is gossiped. What is found late may begin
 /// all this once more.
-pub fn calm_bound(settings: &Settings, members: usize) -> Duration {
+///
+/// On memberlist's wire there are no roots: what gossip missed waits for periodic push/pulls. And whoever
+/// has died comes back at another address only after `dead_node_reclaim_time`.
+pub fn calm_bound(settings: &Settings, wire: &WireOptions, members: usize) -> Duration {
     let highest = u32::from(settings.local_health_max);
     let recovery = settings.probe_interval * (highest + 1) * (highest + 2) / 2;
     let rounds = settings.probe_interval * (2 * members as u32 + 2);
     let (_, suspicion) = settings.suspicion_timeouts(members);
     let reconnect = settings.reconnect_interval * 3;
-    let mend = (settings.push_pull_period(members) / 10).max(Duration::from_secs(1)) * 4;
+    let mend = mending(settings, wire, members) * 4;
+    let reclaim = match wire {
+        WireOptions::Native => Duration::ZERO,
+        WireOptions::Memberlist(options) => options.dead_node_reclaim_time,
+    };
     let gossip = settings.gossip_interval * u32::from(settings.retransmit_limit(members)) * 4;
-    (recovery + rounds + suspicion + reconnect + mend + gossip) * 2
+    (recovery + rounds + suspicion + reclaim + reconnect + mend + gossip) * 2
+}
+
+/// How long a difference that gossip has left lasts at most before it is looked for.
+pub(super) fn mending(settings: &Settings, wire: &WireOptions, members: usize) -> Duration {
+    let period = settings.push_pull_period(members);
+    match wire {
+        WireOptions::Native => (period / 10).max(Duration::from_secs(1)),
+        // A push/pull is put off for up to half a period.
+        WireOptions::Memberlist(_) => period + period / 2,
+    }
 }
 
 impl Simulation {

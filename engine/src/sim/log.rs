@@ -26,6 +26,8 @@ pub enum What {
     UserEvent(u32),
     /// A probe was acked after so many microseconds.
     ProbeAcked(u64),
+    /// A member did not answer a probe directly in time.
+    ProbeUnanswered,
     /// The observer was accused and refuted.
     Accused,
     /// Someone else claims the observer's name.
@@ -49,7 +51,7 @@ pub struct Entry {
     pub what: What,
 }
 
-/// Everything that members told, except acked probes, and what they sent.
+/// Everything that members told, except of single probes, and what they sent.
 #[derive(Debug, Default)]
 pub struct Log {
     entries: Vec<Entry>,
@@ -93,14 +95,15 @@ impl Log {
                 let event = commons.user_event(event);
                 (node(event.origin), What::UserEvent(event.sequence))
             }
-            Event::ProbeAcked { rtt } => (Some(observer), What::ProbeAcked(rtt.as_micros() as u64)),
+            Event::ProbeAcked { rtt, .. } => (Some(observer), What::ProbeAcked(rtt.as_micros() as u64)),
+            Event::ProbeUnanswered { subject } => (of(subject), What::ProbeUnanswered),
             Event::Accused => (Some(observer), What::Accused),
             Event::NameConflict { .. } => (Some(observer), What::NameConflict),
             Event::JoinFinished { joined, .. } => (Some(observer), What::JoinFinished(joined)),
             Event::LeaveFinished => (Some(observer), What::LeaveFinished),
         };
         let entry = Entry { at, observer, subject, what };
-        if !matches!(what, What::ProbeAcked(_)) {
+        if !matches!(what, What::ProbeAcked(_) | What::ProbeUnanswered) {
             self.entries.push(entry);
         }
         entry

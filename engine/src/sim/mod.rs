@@ -10,6 +10,7 @@
 //! | `operations` | what operators do, and what may be looked at |
 //! | `faults`, `adversary`, `links` | what may go wrong, and how it comes about |
 //! | `network`, `streams`, `node`, `queue` | datagrams, streams, machines, the agenda |
+//! | `wire` | what opens datagrams and streams of either format |
 //! | `checks`, `trace`, `log` | what has to hold at every step, and what happened |
 //! | `scenario`, `convergence` | whole runs drawn from a seed, and how they have to end |
 //! | `exercise` | any bytes as a sequence of operations, for fuzzing |
@@ -30,6 +31,7 @@ mod scenario;
 mod simulation;
 mod streams;
 mod trace;
+mod wire;
 
 pub use checks::{Checks, Coverage, Violation};
 pub use convergence::calm_bound;

@@ -196,7 +196,7 @@ impl Simulation {
         let sent =
             self.call(node, |member, now, commons, out| member.broadcast(now, name, payload, commons, out));
         let sequence = sent.unwrap_or(Err(MemberError::Left))?;
-        self.checks.broadcast(node, sequence, self.nodes[node].clock.read(self.now));
+        self.checks.broadcast(node, sequence, payload, self.nodes[node].clock.read(self.now));
         Ok(sequence)
     }
 

@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use super::checks::{Coverage, Violation};
-use super::convergence::calm_bound;
+use super::convergence::{calm_bound, mending};
 use super::faults::Faults;
 use super::log::What;
 use super::simulation::{Simulation, SimulationOptions};
-use crate::swim::{Counters, Preset, Settings, Time};
+use crate::swim::{Counters, MemberlistOptions, Preset, Settings, Time, WireOptions};
 
 /// With this multiplier an event misses one of 50 members less than once in a million: everyone sends
 /// L copies to random others, and about n * e^-L are missed. With memberlist's 4 it is 1 event in 20 for
@@ -39,17 +39,49 @@ pub struct Outcome {
     pub coverage: Coverage,
 }
 
-/// The options of the scenario `seed`: 3 to 50 members, small clusters more often than large ones.
+/// The shortest time between push/pulls on memberlist's wire.
+const PUSH_PULL_LEAST: Duration = Duration::from_secs(5);
+
+/// The options of the scenario `seed`: even ones are native, odd ones speak memberlist's format; 3 to 50 members, small clusters more often than large ones.
 pub fn scenario(seed: u64) -> SimulationOptions {
     let mut rng = fastrand::Rng::with_seed(seed);
     let members = if rng.u8(..4) == 0 { rng.usize(3..=50) } else { rng.usize(3..=16) };
-    let settings = random_settings(&mut rng);
+    let wire = random_wire(seed);
+    let mut settings = random_settings(&mut rng);
+    if !wire.is_native() {
+        // Without roots to compare nothing but the periodic push/pull mends what gossip missed.
+        settings.push_pull_interval = settings.push_pull_interval.max(PUSH_PULL_LEAST);
+    }
     let faults = Faults::random(&mut rng);
     let shared_commons = rng.bool();
     // Members of one worker have one clock.
     let clock_every = if shared_commons { Duration::ZERO } else { faults.clock_every };
     let faults = Faults { clock_every, ..faults };
-    SimulationOptions { seed, members, settings, faults, shared_commons, checked: true }
+    SimulationOptions { seed, members, settings, wire, faults, shared_commons, checked: true }
+}
+
+/// The format of the scenario `seed`: memberlist's, of every second seed, with or without label, keys,
+/// compression and checksum, in a plain pool or Serf's.
+fn random_wire(seed: u64) -> WireOptions {
+    if seed.is_multiple_of(2) {
+        return WireOptions::Native;
+    }
+    let mut rng = fastrand::Rng::with_seed(!seed);
+    let pool = if rng.u8(..3) == 0 { MemberlistOptions::serf() } else { MemberlistOptions::default() };
+    let encrypted = rng.bool();
+    let reclaim = [0, 5, 30][rng.usize(..3)];
+    WireOptions::Memberlist(MemberlistOptions {
+        label: if rng.bool() { "pool".to_owned() } else { String::new() },
+        secret_keys: if encrypted {
+            vec![vec![seed as u8; [16, 24, 32][rng.usize(..3)]]]
+        } else {
+            Vec::new()
+        },
+        enable_compression: rng.u8(..3) == 0,
+        packet_crc: rng.bool(),
+        dead_node_reclaim_time: Duration::from_secs(reclaim),
+        ..pool
+    })
 }
 
 fn random_settings(rng: &mut fastrand::Rng) -> Settings {
@@ -103,7 +135,7 @@ pub fn play(simulation: &mut Simulation) -> Result<Outcome, Violation> {
     }
     simulation.run_for(Duration::from_secs(plan.u64(20..150)))?;
     simulation.calm();
-    let bound = calm_bound(simulation.settings(), simulation.len());
+    let bound = calm_bound(simulation.settings(), simulation.wire(), simulation.len());
     let mut converged_after = simulation.run_until_converged(bound)?;
     // A probe that was under way when the faults ended may still fail.
     simulation.run_for(simulation.settings().probe_interval * 2)?;
@@ -142,7 +174,8 @@ fn news_reaches_everyone(simulation: &mut Simulation, plan: &mut fastrand::Rng) 
     updated.map_err(|error| simulation.failed("an update is refused", error.to_string()))?;
     let settings = simulation.settings();
     let rounds = u32::from(settings.retransmit_limit(members.len())) * 4 + 20;
-    let mend = (settings.push_pull_period(members.len()) / 10).max(Duration::from_secs(1));
+    let mend = mending(settings, simulation.wire(), members.len());
+    let told_at = simulation.now;
     simulation.run_for(settings.gossip_interval * rounds + (mend + settings.probe_interval * 4) * 2)?;
     for node in members.iter().filter(|node| **node != teller) {
         let view = simulation.view(*node).find(|known| known.name == simulation.nodes[teller].name);
@@ -156,8 +189,10 @@ fn news_reaches_everyone(simulation: &mut Simulation, plan: &mut fastrand::Rng) 
     if settings.events_max == EVENTS_FEW || settings.retransmit_multiplier < RETRANSMIT_AMPLY {
         return Ok(());
     }
-    let sequence = told.map_err(|error| simulation.failed("an event is refused", error.to_string()))?;
-    let heard = simulation.log().count(What::UserEvent(sequence));
+    told.map_err(|error| simulation.failed("an event is refused", error.to_string()))?;
+    // It is the only one under way: a converged cluster has nothing queued.
+    let recent = simulation.log().entries().iter().filter(|entry| entry.at > told_at);
+    let heard = recent.filter(|entry| matches!(entry.what, What::UserEvent(_))).count();
     if heard + 1 != members.len() {
         return Err(simulation.failed("an event gets lost", format!("{heard} of {}", members.len() - 1)));
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use swimring_codec::native::{Frame, StreamMessage};
 use swimring_codec::{MemberId, State};
 
 use super::adversary::Trouble;
@@ -21,8 +20,9 @@ use super::node::{Input, Node, Slowness, Starvation};
 use super::queue::Queue;
 use super::streams::{StreamId, StreamInput, Streams};
 use super::trace::Trace;
+use super::wire::Wire;
 use crate::swim::{
-    Commons, Counters, Event, Member, MemberConfig, Outbox, Purpose, Settings, StreamNext, StreamOpen, Time,
+    Commons, Counters, Event, Member, MemberConfig, Outbox, Settings, StreamOpen, Time, WireOptions,
 };
 
 /// Which cluster the simulated members are of.
@@ -37,6 +37,8 @@ pub struct SimulationOptions {
     pub members: usize,
     /// Their settings.
     pub settings: Settings,
+    /// The format they speak.
+    pub wire: WireOptions,
     /// What goes wrong.
     pub faults: Faults,
     /// Whether all members share one [`Commons`], as in a worker, or have one each, as when embedded.
@@ -46,12 +48,13 @@ pub struct SimulationOptions {
 }
 
 impl SimulationOptions {
-    /// `members` members with LAN settings, private commons, all checks and no faults.
+    /// `members` members with LAN settings, the native format, private commons, all checks and no faults.
     pub fn new(seed: u64, members: usize) -> SimulationOptions {
         SimulationOptions {
             seed,
             members,
             settings: Settings::default(),
+            wire: WireOptions::Native,
             faults: Faults::NONE,
             shared_commons: false,
             checked: true,
@@ -85,6 +88,7 @@ pub(super) enum Happening {
     Frame {
         node: usize,
         from: SocketAddr,
+        to: SocketAddr,
         bytes: Vec<u8>,
     },
     Stream {
@@ -128,6 +132,7 @@ pub struct Simulation {
     pub(super) faults_generation: u32,
     pub(super) links: Links,
     pub(super) streams: Streams,
+    pub(super) wire: Wire,
     /// Of the network.
     pub(super) rng: fastrand::Rng,
     /// Of the adversary and the operators.
@@ -146,7 +151,11 @@ pub struct Simulation {
 
 impl Simulation {
     /// A cluster whose members have not started.
+    ///
+    /// # Panics
+    /// If the wire's options cannot be used.
     pub fn new(options: SimulationOptions) -> Simulation {
+        let wire = Wire::new(&options.wire).unwrap_or_else(|error| panic!("{error}"));
         let count = options.members.min(1 << 16);
         let nodes: Vec<Node> = (0..count)
             .map(|number| Node::new(number, if options.shared_commons { 0 } else { number }))
@@ -158,18 +167,19 @@ impl Simulation {
             seed: options.seed,
             by_id: nodes.iter().enumerate().map(|(number, node)| (node.id, number)).collect(),
             nodes,
-            commons: (0..commons as u64).map(|number| Commons::new(options.seed ^ number)).collect(),
+            commons: (0..commons as u64).map(|number| wire.commons(options.seed ^ number)).collect(),
             agenda: Queue::new(),
             faults: Faults::NONE,
             faults_generation: 0,
             links: Links::default(),
             streams: Streams::default(),
+            wire,
             rng: fastrand::Rng::with_seed(options.seed ^ 0x6E65_7477_6F72_6B00),
             dice: fastrand::Rng::with_seed(options.seed ^ 0x6469_6365_0000_0000),
             buffers: Buffers::default(),
             trace: Trace::default(),
             log: Log::default(),
-            checks: Checks::new(count, options.checked),
+            checks: Checks::new(count, options.checked, &options.wire),
             tapped: None,
             counted: Counters::default(),
             written: Written::default(),
@@ -207,8 +217,12 @@ impl Simulation {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Wake { node } => self.wake(node),
-            Happening::Frame { node, from, bytes } => {
-                if self.nodes[node].member.is_some() {
+            Happening::Frame { node, from, to, bytes } => {
+                if self.nodes[node].address != to {
+                    // It moved while this was under way: nobody is reached there any more.
+                    self.checks.coverage.frames_misdirected += 1;
+                    self.buffers.give_back(bytes);
+                } else if self.nodes[node].member.is_some() {
                     self.input(node, Input::Frame { from, bytes });
                 } else {
                     self.buffers.give_back(bytes);
@@ -245,36 +259,6 @@ impl Simulation {
             }
             Input::Stream { stream, end, input } => self.stream_input(node, stream, end, input),
         }
-    }
-
-    /// Hands the bytes of a datagram to a member, as a driver does: only what can be read and is for it.
-    pub fn deliver(&mut self, node: usize, from: SocketAddr, bytes: &[u8]) {
-        let Ok(frame) = Frame::decode(bytes) else {
-            self.checks.coverage.frames_undecodable += 1;
-            return;
-        };
-        let destination = frame.header.destination;
-        if !destination.is_none() && destination != self.nodes[node].id {
-            self.checks.coverage.frames_misdirected += 1;
-            return;
-        }
-        self.call(node, |member, now, commons, out| member.handle_frame(now, from, &frame, commons, out));
-    }
-
-    /// Hands the bytes of a stream message, without its length prefix, to a member; `purpose` is why it
-    /// opened the stream. Gives what a driver would do next: nothing if the bytes cannot be read or the
-    /// member is down.
-    pub fn deliver_stream(
-        &mut self,
-        node: usize,
-        purpose: Option<Purpose>,
-        bytes: &[u8],
-    ) -> Option<StreamNext> {
-        let message = StreamMessage::decode(bytes).ok()?;
-        let mut reply = Vec::new();
-        self.call(node, |member, now, commons, out| {
-            member.handle_stream(now, purpose, &message, &mut reply, commons, out)
-        })
     }
 
     /// A timeout, or the end of a stall: inputs that waited come first, as they do in a driver.
@@ -368,7 +352,7 @@ impl Simulation {
         let written = std::mem::take(&mut self.written);
         for nth in 0..written.len() {
             let (to, bytes) = written.get(nth);
-            self.checks.frame(self.now, node, bytes, &self.settings);
+            self.checks.datagram(self.now, node, bytes, &self.settings, self.wire.inspector.as_deref_mut());
             self.trace.add(self.now, node, bytes);
             self.log.sent(node, bytes.len());
             self.send(node, to, bytes);
@@ -391,17 +375,15 @@ impl Simulation {
                 continue;
             }
             let mut bytes = self.buffers.take(bytes);
-            if network::happens(self.faults.corruption, &mut self.rng) {
-                network::corrupt(&mut bytes, &mut self.rng);
-                if self.faults.checksums {
-                    self.checks.coverage.frames_damaged += 1;
-                    self.buffers.give_back(bytes);
-                    continue;
-                }
+            let damage = network::happens(self.faults.corruption, &mut self.rng);
+            if damage && !self.survives_damage(from, &mut bytes) {
+                self.buffers.give_back(bytes);
+                continue;
             }
+
             let at = self.now + network::delay(&self.faults, &mut self.rng);
             let from = self.nodes[from].address;
-            self.agenda.push(at, Happening::Frame { node, from, bytes });
+            self.agenda.push(at, Happening::Frame { node, from, to, bytes });
         }
     }
 
@@ -477,7 +459,7 @@ impl Simulation {
         place.joined = false;
         if self.commons.len() > 1 {
             let seed = self.seed ^ node as u64;
-            let gone = std::mem::replace(&mut self.commons[place.commons], Commons::new(seed));
+            let gone = std::mem::replace(&mut self.commons[place.commons], self.wire.commons(seed));
             self.counted.add(&gone.counters);
         }
     }

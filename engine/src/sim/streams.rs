@@ -1,16 +1,17 @@
 //! Virtual TCP: ordered bytes between two members, which arrive late, in pieces, or not at all.
 //!
-//! A stream is opened with what `Member::open_stream` writes. Bytes that arrive are cut into messages by
-//! their length prefix, decoded and handled exactly as a driver would. A partition, a crash or bad luck
+//! A stream is opened with what `Member::open_stream` writes. Bytes that arrive are cut into messages,
+//! decoded and handled exactly as a driver would. A partition, a crash or bad luck
 //! breaks it, at once or only after a timeout.
 
 use std::time::Duration;
 
-use swimring_codec::native::{STREAM_PREFIX_LEN, StreamMessage, stream_message_len};
+use swimring_codec::memberlist::StreamScanner;
 
 use super::network;
 use super::node::Input;
 use super::simulation::{Happening, Simulation};
+use super::wire::cut_message;
 use crate::swim::{Purpose, StreamNext, StreamOpen, Time};
 
 /// Most one write sends in one piece; longer ones arrive in several.
@@ -42,6 +43,8 @@ struct End {
     open: bool,
     /// Received and not a whole message yet.
     unread: Vec<u8>,
+    /// Where memberlist's messages end.
+    scanner: Option<StreamScanner>,
     /// When the last piece sent to this end arrives: pieces do not overtake each other.
     last_arrival: Time,
 }
@@ -53,6 +56,8 @@ struct Stream {
     ends: [End; 2],
     /// After so many more pieces the connection breaks.
     breaks_after: u32,
+    /// A piece did not get through: nothing that follows it is delivered.
+    stuck: bool,
 }
 
 /// The streams under way.
@@ -67,11 +72,11 @@ impl Streams {
         match self.free.pop() {
             Some(slot) => {
                 let generation = self.slots[slot as usize].generation + 1;
-                self.slots[slot as usize] = Stream { generation, purpose, ends, breaks_after };
+                self.slots[slot as usize] = Stream { generation, purpose, ends, breaks_after, stuck: false };
                 StreamId { slot, generation }
             }
             None => {
-                self.slots.push(Stream { generation: 0, purpose, ends, breaks_after });
+                self.slots.push(Stream { generation: 0, purpose, ends, breaks_after, stuck: false });
                 StreamId { slot: (self.slots.len() - 1) as u32, generation: 0 }
             }
         }
@@ -97,11 +102,15 @@ impl Simulation {
         let Some(member) = &place.member else { return };
         let commons = &mut self.commons[place.commons];
         member.open_stream(open.purpose, open.destination, commons, &mut first);
-        let opener = End { node, boot: place.boots, open: true, ..End::default() };
+        let scanner = self.wire.scanner(false);
+        let opener = End { node, boot: place.boots, open: true, scanner, ..End::default() };
         let to = network::node_at(open.to).filter(|to| *to < self.nodes.len());
         let to = to.filter(|to| self.nodes[*to].address == open.to && self.nodes[*to].member.is_some());
         let acceptor = match to {
-            Some(to) => End { node: to, boot: self.nodes[to].boots, open: true, ..End::default() },
+            Some(to) => {
+                let scanner = self.wire.scanner(true);
+                End { node: to, boot: self.nodes[to].boots, open: true, scanner, ..End::default() }
+            }
             None => End::default(),
         };
         let breaks = network::happens(self.faults.stream_break, &mut self.rng);
@@ -152,8 +161,9 @@ impl Simulation {
         }
         let (boot, other_closed) = (stream.ends[end].boot, stream.breaks_after == 0);
         stream.breaks_after = stream.breaks_after.saturating_sub(u32::from(stream.breaks_after != u32::MAX));
-        if self.links.stops(self.now, from, to) || self.links.stops(self.now, to, from) {
+        if stream.stuck || self.links.stops(self.now, from, to) || self.links.stops(self.now, to, from) {
             // Resent and never acknowledged: the timeout will end it.
+            stream.stuck = true;
             return;
         }
         if other_closed {
@@ -178,7 +188,7 @@ impl Simulation {
             StreamInput::End => self.close_end(id, end, true),
             StreamInput::Bytes(bytes) => {
                 stream.ends[end].unread.extend_from_slice(&bytes);
-                while let Some(message) = self.next_message(id, end) {
+                while let Some(message) = self.next_message(node, id, end) {
                     self.handle_message(node, id, end, &message);
                 }
             }
@@ -186,32 +196,31 @@ impl Simulation {
     }
 
     /// Takes the next whole message off what was received.
-    fn next_message(&mut self, id: StreamId, end: usize) -> Option<Vec<u8>> {
-        let end = &mut self.streams.get(id)?.ends[end];
-        let prefix = end.unread.get(..STREAM_PREFIX_LEN)?;
-        let length = stream_message_len(prefix.try_into().ok()?);
-        // Members write valid lengths, and virtual TCP does not change them.
-        let length = length.ok().filter(|_| end.open)? + STREAM_PREFIX_LEN;
-        if end.unread.len() < length {
-            return None;
+    fn next_message(&mut self, node: usize, id: StreamId, end: usize) -> Option<Vec<u8>> {
+        let at = self.streams.get(id).map(|stream| &mut stream.ends[end]).filter(|end| end.open)?;
+        match cut_message(&mut at.unread, at.scanner.as_mut()) {
+            Ok(message) => {
+                if message.is_some() {
+                    at.scanner = self.wire.scanner(false);
+                }
+                message
+            }
+            // Members write valid messages, and virtual TCP does not change them.
+            Err(error) => {
+                self.checks.undecodable(self.now, node, &error);
+                None
+            }
         }
-        let rest = end.unread.split_off(length);
-        let mut message = std::mem::replace(&mut end.unread, rest);
-        message.drain(..STREAM_PREFIX_LEN);
-        Some(message)
     }
 
     fn handle_message(&mut self, node: usize, id: StreamId, end: usize, bytes: &[u8]) {
         let Some(stream) = self.streams.get(id) else { return };
         let purpose = (end == OPENER).then_some(stream.purpose);
-        let message = match StreamMessage::decode(bytes) {
-            Ok(message) => message,
+        let mut reply = Vec::new();
+        let next = match self.read_stream(node, purpose, bytes, &mut reply) {
+            Ok(next) => next,
             Err(error) => return self.checks.undecodable(self.now, node, &error),
         };
-        let mut reply = Vec::new();
-        let next = self.call(node, |member, now, commons, out| {
-            member.handle_stream(now, purpose, &message, &mut reply, commons, out)
-        });
         if !reply.is_empty() {
             self.write_stream(id, 1 - end, &reply);
         }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -32,6 +33,8 @@ pub struct Known<'a> {
     pub state: State,
     /// Its incarnation.
     pub incarnation: Incarnation,
+    /// The protocol versions it announced; all zero in the native format.
+    pub versions: Versions,
 }
 
 /// A complete view to start from, as a finished join would have given it.
@@ -95,6 +98,9 @@ impl Member {
     ) {
         let cx = &mut Context { now, commons, out };
         if self.status != Status::Active {
+            if self.status == Status::Left {
+                self.resume(cx);
+            }
             // A member that left comes back as its own successor.
             self.status = Status::Active;
             let own = self.table.get(self.index);
@@ -103,6 +109,14 @@ impl Member {
         }
         self.introduce_self(cx);
         cx.out.streams.push(StreamOpen { to: seed, destination, purpose: Purpose::Join { token } });
+    }
+
+    /// Listens again after a time in which nothing was heard: what was due then says nothing about anyone.
+    fn resume(&mut self, cx: &mut Context<'_, '_>) {
+        self.probe.abandon();
+        self.relays.clear(&mut cx.commons.relays);
+        cx.commons.suspicions.restart(&mut self.suspicions, cx.now);
+        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
     }
 
     fn introduce_self(&mut self, cx: &mut Context<'_, '_>) {
@@ -326,6 +340,7 @@ impl Member {
             metadata: identity.metadata(),
             state,
             incarnation: entry.incarnation(),
+            versions: identity.versions(),
         })
     }
 }

@@ -73,8 +73,16 @@ pub enum Event {
     },
     /// A probe was answered directly, `rtt` after its intended time.
     ProbeAcked {
+        /// By whom.
+        subject: MemberIndex,
         /// From the time the probe was scheduled for, so that the driver's own delay shows.
         rtt: Duration,
+    },
+    /// A probe was not answered directly in time: others are asked. If the ack comes all the same,
+    /// [`Event::ProbeAcked`] follows.
+    ProbeUnanswered {
+        /// By whom.
+        subject: MemberIndex,
     },
     /// We were accused and refuted.
     Accused,

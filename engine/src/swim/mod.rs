@@ -50,6 +50,7 @@ pub use anti_entropy::StreamNext;
 pub use commands::{Known, View, check_event};
 pub use commons::Commons;
 pub use counters::Counters;
+pub(crate) use directory::identity_of;
 pub use directory::{Directory, Identity, MemberIndex};
 pub use event::{Event, SuspicionSummary};
 pub use member::{Member, MemberConfig, MemberError};

@@ -99,6 +99,11 @@ impl Probe {
         }
     }
 
+    /// Drops the probe under way.
+    pub(super) fn abandon(&mut self) {
+        self.finish();
+    }
+
     fn finish(&mut self) {
         self.phase = Phase::Idle;
         self.phase_ends = Time::NEVER;
@@ -188,6 +193,7 @@ impl Member {
     /// Asks others to probe the target.
     fn probe_indirectly(&mut self, cx: &mut Context<'_, '_>) {
         let target = self.probe.target;
+        cx.emit(Event::ProbeUnanswered { subject: target });
         let wanted = usize::from(self.settings.indirect_checks).min(INDIRECT_CHECKS_MAX);
         let target_id = self.probe.target_id;
         for _ in 0..wanted {
@@ -257,7 +263,8 @@ impl Member {
         }
         if self.is_from(cx, origin, self.probe.target) {
             cx.commons.counters.probes_acked += 1;
-            cx.emit(Event::ProbeAcked { rtt: cx.now.since(self.probe.intended) });
+            let rtt = cx.now.since(self.probe.intended);
+            cx.emit(Event::ProbeAcked { subject: self.probe.target, rtt });
             self.compare_roots(cx, origin);
         } else {
             cx.commons.counters.probes_acked_indirectly += 1;

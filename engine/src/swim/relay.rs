@@ -37,7 +37,7 @@ pub(super) struct Relay {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) target: MemberId,
-    /// Where the target is, if the format says so: a relay may not know it yet.
+    /// Where the target is, if the format says so: a relay may not know it yet, or know it elsewhere.
     pub(super) address: Option<SocketAddr>,
     /// The requester understands nacks.
     pub(super) nack: bool,
@@ -137,7 +137,9 @@ impl Member {
         if known == Some(self.index) {
             return self.send(cx, from, requester, &[Message::Ack { sequence: requested }]);
         }
-        let to = known.map(|index| self.identity(index, cx.commons).address()).or(wanted.address);
+        // Where the requester takes it to be. At the address that we know of it may have answered for long,
+        // and the requester would never doubt an old one.
+        let to = wanted.address.or_else(|| known.map(|index| self.identity(index, cx.commons).address()));
         let (Some(to), true, Status::Active) = (to, room, self.status) else {
             if wanted.nack {
                 cx.commons.counters.nacks_sent += 1;

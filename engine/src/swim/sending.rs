@@ -36,12 +36,15 @@ impl Member {
         self.send_chosen(cx, to, destination, messages, own + chosen.bytes, chosen.nodes());
     }
 
-    /// Sends news alone to the member at `target`. False if nothing fitted.
+    /// Sends news alone to the member at `target`, if there is some that fits.
     pub(super) fn send_news(&mut self, cx: &mut Context<'_, '_>, target: MemberIndex) {
         let mut chosen = Selection::new();
         let budget = self.settings.frame_bytes_max - cx.commons.wire.frame_overhead();
         let share = self.settings.event_share_percent;
         cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
+        if chosen.nodes().is_empty() {
+            return;
+        }
         let id = cx.commons.directory.id(target);
         let to = self.identity(target, cx.commons).address();
         self.send_chosen(cx, to, id, &[], chosen.bytes, chosen.nodes());

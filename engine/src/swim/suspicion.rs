@@ -70,6 +70,11 @@ impl Suspicion {
         }
     }
 
+    /// The same suspicion, begun at `now`.
+    fn begun_anew(self, now: Time) -> Suspicion {
+        Suspicion { started: now, confirmed: 0, ..self }
+    }
+
     /// Takes a confirmation. True if it came from someone new and shortened the timeout; the message is
     /// then worth passing on.
     fn confirm(&mut self, accuser: MemberId) -> bool {
@@ -214,6 +219,21 @@ impl SuspicionPool {
         Some(self.heaps.remove(&mut of.heap, node).summary(now, of.lost))
     }
 
+    /// Begins all suspicions of a member anew at `now`: for one that has not listened for a while, and has
+    /// missed whatever was refuted meanwhile.
+    pub(super) fn restart(&mut self, of: &mut Suspicions, now: Time) {
+        let mut under_way = Vec::with_capacity(of.len as usize);
+        while let Some((node, _)) = self.heaps.first(&of.heap) {
+            let suspicion = *self.heaps.get(node);
+            self.end(of, suspicion.subject, now);
+            under_way.push(suspicion.begun_anew(now));
+        }
+        for suspicion in under_way {
+            // There is room: it has just been given back.
+            self.start(of, suspicion);
+        }
+    }
+
     /// When the first suspicion ends.
     pub(super) fn due(&self, of: &Suspicions) -> Time {
         self.heaps.first(&of.heap).map_or(Time::NEVER, |(_, at)| at + of.lost)
@@ -277,6 +297,18 @@ mod tests {
         pool.end(&mut of, 0, end);
         assert!(pool.start(&mut of, later));
         assert_eq!(pool.due(&of), end + Duration::from_secs(2));
+    }
+
+    #[test]
+    fn suspicions_that_are_begun_anew_have_the_whole_time() {
+        let mut pool = SuspicionPool::new(1);
+        let mut of = Suspicions::new(0);
+        assert!(pool.start(&mut of, suspicion(2)));
+        assert!(pool.confirm(&mut of, 0, MemberId(1)));
+        of.extend(Duration::from_secs(3));
+        let later = Time::ZERO + Duration::from_secs(100);
+        pool.restart(&mut of, later);
+        assert_eq!((of.len(), pool.due(&of)), (1, later + Duration::from_secs(30)));
     }
 
     #[test]

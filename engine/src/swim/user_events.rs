@@ -322,6 +322,7 @@ impl Member {
         }
         let Commons { broadcasts, events, counters, .. } = &mut *cx.commons;
         let mut oldest = Time::NEVER;
+        let mut intent = None;
         broadcasts.retain_events(&mut self.queue, |at| {
             let first_seen = events.first_seen(at);
             let keep = cx.now.since(first_seen) < age_max;
@@ -330,9 +331,14 @@ impl Member {
             } else {
                 events.release(at);
                 counters.events_expired += 1;
+                intent = self.leave_intent.filter(|intent| *intent == at).or(intent);
             }
             keep
         });
         self.events_since = oldest;
+        if let Some(intent) = intent {
+            // As well told as it will ever be.
+            self.event_gone(cx, intent);
+        }
     }
 }

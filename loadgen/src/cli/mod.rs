@@ -3,6 +3,7 @@
 //! [`RunArguments`] is what a user typed. [`RunArguments::check`] turns it into [`RunOptions`], which
 //! every later part may trust, or into one line per fault that names the flag and the mend.
 
+mod attach;
 mod options;
 pub mod protocol;
 pub mod settings_file;
@@ -17,6 +18,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+pub use attach::{AttachArguments, AttachOptions, PoolKind};
 pub use options::RunOptions;
 use protocol::ProtocolSettings;
 use values::Rate;
@@ -32,6 +34,7 @@ Examples:
   swimring-loadgen --members 2000 --start cold         how long joining takes
   swimring-loadgen run --members 10000 --duration 60s --kill 20 --loss 2%
   swimring-loadgen run --slo 'false_deaths==0' --slo 'detection_s.all.max<=30'
+  swimring-loadgen attach --pool serf --join 127.0.0.1 virtual members in a real Serf cluster
   swimring-loadgen report a.json b.json                compare two saved results
 
 Without a command, `run` is meant.
@@ -50,6 +53,15 @@ A run starts the members, warms up, measures for --duration with the kills and e
 its first two thirds, goes on until every kill and event has been seen everywhere or no longer can
 be, and stops. Ctrl-C ends it early with the report of what was measured; twice aborts (130).";
 
+const ATTACH_EXAMPLES: &str = "\
+Examples:
+  swimring-loadgen attach --pool serf --join 127.0.0.1:7946 --members 500 --events 5/s
+  swimring-loadgen attach --pool consul --join 10.0.0.1 --first-address 10.20.0.1 --encrypt KEY --yes
+  swimring-loadgen attach --pool memberlist --join 127.0.0.1 --label shop --churn 5/s --kill 20
+
+The members join at --ramp, are measured for --duration with kills, churn and events in its first two
+thirds, and leave gracefully, on Ctrl-C too; twice aborts (130), and the pool will see them fail.";
+
 /// Fleets of real Swimring members on one machine, measured.
 #[derive(Parser, Debug)]
 #[command(name = PROGRAM, version = crate::environment::VERSION_LINE, about, after_help = EXAMPLES)]
@@ -66,6 +78,9 @@ pub enum Command {
     /// Runs a cluster on this machine and measures it
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArguments>),
+    /// Puts virtual members into a real memberlist, Serf or Consul pool and measures it
+    #[command(after_help = ATTACH_EXAMPLES)]
+    Attach(Box<AttachArguments>),
     /// Renders saved results again; several become a comparison
     Report(ReportArguments),
 }
@@ -288,7 +303,7 @@ pub fn one_line(error: &clap::Error) -> String {
     let fault = lines.next().unwrap_or("bad arguments").trim_start_matches("error: ").to_owned();
     let mut line = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
         (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => {
-            format!("no command {name}; the commands are run and report")
+            format!("no command {name}; the commands are run, attach and report")
         }
         _ => fault,
     };

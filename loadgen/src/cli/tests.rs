@@ -7,7 +7,7 @@ use super::*;
 fn run(flags: &[&str]) -> RunArguments {
     match parse_all(flags).expect("the flags are accepted").command {
         Command::Run(arguments) => *arguments,
-        Command::Report(_) => panic!("run was meant"),
+        _ => panic!("run was meant"),
     }
 }
 
@@ -189,7 +189,7 @@ fn refusals_are_one_line_that_names_the_flag() {
             &["--slo", "probe_rtt.p99<5"],
             "invalid value 'probe_rtt.p99<5' for '--slo <EXPRESSION>': no measurement",
         ),
-        (&["rnu"], "no command rnu; the commands are run and report"),
+        (&["rnu"], "no command rnu; the commands are run, attach and report"),
         (&["report"], "the following required arguments were not provided: <FILE>..."),
     ];
     for (flags, start) in cases {

@@ -372,7 +372,7 @@ impl Run<'_, '_> {
         let total = match phase {
             Phase::WarmingUp => Some(self.options.warmup),
             Phase::Measuring => Some(self.options.duration),
-            Phase::Starting | Phase::Settling => None,
+            Phase::Starting | Phase::Settling | Phase::Leaving => None,
         };
         let sample = Sample { joins, ..taken.sample(elapsed, total) };
         self.surroundings.show(&taken, &sample)

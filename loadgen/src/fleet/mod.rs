@@ -4,9 +4,9 @@
 //! worker carries the same share and any member's place follows from its number.
 
 pub mod cluster;
-mod faults;
+pub(crate) mod faults;
 pub mod moment;
-mod outcome;
+pub(crate) mod outcome;
 pub mod sampling;
 pub mod seen;
 pub mod settings;

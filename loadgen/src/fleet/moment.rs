@@ -7,7 +7,7 @@ use swimring::net::NetCounters;
 use swimring::swim::Counters;
 use swimring::worker::{Host, HostCounters};
 
-use super::tracker::Tracker;
+use super::tracker::Tracking;
 use crate::allocations;
 use crate::cpu;
 use crate::measurements::histogram_us;
@@ -173,11 +173,11 @@ pub struct Moment {
 
 impl Moment {
     /// The moment on this worker's thread.
-    pub fn of(host: &Host<Tracker>) -> Moment {
+    pub fn of<O: Tracking>(host: &Host<O>) -> Moment {
         Moment {
             protocol: host.commons().counters,
             traffic: Traffic::of(&host.net_counters(), &host.counters()),
-            tally: host.observer.tally,
+            tally: host.observer.tracker().tally,
             allocations: allocations::of_this_thread(),
             busy: cpu::of_this_thread(),
             alive: host.alive() as u64,

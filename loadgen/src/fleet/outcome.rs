@@ -83,7 +83,7 @@ impl Window {
 pub fn events(trackers: &[Tracker], done: Done, observers: u64) -> Vec<EventOutcome> {
     let outcome = |event: usize| EventOutcome {
         expected: observers - 1,
-        delivered: trackers.iter().map(|tracker| tracker.delivered.count(event)).sum(),
+        delivered: trackers.iter().map(|tracker| tracker.received.count(event)).sum(),
     };
     (0..done.events).map(outcome).collect()
 }

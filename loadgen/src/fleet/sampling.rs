@@ -11,7 +11,7 @@ use swimring::net::Trains;
 use swimring::worker::{Fleet, Host};
 
 use super::moment::{Moment, Timings};
-use super::tracker::Tracker;
+use super::tracker::{Tracker, Tracking};
 use crate::cpu::{self, CpuTime};
 use crate::progress::{Phase, Sample};
 
@@ -109,9 +109,9 @@ impl Sampler {
     ///
     /// # Errors
     /// One line, if a worker has stopped.
-    pub fn take(
+    pub fn take<O: Tracking>(
         &mut self,
-        fleet: &Fleet<Tracker>,
+        fleet: &Fleet<O>,
         phase: Phase,
         done: Done,
         observers: u64,
@@ -119,8 +119,8 @@ impl Sampler {
         let mut parcels = std::mem::take(&mut self.parcels).into_iter();
         let answers = fleet.ask_all(|_| {
             let mut parcel = parcels.next().unwrap_or_default();
-            Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| {
-                let tracker = &mut host.observer;
+            Box::new(move |host: &mut Host<O>, _: &mut Trains| {
+                let tracker = host.observer.tracker_mut();
                 std::mem::swap(&mut tracker.timings, &mut parcel.timings);
                 for (kill, count) in parcel.declared.iter_mut().enumerate() {
                     *count = tracker.declared.count(kill);

@@ -50,7 +50,7 @@ pub struct Tracker {
     /// By kill: the observers that declared the victim dead.
     pub declared: Seen,
     /// By event: the observers it was delivered to.
-    pub delivered: Seen,
+    pub received: Seen,
     /// What was counted.
     pub tally: Tally,
     /// What was timed since it was last taken.
@@ -79,7 +79,7 @@ impl Tracker {
             timing: false,
             noticed: vec![Noticed::default(); plan.kills.len()],
             declared: Seen::new(plan.kills.len(), here),
-            delivered: Seen::new(plan.events.len(), here),
+            received: Seen::new(plan.events.len(), here),
             tally: Tally::default(),
             timings: Timings::default(),
             retry: Vec::with_capacity(here),
@@ -98,7 +98,14 @@ impl Tracker {
         self.timing = false;
     }
 
-    fn number(&self, local: LocalMember) -> MemberNumber {
+    /// The run is over: nothing counts any more.
+    pub fn conclude(&mut self) {
+        self.origin = None;
+        self.timing = false;
+    }
+
+    /// The number of the worker's member `local` in the whole fleet.
+    pub fn number(&self, local: LocalMember) -> MemberNumber {
         local * self.workers + self.worker
     }
 
@@ -114,15 +121,39 @@ impl Tracker {
         (origin + *at <= now).then_some(kill as usize)
     }
 
-    fn suspected(&mut self, scene: &Scene<'_>, subject: &str) {
-        let (Some(origin), Some(subject)) = (self.origin, number_of(subject)) else { return };
+    /// When the measured window began; nothing before it.
+    pub fn origin(&self) -> Option<Time> {
+        self.origin
+    }
+
+    /// Whether the measured window goes on.
+    pub fn is_timing(&self) -> bool {
+        self.timing
+    }
+
+    /// When event `number` was planned, on the members' clock; nothing if it was not.
+    pub fn event_time(&self, number: usize) -> Option<Time> {
+        Some(self.origin? + *self.event_at.get(number)?)
+    }
+
+    /// The kill that has ended `subject` by `now`, if one has, and when it was planned.
+    pub fn kill_of(&self, subject: MemberNumber, now: Time) -> Option<(usize, Time)> {
+        let origin = self.origin?;
+        let kill = self.killed(subject, now, origin)?;
+        Some((kill, origin + self.kill_at[kill]))
+    }
+
+    /// The member of `scene` suspects member `subject`.
+    pub fn suspected(&mut self, scene: &Scene<'_>, subject: MemberNumber) {
+        let Some(origin) = self.origin else { return };
         if self.observes(scene.local) && self.killed(subject, scene.now, origin).is_none() {
             self.tally.false_suspicions += 1;
         }
     }
 
-    fn failed(&mut self, scene: &Scene<'_>, subject: &str) {
-        let (Some(origin), Some(subject)) = (self.origin, number_of(subject)) else { return };
+    /// The member of `scene` takes member `subject` for dead.
+    pub fn failed(&mut self, scene: &Scene<'_>, subject: MemberNumber) {
+        let Some(origin) = self.origin else { return };
         if !self.observes(scene.local) {
             return;
         }
@@ -138,14 +169,14 @@ impl Tracker {
         }
     }
 
-    fn delivered(&mut self, scene: &Scene<'_>, payload: &[u8]) {
-        let Some(number) = event_number(payload) else { return };
+    /// Event `number` was delivered to the member of `scene`.
+    pub fn delivered(&mut self, scene: &Scene<'_>, number: usize) {
         let Some(origin) = self.origin else { return };
         let Some(at) = self.event_at.get(number) else { return };
         if !self.observes(scene.local) {
             return;
         }
-        if self.delivered.mark(number, scene.local) {
+        if self.received.mark(number, scene.local) {
             self.tally.delivered += 1;
             record(&mut self.timings.event_spread_us, scene.now.since(origin + *at));
         } else {
@@ -157,11 +188,21 @@ impl Tracker {
 impl Observer for Tracker {
     fn event(&mut self, scene: &Scene<'_>, event: &Event) {
         match *event {
-            Event::ProbeAcked { rtt } if self.timing => record(&mut self.timings.probe_rtt_us, rtt),
-            Event::Suspected { subject, .. } => self.suspected(scene, scene.commons.name(subject)),
-            Event::Failed { subject, .. } => self.failed(scene, scene.commons.name(subject)),
+            Event::ProbeAcked { rtt, .. } if self.timing => record(&mut self.timings.probe_rtt_us, rtt),
+            Event::Suspected { subject, .. } => {
+                if let Some(subject) = number_of(scene.commons.name(subject)) {
+                    self.suspected(scene, subject);
+                }
+            }
+            Event::Failed { subject, .. } => {
+                if let Some(subject) = number_of(scene.commons.name(subject)) {
+                    self.failed(scene, subject);
+                }
+            }
             Event::UserEvent { event } => {
-                self.delivered(scene, scene.commons.user_event(event).payload);
+                if let Some(number) = event_number(scene.commons.user_event(event).payload) {
+                    self.delivered(scene, number);
+                }
             }
             Event::JoinFinished { joined: true, .. } => self.tally.joined += 1,
             Event::JoinFinished { joined: false, .. } => {
@@ -180,6 +221,25 @@ impl Observer for Tracker {
 
     fn join_failed(&mut self, _: LocalMember, _: u32, reason: &JoinFailure) {
         self.failure = reason.to_string();
+    }
+}
+
+/// Whoever watches a worker's members by way of a tracker.
+pub trait Tracking: Observer {
+    /// The worker's tracker.
+    fn tracker(&self) -> &Tracker;
+
+    /// The worker's tracker.
+    fn tracker_mut(&mut self) -> &mut Tracker;
+}
+
+impl Tracking for Tracker {
+    fn tracker(&self) -> &Tracker {
+        self
+    }
+
+    fn tracker_mut(&mut self) -> &mut Tracker {
+        self
     }
 }
 

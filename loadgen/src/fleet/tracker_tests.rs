@@ -158,7 +158,7 @@ fn what_the_doomed_notice_counts_for_nothing() {
 #[test]
 fn nothing_counts_before_the_window_and_no_time_after_it() {
     let mut stage = Stage::before();
-    let acked = Event::ProbeAcked { rtt: Duration::from_micros(100) };
+    let acked = Event::ProbeAcked { subject: 0, rtt: Duration::from_micros(100) };
     for event in [stage.suspected(4), stage.failed(4), acked] {
         stage.at(0.0, 0, event);
     }
@@ -188,7 +188,7 @@ fn a_delivery_is_timed_from_the_planned_instant_and_counts_once() {
     stage.at(1.5, 1, event);
     let tracker = &stage.tracker;
     assert_eq!((tracker.tally.delivered, tracker.tally.delivered_again), (2, 1));
-    assert_eq!((tracker.delivered.count(0), tracker.delivered.count(1)), (0, 2));
+    assert_eq!((tracker.received.count(0), tracker.received.count(1)), (0, 2));
     let spread = &tracker.timings.event_spread_us;
     assert_eq!((spread.len(), spread.value_at_quantile(0.5) / 1000), (2, 250));
 }

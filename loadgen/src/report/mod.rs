@@ -7,6 +7,7 @@
 
 mod command;
 mod compare;
+pub mod real_members;
 mod render;
 mod style;
 mod summary;
@@ -83,6 +84,9 @@ pub struct Report {
     pub events: Events,
     /// Cold start: seconds until every view was complete.
     pub convergence_s: Option<f64>,
+    /// What the real members of a pool look like from outside: of `attach` only.
+    #[serde(default)]
+    pub real_members: Option<real_members::RealMembers>,
     /// How the objectives came out.
     #[serde(default)]
     pub slos: Vec<SloResult>,

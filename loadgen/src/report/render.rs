@@ -30,6 +30,7 @@ pub fn render(report: &Report, style: Style) -> String {
     page.cost(report);
     page.times(report);
     page.outcomes(report);
+    page.real_members(report);
     page.objectives(report);
     page.verdict(report);
     let mut text = page.lines.join("\n");
@@ -248,6 +249,14 @@ impl Page {
             text.push_str(&format!(", {} us of CPU per event and member", significant(us)));
         }
         self.row("events", &text);
+    }
+
+    fn real_members(&mut self, report: &Report) {
+        let Some(real) = &report.real_members else { return };
+        let mut lines = real.lines();
+        lines[0] = self.style.heading(&lines[0]);
+        self.lines.push(String::new());
+        self.lines.append(&mut lines);
     }
 
     fn objectives(&mut self, report: &Report) {

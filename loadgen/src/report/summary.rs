@@ -64,13 +64,14 @@ impl Report {
             false_deaths: total.false_deaths,
             events: events(measurements, &total),
             convergence_s: measurements.convergence.map(|time| rounded(time.as_secs_f64())),
+            real_members: None,
             slos: Vec::new(),
         }
     }
 }
 
 /// Six significant digits: more than any of these is known to, and fit to read in a file.
-fn rounded(number: f64) -> f64 {
+pub(super) fn rounded(number: f64) -> f64 {
     format!("{number:.5e}").parse().unwrap_or(number)
 }
 

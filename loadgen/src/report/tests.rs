@@ -11,7 +11,7 @@ use crate::measurements::{EventOutcome, KillOutcome, Measurements, WorkerMeasure
 use crate::slo::Slo;
 
 /// The names the design promises, nested ones with a dot.
-const PROMISED: [&str; 57] = [
+const PROMISED: [&str; 58] = [
     "schema",
     "valid",
     "invalid_reasons",
@@ -70,6 +70,7 @@ const PROMISED: [&str; 57] = [
     "datagrams.packets_sent",
     "interrupted",
     "settings_changed",
+    "real_members",
 ];
 
 fn worker() -> WorkerMeasurements {

@@ -83,8 +83,13 @@ pub struct Running {
 impl Running {
     /// Starts `run` with `arguments` and waits for the line that says so. Standard output goes to `stdout`.
     pub fn start(arguments: &[&str], stdout: Stdio) -> Running {
+        Running::begin(&[&["run"], arguments].concat(), stdout)
+    }
+
+    /// Starts any command that measures.
+    pub fn begin(arguments: &[&str], stdout: Stdio) -> Running {
         let metrics = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut child = command(&[&["run"], arguments, &["--metrics", &metrics.to_string()]].concat())
+        let mut child = command(&[arguments, &["--metrics", &metrics.to_string()]].concat())
             .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()

@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 
+use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
 use swimring_codec::memberlist::{
     self, Alive, Codec, CompoundWriter, PARTS_MAX, Source, Versions, compound_overhead,
 };
@@ -39,6 +40,15 @@ pub(in super::super) struct MemberlistWire {
     plain: Vec<u8>,
     /// Where user messages are put together.
     pub(super) body: Vec<u8>,
+    stranger: Stranger,
+}
+
+/// Whom a relay was asked to ping without knowing him. A ping without a name would be answered by whoever
+/// has the address now.
+#[derive(Debug, Default)]
+struct Stranger {
+    id: MemberId,
+    name: String,
 }
 
 impl MemberlistWire {
@@ -51,6 +61,7 @@ impl MemberlistWire {
             options: options.clone(),
             plain: Vec::with_capacity(swimring_codec::native::FRAME_MAX),
             body: Vec::with_capacity(super::USER_MESSAGE_MAX),
+            stranger: Stranger { id: MemberId::NONE, name: String::with_capacity(NAME_MAX) },
         })
     }
 
@@ -72,6 +83,7 @@ impl MemberlistWire {
 /// Looks up the names that packets carry.
 struct Names<'a> {
     directory: &'a Directory,
+    stranger: &'a Stranger,
     table: &'a Table,
     own: MemberIndex,
     versions: Versions,
@@ -81,7 +93,11 @@ impl<'a> Names<'a> {
     /// The name of the member `id`; empty for one that is not known, which every peer takes for "nobody in
     /// particular".
     fn of(&self, id: MemberId) -> &'a str {
-        self.directory.find(id).map_or("", |index| self.directory.name(index))
+        match self.directory.find(id) {
+            Some(index) => self.directory.name(index),
+            None if id == self.stranger.id => &self.stranger.name,
+            None => "",
+        }
     }
 
     fn own_name(&self) -> &'a str {
@@ -297,6 +313,13 @@ impl Member {
             memberlist::Message::IndirectPing { sequence, target, node, nack, source } => {
                 let address = Some(target).filter(|address| address.port() != 0);
                 let wanted = Wanted { target: MemberId::of_name(node), address, nack };
+                if let Wire::Memberlist(wire) = &mut cx.commons.wire
+                    && node.len() <= NAME_MAX
+                {
+                    wire.stranger.id = wanted.target;
+                    wire.stranger.name.clear();
+                    wire.stranger.name.push_str(node);
+                }
                 self.on_indirect_ping(cx, &stated_origin(unnamed, source), sequence, wanted);
             }
             memberlist::Message::Ack { sequence, .. } => self.on_ack(cx, &unnamed, sequence),
@@ -319,15 +342,26 @@ impl Member {
         }
     }
 
+    /// Whether `subject` is known to live at `incarnation` or later: nearly all of what arrives says no more,
+    /// which is told by one lookup, without a look at the rest.
+    #[inline]
+    pub(super) fn is_old_news(
+        &self,
+        cx: &Context<'_, '_>,
+        subject: MemberId,
+        incarnation: Incarnation,
+    ) -> bool {
+        cx.commons.directory.find(subject).is_some_and(|index| {
+            let entry = self.table.get(index);
+            index != self.index && entry.is_live() && incarnation <= entry.incarnation()
+        })
+    }
+
     fn on_packet_alive(&mut self, cx: &mut Context<'_, '_>, alive: &Alive<'_>) {
         let subject = MemberId::of_name(alive.node);
         let incarnation = Incarnation::new(alive.incarnation.into());
-        // Nearly all of what arrives is known: told by one lookup, without a look at the rest.
-        if let Some(index) = cx.commons.directory.find(subject) {
-            let entry = self.table.get(index);
-            if index != self.index && entry.is_live() && incarnation <= entry.incarnation() {
-                return;
-            }
+        if self.is_old_news(cx, subject, incarnation) {
+            return;
         }
         let introduction = Introduction {
             subject,
@@ -337,7 +371,7 @@ impl Member {
             name: alive.node,
             metadata: alive.metadata,
         };
-        if !is_acceptable(&introduction) {
+        if !is_acceptable(&introduction, alive.versions) {
             cx.commons.counters.decode_errors += 1;
             return;
         }
@@ -351,7 +385,8 @@ impl Member {
         destination: MemberId,
         messages: &[Message<'_>],
     ) -> usize {
-        let names = self.names(&cx.commons.directory, cx.commons.wire.versions());
+        let Wire::Memberlist(wire) = &cx.commons.wire else { return 0 };
+        let names = self.names(&cx.commons.directory, wire.options.versions, &wire.stranger);
         let lengths = messages.iter().map(|message| names.message(message, destination).encoded_len());
         lengths.map(|length| length + PART_HEADER_LEN).sum()
     }
@@ -364,12 +399,18 @@ impl Member {
         news: News,
         incarnation: Incarnation,
     ) -> usize {
-        let names = self.names(&commons.directory, commons.wire.versions());
+        let Wire::Memberlist(wire) = &commons.wire else { return 0 };
+        let names = self.names(&commons.directory, wire.options.versions, &wire.stranger);
         names.news(subject, news, incarnation, &commons.events).encoded_len() + PART_HEADER_LEN
     }
 
-    fn names<'a>(&'a self, directory: &'a Directory, versions: Versions) -> Names<'a> {
-        Names { directory, table: &self.table, own: self.index, versions }
+    fn names<'a>(
+        &'a self,
+        directory: &'a Directory,
+        versions: Versions,
+        stranger: &'a Stranger,
+    ) -> Names<'a> {
+        Names { directory, stranger, table: &self.table, own: self.index, versions }
     }
 
     /// Writes a packet with `messages` and the `chosen` news. False if the sink is full.
@@ -383,7 +424,8 @@ impl Member {
     ) -> bool {
         let Commons { wire, directory, broadcasts, events, .. } = &mut *cx.commons;
         let Wire::Memberlist(wire) = wire else { return false };
-        let names = self.names(directory, wire.options.versions);
+        let stranger = std::mem::take(&mut wire.stranger);
+        let names = self.names(directory, wire.options.versions, &stranger);
         let bytes_max = self.settings.frame_bytes_max.saturating_sub(wire.packet_overhead());
         let packet = Packet { names, destination, messages, chosen, broadcasts, events };
         let measured = packet.measure(bytes_max);
@@ -393,11 +435,13 @@ impl Member {
             let identity = peer.map(|peer| directory.identity(peer, self.table.get(peer).version()));
             identity.is_some_and(|identity| identity.versions().protocol_max() >= Versions::CRC)
         };
-        if wire.options.enable_compression {
+        let written = if wire.options.enable_compression {
             wire.write_compressed(cx.out.frames, to, &packet, &measured, crc)
         } else {
             wire.write(cx.out.frames, to, &packet, &measured, crc)
-        }
+        };
+        wire.stranger = stranger;
+        written
     }
 }
 
@@ -461,10 +505,10 @@ fn stated_origin(from: Origin, source: Option<Source<'_>>) -> Origin {
     }
 }
 
-/// Whether a record may be kept: what could not be told on, or not be sent to, is refused.
-pub(super) fn is_acceptable(introduction: &Introduction<'_>) -> bool {
-    use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
+/// Whether a record may be kept: what could not be told on, or not be sent to, is refused. So are versions
+/// that peers drop: one record with them would have every peer refuse whole views of ours.
+pub(super) fn is_acceptable(introduction: &Introduction<'_>, versions: Versions) -> bool {
     let Introduction { name, metadata, address, .. } = introduction;
     let reachable = address.port() != 0 && !address.ip().to_canonical().is_unspecified();
-    (1..=NAME_MAX).contains(&name.len()) && metadata.len() <= METADATA_MAX && reachable
+    (1..=NAME_MAX).contains(&name.len()) && metadata.len() <= METADATA_MAX && reachable && versions.is_valid()
 }

@@ -11,7 +11,7 @@ use swimring_codec::memberlist::{
     self, DecodeError, PushPullWriter, Record, Records, StreamMessage, Versions,
 };
 use swimring_codec::native::Introduction;
-use swimring_codec::{Incarnation, MemberId, serf};
+use swimring_codec::{Incarnation, MemberId, State, serf};
 use thiserror::Error;
 
 use super::super::anti_entropy::{SPREAD_MAX, StreamNext};
@@ -272,7 +272,10 @@ impl Member {
             };
             cx.commons.counters.push_pull_records += 1;
             let known = introduction(&record);
-            if !is_acceptable(&known) {
+            if known.state == State::Alive && self.is_old_news(cx, known.subject, known.incarnation) {
+                continue;
+            }
+            if !is_acceptable(&known, record.versions) {
                 cx.commons.counters.decode_errors += 1;
                 continue;
             }
@@ -317,8 +320,6 @@ fn seal(commons: &mut Commons, out: &mut Vec<u8>, at: usize, dialed_by_us: bool)
 
 #[cfg(test)]
 mod tests {
-    use swimring_codec::State;
-
     use super::*;
 
     fn record(versions: Versions) -> Record<'static> {

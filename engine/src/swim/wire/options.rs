@@ -44,7 +44,7 @@ pub enum Pool {
 }
 
 /// Options of the memberlist format, by memberlist's names where they mean the same.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MemberlistOptions {
     /// memberlist's `Label`: packets and streams that do not begin with it are refused. At most 255 bytes.
     /// Default: none.
@@ -88,6 +88,23 @@ impl Default for MemberlistOptions {
     }
 }
 
+/// Without the keys.
+impl std::fmt::Debug for MemberlistOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemberlistOptions")
+            .field("label", &self.label)
+            .field("secret_keys", &self.secret_keys.len())
+            .field("gossip_verify_incoming", &self.gossip_verify_incoming)
+            .field("gossip_verify_outgoing", &self.gossip_verify_outgoing)
+            .field("enable_compression", &self.enable_compression)
+            .field("packet_crc", &self.packet_crc)
+            .field("dead_node_reclaim_time", &self.dead_node_reclaim_time)
+            .field("versions", &self.versions)
+            .field("pool", &self.pool)
+            .finish()
+    }
+}
+
 /// An option that cannot be used, and what would do.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error(transparent)]
@@ -118,5 +135,24 @@ impl MemberlistOptions {
             compression: self.enable_compression,
             ..Options::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_not_shown() {
+        let options = MemberlistOptions { secret_keys: vec![vec![251; 16]], ..MemberlistOptions::default() };
+        let shown = format!("{:?}", WireOptions::Memberlist(options));
+        assert!(shown.contains("secret_keys: 1") && !shown.contains("251"), "{shown}");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused() {
+        let options = MemberlistOptions { secret_keys: vec![vec![1; 15]], ..MemberlistOptions::default() };
+        let text = WireOptions::Memberlist(options).validate().unwrap_err().to_string();
+        assert!(text.contains("key") && !text.contains('\n'), "{text}");
     }
 }

@@ -1,0 +1,90 @@
+//! `swimring-loadgen attach`, from checked options to an exit status.
+
+use std::net::SocketAddr;
+
+use super::outcome::Merged;
+use super::plan::AttachPlan;
+use super::{session, targets};
+use crate::bottleneck;
+use crate::cli::{AttachOptions, PROGRAM};
+use crate::environment::{self, Environment};
+use crate::exit::Exit;
+use crate::preflight::{self, Needs};
+use crate::report::{Report, Subject, changed_settings};
+use crate::run::{self, Executed};
+
+/// What an attachment leaves behind.
+pub(super) struct Attached {
+    /// As of a run.
+    pub(super) executed: Executed,
+    /// What was heard of real members.
+    pub(super) merged: Merged,
+}
+
+/// Carries out `attach`: everything is said on standard output and standard error.
+pub fn attach(options: &AttachOptions) -> Exit {
+    let told = |faults: Vec<String>, exit: Exit| {
+        for fault in faults {
+            eprintln!("{PROGRAM}: {fault}");
+        }
+        exit
+    };
+    let targets = match targets::resolve(options) {
+        Ok(targets) => targets,
+        Err(fault) => return told(vec![fault], Exit::CouldNotRun),
+    };
+    if let Some(warning) = targets::warning(options, &targets).filter(|_| !options.yes) {
+        return told(vec![warning], Exit::BadArguments);
+    }
+    attempt(options, &targets).unwrap_or_else(|faults| told(faults, Exit::CouldNotRun))
+}
+
+/// An attachment, or one line per reason why not.
+fn attempt(options: &AttachOptions, targets: &[SocketAddr]) -> Result<Exit, Vec<String>> {
+    let one = |fault: String| vec![fault];
+    let asked = options.addresses(options.port_wanted()).map_err(one)?;
+    targets::check_addresses(&asked, targets).map_err(one)?;
+    preflight::check(options.run.members, &Needs::of(&options.run))?;
+    let port = targets::pick_port(options).map_err(one)?;
+    if options.port.is_none() && port != options.port_wanted() && !options.run.quiet {
+        let wanted = options.port_wanted();
+        eprintln!("{PROGRAM}: port {wanted} is in use here; the members are at port {port}");
+    }
+    let mut options = options.clone();
+    options.run.bind = targets::wildcard(options.first_address);
+    options.run.port = port;
+    let run = &options.run;
+    let plan = AttachPlan::new(run.members, run.duration, run.kills, run.events, options.churn, run.seed);
+    run::carry_out(
+        run,
+        &plan.plan,
+        |surroundings| session::execute(&options, &plan, targets, surroundings),
+        |attached| assemble(&options, attached),
+    )
+}
+
+/// The report, with its objectives judged.
+fn assemble(options: &AttachOptions, attached: Attached) -> Report {
+    let Attached { executed, merged } = attached;
+    for line in &merged.shed {
+        eprintln!("{PROGRAM}: {line}");
+    }
+    let reasons = bottleneck::reasons(&executed.measurements, executed.probe_timeout);
+    let mut settings = options.settings();
+    let mut defaults = options.default_settings(environment::cores());
+    settings.extend(executed.protocol);
+    defaults.extend(executed.protocol_preset);
+    let subject = Subject {
+        seed: options.run.seed,
+        wire: executed.wire,
+        settings_changed: changed_settings(&settings, &defaults),
+        settings,
+        environment: Environment::here(),
+    };
+    let mut report = Report::new(subject, &executed.measurements, reasons);
+    report.false_deaths += merged.false_deaths;
+    report.real_members = Some(merged.real_members);
+    let value = report.to_value();
+    report.slos = options.run.slos.iter().map(|slo| slo.judge(&value)).collect();
+    report
+}

@@ -1,0 +1,285 @@
+//! What the real members of the pool say to ours: kept for each, on each worker, in bounded memory.
+//!
+//! They are known from our members' own views: whoever is in one and lives at an address that is not ours.
+//! What arrives is told apart by the address it comes from, so that a rumour counts for whoever passes it
+//! on, not for whoever made it up. Recording looks up one address and, for news, one pair of numbers.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use hdrhistogram::Histogram;
+
+/// Real members that are kept apart; more are counted together.
+pub const REAL_MEMBERS_MAX: usize = 10_000;
+/// First times that one worker remembers: of a (real member, kill) or (real member, event) each.
+const FIRSTS_MAX: usize = 1 << 20;
+/// Accusations that one worker remembers.
+const ACCUSATIONS_MAX: usize = 1 << 16;
+/// Round trips longer than this count as this: ten seconds.
+const RTT_MAX_US: u64 = 10_000_000;
+
+/// A round-trip histogram small enough for ten thousand of them: 9 KiB, to 1 %.
+fn histogram() -> Histogram<u32> {
+    Histogram::new_with_bounds(1, RTT_MAX_US, 2).expect("the bounds are constants and valid")
+}
+
+/// A real member's place in the memory of one worker.
+pub type Slot = u32;
+
+/// How much is remembered.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    members: usize,
+    firsts: usize,
+    accusations: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { members: REAL_MEMBERS_MAX, firsts: FIRSTS_MAX, accusations: ACCUSATIONS_MAX }
+    }
+}
+
+/// When something was first heard, in microseconds from the instant it was planned for.
+#[derive(Debug, Default)]
+pub struct Firsts {
+    bounds: Bounds,
+    at_us: HashMap<(Slot, u32), u32>,
+    /// Those for which there was no room.
+    pub shed: u64,
+}
+
+impl Firsts {
+    /// Makes room, so that recording does not allocate.
+    fn reserve(&mut self, pairs: usize) {
+        self.at_us.reserve(pairs.min(self.bounds.firsts).saturating_sub(self.at_us.len()));
+    }
+
+    /// `slot` was heard of `what` for the first time, or again.
+    #[inline]
+    fn note(&mut self, slot: Slot, what: usize, after: Duration) {
+        let pair = (slot, what as u32);
+        if self.at_us.contains_key(&pair) {
+            return;
+        }
+        if self.at_us.len() >= self.bounds.firsts {
+            self.shed += 1;
+            return;
+        }
+        self.at_us.insert(pair, u32::try_from(after.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    /// Every (slot, what, microseconds).
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, u32, u32)> + '_ {
+        self.at_us.iter().map(|((slot, what), us)| (*slot, *what, *us))
+    }
+}
+
+/// One real member, as one worker's members saw it.
+#[derive(Clone, Debug)]
+pub struct RealMember {
+    /// Its name.
+    pub name: String,
+    /// Where it lives.
+    pub address: SocketAddr,
+    /// Round trips of probes that it answered directly, microseconds.
+    pub ack_rtt_us: Histogram<u32>,
+    /// Probes that it did not answer directly in time.
+    pub lost_acks: u64,
+    /// Times that one of ours suspected it.
+    pub suspected: u64,
+    /// Times that one of ours took it for dead.
+    pub failed: u64,
+}
+
+impl RealMember {
+    /// One of which nothing is known yet.
+    pub fn new(name: &str, address: SocketAddr) -> RealMember {
+        RealMember {
+            name: name.to_owned(),
+            address,
+            ack_rtt_us: histogram(),
+            lost_acks: 0,
+            suspected: 0,
+            failed: 0,
+        }
+    }
+
+    /// Records a round trip.
+    #[inline]
+    pub fn acked(&mut self, rtt: Duration) {
+        self.ack_rtt_us.saturating_record(u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+/// That a real member accuses a live member of ours, once for each incarnation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Accusation {
+    /// Which member of ours.
+    pub subject: u32,
+    /// Which incarnation of it.
+    pub incarnation: u32,
+    /// Whether it is held to be dead, or only suspected.
+    pub dead: bool,
+}
+
+/// Everything heard of real members by the members of one worker.
+#[derive(Debug, Default)]
+pub struct Heard {
+    bounds: Bounds,
+    /// The real members, in the order in which they were met.
+    pub members: Vec<RealMember>,
+    by_address: HashMap<SocketAddr, Slot>,
+    by_name: HashMap<String, Slot>,
+    /// Real members met beyond [`REAL_MEMBERS_MAX`].
+    pub untracked: u64,
+    /// Accusations, and by whom they were made.
+    pub accusations: HashMap<(Slot, Accusation), ()>,
+    /// Accusations for which there was no room.
+    pub accusations_shed: u64,
+    /// By kill: the first suspicion heard.
+    pub suspects: Firsts,
+    /// By kill: the first declaration heard.
+    pub deaths: Firsts,
+    /// By event: the first copy heard.
+    pub events: Firsts,
+    /// Messages from real members that only go to those who are known: a pool that has taken us in.
+    pub noticed: u64,
+}
+
+impl Heard {
+    /// A real member is in the view of one of ours.
+    pub fn meet(&mut self, name: &str, address: SocketAddr) -> Option<Slot> {
+        if let Some(slot) = self.by_address.get(&address).copied() {
+            // A name may move to another address, and an address to another name.
+            if self.members[slot as usize].name != name {
+                self.members[slot as usize].name = name.to_owned();
+                self.by_name.insert(name.to_owned(), slot);
+            }
+            return Some(slot);
+        }
+        if self.members.len() >= self.bounds.members {
+            self.untracked += 1;
+            return None;
+        }
+        let slot = self.members.len() as Slot;
+        self.members.push(RealMember::new(name, address));
+        self.by_address.insert(address, slot);
+        self.by_name.insert(name.to_owned(), slot);
+        Some(slot)
+    }
+
+    /// Who lives at `address`.
+    #[inline]
+    pub fn at(&self, address: SocketAddr) -> Option<Slot> {
+        self.by_address.get(&address).copied()
+    }
+
+    /// Who is called `name`.
+    pub fn named(&self, name: &str) -> Option<Slot> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Makes room for what `kills` and `events` will tell of those known by now.
+    pub fn reserve(&mut self, kills: usize, events: usize) {
+        let members = self.members.len();
+        self.suspects.reserve(members.saturating_mul(kills));
+        self.deaths.reserve(members.saturating_mul(kills));
+        self.events.reserve(members.saturating_mul(events));
+        self.accusations.reserve(1024);
+    }
+
+    /// `slot` told of victim `kill`, so long after its end.
+    #[inline]
+    pub fn told_of_kill(&mut self, slot: Slot, kill: usize, dead: bool, after: Duration) {
+        let firsts = if dead { &mut self.deaths } else { &mut self.suspects };
+        firsts.note(slot, kill, after);
+    }
+
+    /// `slot` passed event `event` on, so long after it was sent.
+    #[inline]
+    pub fn passed_on(&mut self, slot: Slot, event: usize, after: Duration) {
+        self.events.note(slot, event, after);
+    }
+
+    /// `slot` accused a live member of ours.
+    pub fn accused(&mut self, slot: Slot, accusation: Accusation) {
+        if self.accusations.contains_key(&(slot, accusation)) {
+            return;
+        }
+        if self.accusations.len() >= self.bounds.accusations {
+            self.accusations_shed += 1;
+            return;
+        }
+        self.accusations.insert((slot, accusation), ());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, last], 7946))
+    }
+
+    #[test]
+    fn a_member_keeps_its_place_by_its_address() {
+        let mut heard = Heard::default();
+        assert_eq!(heard.meet("a", address(1)), Some(0));
+        assert_eq!(heard.meet("b", address(2)), Some(1));
+        assert_eq!(heard.meet("a", address(1)), Some(0));
+        assert_eq!((heard.at(address(2)), heard.named("b"), heard.at(address(3))), (Some(1), Some(1), None));
+        // The host at address 2 came back under another name.
+        assert_eq!(heard.meet("c", address(2)), Some(1));
+        assert_eq!((heard.named("c"), heard.members.len()), (Some(1), 2));
+    }
+
+    #[test]
+    fn only_the_first_time_counts() {
+        let mut heard = Heard::default();
+        let slot = heard.meet("a", address(1)).unwrap();
+        heard.told_of_kill(slot, 3, false, Duration::from_millis(5));
+        heard.told_of_kill(slot, 3, false, Duration::from_millis(9));
+        heard.told_of_kill(slot, 3, true, Duration::from_millis(70));
+        heard.passed_on(slot, 3, Duration::from_secs(7200));
+        assert_eq!(heard.suspects.iter().collect::<Vec<_>>(), [(slot, 3, 5000)]);
+        assert_eq!(heard.deaths.iter().collect::<Vec<_>>(), [(slot, 3, 70_000)]);
+        assert_eq!(heard.events.iter().collect::<Vec<_>>(), [(slot, 3, u32::MAX)], "beyond an hour");
+    }
+
+    #[test]
+    fn memory_has_its_bounds_and_says_what_it_shed() {
+        let bounds = Bounds { members: 3, firsts: 5, accusations: 4 };
+        let events = Firsts { bounds, ..Firsts::default() };
+        let mut heard = Heard { bounds, events, ..Heard::default() };
+        for number in 0..5 {
+            assert_eq!(heard.meet(&format!("m{number}"), address(number)).is_some(), number < 3);
+        }
+        assert_eq!((heard.untracked, heard.meet("m1", address(1))), (2, Some(1)));
+        for subject in 0..6 {
+            heard.accused(0, Accusation { subject, incarnation: 1, dead: false });
+            heard.accused(0, Accusation { subject: 0, incarnation: 1, dead: false });
+        }
+        assert_eq!((heard.accusations.len(), heard.accusations_shed), (4, 2));
+        for what in 0..7 {
+            heard.passed_on(0, what, Duration::ZERO);
+            heard.passed_on(0, 0, Duration::ZERO);
+        }
+        assert_eq!((heard.events.iter().count(), heard.events.shed), (5, 2));
+    }
+
+    #[test]
+    fn the_histogram_of_a_member_is_small_and_true_to_one_percent() {
+        let mut member = RealMember::new("a", address(1));
+        member.acked(Duration::from_micros(1234));
+        assert!(member.ack_rtt_us.max().abs_diff(1234) <= 12);
+        member.acked(Duration::from_secs(60));
+        assert!(
+            member.ack_rtt_us.distinct_values() * 4 <= 12 << 10,
+            "{}",
+            member.ack_rtt_us.distinct_values()
+        );
+    }
+}

@@ -1,0 +1,564 @@
+//! An attachment, phase by phase: join, warm-up, the measured window with kills, churn and events, settling, and
+//! leaving, which also follows when anything else has ended early.
+
+#![allow(clippy::disallowed_methods, reason = "the session itself waits for the clock, between looks at it")]
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use swimring::net::Trains;
+use swimring::swim::{Settings, Time};
+use swimring::worker::{Fleet, Host};
+use swimring_codec::MemberId;
+
+use super::admission::{self, Seen};
+use super::command::Attached;
+use super::identity::Identities;
+use super::joining::Joiner;
+use super::leaving::{self, Leaver};
+use super::outcome;
+use super::payload::{EVENT_NAME, event_payload};
+use super::plan::{AttachPlan, PAUSE};
+use super::roster::Stage;
+use super::start;
+use super::watch::{Common, Watch};
+use crate::cli::{AttachOptions, PROGRAM};
+use crate::cpu::{self, CpuTime};
+use crate::fleet::MemberNumber;
+use crate::fleet::moment::Moment;
+use crate::fleet::outcome::{self as fleet_outcome, Window};
+use crate::fleet::sampling::{Done, Sampler};
+use crate::fleet::settings;
+use crate::fleet::tracker::{Tracker, Tracking};
+use crate::measurements::Measurements;
+use crate::progress::{Phase, Sample};
+use crate::run::{Executed, RunError};
+use crate::surroundings::Surroundings;
+use crate::text::counted;
+
+/// How often to look for Ctrl-C and at the clock while nothing is due.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The same while joins or leaves are under way.
+const LOOK_OFTEN: Duration = Duration::from_millis(10);
+/// How long views may take to be complete once everybody has joined.
+const CONVERGENCE_MAX: Duration = Duration::from_secs(60);
+/// Until members whose view lacks somebody ask for another one, and how many of a worker's do so at once.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+const ASKED_AT_ONCE: usize = 8;
+/// How many probe intervals may pass until a pool that has taken the first member in is heard of.
+const NOTICE_INTERVALS: u32 = 15;
+/// And how long at least.
+const NOTICE_LEAST: Duration = Duration::from_secs(10);
+
+/// Said when the user ends it before there is anything to report.
+const NOTHING_MEASURED: &str = "ended before the measured time began: there is nothing to report";
+
+/// An attachment under way, and what is known of it.
+struct Session<'a, 'b> {
+    fleet: Fleet<Watch>,
+    options: &'a AttachOptions,
+    plan: &'a AttachPlan,
+    targets: &'a [SocketAddr],
+    surroundings: &'a mut Surroundings<'b>,
+    protocol: Arc<Settings>,
+    common: Arc<Common>,
+    joiner: Joiner,
+    sampler: Sampler,
+    done: Done,
+    /// Leaves begun.
+    leaves: usize,
+    /// Members that have left and come back once they are gone.
+    returning: VecDeque<MemberNumber>,
+    /// When joining began.
+    begun: Duration,
+}
+
+/// Attaches the members to the pool, measures, and detaches them.
+pub(super) fn execute(
+    options: &AttachOptions,
+    plan: &AttachPlan,
+    targets: &[SocketAddr],
+    surroundings: &mut Surroundings<'_>,
+) -> Result<Attached, RunError> {
+    let protocol = Arc::new(start::protocol(options).map_err(RunError)?);
+    let common = Arc::new(start::common(options, plan).map_err(RunError)?);
+    let identities = Identities::new(options).map_err(RunError)?;
+    let fleet = start::fleet(options, plan, &common, &protocol).map_err(RunError)?;
+    surroundings.announce(&options.run);
+    let joiner = Joiner::new(
+        Arc::clone(&common),
+        identities,
+        targets.to_vec(),
+        options.run.workers,
+        start::first_incarnation(),
+        options.ramp.per_second,
+    );
+    let sampler = Sampler::new(fleet.len(), plan.plan.kills.len());
+    let session = Session {
+        fleet,
+        options,
+        plan,
+        targets,
+        surroundings,
+        protocol,
+        common,
+        joiner,
+        sampler,
+        done: Done::default(),
+        leaves: 0,
+        returning: VecDeque::new(),
+        begun: Duration::ZERO,
+    };
+    session.carry_out().map_err(RunError)
+}
+
+/// What was measured before everybody leaves.
+struct Measured {
+    window: Window,
+    idle: Option<f64>,
+    convergence: Option<Duration>,
+    known: f64,
+    last: Vec<Moment>,
+    interrupted: bool,
+}
+
+impl Session<'_, '_> {
+    fn carry_out(mut self) -> Result<Attached, String> {
+        let measured = self.measure();
+        // Whatever happened: nobody vanishes without a word.
+        let left = self.leave();
+        let measured = measured?;
+        left?;
+        let kind = self.fleet.ask(0, |host, _| host.driver()).map_err(|error| error.to_string())?;
+        let (run, preset) = (&self.options.run, self.options.run.preset);
+        let protocol = settings::by_name(&self.protocol, settings::stream_timeout(run));
+        let mut protocol_preset =
+            settings::by_name(&settings::of_preset(preset), settings::stream_timeout_of_preset(preset));
+        // Made large enough for everybody, and nobody's wish.
+        protocol_preset.insert("members_max".to_owned(), self.protocol.members_max.into());
+        let probe_timeout = self.protocol.probe_timeout;
+        let driver = kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default();
+        let (measurements, merged) = self.collect(measured, driver)?;
+        let executed = Executed {
+            measurements,
+            wire: "memberlist".to_owned(),
+            protocol,
+            protocol_preset,
+            probe_timeout,
+        };
+        Ok(Attached { executed, merged })
+    }
+
+    fn measure(&mut self) -> Result<Measured, String> {
+        let convergence = self.join()?;
+        let idle = self.warm_up()?;
+        let window = self.window()?;
+        self.settle()?;
+        let (known, interrupted) = (self.members_known()?, self.interrupted());
+        let last = self.moments(|_| ())?;
+        self.moments(Tracker::conclude)?;
+        Ok(Measured { window, idle, convergence, known, last, interrupted })
+    }
+
+    fn interrupted(&self) -> bool {
+        self.surroundings.interrupt.requested()
+    }
+
+    /// An end that the user asked for, while there is nothing to report yet.
+    fn unless_interrupted(&self) -> Result<(), String> {
+        if self.interrupted() { Err(NOTHING_MEASURED.to_owned()) } else { Ok(()) }
+    }
+
+    /// Brings everybody in. How long it took until every view was complete.
+    fn join(&mut self) -> Result<Option<Duration>, String> {
+        self.begun = self.fleet.elapsed();
+        self.joiner.add(0, self.begun);
+        self.join_outstanding()?;
+        self.admitted()?;
+        let now = self.fleet.elapsed();
+        (1..self.options.run.members).for_each(|number| self.joiner.add(number, now));
+        self.join_outstanding()?;
+        self.converge()
+    }
+
+    fn join_outstanding(&mut self) -> Result<(), String> {
+        while self.joiner.outstanding() > 0 {
+            self.unless_interrupted()?;
+            self.joiner.advance(&self.fleet)?;
+            self.sample(Phase::Starting, self.fleet.elapsed() - self.begun, Some(self.joins()))?;
+            let now = self.fleet.elapsed();
+            let due = self.joiner.next_due().map_or(LOOK_OFTEN, |due| due.saturating_sub(now));
+            std::thread::sleep(due.clamp(Duration::from_millis(1), LOOK_OFTEN));
+        }
+        Ok(())
+    }
+
+    /// Joins that succeeded, and how many it takes.
+    fn joins(&self) -> (u64, u64) {
+        (self.common.roster.at(Stage::Present).count() as u64, u64::from(self.options.run.members))
+    }
+
+    /// Whether the pool takes the first member in.
+    fn admitted(&mut self) -> Result<(), String> {
+        let view = self.fleet.ask(0, |host, _| {
+            let first = host.member(0);
+            let known = first.into_iter().flat_map(|member| member.members(host.commons()));
+            known
+                .map(|known| Seen {
+                    name: known.name.to_owned(),
+                    address: known.address,
+                    metadata: known.metadata.to_vec(),
+                    state: known.state,
+                })
+                .collect::<Vec<_>>()
+        });
+        let view = view.map_err(|error| error.to_string())?;
+        let live = admission::check(self.options, &self.common.names, &self.common.addresses, &view)?;
+        if !self.options.run.quiet {
+            eprintln!("{PROGRAM}: the pool has {}", counted(live as u64, "member"));
+        }
+        let patience = NOTICE_LEAST.max(self.protocol.probe_interval * NOTICE_INTERVALS);
+        let since = self.fleet.elapsed();
+        while self.fleet.ask(0, |host, _| host.observer.heard.noticed).map_err(|error| error.to_string())?
+            == 0
+        {
+            self.unless_interrupted()?;
+            if self.fleet.elapsed() - since > patience {
+                return Err(admission::ignored(self.options, self.targets[0], patience.as_secs()));
+            }
+            self.sample(Phase::Starting, self.fleet.elapsed() - self.begun, Some(self.joins()))?;
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// Waits until all views agree on who is there. A rumour misses some, and memberlist's push/pulls, which
+    /// would mend that, come minutes apart in a large pool: whoever lacks somebody after a while asks for
+    /// one view more.
+    fn converge(&mut self) -> Result<Option<Duration>, String> {
+        let since = self.fleet.elapsed();
+        let mut ask_at = since + ASK_AGAIN_AFTER;
+        loop {
+            let now = self.fleet.elapsed();
+            if self.is_complete()? {
+                return Ok(Some(now - self.begun));
+            }
+            self.unless_interrupted()?;
+            if now - since > CONVERGENCE_MAX {
+                return Ok(None);
+            }
+            if now >= ask_at {
+                self.ask_again()?;
+                ask_at = now + ASK_AGAIN_AFTER;
+            }
+            self.sample(Phase::Starting, now - self.begun, Some(self.joins()))?;
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Has those whose view lacks somebody join once more, a few at a time.
+    fn ask_again(&self) -> Result<(), String> {
+        let most = self.live_bounds()?.1;
+        let target = self.targets[0];
+        let asked = self.fleet.ask_all(|_| {
+            Box::new(move |host: &mut Host<Watch>, trains: &mut Trains| {
+                let lacking = host.members().filter(|(_, member)| member.live() < most);
+                let lacking: Vec<_> = lacking.map(|(local, _)| local).take(ASKED_AT_ONCE).collect();
+                for local in lacking {
+                    host.command(local, trains, |member, now, commons, out| {
+                        member.join(now, target, MemberId::NONE, 0, commons, out);
+                    });
+                }
+            })
+        });
+        asked.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// The fewest and the most members that any of ours holds to be alive.
+    fn live_bounds(&self) -> Result<(usize, usize), String> {
+        let bounds = self.fleet.ask_all(|_| {
+            Box::new(|host: &mut Host<Watch>, _: &mut Trains| {
+                let live = host.members().map(|(_, member)| member.live());
+                live.fold((usize::MAX, 0), |(least, most), live| (least.min(live), most.max(live)))
+            })
+        });
+        let bounds = bounds.map_err(|error| error.to_string())?;
+        let least = bounds.iter().map(|(least, _)| *least).min().unwrap_or(0);
+        let most = bounds.iter().map(|(_, most)| *most).max().unwrap_or(0);
+        Ok((least, most))
+    }
+
+    fn is_complete(&self) -> Result<bool, String> {
+        let (least, most) = self.live_bounds()?;
+        Ok(least == most && most > self.options.run.members as usize)
+    }
+
+    /// Lets the pool run without being measured; gives the cores taken while nothing happened.
+    fn warm_up(&mut self) -> Result<Option<f64>, String> {
+        let length = self.options.run.warmup;
+        let begun = self.fleet.elapsed();
+        // The first second is the joins' aftermath.
+        let quiet_from = begun + Duration::from_secs(1).min(length);
+        let mut quiet: Option<(Duration, CpuTime)> = None;
+        loop {
+            let now = self.fleet.elapsed();
+            self.unless_interrupted()?;
+            if now - begun >= length {
+                break;
+            }
+            if quiet.is_none() && now >= quiet_from {
+                quiet = Some((now, CpuTime::of_process()));
+            }
+            self.sample(Phase::WarmingUp, now - begun, None)?;
+            std::thread::sleep(LOOK_EVERY.min(length.saturating_sub(now - begun)));
+        }
+        Ok(quiet.and_then(|(since, cpu)| {
+            let wall = (self.fleet.elapsed() - since).as_secs_f64();
+            (wall >= 1.0).then(|| CpuTime::of_process().since(cpu).total().as_secs_f64() / wall)
+        }))
+    }
+
+    /// The measured window.
+    fn window(&mut self) -> Result<Window, String> {
+        self.surroundings.begin_log()?;
+        self.make_room()?;
+        let before = self.moments(|_| ())?;
+        let cpu = CpuTime::of_process();
+        let begun = self.fleet.elapsed();
+        let origin = Time::ZERO + begun;
+        self.moments(move |tracker| tracker.begin(origin))?;
+        self.sampler.begin(begun);
+        let length = self.options.run.duration;
+        loop {
+            let elapsed = self.fleet.elapsed() - begun;
+            if elapsed >= length || self.interrupted() {
+                break;
+            }
+            self.keep_plan(elapsed)?;
+            self.sample(Phase::Measuring, elapsed, None)?;
+            let planned = self.next_planned().unwrap_or(length);
+            let until = planned.min(length).saturating_sub(self.fleet.elapsed() - begun);
+            let look = if self.joiner.outstanding() > 0 { LOOK_OFTEN } else { LOOK_EVERY };
+            std::thread::sleep(until.min(look));
+        }
+        let after = self.moments(Tracker::end)?;
+        let length = self.fleet.elapsed() - begun;
+        let cpu = CpuTime::of_process().since(cpu);
+        let window = Window { length, cpu, resident_bytes: cpu::resident_bytes(), before, after, origin };
+        self.sample_now(Phase::Measuring, length, None)?;
+        Ok(window)
+    }
+
+    /// Memory for what will be heard, before it is measured what the steady state takes.
+    fn make_room(&self) -> Result<(), String> {
+        let (kills, events) = (self.plan.plan.kills.len(), self.plan.plan.events.len());
+        let made = self.fleet.ask_all(|_| {
+            Box::new(move |host: &mut Host<Watch>, _: &mut Trains| host.observer.heard.reserve(kills, events))
+        });
+        made.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// When the plan has something next.
+    fn next_planned(&self) -> Option<Duration> {
+        let plan = &self.plan.plan;
+        let kill = plan.kills.get(self.done.kills).map(|kill| kill.at);
+        let event = plan.events.get(self.done.events).map(|event| event.at);
+        let leave = self.plan.leaves.get(self.leaves).map(|leave| leave.at);
+        kill.into_iter().chain(event).chain(leave).min()
+    }
+
+    /// Does what the plan has for the time until `elapsed`.
+    fn keep_plan(&mut self, elapsed: Duration) -> Result<(), String> {
+        let plan = &self.plan.plan;
+        let workers = self.fleet.len() as u32;
+        while let Some(kill) = plan.kills.get(self.done.kills).filter(|kill| kill.at <= elapsed) {
+            self.done.kills += 1;
+            self.common.roster.set(kill.victim, Stage::Killed);
+            let local = kill.victim / workers;
+            let killed = self.fleet.call((kill.victim % workers) as usize, move |host, _| host.kill(local));
+            killed.map_err(|error| error.to_string())?;
+        }
+        while let Some(event) = plan.events.get(self.done.events).filter(|event| event.at <= elapsed) {
+            let length = self.options.run.event_bytes as usize;
+            let payload = event_payload(self.done.events, self.common.run, length);
+            self.done.events += 1;
+            let local = event.sender / workers;
+            let sent = self.fleet.call((event.sender % workers) as usize, move |host, trains| {
+                let sent = host.command(local, trains, |member, now, commons, out| {
+                    member.broadcast(now, EVENT_NAME, &payload, commons, out)
+                });
+                if !matches!(sent, Some(Ok(_))) {
+                    host.observer.tracker_mut().tally.events_refused += 1;
+                }
+            });
+            sent.map_err(|error| error.to_string())?;
+        }
+        self.churn(elapsed)
+    }
+
+    /// Members leave in turn, and come back once they have been away for a while.
+    fn churn(&mut self, elapsed: Duration) -> Result<(), String> {
+        while let Some(leave) = self.plan.leaves.get(self.leaves).filter(|leave| leave.at <= elapsed) {
+            self.leaves += 1;
+            // One that is still on its way back has its turn another time.
+            if self.common.roster.stage(leave.member) == Stage::Present {
+                leaving::begin(&self.fleet, &self.common.roster, leave.member)?;
+                self.returning.push_back(leave.member);
+            }
+        }
+        let now = self.fleet.elapsed();
+        for _ in 0..self.returning.len() {
+            let Some(member) = self.returning.pop_front() else { break };
+            if self.common.roster.stage(member) == Stage::Away {
+                self.joiner.add(member, now + PAUSE);
+            } else {
+                self.returning.push_back(member);
+            }
+        }
+        self.joiner.advance(&self.fleet)
+    }
+
+    /// Goes on until everything has been seen everywhere or no longer can be.
+    fn settle(&mut self) -> Result<(), String> {
+        let bound = self.settling_bound();
+        let begun = self.fleet.elapsed();
+        loop {
+            let elapsed = self.fleet.elapsed() - begun;
+            if elapsed >= bound || self.interrupted() || (self.all_are_back() && self.everything_seen()?) {
+                return self.sample_now(Phase::Settling, elapsed, None);
+            }
+            self.churn(Duration::ZERO)?;
+            self.sample(Phase::Settling, elapsed, None)?;
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn all_are_back(&self) -> bool {
+        self.returning.is_empty() && self.joiner.outstanding() == 0
+    }
+
+    /// As in a `run`, and long enough for whoever left to come back.
+    fn settling_bound(&self) -> Duration {
+        let (_, longest) = self.protocol.suspicion_timeouts(self.options.run.members as usize);
+        let back = if self.plan.leaves.is_empty() { Duration::ZERO } else { PAUSE * 2 };
+        longest.max(back) + self.protocol.probe_interval * 4 + self.protocol.gossip_interval * 100
+    }
+
+    fn everything_seen(&self) -> Result<bool, String> {
+        let observers = self.observers();
+        let tallies = self.moments(|_| ())?.into_iter().map(|moment| moment.tally);
+        let (declared, delivered) =
+            tallies.fold((0, 0), |(a, b), tally| (a + tally.declared, b + tally.delivered));
+        let deliveries = self.done.events as u64 * (observers - 1);
+        Ok(declared >= self.done.kills as u64 * observers && delivered >= deliveries)
+    }
+
+    /// Members that are there all the time.
+    fn observers(&self) -> u64 {
+        self.plan.observers(self.options.run.members)
+    }
+
+    fn members_known(&self) -> Result<f64, String> {
+        let sums = self.fleet.ask_all(|_| {
+            Box::new(|host: &mut Host<Watch>, _: &mut Trains| {
+                host.members().fold((0, 0), |(known, count), (_, member)| (known + member.known(), count + 1))
+            })
+        });
+        let sums = sums.map_err(|error| error.to_string())?;
+        let (known, count) = sums.into_iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+        Ok(known as f64 / f64::from(count.max(1)))
+    }
+
+    /// Everybody who is there leaves.
+    fn leave(&mut self) -> Result<(), String> {
+        self.joiner.give_up();
+        let (common, begun) = (Arc::clone(&self.common), self.fleet.elapsed());
+        let roster = &common.roster;
+        let mut leaver = Leaver::new(roster, self.options.ramp.per_second);
+        while !leaver.is_done(roster, self.fleet.elapsed()) {
+            let now = self.fleet.elapsed();
+            leaver.advance(&self.fleet, roster, now)?;
+            self.sample(Phase::Leaving, now - begun, Some(leaver.progress(roster)))?;
+            let due = leaver.next_due().map_or(LOOK_EVERY, |due| due.saturating_sub(now));
+            std::thread::sleep(due.clamp(Duration::from_millis(1), LOOK_EVERY));
+        }
+        let stuck = roster.at(Stage::Leaving).count() as u64;
+        if stuck > 0 {
+            let (stuck, seconds) = (counted(stuck, "member"), leaving::PATIENCE.as_secs());
+            eprintln!(
+                "{PROGRAM}: {stuck} had not told everybody that they leave {seconds} s after the last began to"
+            );
+        }
+        Ok(())
+    }
+
+    /// Every worker's totals now, after `first` was done to its tracker.
+    fn moments(&self, first: impl Fn(&mut Tracker) + Copy + Send + 'static) -> Result<Vec<Moment>, String> {
+        let moments = self.fleet.ask_all(|_| {
+            Box::new(move |host: &mut Host<Watch>, _: &mut Trains| {
+                first(host.observer.tracker_mut());
+                Moment::of(host)
+            })
+        });
+        moments.map_err(|error| error.to_string())
+    }
+
+    /// A sample, if one is due. `steps` counts joins or leaves.
+    fn sample(&mut self, phase: Phase, elapsed: Duration, steps: Option<(u64, u64)>) -> Result<(), String> {
+        if self.sampler.is_due(self.fleet.elapsed()) {
+            self.sample_now(phase, elapsed, steps)?;
+        }
+        Ok(())
+    }
+
+    fn sample_now(
+        &mut self,
+        phase: Phase,
+        elapsed: Duration,
+        steps: Option<(u64, u64)>,
+    ) -> Result<(), String> {
+        if !self.surroundings.wants_samples() {
+            self.sampler.begin(self.fleet.elapsed());
+            return Ok(());
+        }
+        let taken = self.sampler.take(&self.fleet, phase, self.done, self.observers())?;
+        let total = match phase {
+            Phase::WarmingUp => Some(self.options.run.warmup),
+            Phase::Measuring => Some(self.options.run.duration),
+            Phase::Starting | Phase::Settling | Phase::Leaving => None,
+        };
+        let sample = Sample { joins: steps, ..taken.sample(elapsed, total) };
+        self.surroundings.show(&taken, &sample)
+    }
+
+    /// Stops the workers and puts together what they counted.
+    fn collect(
+        mut self,
+        measured: Measured,
+        driver: String,
+    ) -> Result<(Measurements, outcome::Merged), String> {
+        let Measured { window, idle, convergence, known, last, interrupted } = measured;
+        let (observers, done) = (self.observers(), self.done);
+        let watches = self.fleet.stop().map_err(|error| error.to_string())?;
+        let (trackers, heard): (Vec<Tracker>, Vec<_>) = watches.into_iter().map(Watch::into_parts).unzip();
+        let timed = self.sampler.finish(&trackers).into_iter().enumerate();
+        let workers = timed.map(|(number, timed)| window.worker(number, &last[number], timed)).collect();
+        let measurements = Measurements {
+            members: self.options.run.members.into(),
+            members_known: known,
+            driver,
+            interrupted,
+            convergence,
+            measured: window.length,
+            cpu: window.cpu,
+            event_cpu: window.event_cpu(idle, done),
+            resident_bytes: window.resident_bytes,
+            kills: window.kills(&trackers, done, &self.plan.plan, observers),
+            events: fleet_outcome::events(&trackers, done, observers),
+            workers,
+        };
+        Ok((measurements, outcome::merge(heard.iter())))
+    }
+}

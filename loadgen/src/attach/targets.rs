@@ -1,0 +1,142 @@
+//! Whom to join through, and what to say before a pool that others depend on is touched.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+use swimring::net::{Endpoint, NetError, NetOptions};
+
+use super::addresses::OwnAddresses;
+use crate::cli::{AttachOptions, PoolKind};
+use crate::text::{counted, significant};
+
+/// Ports tried after the usual one.
+const PORTS_TRIED: u16 = 100;
+
+/// The addresses of `--join`.
+///
+/// # Errors
+/// One line that names the address and the mend.
+pub fn resolve(options: &AttachOptions) -> Result<Vec<SocketAddr>, String> {
+    let mut targets = Vec::new();
+    for given in &options.join {
+        let fault =
+            |reason: String| format!("--join {given}: {reason}; give an address, or a name that resolves");
+        let family = |address: &SocketAddr| address.is_ipv4() == options.first_address.is_ipv4();
+        let found: Vec<SocketAddr> =
+            given.to_socket_addrs().map_err(|error| fault(error.to_string()))?.collect();
+        // The members' own family: others could not be sent to from their addresses.
+        match found.iter().copied().find(family).or_else(|| found.first().copied()) {
+            Some(address) if family(&address) => targets.push(address),
+            Some(_) => {
+                return Err(format!(
+                    "--join {given}: not of the same address family as --first-address {}; give both as IPv4 or \
+                     both as IPv6",
+                    options.first_address
+                ));
+            }
+            None => return Err(fault("no address".to_owned())),
+        }
+    }
+    Ok(targets)
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// What has to be confirmed with `--yes`: nothing for a pool on loopback.
+pub fn warning(options: &AttachOptions, targets: &[SocketAddr]) -> Option<String> {
+    let elsewhere = targets.iter().find(|target| !is_loopback(target.ip()))?;
+    let run = &options.run;
+    let members = counted(u64::from(run.members), "member");
+    let pool = match options.pool {
+        PoolKind::Memberlist => "memberlist pool",
+        PoolKind::Serf => "Serf cluster",
+        PoolKind::Consul => "Consul data centre",
+    };
+    let mut doing = Vec::new();
+    if run.kills > 0 {
+        doing.push(format!("{} of them vanish, which every member will see fail", run.kills));
+    }
+    if options.churn.per_second > 0.0 {
+        doing.push(format!("{} leave and join a second", significant(options.churn.per_second)));
+    }
+    if run.events.per_second > 0.0 {
+        doing.push(format!("{} user events a second go to every member", significant(run.events.per_second)));
+    }
+    let doing = if doing.is_empty() { "they only take part".to_owned() } else { doing.join(", ") };
+    let catalog = if options.catalog { " The catalogue will list each as a node." } else { "" };
+    Some(format!(
+        "--join {elsewhere} is not on this machine's loopback: {members} would join the {pool} there at {} a \
+         second. Each join moves the pool's whole view, and everybody will hear of it, keep it in memory and \
+         probe it; for {} {doing}. Suspicion timeouts and gossip grow with the pool's size while it lasts.{catalog} All \
+         that remain leave at the end and on Ctrl-C; whoever vanished stays in members' lists as failed until it \
+         is reaped. Add --yes to do it",
+        significant(options.ramp.per_second),
+        humantime::format_duration(run.duration),
+    ))
+}
+
+/// Checks that this machine has the members' addresses, and that `targets` can be reached from them.
+///
+/// # Errors
+/// One line that names the flag and the mend.
+pub fn check_addresses(addresses: &OwnAddresses, targets: &[SocketAddr]) -> Result<(), String> {
+    let (first, last) = (addresses.first().ip(), addresses.last().ip());
+    for ip in [first, last] {
+        match Endpoint::bind(SocketAddr::new(ip, 0), &NetOptions::default()) {
+            Ok(_) => {}
+            Err(NetError::AddressNotLocal { .. }) => {
+                return Err(format!(
+                    "--first-address {first}: the members need the addresses to {last}, and {ip} is not this \
+                     machine's; route the range here (`ip route add local PREFIX dev lo`), or on one machine use \
+                     127.10.0.1"
+                ));
+            }
+            Err(error) => return Err(format!("--first-address {first}: {ip}: {error}")),
+        }
+    }
+    match targets.iter().find(|target| !is_loopback(target.ip())) {
+        Some(target) if is_loopback(first) => Err(format!(
+            "--first-address {first}: {target} cannot reach members on loopback; give addresses of this machine \
+             that it can reach"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A port that the workers can have on all addresses: the one asked for, or the usual one or the next that is
+/// free.
+///
+/// # Errors
+/// One line that names the flag and the mend.
+pub fn pick_port(options: &AttachOptions) -> Result<u16, String> {
+    let wildcard = wildcard(options.first_address);
+    let workers = options.run.workers as u16;
+    let free = |port: u16| -> Result<(), NetError> {
+        for worker in 0..workers {
+            Endpoint::bind(SocketAddr::new(wildcard, port + worker), &NetOptions::default())?;
+        }
+        Ok(())
+    };
+    let wanted = options.port_wanted();
+    let tries = if options.port.is_some() { 1 } else { PORTS_TRIED };
+    for port in (wanted..=u16::MAX - (workers - 1)).take(usize::from(tries)) {
+        match free(port) {
+            Ok(()) => return Ok(port),
+            Err(NetError::PortInUse { .. }) => {}
+            Err(error) => return Err(format!("--port {port}: {error}")),
+        }
+    }
+    Err(match options.port {
+        Some(port) => format!(
+            "--port {port}: in use on this machine, if only on one address, and members at their own addresses take \
+             a port on all of them; choose another, or leave it out for the next that is free"
+        ),
+        None => format!("--port: none of the {PORTS_TRIED} ports from {wanted} on is free; name one"),
+    })
+}
+
+/// All addresses of `address`' family.
+pub fn wildcard(address: IpAddr) -> IpAddr {
+    if address.is_ipv4() { IpAddr::from([0_u8; 4]) } else { IpAddr::from([0_u8; 16]) }
+}

@@ -1,0 +1,437 @@
+//! The command line of `attach`: which pool, who joins it, and what they do there.
+//!
+//! What `attach` has in common with `run` (sizes, times, outputs, protocol settings) is checked as a `run`'s;
+//! only what concerns the pool is checked here.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::protocol::{self, ProtocolSettings};
+use super::values::{self, Rate};
+use super::{DriverChoice, Preset, RunArguments, RunOptions, Start};
+use crate::attach::identity::Identities;
+use crate::attach::payload::EVENT_BYTES_LEAST;
+use crate::attach::{addresses::OwnAddresses, plan};
+use crate::slo::Slo;
+
+/// What an address or pool is unless it is given.
+const PORT_DEFAULT: u16 = 7946;
+/// Consul's port of the LAN pool.
+const PORT_CONSUL: u16 = 8301;
+/// Members without `--members`: enough to see something, few enough for any pool.
+const MEMBERS_DEFAULT: u32 = 100;
+/// Faster than this no pool takes joins, each of which moves its whole view.
+const RAMP_MAX: f64 = 10_000.0;
+/// Longest label; memberlist's own bound.
+const LABEL_MAX: usize = 255;
+/// Addresses to join through, at most.
+const TARGETS_MAX: usize = 64;
+
+/// What kind of pool is joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolKind {
+    /// Members of plain memberlist.
+    Memberlist,
+    /// Serf agents.
+    Serf,
+    /// Consul agents (the LAN pool).
+    Consul,
+}
+
+impl PoolKind {
+    /// Whether Serf's messages travel in it.
+    pub fn has_tags(self) -> bool {
+        self != PoolKind::Memberlist
+    }
+}
+
+/// The flags of `attach`, as typed.
+#[derive(Args, Clone, Debug)]
+pub struct AttachArguments {
+    /// Members of the pool to join through, in turn: ADDRESS[:PORT]; several with commas
+    #[arg(long, required = true, value_name = "ADDRESS", value_delimiter = ',')]
+    pub join: Vec<String>,
+
+    /// What kind of pool it is
+    #[arg(long, value_enum)]
+    pub pool: PoolKind,
+
+    /// Virtual members
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = MEMBERS_DEFAULT)]
+    pub members: u32,
+
+    /// Address of the first member; the others take the next ones. This machine must have them all
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::new(127, 10, 0, 1)))]
+    pub first_address: IpAddr,
+
+    /// Port of the first worker's members; the others take the next ones [default: 7946, or the next free]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// Names of the members: PREFIX-00000 and so on
+    #[arg(long, value_name = "PREFIX", default_value = "swimring")]
+    pub name_prefix: String,
+
+    /// Key of an encrypted pool, in base64: 16, 24 or 32 bytes
+    #[arg(long, value_name = "KEY", help_heading = "Pool")]
+    pub encrypt: Option<String>,
+
+    /// memberlist's label of the pool
+    #[arg(long, value_name = "LABEL", default_value = "", help_heading = "Pool")]
+    pub label: String,
+
+    /// Data centre that the members say they are in [default in a Consul pool: dc1]
+    #[arg(long, value_name = "NAME", help_heading = "Pool")]
+    pub datacenter: Option<String>,
+
+    /// A Serf tag of every member, NAME=VALUE. Repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = tag, help_heading = "Pool")]
+    pub tag: Vec<(String, String)>,
+
+    /// In a Consul pool: be registered in its catalogue, as client agents are
+    #[arg(long, help_heading = "Pool")]
+    pub catalog: bool,
+
+    /// How fast members join, and four times as fast leave at the end
+    #[arg(long, value_name = "RATE", default_value = "20/s", value_parser = values::rate)]
+    pub ramp: Rate,
+
+    /// How long to measure: 30s, 5m, 500ms
+    #[arg(long, short = 'd', value_name = "TIME", default_value = "60s", value_parser = values::duration)]
+    pub duration: Duration,
+
+    /// How long to wait before measuring, once all have joined
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    pub warmup: Duration,
+
+    /// Members that leave, and as many that come back, while measuring: 10/s
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = values::rate)]
+    pub churn: Rate,
+
+    /// Members killed while measuring: they vanish without a word
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub kill: u32,
+
+    /// User events sent while measuring: 1/s, 10/m, 0 for none
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = values::rate)]
+    pub events: Rate,
+
+    /// Payload of one user event, 24 to 504 bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    pub event_bytes: u32,
+
+    /// Worker threads [default: one per 1,000 members, at most one per core]
+    #[arg(long, value_name = "COUNT")]
+    pub workers: Option<u32>,
+
+    /// Datagram driver
+    #[arg(long, value_enum, default_value_t)]
+    pub driver: DriverChoice,
+
+    /// Seed of every random choice; the same seed plans the same run
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Do it, although the pool is not on this machine's loopback
+    #[arg(long)]
+    pub yes: bool,
+
+    /// Write the report to FILE as JSON; - writes it to standard output instead of the text
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+
+    /// Write one HdrHistogram per second and measurement to FILE (a V2 interval log)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub hlog: Option<PathBuf>,
+
+    /// Require a measurement, like 'probe_rtt_us.p99<5000'; a miss exits with 99. Repeatable
+    #[arg(long, value_name = "EXPRESSION", help_heading = "Output", value_parser = Slo::parse)]
+    pub slo: Vec<Slo>,
+
+    /// No progress line
+    #[arg(long, short, help_heading = "Output")]
+    pub quiet: bool,
+
+    /// Serve Prometheus metrics here while running, like 127.0.0.1:9100
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Output")]
+    pub metrics: Option<SocketAddr>,
+
+    /// Protocol constants to start from [default: lan]
+    #[arg(long, value_enum, help_heading = protocol::HEADING)]
+    pub preset: Option<Preset>,
+
+    /// Read protocol settings from FILE (TOML, the names below with underscores); flags win
+    #[arg(long, value_name = "FILE", help_heading = protocol::HEADING)]
+    pub config: Option<PathBuf>,
+
+    /// Overrides of single protocol settings.
+    #[command(flatten)]
+    pub protocol: ProtocolSettings,
+}
+
+/// An `attach` that has been checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttachOptions {
+    /// What it has in common with `run`. `bind` and `port` are filled in once the port is known.
+    pub run: RunOptions,
+    /// Whom to join through, as given, with a port.
+    pub join: Vec<String>,
+    /// What kind of pool.
+    pub pool: PoolKind,
+    /// Address of member 0.
+    pub first_address: IpAddr,
+    /// Port of the first worker, if it was asked for.
+    pub port: Option<u16>,
+    /// Names begin with it.
+    pub name_prefix: String,
+    /// The pool's key.
+    pub key: Option<Vec<u8>>,
+    /// The pool's label.
+    pub label: String,
+    /// The `dc` tag.
+    pub datacenter: Option<String>,
+    /// Further tags.
+    pub tags: Vec<(String, String)>,
+    /// Whether members are Consul's catalogue nodes.
+    pub catalog: bool,
+    /// Joins a second.
+    pub ramp: Rate,
+    /// Leaves a second.
+    pub churn: Rate,
+    /// Whether a pool outside loopback may be joined.
+    pub yes: bool,
+}
+
+impl AttachArguments {
+    /// Checks the arguments on a machine with `cores` cores. Errors: one line per fault.
+    pub fn check(self, cores: u32) -> Result<AttachOptions, Vec<String>> {
+        let mut faults = Vec::new();
+        let key = decode_key(self.encrypt.as_deref()).unwrap_or_else(|fault| {
+            faults.push(fault);
+            None
+        });
+        let run = match self.as_run().check(cores) {
+            Ok(run) => run,
+            Err(of_run) => {
+                faults.extend(of_run);
+                return Err(faults);
+            }
+        };
+        let options = self.resolve(run, key);
+        faults.extend(options.faults());
+        if faults.is_empty() { Ok(options) } else { Err(faults) }
+    }
+
+    /// What it has in common with `run`.
+    fn as_run(&self) -> RunArguments {
+        let given = self.clone();
+        RunArguments {
+            members: given.members,
+            duration: given.duration,
+            warmup: given.warmup,
+            workers: given.workers,
+            driver: given.driver,
+            start: Start::Cold,
+            kill: Some(given.kill),
+            events: given.events,
+            event_bytes: given.event_bytes,
+            seed: given.seed,
+            json: given.json,
+            hlog: given.hlog,
+            slo: given.slo,
+            quiet: given.quiet,
+            metrics: given.metrics,
+            preset: given.preset,
+            config: given.config,
+            protocol: given.protocol,
+            ..RunArguments::bare()
+        }
+    }
+
+    fn resolve(self, run: RunOptions, key: Option<Vec<u8>>) -> AttachOptions {
+        let port = if self.pool == PoolKind::Consul { PORT_CONSUL } else { PORT_DEFAULT };
+        let consul = (self.pool == PoolKind::Consul).then(|| "dc1".to_owned());
+        AttachOptions {
+            run,
+            join: self.join.iter().map(|target| with_port(target.trim(), port)).collect(),
+            pool: self.pool,
+            first_address: self.first_address,
+            port: self.port,
+            name_prefix: self.name_prefix,
+            key,
+            label: self.label,
+            datacenter: self.datacenter.or(consul),
+            tags: self.tag,
+            catalog: self.catalog,
+            ramp: self.ramp,
+            churn: self.churn,
+            yes: self.yes,
+        }
+    }
+}
+
+impl AttachOptions {
+    /// The port that is tried first.
+    pub fn port_wanted(&self) -> u16 {
+        self.port.unwrap_or(PORT_DEFAULT)
+    }
+
+    /// The members' addresses, with the first worker at `port`.
+    pub fn addresses(&self, port: u16) -> Result<OwnAddresses, String> {
+        OwnAddresses::new(self.first_address, self.run.members, port, self.run.workers).ok_or_else(|| {
+            format!(
+                "--first-address {}: {} members do not fit behind it",
+                self.first_address, self.run.members
+            )
+        })
+    }
+
+    /// The settings by name, without the protocol's. The key stays secret.
+    pub fn settings(&self) -> Map<String, Value> {
+        let mut settings = self.run.settings();
+        // These mean nothing here.
+        for name in ["seeds", "bind", "loss", "segmentation"] {
+            settings.remove(name);
+        }
+        let tags: Map<String, Value> =
+            self.tags.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+        let Value::Object(own) = json!({
+            "join": self.join,
+            "pool": self.pool,
+            "first_address": self.first_address,
+            "name_prefix": self.name_prefix,
+            "encrypt": self.key.is_some(),
+            "label": self.label,
+            "datacenter": self.datacenter,
+            "tags": tags,
+            "catalog": self.catalog,
+            "ramp_per_second": self.ramp.per_second,
+            "churn_per_second": self.churn.per_second,
+        }) else {
+            unreachable!("the literal above is an object")
+        };
+        settings.extend(own);
+        settings
+    }
+
+    /// The settings of an `attach` to the same pool that was asked for nothing else.
+    pub fn default_settings(&self, cores: u32) -> Map<String, Value> {
+        let mut run = RunOptions::defaults(self.run.members, cores);
+        run.members = MEMBERS_DEFAULT;
+        run.duration = Duration::from_secs(60);
+        run.start = Start::Cold;
+        run.kills = 0;
+        run.events = Rate::default();
+        run.port = self.run.port;
+        let defaults = AttachOptions {
+            run,
+            ramp: Rate { per_second: 20.0 },
+            churn: Rate::default(),
+            name_prefix: "swimring".to_owned(),
+            ..self.clone()
+        };
+        defaults.settings()
+    }
+
+    /// One line per fault.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = self.pool_faults();
+        faults.extend(self.rate_faults());
+        faults.extend(Identities::new(self).err());
+        faults.extend(self.addresses(self.port_wanted()).err());
+        if self.port == Some(0) {
+            faults.push("--port 0: others have to know the port; name one, or leave it out".to_owned());
+        }
+        let highest = u32::from(self.port_wanted()) + self.run.workers - 1;
+        if highest > u32::from(u16::MAX) {
+            let workers = self.run.workers;
+            faults.push(format!("--port {}: {workers} workers need as many ports", self.port_wanted()));
+        }
+        faults
+    }
+
+    fn pool_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.join.len() > TARGETS_MAX {
+            faults.push(format!("--join: {} addresses; at most {TARGETS_MAX}", self.join.len()));
+        }
+        if self.join.iter().any(|target| target.starts_with(':')) {
+            faults.push("--join: an address is empty; give it like 10.0.0.1 or 10.0.0.1:7946".to_owned());
+        }
+        if self.label.len() > LABEL_MAX {
+            faults.push(format!("--label: {} bytes; at most {LABEL_MAX}", self.label.len()));
+        }
+        if !self.pool.has_tags() && !self.tags.is_empty() {
+            faults.push("--tag: plain memberlist has no tags; leave it out, or use --pool serf".to_owned());
+        }
+        if !self.pool.has_tags() && self.datacenter.is_some() {
+            faults.push("--datacenter: plain memberlist has no tags; leave it out".to_owned());
+        }
+        if self.catalog && self.pool != PoolKind::Consul {
+            faults.push("--catalog: only Consul has a catalogue; use it with --pool consul".to_owned());
+        }
+        faults
+    }
+
+    fn rate_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let ramp = self.ramp.per_second;
+        if ramp <= 0.0 || ramp > RAMP_MAX {
+            faults.push(format!("--ramp {}: has to be above 0 and at most {RAMP_MAX}/s", self.ramp));
+        }
+        let most = plan::churn_max(self.run.members, self.run.kills);
+        if self.churn.per_second > most {
+            faults.push(format!(
+                "--churn {}: at most {most:.1}/s with so many members: half of them stay, and whoever left \
+                 stays away for a while",
+                self.churn
+            ));
+        }
+        let least = EVENT_BYTES_LEAST;
+        if self.run.events.per_second > 0.0 && self.run.event_bytes < least {
+            faults.push(format!("--event-bytes {}: at least {least}", self.run.event_bytes));
+        }
+        faults
+    }
+}
+
+/// `NAME=VALUE`.
+fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it like zone=b".to_owned()),
+    }
+}
+
+fn decode_key(text: Option<&str>) -> Result<Option<Vec<u8>>, String> {
+    // The key itself is not repeated: it is a secret, and errors end up in logs.
+    let Some(text) = text else { return Ok(None) };
+    let key = STANDARD.decode(text.trim()).map_err(|_| "--encrypt: not base64".to_owned())?;
+    match key.len() {
+        16 | 24 | 32 => Ok(Some(key)),
+        other => Err(format!("--encrypt: {other} bytes; a key has 16, 24 or 32")),
+    }
+}
+
+/// `target` with `port`, unless it names one.
+fn with_port(target: &str, port: u16) -> String {
+    if let Ok(address) = target.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return SocketAddr::new(address, port).to_string();
+    }
+    match target.rsplit_once(':') {
+        Some((_, given)) if given.parse::<u16>().is_ok() => target.to_owned(),
+        _ => format!("{target}:{port}"),
+    }
+}
+
+#[cfg(test)]
+#[path = "attach_tests.rs"]
+mod tests;

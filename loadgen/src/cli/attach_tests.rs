@@ -1,0 +1,108 @@
+//! What `attach` accepts, what it refuses, and in which words.
+
+use crate::attach::tests::{check, options};
+
+fn faults(flags: &[&str]) -> String {
+    check(flags).expect_err("the flags are refused").join("\n")
+}
+
+#[test]
+fn the_defaults_are_gentle() {
+    let options = options(&[]);
+    assert_eq!((options.run.members, options.run.kills, options.run.events.per_second), (100, 0, 0.0));
+    assert_eq!((options.ramp.per_second, options.churn.per_second), (20.0, 0.0));
+    assert_eq!((options.port, options.port_wanted(), options.yes), (None, 7946, false));
+    assert_eq!(options.join, ["127.0.0.1:7946"]);
+    assert_eq!(options.datacenter, None);
+}
+
+#[test]
+fn a_target_has_the_pools_port_unless_it_names_one() {
+    let join = |flags: &[&str]| options(flags).join;
+    let serf = join(&["--pool", "serf", "--join", "10.0.0.1,host,host:1,[::1]:2,::1"]);
+    assert_eq!(serf, ["10.0.0.1:7946", "host:7946", "host:1", "[::1]:2", "[::1]:7946"]);
+    let consul = options(&["--pool", "consul", "--join", "10.0.0.1"]);
+    assert_eq!((consul.join, consul.datacenter), (vec!["10.0.0.1:8301".to_owned()], Some("dc1".to_owned())));
+}
+
+#[test]
+fn flags_reach_the_options() {
+    let options = options(&[
+        "--pool",
+        "consul",
+        "--members",
+        "200",
+        "--ramp",
+        "50/s",
+        "--churn",
+        "2/s",
+        "--kill",
+        "5",
+        "--events",
+        "1/s",
+        "--encrypt",
+        "MDEyMzQ1Njc4OWFiY2RlZg==",
+        "--label",
+        "shop",
+        "--tag",
+        "zone=b",
+        "--tag",
+        "note=a=b",
+        "--catalog",
+        "--port",
+        "9000",
+        "--name-prefix",
+        "probe",
+        "--yes",
+        "--gossip-fanout",
+        "4",
+    ]);
+    assert_eq!(options.key.as_deref(), Some(&b"0123456789abcdef"[..]));
+    assert_eq!((options.run.members, options.run.kills, options.port), (200, 5, Some(9000)));
+    assert_eq!(options.tags, [("zone".to_owned(), "b".to_owned()), ("note".to_owned(), "a=b".to_owned())]);
+    assert_eq!(options.run.protocol.gossip_fanout, Some(4));
+    let settings = options.settings();
+    assert_eq!((settings["encrypt"].as_bool(), settings["catalog"].as_bool()), (Some(true), Some(true)));
+    assert!(!serde_json::to_string(&settings).unwrap().contains("MDEy"), "the key stays secret");
+    assert_eq!(settings["tags"]["zone"], "b");
+}
+
+#[test]
+fn every_fault_names_its_flag_and_the_mend() {
+    for (flags, told) in [
+        (&["--ramp", "0"][..], "--ramp 0/s: has to be above 0"),
+        (&["--churn", "100/s"], "--churn 100/s: at most 3.3/s"),
+        (&["--encrypt", "secret!"], "--encrypt: not base64"),
+        (&["--encrypt", "c2hvcnQ="], "--encrypt: 5 bytes; a key has 16, 24 or 32"),
+        (&["--pool", "memberlist", "--tag", "a=b"], "--tag: plain memberlist has no tags"),
+        (&["--pool", "memberlist", "--datacenter", "dc1"], "--datacenter: plain memberlist has no tags"),
+        (&["--catalog"], "--catalog: only Consul has a catalogue"),
+        (&["--port", "0"], "--port 0: others have to know"),
+        (&["--port", "65535", "--workers", "2"], "--port 65535: 2 workers need"),
+        (&["--first-address", "255.255.255.250"], "--first-address 255.255.255.250: 100 members do not fit"),
+        (&["--events", "1/s", "--event-bytes", "9"], "--event-bytes 9: at least 24"),
+        (&["--kill", "100"], "--kill 100: somebody must be left"),
+        (&["--name-prefix", "a b"], "--name-prefix 'a b': 1 to 64 letters"),
+        (&["--join", ":7946"], "--join: an address is empty"),
+        (&["--slo", "events.delivered_ratio==1"], "--slo events.delivered_ratio==1: not measured"),
+    ] {
+        let faults = faults(flags);
+        assert!(faults.starts_with(told), "{flags:?}: {faults}");
+        assert_eq!(faults.lines().count(), 1, "{faults}");
+    }
+}
+
+#[test]
+fn a_secret_is_not_repeated() {
+    assert!(!faults(&["--encrypt", "hunter2hunter2"]).contains("hunter2"));
+}
+
+#[test]
+fn only_what_differs_from_a_plain_attachment_counts_as_changed() {
+    use crate::report::changed_settings;
+    let plain = options(&[]);
+    assert_eq!(changed_settings(&plain.settings(), &plain.default_settings(2)), Vec::<String>::new());
+    let changed = options(&["--members", "300", "--churn", "1/s", "--kill", "2"]);
+    let names = changed_settings(&changed.settings(), &changed.default_settings(2));
+    assert_eq!(names, ["churn_per_second", "kill", "members"]);
+}
