@@ -60,7 +60,7 @@ fn explain(failure: &JoinFailure, out: &mut fmt::Formatter<'_>) -> fmt::Result {
             out.write_str("timed out: it accepted the connection and did not answer; is it a member?")
         }
         CloseReason::PeerClosed | CloseReason::Truncated | CloseReason::BadLength(_) => out.write_str(
-            "gave no view: it is leaving, is no member of a cluster like ours, or has another label or key",
+            "gave no view: it is leaving, has another label or key, or is no member of such a cluster",
         ),
         other => write!(out, "{other}"),
     }
