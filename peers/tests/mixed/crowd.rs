@@ -39,12 +39,38 @@ impl Crowd {
     /// Waits until everyone who lives counts as many, and looks at what some know in full.
     pub fn agree(&mut self, limit: Duration) {
         let living = self.go_living().len() + self.ours.living().len();
+        let expected = self.expected();
         eventually_within(limit, "all to agree", || {
             let counts = self.go.counts().unwrap().into_iter().flatten().chain(self.ours.counts());
-            let others: Vec<_> = counts.filter(|count| *count != living).collect();
-            if others.is_empty() { Ok(()) } else { Err(format!("{others:?} instead of {living}")) }
+            match counts.filter(|count| *count != living).count() {
+                0 => Ok(()),
+                few @ 1..=5 => Err(format!("{few} do not: {}", self.missing(&expected).join("; "))),
+                many => Err(format!("{many} of {living} do not")),
+            }
         });
         self.assert_complete();
+    }
+
+    /// Who does not know whom.
+    fn missing(&mut self, expected: &BTreeSet<(String, String)>) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut compare = |whose: String, view: BTreeSet<String>| {
+            let missing = expected.iter().filter(|(name, _)| !view.contains(name));
+            let missing: Vec<_> = missing.map(|(name, _)| name.as_str()).collect();
+            if !missing.is_empty() {
+                all.push(format!("{whose} does not know {}", missing.join(", ")));
+            }
+        };
+        for member in self.ours.living() {
+            let view = self.ours.view(member).into_iter().filter(|(_, _, state)| state.is_live());
+            compare(Swarm::name(member), view.map(|(name, ..)| name).collect());
+        }
+        for index in self.go_living() {
+            let nodes = self.go.members(index).unwrap().into_iter();
+            let nodes = nodes.filter(|node| node.state == "alive" || node.state == "suspect");
+            compare(self.go.name(index), nodes.map(|node| node.name).collect());
+        }
+        all
     }
 
     /// Fails unless everyone of ours and some of Go's know everyone who lives, with addresses, and nobody else.
