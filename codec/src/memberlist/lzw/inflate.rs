@@ -63,8 +63,7 @@ impl Codes<'_> {
 
 impl Inflater {
     pub(in crate::memberlist) fn new() -> Inflater {
-        // Of bytes only the length is looked at.
-        let table = vec![Stretch { start: 0, length: 1 }; usize::from(CODE_MAX) + 1].into_boxed_slice();
+        let table = vec![Stretch::default(); usize::from(CODE_MAX) + 1].into_boxed_slice();
         Inflater { table: table.try_into().expect("a table for every code") }
     }
 
@@ -97,17 +96,19 @@ impl Inflater {
             if let Some(last) = last {
                 self.table[usize::from(high)] = Stretch { start: last.start, length: last.length + 1 };
             }
-            if code > high || (code == high && last.is_none() && high != CODE_MAX) {
-                return Err(DecodeError::Compression);
-            }
-            let string = self.table[usize::from(code)];
-            if string.length as usize <= CHUNK && at + CHUNK <= out.len() {
-                put_chunk(out, code, string, at);
+            let length = if code < CLEAR {
+                make_room(out, at, 1, max)?;
+                out[at] = code as u8;
+                1
             } else {
+                if code > high || (code == high && last.is_none() && high != CODE_MAX) {
+                    return Err(DecodeError::Compression);
+                }
+                let string = self.table[usize::from(code)];
                 make_room(out, at, string.length as usize, max)?;
-                put_slowly(out, code, string, at);
-            }
-            let length = string.length;
+                repeat(out, string, at);
+                string.length
+            };
             last = Some(Stretch { start: at as u32, length });
             at += length as usize;
             high += 1;
@@ -139,37 +140,21 @@ fn grow(out: &mut Vec<u8>, end: usize, max: usize) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Puts the string of `code`, at most a chunk long, where the output has room for a chunk. Bytes and strings
-/// follow each other as nobody can foretell, so both are done alike: a mask tells which of the two it was.
+/// Copies a stretch of the output to `at`, of which it may include the first byte: then it ends with what
+/// it begins with.
 #[inline(always)]
-fn put_chunk(out: &mut [u8], code: u16, string: Stretch, at: usize) {
+fn repeat(out: &mut [u8], string: Stretch, at: usize) {
     let (start, length) = (string.start as usize, string.length as usize);
-    // `start` is not after `at`, so this chunk is inside as well. What it holds beyond the string is
-    // overwritten by what comes next or never looked at.
-    let mut chunk = [0; CHUNK];
-    chunk.copy_from_slice(&out[start..start + CHUNK]);
-    let byte = u128::from(code < CLEAR).wrapping_neg();
-    let chunk = u128::from_le_bytes(chunk) & !byte | u128::from(code) & byte;
-    out[at..at + CHUNK].copy_from_slice(&chunk.to_le_bytes());
-    end_as_begun(out, start, length, at);
-}
-
-/// The same for strings of any length.
-#[inline(never)]
-fn put_slowly(out: &mut [u8], code: u16, string: Stretch, at: usize) {
-    if code < CLEAR {
-        out[at] = code as u8;
-        return;
+    if length <= CHUNK && at + CHUNK <= out.len() {
+        // `start` is before `at`, so this chunk is inside as well. What it holds beyond the string is
+        // overwritten by what comes next or never looked at.
+        let mut chunk = [0; CHUNK];
+        chunk.copy_from_slice(&out[start..start + CHUNK]);
+        out[at..at + CHUNK].copy_from_slice(&chunk);
+    } else {
+        let before = length.min(at - start);
+        out.copy_within(start..start + before, at);
     }
-    let (start, length) = (string.start as usize, string.length as usize);
-    let before = length.min(at - start);
-    out.copy_within(start..start + before, at);
-    end_as_begun(out, start, length, at);
-}
-
-/// A string may include the first byte of what it is put as: then it ends with what it begins with.
-#[inline(always)]
-fn end_as_begun(out: &mut [u8], start: usize, length: usize, at: usize) {
     if start + length > at {
         out[at + length - 1] = out[start];
     }
