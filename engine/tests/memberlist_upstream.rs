@@ -6,7 +6,8 @@ mod paper_support;
 use memberlist_support::*;
 use paper_support::{count, incarnation, millis, plain, run, seconds, state};
 use swimring::sim::{Direction, Restart, Simulation, What};
-use swimring::swim::{MemberError, MemberlistOptions, Settings};
+use swimring::swim::{MemberError, MemberlistOptions, Settings, WireOptions};
+use swimring::{Cluster, JoinError};
 use swimring_codec::State;
 use swimring_codec::memberlist::{Message, Source, Versions};
 use swimring_codec::native::EVENT_MAX;
@@ -426,4 +427,21 @@ fn no_packet_exceeds_its_limit() {
         // Every packet that is sent is looked at.
         run(&mut simulation, seconds(2));
     }
+}
+
+/// hashicorp/memberlist#291: a join through seeds that do not answer takes minutes, and nothing ends it.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a seed that accepts and is silent")]
+fn a_join_can_be_cancelled() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let options = WireOptions::Memberlist(MemberlistOptions::default());
+    let member = Cluster::builder("one").bind(([127, 0, 0, 1], 0)).wire(options);
+    let member = member.start().expect("a member");
+    let join = member.join([silent.local_addr().expect("bound")]);
+    let canceller = join.canceller();
+    let waiting = std::thread::spawn(move || join.wait());
+    let (connection, _) = silent.accept().expect("it dials");
+    canceller.cancel();
+    assert_eq!(waiting.join().expect("no panic"), Err(JoinError::Cancelled));
+    drop(connection);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use swimring::sim::{Simulation, SimulationOptions, exercise_member};
-use swimring::swim::{Purpose, Settings};
+use swimring::swim::{MemberlistOptions, Purpose, Settings, WireOptions};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
@@ -72,4 +72,52 @@ fn a_hundred_thousand_inputs_of_garbage_leave_a_member_bounded() {
     assert!(simulation.commons(0).directory().len() <= 64);
     let counters = simulation.counters();
     assert!(counters.decode_errors > 0 && counters.implausible_incarnation > 0, "{counters:?}");
+}
+
+/// The same with memberlist's packets and streams: garbage, damaged ones, and pieces of real ones put together
+/// anew.
+#[test]
+fn garbage_on_memberlists_wire_leaves_a_member_bounded() {
+    let settings = Settings { members_max: 64, events_max: 32, broadcasts_max: 32, ..Settings::default() };
+    for pool in [MemberlistOptions::default(), MemberlistOptions::serf()] {
+        let wire = WireOptions::Memberlist(pool);
+        let options = SimulationOptions { settings: settings.clone(), wire, ..SimulationOptions::new(9, 8) };
+        let mut simulation = Simulation::new(options);
+        simulation.tap();
+        simulation.start_cold();
+        simulation.run_for(Duration::from_secs(20)).unwrap();
+        simulation.broadcast(3, "deploy", &[7; 300]).unwrap();
+        simulation.crash(7);
+        simulation.run_for(Duration::from_secs(20)).unwrap();
+        let packets: Vec<Vec<u8>> = simulation.tapped().iter().map(|packet| packet.bytes.clone()).collect();
+        let mut rng = fastrand::Rng::with_seed(1);
+        for round in 0..50_000 {
+            let mut bytes = packets[rng.usize(..packets.len())].clone();
+            match round % 4 {
+                0 => bytes = (0..rng.usize(..1500)).map(|_| rng.u8(..)).collect(),
+                1 => {
+                    let other = &packets[rng.usize(..packets.len())];
+                    bytes.truncate(rng.usize(..=bytes.len()));
+                    bytes.extend_from_slice(&other[rng.usize(..other.len())..]);
+                }
+                _ => mutate(&mut bytes, &mut rng),
+            }
+            // A checksum would hold nearly all of it back.
+            if bytes.len() > 5 && bytes[0] == 12 {
+                bytes.drain(..5);
+            }
+            let from = simulation.address(rng.usize(..8));
+            simulation.deliver(0, from, &bytes);
+            let purpose = [None, Some(Purpose::Sync), Some(Purpose::Join { token: 1 })];
+            simulation.deliver_stream(0, purpose[rng.usize(..3)], &bytes);
+            if round % 100 == 0 {
+                simulation.run_for(Duration::from_millis(20)).unwrap();
+            }
+            simulation.verify().unwrap();
+        }
+        let member = simulation.member(0).expect("it lives");
+        assert!(member.known() <= 64 && member.queued() <= 64);
+        assert!(simulation.commons(0).directory().len() <= 64);
+        assert!(simulation.counters().decode_errors > 1_000, "{:?}", simulation.counters());
+    }
 }
