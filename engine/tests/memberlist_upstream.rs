@@ -5,7 +5,7 @@ mod paper_support;
 
 use memberlist_support::*;
 use paper_support::{count, incarnation, millis, plain, run, seconds, state};
-use swimring::sim::{Direction, Restart, Simulation, What};
+use swimring::sim::{Direction, Restart, Simulation, SimulationOptions, What};
 use swimring::swim::{MemberError, MemberlistOptions, Settings, WireOptions};
 use swimring::{Cluster, JoinError};
 use swimring_codec::State;
@@ -444,4 +444,21 @@ fn a_join_can_be_cancelled() {
     canceller.cancel();
     assert_eq!(waiting.join().expect("no panic"), Err(JoinError::Cancelled));
     drop(connection);
+}
+
+/// memberlist's members that join together miss each other's news until a push/pull, which is minutes apart in
+/// a large pool. Ours exchange views soon after joining.
+#[test]
+fn a_hundred_that_join_at_once_know_each_other_soon() {
+    let mut simulation = Simulation::new(SimulationOptions {
+        wire: WireOptions::Memberlist(MemberlistOptions::default()),
+        shared_commons: true,
+        checked: false,
+        ..SimulationOptions::new(11, 100)
+    });
+    simulation.start_cold();
+    run(&mut simulation, seconds(40));
+    for node in 0..100 {
+        assert_eq!(simulation.view(node).count(), 100, "member {node}");
+    }
 }

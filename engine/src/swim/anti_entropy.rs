@@ -145,7 +145,8 @@ impl Member {
         if self.put_off_push_pull(cx, period) {
             return;
         }
-        self.anti_entropy.due = if period.is_zero() { Time::NEVER } else { cx.now + period };
+        self.anti_entropy.due =
+            if period.is_zero() { Time::NEVER } else { cx.now + self.push_pull_wait(cx, period) };
         self.anti_entropy.latest = self.anti_entropy.due + period / 2;
         let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
         // A tenth of the period: differences that gossip left are mended soon, and not in a storm.
@@ -166,6 +167,31 @@ impl Member {
             destination: cx.commons.directory.id(partner),
             purpose: Purpose::Sync,
         });
+    }
+
+    /// How long until the next push/pull. Where acks carry no root, what a member missed while many joined at
+    /// once shows in push/pulls alone, and the period is minutes in a large cluster: so the first come soon
+    /// after joining, and each after twice the time of the one before.
+    fn push_pull_wait(&self, cx: &Context<'_, '_>, period: Duration) -> Duration {
+        match (&cx.commons.wire, self.anti_entropy.joined) {
+            (Wire::Memberlist(_), Some(joined)) => {
+                let age = cx.now.since(joined).max(self.settings.probe_interval * 2);
+                period.min(age)
+            }
+            _ => period,
+        }
+    }
+
+    /// Notes that we have joined, in a format whose acks carry no root.
+    pub(super) fn joined_without_roots(&mut self, cx: &Context<'_, '_>) {
+        self.anti_entropy.joined(cx.now);
+        if self.settings.push_pull_interval.is_zero() {
+            return;
+        }
+        // Not all of those that join together at the same time.
+        let wait = self.settings.probe_interval.mul_f64(2.0 + 2.0 * self.rng.f64());
+        self.anti_entropy.due = self.anti_entropy.due.min(cx.now + wait);
+        self.anti_entropy.spread_out = true;
     }
 
     /// Puts a periodic push/pull off while news about members is under way: roots differ then, and two whole

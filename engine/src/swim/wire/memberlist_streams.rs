@@ -238,7 +238,7 @@ impl Member {
             return Self::break_off(Some(purpose), cx.out).into();
         }
         self.merge_user_state(cx, user_state);
-        self.anti_entropy.joined(cx.now);
+        self.joined_without_roots(cx);
         self.tell_joined(cx);
         cx.emit(Event::JoinFinished { token, joined: true });
         StreamNext::Close.into()
