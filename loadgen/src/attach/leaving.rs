@@ -8,10 +8,8 @@ use super::roster::{Roster, Stage};
 use super::watch::Watch;
 use crate::fleet::MemberNumber;
 
-/// A leave moves a rumour, a join the whole view: so many times faster than joins members leave.
-pub const FASTER_THAN_JOINS: f64 = 4.0;
 /// How long the last ones may take to tell everybody.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Has member `number` leave.
 ///
@@ -42,11 +40,13 @@ pub struct Leaver {
 
 impl Leaver {
     /// Everyone who takes part, and whoever may by now because a join of its was under way.
-    pub fn new(roster: &Roster, joins_per_second: f64) -> Leaver {
+    /// They leave at the rate of joining: gossip carries so many rumours and no more, and whose leave does not
+    /// reach a peer in time is seen as failed.
+    pub fn new(roster: &Roster, leaves_per_second: f64) -> Leaver {
         let mut staying: Vec<_> = roster.at(Stage::Present).chain(roster.at(Stage::Joining)).collect();
         // Taken from the end: those that came last go first.
         staying.sort_unstable();
-        let pace = Duration::from_secs_f64(1.0 / (joins_per_second * FASTER_THAN_JOINS));
+        let pace = Duration::from_secs_f64(1.0 / leaves_per_second);
         let total = staying.len() + roster.at(Stage::Leaving).count();
         Leaver { staying, total, pace, next_at: Duration::ZERO, begun_at: Duration::ZERO }
     }
@@ -106,7 +106,7 @@ mod tests {
         let mut leaver = Leaver::new(&roster, 20.0);
         assert_eq!(leaver.staying, [0, 2]);
         assert_eq!(leaver.progress(&roster), (0, 3));
-        assert_eq!(leaver.pace, Duration::from_micros(12_500));
+        assert_eq!(leaver.pace, Duration::from_millis(50));
         leaver.staying.clear();
         assert!(!leaver.is_done(&roster, Duration::from_secs(1)), "one is still telling it");
         assert!(leaver.is_done(&roster, PATIENCE + Duration::from_secs(1)));

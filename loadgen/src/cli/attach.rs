@@ -100,7 +100,7 @@ pub struct AttachArguments {
     #[arg(long, help_heading = "Pool")]
     pub catalog: bool,
 
-    /// How fast members join, and four times as fast leave at the end
+    /// How fast members join, and leave at the end
     #[arg(long, value_name = "RATE", default_value = "20/s", value_parser = values::rate)]
     pub ramp: Rate,
 
