@@ -2,9 +2,9 @@
 //!
 //! Every one is a full member at an address of its own: it probes and is probed, gossips, suspects and refutes.
 //! Together they churn in the pool, and measure it from where its own members stand. The measured part is that
-//! of a `run`; what is particular is here: who the members are ([`identity`], [`addresses`]), how they get in
-//! ([`targets`], [`joining`], [`admission`]) and out ([`leaving`]), and what is heard of the real ones
-//! ([`watch`], [`heard`], [`outcome`]).
+//! of a `run`; what is particular is here: who the members are (`identity`, `addresses`), how they get in
+//! (`targets`, `joining`, `admission`) and out (`leaving`), and what is heard of the real ones
+//! (`watch`, `heard`, `outcome`).
 
 pub mod addresses;
 pub mod admission;

@@ -56,7 +56,7 @@ impl PoolKind {
 /// The flags of `attach`, as typed.
 #[derive(Args, Clone, Debug)]
 pub struct AttachArguments {
-    /// Members of the pool to join through, in turn: ADDRESS[:PORT]; several with commas
+    /// Members of the pool to join through, in turn: ADDRESS or ADDRESS:PORT; several with commas
     #[arg(long, required = true, value_name = "ADDRESS", value_delimiter = ',')]
     pub join: Vec<String>,
 
