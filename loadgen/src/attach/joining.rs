@@ -251,7 +251,10 @@ mod tests {
     #[test]
     fn reasons_name_the_flag_that_mends_them() {
         let closed = explain(&JoinFailure::Closed(CloseReason::PeerClosed));
-        assert!(closed.ends_with("another label or key (--label, --encrypt)"), "{closed}");
+        assert!(
+            closed.contains("another label or key") && closed.ends_with(" (--label, --encrypt)"),
+            "{closed}"
+        );
         let sealed = explain(&JoinFailure::Sealed("the pool is encrypted: give one of its keys"));
         assert_eq!(sealed, "the pool is encrypted: give one of its keys (--encrypt)");
         assert!(is_for_good(&JoinFailure::OtherCluster) && !is_for_good(&JoinFailure::TooManyStreams));
