@@ -99,9 +99,6 @@ impl Member {
         news: News,
         incarnation: Incarnation,
     ) {
-        if self.is_only_leaving(subject) {
-            return;
-        }
         let length = self.news_len(cx, subject, news, incarnation);
         let queued = self.table.get(subject).is_queued();
         let len_max = self.settings.broadcasts_max;
@@ -120,13 +117,6 @@ impl Member {
             cx.commons.counters.broadcasts_shed += 1;
             self.broadcast_gone(cx, gone);
         }
-    }
-
-    /// Whether news about `subject` is not for us to tell any more: who leaves has that to say, and is gone the
-    /// sooner the less else there is. Where thousands leave at once, each would otherwise stay to tell of all
-    /// the others.
-    fn is_only_leaving(&self, subject: MemberIndex) -> bool {
-        self.status == Status::Leaving && subject != self.index
     }
 
     /// Bytes that news about `subject` takes in a frame.

@@ -16,7 +16,7 @@ use swimring_codec::native::UserEvent;
 use super::commons::Commons;
 use super::directory::KeyedHash;
 use super::event::Event;
-use super::member::{Context, Member, Status};
+use super::member::{Context, Member};
 use super::settings::Settings;
 use super::time::Time;
 
@@ -281,10 +281,6 @@ impl Member {
     }
 
     fn spread_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
-        if self.status == Status::Leaving {
-            // It has its own leave to tell of, and others tell this on.
-            return;
-        }
         if !self.tell_event(cx, at) {
             cx.commons.counters.broadcasts_shed += 1;
         }
