@@ -26,12 +26,12 @@ use super::start;
 use super::watch::{Common, Watch};
 use crate::cli::{AttachOptions, PROGRAM};
 use crate::cpu::{self, CpuTime};
-use crate::fleet::MemberNumber;
 use crate::fleet::moment::Moment;
 use crate::fleet::outcome::{self as fleet_outcome, Window};
 use crate::fleet::sampling::{Done, Sampler};
 use crate::fleet::settings;
-use crate::fleet::tracker::{Tracker, Tracking};
+use crate::fleet::tracker::Tracker;
+use crate::fleet::{MemberNumber, driving};
 use crate::measurements::Measurements;
 use crate::progress::{Phase, Sample};
 use crate::run::{Executed, RunError};
@@ -156,9 +156,9 @@ impl Session<'_, '_> {
         let idle = self.warm_up()?;
         let window = self.window()?;
         self.settle()?;
-        let (known, interrupted) = (self.members_known()?, self.interrupted());
-        let last = self.moments(|_| ())?;
-        self.moments(Tracker::conclude)?;
+        let (known, interrupted) = (driving::members_known(&self.fleet)?, self.interrupted());
+        let last = driving::moments(&self.fleet, |_| ())?;
+        driving::moments(&self.fleet, Tracker::conclude)?;
         Ok(Measured { window, idle, convergence, known, last, interrupted })
     }
 
@@ -324,11 +324,11 @@ impl Session<'_, '_> {
     fn window(&mut self) -> Result<Window, String> {
         self.surroundings.begin_log()?;
         self.make_room()?;
-        let before = self.moments(|_| ())?;
+        let before = driving::moments(&self.fleet, |_| ())?;
         let cpu = CpuTime::of_process();
         let begun = self.fleet.elapsed();
         let origin = Time::ZERO + begun;
-        self.moments(move |tracker| tracker.begin(origin))?;
+        driving::moments(&self.fleet, move |tracker| tracker.begin(origin))?;
         self.sampler.begin(begun);
         let length = self.options.run.duration;
         loop {
@@ -343,7 +343,7 @@ impl Session<'_, '_> {
             let look = if self.joiner.outstanding() > 0 { LOOK_OFTEN } else { LOOK_EVERY };
             std::thread::sleep(until.min(look));
         }
-        let after = self.moments(Tracker::end)?;
+        let after = driving::moments(&self.fleet, Tracker::end)?;
         let length = self.fleet.elapsed() - begun;
         let cpu = CpuTime::of_process().since(cpu);
         let window = Window { length, cpu, resident_bytes: cpu::resident_bytes(), before, after, origin };
@@ -372,28 +372,16 @@ impl Session<'_, '_> {
     /// Does what the plan has for the time until `elapsed`.
     fn keep_plan(&mut self, elapsed: Duration) -> Result<(), String> {
         let plan = &self.plan.plan;
-        let workers = self.fleet.len() as u32;
         while let Some(kill) = plan.kills.get(self.done.kills).filter(|kill| kill.at <= elapsed) {
             self.done.kills += 1;
             self.common.roster.set(kill.victim, Stage::Killed);
-            let local = kill.victim / workers;
-            let killed = self.fleet.call((kill.victim % workers) as usize, move |host, _| host.kill(local));
-            killed.map_err(|error| error.to_string())?;
+            driving::kill(&self.fleet, kill.victim)?;
         }
         while let Some(event) = plan.events.get(self.done.events).filter(|event| event.at <= elapsed) {
             let length = self.options.run.event_bytes as usize;
             let payload = event_payload(self.done.events, self.common.run, length);
             self.done.events += 1;
-            let local = event.sender / workers;
-            let sent = self.fleet.call((event.sender % workers) as usize, move |host, trains| {
-                let sent = host.command(local, trains, |member, now, commons, out| {
-                    member.broadcast(now, EVENT_NAME, &payload, commons, out)
-                });
-                if !matches!(sent, Some(Ok(_))) {
-                    host.observer.tracker_mut().tally.events_refused += 1;
-                }
-            });
-            sent.map_err(|error| error.to_string())?;
+            driving::send_event(&self.fleet, event.sender, EVENT_NAME, payload)?;
         }
         self.churn(elapsed)
     }
@@ -426,7 +414,11 @@ impl Session<'_, '_> {
         let begun = self.fleet.elapsed();
         loop {
             let elapsed = self.fleet.elapsed() - begun;
-            if elapsed >= bound || self.interrupted() || (self.all_are_back() && self.everything_seen()?) {
+            if elapsed >= bound
+                || self.interrupted()
+                || (self.all_are_back()
+                    && driving::everything_seen(&self.fleet, self.done, self.observers())?)
+            {
                 return self.sample_now(Phase::Settling, elapsed, None);
             }
             self.churn(Duration::ZERO)?;
@@ -441,34 +433,13 @@ impl Session<'_, '_> {
 
     /// As in a `run`, and long enough for whoever left to come back.
     fn settling_bound(&self) -> Duration {
-        let (_, longest) = self.protocol.suspicion_timeouts(self.options.run.members as usize);
         let back = if self.plan.leaves.is_empty() { Duration::ZERO } else { PAUSE * 2 };
-        longest.max(back) + self.protocol.probe_interval * 4 + self.protocol.gossip_interval * 100
-    }
-
-    fn everything_seen(&self) -> Result<bool, String> {
-        let observers = self.observers();
-        let tallies = self.moments(|_| ())?.into_iter().map(|moment| moment.tally);
-        let (declared, delivered) =
-            tallies.fold((0, 0), |(a, b), tally| (a + tally.declared, b + tally.delivered));
-        let deliveries = self.done.events as u64 * (observers - 1);
-        Ok(declared >= self.done.kills as u64 * observers && delivered >= deliveries)
+        driving::settling_bound(&self.protocol, self.options.run.members, back)
     }
 
     /// Members that are there all the time.
     fn observers(&self) -> u64 {
         self.plan.observers(self.options.run.members)
-    }
-
-    fn members_known(&self) -> Result<f64, String> {
-        let sums = self.fleet.ask_all(|_| {
-            Box::new(|host: &mut Host<Watch>, _: &mut Trains| {
-                host.members().fold((0, 0), |(known, count), (_, member)| (known + member.known(), count + 1))
-            })
-        });
-        let sums = sums.map_err(|error| error.to_string())?;
-        let (known, count) = sums.into_iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
-        Ok(known as f64 / f64::from(count.max(1)))
     }
 
     /// Everybody who is there leaves.
@@ -494,17 +465,6 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// Every worker's totals now, after `first` was done to its tracker.
-    fn moments(&self, first: impl Fn(&mut Tracker) + Copy + Send + 'static) -> Result<Vec<Moment>, String> {
-        let moments = self.fleet.ask_all(|_| {
-            Box::new(move |host: &mut Host<Watch>, _: &mut Trains| {
-                first(host.observer.tracker_mut());
-                Moment::of(host)
-            })
-        });
-        moments.map_err(|error| error.to_string())
-    }
-
     /// A sample, if one is due. `steps` counts joins or leaves.
     fn sample(&mut self, phase: Phase, elapsed: Duration, steps: Option<(u64, u64)>) -> Result<(), String> {
         if self.sampler.is_due(self.fleet.elapsed()) {
@@ -524,11 +484,7 @@ impl Session<'_, '_> {
             return Ok(());
         }
         let taken = self.sampler.take(&self.fleet, phase, self.done, self.observers())?;
-        let total = match phase {
-            Phase::WarmingUp => Some(self.options.run.warmup),
-            Phase::Measuring => Some(self.options.run.duration),
-            Phase::Starting | Phase::Settling | Phase::Leaving => None,
-        };
+        let total = driving::length_of(phase, &self.options.run);
         let sample = Sample { joins: steps, ..taken.sample(elapsed, total) };
         self.surroundings.show(&taken, &sample)
     }

@@ -6,18 +6,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use swimring::net::{self, NetOptions, Trains};
+use swimring::net::{self, NetOptions};
 use swimring::stream::{StreamDriver, StreamOptions};
 use swimring::swim::{Settings, Time};
-use swimring::worker::{Fleet, FleetOptions, Host};
+use swimring::worker::{Fleet, FleetOptions};
 use swimring::{MemberlistOptions, WireOptions};
 
-use super::moment::Moment;
 use super::outcome::{self, Window};
 use super::sampling::{Done, Sampler};
 use super::start::{self, ColdStart};
 use super::tracker::{Tracker, event_payload};
-use super::{faults, settings};
+use super::{driving, faults, settings};
 use crate::cli::{DriverChoice, RunOptions, Start, WireChoice};
 use crate::cpu::{self, CpuTime};
 use crate::measurements::Measurements;
@@ -146,7 +145,7 @@ impl Run<'_, '_> {
         let window = self.measure()?;
         self.settle()?;
         let interrupted = self.interrupted();
-        let known = self.members_known()?;
+        let known = driving::members_known(&self.fleet)?;
         let kind = self.fleet.ask(0, |host, _| host.driver()).map_err(|error| error.to_string())?;
         let protocol = settings::by_name(&self.settings, settings::stream_timeout(self.options));
         let (preset, wire) = (self.options.preset, self.options.wire);
@@ -237,11 +236,11 @@ impl Run<'_, '_> {
     /// The measured window.
     fn measure(&mut self) -> Result<Window, String> {
         self.surroundings.begin_log()?;
-        let before = self.moments(|_| ())?;
+        let before = driving::moments(&self.fleet, |_| ())?;
         let cpu = CpuTime::of_process();
         let begun = self.fleet.elapsed();
         let origin = Time::ZERO + begun;
-        self.moments(move |tracker| tracker.begin(origin))?;
+        driving::moments(&self.fleet, move |tracker| tracker.begin(origin))?;
         self.sampler.begin(begun);
         let length = self.options.duration;
         loop {
@@ -255,7 +254,7 @@ impl Run<'_, '_> {
             let until = planned.min(length).saturating_sub(self.fleet.elapsed() - begun);
             std::thread::sleep(until.min(LOOK_EVERY));
         }
-        let after = self.moments(Tracker::end)?;
+        let after = driving::moments(&self.fleet, Tracker::end)?;
         let length = self.fleet.elapsed() - begun;
         let cpu = CpuTime::of_process().since(cpu);
         let window = Window { length, cpu, resident_bytes: cpu::resident_bytes(), before, after, origin };
@@ -267,37 +266,28 @@ impl Run<'_, '_> {
     /// Does what the plan has for the time until `elapsed`.
     fn keep_plan(&mut self, elapsed: Duration) -> Result<(), String> {
         let plan = self.surroundings.plan;
-        let workers = self.fleet.len() as u32;
         while let Some(kill) = plan.kills.get(self.done.kills).filter(|kill| kill.at <= elapsed) {
             self.done.kills += 1;
-            let (worker, local) = (kill.victim % workers, kill.victim / workers);
-            let done = self.fleet.call(worker as usize, move |host, _| host.kill(local));
-            done.map_err(|error| error.to_string())?;
+            driving::kill(&self.fleet, kill.victim)?;
         }
         while let Some(event) = plan.events.get(self.done.events).filter(|event| event.at <= elapsed) {
             let payload = event_payload(self.done.events, self.options.event_bytes as usize);
             self.done.events += 1;
-            let (worker, local) = (event.sender % workers, event.sender / workers);
-            let sent = self.fleet.call(worker as usize, move |host, trains| {
-                let sent = host.command(local, trains, |member, now, commons, out| {
-                    member.broadcast(now, EVENT_NAME, &payload, commons, out)
-                });
-                if !matches!(sent, Some(Ok(_))) {
-                    host.observer.tally.events_refused += 1;
-                }
-            });
-            sent.map_err(|error| error.to_string())?;
+            driving::send_event(&self.fleet, event.sender, EVENT_NAME, payload)?;
         }
         Ok(())
     }
 
     /// Goes on until everything has been seen everywhere or no longer can be.
     fn settle(&mut self) -> Result<(), String> {
-        let bound = self.settling_bound();
+        let bound = driving::settling_bound(&self.settings, self.options.members, Duration::ZERO);
         let begun = self.fleet.elapsed();
         loop {
             let elapsed = self.fleet.elapsed() - begun;
-            if elapsed >= bound || self.interrupted() || self.everything_seen()? {
+            if elapsed >= bound
+                || self.interrupted()
+                || driving::everything_seen(&self.fleet, self.done, self.observers())?
+            {
                 return self.sample_now(Phase::Settling, elapsed, None);
             }
             self.sample(Phase::Settling, elapsed, None)?;
@@ -305,47 +295,9 @@ impl Run<'_, '_> {
         }
     }
 
-    /// How long a kill may take to be known: a first probe within two rounds of intervals, the longest
-    /// suspicion, and the rumour's spread.
-    fn settling_bound(&self) -> Duration {
-        let (_, longest) = self.settings.suspicion_timeouts(self.options.members as usize);
-        longest + self.settings.probe_interval * 4 + self.settings.gossip_interval * 100
-    }
-
-    fn everything_seen(&self) -> Result<bool, String> {
-        let observers = self.observers();
-        let tallies = self.moments(|_| ())?.into_iter().map(|moment| moment.tally);
-        let (declared, delivered) =
-            tallies.fold((0, 0), |(a, b), tally| (a + tally.declared, b + tally.delivered));
-        let deliveries = self.done.events as u64 * (observers - 1);
-        Ok(declared >= self.done.kills as u64 * observers && delivered >= deliveries)
-    }
-
     /// Members that are never killed.
     fn observers(&self) -> u64 {
         u64::from(self.options.members) - self.surroundings.plan.kills.len() as u64
-    }
-
-    fn members_known(&self) -> Result<f64, String> {
-        let sums = self.fleet.ask_all(|_| {
-            Box::new(|host: &mut Host<Tracker>, _: &mut Trains| {
-                host.members().fold((0, 0), |(known, count), (_, member)| (known + member.known(), count + 1))
-            })
-        });
-        let sums = sums.map_err(|error| error.to_string())?;
-        let (known, count) = sums.into_iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
-        Ok(known as f64 / f64::from(count.max(1)))
-    }
-
-    /// Every worker's totals now, after `first` was done to its tracker.
-    fn moments(&self, first: impl Fn(&mut Tracker) + Copy + Send + 'static) -> Result<Vec<Moment>, String> {
-        let moments = self.fleet.ask_all(|_| {
-            Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| {
-                first(&mut host.observer);
-                Moment::of(host)
-            })
-        });
-        moments.map_err(|error| error.to_string())
     }
 
     /// A sample, if one is due. `joins` counts those of a cold start.
@@ -369,11 +321,7 @@ impl Run<'_, '_> {
             return Ok(());
         }
         let taken = self.sampler.take(&self.fleet, phase, self.done, observers)?;
-        let total = match phase {
-            Phase::WarmingUp => Some(self.options.warmup),
-            Phase::Measuring => Some(self.options.duration),
-            Phase::Starting | Phase::Settling | Phase::Leaving => None,
-        };
+        let total = driving::length_of(phase, self.options);
         let sample = Sample { joins, ..taken.sample(elapsed, total) };
         self.surroundings.show(&taken, &sample)
     }
@@ -381,7 +329,7 @@ impl Run<'_, '_> {
     /// Stops the fleet and puts together what its workers counted.
     fn collect(mut self, window: &Window, idle: Option<f64>) -> Result<Measurements, String> {
         let (observers, done) = (self.observers(), self.done);
-        let last = self.moments(|_| ())?;
+        let last = driving::moments(&self.fleet, |_| ())?;
         let trackers = self.fleet.stop().map_err(|error| error.to_string())?;
         let timed = self.sampler.finish(&trackers);
         let workers = timed.into_iter().enumerate();

@@ -4,6 +4,7 @@
 //! worker carries the same share and any member's place follows from its number.
 
 pub mod cluster;
+pub mod driving;
 pub(crate) mod faults;
 pub mod moment;
 pub(crate) mod outcome;

@@ -1,0 +1,107 @@
+//! What every measured fleet is asked and told, whoever watches it: its own cluster or one that it joined.
+
+use std::time::Duration;
+
+use swimring::net::Trains;
+use swimring::swim::Settings;
+use swimring::worker::{Fleet, Host, Observer};
+
+use super::MemberNumber;
+use super::moment::Moment;
+use super::sampling::Done;
+use super::tracker::{Tracker, Tracking};
+use crate::cli::RunOptions;
+use crate::progress::Phase;
+
+/// Every worker's totals now, after `first` was done to its tracker.
+///
+/// # Errors
+/// One line: a worker has stopped.
+pub fn moments<O: Tracking>(
+    fleet: &Fleet<O>,
+    first: impl Fn(&mut Tracker) + Copy + Send + 'static,
+) -> Result<Vec<Moment>, String> {
+    let moments = fleet.ask_all(|_| {
+        Box::new(move |host: &mut Host<O>, _: &mut Trains| {
+            first(host.observer.tracker_mut());
+            Moment::of(host)
+        })
+    });
+    moments.map_err(|error| error.to_string())
+}
+
+/// How many members a member knows, on average.
+///
+/// # Errors
+/// As [`moments`].
+pub fn members_known<O: Observer>(fleet: &Fleet<O>) -> Result<f64, String> {
+    let sums = fleet.ask_all(|_| {
+        Box::new(|host: &mut Host<O>, _: &mut Trains| {
+            host.members().fold((0, 0), |(known, count), (_, member)| (known + member.known(), count + 1))
+        })
+    });
+    let sums = sums.map_err(|error| error.to_string())?;
+    let (known, count) = sums.into_iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+    Ok(known as f64 / f64::from(count.max(1)))
+}
+
+/// Whether all `observers` know every kill, and all but its sender have every event.
+///
+/// # Errors
+/// As [`moments`].
+pub fn everything_seen<O: Tracking>(fleet: &Fleet<O>, done: Done, observers: u64) -> Result<bool, String> {
+    let tallies = moments(fleet, |_| ())?.into_iter().map(|moment| moment.tally);
+    let (declared, delivered) =
+        tallies.fold((0, 0), |(a, b), tally| (a + tally.declared, b + tally.delivered));
+    let deliveries = done.events as u64 * (observers - 1);
+    Ok(declared >= done.kills as u64 * observers && delivered >= deliveries)
+}
+
+/// How long a kill may take to be known: a first probe within two rounds of intervals, the longest suspicion
+/// or `least` if that is longer, and the rumour's spread.
+pub fn settling_bound(settings: &Settings, members: u32, least: Duration) -> Duration {
+    let (_, longest) = settings.suspicion_timeouts(members as usize);
+    longest.max(least) + settings.probe_interval * 4 + settings.gossip_interval * 100
+}
+
+/// Makes a member vanish.
+///
+/// # Errors
+/// As [`moments`].
+pub fn kill<O: Observer>(fleet: &Fleet<O>, victim: MemberNumber) -> Result<(), String> {
+    let workers = fleet.len() as u32;
+    let (worker, local) = (victim % workers, victim / workers);
+    fleet.call(worker as usize, move |host, _| host.kill(local)).map_err(|error| error.to_string())
+}
+
+/// Has a member send an event; one that it refuses is counted.
+///
+/// # Errors
+/// As [`moments`].
+pub fn send_event<O: Tracking>(
+    fleet: &Fleet<O>,
+    sender: MemberNumber,
+    name: &'static str,
+    payload: Vec<u8>,
+) -> Result<(), String> {
+    let workers = fleet.len() as u32;
+    let (worker, local) = (sender % workers, sender / workers);
+    let sent = fleet.call(worker as usize, move |host, trains| {
+        let sent = host.command(local, trains, |member, now, commons, out| {
+            member.broadcast(now, name, &payload, commons, out)
+        });
+        if !matches!(sent, Some(Ok(_))) {
+            host.observer.tracker_mut().tally.events_refused += 1;
+        }
+    });
+    sent.map_err(|error| error.to_string())
+}
+
+/// How long a phase takes, where that is known beforehand.
+pub fn length_of(phase: Phase, options: &RunOptions) -> Option<Duration> {
+    match phase {
+        Phase::WarmingUp => Some(options.warmup),
+        Phase::Measuring => Some(options.duration),
+        Phase::Starting | Phase::Settling | Phase::Leaving => None,
+    }
+}
