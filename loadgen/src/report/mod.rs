@@ -23,6 +23,7 @@ pub use compare::{comparison, csv};
 pub use render::render;
 pub use style::Style;
 pub use summary::{Subject, changed_settings};
+pub use table::Table;
 
 use crate::environment::Environment;
 use crate::slo::SloResult;

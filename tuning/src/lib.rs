@@ -1,0 +1,9 @@
+//! From an objective to settings: closed forms, simulation, and a search over both.
+//!
+//! `swimring-tune model` ([`cli::model`]) shows how rumours spread, from formulas and from simulations side
+//! by side.
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod model;
