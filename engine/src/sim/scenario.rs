@@ -58,7 +58,16 @@ pub fn scenario(seed: u64) -> SimulationOptions {
     // Members of one worker have one clock.
     let clock_every = if shared_commons { Duration::ZERO } else { faults.clock_every };
     let faults = Faults { clock_every, ..faults };
-    SimulationOptions { seed, members, settings, wire, faults, shared_commons, checked: true, rebasing: Rebasing::Restless }
+    SimulationOptions {
+        seed,
+        members,
+        settings,
+        wire,
+        faults,
+        shared_commons,
+        checked: true,
+        rebasing: Rebasing::Restless,
+    }
 }
 
 /// The format of the scenario `seed`: memberlist's, of every second seed, with or without label, keys,
