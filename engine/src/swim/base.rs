@@ -158,10 +158,10 @@ impl Bases {
         self.differences_reserved = each;
         self.older.reserve(BASES_MAX);
         self.changes.reserve(CHANGES_RESERVED);
-        self.gathered.reserve(CHANGES_RESERVED);
+        self.gathered.reserve(CHANGES_RESERVED.max(known / 4));
         self.spare_pages.reserve(SPARE_PAGES_MAX);
         self.spare_bases.reserve(SPARE_BASES_MAX);
-        while self.spare_pages.len() < pages.min(SPARE_PAGES_MAX) {
+        while self.spare_pages.len() < (2 * pages).min(SPARE_PAGES_MAX) {
             self.spare_pages.push(Arc::new(Page(UNKNOWN_PAGE)));
         }
         while self.spare_bases.len() < SPARE_BASES_MAX {

@@ -72,7 +72,10 @@ impl Sweep {
             }
             if let Some(member) = crew.member_at(self.place) {
                 looked += member.rebase(commons);
-                self.note(member.differences().saturating_sub(member.suspects()) as u64);
+                // What someone who has left believes no longer changes: it is taken along, and no example.
+                if !member.has_left() {
+                    self.note(member.differences().saturating_sub(member.suspects()) as u64);
+                }
             }
             self.place += 1;
         }

@@ -151,8 +151,9 @@ const DIFFERENCES_WELCOME: usize = 16;
 
 #[derive(Clone, Debug)]
 enum Held {
-    /// Every word. `tried` is the number of the newest base that it was found to be too far from.
-    Whole { entries: Vec<Entry>, tried: u64 },
+    /// Every word. `tried` is the number of the newest base that it was found to be too far from, `kept` the
+    /// memory that was set aside for differences.
+    Whole { entries: Vec<Entry>, tried: u64, kept: Vec<Difference> },
     /// What differs from a base, sorted by index.
     Shared { base: Arc<Base>, differences: Vec<Difference> },
 }
@@ -315,7 +316,16 @@ impl Table {
         let mut entries = Vec::with_capacity(pages * PAGE_ENTRIES);
         (0..pages).for_each(|nth| entries.extend_from_slice(&self.page(nth)));
         entries.truncate(self.len as usize);
-        self.held = Held::Whole { entries, tried: 0 };
+        let kept = self.take_differences();
+        self.held = Held::Whole { entries, tried: 0, kept };
+    }
+
+    /// The memory for differences, empty.
+    fn take_differences(&mut self) -> Vec<Difference> {
+        let (Held::Whole { kept: differences, .. } | Held::Shared { differences, .. }) = &mut self.held;
+        let mut differences = std::mem::take(differences);
+        differences.clear();
+        differences
     }
 
     /// A random entry that is `eligible`, each with the same chance.
@@ -360,11 +370,7 @@ impl Table {
     ) {
         debug_assert!(self.known <= 1, "loading is for fresh tables");
         let entry = self.get(own);
-        let mut differences = match &mut self.held {
-            Held::Whole { .. } => Vec::new(),
-            Held::Shared { differences, .. } => std::mem::take(differences),
-        };
-        differences.clear();
+        let differences = self.take_differences();
         self.held = Held::Shared { base: Arc::clone(base), differences };
         (self.len, self.known, self.live, self.root) = (view.len, view.known, view.live, view.root);
         self.set(own, entry, directory);
@@ -379,7 +385,7 @@ impl Table {
         for (index, entry) in self.iter() {
             directory.release(index, entry.version());
         }
-        let held = Held::Whole { entries: Vec::new(), tried: 0 };
+        let held = Held::Whole { entries: Vec::new(), tried: 0, kept: Vec::new() };
         *self = Table { held, len: 0, known: 0, live: 0, root: 0 };
     }
 
@@ -434,7 +440,7 @@ impl Table {
 
     /// From holding everything to differing from a base.
     fn join_base(&mut self, bases: &mut Bases) -> (bool, usize) {
-        let Held::Whole { entries, tried } = &mut self.held else { return (false, 0) };
+        let Held::Whole { entries, tried, .. } = &mut self.held else { return (false, 0) };
         let welcome = DIFFERENCES_WELCOME + entries.len() / 8;
         let base = Arc::clone(bases.newest());
         *tried = base.number();
@@ -455,7 +461,7 @@ impl Table {
         if gathered.len() > welcome {
             return (false, count * PAGE_ENTRIES);
         }
-        let mut differences = Vec::with_capacity(gathered.len().max(bases.differences_reserved));
+        let mut differences = self.take_differences();
         differences.extend_from_slice(gathered);
         self.held = Held::Shared { base, differences };
         (true, count * PAGE_ENTRIES)

@@ -102,8 +102,8 @@ pub struct HostCounters {
     pub turns_late: u64,
     /// Times that members were told that time had been lost.
     pub stalls: u64,
-    /// The longest that bringing members' views to a shared base has held up a turn, in microseconds. See
-    /// [`crate::swim::Sweep`].
+    /// The longest that bringing members' views to a shared base has held up a turn, in microseconds of CPU
+    /// time. See [`crate::swim::Sweep`].
     pub sweep_us_max: u64,
 }
 

@@ -108,8 +108,7 @@ impl FirstSuspicion {
 
     /// The time within which a `share` of crashes is suspected, in seconds.
     pub fn quantile_s(&self, share: f64) -> f64 {
-        self.interval_s
-            + super::special::quantile(share, self.longest_s(), |time_s| self.unprobed_s(time_s))
+        self.interval_s + super::special::quantile(share, self.longest_s(), |time_s| self.unprobed_s(time_s))
     }
 
     /// No probe of the crashed member begins later than this.

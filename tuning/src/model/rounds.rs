@@ -94,8 +94,7 @@ impl Rounds {
         let whole = (rounds.floor() as usize).min(states.len() - 1);
         let next = (whole + 1).min(states.len() - 1);
         let part = rounds - rounds.floor();
-        let messages =
-            states[whole].messages + part * (states[next].messages - states[whole].messages);
+        let messages = states[whole].messages + part * (states[next].messages - states[whole].messages);
         Some((rounds, messages))
     }
 
