@@ -37,6 +37,8 @@ pub struct Run {
     pub simulated_s: f64,
     /// Real time of the loop, without setting up.
     pub wall_s: f64,
+    /// Processor time of the loop, on our side with setting up.
+    pub cpu_s: f64,
     pub happenings: u64,
     pub datagrams: u64,
     pub bytes: u64,
@@ -51,6 +53,11 @@ pub struct Run {
 impl Run {
     pub fn node_seconds_per_second(&self) -> f64 {
         self.simulated_s * f64::from(self.members) / self.wall_s.max(1e-9)
+    }
+
+    /// The same per second of processor time, which other programs on the machine disturb less.
+    pub fn node_seconds_per_cpu_second(&self) -> f64 {
+        self.simulated_s * f64::from(self.members) / self.cpu_s.max(1e-9)
     }
 
     pub fn happenings_per_second(&self) -> f64 {

@@ -124,16 +124,19 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 fn print_table(cases: &[(Side, u32)], runs: &[Run]) {
-    println!("| members | simulator | node-seconds/s | happenings/s | detected, first | all | memory |");
-    println!("|---:|---|---:|---:|---:|---:|---:|");
+    println!(
+        "| members | simulator | node-seconds/s | per CPU second | happenings/s | detected, first | all | memory |"
+    );
+    println!("|---:|---|---:|---:|---:|---:|---:|---:|");
     for (side, members) in cases {
         let of = || runs.iter().filter(|run| run.side == *side && run.members == *members);
         let seconds = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1} s"));
         let memory = median(of().filter_map(|run| run.memory_bytes.map(|bytes| bytes as f64)));
         println!(
-            "| {members} | {} | {:.0} | {:.0} | {} | {} | {} |",
+            "| {members} | {} | {:.0} | {:.0} | {:.0} | {} | {} | {} |",
             side.name(),
             median(of().map(Run::node_seconds_per_second)).unwrap_or(0.0),
+            median(of().map(Run::node_seconds_per_cpu_second)).unwrap_or(0.0),
             median(of().map(Run::happenings_per_second)).unwrap_or(0.0),
             seconds(median(of().filter_map(|run| run.first_s))),
             seconds(median(of().filter_map(|run| run.all_s))),

@@ -4,12 +4,13 @@ use std::error::Error;
 use std::time::Duration;
 
 use swimring::sim::trial::{Latency, TrialOptions, run};
-use swimring_loadgen::cpu::resident_bytes;
+use swimring_loadgen::cpu::{of_this_thread, resident_bytes};
 
 use crate::case::{DURATION_S, LATENCY_US, Run, Side};
 
 pub fn play(members: u32, seed: u64) -> Result<Run, Box<dyn Error>> {
     let before = resident_bytes();
+    let cpu = of_this_thread();
     let outcome = run(&TrialOptions {
         seed,
         members,
@@ -20,6 +21,7 @@ pub fn play(members: u32, seed: u64) -> Result<Run, Box<dyn Error>> {
         crashes: 1,
         ..TrialOptions::default()
     })?;
+    let cpu_s = of_this_thread().saturating_sub(cpu).as_secs_f64();
     let crash = outcome.crashes.first();
     Ok(Run {
         side: Side::Swimring,
@@ -27,6 +29,7 @@ pub fn play(members: u32, seed: u64) -> Result<Run, Box<dyn Error>> {
         seed,
         simulated_s: outcome.simulated_s,
         wall_s: outcome.wall.as_secs_f64(),
+        cpu_s,
         happenings: outcome.happenings,
         datagrams: outcome.datagrams_sent,
         bytes: outcome.bytes_sent,

@@ -13,7 +13,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 use swimring::sim::trial::Agenda;
-use swimring_loadgen::cpu::resident_bytes;
+use swimring_loadgen::cpu::{of_this_thread, resident_bytes};
 
 use crate::case::{CRASH_S, DURATION_S, LATENCY_US, Run, Side};
 use crate::ours::peak_bytes;
@@ -126,7 +126,9 @@ impl Runtime<Number> for Outside<'_> {
 pub fn play(members: u32, seed: u64) -> Result<Run, Box<dyn Error>> {
     let before = resident_bytes();
     let (mut world, mut peers) = set_up(members, seed)?;
+    #[expect(clippy::disallowed_methods, reason = "measures the loop")]
     let started = Instant::now();
+    let cpu = of_this_thread();
     let mut happenings = 0;
     while let Some((at, happening)) = world.agenda.pop_until(DURATION_S * 1_000_000) {
         world.now = at;
@@ -134,6 +136,7 @@ pub fn play(members: u32, seed: u64) -> Result<Run, Box<dyn Error>> {
         happen(happening, &mut world, &mut peers)?;
     }
     let wall_s = started.elapsed().as_secs_f64();
+    let cpu_s = of_this_thread().saturating_sub(cpu).as_secs_f64();
     let after_crash = |at: u64| (at - CRASH_S * 1_000_000) as f64 / 1e6;
     Ok(Run {
         side: Side::Foca,
@@ -141,6 +144,7 @@ pub fn play(members: u32, seed: u64) -> Result<Run, Box<dyn Error>> {
         seed,
         simulated_s: DURATION_S as f64,
         wall_s,
+        cpu_s,
         happenings,
         datagrams: world.datagrams,
         bytes: world.bytes,

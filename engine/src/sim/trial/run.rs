@@ -24,6 +24,7 @@ use super::streams::StreamMail;
 use crate::swim::typed::address_of;
 use crate::swim::{
     Commons, Crew, Event, Member, MemberConfig, Outbox, SWEEP_MEMBERS_MAX, StreamOpen, Sweep, Time, View,
+    WireOptions,
 };
 
 /// Which cluster the members are of.
@@ -158,23 +159,8 @@ pub fn run_with(
 
 impl Trial {
     fn new(options: &TrialOptions) -> Result<Trial, TrialError> {
-        let mut secret = [0; 32];
-        secret[..8].copy_from_slice(&options.seed.to_le_bytes());
         let wire = options.wire.options();
-        let unusable = |error: &dyn std::fmt::Display| TrialError::option("wire", error.to_string());
-        let mut commons = Commons::speaking(&wire, options.seed, secret).map_err(|error| unusable(&error))?;
-        let encoded = if options.encoded {
-            let codec = match &wire {
-                crate::swim::WireOptions::Native => None,
-                crate::swim::WireOptions::Memberlist(options) => {
-                    Some(Box::new(Codec::new(&options.codec(), secret).map_err(|error| unusable(&error))?))
-                }
-            };
-            Some(Encoded::new(codec))
-        } else {
-            commons.use_typed_frames();
-            None
-        };
+        let (mut commons, encoded) = storage(options, &wire)?;
         if let Wakes::Every(grain) = options.wakes {
             commons.set_timer_grain(grain);
         }
@@ -375,6 +361,26 @@ impl Trial {
             probe_rtt_us: measuring.probe_rtt_us,
         }
     }
+}
+
+/// What the members share, and what reads their frames if these are bytes.
+fn storage(options: &TrialOptions, wire: &WireOptions) -> Result<(Commons, Option<Encoded>), TrialError> {
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&options.seed.to_le_bytes());
+    let unusable = |error: &dyn std::fmt::Display| TrialError::option("wire", error.to_string());
+    let mut commons = Commons::speaking(wire, options.seed, secret).map_err(|error| unusable(&error))?;
+    if !options.encoded {
+        commons.use_typed_frames();
+        return Ok((commons, None));
+    }
+    let codec = match wire {
+        WireOptions::Native => None,
+        WireOptions::Memberlist(options) => {
+            let codec = Codec::new(&options.codec(), secret).map_err(|error| unusable(&error))?;
+            Some(Box::new(codec))
+        }
+    };
+    Ok((commons, Some(Encoded::new(codec))))
 }
 
 /// The members, who all know each other.
