@@ -337,22 +337,12 @@ impl Member {
                 let wanted = Wanted { target, address, nack: true };
                 self.on_indirect_ping(cx, &Origin { source, ..*origin }, sequence, wanted);
             }
-            Packed::Alive { tag, subject, incarnation } => {
-                let subject = cx.commons.directory.id(subject);
-                self.on_alive(cx, subject, incarnation, tag);
-            }
+            Packed::Alive { tag, subject, incarnation } => self.on_alive(cx, subject, incarnation, tag),
             Packed::Suspect { subject, incarnation, accuser } => {
-                let subject = cx.commons.directory.id(subject);
                 self.on_suspect(cx, subject, incarnation, accuser);
             }
-            Packed::Dead { subject, incarnation } => {
-                let subject = cx.commons.directory.id(subject);
-                self.on_dead(cx, subject, incarnation);
-            }
-            Packed::Left { subject, incarnation } => {
-                let subject = cx.commons.directory.id(subject);
-                self.on_left(cx, subject, incarnation);
-            }
+            Packed::Dead { subject, incarnation } => self.on_dead(cx, subject, incarnation),
+            Packed::Left { subject, incarnation } => self.on_left(cx, subject, incarnation),
             Packed::Introduction { version, subject, incarnation } => {
                 self.on_packed_introduction(cx, subject, version, incarnation);
             }
