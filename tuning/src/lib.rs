@@ -5,5 +5,6 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod basics;
 pub mod cli;
 pub mod model;
