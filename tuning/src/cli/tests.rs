@@ -23,7 +23,6 @@ fn model(flags: &[&str]) -> Result<crate::basics::table::Options, String> {
     let arguments = [PROGRAM, "model"].iter().chain(flags).map(OsString::from);
     match parse(arguments).map_err(|error| one_line(&error))?.command {
         Command::Model(arguments) => arguments.check().map_err(|faults| faults.join("\n")),
-        #[allow(unreachable_patterns, reason = "there is one command until others join it")]
         _ => Err("model was meant".to_owned()),
     }
 }
