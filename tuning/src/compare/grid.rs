@@ -7,6 +7,11 @@ use swimring::sim::trial::TrialError;
 
 use super::case::{Case, Compared, MEASURES, compare};
 
+/// Larger clusters are simulated with the first interval alone.
+const ALL_INTERVALS_MAX: u32 = 500;
+/// And still larger ones with the middle fanout alone.
+const ALL_FANOUTS_MAX: u32 = 2_000;
+
 /// The cases' dimensions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid {
@@ -35,15 +40,19 @@ impl Default for Grid {
 pub type Row = (Case, [Compared; MEASURES.len()]);
 
 impl Grid {
-    /// All cases, the largest first, so that no thread is left with one at the end.
+    /// All cases, the largest first, so that no thread is left with one at the end. Large clusters, whose
+    /// simulation takes longest, go through fewer of them.
     pub fn cases(&self) -> Vec<Case> {
         let mut members = self.members.clone();
         members.sort_unstable_by(|a, b| b.cmp(a));
         let mut cases = Vec::new();
         for members in members {
+            let middle = &self.fanouts[self.fanouts.len() / 2..][..1];
+            let fanouts = if members > ALL_FANOUTS_MAX { middle } else { &self.fanouts };
+            let intervals = if members > ALL_INTERVALS_MAX { &self.intervals[..1] } else { &self.intervals };
             for loss in &self.losses {
-                for fanout in &self.fanouts {
-                    for (probe_interval_ms, gossip_interval_ms) in self.intervals.iter().copied() {
+                for fanout in fanouts {
+                    for (probe_interval_ms, gossip_interval_ms) in intervals.iter().copied() {
                         let (loss, fanout) = (*loss, *fanout);
                         cases.push(Case { members, loss, fanout, probe_interval_ms, gossip_interval_ms });
                     }
@@ -99,7 +108,8 @@ mod tests {
     #[test]
     fn the_grid_is_the_product_of_its_dimensions() {
         let grid = Grid::default();
-        assert_eq!(grid.cases().len(), 4 * 4 * 3 * 2);
+        // Two small sizes in full, one with an interval, one with a fanout as well.
+        assert_eq!(grid.cases().len(), 2 * (4 * 3 * 2) + 4 * 3 + 4);
         assert_eq!(grid.cases()[0].members, 10_000);
     }
 

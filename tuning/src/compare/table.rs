@@ -84,6 +84,14 @@ fn cell(compared: &[Compared]) -> String {
         let none = compared.iter().all(|compared| compared.samples == 0 && compared.predicted == Some(0.0));
         return if none { "none in either" } else { "-" }.to_owned();
     }
+    if compared.iter().any(|compared| compared.simulated == Some(0.0)) {
+        // Too rare to be seen in every case: those where it was seen would be the lucky ones.
+        let sum = |of: fn(&Compared) -> Option<f64>| compared.iter().filter_map(of).sum::<f64>();
+        return format!(
+            "{:.2} (all together)",
+            sum(|compared| compared.predicted) / sum(|compared| compared.simulated)
+        );
+    }
     let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
     let (low, high) = ratios
         .iter()
@@ -105,6 +113,7 @@ mod tests {
         assert_eq!(cell(&[compared(1.0, 1.0), compared(1.1, 1.0)]), "1.05 (1.00 to 1.10)");
         assert_eq!(cell(&[compared(1.0, 1.0), compared(4.0, 1.0)]), "**2.00 (1.00 to 4.00)**");
         assert_eq!(cell(&[compared(0.0, 3.0)]), "-");
+        assert_eq!(cell(&[compared(1.0, 0.0), compared(1.0, 4.0)]), "0.50 (all together)");
         let nothing = Compared { predicted: Some(0.0), simulated: Some(0.0), samples: 0 };
         assert_eq!(cell(&[nothing]), "none in either");
     }
