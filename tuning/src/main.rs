@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         Command::Model(arguments) => cli::model::command(&arguments),
+        Command::Compare(arguments) => cli::compare::command(&arguments),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -105,10 +105,10 @@ impl Sweep {
             // Who is typical is only known with an average to compare to.
         } else if self.rounds_left > 0 {
             self.rounds_left -= 1;
-        } else if let Some(member) = typical.and_then(|place| crew.member_at(place)) {
-            if commons.make_base(member) {
-                self.judging = Some(average);
-            }
+        } else if let Some(member) = typical.and_then(|place| crew.member_at(place))
+            && commons.make_base(member)
+        {
+            self.judging = Some(average);
         }
         (self.place, self.members, self.differences, self.typical) = (0, 0, 0, None);
         self.average = Some(average);

@@ -4,6 +4,7 @@
 //! every later part may trust, and `command`, which does what was asked. What is refused is one line per
 //! fault that names the flag and the mend.
 
+pub mod compare;
 pub mod model;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   swimring-tune model                                  how push, pull and push-pull spread news
   swimring-tune model --members 160 --fanout 4 --strategy push --loss 5%
+  swimring-tune compare --members 20,100               where the formulas hold
 
 Exit status: 0 done; 1 could not run; 2 bad arguments.";
 
@@ -39,6 +41,9 @@ pub enum Command {
     /// Shows how news spreads, round by round, from formulas and from simulations
     #[command(after_help = model::EXAMPLES)]
     Model(Box<model::ModelArguments>),
+    /// Holds the closed forms against the simulator, over a grid
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(Box<compare::CompareArguments>),
 }
 
 /// Why a command did not do what it was asked to; one line per fault.

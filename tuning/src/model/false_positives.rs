@@ -17,7 +17,8 @@
 //! by the root of two.
 //!
 //! **Local health** (Lifeguard section IV.A). A failed probe raises the prober's score by the nacks that were
-//! missed, a successful one lowers it by one; interval and timeout are stretched by the score plus one. A nack
+//! missed, a successful one lowers it by one; a refutation raises the subject's by one, and on average a member is
+//! accused as often as it accuses. Interval and timeout are stretched by the score plus one. A nack
 //! is missed if the request or the nack was lost; it is due if the relay's own probe failed. The score is a
 //! Markov chain on 0..=S; its stationary mean, found by iterating, stretches the probes on average.
 //!
@@ -68,7 +69,9 @@ impl Probe {
             fails *= 1.0 - (1.0 - environment.stream_loss).powi(4) * half;
         }
         let nack = nack_comes(arrives, relay_works);
-        let raise = if relays == 0 { 1.0 } else { f64::from(relays) * (1.0 - nack) };
+        let missed = if relays == 0 { 1.0 } else { f64::from(relays) * (1.0 - nack) };
+        // Everyone is accused as often as he accuses, and whoever refutes doubts himself.
+        let raise = missed + 1.0;
         let mean_score = mean_score(fails, raise, settings.local_health_max);
         Probe { unanswered, fails, mean_score }
     }

@@ -3,7 +3,7 @@
 //! One file for each question, opening with its derivation and source; [`predict`] puts them together. It
 //! takes some tens of microseconds whatever the size, so a search may ask it for thousands of settings a second.
 //! Each form is compared with a small experiment of its own in its tests, and with the whole protocol in
-//! the simulator over a grid (`docs/results`).
+//! the simulator by [`crate::compare`].
 //!
 //! What no form here knows: members that are slow, links that differ, partitions, churn beyond single
 //! crashes. There the simulator has to be asked.
