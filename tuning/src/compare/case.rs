@@ -226,8 +226,9 @@ mod tests {
         for (measure, compared) in MEASURES.iter().zip(compared) {
             println!("{measure}: {compared:?}, ratio {:?}", compared.ratio());
         }
-        // What rests on thousands of samples: spread and traffic. The simulator's events are evenly spaced, so
-        // they share fewer frames than random ones would.
+        // What rests on thousands of samples: spread and traffic. The latter is predicted some tenth too low;
+        // it leaves out probes of the dead, and takes events for a Poisson process where the simulator spaces
+        // them evenly.
         for (place, bound) in [(4, 0.15), (5, 0.15), (7, 0.15), (8, 0.15)] {
             let ratio = compared[place].ratio().unwrap();
             assert!((ratio - 1.0).abs() < bound, "{}: {ratio}", MEASURES[place]);

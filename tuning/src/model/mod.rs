@@ -1,7 +1,7 @@
 //! Closed forms: what settings give, computed instead of measured.
 //!
 //! One file for each question, opening with its derivation and source; [`predict`] puts them together. It
-//! takes some tens of microseconds whatever the size, so a search may ask it for thousands of settings a second.
+//! takes some 0.2 ms whatever the size, so a search may ask it for thousands of settings a second.
 //! Each form is compared with a small experiment of its own in its tests, and with the whole protocol in
 //! the simulator by [`crate::compare`].
 //!
@@ -17,6 +17,7 @@ pub mod rounds;
 pub mod serf;
 pub mod special;
 pub mod spread;
+mod stream_probe;
 pub mod suspicion;
 pub mod traffic;
 
@@ -41,11 +42,8 @@ pub enum WireFormat {
 pub struct Environment {
     /// Members. At least 2.
     pub members: u32,
-    /// Share of datagrams lost, each independently. 0 to 0.95.
+    /// Share of packets lost, datagrams and those of streams, each independently. 0 to 0.95.
     pub loss: f64,
-    /// Share of stream segments lost and not made good in time. 0, the default, is the simulator's reliable
-    /// streams; on a real network it is near `loss`, since TCP sends again only after a second. 0 to 0.95.
-    pub stream_loss: f64,
     /// Median round trip in milliseconds. Above 0.
     pub rtt_median_ms: f64,
     /// Standard deviation of the round trip's natural logarithm. 0: always the median. 0 to 2.
@@ -69,7 +67,6 @@ impl Default for Environment {
         Environment {
             members: 100,
             loss: 0.0,
-            stream_loss: 0.0,
             rtt_median_ms: 1.0,
             rtt_sigma: 0.0,
             wire: WireFormat::Native,
@@ -96,7 +93,6 @@ impl Environment {
         };
         within("members", self.members.into(), 2.0, 10_000_000.0)?;
         within("loss", self.loss, 0.0, 0.95)?;
-        within("stream_loss", self.stream_loss, 0.0, 0.95)?;
         within("rtt_median_ms", self.rtt_median_ms, 0.001, 60_000.0)?;
         within("rtt_sigma", self.rtt_sigma, 0.0, 2.0)?;
         within("events_per_second", self.events_per_second, 0.0, 1e6)?;

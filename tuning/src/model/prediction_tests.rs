@@ -34,9 +34,8 @@ fn a_rumour_with_too_few_copies_has_no_p99() {
 }
 
 #[test]
-fn a_search_can_ask_often() {
+fn detection_goes_through_its_stages_at_any_size() {
     let lan = Settings::preset(Preset::Lan);
-    // How long it takes is measured, not asserted: `cargo bench`, and the note of every release.
     for members in [2, 3, 5, 100, 100_000, 1_000_000] {
         let prediction = predict(&lan, &Environment { loss: 0.01, ..of(members) });
         assert!(prediction.first_declared_p50_s > prediction.first_suspicion_p50_s, "{members}");
@@ -83,18 +82,15 @@ fn settings() -> impl Strategy<Value = Settings> {
 }
 
 fn environments() -> impl Strategy<Value = Environment> {
-    let network = (0.0..0.5_f64, 0.0..0.5_f64, 0.1..500.0_f64, 0.0..1.0_f64);
+    let network = (0.0..0.5_f64, 0.1..500.0_f64, 0.0..1.0_f64);
     (2_u32..200_000, network, 0.0..20.0_f64, 0.0..100.0_f64).prop_map(
-        |(members, (loss, stream_loss, rtt_median_ms, rtt_sigma), events_per_second, failures_per_hour)| {
-            Environment {
-                loss,
-                stream_loss,
-                rtt_median_ms,
-                rtt_sigma,
-                events_per_second,
-                failures_per_hour,
-                ..of(members)
-            }
+        |(members, (loss, rtt_median_ms, rtt_sigma), events_per_second, failures_per_hour)| Environment {
+            loss,
+            rtt_median_ms,
+            rtt_sigma,
+            events_per_second,
+            failures_per_hour,
+            ..of(members)
         },
     )
 }
