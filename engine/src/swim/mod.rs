@@ -8,6 +8,7 @@
 //! | `probe`, `relay` | is a member still there? directly, through others, over a stream |
 //! | `local_health` | how far to trust our own probes |
 //! | `suspicion`, `updates`, `refutation` | what is believed of whom, and who may object |
+//! | `adaptive`, `spread`, `watch` | faster suspicion, from how long news takes; who looks after whom |
 //! | `broadcasts`, `gossip` | what is still to be told, and to whom |
 //! | `user_events` | the application's own messages to all |
 //! | `anti_entropy` | finding and mending what gossip missed |
@@ -17,6 +18,7 @@
 //! | `directory`, `table`, `permutation`, `pool`, `heap` | who is who, in little memory |
 #![forbid(unsafe_code)]
 
+mod adaptive;
 mod anti_entropy;
 mod broadcasts;
 mod commands;
@@ -39,11 +41,13 @@ mod relay;
 mod sending;
 mod serf;
 pub mod settings;
+mod spread;
 mod suspicion;
 mod table;
 mod time;
 mod updates;
 mod user_events;
+mod watch;
 mod wire;
 
 pub use anti_entropy::StreamNext;
@@ -56,7 +60,7 @@ pub use event::{Event, SuspicionSummary};
 pub use member::{Member, MemberConfig, MemberError};
 pub use outbox::{FrameSink, Outbox, Purpose, StreamOpen};
 pub use permutation::Permutation;
-pub use settings::{Preset, Settings, SettingsError};
+pub use settings::{Preset, Settings, SettingsError, SuspicionMode};
 pub use time::Time;
 pub use user_events::EventIndex;
 pub use wire::{MemberlistOptions, Pool, Refusal, StreamOutcome, WireOptions, WireOptionsError};
