@@ -14,7 +14,9 @@
 //! - it listens: it has heard someone since its probe failed, and lately.
 //!
 //! Time that a member finds lost by its own clock, because its timers come late, counts as a stall.
-//! Everyone else keeps Lifeguard's timeouts, and is told by the witness that declares.
+//! Everyone else keeps Lifeguard's timeouts, and is told by the witness that declares. Whoever hears neither that
+//! nor a refutation for two to four windows probes the suspect once out of turn, and so refreshes its view or
+//! becomes a witness itself.
 
 use swimring_codec::native::Message;
 
@@ -75,6 +77,22 @@ impl Member {
             cx.commons.counters.appeals_answered += 1;
             self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
         }
+    }
+
+    /// When we see for ourselves what became of a suspicion that we heard of at `now`. Nearly always we have
+    /// heard of a refutation or a declaration by then. Otherwise the accuser is gone, or its last word
+    /// has missed us, and since that may be so for many at once, all take their time.
+    pub(super) fn check_at(&mut self, now: Time) -> Time {
+        let window = self.spread.window(&self.settings, self.table.known()).length;
+        now + window.mul_f64(2.0 + 2.0 * self.rng.f64())
+    }
+
+    /// Probes `subject` out of turn.
+    pub(super) fn check(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) {
+        cx.commons.suspicions.checked(&mut self.suspicions, subject);
+        cx.commons.counters.suspicions_checked += 1;
+        let id = cx.commons.directory.id(subject);
+        self.watch_until(cx, id, cx.now);
     }
 
     /// Whether a witness since `since` may declare: it hears others.

@@ -73,7 +73,9 @@ counters! {
     suspicions_refuted,
     /// Suspicions whose subject we had probed in vain ourselves, with adaptive suspicion.
     suspicions_witnessed,
-    /// Times such a suspect was told and asked directly.
+    /// Suspects that were probed out of turn because nothing more was heard of them.
+    suspicions_checked,
+    /// Times a suspect was told and asked directly by a member that had probed it in vain.
     appeals_sent,
     /// Such suspects that answered.
     appeals_answered,

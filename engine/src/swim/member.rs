@@ -242,11 +242,11 @@ impl Member {
         let cx = &mut Context { now, commons, out };
         self.notice_lateness(cx);
         self.probe_timeout(cx);
-        self.watch_timeout(cx);
         self.relay_timeout(cx);
         if self.suspicion_due <= now {
             self.suspicion_timeout(cx);
         }
+        self.watch_timeout(cx);
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
         self.gossip_timeout(cx);
         if self.status == Status::Left {

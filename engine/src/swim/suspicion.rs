@@ -55,6 +55,8 @@ pub(super) struct Suspicion {
     accusers: [u32; CONFIRMATIONS_MAX + 1],
     /// That we have probed the subject in vain, if we have.
     witness: Option<Witness>,
+    /// When whoever only heard of it sees for itself; [`Time::NEVER`] if not.
+    check: Time,
 }
 
 /// A witness' own part in a suspicion.
@@ -81,6 +83,8 @@ pub(super) struct Window {
 /// What is due of a suspicion.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Due {
+    /// Nothing more was heard for long: we are to see for ourselves.
+    Check(Suspicion),
     /// The subject is to be told.
     Appeal(Suspicion),
     /// A witness' window is over; `appealed` says whether the subject was told often enough, and `since`
@@ -114,12 +118,18 @@ impl Suspicion {
             by_nack: 0,
             accusers,
             witness: None,
+            check: Time::NEVER,
         }
+    }
+
+    /// The same suspicion; at `check` we see for ourselves.
+    pub(super) fn checked_at(self, check: Time) -> Suspicion {
+        Suspicion { check, ..self }
     }
 
     /// The same suspicion, begun at `now`.
     fn begun_anew(self, now: Time) -> Suspicion {
-        Suspicion { started: now, named: 0, by_nack: 0, witness: None, ..self }
+        Suspicion { started: now, named: 0, by_nack: 0, witness: None, check: Time::NEVER, ..self }
     }
 
     /// Others who have accused.
@@ -182,11 +192,14 @@ impl Suspicion {
     /// When something is due.
     fn next(&self) -> Time {
         let appeal = self.witness.map_or(Time::NEVER, |witness| witness.appeal);
-        self.deadline().min(self.window_ends().unwrap_or(Time::NEVER)).min(appeal)
+        self.deadline().min(self.window_ends().unwrap_or(Time::NEVER)).min(appeal).min(self.check)
     }
 
     fn due(self, now: Time) -> Due {
         let end = self.deadline();
+        if end > now && self.check <= now {
+            return Due::Check(self);
+        }
         match self.witness {
             Some(witness) if end > now => {
                 if witness.appeal <= now {
@@ -299,6 +312,9 @@ impl SuspicionPool {
             return false;
         }
         suspicion.started = suspicion.started - of.lost;
+        if suspicion.check != Time::NEVER {
+            suspicion.check = suspicion.check - of.lost;
+        }
         let node = self.heaps.insert(&mut of.heap, suspicion.next(), suspicion);
         self.index.insert((of.owner, suspicion.subject), node);
         of.len += 1;
@@ -343,6 +359,7 @@ impl SuspicionPool {
     ) -> bool {
         let now = now - of.lost;
         self.change(of, subject, |suspicion| {
+            suspicion.check = Time::NEVER;
             nackers.for_each(|relay| suspicion.nacked(relay));
             suspicion.witness = Some(Witness {
                 since: now,
@@ -352,6 +369,11 @@ impl SuspicionPool {
                 appeals_needed: window.appeals,
             });
         })
+    }
+
+    /// We see for ourselves what is with `subject`, once.
+    pub(super) fn checked(&mut self, of: &mut Suspicions, subject: MemberIndex) {
+        self.change(of, subject, |suspicion| suspicion.check = Time::NEVER);
     }
 
     /// `subject` was told; it is told again at `next`.

@@ -14,6 +14,7 @@ use super::broadcasts::News;
 use super::directory::{Full, MemberIndex};
 use super::event::{Event, SuspicionSummary};
 use super::member::{Context, Member};
+use super::settings::SuspicionMode;
 use super::suspicion::{Due, Suspicion, confirmations_needed};
 use super::table::{Entry, Standing};
 use super::wire::Wire;
@@ -295,7 +296,10 @@ impl Member {
         let members = self.table.known();
         let timeouts = self.settings.suspicion_timeouts(members);
         let needed = confirmations_needed(self.settings.suspicion_multiplier, members);
-        let suspicion = Suspicion::new(cx.now, index, incarnation, accuser, timeouts, needed);
+        let mut suspicion = Suspicion::new(cx.now, index, incarnation, accuser, timeouts, needed);
+        if self.settings.suspicion == SuspicionMode::Adaptive && accuser != self.id {
+            suspicion = suspicion.checked_at(self.check_at(cx.now));
+        }
         if !cx.commons.suspicions.start(&mut self.suspicions, suspicion) {
             cx.commons.counters.suspicions_shed += 1;
             self.set_entry(cx, index, entry.with_state(State::Alive));
@@ -314,6 +318,10 @@ impl Member {
     pub(super) fn suspicion_timeout(&mut self, cx: &mut Context<'_, '_>) {
         while let Some(due) = cx.commons.suspicions.expired(&self.suspicions, cx.now) {
             let suspicion = match due {
+                Due::Check(suspicion) => {
+                    self.check(cx, suspicion.subject);
+                    continue;
+                }
                 Due::Appeal(suspicion) => {
                     self.appeal(cx, &suspicion);
                     continue;

@@ -97,7 +97,12 @@ impl Member {
         }
         let (overload, highest) = (cx.commons.overload, self.settings.local_health_max);
         let interval = self.health.scale(self.settings.chosen_probe_interval(), overload, highest);
-        if !self.watch.add(source, cx.now + interval) {
+        self.watch_until(cx, source, cx.now + interval);
+    }
+
+    /// Probes `id` at `due`.
+    pub(super) fn watch_until(&mut self, cx: &mut Context<'_, '_>, id: MemberId, due: Time) {
+        if !self.watch.add(id, due) {
             cx.commons.counters.watches_shed += 1;
         }
     }

@@ -18,7 +18,7 @@ pub struct Line {
     pub seed: u64,
     pub measured_s: f64,
     pub crashes: usize,
-    /// Seconds from each crash to the first member whose own suspicion ran out, separated by spaces.
+    /// Seconds from each crash to the first member that holds it dead, separated by spaces.
     pub first_declared_s: String,
     /// The same to the first suspicion, and to when all hold it dead.
     pub first_suspected_s: String,
@@ -51,7 +51,7 @@ impl Line {
             seed: outcome.options.seed,
             measured_s: outcome.measured_s,
             crashes: outcome.crashes.len(),
-            first_declared_s: each(|crash| crash.first_declared_s),
+            first_declared_s: each(|crash| crash.first_s),
             first_suspected_s: each(|crash| crash.first_suspected_s),
             all_s: each(|crash| crash.all_s),
             false_deaths: outcome.false_deaths,
