@@ -13,7 +13,8 @@
 //!   A subject that lives answers with its refutation beside the ack; an ack alone ends being a witness;
 //! - it listens: it has heard someone since its probe failed, and lately.
 //!
-//! Time that a member finds lost by its own clock, because its timers come late, counts as a stall.
+//! The same doubt in its own ears puts off the end of every suspicion of a member that hears nobody, by at
+//! most as long as a suspicion lasts. Time that a member finds lost by its own clock, because its timers come late, counts as a stall.
 //! Everyone else keeps Lifeguard's timeouts, and is told by the witness that declares. Whoever hears neither that
 //! nor a refutation for two to four windows probes the suspect once out of turn, and so refreshes its view or
 //! becomes a witness itself.
@@ -28,6 +29,9 @@ use super::settings::SuspicionMode;
 use super::suspicion::Suspicion;
 use super::time::Time;
 use super::wire::Origin;
+
+/// Appeals that a witness sends without having heard anyone since its probe failed.
+const APPEALS_UNHEARD_MAX: u8 = 2;
 
 impl Member {
     /// We have probed `subject` in vain, and so have the relays `nackers`; `health` is what we were before.
@@ -48,21 +52,25 @@ impl Member {
         }
     }
 
-    /// Tells `suspicion`'s subject, and asks whether it is there.
-    pub(super) fn appeal(&mut self, cx: &mut Context<'_, '_>, suspicion: &Suspicion) {
+    /// Tells `suspicion`'s subject, and asks whether it is there. Whoever hears nobody stops after the first
+    /// times: the answers would only fill its receive buffer, before what it has to read.
+    pub(super) fn appeal(&mut self, cx: &mut Context<'_, '_>, suspicion: &Suspicion, before: u8, since: Time) {
         let Suspicion { subject, incarnation, .. } = *suspicion;
-        let id = cx.commons.directory.id(subject);
-        let suspect = Message::Suspect { subject: id, incarnation, accuser: self.id };
-        let to = self.identity(subject, cx.commons).address();
-        let shed = cx.commons.counters.frames_shed;
-        match appeal_sequence(subject) {
-            Some(sequence) => self.send(cx, to, id, &[suspect, Message::Ping { sequence }]),
-            None => self.send(cx, to, id, &[suspect]),
+        let mut sent = false;
+        if before < APPEALS_UNHEARD_MAX || self.listens(cx.now, since) {
+            let id = cx.commons.directory.id(subject);
+            let suspect = Message::Suspect { subject: id, incarnation, accuser: self.id };
+            let to = self.identity(subject, cx.commons).address();
+            let shed = cx.commons.counters.frames_shed;
+            match appeal_sequence(subject) {
+                Some(sequence) => self.send(cx, to, id, &[suspect, Message::Ping { sequence }]),
+                None => self.send(cx, to, id, &[suspect]),
+            }
+            sent = cx.commons.counters.frames_shed == shed;
         }
-        let sent = cx.commons.counters.frames_shed == shed;
         cx.commons.counters.appeals_sent += u64::from(sent);
-        let next = cx.now + self.settings.gossip_interval;
-        cx.commons.suspicions.appealed(&mut self.suspicions, subject, sent, next);
+        let later = self.settings.probe_interval * 2;
+        cx.commons.suspicions.appealed(&mut self.suspicions, subject, sent, cx.now, later);
     }
 
     /// An appeal to `subject` was acked. Whoever answers lives; whether it refutes is seen in the same frame or
@@ -97,7 +105,21 @@ impl Member {
 
     /// Whether a witness since `since` may declare: it hears others.
     pub(super) fn listens(&self, now: Time, since: Time) -> bool {
-        self.heard > since && now.since(self.heard) <= self.settings.probe_interval * 2
+        self.heard > since && self.hears(now)
+    }
+
+    fn hears(&self, now: Time) -> bool {
+        now.since(self.heard) <= self.settings.probe_interval * 2
+    }
+
+    /// Whether the suspicion of `subject`, whose time is up, goes on because we hear nobody, and so no
+    /// refutation either.
+    pub(super) fn puts_off(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) -> bool {
+        let adaptive = self.settings.suspicion == SuspicionMode::Adaptive;
+        let more = self.settings.probe_interval * 2;
+        adaptive
+            && !self.hears(cx.now)
+            && cx.commons.suspicions.put_off(&mut self.suspicions, subject, more)
     }
 
     /// Whether timers come so late that something may lie unread: then the time since the last call was lost.

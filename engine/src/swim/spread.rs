@@ -119,6 +119,9 @@ impl Spread {
         let by_gossip = interval_s + self.everyone(settings, members);
         let needed = Duration::from_secs_f32(directly.max(by_gossip) + self.rtt_s.min(60.0));
         let (shortest, _) = settings.suspicion_timeouts(members);
-        Window { length: needed.max(settings.suspicion_floor).min(shortest), appeals }
+        let length = needed.max(settings.suspicion_floor).min(shortest);
+        // With one to spare: the first leaves at once.
+        let appeal_every = (length / (u32::from(appeals) + 1)).max(settings.gossip_interval);
+        Window { length, appeals, appeal_every }
     }
 }

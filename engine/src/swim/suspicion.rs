@@ -55,6 +55,8 @@ pub(super) struct Suspicion {
     accusers: [u32; CONFIRMATIONS_MAX + 1],
     /// That we have probed the subject in vain, if we have.
     witness: Option<Witness>,
+    /// What was added to the timeout because its holder heard nobody.
+    unheard_ms: u32,
     /// When whoever only heard of it sees for itself; [`Time::NEVER`] if not.
     check: Time,
 }
@@ -69,6 +71,8 @@ struct Witness {
     appeal: Time,
     appeals: u8,
     appeals_needed: u8,
+    /// Time between two of them.
+    appeal_every_ms: u32,
 }
 
 /// What a witness may do: how long it waits, and how often it tells the subject meanwhile.
@@ -78,6 +82,8 @@ pub(super) struct Window {
     pub(super) length: Duration,
     /// How often the subject has to have been told by then.
     pub(super) appeals: u8,
+    /// Time between two appeals, so that they cover the window.
+    pub(super) appeal_every: Duration,
 }
 
 /// What is due of a suspicion.
@@ -85,8 +91,8 @@ pub(super) struct Window {
 pub(super) enum Due {
     /// Nothing more was heard for long: we are to see for ourselves.
     Check(Suspicion),
-    /// The subject is to be told.
-    Appeal(Suspicion),
+    /// The subject is to be told by a witness since `since`, who told it so often before.
+    Appeal { suspicion: Suspicion, before: u8, since: Time },
     /// A witness' window is over; `appealed` says whether the subject was told often enough, and `since`
     /// when the witness' probe had failed.
     Window { suspicion: Suspicion, appealed: bool, since: Time },
@@ -118,6 +124,7 @@ impl Suspicion {
             by_nack: 0,
             accusers,
             witness: None,
+            unheard_ms: 0,
             check: Time::NEVER,
         }
     }
@@ -129,7 +136,7 @@ impl Suspicion {
 
     /// The same suspicion, begun at `now`.
     fn begun_anew(self, now: Time) -> Suspicion {
-        Suspicion { started: now, named: 0, by_nack: 0, witness: None, check: Time::NEVER, ..self }
+        Suspicion { started: now, named: 0, by_nack: 0, witness: None, unheard_ms: 0, check: Time::NEVER, ..self }
     }
 
     /// Others who have accused.
@@ -178,7 +185,8 @@ impl Suspicion {
 
     /// When it ends for all who hold it.
     fn deadline(&self) -> Time {
-        self.started + self.timeout(self.shortest_ms, self.confirmed())
+        let unheard = Duration::from_millis(self.unheard_ms.into());
+        self.started + self.timeout(self.shortest_ms, self.confirmed()) + unheard
     }
 
     /// When it ends for a witness.
@@ -203,7 +211,7 @@ impl Suspicion {
         match self.witness {
             Some(witness) if end > now => {
                 if witness.appeal <= now {
-                    return Due::Appeal(self);
+                    return Due::Appeal { suspicion: self, before: witness.appeals, since: witness.since };
                 }
                 let appealed = witness.appeals >= witness.appeals_needed;
                 Due::Window { suspicion: self, appealed, since: witness.since }
@@ -367,6 +375,7 @@ impl SuspicionPool {
                 appeal: now,
                 appeals: 0,
                 appeals_needed: window.appeals,
+                appeal_every_ms: millis(window.appeal_every),
             });
         })
     }
@@ -376,14 +385,26 @@ impl SuspicionPool {
         self.change(of, subject, |suspicion| suspicion.check = Time::NEVER);
     }
 
-    /// `subject` was told; it is told again at `next`.
-    pub(super) fn appealed(&mut self, of: &mut Suspicions, subject: MemberIndex, sent: bool, next: Time) {
-        let lost = of.lost;
+    /// `subject` was told at `now`, or was not. Once it was told as often as is needed, it is told every
+    /// `later`: what kept the answer away may pass.
+    pub(super) fn appealed(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        sent: bool,
+        now: Time,
+        later: Duration,
+    ) {
+        let now = now - of.lost;
         self.change(of, subject, |suspicion| {
             if let Some(witness) = &mut suspicion.witness {
                 witness.appeals += u8::from(sent);
-                let more = witness.appeals < APPEALS_MAX;
-                witness.appeal = if more { next - lost } else { Time::NEVER };
+                let often = Duration::from_millis(witness.appeal_every_ms.into());
+                witness.appeal = match witness.appeals {
+                    APPEALS_MAX.. => Time::NEVER,
+                    appeals if appeals >= witness.appeals_needed => now + later,
+                    _ => now + often,
+                };
             }
         });
     }
@@ -396,6 +417,17 @@ impl SuspicionPool {
                 witness.window_ms = millis(until.since(witness.since)).max(witness.window_ms);
             }
         });
+    }
+
+    /// Nobody was heard lately: the suspicion of `subject` goes on by `more`, unless it has been put off for
+    /// as long as it lasts at most, or there are too few members to expect to hear one. False if so.
+    pub(super) fn put_off(&mut self, of: &mut Suspicions, subject: MemberIndex, more: Duration) -> bool {
+        let mut put_off = false;
+        self.change(of, subject, |suspicion| {
+            put_off = suspicion.needed > 0 && suspicion.unheard_ms < suspicion.longest_ms;
+            suspicion.unheard_ms += if put_off { millis(more).max(1) } else { 0 };
+        });
+        put_off
     }
 
     /// `subject` has answered: we are no witness any more. False if we were none.

@@ -322,8 +322,8 @@ impl Member {
                     self.check(cx, suspicion.subject);
                     continue;
                 }
-                Due::Appeal(suspicion) => {
-                    self.appeal(cx, &suspicion);
+                Due::Appeal { suspicion, before, since } => {
+                    self.appeal(cx, &suspicion, before, since + self.suspicions.lost());
                     continue;
                 }
                 Due::Window { suspicion, appealed, since } => {
@@ -335,6 +335,7 @@ impl Member {
                     cx.commons.counters.witnesses_declared += 1;
                     suspicion
                 }
+                Due::End(suspicion) if self.puts_off(cx, suspicion.subject) => continue,
                 Due::End(suspicion) => suspicion,
             };
             let entry = self.table.get(suspicion.subject);
