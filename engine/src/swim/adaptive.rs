@@ -54,7 +54,13 @@ impl Member {
 
     /// Tells `suspicion`'s subject, and asks whether it is there. Whoever hears nobody stops after the first
     /// times: the answers would only fill its receive buffer, before what it has to read.
-    pub(super) fn appeal(&mut self, cx: &mut Context<'_, '_>, suspicion: &Suspicion, before: u8, since: Time) {
+    pub(super) fn appeal(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        suspicion: &Suspicion,
+        before: u8,
+        since: Time,
+    ) {
         let Suspicion { subject, incarnation, .. } = *suspicion;
         let mut sent = false;
         if before < APPEALS_UNHEARD_MAX || self.listens(cx.now, since) {
@@ -75,7 +81,12 @@ impl Member {
 
     /// An appeal to `subject` was acked. Whoever answers lives; whether it refutes is seen in the same frame or
     /// in the next gossip, and meanwhile everyone's timeout holds.
-    pub(super) fn appeal_answered(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, subject: MemberIndex) {
+    pub(super) fn appeal_answered(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        origin: &Origin,
+        subject: MemberIndex,
+    ) {
         let suspect = subject < self.table.len() && self.table.get(subject).is_live();
         if !suspect || !self.is_from(cx, origin, subject) {
             cx.commons.counters.acks_unexpected += 1;
@@ -117,9 +128,7 @@ impl Member {
     pub(super) fn puts_off(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) -> bool {
         let adaptive = self.settings.suspicion == SuspicionMode::Adaptive;
         let more = self.settings.probe_interval * 2;
-        adaptive
-            && !self.hears(cx.now)
-            && cx.commons.suspicions.put_off(&mut self.suspicions, subject, more)
+        adaptive && !self.hears(cx.now) && cx.commons.suspicions.put_off(&mut self.suspicions, subject, more)
     }
 
     /// Whether timers come so late that something may lie unread: then the time since the last call was lost.

@@ -125,3 +125,96 @@ impl Spread {
         Window { length, appeals, appeal_every }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::settings::Preset;
+    use super::*;
+
+    fn lan() -> Settings {
+        Settings { suspicion_floor: Duration::ZERO, ..Settings::preset(Preset::Lan) }
+    }
+
+    fn length(spread: &Spread, members: usize) -> Duration {
+        spread.window(&lan(), members).length
+    }
+
+    #[test]
+    fn the_window_follows_the_measured_spread() {
+        let mut spread = Spread::UNKNOWN;
+        let formula = length(&spread, 1000);
+        // One interval, log_(1 + 3 * 0.98) 1000 of them, ln 1000 / (3 * 0.98) more: 8.4 of 200 ms.
+        assert!((1_650..1_720).contains(&formula.as_millis()), "{formula:?}");
+        spread.told(7, Time::ZERO);
+        spread.echoed(6, Time::from_micros(1_000_000));
+        assert_eq!(length(&spread, 1000), formula, "another rumour");
+        spread.echoed(7, Time::from_micros(6_000_000));
+        let slower = length(&spread, 1000);
+        assert!(slower > formula + Duration::from_secs(1), "{slower:?}");
+        spread.echoed(7, Time::from_micros(60_000_000));
+        assert_eq!(length(&spread, 1000), slower, "a rumour comes back once");
+        spread.took(Duration::from_millis(100));
+        let little = length(&spread, 1000);
+        assert!(little < slower && little > formula + (slower - formula) * 8 / 10, "down slowly: {little:?}");
+        (0..200).for_each(|_| spread.took(Duration::from_millis(100)));
+        assert_eq!(length(&spread, 1000), formula, "never below the formula");
+        (0..9).for_each(|_| spread.took(Duration::from_secs(1000)));
+        assert_eq!(length(&spread, 1000), lan().suspicion_timeouts(1000).0, "never above Lifeguard's");
+    }
+
+    #[test]
+    fn loss_asks_for_more_appeals() {
+        let mut spread = Spread::UNKNOWN;
+        // 0.02^4 = 1.6e-7.
+        assert_eq!(spread.window(&lan(), 100).appeals, 4);
+        let calm = length(&spread, 100);
+        (0..300).for_each(|probe| if probe % 2 == 0 { spread.missed() } else { spread.answered(true, calm) });
+        let lossy = spread.window(&lan(), 100);
+        // Half of the probes fail: twice the odds, 2/3, which takes 35 tries.
+        assert!((30..40).contains(&lossy.appeals), "{lossy:?}");
+        assert!(lossy.length >= lan().gossip_interval * u32::from(lossy.appeals), "{lossy:?}");
+    }
+
+    proptest! {
+        /// Whatever was measured, the appeals keep the bound at the estimated loss, fit the window, and the
+        /// window lies between floor and Lifeguard.
+        #[test]
+        fn the_bound_holds_whatever_is_measured(
+            steps in prop::collection::vec((0u8..4, 0u64..100_000_000), 0..100),
+            members in 4usize..200_000,
+            exponent in 1.0f64..12.0,
+            floor_ms in 0u64..3_000,
+        ) {
+            let mut spread = Spread::UNKNOWN;
+            for (step, micros) in steps {
+                let time = Duration::from_micros(micros);
+                match step {
+                    0 => spread.missed(),
+                    1 => spread.answered(true, time),
+                    2 => spread.answered(false, time),
+                    _ => spread.took(time),
+                }
+            }
+            let settings = Settings {
+                false_death_bound: 10f64.powf(-exponent),
+                suspicion_floor: Duration::from_millis(floor_ms),
+                ..Settings::preset(Preset::Lan)
+            };
+            settings.validate().unwrap();
+            let window = spread.window(&settings, members);
+            let (shortest, _) = settings.suspicion_timeouts(members);
+            prop_assert!(window.length >= settings.suspicion_floor.min(shortest) && window.length <= shortest);
+            let fails = f64::from(spread.loss()).powi(window.appeals.into());
+            prop_assert!(window.appeals == APPEALS_MAX || fails <= settings.false_death_bound * 1.001);
+            let covered = window.appeal_every * u32::from(window.appeals);
+            prop_assert!(covered <= window.length || window.appeal_every == settings.gossip_interval);
+        }
+    }
+
+    #[test]
+    fn the_state_is_a_few_bytes() {
+        assert!(size_of::<Spread>() <= 32);
+    }
+}

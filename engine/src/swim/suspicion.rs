@@ -136,7 +136,15 @@ impl Suspicion {
 
     /// The same suspicion, begun at `now`.
     fn begun_anew(self, now: Time) -> Suspicion {
-        Suspicion { started: now, named: 0, by_nack: 0, witness: None, unheard_ms: 0, check: Time::NEVER, ..self }
+        Suspicion {
+            started: now,
+            named: 0,
+            by_nack: 0,
+            witness: None,
+            unheard_ms: 0,
+            check: Time::NEVER,
+            ..self
+        }
     }
 
     /// Others who have accused.
@@ -542,6 +550,104 @@ mod tests {
         let later = Time::ZERO + Duration::from_secs(100);
         pool.restart(&mut of, later);
         assert_eq!((of.len(), pool.due(&of)), (1, later + Duration::from_secs(30)));
+    }
+
+    fn at(millis: u64) -> Time {
+        Time::from_micros(millis * 1000)
+    }
+
+    const WINDOW: Window =
+        Window { length: Duration::from_millis(500), appeals: 2, appeal_every: Duration::from_millis(200) };
+
+    /// A pool with a suspicion that a witness holds since 100 ms, with these nacks.
+    fn witnessed(nacks: &[u64]) -> (SuspicionPool, Suspicions) {
+        let (mut pool, mut of) = (SuspicionPool::new(1), Suspicions::new(0));
+        assert!(pool.start(&mut of, suspicion(2)));
+        let nackers = nacks.iter().map(|id| MemberId(*id));
+        assert!(pool.witness(&mut of, 0, at(100), WINDOW, nackers));
+        for now in [100, 300] {
+            assert!(matches!(pool.expired(&of, at(now)), Some(Due::Appeal { .. })), "{now}");
+            pool.appealed(&mut of, 0, true, at(now), Duration::from_secs(1000));
+        }
+        (pool, of)
+    }
+
+    #[test]
+    fn a_witness_that_relays_agree_with_waits_for_its_window_only() {
+        let (mut pool, mut of) = witnessed(&[1, 2]);
+        assert_eq!(pool.due(&of), at(600));
+        let Some(Due::Window { appealed: true, since, .. }) = pool.expired(&of, at(600)) else {
+            panic!("the window is over");
+        };
+        assert_eq!(since, at(100));
+        pool.postpone(&mut of, 0, at(800));
+        assert_eq!(pool.due(&of), at(800));
+        assert!(pool.withdraw(&mut of, 0) && !pool.withdraw(&mut of, 0));
+        assert_eq!(
+            pool.due(&of),
+            at(30_000),
+            "an answer leaves what everyone waits, and no nack counts for that"
+        );
+    }
+
+    #[test]
+    fn an_unconfirmed_witness_waits_long() {
+        let (pool, of) = witnessed(&[]);
+        assert_eq!(pool.due(&of), at(30_000));
+        let (pool, of) = witnessed(&[1]);
+        // One of two: 30 s - 29.5 s * ln 2 / ln 3.
+        assert_eq!(pool.due(&of), at(11_387));
+        let (pool, of) = witnessed(&[100, 100]);
+        assert_eq!(pool.due(&of), at(30_000), "who began it does not confirm itself");
+    }
+
+    #[test]
+    fn a_relay_that_also_accuses_counts_once() {
+        let (mut pool, mut of) = witnessed(&[1]);
+        let alone = pool.due(&of);
+        assert!(pool.confirm(&mut of, 0, MemberId(1)), "news to others");
+        assert!(!pool.confirm(&mut of, 0, MemberId(1)));
+        assert_eq!(pool.due(&of), alone);
+        assert!(pool.confirm(&mut of, 0, MemberId(2)));
+        // A second accuser: everyone waits the shortest, and a witness its window.
+        assert_eq!(pool.due(&of), at(600));
+        pool.withdraw(&mut of, 0);
+        assert_eq!(pool.due(&of), at(2_000));
+    }
+
+    #[test]
+    fn nacks_never_keep_accusers_out() {
+        let mut all = suspicion(7);
+        (1..20).for_each(|relay| all.nacked(MemberId(relay)));
+        assert_eq!((all.named, all.confirmed()), (7, 0));
+        (30..37).for_each(|accuser| assert!(all.confirm(MemberId(accuser)), "{accuser}"));
+        assert!(!all.confirm(MemberId(40)));
+        assert_eq!(all.deadline(), at(2_000));
+    }
+
+    #[test]
+    fn appeals_are_bounded() {
+        let (mut pool, mut of) = witnessed(&[]);
+        let mut sent = 2;
+        let mut now = at(300);
+        while now < at(29_000) {
+            pool.appealed(&mut of, 0, true, now, Duration::from_millis(1));
+            sent += 1;
+            now = pool.due(&of);
+        }
+        assert_eq!(sent, APPEALS_MAX);
+    }
+
+    #[test]
+    fn putting_off_is_bounded() {
+        let (mut pool, mut of) = (SuspicionPool::new(1), Suspicions::new(0));
+        assert!(pool.start(&mut of, suspicion(2)));
+        let mut last = pool.due(&of);
+        while pool.put_off(&mut of, 0, Duration::from_secs(4)) {
+            assert_eq!(pool.due(&of), last + Duration::from_secs(4));
+            last = pool.due(&of);
+        }
+        assert!((60_000..64_000).contains(&(last.as_micros() / 1000)), "{last:?}");
     }
 
     #[test]

@@ -30,9 +30,7 @@ impl Contender {
     pub fn settings(self) -> Settings {
         let lan = Settings { suspicion: SuspicionMode::Lifeguard, ..Settings::preset(Preset::Lan) };
         match self {
-            Contender::Swim => {
-                Settings { local_health_max: 0, suspicion_max_timeout_multiplier: 1, ..lan }
-            }
+            Contender::Swim => Settings { local_health_max: 0, suspicion_max_timeout_multiplier: 1, ..lan },
             Contender::Lifeguard => lan,
             Contender::Adaptive => Settings { suspicion: SuspicionMode::Adaptive, ..lan },
         }
