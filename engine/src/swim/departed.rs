@@ -95,6 +95,15 @@ impl DepartedPool {
         self.head(of.remembered)
     }
 
+    /// Everyone who departed, the longest gone first: those still in the view, then those remembered.
+    pub(super) fn iter(&self, of: &Departed) -> impl Iterator<Item = Departure> + '_ {
+        let walk = |list: List| {
+            let next = |node: &u32| Some(self.nodes.next(*node)).filter(|next| *next != NIL);
+            std::iter::successors(Some(list.head()).filter(|head| *head != NIL), next)
+        };
+        walk(of.recent).chain(walk(of.remembered)).map(|node| *self.nodes.get(node))
+    }
+
     fn head(&self, list: List) -> Option<Departure> {
         (list.head() != NIL).then(|| *self.nodes.get(list.head()))
     }

@@ -9,6 +9,7 @@ use swimring_codec::State;
 use swimring_codec::native::Message;
 
 use super::commons::Commons;
+use super::directory::MemberIndex;
 use super::event::Event;
 use super::member::{Context, Member, Status};
 use super::settings::Settings;
@@ -64,10 +65,7 @@ impl Member {
 
     /// Pings one of the departed that did not say goodbye, with what we believe of it.
     fn try_departed(&mut self, cx: &mut Context<'_, '_>) {
-        let wanted = self.table.choose(&mut self.rng, |_, entry| {
-            matches!(entry.standing(), Standing::Known(State::Dead) | Standing::Remembered)
-        });
-        let Some(index) = wanted else { return };
+        let Some(index) = self.choose_departed(cx) else { return };
         let id = cx.commons.directory.id(index);
         let to = self.identity(index, cx.commons).address();
         let dead = Message::Dead { subject: id, incarnation: self.table.get(index).incarnation() };
@@ -75,6 +73,31 @@ impl Member {
         let ping = Message::Ping { sequence: self.rng.u32(..) };
         cx.commons.counters.reconnects_tried += 1;
         self.send(cx, to, id, &[dead, ping]);
+    }
+
+    /// One of the departed that did not say goodbye, each with the same chance.
+    fn choose_departed(&mut self, cx: &Context<'_, '_>) -> Option<MemberIndex> {
+        /// Draws from the whole table before the list is walked, which is short unless one of these hits.
+        const DRAWS_MAX: usize = 16;
+        let (table, rng) = (&self.table, &mut self.rng);
+        let is_wanted = |index: MemberIndex| {
+            matches!(table.get(index).standing(), Standing::Known(State::Dead) | Standing::Remembered)
+        };
+        let drawn = (0..DRAWS_MAX).map(|_| rng.u32(..table.len())).find(|index| is_wanted(*index));
+        if drawn.is_some() {
+            return drawn;
+        }
+        let mut chosen = None;
+        let mut seen = 0;
+        for departure in cx.commons.departed.iter(&self.departed) {
+            if is_wanted(departure.subject) {
+                seen += 1;
+                if rng.u32(..seen) == 0 {
+                    chosen = Some(departure.subject);
+                }
+            }
+        }
+        chosen
     }
 
     /// Takes members out of the view that have been dead or gone long enough, and forgets those that have

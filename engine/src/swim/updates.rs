@@ -11,7 +11,7 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::broadcasts::News;
-use super::directory::{Full, MemberIndex};
+use super::directory::{Directory, Full, MemberIndex};
 use super::event::{Event, SuspicionSummary};
 use super::member::{Context, Member};
 use super::settings::SuspicionMode;
@@ -24,6 +24,26 @@ use super::wire::Wire;
 /// incarnations needs two million accepted steps to exhaust the 48 bits, each of which the subject outranks
 /// (memberlist needs one message: hashicorp/memberlist#358).
 const INCARNATION_STEP_MAX: u64 = 1 << 27;
+
+/// Whom news is about: by id on the wire, by index where a frame is a value.
+pub(super) trait Subject {
+    /// Its place in the directory, if anybody knows it.
+    fn find(self, directory: &Directory) -> Option<MemberIndex>;
+}
+
+impl Subject for MemberId {
+    #[inline]
+    fn find(self, directory: &Directory) -> Option<MemberIndex> {
+        directory.find(self)
+    }
+}
+
+impl Subject for MemberIndex {
+    #[inline]
+    fn find(self, _: &Directory) -> Option<MemberIndex> {
+        Some(self)
+    }
+}
 
 /// Whether an introduction comes from another address than is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,8 +59,8 @@ enum Moved {
 impl Member {
     /// The index and entry of a member that is not unknown.
     #[inline]
-    fn lookup(&self, cx: &mut Context<'_, '_>, subject: MemberId) -> Option<(MemberIndex, Entry)> {
-        let found = cx.commons.directory.find(subject).map(|index| (index, self.table.get(index)));
+    fn lookup(&self, cx: &mut Context<'_, '_>, subject: impl Subject) -> Option<(MemberIndex, Entry)> {
+        let found = subject.find(&cx.commons.directory).map(|index| (index, self.table.get(index)));
         match found {
             Some((index, entry)) if !entry.is_unknown() => Some((index, entry)),
             _ => {
@@ -84,7 +104,7 @@ impl Member {
     pub(super) fn on_alive(
         &mut self,
         cx: &mut Context<'_, '_>,
-        subject: MemberId,
+        subject: impl Subject,
         incarnation: Incarnation,
         tag: u8,
     ) {
@@ -230,7 +250,7 @@ impl Member {
     pub(super) fn on_suspect(
         &mut self,
         cx: &mut Context<'_, '_>,
-        subject: MemberId,
+        subject: impl Subject,
         incarnation: Incarnation,
         accuser: MemberId,
     ) {
@@ -346,19 +366,29 @@ impl Member {
     }
 
     #[inline]
-    pub(super) fn on_dead(&mut self, cx: &mut Context<'_, '_>, subject: MemberId, incarnation: Incarnation) {
+    pub(super) fn on_dead(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+    ) {
         self.on_departure(cx, subject, incarnation, State::Dead);
     }
 
     #[inline]
-    pub(super) fn on_left(&mut self, cx: &mut Context<'_, '_>, subject: MemberId, incarnation: Incarnation) {
+    pub(super) fn on_left(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+    ) {
         self.on_departure(cx, subject, incarnation, State::Left);
     }
 
     fn on_departure(
         &mut self,
         cx: &mut Context<'_, '_>,
-        subject: MemberId,
+        subject: impl Subject,
         incarnation: Incarnation,
         state: State,
     ) {

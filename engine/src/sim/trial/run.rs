@@ -22,7 +22,10 @@ use super::sending::{Encoded, Network};
 use super::slow::Troubles;
 use super::streams::StreamMail;
 use crate::swim::typed::address_of;
-use crate::swim::{Commons, Event, Member, MemberConfig, Outbox, StreamOpen, Time, View};
+use crate::swim::{
+    Commons, Crew, Event, Member, MemberConfig, Outbox, SWEEP_MEMBERS_MAX, StreamOpen, Sweep, Time, View,
+    WireOptions,
+};
 
 /// Which cluster the members are of.
 const CLUSTER: u32 = 0x781A;
@@ -35,8 +38,24 @@ const LOOK_EVERY: u64 = 1 << 14;
 /// Never, on the agenda.
 pub(super) const NEVER: u64 = u64::MAX;
 
+/// Time for a round of the sweep, in microseconds. It costs a look at every member: more often would be felt.
+const SWEEP_ROUND_US: u64 = 8_000_000;
+
+/// The members, for the sweep.
+struct Places<'a>(&'a mut [Member]);
+
+impl Crew for Places<'_> {
+    fn places(&self) -> usize {
+        self.0.len()
+    }
+
+    fn member_at(&mut self, place: usize) -> Option<&mut Member> {
+        self.0.get_mut(place)
+    }
+}
+
 /// Something on the agenda.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Happening {
     /// A member may be due.
     Wake(u32),
@@ -50,6 +69,8 @@ pub(super) enum Happening {
     Event(u32),
     /// An impairment begins or ends.
     Turn(u32),
+    /// The next members' views are brought to their newest base.
+    Sweep,
 }
 
 /// How far a trial has got.
@@ -72,6 +93,7 @@ pub(super) struct Trial {
     /// By member: the earliest wake on the agenda.
     pub(super) wake: Vec<u64>,
     pub(super) commons: Commons,
+    sweep: Sweep,
     pub(super) agenda: Agenda<Happening>,
     pub(super) network: Network,
     pub(super) troubles: Troubles,
@@ -137,32 +159,13 @@ pub fn run_with(
 
 impl Trial {
     fn new(options: &TrialOptions) -> Result<Trial, TrialError> {
-        let mut secret = [0; 32];
-        secret[..8].copy_from_slice(&options.seed.to_le_bytes());
         let wire = options.wire.options();
-        let unusable = |error: &dyn std::fmt::Display| TrialError::option("wire", error.to_string());
-        let mut commons = Commons::speaking(&wire, options.seed, secret).map_err(|error| unusable(&error))?;
-        let encoded = if options.encoded {
-            let codec = match &wire {
-                crate::swim::WireOptions::Native => None,
-                crate::swim::WireOptions::Memberlist(options) => {
-                    Some(Box::new(Codec::new(&options.codec(), secret).map_err(|error| unusable(&error))?))
-                }
-            };
-            Some(Encoded::new(codec))
-        } else {
-            commons.use_typed_frames();
-            None
-        };
+        let (mut commons, encoded) = storage(options, &wire)?;
         if let Wakes::Every(grain) = options.wakes {
             commons.set_timer_grain(grain);
         }
         let members = start(options, &mut commons)?;
         let plan = Plan::new(options);
-        let mut impaired = vec![false; members.len()];
-        for member in &plan.impaired {
-            impaired[*member as usize] = true;
-        }
         let origin = options.warm_up;
         // A member has about three wakes and two arrivals in a probe interval.
         let interval = options.settings.probe_interval;
@@ -175,9 +178,10 @@ impl Trial {
             network: Network::new(Drawn::new(&options.latency, options.members), options, encoded),
             troubles: Troubles::new(options, &plan),
             streams: StreamMail::new(wire),
-            measuring: Measuring::new(plan.clone(), impaired, origin, options.duration),
+            measuring: Measuring::new(plan.clone(), options),
             members,
             commons,
+            sweep: Sweep::default(),
             plan,
             grain: match options.wakes {
                 Wakes::Exact => 1,
@@ -203,6 +207,7 @@ impl Trial {
         for (number, event) in self.plan.events.iter().enumerate() {
             self.agenda.push(at(event.at), Happening::Event(number as u32));
         }
+        self.agenda.push(SWEEP_ROUND_US, Happening::Sweep);
         for number in 0..self.troubles.len() {
             self.agenda.push(at(Duration::ZERO), Happening::Turn(number));
         }
@@ -217,7 +222,16 @@ impl Trial {
             Happening::Crash(number) => self.crash(number),
             Happening::Event(number) => self.say(number),
             Happening::Turn(number) => self.turn_trouble(number),
+            Happening::Sweep => self.sweep(),
         }
+    }
+
+    /// Keeps views small, which nobody can tell from outside. See [`Sweep`].
+    fn sweep(&mut self) {
+        let members = SWEEP_MEMBERS_MAX.min(self.members.len());
+        self.sweep.step(members, &mut Places(&mut self.members), &mut self.commons);
+        let wait = SWEEP_ROUND_US * members as u64 / self.members.len() as u64;
+        self.agenda.push(self.now + wait, Happening::Sweep);
     }
 
     #[inline]
@@ -227,7 +241,8 @@ impl Trial {
             return;
         }
         self.wake[place] = NEVER;
-        if self.due[place] > self.now {
+        // Not due after all, or slow just now.
+        if self.troubles.runs_at(node, self.due[place]) > self.now {
             return self.put_wake(node);
         }
         self.call(node, Member::handle_timeout);
@@ -335,6 +350,7 @@ impl Trial {
             false_deaths_at_healthy: measuring.false_deaths_at_healthy,
             datagrams_sent: measuring.datagrams_sent,
             bytes_sent: measuring.bytes_sent,
+            padded_bytes_sent: measuring.padded_bytes_sent,
             stream_bytes_sent: measuring.stream_bytes_sent,
             happenings: self.happenings,
             wall,
@@ -345,6 +361,26 @@ impl Trial {
             probe_rtt_us: measuring.probe_rtt_us,
         }
     }
+}
+
+/// What the members share, and what reads their frames if these are bytes.
+fn storage(options: &TrialOptions, wire: &WireOptions) -> Result<(Commons, Option<Encoded>), TrialError> {
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&options.seed.to_le_bytes());
+    let unusable = |error: &dyn std::fmt::Display| TrialError::option("wire", error.to_string());
+    let mut commons = Commons::speaking(wire, options.seed, secret).map_err(|error| unusable(&error))?;
+    if !options.encoded {
+        commons.use_typed_frames();
+        return Ok((commons, None));
+    }
+    let codec = match wire {
+        WireOptions::Native => None,
+        WireOptions::Memberlist(options) => {
+            let codec = Codec::new(&options.codec(), secret).map_err(|error| unusable(&error))?;
+            Some(Box::new(codec))
+        }
+    };
+    Ok((commons, Some(Encoded::new(codec))))
 }
 
 /// The members, who all know each other.
@@ -368,9 +404,7 @@ fn start(options: &TrialOptions, commons: &mut Commons) -> Result<Vec<Member>, T
         members.push(member);
     }
     let view = View::of(&members, commons);
-    for member in &mut members {
-        member.load(&view, commons);
-    }
+    view.load(&mut members, commons);
     view.release(commons);
     Ok(members)
 }

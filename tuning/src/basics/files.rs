@@ -1,0 +1,60 @@
+//! The basics for programs: JSON with everything, CSV with a line for each strategy and round.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::table::Basics;
+
+/// A line of the CSV.
+#[derive(Serialize)]
+struct Line {
+    strategy: &'static str,
+    round: usize,
+    informed_formula: f64,
+    informed_simulated: f64,
+    informed_interval: f64,
+    informed_serf: Option<f64>,
+    messages_formula: f64,
+    messages_simulated: f64,
+    messages_interval: f64,
+}
+
+/// Writes the JSON. The error is one line that names the flag.
+pub fn write_json(basics: &Basics, path: &Path) -> Result<(), String> {
+    let named = |fault: &dyn std::fmt::Display| format!("--json {}: {fault}", path.display());
+    let mut text = serde_json::to_string_pretty(basics).map_err(|error| named(&error))?;
+    text.push('\n');
+    std::fs::write(path, text).map_err(|error| named(&error))
+}
+
+/// Writes the CSV. The error is one line that names the flag.
+pub fn write_csv(basics: &Basics, path: &Path) -> Result<(), String> {
+    let named = |fault: &dyn std::fmt::Display| format!("--csv {}: {fault}", path.display());
+    let mut writer = csv::Writer::from_path(path).map_err(|error| named(&error))?;
+    for line in lines(basics) {
+        writer.serialize(line).map_err(|error| named(&error))?;
+    }
+    writer.flush().map_err(|error| named(&error))
+}
+
+fn lines(basics: &Basics) -> impl Iterator<Item = Line> {
+    basics.convergence.iter().flat_map(|convergence| {
+        convergence.formula.iter().enumerate().map(|(round, state)| {
+            let simulated = &convergence.simulated;
+            // A run that is over stays as it ended.
+            let at = round.min(simulated.informed.len() - 1);
+            Line {
+                strategy: convergence.strategy.as_str(),
+                round,
+                informed_formula: state.informed,
+                informed_simulated: simulated.informed[at].mean,
+                informed_interval: simulated.informed[at].interval,
+                informed_serf: basics.serf_informed.get(round).copied(),
+                messages_formula: state.messages,
+                messages_simulated: simulated.messages[at].mean,
+                messages_interval: simulated.messages[at].interval,
+            }
+        })
+    })
+}

@@ -1,0 +1,119 @@
+//! `swimring-tune compare`: the closed forms against the simulator.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use swimring_loadgen::cli::values;
+use swimring_loadgen::environment;
+use swimring_loadgen::exit::Exit;
+
+use super::Faults;
+use crate::compare::grid::{Grid, Row};
+use crate::compare::table;
+
+/// Shown under the flags.
+pub const EXAMPLES: &str = "\
+Examples:
+  swimring-tune compare --members 20,100               the small half of the grid, in seconds
+  swimring-tune compare --csv grid.csv --markdown grid.md
+
+Prints predicted by simulated for each measure, size and loss: the geometric mean over fanouts and
+intervals, and the range; what strays by more than a fifth is set in **.";
+
+/// The flags of `compare`, as typed.
+#[derive(Args, Clone, Debug)]
+pub struct CompareArguments {
+    /// Members, several with commas [default: 20,100,1000,10000]
+    #[arg(long, short = 'n', value_name = "COUNTS", value_delimiter = ',')]
+    pub members: Vec<u32>,
+
+    /// Shares of datagrams lost, several with commas [default: 0,1%,5%,20%]
+    #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = values::share)]
+    pub loss: Vec<f64>,
+
+    /// Gossip fanouts, several with commas [default: 1,3,6]
+    #[arg(long, short = 'f', value_name = "COUNTS", value_delimiter = ',')]
+    pub fanout: Vec<u8>,
+
+    /// Seed of the simulations
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Simulations at once [default: one per core]
+    #[arg(long, value_name = "COUNT")]
+    pub threads: Option<u16>,
+
+    /// Write each case and measure to FILE as CSV
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub csv: Option<PathBuf>,
+
+    /// Write the table to FILE as well
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub markdown: Option<PathBuf>,
+
+    /// No progress line
+    #[arg(long, short, help_heading = "Output")]
+    pub quiet: bool,
+}
+
+impl CompareArguments {
+    /// Checks the flags.
+    ///
+    /// # Errors
+    /// One line for each that cannot be used.
+    pub fn check(&self) -> Result<Grid, Vec<String>> {
+        let mut grid = Grid::default();
+        let mut faults = Vec::new();
+        let mut within = |flag: &str, value: f64, lowest: f64, highest: f64| {
+            if !(lowest..=highest).contains(&value) {
+                faults.push(format!("--{flag} {value}: has to be between {lowest} and {highest}"));
+            }
+        };
+        self.members.iter().for_each(|members| within("members", f64::from(*members), 5.0, 100_000.0));
+        self.loss.iter().for_each(|loss| within("loss", *loss, 0.0, 0.9));
+        self.fanout.iter().for_each(|fanout| within("fanout", f64::from(*fanout), 1.0, 16.0));
+        if let Some(threads) = self.threads {
+            within("threads", f64::from(threads), 1.0, 1024.0);
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        if !self.members.is_empty() {
+            grid.members.clone_from(&self.members);
+        }
+        if !self.loss.is_empty() {
+            grid.losses.clone_from(&self.loss);
+        }
+        if !self.fanout.is_empty() {
+            grid.fanouts.clone_from(&self.fanout);
+        }
+        Ok(grid)
+    }
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// Arguments that cannot be used, and files that cannot be written.
+pub fn command(arguments: &CompareArguments) -> Result<Exit, Faults> {
+    let grid = arguments.check().map_err(Faults::BadArguments)?;
+    let threads = arguments.threads.map_or(environment::cores() as usize, usize::from);
+    let progress = |row: &Row| {
+        if !arguments.quiet {
+            eprintln!("{} members, {} loss, fanout {}: done", row.0.members, row.0.loss, row.0.fanout);
+        }
+    };
+    let rows = grid
+        .run(arguments.seed, threads, &progress)
+        .map_err(|error| Faults::CouldNotRun(format!("the simulator: {error}")))?;
+    if let Some(path) = &arguments.csv {
+        table::write_csv(&rows, path).map_err(Faults::CouldNotRun)?;
+    }
+    let text = table::markdown(&rows);
+    if let Some(path) = &arguments.markdown {
+        std::fs::write(path, &text)
+            .map_err(|error| Faults::CouldNotRun(format!("--markdown {}: {error}", path.display())))?;
+    }
+    print!("{text}");
+    Ok(Exit::Done)
+}

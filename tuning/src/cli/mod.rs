@@ -1,0 +1,113 @@
+//! The command line: what is asked for, one file per command.
+//!
+//! Each command's file has its flags as typed (`…Arguments`), a check that turns them into options which
+//! every later part may trust, and `command`, which does what was asked. What is refused is one line per
+//! fault that names the flag and the mend.
+
+pub mod compare;
+pub mod model;
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand};
+use swimring_loadgen::environment::VERSION_LINE;
+use swimring_loadgen::exit::Exit;
+
+/// The program's name in messages.
+pub const PROGRAM: &str = "swimring-tune";
+
+const EXAMPLES: &str = "\
+Examples:
+  swimring-tune model                                  how push, pull and push-pull spread news
+  swimring-tune model --members 160 --fanout 4 --strategy push --loss 5%
+  swimring-tune compare --members 20,100               where the formulas hold
+
+Exit status: 0 done; 1 could not run; 2 bad arguments.";
+
+/// From an objective to fanout, intervals and suspicion settings.
+#[derive(Parser, Debug)]
+#[command(name = PROGRAM, version = VERSION_LINE, about, after_help = EXAMPLES)]
+#[command(max_term_width = 100, subcommand_required = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Shows how news spreads, round by round, from formulas and from simulations
+    #[command(after_help = model::EXAMPLES)]
+    Model(Box<model::ModelArguments>),
+    /// Holds the closed forms against the simulator, over a grid
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(Box<compare::CompareArguments>),
+}
+
+/// Why a command did not do what it was asked to; one line per fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Faults {
+    /// Bad arguments: each line names the flag and the mend.
+    BadArguments(Vec<String>),
+    /// Could not run, like a file that cannot be written.
+    CouldNotRun(String),
+}
+
+impl Faults {
+    /// The lines to print.
+    pub fn lines(&self) -> &[String] {
+        match self {
+            Faults::BadArguments(lines) => lines,
+            Faults::CouldNotRun(line) => std::slice::from_ref(line),
+        }
+    }
+
+    /// What to exit with.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Faults::BadArguments(_) => Exit::BadArguments,
+            Faults::CouldNotRun(_) => Exit::CouldNotRun,
+        }
+    }
+}
+
+/// Parses a command line whose first item is the program.
+///
+/// # Errors
+/// What clap refuses, and what it answers to `--help` and `--version`.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(arguments)
+}
+
+/// A refused command line in one line: what is wrong, and the mend where clap knows one.
+pub fn one_line(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let mut lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
+    let fault = lines.next().unwrap_or("bad arguments").trim_start_matches("error: ").to_owned();
+    let mut line = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => {
+            return format!("no command {name}; the commands are: {}", commands());
+        }
+        (ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
+            return format!("say what to do; the commands are: {}", commands());
+        }
+        _ => fault,
+    };
+    for more in lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")) {
+        line.push_str(if more.starts_with('[') || line.ends_with(':') { " " } else { "; " });
+        line.push_str(more.trim_start_matches("tip: "));
+    }
+    line
+}
+
+/// The commands' names.
+fn commands() -> String {
+    let cli = Cli::command();
+    let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

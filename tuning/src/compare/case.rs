@@ -1,0 +1,241 @@
+//! One case: settings and network, simulated and predicted.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use swimring::sim::trial::{Latency, TrialError, TrialOptions, TrialOutcome, run};
+use swimring::swim::Settings;
+use swimring::swim::settings::Preset;
+
+use crate::model::{Environment, Prediction, predict};
+
+/// Larger clusters probe with the stream fallback: without it, a fifth of the datagrams lost makes thousands
+/// of false suspicions at once, which takes the simulator hours.
+const WITHOUT_FALLBACK_MAX: u32 = 100;
+/// User events per second in the whole cluster.
+const EVENTS_PER_SECOND: f64 = 1.0;
+/// Members that crash: one of so many, and so many at most in a run.
+const CRASHES_ONE_OF: u32 = 20;
+const CRASHES_MAX: u32 = 40;
+/// Events and crashes lie in this share of the measured time.
+const BUSY: f64 = 2.0 / 3.0;
+
+/// One case.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Case {
+    /// Members.
+    pub members: u32,
+    /// Share of datagrams lost.
+    pub loss: f64,
+    /// Gossip fanout.
+    pub fanout: u8,
+    /// Probe interval; the timeout is half of it.
+    pub probe_interval_ms: u64,
+    /// Gossip interval.
+    pub gossip_interval_ms: u64,
+}
+
+/// A quantity, predicted and simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Compared {
+    /// By the closed form. None where it says never.
+    pub predicted: Option<f64>,
+    /// By the simulator. None where nothing was measured.
+    pub simulated: Option<f64>,
+    /// What the simulated value is made of: crashes, deliveries, happenings.
+    pub samples: u64,
+}
+
+impl Compared {
+    /// Predicted by simulated, where both are above zero.
+    pub fn ratio(&self) -> Option<f64> {
+        let (predicted, simulated) = (self.predicted?, self.simulated?);
+        (predicted > 0.0 && simulated > 0.0).then_some(predicted / simulated)
+    }
+}
+
+/// What is compared, in the order of [`compare`].
+pub const MEASURES: [&str; 10] = [
+    "first_suspicion_p50_s",
+    "first_suspicion_p90_s",
+    "first_declared_p50_s",
+    "all_declared_p50_s",
+    "spread_p50_ms",
+    "spread_p99_ms",
+    "spread_last_p50_ms",
+    "bytes_per_member_second",
+    "datagrams_per_member_second",
+    "false_suspicions_per_member_day",
+];
+
+impl Case {
+    /// The settings of every member.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            probe_interval: Duration::from_millis(self.probe_interval_ms),
+            probe_timeout: Duration::from_millis(self.probe_interval_ms / 2),
+            gossip_interval: Duration::from_millis(self.gossip_interval_ms),
+            gossip_fanout: self.fanout,
+            stream_fallback: self.members > WITHOUT_FALLBACK_MAX,
+            ..Settings::preset(Preset::Lan)
+        }
+    }
+
+    fn options(&self, seed: u64) -> TrialOptions {
+        TrialOptions {
+            seed,
+            members: self.members,
+            settings: self.settings(),
+            duration: self.duration(),
+            latency: Latency::Fixed(Duration::from_millis(1)),
+            loss: self.loss,
+            crashes: (self.members / CRASHES_ONE_OF).clamp(1, CRASHES_MAX),
+            events_per_second: EVENTS_PER_SECOND,
+            ..TrialOptions::default()
+        }
+    }
+
+    /// Measured time and seeds: as many crashes and deliveries as can be had for about the same work.
+    fn duration(&self) -> Duration {
+        Duration::from_secs(if self.members > 2_000 { 20 } else { 60 })
+    }
+
+    fn seeds(&self) -> u64 {
+        match self.members {
+            0..=50 => 40,
+            51..=500 => 30,
+            _ => 1,
+        }
+    }
+
+    fn environment(&self, seconds: f64) -> Environment {
+        let crashes = f64::from(self.options(0).crashes);
+        Environment {
+            members: self.members,
+            loss: self.loss,
+            rtt_median_ms: 2.0,
+            events_per_second: EVENTS_PER_SECOND,
+            failures_per_hour: crashes / (seconds * BUSY) * 3600.0,
+            ..Environment::default()
+        }
+    }
+
+    /// What the closed forms say, and what they say of the last third, when nothing happens.
+    fn predictions(&self) -> (Prediction, Prediction) {
+        let (settings, busy) = (self.settings(), self.environment(self.duration().as_secs_f64()));
+        let calm = Environment { events_per_second: 0.0, failures_per_hour: 0.0, ..busy.clone() };
+        (predict(&settings, &busy), predict(&settings, &calm))
+    }
+}
+
+/// Simulates `case` and predicts it.
+///
+/// # Errors
+/// What the simulator refuses.
+pub fn compare(case: &Case, seed: u64) -> Result<[Compared; MEASURES.len()], TrialError> {
+    let outcomes: Result<Vec<TrialOutcome>, TrialError> =
+        (0..case.seeds()).map(|index| run(&case.options(seed + index))).collect();
+    let outcomes = outcomes?;
+    let (busy, calm) = case.predictions();
+    let average = |of: fn(&Prediction) -> f64| BUSY * of(&busy) + (1.0 - BUSY) * of(&calm);
+    let crashes = || outcomes.iter().flat_map(|outcome| &outcome.crashes);
+    let suspected: Vec<f64> = crashes().filter_map(|crash| crash.first_suspected_s).collect();
+    let declared: Vec<f64> = crashes().filter_map(|crash| crash.first_s).collect();
+    let all: Vec<f64> = crashes().filter_map(|crash| crash.all_s).collect();
+    let last: Vec<f64> =
+        outcomes.iter().flat_map(|outcome| &outcome.events).filter_map(|event| event.last_ms).collect();
+    let first = crate::model::detection::FirstSuspicion {
+        probers: case.members - 1,
+        interval_s: case.settings().probe_interval.as_secs_f64() * stretch(case),
+    };
+    let spread = |share: f64, predicted: f64| delays(&outcomes, share, predicted);
+    Ok([
+        sampled(busy.first_suspicion_p50_s, &suspected, 0.5),
+        sampled(first.quantile_s(0.9), &suspected, 0.9),
+        sampled(busy.first_declared_p50_s, &declared, 0.5),
+        sampled(busy.all_declared_p50_s, &all, 0.5),
+        spread(0.5, busy.spread_p50_ms),
+        spread(0.99, busy.spread_p99_ms),
+        sampled(busy.spread_last_p50_ms, &last, 0.5),
+        counted(&outcomes, average(|of| of.bytes_per_member_second), TrialOutcome::bytes_per_member_second),
+        counted(
+            &outcomes,
+            average(|of| of.datagrams_per_member_second),
+            TrialOutcome::datagrams_per_member_second,
+        ),
+        false_suspicions(&outcomes, busy.false_suspicions_per_member_day),
+    ])
+}
+
+fn stretch(case: &Case) -> f64 {
+    let environment = case.environment(1.0);
+    crate::model::false_positives::Probe::of(&case.settings(), &environment).stretch()
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+fn sampled(predicted: f64, values: &[f64], share: f64) -> Compared {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (share * sorted.len() as f64) as usize;
+    Compared {
+        predicted: finite(predicted),
+        simulated: sorted.get(place.min(sorted.len().saturating_sub(1))).copied(),
+        samples: sorted.len() as u64,
+    }
+}
+
+/// A quantile of all deliveries, in milliseconds.
+fn delays(outcomes: &[TrialOutcome], share: f64, predicted: f64) -> Compared {
+    let mut all = outcomes[0].spread_ms.clone();
+    for outcome in &outcomes[1..] {
+        // Same bounds: they were made alike.
+        let _ = all.add(&outcome.spread_ms);
+    }
+    let simulated = (!all.is_empty()).then(|| all.value_at_quantile(share) as f64 / 1e3);
+    Compared { predicted: finite(predicted), simulated, samples: all.len() }
+}
+
+fn counted(outcomes: &[TrialOutcome], predicted: f64, of: fn(&TrialOutcome) -> f64) -> Compared {
+    let mean = outcomes.iter().map(of).sum::<f64>() / outcomes.len() as f64;
+    let samples = outcomes.iter().map(|outcome| outcome.datagrams_sent).sum();
+    Compared { predicted: finite(predicted), simulated: Some(mean), samples }
+}
+
+fn false_suspicions(outcomes: &[TrialOutcome], predicted: f64) -> Compared {
+    let samples: u64 = outcomes.iter().map(|outcome| outcome.false_suspicions).sum();
+    // They count from the beginning of the measured time to the end of the trial.
+    let days = |outcome: &TrialOutcome| {
+        (outcome.simulated_s - outcome.options.warm_up.as_secs_f64()) * f64::from(outcome.members) / 86_400.0
+    };
+    let simulated = samples as f64 / outcomes.iter().map(days).sum::<f64>();
+    Compared { predicted: finite(predicted), simulated: Some(simulated), samples }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_case_is_predicted() {
+        let case =
+            Case { members: 100, loss: 0.01, fanout: 3, probe_interval_ms: 1_000, gossip_interval_ms: 200 };
+        let compared = compare(&case, 1).unwrap();
+        for (measure, compared) in MEASURES.iter().zip(compared) {
+            println!("{measure}: {compared:?}, ratio {:?}", compared.ratio());
+        }
+        // What rests on thousands of samples: spread and traffic. The simulator's events are evenly spaced, so
+        // they share fewer frames than random ones would.
+        for (place, bound) in [(4, 0.15), (5, 0.15), (7, 0.15), (8, 0.15)] {
+            let ratio = compared[place].ratio().unwrap();
+            assert!((ratio - 1.0).abs() < bound, "{}: {ratio}", MEASURES[place]);
+        }
+        // And on some sixty crashes.
+        for place in [0, 2, 3] {
+            let ratio = compared[place].ratio().unwrap();
+            assert!((ratio - 1.0).abs() < 0.25, "{}: {ratio}", MEASURES[place]);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The grid: cases, run on several threads.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use swimring::sim::trial::TrialError;
+
+use super::case::{Case, Compared, MEASURES, compare};
+
+/// Larger clusters are simulated with the first interval alone.
+const ALL_INTERVALS_MAX: u32 = 500;
+/// And still larger ones with the middle fanout alone.
+const ALL_FANOUTS_MAX: u32 = 2_000;
+
+/// The cases' dimensions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grid {
+    /// Members.
+    pub members: Vec<u32>,
+    /// Shares of datagrams lost.
+    pub losses: Vec<f64>,
+    /// Gossip fanouts.
+    pub fanouts: Vec<u8>,
+    /// Probe and gossip intervals, in milliseconds.
+    pub intervals: Vec<(u64, u64)>,
+}
+
+impl Default for Grid {
+    fn default() -> Grid {
+        Grid {
+            members: vec![20, 100, 1_000, 10_000],
+            losses: vec![0.0, 0.01, 0.05, 0.2],
+            fanouts: vec![1, 3, 6],
+            intervals: vec![(1_000, 200), (500, 100)],
+        }
+    }
+}
+
+/// A case and what came out.
+pub type Row = (Case, [Compared; MEASURES.len()]);
+
+impl Grid {
+    /// All cases, the largest first, so that no thread is left with one at the end. Large clusters, whose
+    /// simulation takes longest, go through fewer of them.
+    pub fn cases(&self) -> Vec<Case> {
+        let mut members = self.members.clone();
+        members.sort_unstable_by(|a, b| b.cmp(a));
+        let mut cases = Vec::new();
+        for members in members {
+            let middle = &self.fanouts[self.fanouts.len() / 2..][..1];
+            let fanouts = if members > ALL_FANOUTS_MAX { middle } else { &self.fanouts };
+            let intervals = if members > ALL_INTERVALS_MAX { &self.intervals[..1] } else { &self.intervals };
+            for loss in &self.losses {
+                for fanout in fanouts {
+                    for (probe_interval_ms, gossip_interval_ms) in intervals.iter().copied() {
+                        let (loss, fanout) = (*loss, *fanout);
+                        cases.push(Case { members, loss, fanout, probe_interval_ms, gossip_interval_ms });
+                    }
+                }
+            }
+        }
+        cases
+    }
+
+    /// Runs every case on so many threads; `done` is told of each.
+    ///
+    /// # Errors
+    /// What the simulator refuses first.
+    pub fn run(
+        &self,
+        seed: u64,
+        threads: usize,
+        done: &(dyn Fn(&Row) + Sync),
+    ) -> Result<Vec<Row>, TrialError> {
+        let cases = self.cases();
+        let next = AtomicUsize::new(0);
+        let rows = Mutex::new(Vec::new());
+        let work = || -> Result<(), TrialError> {
+            while let Some((index, case)) = {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                cases.get(index).map(|case| (index, case))
+            } {
+                let row = (*case, compare(case, seed)?);
+                done(&row);
+                if let Ok(mut rows) = rows.lock() {
+                    rows.push((index, row));
+                }
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| match worker.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })?;
+        let mut rows = rows.into_inner().unwrap_or_default();
+        rows.sort_by_key(|(index, _)| *index);
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_is_the_product_of_its_dimensions() {
+        let grid = Grid::default();
+        // Two small sizes in full, one with an interval, one with a fanout as well.
+        assert_eq!(grid.cases().len(), 2 * (4 * 3 * 2) + 4 * 3 + 4);
+        assert_eq!(grid.cases()[0].members, 10_000);
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        let small =
+            Grid { members: vec![5, 8], losses: vec![0.0], fanouts: vec![2], intervals: vec![(500, 100)] };
+        let (one, two) = (small.run(1, 1, &|_| {}).unwrap(), small.run(1, 2, &|_| {}).unwrap());
+        assert_eq!(one, two);
+        assert_eq!(one.len(), 2);
+    }
+}

@@ -1,0 +1,120 @@
+//! The comparison as CSV, a line for each case and measure, and as a table for `docs/results`.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::case::{Compared, MEASURES};
+use super::grid::Row;
+
+/// A ratio within this of one counts as holding, in the table.
+const HOLDS: f64 = 0.2;
+
+#[derive(Serialize)]
+struct Line {
+    members: u32,
+    loss: f64,
+    fanout: u8,
+    probe_interval_ms: u64,
+    gossip_interval_ms: u64,
+    measure: &'static str,
+    predicted: Option<f64>,
+    simulated: Option<f64>,
+    ratio: Option<f64>,
+    samples: u64,
+}
+
+/// Writes the CSV. The error is one line that names the flag.
+pub fn write_csv(rows: &[Row], path: &Path) -> Result<(), String> {
+    let named = |fault: &dyn std::fmt::Display| format!("--csv {}: {fault}", path.display());
+    let mut writer = csv::Writer::from_path(path).map_err(|error| named(&error))?;
+    for (case, compared) in rows {
+        for (measure, compared) in MEASURES.into_iter().zip(compared) {
+            writer
+                .serialize(Line {
+                    members: case.members,
+                    loss: case.loss,
+                    fanout: case.fanout,
+                    probe_interval_ms: case.probe_interval_ms,
+                    gossip_interval_ms: case.gossip_interval_ms,
+                    measure,
+                    predicted: compared.predicted,
+                    simulated: compared.simulated,
+                    ratio: compared.ratio(),
+                    samples: compared.samples,
+                })
+                .map_err(|error| named(&error))?;
+        }
+    }
+    writer.flush().map_err(|error| named(&error))
+}
+
+/// The table: for each measure and size a row, for each loss a cell with the geometric mean of the ratios
+/// and their range, over fanouts and intervals. Cells that stray by more than a fifth are bold.
+pub fn markdown(rows: &[Row]) -> String {
+    let mut losses: Vec<f64> = rows.iter().map(|(case, _)| case.loss).collect();
+    losses.sort_by(f64::total_cmp);
+    losses.dedup();
+    let mut sizes: Vec<u32> = rows.iter().map(|(case, _)| case.members).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let heads: Vec<String> =
+        losses.iter().map(|loss| format!(" {} loss |", swimring_loadgen::text::percent(*loss))).collect();
+    let mut text = format!("| Predicted / simulated | members |{}\n", heads.concat());
+    text.push_str(&format!("|---|---|{}\n", "---|".repeat(losses.len())));
+    for (place, measure) in MEASURES.into_iter().enumerate() {
+        for size in &sizes {
+            let cells: Vec<String> = losses
+                .iter()
+                .map(|loss| {
+                    let here = rows.iter().filter(|(case, _)| case.members == *size && case.loss == *loss);
+                    cell(&here.map(|(_, compared)| compared[place]).collect::<Vec<Compared>>())
+                })
+                .collect();
+            let members = swimring_loadgen::text::thousands((*size).into());
+            text.push_str(&format!("| `{measure}` | {members} | {} |\n", cells.join(" | ")));
+        }
+    }
+    text
+}
+
+fn cell(compared: &[Compared]) -> String {
+    let ratios: Vec<f64> = compared.iter().filter_map(Compared::ratio).collect();
+    if ratios.is_empty() {
+        let none = compared.iter().all(|compared| compared.samples == 0 && compared.predicted == Some(0.0));
+        return if none { "none in either" } else { "-" }.to_owned();
+    }
+    if compared.iter().any(|compared| compared.simulated == Some(0.0)) {
+        // Too rare to be seen in every case: those where it was seen would be the lucky ones.
+        let sum = |of: fn(&Compared) -> Option<f64>| compared.iter().filter_map(of).sum::<f64>();
+        return format!(
+            "{:.2} (all together)",
+            sum(|compared| compared.predicted) / sum(|compared| compared.simulated)
+        );
+    }
+    let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
+    let (low, high) = ratios
+        .iter()
+        .fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(*ratio), high.max(*ratio)));
+    let text = format!("{mean:.2} ({low:.2} to {high:.2})");
+    if (low - 1.0).abs() > HOLDS || (high - 1.0).abs() > HOLDS { format!("**{text}**") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compared(predicted: f64, simulated: f64) -> Compared {
+        Compared { predicted: Some(predicted), simulated: Some(simulated), samples: 9 }
+    }
+
+    #[test]
+    fn cells_show_the_mean_and_the_range_and_what_strays() {
+        assert_eq!(cell(&[compared(1.0, 1.0), compared(1.1, 1.0)]), "1.05 (1.00 to 1.10)");
+        assert_eq!(cell(&[compared(1.0, 1.0), compared(4.0, 1.0)]), "**2.00 (1.00 to 4.00)**");
+        assert_eq!(cell(&[compared(0.0, 3.0)]), "-");
+        assert_eq!(cell(&[compared(1.0, 0.0), compared(1.0, 4.0)]), "0.50 (all together)");
+        let nothing = Compared { predicted: Some(0.0), simulated: Some(0.0), samples: 0 };
+        assert_eq!(cell(&[nothing]), "none in either");
+    }
+}
