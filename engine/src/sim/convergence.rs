@@ -8,7 +8,7 @@ use swimring_codec::State;
 
 use super::checks::Violation;
 use super::simulation::Simulation;
-use crate::swim::{Settings, WireOptions};
+use crate::swim::{Settings, SuspicionMode, WireOptions};
 
 /// How often it is looked whether the views agree.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -25,9 +25,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// has died comes back at another address only after `dead_node_reclaim_time`.
 pub fn calm_bound(settings: &Settings, wire: &WireOptions, members: usize) -> Duration {
     let highest = u32::from(settings.local_health_max);
-    let recovery = settings.probe_interval * (highest + 1) * (highest + 2) / 2;
-    let rounds = settings.probe_interval * (2 * members as u32 + 2);
+    // With adaptive suspicion members choose whom to probe half as often, and a suspicion is put off while
+    // nobody is heard, by as much as it lasts.
+    let adaptive = 1 + u32::from(settings.suspicion == SuspicionMode::Adaptive);
+    let recovery = settings.probe_interval * (highest + 1) * (highest + 2) / 2 * adaptive;
+    let rounds = settings.probe_interval * (2 * members as u32 + 2) * adaptive;
     let (_, suspicion) = settings.suspicion_timeouts(members);
+    let suspicion = suspicion * adaptive;
     let reconnect = settings.reconnect_interval * 3;
     let mend = mending(settings, wire, members) * 4;
     let reclaim = match wire {

@@ -11,7 +11,7 @@ use super::faults::Faults;
 use super::log::What;
 use super::rebasing::Rebasing;
 use super::simulation::{Simulation, SimulationOptions};
-use crate::swim::{Counters, MemberlistOptions, Preset, Settings, Time, WireOptions};
+use crate::swim::{Counters, MemberlistOptions, Preset, Settings, SuspicionMode, Time, WireOptions};
 
 /// With this multiplier an event misses one of 50 members less than once in a million: everyone sends
 /// L copies to random others, and about n * e^-L are missed. With memberlist's 4 it is 1 event in 20 for
@@ -43,12 +43,17 @@ pub struct Outcome {
 /// The shortest time between push/pulls on memberlist's wire.
 const PUSH_PULL_LEAST: Duration = Duration::from_secs(5);
 
-/// The options of the scenario `seed`: even ones are native, odd ones speak memberlist's format; 3 to 50 members, small clusters more often than large ones.
+/// The options of the scenario `seed`: even ones are native, odd ones speak memberlist's format; with every
+/// third, suspicion is adaptive; 3 to 50 members, small clusters more often than large ones.
 pub fn scenario(seed: u64) -> SimulationOptions {
     let mut rng = fastrand::Rng::with_seed(seed);
     let members = if rng.u8(..4) == 0 { rng.usize(3..=50) } else { rng.usize(3..=16) };
     let wire = random_wire(seed);
     let mut settings = random_settings(&mut rng);
+    if seed.is_multiple_of(3) {
+        settings.suspicion = SuspicionMode::Adaptive;
+        settings.suspicion_floor = settings.probe_interval * (seed % 4) as u32;
+    }
     if !wire.is_native() {
         // Without roots to compare nothing but the periodic push/pull mends what gossip missed.
         settings.push_pull_interval = settings.push_pull_interval.max(PUSH_PULL_LEAST);

@@ -19,6 +19,7 @@ use super::settings::Settings;
 use super::table::{Entry, Table};
 use super::time::Time;
 use super::user_events::EventIndex;
+use super::watch::Watch;
 use super::wire::Wire;
 
 /// A member of a view.
@@ -145,6 +146,7 @@ impl Member {
     /// Listens again after a time in which nothing was heard: what was due then says nothing about anyone.
     fn resume(&mut self, cx: &mut Context<'_, '_>) {
         self.probe.abandon();
+        self.watch = Watch::NONE;
         self.relays.clear(&mut cx.commons.relays);
         cx.commons.suspicions.restart(&mut self.suspicions, cx.now);
         self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);

@@ -43,6 +43,10 @@ counters! {
     decode_errors,
     /// Probes begun.
     probes_sent,
+    /// Of those, probes that returned another member's ping, with adaptive suspicion.
+    probes_returned,
+    /// Pings that will not be returned because too many are waiting for that.
+    watches_shed,
     /// Probes answered directly.
     probes_acked,
     /// Probes answered through another member.
@@ -67,6 +71,16 @@ counters! {
     suspicions_confirmed,
     /// Suspicions refuted.
     suspicions_refuted,
+    /// Suspicions whose subject we had probed in vain ourselves, with adaptive suspicion.
+    suspicions_witnessed,
+    /// Suspects that were probed out of turn because nothing more was heard of them.
+    suspicions_checked,
+    /// Times a suspect was told and asked directly by a member that had probed it in vain.
+    appeals_sent,
+    /// Such suspects that answered.
+    appeals_answered,
+    /// Members declared dead at the end of an adaptive window.
+    witnesses_declared,
     /// Suspicions not begun because too many were under way.
     suspicions_shed,
     /// Accusations against ourselves that were refuted.

@@ -44,10 +44,12 @@ use super::refutation::Refutations;
 use super::relay::Relays;
 use super::serf::Serf;
 use super::settings::Settings;
+use super::spread::Spread;
 use super::suspicion::Suspicions;
 use super::table::{Entry, Table};
 use super::time::Time;
 use super::user_events::EventIndex;
+use super::watch::Watch;
 
 /// Who a member is.
 #[derive(Clone, Debug)]
@@ -137,6 +139,12 @@ pub struct Member {
     pub(super) table: Table,
     pub(super) probe: Probe,
     pub(super) relays: Relays,
+    pub(super) watch: Watch,
+    /// When a datagram last arrived.
+    pub(super) heard: Time,
+    /// When the timers were last looked at.
+    pub(super) called: Time,
+    pub(super) spread: Spread,
     pub(super) health: LocalHealth,
     pub(super) suspicions: Suspicions,
     /// When the first suspicion ends.
@@ -204,6 +212,10 @@ impl Member {
             table,
             probe: Probe::new(&settings, &mut rng, commons, now),
             relays: Relays::new(),
+            watch: Watch::NONE,
+            heard: now,
+            called: now,
+            spread: Spread::UNKNOWN,
             health: LocalHealth::default(),
             suspicions: Suspicions::new(number),
             suspicion_due: Time::NEVER,
@@ -228,11 +240,13 @@ impl Member {
             return;
         }
         let cx = &mut Context { now, commons, out };
+        self.notice_lateness(cx);
         self.probe_timeout(cx);
         self.relay_timeout(cx);
         if self.suspicion_due <= now {
             self.suspicion_timeout(cx);
         }
+        self.watch_timeout(cx);
         self.gossip.arm(now, &self.settings, !self.queue.is_empty());
         self.gossip_timeout(cx);
         if self.status == Status::Left {
@@ -270,7 +284,7 @@ impl Member {
         if self.status == Status::Left {
             return Time::NEVER;
         }
-        let probe = self.probe.due().min(self.relays.due());
+        let probe = self.probe.due().min(self.relays.due()).min(self.watch.due());
         let slow = self.anti_entropy.due.min(self.reconnect.due());
         probe.min(self.suspicion_due).min(self.gossip.due).min(slow)
     }

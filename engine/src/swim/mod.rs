@@ -8,6 +8,7 @@
 //! | `probe`, `relay` | is a member still there? directly, through others, over a stream |
 //! | `local_health` | how far to trust our own probes |
 //! | `suspicion`, `updates`, `refutation` | what is believed of whom, and who may object |
+//! | `adaptive`, `spread`, `watch` | faster suspicion, from how long news takes; who looks after whom |
 //! | `broadcasts`, `gossip` | what is still to be told, and to whom |
 //! | `user_events` | the application's own messages to all |
 //! | `anti_entropy` | finding and mending what gossip missed |
@@ -18,6 +19,7 @@
 //! | `base`, `sweep` | what the views of a worker's members have in common, and keeping it so |
 #![forbid(unsafe_code)]
 
+mod adaptive;
 mod anti_entropy;
 mod base;
 mod broadcasts;
@@ -41,6 +43,7 @@ mod relay;
 mod sending;
 mod serf;
 pub mod settings;
+mod spread;
 mod suspicion;
 mod sweep;
 mod table;
@@ -49,6 +52,7 @@ mod table_test;
 mod time;
 mod updates;
 mod user_events;
+mod watch;
 mod wire;
 
 pub use anti_entropy::StreamNext;
@@ -61,7 +65,7 @@ pub use event::{Event, SuspicionSummary};
 pub use member::{Member, MemberConfig, MemberError};
 pub use outbox::{FrameSink, Outbox, Purpose, StreamOpen};
 pub use permutation::Permutation;
-pub use settings::{Preset, Settings, SettingsError};
+pub use settings::{Preset, Settings, SettingsError, SuspicionMode};
 pub use sweep::{Crew, SWEEP_MEMBERS_MAX, Sweep};
 pub use time::Time;
 pub use user_events::EventIndex;

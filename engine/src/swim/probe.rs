@@ -5,6 +5,9 @@
 //! for us; they send a nack if they are well and got no answer either, which tells a silent target from
 //! our own deafness. A little later the target is tried over a stream. Interval and timeout stretch with
 //! local health.
+//!
+//! With adaptive suspicion every other probe is a return of one that was received (see `watch`), which may
+//! be under way beside one of our own choice.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,8 +21,7 @@ use super::event::Event;
 use super::member::{Context, Member, Status};
 use super::outbox::{Purpose, StreamOpen};
 use super::permutation::Permutation;
-use super::relay::RELAY_BIT;
-use super::settings::Settings;
+use super::settings::{Settings, SuspicionMode};
 use super::table::Standing;
 use super::time::Time;
 use super::wire::Origin;
@@ -39,9 +41,54 @@ enum Phase {
     Fallback,
 }
 
-/// The probe under way and the order of those to come.
+/// The top three bits of a sequence number say what a ping is for, so that its ack finds the way and the
+/// pinged one knows whether to return it. To the pinged one's answer it makes no difference.
+const KIND_BITS: u32 = 0b111 << 29;
+/// Of our own choice.
+const CHOSEN_KIND: u32 = 0;
+/// Tells a suspect that we suspect it; the other bits are the subject's index.
+const APPEAL_KIND: u32 = 0b010 << 29;
+/// Returns a ping.
+const RETURN_KIND: u32 = 0b011 << 29;
+
+/// The sequence number of a ping that tells the member at `subject` of our suspicion. Nothing if the index
+/// does not fit, in a directory of half a billion members.
+pub(super) fn appeal_sequence(subject: MemberIndex) -> Option<u32> {
+    (subject & KIND_BITS == 0).then_some(APPEAL_KIND | subject)
+}
+
+/// Whether a ping with this sequence was the sender's own choice, and is to be returned.
+pub(super) fn is_chosen(sequence: u32) -> bool {
+    sequence & KIND_BITS == CHOSEN_KIND
+}
+
+/// Probes that may be under way at once: one of our own choice, and one that returns another's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Slot {
+    Chosen,
+    Return,
+}
+
+impl Slot {
+    const ALL: [Slot; 2] = [Slot::Chosen, Slot::Return];
+}
+
+/// The probes under way and the order of those to come.
 #[derive(Debug)]
 pub(super) struct Probe {
+    /// By [`Slot`].
+    attempts: [Attempt; 2],
+    /// Of the last probe, without its kind.
+    sequence: u32,
+    /// When the next probe begins.
+    next: Time,
+    order: Permutation,
+    position: u32,
+}
+
+/// A probe under way.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
     phase: Phase,
     target: MemberIndex,
     /// The target's id, so that its ack can be told without the directory.
@@ -55,69 +102,110 @@ pub(super) struct Probe {
     phase_ends: Time,
     /// When the probe has failed.
     ends: Time,
-    /// When the next probe begins.
-    next: Time,
     /// Who was asked, and whose nack has come.
     relays: [MemberIndex; INDIRECT_CHECKS_MAX],
     relays_asked: u8,
     nacks: u8,
-    order: Permutation,
-    position: u32,
 }
 
-impl Probe {
-    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, commons: &Commons, now: Time) -> Probe {
-        Probe {
-            phase: Phase::Idle,
-            target: 0,
-            target_id: MemberId::NONE,
-            incarnation: Incarnation::ZERO,
-            sequence: rng.u32(..),
-            intended: now,
-            phase_ends: Time::NEVER,
-            ends: Time::NEVER,
-            // Staggered, so that members that start together do not probe in step.
-            next: commons.stagger(now, settings.probe_interval, rng),
-            relays: [0; INDIRECT_CHECKS_MAX],
-            relays_asked: 0,
-            nacks: 0,
-            order: Permutation::new(0, 0),
-            position: 0,
-        }
-    }
+impl Attempt {
+    const IDLE: Attempt = Attempt {
+        phase: Phase::Idle,
+        target: 0,
+        target_id: MemberId::NONE,
+        incarnation: Incarnation::ZERO,
+        sequence: 0,
+        intended: Time::ZERO,
+        phase_ends: Time::NEVER,
+        ends: Time::NEVER,
+        relays: [0; INDIRECT_CHECKS_MAX],
+        relays_asked: 0,
+        nacks: 0,
+    };
 
-    #[inline]
-    pub(super) fn due(&self) -> Time {
-        self.next.min(self.phase_ends)
-    }
-
-    /// Waits `by` longer for whoever is being probed.
-    pub(super) fn extend(&mut self, by: Duration) {
-        if self.phase != Phase::Idle {
-            self.phase_ends = self.phase_ends + by;
-            self.ends = self.ends + by;
-        }
-    }
-
-    /// Drops the probe under way.
-    pub(super) fn abandon(&mut self) {
-        self.finish();
+    fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
     }
 
     fn finish(&mut self) {
         self.phase = Phase::Idle;
         self.phase_ends = Time::NEVER;
     }
+
+    /// Those of the relays that said in time that the target does not answer them either.
+    fn nackers(&self) -> impl Iterator<Item = MemberIndex> + use<> {
+        let (relays, nacks) = (self.relays, self.nacks);
+        (0..usize::from(self.relays_asked)).filter(move |at| nacks & 1 << at != 0).map(move |at| relays[at])
+    }
+}
+
+impl Probe {
+    pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, commons: &Commons, now: Time) -> Probe {
+        Probe {
+            attempts: [Attempt::IDLE; 2],
+            sequence: rng.u32(..),
+            // Staggered, so that members that start together do not probe in step.
+            next: commons.stagger(now, settings.chosen_probe_interval(), rng),
+            order: Permutation::new(0, 0),
+            position: 0,
+        }
+    }
+
+    fn at(&mut self, slot: Slot) -> &mut Attempt {
+        &mut self.attempts[slot as usize]
+    }
+
+    #[inline]
+    pub(super) fn due(&self) -> Time {
+        self.next.min(self.phase_due())
+    }
+
+    /// When a phase of a probe under way ends.
+    #[inline]
+    pub(super) fn phase_due(&self) -> Time {
+        self.attempts[0].phase_ends.min(self.attempts[1].phase_ends)
+    }
+
+    /// When the probe in `slot` is over, if one is under way.
+    pub(super) fn busy_until(&self, slot: Slot) -> Option<Time> {
+        let attempt = &self.attempts[slot as usize];
+        (!attempt.is_idle()).then_some(attempt.ends)
+    }
+
+    /// Waits `by` longer for whoever is being probed.
+    pub(super) fn extend(&mut self, by: Duration) {
+        for attempt in self.attempts.iter_mut().filter(|attempt| !attempt.is_idle()) {
+            attempt.phase_ends = attempt.phase_ends + by;
+            attempt.ends = attempt.ends + by;
+        }
+    }
+
+    /// Drops the probes under way.
+    pub(super) fn abandon(&mut self) {
+        self.attempts.iter_mut().for_each(Attempt::finish);
+    }
+
+    /// The probe under way that `sequence` is of.
+    fn find(&self, sequence: u32) -> Option<Slot> {
+        let under_way = |slot: &Slot| {
+            let attempt = &self.attempts[*slot as usize];
+            !attempt.is_idle() && attempt.sequence == sequence
+        };
+        Slot::ALL.into_iter().find(under_way)
+    }
 }
 
 impl Member {
     pub(super) fn probe_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        while self.probe.phase != Phase::Idle && self.probe.phase_ends <= cx.now {
-            match self.probe.phase {
-                Phase::Direct => self.probe_indirectly(cx),
-                Phase::Indirect if self.settings.stream_fallback => self.probe_by_stream(cx),
-                _ if self.probe.ends > cx.now => self.probe.phase_ends = self.probe.ends,
-                _ => self.probe_failed(cx),
+        for slot in Slot::ALL {
+            while !self.probe.at(slot).is_idle() && self.probe.at(slot).phase_ends <= cx.now {
+                let attempt = self.probe.at(slot);
+                match attempt.phase {
+                    Phase::Direct => self.probe_indirectly(cx, slot),
+                    Phase::Indirect if self.settings.stream_fallback => self.probe_by_stream(cx, slot),
+                    _ if attempt.ends > cx.now => attempt.phase_ends = attempt.ends,
+                    _ => self.probe_failed(cx, slot),
+                }
             }
         }
         if self.probe.next <= cx.now {
@@ -129,7 +217,7 @@ impl Member {
     fn probe_next(&mut self, cx: &mut Context<'_, '_>) {
         let highest = self.settings.local_health_max;
         let overload = cx.commons.overload;
-        let interval = self.health.scale(self.settings.probe_interval, overload, highest);
+        let interval = self.health.scale(self.settings.chosen_probe_interval(), overload, highest);
         let intended = self.probe.next;
         let late = cx.now.since(intended);
         if late >= interval {
@@ -140,26 +228,46 @@ impl Member {
             return;
         }
         self.probe.next = intended + interval;
-        if self.probe.phase != Phase::Idle || self.status != Status::Active {
+        if !self.probe.at(Slot::Chosen).is_idle() || self.status != Status::Active {
             return;
         }
         let Some(target) = self.next_target(cx) else { return };
+        // When the next begins, so that a driver that is late by a little does not skip that one.
+        let ends = match self.settings.suspicion {
+            SuspicionMode::Lifeguard => self.probe.next,
+            SuspicionMode::Adaptive => self.probe.next - interval / 2,
+        };
+        self.begin_probe(cx, Slot::Chosen, target, intended, ends);
+    }
+
+    /// Pings `target`; the probe was due at `intended` and has failed at `ends`.
+    pub(super) fn begin_probe(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        slot: Slot,
+        target: MemberIndex,
+        intended: Time,
+        ends: Time,
+    ) {
+        let (overload, highest) = (cx.commons.overload, self.settings.local_health_max);
         let entry = self.table.get(target);
         let timeout = self.health.scale(self.settings.probe_timeout, overload, highest);
         let id = cx.commons.directory.id(target);
-        let probe = &mut self.probe;
-        probe.phase = Phase::Direct;
-        probe.target = target;
-        probe.target_id = id;
-        probe.incarnation = entry.incarnation();
-        probe.sequence = probe.sequence.wrapping_add(1) & !RELAY_BIT;
-        probe.intended = intended;
-        probe.phase_ends = cx.now + timeout;
-        // When the next begins, so that a driver that is late by a little does not skip that one.
-        probe.ends = probe.next;
-        probe.relays_asked = 0;
-        probe.nacks = 0;
-        let ping = Message::Ping { sequence: probe.sequence };
+        self.probe.sequence = self.probe.sequence.wrapping_add(1) & !KIND_BITS;
+        let kind = if slot == Slot::Return { RETURN_KIND } else { CHOSEN_KIND };
+        let sequence = self.probe.sequence | kind;
+        *self.probe.at(slot) = Attempt {
+            phase: Phase::Direct,
+            target,
+            target_id: id,
+            incarnation: entry.incarnation(),
+            sequence,
+            intended,
+            phase_ends: cx.now + timeout,
+            ends,
+            ..Attempt::IDLE
+        };
+        let ping = Message::Ping { sequence };
         cx.commons.counters.probes_sent += 1;
         let to = self.identity(target, cx.commons).address();
         if entry.state() == Some(State::Suspect) {
@@ -191,112 +299,127 @@ impl Member {
     }
 
     /// Asks others to probe the target.
-    fn probe_indirectly(&mut self, cx: &mut Context<'_, '_>) {
-        let target = self.probe.target;
+    fn probe_indirectly(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
+        let Attempt { target, target_id, sequence, .. } = *self.probe.at(slot);
         cx.emit(Event::ProbeUnanswered { subject: target });
         let wanted = usize::from(self.settings.indirect_checks).min(INDIRECT_CHECKS_MAX);
-        let target_id = self.probe.target_id;
-        for _ in 0..wanted {
-            let asked = usize::from(self.probe.relays_asked);
-            let (own, relays) = (self.index, self.probe.relays);
+        let mut relays = [0; INDIRECT_CHECKS_MAX];
+        let mut asked = 0;
+        while asked < wanted {
+            let own = self.index;
             let relay = self.table.choose(&mut self.rng, |index, entry| {
                 entry.is_alive() && index != own && index != target && !relays[..asked].contains(&index)
             });
             let Some(relay) = relay else { break };
-            self.probe.relays[asked] = relay;
-            self.probe.relays_asked += 1;
+            relays[asked] = relay;
+            asked += 1;
             let id = cx.commons.directory.id(relay);
             let to = self.identity(relay, cx.commons).address();
-            let message = Message::IndirectPing { sequence: self.probe.sequence, target: target_id };
+            let message = Message::IndirectPing { sequence, target: target_id };
             cx.commons.counters.indirect_pings_sent += 1;
             self.send(cx, to, id, &[message]);
         }
-        let probe = &mut self.probe;
-        probe.phase = Phase::Indirect;
+        let attempt = self.probe.at(slot);
+        (attempt.relays, attempt.relays_asked) = (relays, asked as u8);
+        attempt.phase = Phase::Indirect;
         // The stream is tried half way: a lost datagram is nearly always made good by then, and a
         // connection for each would cost more than the probe.
-        probe.phase_ends = cx.now + probe.ends.since(cx.now) / 2;
+        attempt.phase_ends = cx.now + attempt.ends.since(cx.now) / 2;
     }
 
-    fn probe_by_stream(&mut self, cx: &mut Context<'_, '_>) {
-        self.probe.phase = Phase::Fallback;
-        self.probe.phase_ends = self.probe.ends;
-        if self.probe.ends <= cx.now {
+    fn probe_by_stream(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
+        let attempt = self.probe.at(slot);
+        attempt.phase = Phase::Fallback;
+        attempt.phase_ends = attempt.ends;
+        if attempt.ends <= cx.now {
             return;
         }
-        let target = self.probe.target;
+        let Attempt { target, sequence, .. } = *attempt;
         cx.out.streams.push(StreamOpen {
             to: self.identity(target, cx.commons).address(),
             destination: cx.commons.directory.id(target),
-            purpose: Purpose::Probe { sequence: self.probe.sequence },
+            purpose: Purpose::Probe { sequence },
         });
     }
 
     /// Nobody answered.
-    fn probe_failed(&mut self, cx: &mut Context<'_, '_>) {
-        let probe = &mut self.probe;
-        probe.finish();
+    fn probe_failed(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
+        self.probe.at(slot).finish();
+        let attempt = *self.probe.at(slot);
         cx.commons.counters.probes_failed += 1;
-        let missed = probe.relays_asked - probe.nacks.count_ones() as u8;
-        let doubt = if probe.relays_asked == 0 { 1 } else { missed };
+        let missed = attempt.relays_asked - attempt.nacks.count_ones() as u8;
+        let doubt = if attempt.relays_asked == 0 { 1 } else { missed };
+        // As it was before this probe: what the probe itself says of us is in how many nacks came.
+        let health = self.health;
         self.health.raise(doubt, self.settings.local_health_max);
-        let entry = self.table.get(probe.target);
-        let (target, incarnation) = (probe.target, probe.incarnation);
+        let entry = self.table.get(attempt.target);
+        let (target, incarnation) = (attempt.target, attempt.incarnation);
         if !entry.is_live() || entry.incarnation() != incarnation {
             return;
         }
         let id = cx.commons.directory.id(target);
         self.on_suspect(cx, id, incarnation, self.id);
+        if self.settings.suspicion == SuspicionMode::Adaptive {
+            self.stand_witness(cx, target, health, attempt.nackers());
+        }
     }
 
-    fn probe_succeeded(&mut self) {
-        self.probe.finish();
+    fn probe_succeeded(&mut self, slot: Slot) {
+        self.probe.at(slot).finish();
         self.health.lower();
     }
 
     pub(super) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
-        if self.probe.phase == Phase::Idle || sequence != self.probe.sequence {
-            if !self.relay_ack(cx, sequence) {
+        let Some(slot) = self.probe.find(sequence) else {
+            if sequence & KIND_BITS == APPEAL_KIND {
+                self.appeal_answered(cx, origin, sequence & !KIND_BITS);
+            } else if !self.relay_ack(cx, sequence) {
                 cx.commons.counters.acks_unexpected += 1;
             }
             return;
-        }
-        if self.is_from(cx, origin, self.probe.target) {
+        };
+        let Attempt { target, intended, phase, .. } = *self.probe.at(slot);
+        if self.is_from(cx, origin, target) {
             cx.commons.counters.probes_acked += 1;
-            let rtt = cx.now.since(self.probe.intended);
-            cx.emit(Event::ProbeAcked { subject: self.probe.target, rtt });
+            let rtt = cx.now.since(intended);
+            self.spread.answered(phase == Phase::Direct, rtt);
+            cx.emit(Event::ProbeAcked { subject: target, rtt });
             self.compare_roots(cx, origin);
         } else {
             cx.commons.counters.probes_acked_indirectly += 1;
+            self.spread.missed();
         }
-        self.probe_succeeded();
+        self.probe_succeeded(slot);
     }
 
     pub(super) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
-        if self.probe.phase == Phase::Idle || sequence != self.probe.sequence {
-            return;
-        }
-        let asked = &self.probe.relays[..usize::from(self.probe.relays_asked)];
+        let Some(slot) = self.probe.find(sequence) else { return };
+        let Attempt { relays, relays_asked, .. } = *self.probe.at(slot);
+        let asked = &relays[..usize::from(relays_asked)];
         let relay = asked.iter().position(|index| self.is_from(cx, origin, *index));
         if let Some(relay) = relay {
-            self.probe.nacks |= 1 << relay;
+            self.probe.at(slot).nacks |= 1 << relay;
         }
     }
 
     /// The target answered over a stream.
     pub(super) fn on_stream_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) {
-        if self.probe.phase == Phase::Idle || sequence != self.probe.sequence {
+        let Some(slot) = self.probe.find(sequence) else {
             cx.commons.counters.acks_unexpected += 1;
             return;
-        }
+        };
         cx.commons.counters.probes_acked_by_stream += 1;
-        self.probe_succeeded();
+        self.spread.missed();
+        self.probe_succeeded(slot);
     }
 
     /// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can
     /// refute.
     pub(super) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
         let (to, source, ack) = (origin.address, origin.source, Message::Ack { sequence });
+        if is_chosen(sequence) && self.settings.suspicion == SuspicionMode::Adaptive {
+            self.watch(cx, source);
+        }
         match self.accusation(cx, origin) {
             Some(accusation) => self.send(cx, to, source, &[ack, accusation]),
             None => self.send(cx, to, source, &[ack]),
@@ -305,7 +428,7 @@ impl Member {
 
     /// Whether a message came from the member at `index` itself: by its id where the format names the
     /// sender, else by its address.
-    fn is_from(&self, cx: &Context<'_, '_>, origin: &Origin, index: MemberIndex) -> bool {
+    pub(super) fn is_from(&self, cx: &Context<'_, '_>, origin: &Origin, index: MemberIndex) -> bool {
         if !origin.source.is_none() {
             return origin.source == cx.commons.directory.id(index);
         }
@@ -343,114 +466,5 @@ fn same_address(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter};
-
-    use super::super::{FrameSink, MemberConfig, Outbox, Preset, View};
-    use super::*;
-
-    /// Keeps the last frame.
-    #[derive(Default)]
-    struct Last(Vec<u8>);
-
-    impl FrameSink for Last {
-        fn reserve(&mut self, _to: SocketAddr, len: usize) -> Option<&mut [u8]> {
-            self.0 = vec![0; len];
-            Some(&mut self.0)
-        }
-    }
-
-    /// Two members that know each other, and what they share.
-    fn pair() -> (Member, Member, Commons) {
-        let mut commons = Commons::new(1);
-        let settings = Arc::new(Settings::preset(Preset::Lan));
-        let mut member = |name: &str| {
-            let config = MemberConfig {
-                name: name.to_owned(),
-                address: SocketAddr::from(([127, 0, 0, 1], 1)),
-                metadata: Vec::new(),
-                cluster: 1,
-                incarnation: Incarnation::new(7),
-                seed: 1,
-                settings: Arc::clone(&settings),
-            };
-            Member::new(config, &mut commons, Time::ZERO).unwrap()
-        };
-        let (mut one, mut other) = (member("one"), member("other"));
-        let view = View::of([&one, &other], &mut commons);
-        one.load(&view, &mut commons);
-        other.load(&view, &mut commons);
-        view.release(&mut commons);
-        (one, other, commons)
-    }
-
-    /// What `member` answers to a frame with `message` from `source`, whose root is `root`.
-    fn answer(
-        member: &mut Member,
-        commons: &mut Commons,
-        source: MemberId,
-        root: u64,
-        message: Message<'_>,
-    ) -> Vec<u8> {
-        let header = FrameHeader { cluster: 1, source, destination: member.id(), root, quiet: true };
-        let mut bytes = [0; FRAME_MAX];
-        let mut writer = FrameWriter::new(header, &mut bytes).unwrap();
-        assert!(writer.push(&message));
-        let used = writer.finish();
-        let mut last = Last::default();
-        let (streams, events) = (&mut Vec::new(), &mut Vec::new());
-        let mut out = Outbox { frames: &mut last, streams, events, gossip_budget: &mut 0 };
-        let frame = Frame::decode(&bytes[..used]).unwrap();
-        let from = SocketAddr::from(([127, 0, 0, 1], 1));
-        member.handle_frame(Time::from_micros(1), from, &frame, commons, &mut out);
-        last.0
-    }
-
-    /// How often the answer to a ping says `message` beside its ack.
-    fn says(answer: &[u8], message: Message<'_>) -> usize {
-        let said: Vec<_> = Frame::decode(answer).unwrap().messages().map(Result::unwrap).collect();
-        assert_eq!(said[0], Message::Ack { sequence: 5 });
-        said[1..].iter().filter(|said| **said == message).count()
-    }
-
-    #[test]
-    fn whoever_pings_learns_that_it_is_suspected_or_dead() {
-        let (mut one, other, mut commons) = pair();
-        let (subject, incarnation) = (other.id(), Incarnation::new(7));
-        let ping = Message::Ping { sequence: 5 };
-        let suspect = Message::Suspect { subject, incarnation, accuser: one.id() };
-        let dead = Message::Dead { subject, incarnation };
-        let calm = answer(&mut one, &mut commons, subject, other.root(), ping);
-        assert_eq!((says(&calm, suspect), says(&calm, dead)), (0, 0));
-        let accuser = MemberId(9);
-        answer(&mut one, &mut commons, subject, 0, Message::Suspect { subject, incarnation, accuser });
-        // A suspect is still live: the roots agree, and it is told all the same.
-        assert_eq!(one.root(), other.root());
-        let answered = answer(&mut one, &mut commons, subject, other.root(), ping);
-        assert_eq!(says(&answered, suspect), 1);
-        answer(&mut one, &mut commons, subject, 0, dead);
-        assert_ne!(one.root(), other.root());
-        let answered = answer(&mut one, &mut commons, subject, other.root(), ping);
-        // Once to the sender, and once among the news for everyone.
-        assert_eq!(says(&answered, dead), 2);
-    }
-
-    #[test]
-    fn a_probe_without_a_direct_ack_in_time_is_told() {
-        let (mut one, other, mut commons) = pair();
-        let (mut last, mut streams, mut events) = (Last::default(), Vec::new(), Vec::new());
-        let unanswered = Event::ProbeUnanswered { subject: other.index() };
-        // The first probe of an interval, and the end of its timeout, with the gossip between.
-        for _ in 0..50 {
-            let (streams, budget) = (&mut streams, &mut 0);
-            let mut out = Outbox { frames: &mut last, streams, events: &mut events, gossip_budget: budget };
-            one.handle_timeout(one.next_timeout(), &mut commons, &mut out);
-            if events.contains(&unanswered) {
-                return;
-            }
-        }
-        panic!("{events:?}");
-    }
-}
+#[path = "probe_test.rs"]
+mod tests;

@@ -99,6 +99,9 @@ impl Member {
         // On memberlist's wire a name belongs to whoever had it first, however low his incarnation: the
         // others will not hear of us, and nobody but us can say so.
         let taken = past && elsewhere && !cx.commons.wire.is_native();
+        if same {
+            self.spread.echoed(introduction.incarnation.get(), cx.now);
+        }
         if past && !taken || same && introduction.incarnation == own.incarnation() {
             return;
         }

@@ -117,6 +117,9 @@ impl Member {
         );
         self.table.set_queued(subject, true);
         cx.commons.counters.broadcasts_queued += 1;
+        if subject == self.index && matches!(news, News::Alive { .. }) {
+            self.spread.told(incarnation.get(), cx.now);
+        }
         if let Some(gone) = shed {
             cx.commons.counters.broadcasts_shed += 1;
             self.broadcast_gone(cx, gone);

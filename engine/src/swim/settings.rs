@@ -66,6 +66,41 @@ impl FromStr for Preset {
     }
 }
 
+/// How long a member that does not answer has to refute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SuspicionMode {
+    /// For a constant times the logarithm of the cluster's size, as Lifeguard and memberlist have it. The
+    /// default.
+    #[default]
+    Lifeguard,
+    /// Whoever has probed the suspect in vain declares it once it was told so often, and news had so long to
+    /// get around, that a refutation would have come; all others wait as with Lifeguard.
+    Adaptive,
+}
+
+impl SuspicionMode {
+    /// `lifeguard` or `adaptive`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SuspicionMode::Lifeguard => "lifeguard",
+            SuspicionMode::Adaptive => "adaptive",
+        }
+    }
+}
+
+impl FromStr for SuspicionMode {
+    type Err = SettingsError;
+
+    fn from_str(text: &str) -> Result<SuspicionMode, SettingsError> {
+        match text {
+            "lifeguard" => Ok(SuspicionMode::Lifeguard),
+            "adaptive" => Ok(SuspicionMode::Adaptive),
+            _ => Err(SettingsError::new("suspicion", "has to be lifeguard or adaptive")),
+        }
+    }
+}
+
 /// The constants of the protocol.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -89,6 +124,15 @@ pub struct Settings {
     pub suspicion_multiplier: u8,
     /// An unconfirmed suspicion lasts this many times as long (Lifeguard's beta). Default 6. 1 to 60.
     pub suspicion_max_timeout_multiplier: u8,
+    /// How long a suspect has to refute. Default lifeguard.
+    pub suspicion: SuspicionMode,
+    /// With adaptive suspicion, the shortest that a window gets, however fast news is. LAN 2 s, WAN 10 s,
+    /// local 2 s. 0 to 10 min; a window is never longer than Lifeguard's timeout.
+    #[serde(rename = "suspicion_floor_ms", with = "millis")]
+    pub suspicion_floor: Duration,
+    /// With adaptive suspicion, the chance that a suspect which lives is told so rarely, at the loss that
+    /// probes measure, that it does not get to answer. Default 1e-6. 1e-12 to 0.1.
+    pub false_death_bound: f64,
     /// Time between two gossip rounds of a member that has something to say. LAN 200 ms, WAN 500 ms,
     /// local 100 ms. 1 ms to 1 min.
     #[serde(rename = "gossip_interval_ms", with = "millis")]
@@ -163,6 +207,9 @@ impl Settings {
             local_health_max: 8,
             suspicion_multiplier: 4,
             suspicion_max_timeout_multiplier: 6,
+            suspicion: SuspicionMode::Lifeguard,
+            suspicion_floor: Duration::from_secs(2),
+            false_death_bound: 1e-6,
             gossip_interval: Duration::from_millis(200),
             gossip_fanout: 3,
             gossip_to_the_dead: Duration::from_secs(30),
@@ -183,6 +230,7 @@ impl Settings {
                 probe_interval: Duration::from_secs(5),
                 probe_timeout: Duration::from_secs(3),
                 suspicion_multiplier: 6,
+                suspicion_floor: Duration::from_secs(10),
                 gossip_interval: Duration::from_millis(500),
                 gossip_fanout: 4,
                 gossip_to_the_dead: Duration::from_secs(60),
@@ -213,6 +261,10 @@ impl Settings {
         between("local_health_max", self.local_health_max.into(), 0, 15)?;
         between("suspicion_multiplier", self.suspicion_multiplier.into(), 1, 9)?;
         between("suspicion_max_timeout_multiplier", self.suspicion_max_timeout_multiplier.into(), 1, 60)?;
+        if !(1e-12..=0.1).contains(&self.false_death_bound) {
+            let mend = format!("has to be between 1e-12 and 0.1, and is {}", self.false_death_bound);
+            return Err(SettingsError::new("false_death_bound", mend));
+        }
         between("gossip_fanout", self.gossip_fanout.into(), 1, 16)?;
         between("retransmit_multiplier", self.retransmit_multiplier.into(), 1, 16)?;
         between("frame_bytes_max", self.frame_bytes_max as u64, FRAME_BYTES_MIN as u64, FRAME_MAX as u64)?;
@@ -237,12 +289,22 @@ impl Settings {
                 ),
             ));
         }
+        between("suspicion_floor_ms", millis(self.suspicion_floor), 0, 10 * minute)?;
         between("gossip_interval_ms", millis(self.gossip_interval), 1, minute)?;
         between("gossip_to_the_dead_ms", millis(self.gossip_to_the_dead), 0, hour)?;
         between("push_pull_interval_ms", millis(self.push_pull_interval), 0, hour)?;
         between("reconnect_interval_ms", millis(self.reconnect_interval), 0, 24 * hour)?;
         between("reconnect_timeout_ms", millis(self.reconnect_timeout), 0, 30 * 24 * hour)?;
         between("event_memory_ms", millis(self.event_memory), 1000, hour)
+    }
+
+    /// Time between two probes of a member's own choice. With adaptive suspicion every second probe returns
+    /// one that was received.
+    pub(super) fn chosen_probe_interval(&self) -> Duration {
+        match self.suspicion {
+            SuspicionMode::Lifeguard => self.probe_interval,
+            SuspicionMode::Adaptive => self.probe_interval * 2,
+        }
     }
 
     /// How often a broadcast is sent in a cluster of `members` (memberlist's `retransmitLimit`).

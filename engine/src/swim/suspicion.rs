@@ -3,6 +3,10 @@
 //! A suspicion starts with a long timeout. Each independent confirmation, a suspect message from someone
 //! who has not accused before, shortens it along a logarithm, down to a minimum after K of them: one slow
 //! detector cannot have a member declared dead quickly, several healthy ones can.
+//!
+//! With adaptive suspicion a member that has itself probed the suspect in vain is a *witness*: it may end
+//! its suspicion earlier, after the window that `adaptive` gives it. Those who only heard keep Lifeguard's
+//! timeouts.
 
 use std::time::Duration;
 
@@ -16,6 +20,9 @@ use super::time::Time;
 
 /// Most confirmations that shorten a suspicion: the suspicion multiplier is at most 9, and K is two less.
 const CONFIRMATIONS_MAX: usize = 7;
+
+/// Most times that a witness tells a suspect.
+pub(super) const APPEALS_MAX: u8 = 64;
 
 /// Most suspicions of one member at once. A member that suspects this many others has lost its network;
 /// more are shed, and found again by the next round of probes.
@@ -38,11 +45,59 @@ pub(super) struct Suspicion {
     longest_ms: u32,
     /// Confirmations that bring the timeout to the shortest (Lifeguard's K). Zero starts it there.
     needed: u8,
-    /// Confirmations so far.
-    confirmed: u8,
+    /// How many are named beside the one who began it.
+    named: u8,
+    /// Bit `n`: accuser `n` has not accused, but told us as a relay that the subject does not answer it.
+    /// That counts for a witness' own window, and for nothing else.
+    by_nack: u8,
     /// Who has accused, the one who began it first; the low half of their ids. Two accusers with the same
     /// low half, one pair in four billion, count as one.
     accusers: [u32; CONFIRMATIONS_MAX + 1],
+    /// That we have probed the subject in vain, if we have.
+    witness: Option<Witness>,
+    /// What was added to the timeout because its holder heard nobody.
+    unheard_ms: u32,
+    /// When whoever only heard of it sees for itself; [`Time::NEVER`] if not.
+    check: Time,
+}
+
+/// A witness' own part in a suspicion.
+#[derive(Clone, Copy, Debug)]
+struct Witness {
+    /// When its probe had failed.
+    since: Time,
+    window_ms: u32,
+    /// When the subject is next told; [`Time::NEVER`] once it was told often enough.
+    appeal: Time,
+    appeals: u8,
+    appeals_needed: u8,
+    /// Time between two of them.
+    appeal_every_ms: u32,
+}
+
+/// What a witness may do: how long it waits, and how often it tells the subject meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Window {
+    /// From the failed probe to the declaration, with enough confirmations.
+    pub(super) length: Duration,
+    /// How often the subject has to have been told by then.
+    pub(super) appeals: u8,
+    /// Time between two appeals, so that they cover the window.
+    pub(super) appeal_every: Duration,
+}
+
+/// What is due of a suspicion.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    /// Nothing more was heard for long: we are to see for ourselves.
+    Check(Suspicion),
+    /// The subject is to be told by a witness since `since`, who told it so often before.
+    Appeal { suspicion: Suspicion, before: u8, since: Time },
+    /// A witness' window is over; `appealed` says whether the subject was told often enough, and `since`
+    /// when the witness' probe had failed.
+    Window { suspicion: Suspicion, appealed: bool, since: Time },
+    /// The time that everyone waits is over.
+    End(Suspicion),
 }
 
 impl Suspicion {
@@ -65,31 +120,112 @@ impl Suspicion {
             shortest_ms: millis(timeouts.0),
             longest_ms: millis(timeouts.1),
             needed: needed.min(CONFIRMATIONS_MAX as u8),
-            confirmed: 0,
+            named: 0,
+            by_nack: 0,
             accusers,
+            witness: None,
+            unheard_ms: 0,
+            check: Time::NEVER,
         }
+    }
+
+    /// The same suspicion; at `check` we see for ourselves.
+    pub(super) fn checked_at(self, check: Time) -> Suspicion {
+        Suspicion { check, ..self }
     }
 
     /// The same suspicion, begun at `now`.
     fn begun_anew(self, now: Time) -> Suspicion {
-        Suspicion { started: now, confirmed: 0, ..self }
+        Suspicion {
+            started: now,
+            named: 0,
+            by_nack: 0,
+            witness: None,
+            unheard_ms: 0,
+            check: Time::NEVER,
+            ..self
+        }
+    }
+
+    /// Others who have accused.
+    fn confirmed(&self) -> u8 {
+        self.named - self.by_nack.count_ones() as u8
+    }
+
+    /// The place of `accuser` among those that are named.
+    fn place_of(&self, accuser: MemberId) -> Option<usize> {
+        self.accusers[..=usize::from(self.named)].iter().position(|known| *known == accuser.0 as u32)
     }
 
     /// Takes a confirmation. True if it came from someone new and shortened the timeout; the message is
     /// then worth passing on.
     fn confirm(&mut self, accuser: MemberId) -> bool {
-        let known = &self.accusers[..=usize::from(self.confirmed)];
-        if accuser.is_none() || self.confirmed >= self.needed || known.contains(&(accuser.0 as u32)) {
+        if accuser.is_none() || self.confirmed() >= self.needed {
             return false;
         }
-        self.confirmed += 1;
-        self.accusers[usize::from(self.confirmed)] = accuser.0 as u32;
+        if let Some(place) = self.place_of(accuser) {
+            // Now it says so itself.
+            let new = self.by_nack & 1 << place != 0;
+            self.by_nack &= !(1 << place);
+            return new;
+        }
+        let mut place = usize::from(self.named) + 1;
+        if place == self.accusers.len() {
+            // There is at least one: there were fewer confirmations than are needed.
+            place = self.by_nack.trailing_zeros() as usize;
+            self.by_nack &= !(1 << place);
+        } else {
+            self.named += 1;
+        }
+        self.accusers[place] = accuser.0 as u32;
         true
     }
 
-    /// When it ends.
+    /// A relay has told us that the subject does not answer it.
+    fn nacked(&mut self, relay: MemberId) {
+        let place = usize::from(self.named) + 1;
+        if place < self.accusers.len() && self.place_of(relay).is_none() {
+            self.named += 1;
+            self.accusers[place] = relay.0 as u32;
+            self.by_nack |= 1 << place;
+        }
+    }
+
+    /// When it ends for all who hold it.
     fn deadline(&self) -> Time {
-        self.started + self.timeout()
+        let unheard = Duration::from_millis(self.unheard_ms.into());
+        self.started + self.timeout(self.shortest_ms, self.confirmed()) + unheard
+    }
+
+    /// When it ends for a witness.
+    fn window_ends(&self) -> Option<Time> {
+        let witness = self.witness.filter(|_| self.needed > 0)?;
+        let window = Duration::from_millis(witness.window_ms.into());
+        let confirmed = self.started + self.timeout(witness.window_ms, self.named);
+        Some(confirmed.max(witness.since + window))
+    }
+
+    /// When something is due.
+    fn next(&self) -> Time {
+        let appeal = self.witness.map_or(Time::NEVER, |witness| witness.appeal);
+        self.deadline().min(self.window_ends().unwrap_or(Time::NEVER)).min(appeal).min(self.check)
+    }
+
+    fn due(self, now: Time) -> Due {
+        let end = self.deadline();
+        if end > now && self.check <= now {
+            return Due::Check(self);
+        }
+        match self.witness {
+            Some(witness) if end > now => {
+                if witness.appeal <= now {
+                    return Due::Appeal { suspicion: self, before: witness.appeals, since: witness.since };
+                }
+                let appealed = witness.appeals >= witness.appeals_needed;
+                Due::Window { suspicion: self, appealed, since: witness.since }
+            }
+            _ => Due::End(self),
+        }
     }
 
     /// How it went, as of `now`, `lost` being what its member's driver has lost.
@@ -97,20 +233,21 @@ impl Suspicion {
         SuspicionSummary {
             accuser: self.accuser,
             lasted: now.since(self.started + lost),
-            confirmations: self.confirmed,
+            confirmations: self.confirmed(),
         }
     }
 
     /// Lifeguard: max(Min, Max - (Max - Min) * log(C + 1) / log(K + 1)).
-    fn timeout(&self) -> Duration {
+    fn timeout(&self, shortest_ms: u32, confirmed: u8) -> Duration {
         if self.needed == 0 {
-            return Duration::from_millis(self.shortest_ms.into());
+            return Duration::from_millis(shortest_ms.into());
         }
-        let fraction = (f64::from(self.confirmed) + 1.0).ln() / (f64::from(self.needed) + 1.0).ln();
-        let span = f64::from(self.longest_ms - self.shortest_ms);
+        let confirmed = confirmed.min(self.needed);
+        let fraction = (f64::from(confirmed) + 1.0).ln() / (f64::from(self.needed) + 1.0).ln();
+        let span = f64::from(self.longest_ms.saturating_sub(shortest_ms));
         // memberlist cuts to whole milliseconds; so is this, to be the same on both.
         let timeout_ms = (f64::from(self.longest_ms) - span * fraction).floor() as u32;
-        Duration::from_millis(timeout_ms.max(self.shortest_ms).into())
+        Duration::from_millis(timeout_ms.max(shortest_ms).into())
     }
 }
 
@@ -151,6 +288,11 @@ impl Suspicions {
         self.len
     }
 
+    /// Time that the driver has lost since the member began.
+    pub(super) const fn lost(&self) -> Duration {
+        self.lost
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -186,7 +328,10 @@ impl SuspicionPool {
             return false;
         }
         suspicion.started = suspicion.started - of.lost;
-        let node = self.heaps.insert(&mut of.heap, suspicion.deadline(), suspicion);
+        if suspicion.check != Time::NEVER {
+            suspicion.check = suspicion.check - of.lost;
+        }
+        let node = self.heaps.insert(&mut of.heap, suspicion.next(), suspicion);
         self.index.insert((of.owner, suspicion.subject), node);
         of.len += 1;
         true
@@ -199,9 +344,105 @@ impl SuspicionPool {
         if !suspicion.confirm(accuser) {
             return false;
         }
-        let deadline = suspicion.deadline();
-        self.heaps.reschedule(&mut of.heap, node, deadline);
+        let next = suspicion.next();
+        self.heaps.reschedule(&mut of.heap, node, next);
         true
+    }
+
+    /// Changes the suspicion of `subject`, if there is one. False if there is none.
+    fn change(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        change: impl FnOnce(&mut Suspicion),
+    ) -> bool {
+        let Some(node) = self.index.get(&(of.owner, subject)).copied() else { return false };
+        let suspicion = self.heaps.get_mut(node);
+        change(suspicion);
+        let next = suspicion.next();
+        self.heaps.reschedule(&mut of.heap, node, next);
+        true
+    }
+
+    /// We have probed `subject` in vain, and the relays `nackers` too. False if it is not suspected.
+    pub(super) fn witness(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        now: Time,
+        window: Window,
+        nackers: impl Iterator<Item = MemberId>,
+    ) -> bool {
+        let now = now - of.lost;
+        self.change(of, subject, |suspicion| {
+            suspicion.check = Time::NEVER;
+            nackers.for_each(|relay| suspicion.nacked(relay));
+            suspicion.witness = Some(Witness {
+                since: now,
+                window_ms: millis(window.length),
+                appeal: now,
+                appeals: 0,
+                appeals_needed: window.appeals,
+                appeal_every_ms: millis(window.appeal_every),
+            });
+        })
+    }
+
+    /// We see for ourselves what is with `subject`, once.
+    pub(super) fn checked(&mut self, of: &mut Suspicions, subject: MemberIndex) {
+        self.change(of, subject, |suspicion| suspicion.check = Time::NEVER);
+    }
+
+    /// `subject` was told at `now`, or was not. Once it was told as often as is needed, it is told every
+    /// `later`: what kept the answer away may pass.
+    pub(super) fn appealed(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        sent: bool,
+        now: Time,
+        later: Duration,
+    ) {
+        let now = now - of.lost;
+        self.change(of, subject, |suspicion| {
+            if let Some(witness) = &mut suspicion.witness {
+                witness.appeals += u8::from(sent);
+                let often = Duration::from_millis(witness.appeal_every_ms.into());
+                witness.appeal = match witness.appeals {
+                    APPEALS_MAX.. => Time::NEVER,
+                    appeals if appeals >= witness.appeals_needed => now + later,
+                    _ => now + often,
+                };
+            }
+        });
+    }
+
+    /// A witness' window goes on until `until`.
+    pub(super) fn postpone(&mut self, of: &mut Suspicions, subject: MemberIndex, until: Time) {
+        let until = until - of.lost;
+        self.change(of, subject, |suspicion| {
+            if let Some(witness) = &mut suspicion.witness {
+                witness.window_ms = millis(until.since(witness.since)).max(witness.window_ms);
+            }
+        });
+    }
+
+    /// Nobody was heard lately: the suspicion of `subject` goes on by `more`, unless it has been put off for
+    /// as long as it lasts at most, or there are too few members to expect to hear one. False if so.
+    pub(super) fn put_off(&mut self, of: &mut Suspicions, subject: MemberIndex, more: Duration) -> bool {
+        let mut put_off = false;
+        self.change(of, subject, |suspicion| {
+            put_off = suspicion.needed > 0 && suspicion.unheard_ms < suspicion.longest_ms;
+            suspicion.unheard_ms += if put_off { millis(more).max(1) } else { 0 };
+        });
+        put_off
+    }
+
+    /// `subject` has answered: we are no witness any more. False if we were none.
+    pub(super) fn withdraw(&mut self, of: &mut Suspicions, subject: MemberIndex) -> bool {
+        let mut withdrawn = false;
+        self.change(of, subject, |suspicion| withdrawn = suspicion.witness.take().is_some());
+        withdrawn
     }
 
     /// Ends the suspicion of `subject`, whatever came of it, and says how it went.
@@ -234,15 +475,15 @@ impl SuspicionPool {
         }
     }
 
-    /// When the first suspicion ends.
+    /// When something is first due.
     pub(super) fn due(&self, of: &Suspicions) -> Time {
         self.heaps.first(&of.heap).map_or(Time::NEVER, |(_, at)| at + of.lost)
     }
 
-    /// A suspicion whose time is up.
-    pub(super) fn expired(&self, of: &Suspicions, now: Time) -> Option<Suspicion> {
+    /// What is due of a suspicion at `now`.
+    pub(super) fn expired(&self, of: &Suspicions, now: Time) -> Option<Due> {
         let (node, at) = self.heaps.first(&of.heap)?;
-        (at + of.lost <= now).then(|| *self.heaps.get(node))
+        (at + of.lost <= now).then(|| self.heaps.get(node).due(now - of.lost))
     }
 
     /// Ends all suspicions of a member.
@@ -255,77 +496,5 @@ impl SuspicionPool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn suspicion(needed: u8) -> Suspicion {
-        let timeouts = (Duration::from_secs(2), Duration::from_secs(30));
-        Suspicion::new(Time::ZERO, 0, Incarnation::new(1), MemberId(100), timeouts, needed)
-    }
-
-    /// memberlist's published fractions, for a maximum of 30 s and a minimum of 2 s.
-    #[test]
-    fn timeouts_shrink_along_lifeguards_logarithm() {
-        let expected: [(u8, &[u64]); 3] = [
-            (2, &[30_000, 12_333, 2_000]),
-            (3, &[30_000, 16_000, 7_810, 2_000]),
-            (4, &[30_000, 17_941, 10_887, 5_882, 2_000]),
-        ];
-        for (needed, timeouts) in expected {
-            let mut suspicion = suspicion(needed);
-            for (confirmations, millis) in timeouts.iter().enumerate() {
-                if confirmations > 0 {
-                    assert!(suspicion.confirm(MemberId(confirmations as u64)));
-                }
-                assert_eq!(suspicion.deadline().as_micros(), millis * 1000, "{needed} {confirmations}");
-            }
-        }
-    }
-
-    #[test]
-    fn lost_time_is_given_back() {
-        let mut pool = SuspicionPool::new(1);
-        let mut of = Suspicions::new(0);
-        assert!(pool.start(&mut of, suspicion(0)));
-        of.extend(Duration::from_secs(3));
-        let end = Time::ZERO + Duration::from_secs(5);
-        assert_eq!(pool.due(&of), end);
-        assert!(pool.expired(&of, end - Duration::from_millis(1)).is_none());
-        assert!(pool.expired(&of, end).is_some());
-        // One that begins afterwards has lost nothing.
-        let later = Suspicion { subject: 1, started: end, ..suspicion(0) };
-        pool.end(&mut of, 0, end);
-        assert!(pool.start(&mut of, later));
-        assert_eq!(pool.due(&of), end + Duration::from_secs(2));
-    }
-
-    #[test]
-    fn suspicions_that_are_begun_anew_have_the_whole_time() {
-        let mut pool = SuspicionPool::new(1);
-        let mut of = Suspicions::new(0);
-        assert!(pool.start(&mut of, suspicion(2)));
-        assert!(pool.confirm(&mut of, 0, MemberId(1)));
-        of.extend(Duration::from_secs(3));
-        let later = Time::ZERO + Duration::from_secs(100);
-        pool.restart(&mut of, later);
-        assert_eq!((of.len(), pool.due(&of)), (1, later + Duration::from_secs(30)));
-    }
-
-    #[test]
-    fn only_new_accusers_confirm() {
-        let mut suspicion = suspicion(2);
-        assert!(!suspicion.confirm(MemberId(100)), "who began it");
-        assert!(!suspicion.confirm(MemberId::NONE), "a push/pull record is nobody's observation");
-        assert!(suspicion.confirm(MemberId(1)));
-        assert!(!suspicion.confirm(MemberId(1)), "twice the same");
-        assert!(suspicion.confirm(MemberId(2)));
-        assert!(!suspicion.confirm(MemberId(3)), "more than are needed");
-    }
-
-    #[test]
-    fn without_enough_others_the_shortest_timeout_holds() {
-        assert_eq!(confirmations_needed(4, 3), 0);
-        assert_eq!(confirmations_needed(4, 4), 2);
-        assert_eq!(suspicion(0).deadline(), Time::ZERO + Duration::from_secs(2));
-    }
-}
+#[path = "suspicion_test.rs"]
+mod tests;

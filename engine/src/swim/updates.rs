@@ -14,7 +14,8 @@ use super::broadcasts::News;
 use super::directory::{Directory, Full, MemberIndex};
 use super::event::{Event, SuspicionSummary};
 use super::member::{Context, Member};
-use super::suspicion::{Suspicion, confirmations_needed};
+use super::settings::SuspicionMode;
+use super::suspicion::{Due, Suspicion, confirmations_needed};
 use super::table::{Entry, Standing};
 use super::wire::Wire;
 
@@ -109,6 +110,9 @@ impl Member {
     ) {
         let Some((index, entry)) = self.lookup(cx, subject) else { return };
         if incarnation <= entry.incarnation() || self.implausible(cx, entry, incarnation) {
+            if index == self.index {
+                self.spread.echoed(incarnation.get(), cx.now);
+            }
             return;
         }
         if index == self.index {
@@ -229,6 +233,7 @@ impl Member {
                 cx.commons.counters.suspicions_refuted += 1;
                 debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
                 if let Some(suspicion) = suspicion {
+                    self.spread.took(suspicion.lasted);
                     cx.emit(Event::Refuted { subject: index, suspicion });
                 }
             }
@@ -311,7 +316,10 @@ impl Member {
         let members = self.table.known();
         let timeouts = self.settings.suspicion_timeouts(members);
         let needed = confirmations_needed(self.settings.suspicion_multiplier, members);
-        let suspicion = Suspicion::new(cx.now, index, incarnation, accuser, timeouts, needed);
+        let mut suspicion = Suspicion::new(cx.now, index, incarnation, accuser, timeouts, needed);
+        if self.settings.suspicion == SuspicionMode::Adaptive && accuser != self.id {
+            suspicion = suspicion.checked_at(self.check_at(cx.now));
+        }
         if !cx.commons.suspicions.start(&mut self.suspicions, suspicion) {
             cx.commons.counters.suspicions_shed += 1;
             self.set_entry(cx, index, entry.with_state(State::Alive));
@@ -328,11 +336,33 @@ impl Member {
 
     /// Declares dead whoever did not refute in time.
     pub(super) fn suspicion_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        while let Some(suspicion) = cx.commons.suspicions.expired(&self.suspicions, cx.now) {
+        while let Some(due) = cx.commons.suspicions.expired(&self.suspicions, cx.now) {
+            let suspicion = match due {
+                Due::Check(suspicion) => {
+                    self.check(cx, suspicion.subject);
+                    continue;
+                }
+                Due::Appeal { suspicion, before, since } => {
+                    self.appeal(cx, &suspicion, before, since + self.suspicions.lost());
+                    continue;
+                }
+                Due::Window { suspicion, appealed, since } => {
+                    if !appealed || !self.listens(cx.now, since + self.suspicions.lost()) {
+                        let until = cx.now + self.settings.gossip_interval;
+                        cx.commons.suspicions.postpone(&mut self.suspicions, suspicion.subject, until);
+                        continue;
+                    }
+                    cx.commons.counters.witnesses_declared += 1;
+                    suspicion
+                }
+                Due::End(suspicion) if self.puts_off(cx, suspicion.subject) => continue,
+                Due::End(suspicion) => suspicion,
+            };
             let entry = self.table.get(suspicion.subject);
             debug_assert_eq!(entry.state(), Some(State::Suspect));
             self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead, true);
         }
+        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
     }
 
     #[inline]

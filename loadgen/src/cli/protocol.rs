@@ -44,6 +44,21 @@ pub struct ProtocolSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion_max_timeout_multiplier: Option<u64>,
 
+    /// How long a suspect has to refute: a constant, or from the measured spread [lifeguard x 3]
+    #[arg(long, value_name = "MODE", value_parser = clap::builder::PossibleValuesParser::new(["lifeguard", "adaptive"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspicion: Option<String>,
+
+    /// Shortest window of adaptive suspicion, in ms [2000 / 10000 / 2000]
+    #[arg(long, value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspicion_floor_ms: Option<u64>,
+
+    /// Chance that a suspect which lives cannot answer in an adaptive window [1e-6 x 3]
+    #[arg(long, value_name = "CHANCE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub false_death_bound: Option<f64>,
+
     /// Time between two gossip ticks, in ms [200 / 500 / 100]
     #[arg(long, value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,13 +97,16 @@ pub struct ProtocolSettings {
 
 impl ProtocolSettings {
     /// Every setting's name, as the settings file and the report spell it.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 16] = [
         "probe_interval_ms",
         "probe_timeout_ms",
         "indirect_checks",
         "local_health_max",
         "suspicion_multiplier",
         "suspicion_max_timeout_multiplier",
+        "suspicion",
+        "suspicion_floor_ms",
+        "false_death_bound",
         "gossip_interval_ms",
         "gossip_fanout",
         "gossip_to_the_dead_ms",
@@ -117,6 +135,9 @@ impl ProtocolSettings {
             suspicion_max_timeout_multiplier: self
                 .suspicion_max_timeout_multiplier
                 .or(fallback.suspicion_max_timeout_multiplier),
+            suspicion: self.suspicion.or(fallback.suspicion),
+            suspicion_floor_ms: self.suspicion_floor_ms.or(fallback.suspicion_floor_ms),
+            false_death_bound: self.false_death_bound.or(fallback.false_death_bound),
             gossip_interval_ms: self.gossip_interval_ms.or(fallback.gossip_interval_ms),
             gossip_fanout: self.gossip_fanout.or(fallback.gossip_fanout),
             gossip_to_the_dead_ms: self.gossip_to_the_dead_ms.or(fallback.gossip_to_the_dead_ms),
@@ -134,7 +155,12 @@ mod tests {
 
     fn all_given() -> ProtocolSettings {
         let values = ProtocolSettings::NAMES.iter().enumerate().map(|(index, name)| {
-            let value = if *name == "stream_fallback" { Value::from(true) } else { Value::from(index + 1) };
+            let value = match *name {
+                "stream_fallback" => Value::from(true),
+                "suspicion" => Value::from("adaptive"),
+                "false_death_bound" => Value::from(0.5),
+                _ => Value::from(index + 1),
+            };
             ((*name).to_owned(), value)
         });
         serde_json::from_value(Value::Object(values.collect())).unwrap()

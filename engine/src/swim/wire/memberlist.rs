@@ -281,6 +281,7 @@ impl Member {
         if self.status == Status::Left {
             return;
         }
+        self.heard = now;
         let cx = &mut Context { now, commons, out };
         for message in messages {
             match message {

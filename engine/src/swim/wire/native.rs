@@ -36,6 +36,7 @@ impl Member {
         if self.status == Status::Left {
             return;
         }
+        self.heard = now;
         let FrameHeader { source, root, quiet, .. } = frame.header;
         let origin = Origin { address: from, source, root: Some(root), quiet };
         let cx = &mut Context { now, commons, out };

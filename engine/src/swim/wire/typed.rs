@@ -293,6 +293,7 @@ impl Member {
         if self.status == Status::Left {
             return typed.drop(at);
         }
+        self.heard = now;
         let frame = typed.take(at);
         let address = address_of(frame.from);
         let origin = match commons.wire {

@@ -1,0 +1,172 @@
+//! Tests of suspicions: Lifeguard's timeouts, witnesses and their windows, bounds.
+
+use super::*;
+
+fn suspicion(needed: u8) -> Suspicion {
+    let timeouts = (Duration::from_secs(2), Duration::from_secs(30));
+    Suspicion::new(Time::ZERO, 0, Incarnation::new(1), MemberId(100), timeouts, needed)
+}
+
+/// memberlist's published fractions, for a maximum of 30 s and a minimum of 2 s.
+#[test]
+fn timeouts_shrink_along_lifeguards_logarithm() {
+    let expected: [(u8, &[u64]); 3] = [
+        (2, &[30_000, 12_333, 2_000]),
+        (3, &[30_000, 16_000, 7_810, 2_000]),
+        (4, &[30_000, 17_941, 10_887, 5_882, 2_000]),
+    ];
+    for (needed, timeouts) in expected {
+        let mut suspicion = suspicion(needed);
+        for (confirmations, millis) in timeouts.iter().enumerate() {
+            if confirmations > 0 {
+                assert!(suspicion.confirm(MemberId(confirmations as u64)));
+            }
+            assert_eq!(suspicion.deadline().as_micros(), millis * 1000, "{needed} {confirmations}");
+        }
+    }
+}
+
+#[test]
+fn lost_time_is_given_back() {
+    let mut pool = SuspicionPool::new(1);
+    let mut of = Suspicions::new(0);
+    assert!(pool.start(&mut of, suspicion(0)));
+    of.extend(Duration::from_secs(3));
+    let end = Time::ZERO + Duration::from_secs(5);
+    assert_eq!(pool.due(&of), end);
+    assert!(pool.expired(&of, end - Duration::from_millis(1)).is_none());
+    assert!(pool.expired(&of, end).is_some());
+    // One that begins afterwards has lost nothing.
+    let later = Suspicion { subject: 1, started: end, ..suspicion(0) };
+    pool.end(&mut of, 0, end);
+    assert!(pool.start(&mut of, later));
+    assert_eq!(pool.due(&of), end + Duration::from_secs(2));
+}
+
+#[test]
+fn suspicions_that_are_begun_anew_have_the_whole_time() {
+    let mut pool = SuspicionPool::new(1);
+    let mut of = Suspicions::new(0);
+    assert!(pool.start(&mut of, suspicion(2)));
+    assert!(pool.confirm(&mut of, 0, MemberId(1)));
+    of.extend(Duration::from_secs(3));
+    let later = Time::ZERO + Duration::from_secs(100);
+    pool.restart(&mut of, later);
+    assert_eq!((of.len(), pool.due(&of)), (1, later + Duration::from_secs(30)));
+}
+
+fn at(millis: u64) -> Time {
+    Time::from_micros(millis * 1000)
+}
+
+const WINDOW: Window =
+    Window { length: Duration::from_millis(500), appeals: 2, appeal_every: Duration::from_millis(200) };
+
+/// A pool with a suspicion that a witness holds since 100 ms, with these nacks.
+fn witnessed(nacks: &[u64]) -> (SuspicionPool, Suspicions) {
+    let (mut pool, mut of) = (SuspicionPool::new(1), Suspicions::new(0));
+    assert!(pool.start(&mut of, suspicion(2)));
+    let nackers = nacks.iter().map(|id| MemberId(*id));
+    assert!(pool.witness(&mut of, 0, at(100), WINDOW, nackers));
+    for now in [100, 300] {
+        assert!(matches!(pool.expired(&of, at(now)), Some(Due::Appeal { .. })), "{now}");
+        pool.appealed(&mut of, 0, true, at(now), Duration::from_secs(1000));
+    }
+    (pool, of)
+}
+
+#[test]
+fn a_witness_that_relays_agree_with_waits_for_its_window_only() {
+    let (mut pool, mut of) = witnessed(&[1, 2]);
+    assert_eq!(pool.due(&of), at(600));
+    let Some(Due::Window { appealed: true, since, .. }) = pool.expired(&of, at(600)) else {
+        panic!("the window is over");
+    };
+    assert_eq!(since, at(100));
+    pool.postpone(&mut of, 0, at(800));
+    assert_eq!(pool.due(&of), at(800));
+    assert!(pool.withdraw(&mut of, 0) && !pool.withdraw(&mut of, 0));
+    assert_eq!(
+        pool.due(&of),
+        at(30_000),
+        "an answer leaves what everyone waits, and no nack counts for that"
+    );
+}
+
+#[test]
+fn an_unconfirmed_witness_waits_long() {
+    let (pool, of) = witnessed(&[]);
+    assert_eq!(pool.due(&of), at(30_000));
+    let (pool, of) = witnessed(&[1]);
+    // One of two: 30 s - 29.5 s * ln 2 / ln 3.
+    assert_eq!(pool.due(&of), at(11_387));
+    let (pool, of) = witnessed(&[100, 100]);
+    assert_eq!(pool.due(&of), at(30_000), "who began it does not confirm itself");
+}
+
+#[test]
+fn a_relay_that_also_accuses_counts_once() {
+    let (mut pool, mut of) = witnessed(&[1]);
+    let alone = pool.due(&of);
+    assert!(pool.confirm(&mut of, 0, MemberId(1)), "news to others");
+    assert!(!pool.confirm(&mut of, 0, MemberId(1)));
+    assert_eq!(pool.due(&of), alone);
+    assert!(pool.confirm(&mut of, 0, MemberId(2)));
+    // A second accuser: everyone waits the shortest, and a witness its window.
+    assert_eq!(pool.due(&of), at(600));
+    pool.withdraw(&mut of, 0);
+    assert_eq!(pool.due(&of), at(2_000));
+}
+
+#[test]
+fn nacks_never_keep_accusers_out() {
+    let mut all = suspicion(7);
+    (1..20).for_each(|relay| all.nacked(MemberId(relay)));
+    assert_eq!((all.named, all.confirmed()), (7, 0));
+    (30..37).for_each(|accuser| assert!(all.confirm(MemberId(accuser)), "{accuser}"));
+    assert!(!all.confirm(MemberId(40)));
+    assert_eq!(all.deadline(), at(2_000));
+}
+
+#[test]
+fn appeals_are_bounded() {
+    let (mut pool, mut of) = witnessed(&[]);
+    let mut sent = 2;
+    let mut now = at(300);
+    while now < at(29_000) {
+        pool.appealed(&mut of, 0, true, now, Duration::from_millis(1));
+        sent += 1;
+        now = pool.due(&of);
+    }
+    assert_eq!(sent, APPEALS_MAX);
+}
+
+#[test]
+fn putting_off_is_bounded() {
+    let (mut pool, mut of) = (SuspicionPool::new(1), Suspicions::new(0));
+    assert!(pool.start(&mut of, suspicion(2)));
+    let mut last = pool.due(&of);
+    while pool.put_off(&mut of, 0, Duration::from_secs(4)) {
+        assert_eq!(pool.due(&of), last + Duration::from_secs(4));
+        last = pool.due(&of);
+    }
+    assert!((60_000..64_000).contains(&(last.as_micros() / 1000)), "{last:?}");
+}
+
+#[test]
+fn only_new_accusers_confirm() {
+    let mut suspicion = suspicion(2);
+    assert!(!suspicion.confirm(MemberId(100)), "who began it");
+    assert!(!suspicion.confirm(MemberId::NONE), "a push/pull record is nobody's observation");
+    assert!(suspicion.confirm(MemberId(1)));
+    assert!(!suspicion.confirm(MemberId(1)), "twice the same");
+    assert!(suspicion.confirm(MemberId(2)));
+    assert!(!suspicion.confirm(MemberId(3)), "more than are needed");
+}
+
+#[test]
+fn without_enough_others_the_shortest_timeout_holds() {
+    assert_eq!(confirmations_needed(4, 3), 0);
+    assert_eq!(confirmations_needed(4, 4), 2);
+    assert_eq!(suspicion(0).deadline(), Time::ZERO + Duration::from_secs(2));
+}
