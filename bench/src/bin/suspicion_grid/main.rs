@@ -33,9 +33,13 @@ struct Cli {
     #[arg(long, value_delimiter = ',', default_value = "100", value_parser = clap::value_parser!(u32).range(4..=1_000_000))]
     members: Vec<u32>,
 
-    /// Trials of each contender in each cell, with seeds from 1
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Trials of each contender in each cell
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     seeds: u64,
+
+    /// The first trial's seed; the others have the next ones
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1 << 48))]
+    first_seed: u64,
 
     /// What to run
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Class::Crash, Class::Slow, Class::Loss])]
@@ -90,7 +94,7 @@ fn run(cli: &Cli) -> Result<(), String> {
     let csv = cli.out.with_extension("csv");
     let done = results::done(&results::read(&csv)?);
     let mut tasks = Vec::new();
-    for seed in 1..=cli.seeds {
+    for seed in cli.first_seed..cli.first_seed + cli.seeds {
         for &cell in &cells {
             for &contender in &cli.contenders {
                 if !done.contains(&(cell.name(), contender.name().to_owned(), seed)) {
