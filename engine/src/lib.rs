@@ -40,7 +40,7 @@ pub mod worker;
 
 pub use cluster::{
     Accuser, Canceller, Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterOptions, Events, Join,
-    JoinError, JoinReport, Leave, MemberInfo, Seed, SeedError, SeedOutcome, Suspicion, UserEvent,
+    JoinError, JoinReport, Leave, MemberInfo, Seed, SeedError, SeedOutcome, Suspicion, UserEvent, toml_fault,
 };
 pub use net::DriverChoice;
 pub use swim::{MemberlistOptions, Pool, Preset, Settings, WireOptions};

@@ -24,6 +24,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::ClusterError;
 use super::join::{self, DEFAULT_PORT, Seed};
+use super::toml_fault::toml_fault;
 use super::wire;
 use crate::net::{DriverChoice, NetOptions};
 use crate::stream::StreamOptions;
@@ -120,7 +121,7 @@ impl ClusterOptions {
     /// [`ClusterError::Setting`] with the setting's name.
     pub fn read_toml(&mut self, text: &str) -> Result<(), ClusterError> {
         let mut table: toml::Table = toml::from_str(text).map_err(|error| {
-            ClusterError::setting("the file", format!("is no TOML: {}", located(text, &error)))
+            ClusterError::setting("the file", format!("is no TOML: {}", toml_fault(text, &error)))
         })?;
         if let Some(preset) = table.remove("preset") {
             self.protocol = Settings::preset(read::<Preset>("preset", preset)?);
@@ -234,18 +235,6 @@ fn read_address(key: &str, value: toml::Value, port: u16) -> Result<SocketAddr, 
             format!("has to be an IP address and port like 10.0.0.1:{DEFAULT_PORT}, not `{text}`"),
         )
     })
-}
-
-/// The parser's message on one line, with the line it is about.
-fn located(text: &str, error: &toml::de::Error) -> String {
-    let message = error.message().replace('\n', " ");
-    match error.span() {
-        Some(span) => {
-            let line = 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count();
-            format!("line {line}: {message}")
-        }
-        None => message,
-    }
 }
 
 #[cfg(test)]

@@ -15,11 +15,10 @@ use serde_json::{Map, Value, json};
 
 use super::protocol::{self, ProtocolSettings};
 use super::values::{self, Rate};
-use super::{DriverChoice, Preset, RunArguments, RunOptions, Start};
+use super::{DriverChoice, OutputArguments, Preset, RunArguments, RunOptions, Start};
 use crate::attach::identity::Identities;
 use crate::attach::payload::EVENT_BYTES_LEAST;
 use crate::attach::{addresses::OwnAddresses, plan};
-use crate::slo::Slo;
 
 /// What an address or pool is unless it is given.
 const PORT_DEFAULT: u16 = 7946;
@@ -144,25 +143,9 @@ pub struct AttachArguments {
     #[arg(long)]
     pub yes: bool,
 
-    /// Write the report to FILE as JSON; - writes it to standard output instead of the text
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub json: Option<PathBuf>,
-
-    /// Write one HdrHistogram per second and measurement to FILE (a V2 interval log)
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub hlog: Option<PathBuf>,
-
-    /// Require a measurement, like 'probe_rtt_us.p99<5000'; a miss exits with 99. Repeatable
-    #[arg(long, value_name = "EXPRESSION", help_heading = "Output", value_parser = Slo::parse)]
-    pub slo: Vec<Slo>,
-
-    /// No progress line
-    #[arg(long, short, help_heading = "Output")]
-    pub quiet: bool,
-
-    /// Serve Prometheus metrics here while running, like 127.0.0.1:9100
-    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Output")]
-    pub metrics: Option<SocketAddr>,
+    /// Where results go.
+    #[command(flatten)]
+    pub output: OutputArguments,
 
     /// Protocol constants to start from [default: lan]
     #[arg(long, value_enum, help_heading = protocol::HEADING)]
@@ -244,11 +227,7 @@ impl AttachArguments {
             events: given.events,
             event_bytes: given.event_bytes,
             seed: given.seed,
-            json: given.json,
-            hlog: given.hlog,
-            slo: given.slo,
-            quiet: given.quiet,
-            metrics: given.metrics,
+            output: given.output,
             preset: given.preset,
             config: given.config,
             protocol: given.protocol,

@@ -5,12 +5,13 @@
 
 mod attach;
 mod options;
+mod output;
 pub mod protocol;
 pub mod settings_file;
 pub mod values;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,10 +21,9 @@ use serde::{Deserialize, Serialize};
 
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
 pub use options::RunOptions;
+pub use output::OutputArguments;
 use protocol::ProtocolSettings;
 use values::Rate;
-
-use crate::slo::Slo;
 
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-loadgen";
@@ -215,25 +215,9 @@ pub struct RunArguments {
     #[arg(long)]
     pub no_segmentation: bool,
 
-    /// Write the report to FILE as JSON; - writes it to standard output instead of the text
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub json: Option<PathBuf>,
-
-    /// Write one HdrHistogram per second and measurement to FILE (a V2 interval log)
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub hlog: Option<PathBuf>,
-
-    /// Require a measurement, like 'probe_rtt_us.p99<5000'; a miss exits with 99. Repeatable
-    #[arg(long, value_name = "EXPRESSION", help_heading = "Output", value_parser = Slo::parse)]
-    pub slo: Vec<Slo>,
-
-    /// No progress line
-    #[arg(long, short, help_heading = "Output")]
-    pub quiet: bool,
-
-    /// Serve Prometheus metrics here while running, like 127.0.0.1:9100
-    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Output")]
-    pub metrics: Option<SocketAddr>,
+    /// Where results go.
+    #[command(flatten)]
+    pub output: OutputArguments,
 
     /// Protocol constants to start from [default: lan]
     #[arg(long, value_enum, help_heading = protocol::HEADING)]

@@ -8,6 +8,8 @@
 
 use std::path::Path;
 
+use swimring::toml_fault;
+
 use super::Preset;
 use super::protocol::ProtocolSettings;
 use crate::near;
@@ -37,7 +39,7 @@ pub fn read(path: &Path) -> Result<SettingsFile, String> {
 
 /// Reads a settings file's text. The error is one line without the file's name.
 pub fn parse(text: &str) -> Result<SettingsFile, String> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| located(text, &error))?;
+    let table: toml::Table = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
     let mut file = SettingsFile::default();
     // One key at a time, so that a value of the wrong type is reported with its key.
     for (key, value) in table {
@@ -54,18 +56,6 @@ pub fn parse(text: &str) -> Result<SettingsFile, String> {
         }
     }
     Ok(file)
-}
-
-/// The parser's message on one line, with the line number it is about.
-fn located(text: &str, error: &toml::de::Error) -> String {
-    let message = error.message().replace('\n', " ");
-    match error.span() {
-        Some(span) => {
-            let line = 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count();
-            format!("line {line}: {message}")
-        }
-        None => message,
-    }
 }
 
 #[cfg(test)]
