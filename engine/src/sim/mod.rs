@@ -13,6 +13,7 @@
 //! | `wire` | what opens datagrams and streams of either format |
 //! | `checks`, `trace`, `log` | what has to hold at every step, and what happened |
 //! | `scenario`, `convergence` | whole runs drawn from a seed, and how they have to end |
+//! | [`trial`] | large clusters, measured instead of checked |
 //! | `exercise` | any bytes as a sequence of operations, for fuzzing |
 #![forbid(unsafe_code)]
 
@@ -31,6 +32,7 @@ mod scenario;
 mod simulation;
 mod streams;
 mod trace;
+pub mod trial;
 mod wire;
 
 pub use checks::{Checks, Coverage, Violation};

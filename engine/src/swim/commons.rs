@@ -14,6 +14,7 @@ use super::relay::RelayPool;
 use super::suspicion::SuspicionPool;
 use super::time::Time;
 use super::user_events::{EventIndex, EventStore};
+use super::wire::typed::TypedFrames;
 use super::wire::{MemberlistWire, USER_MESSAGE_MAX, Wire, WireOptions, WireOptionsError};
 use swimring_codec::memberlist::Codec;
 use swimring_codec::native::{EVENT_MAX, UserEvent};
@@ -28,6 +29,8 @@ pub struct Commons {
     pub(super) suspicions: SuspicionPool,
     pub(super) departed: DepartedPool,
     pub(super) relays: RelayPool,
+    /// Frames under way, if they are kept as values.
+    pub(super) typed: Option<Box<TypedFrames>>,
     /// Everything the members count.
     pub counters: Counters,
     /// Added to every member's local health score while the driver runs late. See
@@ -76,6 +79,7 @@ impl Commons {
             suspicions: SuspicionPool::new(rng.u64(..)),
             departed: DepartedPool::new(rng.u64(..)),
             relays: RelayPool::new(),
+            typed: None,
             counters: Counters::default(),
             overload: 0,
             members: 0,

@@ -59,4 +59,5 @@ pub use permutation::Permutation;
 pub use settings::{Preset, Settings, SettingsError};
 pub use time::Time;
 pub use user_events::EventIndex;
+pub(crate) use wire::typed;
 pub use wire::{MemberlistOptions, Pool, Refusal, StreamOutcome, WireOptions, WireOptionsError};

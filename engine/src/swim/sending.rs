@@ -26,13 +26,14 @@ impl Member {
     ) {
         let own = self.messages_len(cx, destination, messages);
         self.drop_stale_events(cx);
-        let mut chosen = Selection::new();
-        if !self.queue.is_empty() {
-            let used = cx.commons.wire.frame_overhead() + own;
-            let budget = self.settings.frame_bytes_max.saturating_sub(used);
-            let share = self.settings.event_share_percent;
-            cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
+        if self.queue.is_empty() {
+            return self.send_chosen(cx, to, destination, messages, own, &[]);
         }
+        let mut chosen = Selection::new();
+        let used = cx.commons.wire.frame_overhead() + own;
+        let budget = self.settings.frame_bytes_max.saturating_sub(used);
+        let share = self.settings.event_share_percent;
+        cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
         self.send_chosen(cx, to, destination, messages, own + chosen.bytes, chosen.nodes());
     }
 
@@ -71,6 +72,9 @@ impl Member {
         chosen: &[u32],
     ) {
         let written = match cx.commons.wire {
+            _ if cx.commons.typed.is_some() => {
+                self.write_typed(cx, to, destination, messages, length, chosen)
+            }
             Wire::Native => self.write_frame(cx, to, destination, messages, length, chosen),
             Wire::Memberlist(_) => self.write_packet(cx, to, destination, messages, chosen),
         };

@@ -115,6 +115,11 @@ impl EventStore {
         &self.bytes[at as usize * self.body_max..][..self.stored[at as usize].body_len.into()]
     }
 
+    /// What tells the event at `at` from others.
+    pub(super) fn key(&self, at: EventIndex) -> EventKey {
+        self.stored[at as usize].key
+    }
+
     pub(super) fn find(&self, key: EventKey) -> Option<EventIndex> {
         self.index.get(&key).copied()
     }
@@ -260,6 +265,21 @@ impl Member {
             self.deliver_event(cx, at);
         }
         if spread {
+            self.spread_event(cx, at);
+        }
+    }
+
+    /// An event arrived that was at `at` in the store when it was sent, and is known by `key`. If it is there
+    /// no more it is older than anyone still tells.
+    pub(super) fn on_stored_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex, key: EventKey) {
+        let events = &cx.commons.events;
+        let at = if events.key(at) == key { Some(at) } else { events.find(key) };
+        if at.is_none() {
+            cx.commons.counters.events_expired += 1;
+            return;
+        }
+        if let Some(at) = self.first_time(cx, at) {
+            self.deliver_event(cx, at);
             self.spread_event(cx, at);
         }
     }

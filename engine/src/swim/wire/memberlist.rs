@@ -412,6 +412,41 @@ impl Member {
         Names { directory, stranger, table: &self.table, own: self.index, versions }
     }
 
+    /// How many of `messages` and the `chosen` news a packet carries, and the bytes it takes. Without
+    /// compression.
+    pub(super) fn measure_packet(
+        &self,
+        cx: &Context<'_, '_>,
+        destination: MemberId,
+        messages: &[Message<'_>],
+        chosen: &[u32],
+    ) -> (usize, usize) {
+        let Commons { wire, directory, broadcasts, events, .. } = &*cx.commons;
+        let Wire::Memberlist(wire) = wire else { return (0, 0) };
+        let names = self.names(directory, wire.options.versions, &wire.stranger);
+        let around = wire.packet_overhead() - COMPOUND_HEADER_LEN;
+        let bytes_max = self.settings.frame_bytes_max.saturating_sub(around);
+        let packet = Packet { names, destination, messages, chosen, broadcasts, events };
+        let measured = packet.measure(bytes_max);
+        let crc = self.wants_crc(wire, directory, destination, messages);
+        (measured.parts, wire.codec.sealed_len(measured.plain_len(), crc))
+    }
+
+    /// memberlist puts a checksum on gossip for peers that understand it, and never on probes.
+    fn wants_crc(
+        &self,
+        wire: &MemberlistWire,
+        directory: &Directory,
+        destination: MemberId,
+        messages: &[Message<'_>],
+    ) -> bool {
+        wire.options.packet_crc && messages.is_empty() && {
+            let peer = directory.find(destination);
+            let identity = peer.map(|peer| directory.identity(peer, self.table.get(peer).version()));
+            identity.is_some_and(|identity| identity.versions().protocol_max() >= Versions::CRC)
+        }
+    }
+
     /// Writes a packet with `messages` and the `chosen` news. False if the sink is full.
     pub(in super::super) fn write_packet(
         &self,
@@ -429,12 +464,7 @@ impl Member {
         let bytes_max = self.settings.frame_bytes_max.saturating_sub(around);
         let packet = Packet { names, destination, messages, chosen, broadcasts, events };
         let measured = packet.measure(bytes_max);
-        // memberlist puts a checksum on gossip for peers that understand it, and never on probes.
-        let crc = wire.options.packet_crc && messages.is_empty() && {
-            let peer = directory.find(destination);
-            let identity = peer.map(|peer| directory.identity(peer, self.table.get(peer).version()));
-            identity.is_some_and(|identity| identity.versions().protocol_max() >= Versions::CRC)
-        };
+        let crc = self.wants_crc(wire, directory, destination, messages);
         let written = if wire.options.enable_compression {
             wire.write_compressed(cx.out.frames, to, &packet, &measured, crc)
         } else {

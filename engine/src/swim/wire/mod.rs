@@ -10,6 +10,7 @@ mod memberlist;
 mod memberlist_streams;
 mod native;
 mod options;
+pub(crate) mod typed;
 mod user_messages;
 
 use std::net::SocketAddr;
