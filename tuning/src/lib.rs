@@ -6,3 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod objective;
+pub mod search;
+pub mod statistics;
+pub mod store;
+pub mod sweep;

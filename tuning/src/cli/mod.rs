@@ -5,6 +5,7 @@
 //! fault that names the flag and the mend.
 
 pub mod model;
+pub mod simulate;
 
 use std::ffi::OsString;
 
@@ -39,6 +40,9 @@ pub enum Command {
     /// Shows how news spreads, round by round, from formulas and from simulations
     #[command(after_help = model::EXAMPLES)]
     Model(Box<model::ModelArguments>),
+    /// Simulates a cluster with many seeds, over a grid of settings
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(Box<simulate::SimulateArguments>),
 }
 
 /// Why a command did not do what it was asked to; one line per fault.

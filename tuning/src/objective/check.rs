@@ -40,7 +40,7 @@ impl ObjectiveArguments {
         }
         let failures_per_hour =
             self.failures.map_or(FAILURES_PER_HOUR_DEFAULT, |rate| rate.per_second * 3600.0);
-        if failures_per_hour > f64::from(members) {
+        if self.members.is_some() && members > 0 && failures_per_hour > f64::from(members) {
             faults.push("--failures: at most as many per hour as there are members".to_owned());
         }
         if !faults.is_empty() {

@@ -135,7 +135,7 @@ mod tests {
             for (step, value) in knob.ladder().iter().enumerate() {
                 let mut settings = Settings::default();
                 if knob == Knob::ProbeTimeout {
-                    Knob::ProbeInterval.set(&mut settings, value + 1);
+                    Knob::ProbeInterval.set(&mut settings, value + 10);
                 }
                 if knob == Knob::ProbeInterval {
                     Knob::ProbeTimeout.set(&mut settings, value - 1);

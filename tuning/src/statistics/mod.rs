@@ -84,7 +84,7 @@ pub fn sorted(mut values: Vec<f64>) -> Vec<f64> {
 }
 
 /// The 97.5 % quantile of Student's t with `freedom` degrees of freedom: a table where it is steep, then
-/// Cornish and Fisher's expansion around the normal quantile, right to four digits from there on.
+/// Cornish and Fisher's expansion around the normal quantile, right to three digits from there on.
 fn student_t(freedom: usize) -> f64 {
     const TABLE: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
     if let Some(value) = freedom.checked_sub(1).and_then(|index| TABLE.get(index)) {

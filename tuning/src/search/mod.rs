@@ -1,0 +1,5 @@
+//! The search.
+
+mod knob;
+
+pub use knob::Knob;
