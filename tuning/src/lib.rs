@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod model;
 pub mod objective;
 pub mod search;
 pub mod statistics;

@@ -30,7 +30,7 @@ mod outgoing;
 #[cfg(test)]
 mod refusal_test;
 mod segmentation;
-mod size_class;
+pub(crate) mod size_class;
 mod socket_options;
 mod train_index;
 mod trains;

@@ -54,6 +54,11 @@ impl SizeClass {
     }
 }
 
+/// Bytes that a native frame of `len` bytes takes on the wire with its padding.
+pub(crate) fn padded_len(len: usize) -> usize {
+    SizeClass::holding(len).map_or(len, SizeClass::bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

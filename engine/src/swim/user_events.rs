@@ -116,8 +116,8 @@ impl EventStore {
     }
 
     /// What tells the event at `at` from others.
-    pub(super) fn key(&self, at: EventIndex) -> EventKey {
-        self.stored[at as usize].key
+    pub(super) fn key(&self, at: EventIndex) -> Option<EventKey> {
+        self.stored.get(at as usize).map(|stored| stored.key)
     }
 
     pub(super) fn find(&self, key: EventKey) -> Option<EventIndex> {
@@ -273,7 +273,7 @@ impl Member {
     /// no more it is older than anyone still tells.
     pub(super) fn on_stored_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex, key: EventKey) {
         let events = &cx.commons.events;
-        let at = if events.key(at) == key { Some(at) } else { events.find(key) };
+        let at = if events.key(at) == Some(key) { Some(at) } else { events.find(key) };
         if at.is_none() {
             cx.commons.counters.events_expired += 1;
             return;

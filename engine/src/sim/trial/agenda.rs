@@ -8,19 +8,47 @@
 //! Two things at the same time happen in the order in which they were put here. Sorting is stable, so nobody
 //! has to keep that order but the heap, which gives up what it holds before anything nearer can follow.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// Something that is to happen, and when in microseconds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Item<T> {
     at: u64,
     what: T,
 }
 
-/// The agenda. See the module.
+/// Something beyond the ring. The earliest is the greatest, and of two at one time the first put here.
+#[derive(Clone, Copy, Debug)]
+struct Far<T> {
+    order: u64,
+    item: Item<T>,
+}
+
+impl<T> Ord for Far<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.item.at, other.order).cmp(&(self.item.at, self.order))
+    }
+}
+
+impl<T> PartialOrd for Far<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Far<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T> Eq for Far<T> {}
+
+/// What is still to happen, at times in microseconds, the earliest first; of two at one time the one that was
+/// put here first.
 #[derive(Debug)]
-pub(super) struct Agenda<T> {
+pub struct Agenda<T> {
     /// What happens in the present span, sorted; the first `done` have happened.
     present: Vec<Item<T>>,
     done: usize,
@@ -31,7 +59,7 @@ pub(super) struct Agenda<T> {
     /// The spans after the present one, each at its number modulo the ring's length.
     ring: Vec<Vec<Item<T>>>,
     /// Beyond the ring.
-    far: BinaryHeap<Reverse<(u64, u64, T)>>,
+    far: BinaryHeap<Far<T>>,
     far_order: u64,
     len: usize,
 }
@@ -39,10 +67,10 @@ pub(super) struct Agenda<T> {
 /// Buckets of the ring, at most.
 const RING_MAX: u64 = 1 << 16;
 
-impl<T: Copy + Ord> Agenda<T> {
+impl<T: Copy> Agenda<T> {
     /// An empty agenda at time zero for some `per_second` happenings, most of which are put here at most
     /// `ahead_us` ahead.
-    pub(super) fn new(per_second: f64, ahead_us: u64) -> Agenda<T> {
+    pub fn new(per_second: f64, ahead_us: u64) -> Agenda<T> {
         /// Things in a bucket.
         const EACH: f64 = 8.0;
         let span_us = (EACH * 1e6 / per_second.max(1.0)).clamp(8.0, 4096.0) as u64;
@@ -62,7 +90,7 @@ impl<T: Copy + Ord> Agenda<T> {
 
     /// Has `what` happen at `at`, which is not past.
     #[inline]
-    pub(super) fn push(&mut self, at: u64, what: T) {
+    pub fn push(&mut self, at: u64, what: T) {
         self.len += 1;
         let span = at >> self.span_bits;
         let ahead = span.saturating_sub(self.span);
@@ -74,7 +102,7 @@ impl<T: Copy + Ord> Agenda<T> {
             self.ring[bucket].push(Item { at, what });
         } else {
             self.far_order += 1;
-            self.far.push(Reverse((at, self.far_order, what)));
+            self.far.push(Far { order: self.far_order, item: Item { at, what } });
         }
     }
 
@@ -85,7 +113,7 @@ impl<T: Copy + Ord> Agenda<T> {
 
     /// The next thing that happens at `until` or earlier.
     #[inline]
-    pub(super) fn pop_until(&mut self, until: u64) -> Option<(u64, T)> {
+    pub fn pop_until(&mut self, until: u64) -> Option<(u64, T)> {
         loop {
             if let Some(item) = self.present.get(self.done) {
                 if item.at > until {
@@ -112,24 +140,28 @@ impl<T: Copy + Ord> Agenda<T> {
         self.present.sort_by_key(|item| item.at);
         // The bucket that is free now stands for the last span of the ring: what waited for it comes first.
         let last = self.span + self.ring.len() as u64 - 1;
-        while let Some(Reverse((at, _, what))) = self.far.peek().copied() {
-            if at >> self.span_bits > last {
+        while let Some(Far { item, .. }) = self.far.peek().copied() {
+            if item.at >> self.span_bits > last {
                 break;
             }
             self.far.pop();
-            let bucket = self.bucket(at >> self.span_bits);
-            self.ring[bucket].push(Item { at, what });
+            let bucket = self.bucket(item.at >> self.span_bits);
+            self.ring[bucket].push(item);
         }
     }
 
     /// Things that are still to happen.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Bytes of memory it takes.
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub fn memory_bytes(&self) -> usize {
         let buckets: usize = self.ring.iter().map(Vec::capacity).sum();
         (buckets + self.present.capacity()) * size_of::<Item<T>>()
             + self.ring.len() * size_of::<Vec<Item<T>>>()

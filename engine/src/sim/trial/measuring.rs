@@ -5,13 +5,13 @@
 //! members that never crash and have no impairment: when the last of them has noticed a crash or received an
 //! event, it is over. What a member that will crash believes is counted nowhere.
 
-use std::time::Duration;
-
 use hashbrown::HashSet;
 use hdrhistogram::Histogram;
 
+use super::options::{TrialOptions, WireSizes};
 use super::outcome::{CrashOutcome, EventOutcome};
 use super::plan::Plan;
+use crate::net::size_class::padded_len;
 use crate::swim::{Event, EventIndex, Member};
 
 /// Nobody, or no crash.
@@ -62,6 +62,9 @@ pub(super) struct Measuring {
     pub(super) false_deaths_at_healthy: u64,
     pub(super) datagrams_sent: u64,
     pub(super) bytes_sent: u64,
+    pub(super) padded_bytes_sent: u64,
+    /// Whether frames are padded when they leave.
+    pads: bool,
     pub(super) stream_bytes_sent: u64,
     pub(super) fingerprint: u64,
 }
@@ -76,8 +79,12 @@ fn record(histogram: &mut Histogram<u64>, us: u64) {
 }
 
 impl Measuring {
-    pub(super) fn new(plan: Plan, impaired: Vec<bool>, origin: Duration, duration: Duration) -> Measuring {
-        let members = impaired.len();
+    pub(super) fn new(plan: Plan, options: &TrialOptions) -> Measuring {
+        let members = options.members as usize;
+        let mut impaired = vec![false; members];
+        for member in &plan.impaired {
+            impaired[*member as usize] = true;
+        }
         let mut crash_of = vec![NONE; members];
         for (number, crash) in plan.crashes.iter().enumerate() {
             crash_of[crash.member as usize] = number as u32;
@@ -85,10 +92,10 @@ impl Measuring {
         let observers = (0..members).filter(|member| crash_of[*member] == NONE && !impaired[*member]).count();
         let observers = observers as u32;
         let noticed = |_: &_| Noticed { by: vec![0; members.div_ceil(64)], ..Noticed::default() };
-        let origin = origin.as_micros() as u64;
+        let origin = options.warm_up.as_micros() as u64;
         Measuring {
             origin,
-            end: origin + duration.as_micros() as u64,
+            end: origin + options.duration.as_micros() as u64,
             crash_of,
             impaired,
             observers,
@@ -106,6 +113,8 @@ impl Measuring {
             false_deaths_at_healthy: 0,
             datagrams_sent: 0,
             bytes_sent: 0,
+            padded_bytes_sent: 0,
+            pads: options.wire == WireSizes::Native,
             stream_bytes_sent: 0,
             fingerprint: 0,
         }
@@ -134,6 +143,8 @@ impl Measuring {
         if self.is_timing(now) {
             self.datagrams_sent += 1;
             self.bytes_sent += u64::from(bytes);
+            self.padded_bytes_sent +=
+                if self.pads { padded_len(bytes as usize) as u64 } else { bytes.into() };
         }
     }
 

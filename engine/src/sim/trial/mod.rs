@@ -44,6 +44,7 @@ mod sending;
 mod slow;
 mod streams;
 
+pub use agenda::Agenda;
 pub use impairments::{Affected, Cycle, INBOX_MAX, Impairment, ImpairmentKind};
 pub use latency::Latency;
 pub use options::{

@@ -1,5 +1,6 @@
 //! What a trial simulates: size, settings, network, and what goes wrong.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,8 +80,9 @@ pub struct TrialOptions {
     pub latency: Latency,
     /// Of every datagram. 0 to [`LOSS_MAX`]. Default 0.
     pub loss: f64,
-    /// What is wrong with some members. Default nothing. All fall on the same members, the first of one
-    /// random order, so that several can strike one member; they begin with the measured time.
+    /// What is wrong with some members, each kind at most once. Default nothing. All fall on the same members,
+    /// the first of one random order, so that several can strike one member; they begin with the measured
+    /// time.
     pub impaired: Vec<Impairment>,
     /// Members that vanish without a word, none of the impaired among them, spread evenly over the first two
     /// thirds. At most half of the members. Default 0.
@@ -215,8 +217,13 @@ impl TrialOptions {
     }
 
     fn validate_impaired(&self) -> Result<(), TrialError> {
-        for impairment in &self.impaired {
+        for (number, impairment) in self.impaired.iter().enumerate() {
             impairment.validate(self.members)?;
+            let same = |other: &Impairment| discriminant(&other.kind) == discriminant(&impairment.kind);
+            if self.impaired[..number].iter().any(same) {
+                let mend = format!("has two of one kind, {:?}: give each kind once", impairment.kind);
+                return Err(TrialError::option("impaired", mend));
+            }
         }
         if self.crashes + self.impaired_members() >= self.members {
             let mend = format!(

@@ -83,8 +83,10 @@ pub struct TrialOutcome {
     pub false_death_subjects_healthy: u64,
     /// Datagrams sent, the lost ones among them.
     pub datagrams_sent: u64,
-    /// Their payloads in bytes.
+    /// Their payloads in bytes, as the codec makes them.
     pub bytes_sent: u64,
+    /// The same with the padding that native frames are sent with, which is what a load generator counts.
+    pub padded_bytes_sent: u64,
     /// Bytes of push/pulls and other streams.
     pub stream_bytes_sent: u64,
     /// Things that happened: wakes of members and arrivals, in all of the simulated time.
@@ -108,6 +110,11 @@ impl TrialOutcome {
     /// Payload bytes of datagrams that a member sends per second.
     pub fn bytes_per_member_second(&self) -> f64 {
         self.bytes_sent as f64 / self.member_seconds()
+    }
+
+    /// The same with padding.
+    pub fn padded_bytes_per_member_second(&self) -> f64 {
+        self.padded_bytes_sent as f64 / self.member_seconds()
     }
 
     /// Bytes of streams that a member sends per second.

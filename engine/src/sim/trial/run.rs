@@ -36,7 +36,7 @@ const LOOK_EVERY: u64 = 1 << 14;
 pub(super) const NEVER: u64 = u64::MAX;
 
 /// Something on the agenda.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Happening {
     /// A member may be due.
     Wake(u32),
@@ -159,10 +159,6 @@ impl Trial {
         }
         let members = start(options, &mut commons)?;
         let plan = Plan::new(options);
-        let mut impaired = vec![false; members.len()];
-        for member in &plan.impaired {
-            impaired[*member as usize] = true;
-        }
         let origin = options.warm_up;
         // A member has about three wakes and two arrivals in a probe interval.
         let interval = options.settings.probe_interval;
@@ -175,7 +171,7 @@ impl Trial {
             network: Network::new(Drawn::new(&options.latency, options.members), options, encoded),
             troubles: Troubles::new(options, &plan),
             streams: StreamMail::new(wire),
-            measuring: Measuring::new(plan.clone(), impaired, origin, options.duration),
+            measuring: Measuring::new(plan.clone(), options),
             members,
             commons,
             plan,
@@ -227,7 +223,8 @@ impl Trial {
             return;
         }
         self.wake[place] = NEVER;
-        if self.due[place] > self.now {
+        // Not due after all, or slow just now.
+        if self.troubles.runs_at(node, self.due[place]) > self.now {
             return self.put_wake(node);
         }
         self.call(node, Member::handle_timeout);
@@ -335,6 +332,7 @@ impl Trial {
             false_deaths_at_healthy: measuring.false_deaths_at_healthy,
             datagrams_sent: measuring.datagrams_sent,
             bytes_sent: measuring.bytes_sent,
+            padded_bytes_sent: measuring.padded_bytes_sent,
             stream_bytes_sent: measuring.stream_bytes_sent,
             happenings: self.happenings,
             wall,

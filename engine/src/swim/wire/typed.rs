@@ -223,7 +223,9 @@ impl Member {
             let version = || self.table.get(subject).version();
             match news {
                 News::Event => {
-                    let EventKey { origin, sequence } = events.key(subject);
+                    let key = events.key(subject);
+                    let (origin, sequence) =
+                        key.map_or((MemberId::NONE, 0), |key| (key.origin, key.sequence));
                     Packed::UserEvent { at: subject, origin, sequence }
                 }
                 News::Alive { introduce: true } => {

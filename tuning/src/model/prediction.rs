@@ -1,0 +1,172 @@
+//! All closed forms together: settings and environment in, what a report would say out.
+
+use serde::Serialize;
+use swimring::swim::Settings;
+
+use super::detection::FirstSuspicion;
+use super::false_positives::{Probe, believed};
+use super::special::fewer_successes;
+use super::spread::{Spread, SpreadInputs};
+use super::suspicion::{FirstDeclared, Refutation, Window};
+use super::traffic::Traffic;
+use super::{Environment, WireFormat, cpu};
+
+const DAY_S: f64 = 86_400.0;
+
+/// What the forms say. Infinite where something never happens: a rumour that leaves members out has no p99.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Prediction {
+    /// From a crash to the first suspicion, in seconds.
+    pub first_suspicion_p50_s: f64,
+    /// The same within which 99 % of crashes are suspected.
+    pub first_suspicion_p99_s: f64,
+    /// From a crash to the first member that declares it.
+    pub first_declared_p50_s: f64,
+    /// The same of 99 % of crashes.
+    pub first_declared_p99_s: f64,
+    /// From a crash to the last live member that knows.
+    pub all_declared_p50_s: f64,
+    /// The same of 99 % of crashes.
+    pub all_declared_p99_s: f64,
+    /// From a user event to its delivery to a member, in milliseconds.
+    pub spread_p50_ms: f64,
+    /// The same of 99 % of deliveries.
+    pub spread_p99_ms: f64,
+    /// From a user event to its last delivery, the median.
+    pub spread_last_p50_ms: f64,
+    /// The share of members that gossip does not reach with a rumour.
+    pub missed_share: f64,
+    /// Payload bytes of datagrams that a member sends per second.
+    pub bytes_per_member_second: f64,
+    /// Bytes of streams (push/pull) that a member sends per second.
+    pub stream_bytes_per_member_second: f64,
+    /// Datagrams that a member sends per second.
+    pub datagrams_per_member_second: f64,
+    /// Probes that fail although their target lives, per member and day.
+    pub false_accusations_per_member_day: f64,
+    /// Live members suspected, counted for each observer, per observer and day.
+    pub false_suspicions_per_member_day: f64,
+    /// Live members declared dead, each counted once, in the whole cluster per day. An upper bound.
+    pub false_deaths_per_day: f64,
+    /// CPU microseconds per member-second.
+    pub cpu_us_per_member_second: f64,
+}
+
+/// How a rumour spreads among members with these settings, in this environment.
+pub fn spread_of(settings: &Settings, environment: &Environment) -> Spread {
+    let probe = Probe::of(settings, environment);
+    let traffic = Traffic::of(settings, environment, &probe);
+    Spread::of(&spread_inputs(settings, environment, &traffic))
+}
+
+fn spread_inputs(settings: &Settings, environment: &Environment, traffic: &Traffic) -> SpreadInputs {
+    SpreadInputs {
+        members: environment.members,
+        fanout: settings.gossip_fanout.into(),
+        gossip_interval_s: settings.gossip_interval.as_secs_f64(),
+        piggybacked_per_s: traffic.piggybacked_per_s,
+        copies: traffic.copies,
+        loss: environment.loss,
+        latency_s: environment.rtt_median_ms / 2e3,
+    }
+}
+
+/// What valid `settings` give in a checked `environment`.
+pub fn predict(settings: &Settings, environment: &Environment) -> Prediction {
+    let members = environment.members.max(2);
+    let probe = Probe::of(settings, environment);
+    let traffic = Traffic::of(settings, environment, &probe);
+    let inputs = spread_inputs(settings, environment, &traffic);
+    let spread = Spread::of(&inputs);
+    let interval_s = settings.probe_interval.as_secs_f64() * probe.stretch();
+    let first = FirstSuspicion { probers: members - 1, interval_s };
+    let window = Window::of(settings, members);
+    let travel_s = spread.delay_s(0.5).unwrap_or(spread.ends_s());
+    let declared = FirstDeclared { first: &first, window, travel_s };
+    let [first_declared_p50_s, first_declared_p99_s] = declared.quantiles_s([0.5, 0.99]);
+    let rest_s = everyone_declares_s(&spread, &inputs);
+    let ms = |seconds: Option<f64>| seconds.map_or(f64::INFINITY, |seconds| seconds * 1e3);
+    let accusations = probe.accusations_per_member_second(settings);
+    // A subject that is still suspected is not suspected anew.
+    let cycle_s = 2.0 * travel_s;
+    let episodes = accusations / (1.0 + accusations * cycle_s);
+    let deaths = false_death_chance(settings, environment, &probe, &spread, &window);
+    Prediction {
+        first_suspicion_p50_s: first.quantile_s(0.5),
+        first_suspicion_p99_s: first.quantile_s(0.99),
+        first_declared_p50_s,
+        first_declared_p99_s,
+        all_declared_p50_s: first_declared_p50_s + rest_s,
+        all_declared_p99_s: first_declared_p99_s + rest_s,
+        spread_p50_ms: ms(spread.delay_s(0.5)),
+        spread_p99_ms: ms(spread.delay_s(0.99)),
+        spread_last_p50_ms: ms(spread.last_s(0.5)),
+        missed_share: spread.missed(),
+        bytes_per_member_second: traffic.bytes,
+        stream_bytes_per_member_second: traffic.stream_bytes,
+        datagrams_per_member_second: traffic.datagrams,
+        false_accusations_per_member_day: accusations * DAY_S,
+        false_suspicions_per_member_day: episodes * f64::from(members - 1) * believed(members) * DAY_S,
+        false_deaths_per_day: f64::from(members) * episodes * deaths * DAY_S,
+        cpu_us_per_member_second: cpu::us_per_member_second(
+            traffic.datagrams,
+            environment.cpu_us_per_datagram,
+        ),
+    }
+}
+
+/// From the first declaration to the last. Every member declares for itself, as long after the first as it
+/// heard of the suspicion later; and it is told by those who have declared already. Without either it does not
+/// know yet: the hazard of being told grows with the number of those who have declared.
+fn everyone_declares_s(spread: &Spread, inputs: &SpreadInputs) -> f64 {
+    let others = f64::from(inputs.members.max(2) - 1);
+    let rate = inputs.fanout.min(others) / inputs.gossip_interval_s + inputs.piggybacked_per_s;
+    let told_per_s = rate * (1.0 - inputs.loss);
+    let step_s = inputs.gossip_interval_s / 8.0;
+    let (mut untold, mut time_s, mut unaware) = (1.0_f64, 0.0, 1.0_f64);
+    // The last one: even odds that nobody is left.
+    while others * unaware > std::f64::consts::LN_2 && time_s < spread.ends_s() {
+        untold *= (-told_per_s * (1.0 - unaware) * step_s).exp();
+        time_s += step_s;
+        unaware = untold * spread.uninformed_s(time_s - inputs.latency_s);
+    }
+    time_s + inputs.latency_s
+}
+
+/// The probability that a falsely accused member is declared dead.
+fn false_death_chance(
+    settings: &Settings,
+    environment: &Environment,
+    probe: &Probe,
+    spread: &Spread,
+    window: &Window,
+) -> f64 {
+    let arrives = 1.0 - environment.loss;
+    let probes_per_s = 1.0 / (settings.probe_interval.as_secs_f64() * probe.stretch());
+    let period_s = settings.push_pull_period(environment.members as usize).as_secs_f64();
+    let push_pulls_per_s = if period_s > 0.0 { 2.0 / period_s } else { 0.0 };
+    // Acks carry the state root: who differs for long asks for what it missed.
+    let repair_per_s = match environment.wire {
+        WireFormat::Native => probes_per_s * arrives.powi(2),
+        WireFormat::Memberlist => push_pulls_per_s,
+    };
+    let refutation = Refutation::of(spread, probes_per_s * arrives, repair_per_s, window.longest_s);
+    // Another prober of the same subject has bad luck within a window.
+    let others = f64::from(environment.members.saturating_sub(2));
+    let each_per_s = probe.accusations_per_member_second(settings) / others.max(1.0);
+    let at_most = |confirmations: u32| {
+        let chance = -(-each_per_s * window.timeout_s(confirmations)).exp_m1();
+        1.0 - fewer_successes(confirmations, others, chance)
+    };
+    (0..=window.needed)
+        .map(|confirmations| {
+            let shorter = if confirmations < window.needed { at_most(confirmations + 1) } else { 0.0 };
+            let share = (at_most(confirmations) - shorter).max(0.0);
+            share * refutation.too_late(window.timeout_s(confirmations))
+        })
+        .sum()
+}
+
+#[cfg(test)]
+#[path = "prediction_tests.rs"]
+mod tests;

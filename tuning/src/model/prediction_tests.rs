@@ -1,0 +1,134 @@
+//! The prediction as a whole: known cases, limits, and what never gets better by getting worse.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use swimring::swim::settings::Preset;
+
+use super::*;
+
+fn of(members: u32) -> Environment {
+    Environment { members, ..Environment::default() }
+}
+
+/// docs/results/2026-11-20-ten-thousand-members, over loopback: events delivered with p50 628 ms and p99
+/// 936 ms; crashes known to all after p50 18.8 s.
+#[test]
+fn a_measured_fleet_is_predicted() {
+    let environment = Environment { rtt_median_ms: 2.4, events_per_second: 1.0, ..of(10_000) };
+    let prediction = predict(&Settings::preset(Preset::Lan), &environment);
+    println!("{prediction:#?}");
+    assert!((prediction.spread_p50_ms / 628.0 - 1.0).abs() < 0.1, "{prediction:?}");
+    assert!((prediction.spread_p99_ms / 936.0 - 1.0).abs() < 0.1, "{prediction:?}");
+    assert!((prediction.all_declared_p50_s / 18.8 - 1.0).abs() < 0.05, "{prediction:?}");
+    assert_eq!(prediction.false_deaths_per_day, 0.0);
+}
+
+#[test]
+fn a_rumour_with_too_few_copies_has_no_p99() {
+    let few = Settings { retransmit_multiplier: 1, ..Settings::preset(Preset::Lan) };
+    let prediction = predict(&few, &Environment { loss: 0.4, ..of(1_000) });
+    assert!(prediction.missed_share > 0.05);
+    assert_eq!(prediction.spread_p99_ms, f64::INFINITY);
+    assert!(prediction.spread_p50_ms.is_finite());
+}
+
+#[test]
+fn a_search_can_ask_often() {
+    let lan = Settings::preset(Preset::Lan);
+    // How long it takes is measured, not asserted: `cargo bench`, and the note of every release.
+    for members in [2, 3, 5, 100, 100_000, 1_000_000] {
+        let prediction = predict(&lan, &Environment { loss: 0.01, ..of(members) });
+        assert!(prediction.first_declared_p50_s > prediction.first_suspicion_p50_s, "{members}");
+        assert!(prediction.all_declared_p50_s > prediction.first_declared_p50_s, "{members}");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_by_name() {
+    let fault = Environment { loss: 1.0, ..of(10) }.check().unwrap_err();
+    assert_eq!(fault, "loss has to be between 0 and 0.95, and is 1");
+    assert!(of(0).check().unwrap_err().starts_with("members has to be"));
+    assert!(Environment { rtt_median_ms: f64::NAN, ..of(10) }.check().is_err());
+    assert_eq!(of(10).check(), Ok(()));
+}
+
+#[test]
+fn two_ways_vary_less_than_one() {
+    let environment = of(10).with_one_way(10.0, 0.5);
+    assert!((20.0..23.0).contains(&environment.rtt_median_ms), "{}", environment.rtt_median_ms);
+    assert!(environment.rtt_sigma < 0.5 && environment.rtt_sigma > 0.3);
+    let fixed = of(10).with_one_way(10.0, 0.0);
+    assert_eq!((fixed.rtt_median_ms, fixed.rtt_sigma), (20.0, 0.0));
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let durations = (100_u64..5_000, 10_u64..90, 10_u64..1_000);
+    let counts = (1_u8..9, 1_u8..8, 1_u8..8, 1_u8..8, 0_u8..6, any::<bool>());
+    (durations, counts).prop_map(|((interval, timeout, gossip), counts)| {
+        let (multiplier, factor, fanout, retransmit, checks, stream_fallback) = counts;
+        Settings {
+            probe_interval: Duration::from_millis(interval),
+            probe_timeout: Duration::from_millis(interval * timeout / 100),
+            gossip_interval: Duration::from_millis(gossip),
+            suspicion_multiplier: multiplier,
+            suspicion_max_timeout_multiplier: factor,
+            gossip_fanout: fanout,
+            retransmit_multiplier: retransmit,
+            indirect_checks: checks,
+            stream_fallback,
+            ..Settings::default()
+        }
+    })
+}
+
+fn environments() -> impl Strategy<Value = Environment> {
+    let network = (0.0..0.5_f64, 0.0..0.5_f64, 0.1..500.0_f64, 0.0..1.0_f64);
+    (2_u32..200_000, network, 0.0..20.0_f64, 0.0..100.0_f64).prop_map(
+        |(members, (loss, stream_loss, rtt_median_ms, rtt_sigma), events_per_second, failures_per_hour)| {
+            Environment {
+                loss,
+                stream_loss,
+                rtt_median_ms,
+                rtt_sigma,
+                events_per_second,
+                failures_per_hour,
+                ..of(members)
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn everything_predicted_is_a_number_in_order(settings in settings(), environment in environments()) {
+        prop_assert_eq!(settings.validate(), Ok(()));
+        prop_assert_eq!(environment.check(), Ok(()));
+        let p = predict(&settings, &environment);
+        prop_assert!(p.first_suspicion_p50_s <= p.first_suspicion_p99_s);
+        prop_assert!(p.first_declared_p50_s <= p.first_declared_p99_s);
+        prop_assert!(p.first_suspicion_p50_s <= p.first_declared_p50_s);
+        prop_assert!(p.first_declared_p50_s <= p.all_declared_p50_s);
+        prop_assert!(p.spread_p50_ms <= p.spread_p99_ms);
+        for value in [p.bytes_per_member_second, p.datagrams_per_member_second, p.all_declared_p99_s,
+            p.false_suspicions_per_member_day, p.false_deaths_per_day, p.cpu_us_per_member_second] {
+            prop_assert!(value.is_finite() && value >= 0.0, "{:?}", p);
+        }
+    }
+
+    #[test]
+    fn more_loss_never_lowers_the_false_accusations(settings in settings(), environment in environments()) {
+        let worse = Environment { loss: environment.loss + 0.05, ..environment.clone() };
+        let (base, worse) = (Probe::of(&settings, &environment), Probe::of(&settings, &worse));
+        prop_assert!(worse.fails >= base.fails);
+    }
+
+    #[test]
+    fn a_longer_suspicion_never_kills_more(environment in environments(), multiplier in 3_u8..9) {
+        let with = |suspicion_multiplier| {
+            let settings = Settings { suspicion_multiplier, stream_fallback: false, ..Settings::default() };
+            predict(&settings, &environment).false_deaths_per_day
+        };
+        prop_assert!(with(multiplier + 1) <= with(multiplier) * 1.001 + 1e-12);
+    }
+}
