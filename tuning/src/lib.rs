@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod confirm;
 pub mod model;
 pub mod objective;
+pub mod outputs;
 pub mod search;
 pub mod statistics;
 pub mod store;

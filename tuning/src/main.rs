@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         Command::Model(arguments) => cli::model::command(&arguments),
+        Command::Recommend(arguments) => cli::recommend::command(&arguments),
         Command::Simulate(arguments) => cli::simulate::command(&arguments),
     };
     match outcome {

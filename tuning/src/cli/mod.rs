@@ -5,6 +5,7 @@
 //! fault that names the flag and the mend.
 
 pub mod model;
+pub mod recommend;
 pub mod simulate;
 
 use std::ffi::OsString;
@@ -40,6 +41,9 @@ pub enum Command {
     /// Shows how news spreads, round by round, from formulas and from simulations
     #[command(after_help = model::EXAMPLES)]
     Model(Box<model::ModelArguments>),
+    /// Chooses settings for an objective, confirms them by simulation, and says what they cost
+    #[command(after_help = recommend::EXAMPLES)]
+    Recommend(Box<recommend::RecommendArguments>),
     /// Simulates a cluster with many seeds, over a grid of settings
     #[command(after_help = simulate::EXAMPLES)]
     Simulate(Box<simulate::SimulateArguments>),

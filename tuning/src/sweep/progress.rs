@@ -15,12 +15,14 @@ const DRAWS_PER_SECOND: u8 = 8;
 pub struct Watch {
     bar: ProgressBar,
     thousandths: AtomicU64,
+    /// The bar is a clock: runs do not move it.
+    timed: bool,
 }
 
 impl Watch {
     /// Nobody watches.
     pub fn hidden() -> Watch {
-        Watch { bar: ProgressBar::hidden(), thousandths: AtomicU64::new(0) }
+        Watch { bar: ProgressBar::hidden(), thousandths: AtomicU64::new(0), timed: false }
     }
 
     /// A bar for these runs, unless `quiet`. indicatif itself hides it where standard error is no terminal.
@@ -36,7 +38,22 @@ impl Watch {
             bar.set_style(style.progress_chars("━╸─"));
         }
         bar.enable_steady_tick(Duration::from_millis(250));
-        Watch { bar, thousandths: AtomicU64::new(0) }
+        Watch { bar, thousandths: AtomicU64::new(0), timed: false }
+    }
+
+    /// A bar for work that takes about as long as `time`, however many runs that will be: it shows the time.
+    pub fn timed(time: Duration, quiet: bool) -> Watch {
+        if quiet {
+            return Watch::hidden();
+        }
+        let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
+        let bar = ProgressBar::with_draw_target(None, target);
+        let template = format!("{{spinner}} {{elapsed}} of about {} s: {{msg}}", time.as_secs());
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Watch { bar, thousandths: AtomicU64::new(0), timed: true }
     }
 
     /// Says what is being done now.
@@ -55,6 +72,9 @@ impl Watch {
     }
 
     fn count(&self, steps: f64) {
+        if self.timed {
+            return;
+        }
         let thousandths = (steps * 1000.0) as u64;
         let before = self.thousandths.fetch_add(thousandths, Ordering::Relaxed);
         self.bar.set_position((before + thousandths) / 1000);
