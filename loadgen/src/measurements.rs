@@ -60,6 +60,12 @@ pub struct WorkerMeasurements {
     pub false_suspicions: u64,
     /// Times an observer declared a live subject dead.
     pub false_deaths: u64,
+    /// Base views made, of which members' views are differences.
+    pub bases_made: u64,
+    /// Times a member's view was moved to a newer base.
+    pub views_rebased: u64,
+    /// The longest that this has held up a turn, in microseconds.
+    pub sweep_us_max: u64,
 }
 
 impl Default for WorkerMeasurements {
@@ -81,6 +87,9 @@ impl Default for WorkerMeasurements {
             events_refused: 0,
             false_suspicions: 0,
             false_deaths: 0,
+            bases_made: 0,
+            views_rebased: 0,
+            sweep_us_max: 0,
         }
     }
 }
@@ -108,6 +117,9 @@ impl WorkerMeasurements {
         self.events_refused += other.events_refused;
         self.false_suspicions += other.false_suspicions;
         self.false_deaths += other.false_deaths;
+        self.bases_made += other.bases_made;
+        self.views_rebased += other.views_rebased;
+        self.sweep_us_max = self.sweep_us_max.max(other.sweep_us_max);
     }
 }
 

@@ -31,8 +31,14 @@ pub struct Needs {
 // took 42, 327 and 1,036 MB, cold ones of 1,000 and 2,000 took 110 and 154 MB. What follows lies a little
 // above all of them.
 
-/// Bytes a member needs to know another one: the table's entry of 8, room to grow, and news about it.
-const BYTES_PER_PAIR: f64 = 13.0;
+/// Bytes a member needs to know another one whom everybody knows likewise: what the views of a worker's members
+/// agree in is stored once, so this is room for where they differ.
+const BYTES_PER_PAIR: f64 = 0.2;
+/// The same while it joins: its table's entry of 8, room to grow, and news about it.
+const BYTES_PER_PAIR_JOINING: f64 = 13.0;
+/// Bytes at each member for each that is killed: until a base says that it is dead, and while news about it
+/// are told.
+const BYTES_PER_KILL: u64 = 64;
 /// Bytes of a member besides what it knows: its protocol state, queues, address, name.
 const BYTES_PER_MEMBER: u64 = 4 << 10;
 /// The same while it joins: views in both directions, of as many joins as are under way at once.
@@ -50,10 +56,13 @@ impl Needs {
         let members = u64::from(options.members);
         let events = schedule::event_count(options.duration, options.events);
         let tracked = Seen::bytes(u64::from(options.kills) + events, members);
-        let joining = if options.start == Start::Cold { BYTES_PER_MEMBER_JOINING } else { 0 };
+        let (bytes_per_pair, joining) = match options.start {
+            Start::Warm => (BYTES_PER_PAIR, 0),
+            Start::Cold => (BYTES_PER_PAIR_JOINING, BYTES_PER_MEMBER_JOINING),
+        };
         Needs {
-            bytes_per_pair: BYTES_PER_PAIR,
-            bytes_per_member: BYTES_PER_MEMBER + joining,
+            bytes_per_pair,
+            bytes_per_member: BYTES_PER_MEMBER + joining + u64::from(options.kills) * BYTES_PER_KILL,
             bytes_fixed: BYTES_FIXED.saturating_add(tracked),
             files: FILES_FIXED + u64::from(options.workers) * FILES_PER_WORKER,
         }

@@ -15,6 +15,7 @@ use super::links::Direction;
 use super::network;
 use super::node::Slowness;
 use super::operations::Restart;
+use super::rebasing::Rebasing;
 use super::simulation::{CLUSTER, Simulation, SimulationOptions};
 use crate::swim::{Purpose, Settings};
 
@@ -62,6 +63,7 @@ pub fn exercise_member(data: &[u8]) {
     let mut simulation = Simulation::new(SimulationOptions {
         settings: small_settings(),
         shared_commons: input.byte() & 1 == 1,
+        rebasing: Rebasing::Restless,
         ..SimulationOptions::new(u64::from(input.byte()), MEMBERS)
     });
     if input.byte() & 1 == 1 {

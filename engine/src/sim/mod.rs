@@ -12,6 +12,7 @@
 //! | `network`, `streams`, `node`, `queue` | datagrams, streams, machines, the agenda |
 //! | `wire` | what opens datagrams and streams of either format |
 //! | `checks`, `trace`, `log` | what has to hold at every step, and what happened |
+//! | `rebasing` | which base views are held against, which nobody may notice |
 //! | `scenario`, `convergence` | whole runs drawn from a seed, and how they have to end |
 //! | [`trial`] | large clusters, measured instead of checked |
 //! | `exercise` | any bytes as a sequence of operations, for fuzzing |
@@ -28,6 +29,7 @@ mod network;
 mod node;
 mod operations;
 mod queue;
+mod rebasing;
 mod scenario;
 mod simulation;
 mod streams;
@@ -43,6 +45,7 @@ pub use links::Direction;
 pub use log::{Entry, Log, What};
 pub use node::Slowness;
 pub use operations::Restart;
+pub use rebasing::Rebasing;
 pub use scenario::{Outcome, play, run_scenario, scenario};
 pub use simulation::{Simulation, SimulationOptions, Tapped};
 pub use trace::Trace;

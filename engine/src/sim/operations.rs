@@ -68,11 +68,10 @@ impl Simulation {
                 if self.nodes[node].commons == at {
                     self.start_at(node, incarnation);
                     self.nodes[node].joined = true;
-                    if let Some(member) = &mut self.nodes[node].member {
-                        member.load(&view, &mut self.commons[at]);
-                    }
                 }
             }
+            let those = self.nodes.iter_mut().filter(|node| node.commons == at);
+            view.load(those.filter_map(|node| node.member.as_mut()), &mut self.commons[at]);
             view.release(&mut self.commons[at]);
         }
     }

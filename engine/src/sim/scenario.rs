@@ -9,6 +9,7 @@ use super::checks::{Coverage, Violation};
 use super::convergence::{calm_bound, mending};
 use super::faults::Faults;
 use super::log::What;
+use super::rebasing::Rebasing;
 use super::simulation::{Simulation, SimulationOptions};
 use crate::swim::{Counters, MemberlistOptions, Preset, Settings, Time, WireOptions};
 
@@ -57,7 +58,16 @@ pub fn scenario(seed: u64) -> SimulationOptions {
     // Members of one worker have one clock.
     let clock_every = if shared_commons { Duration::ZERO } else { faults.clock_every };
     let faults = Faults { clock_every, ..faults };
-    SimulationOptions { seed, members, settings, wire, faults, shared_commons, checked: true }
+    SimulationOptions {
+        seed,
+        members,
+        settings,
+        wire,
+        faults,
+        shared_commons,
+        checked: true,
+        rebasing: Rebasing::Restless,
+    }
 }
 
 /// The format of the scenario `seed`: memberlist's, of every second seed, with or without label, keys,

@@ -18,6 +18,7 @@ use super::log::Log;
 use super::network::{self, Buffers, Written};
 use super::node::{Input, Node, Slowness, Starvation};
 use super::queue::Queue;
+use super::rebasing::{Rebaser, Rebasing};
 use super::streams::{StreamId, StreamInput, Streams};
 use super::trace::Trace;
 use super::wire::Wire;
@@ -45,6 +46,8 @@ pub struct SimulationOptions {
     pub shared_commons: bool,
     /// Whether everything is checked after every step. The checks cost more than the protocol.
     pub checked: bool,
+    /// How the members' views are held.
+    pub rebasing: Rebasing,
 }
 
 impl SimulationOptions {
@@ -58,6 +61,7 @@ impl SimulationOptions {
             faults: Faults::NONE,
             shared_commons: false,
             checked: true,
+            rebasing: Rebasing::Swept,
         }
     }
 }
@@ -142,6 +146,7 @@ pub struct Simulation {
     pub(super) log: Log,
     pub(super) checks: Checks,
     pub(super) tapped: Option<Vec<Tapped>>,
+    rebaser: Rebaser,
     /// What members that are no more counted in commons of their own.
     pub(super) counted: Counters,
     written: Written,
@@ -181,6 +186,7 @@ impl Simulation {
             log: Log::default(),
             checks: Checks::new(count, options.checked, &options.wire),
             tapped: None,
+            rebaser: Rebaser::new(options.rebasing, options.seed, options.shared_commons),
             counted: Counters::default(),
             written: Written::default(),
             opened: Vec::new(),
@@ -206,6 +212,7 @@ impl Simulation {
         while let Some((at, happening)) = self.agenda.pop_until(until) {
             self.now = at;
             self.happen(happening);
+            self.rebaser.step(&mut self.nodes, &mut self.commons);
             if let Some(violation) = self.checks.violation() {
                 return Err(violation);
             }

@@ -6,10 +6,12 @@
 
 use std::time::Duration;
 
+use super::base::{Bases, NewBase};
 use super::broadcasts::BroadcastPool;
 use super::counters::Counters;
 use super::departed::DepartedPool;
 use super::directory::{Directory, MemberIndex};
+use super::member::Member;
 use super::relay::RelayPool;
 use super::suspicion::SuspicionPool;
 use super::time::Time;
@@ -24,6 +26,7 @@ use swimring_codec::native::{EVENT_MAX, UserEvent};
 pub struct Commons {
     pub(super) wire: Wire,
     pub(super) directory: Directory,
+    pub(super) bases: Bases,
     pub(super) events: EventStore,
     pub(super) broadcasts: BroadcastPool,
     pub(super) suspicions: SuspicionPool,
@@ -44,6 +47,10 @@ pub struct Commons {
 /// How much to set aside per member so that a fleet's steady state does not allocate: a few concurrent
 /// failures and events for everyone.
 const RESERVED_EACH: usize = 24;
+
+/// Differences of a member's view from the base for which memory is set aside: a few times as many as there
+/// are on average when a new base is made.
+const DIFFERENCES_EACH: usize = 32;
 
 /// Indirect probes that are under way at once, on average: far more than any loss rate causes.
 const RELAYS_EACH: usize = 4;
@@ -74,6 +81,7 @@ impl Commons {
         Commons {
             wire,
             directory: Directory::new(rng.u64(..)),
+            bases: Bases::new(),
             events: EventStore::new(rng.u64(..), event_bytes_max),
             broadcasts: BroadcastPool::new(rng.u64(..)),
             suspicions: SuspicionPool::new(rng.u64(..)),
@@ -91,6 +99,7 @@ impl Commons {
     /// neither a handful of concurrent failures nor a stream of events allocates.
     pub fn reserve(&mut self, members: usize, known: usize, events: usize) {
         self.directory.reserve(known);
+        self.bases.reserve(known, DIFFERENCES_EACH);
         self.events.reserve(members, events);
         self.broadcasts.reserve(members, RESERVED_EACH);
         self.suspicions.reserve(members * RESERVED_EACH);
@@ -118,6 +127,29 @@ impl Commons {
         self.suspicions.register();
         self.events.grow_members(self.members as usize);
         member
+    }
+
+    /// Makes a base of what `member` believes, for the views of all members to be held as differences from.
+    /// Nothing that can be observed of anyone changes; [`Member::rebase`] then takes each member there.
+    /// False if it would be no other than the last, or too many are in use.
+    pub fn make_base(&mut self, member: &Member) -> bool {
+        let made = self.bases.advance(&member.table);
+        match made {
+            NewBase::Made => self.counters.bases_made += 1,
+            NewBase::Deferred => self.counters.bases_deferred += 1,
+            NewBase::Same => {}
+        }
+        made == NewBase::Made
+    }
+
+    /// Takes back what a base that nobody uses any more took up: to be called from time to time.
+    pub fn retire_base(&mut self) {
+        self.bases.retire();
+    }
+
+    /// Bases that may be in use.
+    pub fn bases(&self) -> usize {
+        self.bases.len()
     }
 
     /// The codec that packets are written with, to change its keys; nothing in the native format.

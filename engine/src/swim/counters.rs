@@ -125,6 +125,12 @@ counters! {
     stalls,
     /// Attempts to reach a dead or forgotten member.
     reconnects_tried,
+    /// Base views made, of which members' views are differences.
+    bases_made,
+    /// Base views not made because too many were in use.
+    bases_deferred,
+    /// Times a member's view was moved to a newer base.
+    views_rebased,
 }
 
 impl Counters {

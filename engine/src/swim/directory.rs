@@ -256,9 +256,27 @@ impl Directory {
 
     /// A table entry now means this identity.
     pub(super) fn retain(&mut self, index: MemberIndex, version: Version) {
+        self.retain_many(index, version, 1);
+    }
+
+    /// `count` more table entries now mean this identity.
+    pub(super) fn retain_many(&mut self, index: MemberIndex, version: Version, count: u32) {
         let slot = &mut self.slots[index as usize];
-        slot.references += 1;
-        slot.identity_mut(version).references += 1;
+        slot.references += count;
+        slot.identity_mut(version).references += count;
+    }
+
+    /// References to each member, and to each of their identities.
+    #[cfg(test)]
+    pub(super) fn references(&self) -> (Vec<u32>, Vec<u32>) {
+        let identities = |slot: &Slot| {
+            let more: Vec<u32> = slot.more.iter().map(|identity| identity.references).collect();
+            std::iter::once(slot.first.references).chain(more)
+        };
+        (
+            self.slots.iter().map(|slot| slot.references).collect(),
+            self.slots.iter().flat_map(identities).collect(),
+        )
     }
 
     /// A table entry no longer means this identity.

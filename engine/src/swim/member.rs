@@ -190,7 +190,7 @@ impl Member {
             .directory
             .intern(&introduction, commons.wire.versions(), config.settings.members_max)
             .map_err(|_| MemberError::TableFull)?;
-        let mut table = Table::new();
+        let mut table = Table::new(&commons.bases);
         table.set(index, Entry::new(State::Alive, config.incarnation, version), &mut commons.directory);
         let number = commons.register();
         let mut rng = fastrand::Rng::with_seed(config.seed ^ introduction.subject.0);

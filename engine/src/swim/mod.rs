@@ -15,9 +15,11 @@
 //! | `sending`, `wire` | what a frame carries, and how it is written |
 //! | `serf` | Serf's clocks, for members of its pools |
 //! | `directory`, `table`, `permutation`, `pool`, `heap` | who is who, in little memory |
+//! | `base`, `sweep` | what the views of a worker's members have in common, and keeping it so |
 #![forbid(unsafe_code)]
 
 mod anti_entropy;
+mod base;
 mod broadcasts;
 mod commands;
 mod commons;
@@ -40,7 +42,10 @@ mod sending;
 mod serf;
 pub mod settings;
 mod suspicion;
+mod sweep;
 mod table;
+#[cfg(test)]
+mod table_test;
 mod time;
 mod updates;
 mod user_events;
@@ -57,6 +62,7 @@ pub use member::{Member, MemberConfig, MemberError};
 pub use outbox::{FrameSink, Outbox, Purpose, StreamOpen};
 pub use permutation::Permutation;
 pub use settings::{Preset, Settings, SettingsError};
+pub use sweep::{Crew, SWEEP_MEMBERS_MAX, Sweep};
 pub use time::Time;
 pub use user_events::EventIndex;
 pub(crate) use wire::typed;

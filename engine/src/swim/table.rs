@@ -1,12 +1,20 @@
-//! A member's view of all members: eight bytes each.
+//! A member's view of all members.
 //!
-//! An entry packs an incarnation, a state and the version of the identity into one word, at the
+//! An entry packs an incarnation, a state and the version of the identity into one word of eight bytes, at the
 //! member's directory index. The table keeps what is asked for all the time up to date at each change: how
 //! many are known and live, and the *state root*, a sum of one hash per live member, so that two views can
-//! be compared by one number. How entries are represented is this file's secret.
+//! be compared by one number.
+//!
+//! How entries are represented is the secret of this file and of [`super::base`]. A table that agrees with most
+//! of a base holds its few differences from it, sorted; one that agrees with none, as an embedded member's or
+//! that of a member that is still joining, holds all its words itself. Which it is can be told from outside
+//! only by the memory it takes.
+
+use std::sync::Arc;
 
 use swimring_codec::{Incarnation, State, root_term};
 
+use super::base::{Base, Bases, Change, PAGE_ENTRIES};
 use super::directory::{Directory, MemberIndex, Version};
 
 /// What a table holds about one member.
@@ -87,6 +95,22 @@ impl Entry {
         ((self.0 & VERSION_MASK) >> VERSION_SHIFT) as Version
     }
 
+    #[inline]
+    pub(super) fn is_suspect(self) -> bool {
+        self.0 & STATE_MASK == State::Suspect as u64
+    }
+
+    /// The entry without the mark of [`Entry::is_queued`].
+    #[inline]
+    pub(super) fn unqueued(self) -> Entry {
+        Entry(self.0 & !QUEUED)
+    }
+
+    #[cfg(test)]
+    pub(super) fn queued(self) -> Entry {
+        Entry(self.0 | QUEUED)
+    }
+
     /// Whether the member's queue holds a broadcast about this one.
     pub(super) fn is_queued(self) -> bool {
         self.0 & QUEUED != 0
@@ -110,28 +134,51 @@ impl Entry {
     }
 }
 
+/// Where a table differs from its base.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Difference {
+    index: MemberIndex,
+    entry: Entry,
+}
+
+/// A table holds all words itself once it has more differences than this and a quarter of its length: they
+/// would soon take more room than the words, and moving them at each change more time.
+const DIFFERENCES_LEAST: usize = 32;
+
+/// A table that holds all words itself goes over to a base that it differs from in at most so many places, and
+/// an eighth of its length. Fewer than above, so that a table does not go back and forth.
+const DIFFERENCES_WELCOME: usize = 16;
+
+#[derive(Clone, Debug)]
+enum Held {
+    /// Every word. `tried` is the number of the newest base that it was found to be too far from, `kept` the
+    /// memory that was set aside for differences.
+    Whole { entries: Vec<Entry>, tried: u64, kept: Vec<Difference> },
+    /// What differs from a base, sorted by index.
+    Shared { base: Arc<Base>, differences: Vec<Difference> },
+}
+
 /// All entries of one member. See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
-    entries: Vec<Entry>,
+    held: Held,
+    /// One more than the largest index that was ever set.
+    len: u32,
     known: u32,
     live: u32,
     root: u64,
 }
 
 impl Table {
-    pub(super) const fn new() -> Table {
-        Table { entries: Vec::new(), known: 0, live: 0, root: 0 }
-    }
-
-    /// Makes room for the indexes below `members`.
-    pub(super) fn reserve(&mut self, members: usize) {
-        self.entries.reserve_exact(members.saturating_sub(self.entries.len()));
+    pub(super) fn new(bases: &Bases) -> Table {
+        let differences = Vec::with_capacity(bases.differences_reserved);
+        let held = Held::Shared { base: bases.empty(), differences };
+        Table { held, len: 0, known: 0, live: 0, root: 0 }
     }
 
     /// One more than the largest index with an entry.
     pub(super) fn len(&self) -> u32 {
-        self.entries.len() as u32
+        self.len
     }
 
     /// Members that are part of the view, the dead and left that have not been reaped among them.
@@ -151,22 +198,64 @@ impl Table {
 
     #[inline]
     pub(super) fn get(&self, index: MemberIndex) -> Entry {
-        self.entries.get(index as usize).copied().unwrap_or(Entry::UNKNOWN)
+        match &self.held {
+            Held::Whole { entries, .. } => entries.get(index as usize).copied().unwrap_or(Entry::UNKNOWN),
+            Held::Shared { base, differences } => {
+                if !differences.is_empty()
+                    && let Ok(at) = find(differences, index)
+                {
+                    return differences[at].entry;
+                }
+                base.get(index)
+            }
+        }
     }
 
     /// Every entry that is not unknown.
     pub(super) fn iter(&self) -> impl Iterator<Item = (MemberIndex, Entry)> + '_ {
-        let entries = self.entries.iter().enumerate();
-        entries.filter(|(_, entry)| !entry.is_unknown()).map(|(index, entry)| (index as MemberIndex, *entry))
+        let pages = (0..(self.len as usize).div_ceil(PAGE_ENTRIES)).map(|nth| (nth, self.page(nth)));
+        let entries = pages.flat_map(|(nth, page)| {
+            let first = (nth * PAGE_ENTRIES) as MemberIndex;
+            (first..).zip(page)
+        });
+        entries.filter(|(_, entry)| !entry.is_unknown())
+    }
+
+    /// The entries of page `nth`.
+    pub(super) fn page(&self, nth: usize) -> [Entry; PAGE_ENTRIES] {
+        let first = nth * PAGE_ENTRIES;
+        match &self.held {
+            Held::Whole { entries, .. } => {
+                let mut page = [Entry::UNKNOWN; PAGE_ENTRIES];
+                let held = entries.get(first..).unwrap_or_default();
+                let held = &held[..held.len().min(PAGE_ENTRIES)];
+                page[..held.len()].copy_from_slice(held);
+                page
+            }
+            Held::Shared { base, differences } => {
+                let mut page = *base.page(nth);
+                for difference in in_page(differences, nth) {
+                    page[difference.index as usize - first] = difference.entry;
+                }
+                page
+            }
+        }
+    }
+
+    /// Whether page `nth` is known to be the same as that of `other`, without comparing it.
+    pub(super) fn has_page(&self, nth: usize, other: &Base) -> bool {
+        match &self.held {
+            Held::Whole { .. } => false,
+            Held::Shared { base, differences } => {
+                in_page(differences, nth).is_empty() && base.shares_page(other, nth)
+            }
+        }
     }
 
     /// Replaces the entry at `index`, keeping the counts, the root and the directory's references.
     /// Carries the queued mark over.
     pub(super) fn set(&mut self, index: MemberIndex, new: Entry, directory: &mut Directory) {
-        if index as usize >= self.entries.len() {
-            self.entries.resize(index as usize + 1, Entry::UNKNOWN);
-        }
-        let old = self.entries[index as usize];
+        let old = self.get(index);
         self.known -= u32::from(old.state().is_some());
         self.known += u32::from(new.state().is_some());
         if old.is_live() {
@@ -184,14 +273,59 @@ impl Table {
             directory.release(index, old.version());
         }
         let queued = if new.is_unknown() { 0 } else { old.0 & QUEUED };
-        self.entries[index as usize] = Entry(new.0 & !QUEUED | queued);
+        self.len = self.len.max(index + 1);
+        self.put(index, Entry(new.0 & !QUEUED | queued));
     }
 
     /// Marks that a broadcast about `index` is queued, or no longer.
     pub(super) fn set_queued(&mut self, index: MemberIndex, queued: bool) {
-        if let Some(entry) = self.entries.get_mut(index as usize) {
-            entry.0 = if queued { entry.0 | QUEUED } else { entry.0 & !QUEUED };
+        if index < self.len {
+            let entry = self.get(index);
+            self.put(index, Entry(if queued { entry.0 | QUEUED } else { entry.0 & !QUEUED }));
         }
+    }
+
+    /// Stores a word.
+    fn put(&mut self, index: MemberIndex, entry: Entry) {
+        match &mut self.held {
+            Held::Whole { entries, .. } => {
+                if index as usize >= entries.len() {
+                    entries.resize(index as usize + 1, Entry::UNKNOWN);
+                }
+                entries[index as usize] = entry;
+            }
+            Held::Shared { base, differences } => {
+                let differs = base.get(index) != entry;
+                match find(differences, index) {
+                    Ok(at) if differs => differences[at].entry = entry,
+                    Ok(at) => _ = differences.remove(at),
+                    Err(at) if differs => differences.insert(at, Difference { index, entry }),
+                    Err(_) => {}
+                }
+                if differences.len() > DIFFERENCES_LEAST + self.len as usize / 4 {
+                    self.hold_whole();
+                }
+            }
+        }
+    }
+
+    /// Leaves the base.
+    #[cold]
+    fn hold_whole(&mut self) {
+        let pages = (self.len as usize).div_ceil(PAGE_ENTRIES);
+        let mut entries = Vec::with_capacity(pages * PAGE_ENTRIES);
+        (0..pages).for_each(|nth| entries.extend_from_slice(&self.page(nth)));
+        entries.truncate(self.len as usize);
+        let kept = self.take_differences();
+        self.held = Held::Whole { entries, tried: 0, kept };
+    }
+
+    /// The memory for differences, empty.
+    fn take_differences(&mut self) -> Vec<Difference> {
+        let (Held::Whole { kept: differences, .. } | Held::Shared { differences, .. }) = &mut self.held;
+        let mut differences = std::mem::take(differences);
+        differences.clear();
+        differences
     }
 
     /// A random entry that is `eligible`, each with the same chance.
@@ -207,8 +341,8 @@ impl Table {
             return None;
         }
         for _ in 0..DRAWS_MAX {
-            let index = rng.u32(..self.len());
-            if eligible(index, self.entries[index as usize]) {
+            let index = rng.u32(..self.len);
+            if eligible(index, self.get(index)) {
                 return Some(index);
             }
         }
@@ -225,43 +359,151 @@ impl Table {
         chosen
     }
 
-    /// Adds what `entries` says of members of which nothing is known here: how a fleet starts with
-    /// complete views.
-    pub(super) fn load(&mut self, entries: &Table, except: MemberIndex, directory: &mut Directory) {
+    /// Takes over the view `view`, for which `base` was made, except what this table says of `own`: how a
+    /// fleet starts with complete views. The directory's references for all of `view` have been counted.
+    pub(super) fn load(
+        &mut self,
+        view: &Table,
+        base: &Arc<Base>,
+        own: MemberIndex,
+        directory: &mut Directory,
+    ) {
         debug_assert!(self.known <= 1, "loading is for fresh tables");
-        let own = self.get(except);
-        self.entries.clear();
-        self.entries.extend_from_slice(&entries.entries);
-        for (index, entry) in entries.iter() {
-            if index != except {
-                directory.retain(index, entry.version());
-            }
-        }
-        let template = entries.get(except);
-        self.known = entries.known;
-        self.live = entries.live;
-        self.root = entries.root;
-        if template.is_unknown() {
-            self.entries[except as usize] = Entry::UNKNOWN;
-        } else {
-            // The own entry keeps the reference it had.
-            self.entries[except as usize] = own;
-            debug_assert!(own == template, "the template says what the member says of itself");
+        let entry = self.get(own);
+        let differences = self.take_differences();
+        self.held = Held::Shared { base: Arc::clone(base), differences };
+        (self.len, self.known, self.live, self.root) = (view.len, view.known, view.live, view.root);
+        self.set(own, entry, directory);
+        if !entry.is_unknown() {
+            // It had this one before.
+            directory.release(own, entry.version());
         }
     }
-}
 
-fn term(index: MemberIndex, entry: Entry, directory: &Directory) -> u64 {
-    let identity = directory.identity(index, entry.version());
-    root_term(directory.id(index), entry.incarnation(), identity.hash())
-}
-
-impl Table {
     /// Forgets everything, giving the directory its references back.
     pub(super) fn clear(&mut self, directory: &mut Directory) {
         for (index, entry) in self.iter() {
             directory.release(index, entry.version());
         }
-        *self = Table::new();
+        let held = Held::Whole { entries: Vec::new(), tried: 0, kept: Vec::new() };
+        *self = Table { held, len: 0, known: 0, live: 0, root: 0 };
     }
+
+    #[cfg(test)]
+    pub(super) fn grow(&mut self, len: u32) {
+        if len > self.len {
+            let entry = self.get(len - 1);
+            self.len = len;
+            self.put(len - 1, entry);
+        }
+    }
+
+    /// How many words of its own it holds.
+    pub(super) fn differences(&self) -> usize {
+        match &self.held {
+            Held::Whole { entries, .. } => entries.len(),
+            Held::Shared { differences, .. } => differences.len(),
+        }
+    }
+}
+
+/// Moving to another base.
+impl Table {
+    /// Moves to the newest base, unless it is too far away. Says whether it moved, and how many entries that
+    /// took a look at.
+    pub(super) fn rebase(&mut self, bases: &mut Bases) -> (bool, usize) {
+        match &mut self.held {
+            Held::Whole { tried, .. } if *tried == bases.newest().number() => (false, 0),
+            Held::Whole { .. } => self.join_base(bases),
+            Held::Shared { base, .. } if base.number() == bases.newest().number() => (false, 0),
+            // Who has hardly begun to join would have to say of everyone that they are unknown.
+            Held::Shared { base, differences }
+                if base.pages() == 0 && differences.len() + DIFFERENCES_WELCOME < bases.newest().known() =>
+            {
+                (false, 0)
+            }
+            Held::Shared { base, differences } => {
+                let mut looked = bases.find_changes(base);
+                let (changes, gathered) = bases.changes();
+                looked += changes.len() + differences.len();
+                merge(differences, changes, gathered);
+                differences.clear();
+                differences.extend_from_slice(gathered);
+                *base = Arc::clone(bases.newest());
+                if differences.len() > DIFFERENCES_LEAST + self.len as usize / 4 {
+                    self.hold_whole();
+                }
+                (true, looked)
+            }
+        }
+    }
+
+    /// From holding everything to differing from a base.
+    fn join_base(&mut self, bases: &mut Bases) -> (bool, usize) {
+        let Held::Whole { entries, tried, .. } = &mut self.held else { return (false, 0) };
+        let welcome = DIFFERENCES_WELCOME + entries.len() / 8;
+        let base = Arc::clone(bases.newest());
+        *tried = base.number();
+        let gathered = &mut bases.gathered;
+        gathered.clear();
+        let count = entries.len().div_ceil(PAGE_ENTRIES).max(base.pages());
+        for nth in 0..count {
+            if gathered.len() > welcome {
+                return (false, nth * PAGE_ENTRIES);
+            }
+            let first = nth * PAGE_ENTRIES;
+            let held = entries.get(first..).unwrap_or_default();
+            let held = held.iter().copied().chain(std::iter::repeat(Entry::UNKNOWN));
+            let both = (first as MemberIndex..).zip(held.zip(base.page(nth)));
+            let different = both.filter(|(_, (held, shared))| held != *shared);
+            gathered.extend(different.map(|(index, (entry, _))| Difference { index, entry }));
+        }
+        if gathered.len() > welcome {
+            return (false, count * PAGE_ENTRIES);
+        }
+        let mut differences = self.take_differences();
+        differences.extend_from_slice(gathered);
+        self.held = Held::Shared { base, differences };
+        (true, count * PAGE_ENTRIES)
+    }
+}
+
+/// Gathers the differences from a newer base, of a table with `differences` from an older one.
+fn merge(differences: &[Difference], changes: &[Change], gathered: &mut Vec<Difference>) {
+    gathered.clear();
+    let mut rest = differences.iter().copied().peekable();
+    for change in changes {
+        while let Some(earlier) = rest.next_if(|difference| difference.index < change.index) {
+            gathered.push(earlier);
+        }
+        match rest.next_if(|difference| difference.index == change.index) {
+            Some(difference) if difference.entry == change.to => {}
+            Some(difference) => gathered.push(difference),
+            // The table means what the older base says.
+            None => gathered.push(Difference { index: change.index, entry: change.from }),
+        }
+    }
+    gathered.extend(rest);
+}
+
+#[inline]
+fn find(differences: &[Difference], index: MemberIndex) -> Result<usize, usize> {
+    differences.binary_search_by_key(&index, |difference| difference.index)
+}
+
+/// Those of page `nth`.
+fn in_page(differences: &[Difference], nth: usize) -> &[Difference] {
+    if differences.is_empty() {
+        return differences;
+    }
+    let first = nth * PAGE_ENTRIES;
+    let from = differences.partition_point(|difference| (difference.index as usize) < first);
+    let rest = &differences[from..];
+    let count = rest.partition_point(|difference| (difference.index as usize) < first + PAGE_ENTRIES);
+    &rest[..count]
+}
+
+fn term(index: MemberIndex, entry: Entry, directory: &Directory) -> u64 {
+    let identity = directory.identity(index, entry.version());
+    root_term(directory.id(index), entry.incarnation(), identity.hash())
 }

@@ -11,11 +11,12 @@ use swimring_codec::{Incarnation, MemberId};
 use super::FleetOptions;
 use super::join::JoinFailure;
 use super::routing::OpenedStreams;
+use super::sweeping::Sweeping;
 use super::wheel::Wheel;
 use crate::stream::StreamPort;
 use crate::swim::{
-    Commons, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Purpose, Settings, StreamOpen,
-    Time, View, WireOptions,
+    Commons, Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Purpose, Settings,
+    StreamOpen, Time, View, WireOptions,
 };
 
 /// What encryption draws its nonces from.
@@ -101,6 +102,9 @@ pub struct HostCounters {
     pub turns_late: u64,
     /// Times that members were told that time had been lost.
     pub stalls: u64,
+    /// The longest that bringing members' views to a shared base has held up a turn, in microseconds of CPU
+    /// time. See [`crate::swim::Sweep`].
+    pub sweep_us_max: u64,
 }
 
 /// A member and when the wheel will next call it.
@@ -110,6 +114,16 @@ pub(super) struct Resident {
     pub(super) present: bool,
     /// Where it receives and sends from, if it has an address of its own.
     pub(super) source: Option<IpAddr>,
+}
+
+impl Crew for Vec<Resident> {
+    fn places(&self) -> usize {
+        self.len()
+    }
+
+    fn member_at(&mut self, place: usize) -> Option<&mut Member> {
+        self.get_mut(place).filter(|resident| resident.present).map(|resident| &mut resident.member)
+    }
 }
 
 /// The members of one worker.
@@ -126,6 +140,7 @@ pub struct Host<O> {
     pub(super) own_addresses: bool,
     pub(super) commons: Commons,
     pub(super) wheel: Wheel,
+    pub(super) sweeping: Sweeping,
     pub(super) port: StreamPort,
     pub(super) opened: OpenedStreams,
     pub(super) wanted: Vec<StreamOpen>,
@@ -189,6 +204,7 @@ impl<O: Observer> Host<O> {
             own_addresses: options.own_addresses,
             commons,
             wheel,
+            sweeping: Sweeping::default(),
             port,
             opened: OpenedStreams::new(options.stream.exchanges_max),
             wanted: Vec::with_capacity(64),
@@ -338,12 +354,12 @@ impl<O: Observer> Host<O> {
         &mut self,
         elsewhere: impl FnOnce(&mut View, &Settings, &mut Commons) -> Result<(), MemberError>,
     ) -> Result<(), MemberError> {
-        let mut view = View::of(self.residents.iter().map(|resident| &resident.member), &mut self.commons);
+        let present = self.residents.iter().filter(|resident| resident.present);
+        let mut view = View::of(present.map(|resident| &resident.member), &mut self.commons);
         let outcome = elsewhere(&mut view, &self.options.settings, &mut self.commons);
         if outcome.is_ok() {
-            for resident in &mut self.residents {
-                resident.member.load(&view, &mut self.commons);
-            }
+            let present = self.residents.iter_mut().filter(|resident| resident.present);
+            view.load(present.map(|resident| &mut resident.member), &mut self.commons);
         }
         view.release(&mut self.commons);
         outcome

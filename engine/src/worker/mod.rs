@@ -12,6 +12,7 @@ mod join;
 mod options;
 mod routing;
 mod scanning;
+mod sweeping;
 mod turn;
 pub mod wheel;
 

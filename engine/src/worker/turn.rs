@@ -127,6 +127,7 @@ pub(super) fn run<O: Observer>(
         host.run_streams(driver.trains());
         if !host.paused {
             host.run_timers(&mut driver, &mut pace)?;
+            host.sweep();
         }
     }
     driver.flush()?;

@@ -169,6 +169,8 @@ pub struct Moment {
     pub busy: Duration,
     /// Members that were not killed.
     pub alive: u64,
+    /// The longest that moving views to a shared base has held up a turn, in microseconds.
+    pub sweep_us_max: u64,
 }
 
 impl Moment {
@@ -181,6 +183,7 @@ impl Moment {
             allocations: allocations::of_this_thread(),
             busy: cpu::of_this_thread(),
             alive: host.alive() as u64,
+            sweep_us_max: host.counters().sweep_us_max,
         }
     }
 
@@ -192,5 +195,6 @@ impl Moment {
         self.allocations += other.allocations;
         self.busy += other.busy;
         self.alive += other.alive;
+        self.sweep_us_max = self.sweep_us_max.max(other.sweep_us_max);
     }
 }

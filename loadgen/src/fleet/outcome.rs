@@ -38,7 +38,7 @@ impl Window {
     }
 
     /// What worker `number` measured. Costs are those of the window; suspicions, deaths and copies of
-    /// events are counted until `last`, the end of the run.
+    /// events are counted until `last`, the end of the run; so is what became of views.
     pub fn worker(&self, number: usize, last: &Moment, timed: Timings) -> WorkerMeasurements {
         let (before, after) = (&self.before[number], &self.after[number]);
         let traffic = after.traffic.since(&before.traffic);
@@ -60,6 +60,9 @@ impl Window {
             events_refused: last.tally.events_refused,
             false_suspicions: last.tally.false_suspicions,
             false_deaths: last.tally.false_deaths,
+            bases_made: last.protocol.bases_made,
+            views_rebased: last.protocol.views_rebased,
+            sweep_us_max: last.sweep_us_max,
         }
     }
 

@@ -68,6 +68,9 @@ pub struct Report {
     pub datagrams: Datagrams,
     /// Heap allocations.
     pub allocations: Allocations,
+    /// How members' views are held.
+    #[serde(default)]
+    pub views: Views,
     /// From a probe's intended time to its ack, microseconds.
     pub probe_rtt_us: ProbeRtt,
     /// How late timers fired, microseconds.
@@ -145,6 +148,17 @@ pub struct Datagrams {
 pub struct Allocations {
     /// Made by workers in the measured time.
     pub steady_state: Option<u64>,
+}
+
+/// How members' views are held: as differences from bases that they share. Until the end of the run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Views {
+    /// Bases made.
+    pub bases_made: u64,
+    /// Times a member's view was moved to a newer base.
+    pub rebased: u64,
+    /// The longest that this has held up a turn of a worker's loop, in microseconds.
+    pub step_us_max: u64,
 }
 
 /// Probe round trips in microseconds.

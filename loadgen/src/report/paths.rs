@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Every number a report has, in the order people read them. Arrays, settings and the environment are not
 /// measurements and have no path.
-pub const NUMBERS: [&str; 48] = [
+pub const NUMBERS: [&str; 51] = [
     "members",
     "duration_s",
     "cpu.cores",
@@ -21,6 +21,9 @@ pub const NUMBERS: [&str; 48] = [
     "datagrams.bytes_per_member_second",
     "datagrams.per_system_call",
     "allocations.steady_state",
+    "views.bases_made",
+    "views.rebased",
+    "views.step_us_max",
     "probe_rtt_us.count",
     "probe_rtt_us.p50",
     "probe_rtt_us.p90",

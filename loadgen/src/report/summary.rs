@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Allocations, Cpu, Datagrams, Detection, Events, Kills, Memory, ProbeRtt, Report, SCHEMA, ScheduleLag,
-    Seconds, Spread,
+    Seconds, Spread, Views,
 };
 use crate::environment::Environment;
 use crate::measurements::{KillOutcome, Measurements, WorkerMeasurements, histogram_us, record};
@@ -56,6 +56,11 @@ impl Report {
             memory: memory(measurements),
             datagrams: datagrams(measurements, &total),
             allocations: Allocations { steady_state: total.allocations },
+            views: Views {
+                bases_made: total.bases_made,
+                rebased: total.views_rebased,
+                step_us_max: total.sweep_us_max,
+            },
             probe_rtt_us: probe_rtt(&total.probe_rtt_us),
             schedule_lag_us: schedule_lag(&total.schedule_lag_us),
             kills: kills(&measurements.kills),

@@ -11,7 +11,7 @@ use crate::measurements::{EventOutcome, KillOutcome, Measurements, WorkerMeasure
 use crate::slo::Slo;
 
 /// The names the design promises, nested ones with a dot.
-const PROMISED: [&str; 58] = [
+const PROMISED: [&str; 61] = [
     "schema",
     "valid",
     "invalid_reasons",
@@ -68,6 +68,9 @@ const PROMISED: [&str; 58] = [
     "events.refused",
     "datagrams.lost_on_purpose",
     "datagrams.packets_sent",
+    "views.bases_made",
+    "views.rebased",
+    "views.step_us_max",
     "interrupted",
     "settings_changed",
     "real_members",

@@ -80,7 +80,7 @@ impl Impairment {
             ImpairmentKind::LossIn(loss) => within("impaired: the loss of what arrives", loss, 0.0, 1.0)?,
             ImpairmentKind::LossOut(loss) => within("impaired: the loss of what is sent", loss, 0.0, 1.0)?,
             ImpairmentKind::Delay(delay) => {
-                time_within("impaired: the delay", delay, Duration::ZERO, DELAY_MAX)?
+                time_within("impaired: the delay", delay, Duration::ZERO, DELAY_MAX)?;
             }
             ImpairmentKind::Slow(Slowness::Reading) => {}
             ImpairmentKind::Slow(_) if self.cycle.is_none() => {

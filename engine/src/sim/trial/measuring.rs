@@ -175,10 +175,8 @@ impl Measuring {
         event_number: impl FnOnce(EventIndex) -> Option<usize>,
     ) {
         match *event {
-            Event::ProbeAcked { rtt, .. } => {
-                if self.is_timing(now) {
-                    record(&mut self.probe_rtt_us, rtt.as_micros() as u64);
-                }
+            Event::ProbeAcked { rtt, .. } if self.is_timing(now) => {
+                record(&mut self.probe_rtt_us, rtt.as_micros() as u64);
             }
             _ if now < self.origin || self.crash_of[observer as usize] != NONE => {}
             Event::Suspected { subject, .. } => self.suspected(now, observer, subject),

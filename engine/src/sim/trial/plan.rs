@@ -65,6 +65,8 @@ fn event_count(window: Duration, per_second: f64) -> usize {
 fn spread(window: Duration, count: usize, random: &mut fastrand::Rng) -> Vec<Duration> {
     let slot = window.as_secs_f64() / count.max(1) as f64;
     (0..count)
-        .map(|index| Duration::from_secs_f64((index as f64 + random.f64()) * slot).min(window))
+        .map(|index| (index as f64 + random.f64()) * slot)
+        // Whole microseconds, as all times of a trial.
+        .map(|at| Duration::from_micros((at * 1e6) as u64).min(window))
         .collect()
 }

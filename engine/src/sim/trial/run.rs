@@ -22,7 +22,9 @@ use super::sending::{Encoded, Network};
 use super::slow::Troubles;
 use super::streams::StreamMail;
 use crate::swim::typed::address_of;
-use crate::swim::{Commons, Event, Member, MemberConfig, Outbox, StreamOpen, Time, View};
+use crate::swim::{
+    Commons, Crew, Event, Member, MemberConfig, Outbox, SWEEP_MEMBERS_MAX, StreamOpen, Sweep, Time, View,
+};
 
 /// Which cluster the members are of.
 const CLUSTER: u32 = 0x781A;
@@ -34,6 +36,22 @@ pub(super) const EVENT_NAME: &str = "event";
 const LOOK_EVERY: u64 = 1 << 14;
 /// Never, on the agenda.
 pub(super) const NEVER: u64 = u64::MAX;
+
+/// Time for a round of the sweep, in microseconds. It costs a look at every member: more often would be felt.
+const SWEEP_ROUND_US: u64 = 8_000_000;
+
+/// The members, for the sweep.
+struct Places<'a>(&'a mut [Member]);
+
+impl Crew for Places<'_> {
+    fn places(&self) -> usize {
+        self.0.len()
+    }
+
+    fn member_at(&mut self, place: usize) -> Option<&mut Member> {
+        self.0.get_mut(place)
+    }
+}
 
 /// Something on the agenda.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +68,8 @@ pub(super) enum Happening {
     Event(u32),
     /// An impairment begins or ends.
     Turn(u32),
+    /// The next members' views are brought to their newest base.
+    Sweep,
 }
 
 /// How far a trial has got.
@@ -72,6 +92,7 @@ pub(super) struct Trial {
     /// By member: the earliest wake on the agenda.
     pub(super) wake: Vec<u64>,
     pub(super) commons: Commons,
+    sweep: Sweep,
     pub(super) agenda: Agenda<Happening>,
     pub(super) network: Network,
     pub(super) troubles: Troubles,
@@ -174,6 +195,7 @@ impl Trial {
             measuring: Measuring::new(plan.clone(), options),
             members,
             commons,
+            sweep: Sweep::default(),
             plan,
             grain: match options.wakes {
                 Wakes::Exact => 1,
@@ -199,6 +221,7 @@ impl Trial {
         for (number, event) in self.plan.events.iter().enumerate() {
             self.agenda.push(at(event.at), Happening::Event(number as u32));
         }
+        self.agenda.push(SWEEP_ROUND_US, Happening::Sweep);
         for number in 0..self.troubles.len() {
             self.agenda.push(at(Duration::ZERO), Happening::Turn(number));
         }
@@ -213,7 +236,16 @@ impl Trial {
             Happening::Crash(number) => self.crash(number),
             Happening::Event(number) => self.say(number),
             Happening::Turn(number) => self.turn_trouble(number),
+            Happening::Sweep => self.sweep(),
         }
+    }
+
+    /// Keeps views small, which nobody can tell from outside. See [`Sweep`].
+    fn sweep(&mut self) {
+        let members = SWEEP_MEMBERS_MAX.min(self.members.len());
+        self.sweep.step(members, &mut Places(&mut self.members), &mut self.commons);
+        let wait = SWEEP_ROUND_US * members as u64 / self.members.len() as u64;
+        self.agenda.push(self.now + wait, Happening::Sweep);
     }
 
     #[inline]
@@ -366,9 +398,7 @@ fn start(options: &TrialOptions, commons: &mut Commons) -> Result<Vec<Member>, T
         members.push(member);
     }
     let view = View::of(&members, commons);
-    for member in &mut members {
-        member.load(&view, commons);
-    }
+    view.load(&mut members, commons);
     view.release(commons);
     Ok(members)
 }

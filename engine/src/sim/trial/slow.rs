@@ -137,7 +137,7 @@ impl Trial {
     pub(super) fn keep_frame(&mut self, node: u32, frame: u32) {
         match self.troubles.of_mut(node) {
             Some(trouble) if trouble.inbox.len() < INBOX_MAX => {
-                trouble.inbox.push_back(Waiting::Frame(frame))
+                trouble.inbox.push_back(Waiting::Frame(frame));
             }
             _ => self.drop_frame(frame),
         }

@@ -15,13 +15,13 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 use super::super::broadcasts::{Broadcast, News};
 use super::super::commons::Commons;
-use super::super::directory::MemberIndex;
+use super::super::directory::{Directory, MemberIndex};
 use super::super::member::{Context, Member, Status};
 use super::super::outbox::Outbox;
 use super::super::pool::NIL;
 use super::super::relay::Wanted;
 use super::super::time::Time;
-use super::super::user_events::{EventIndex, EventKey};
+use super::super::user_events::{EventIndex, EventKey, EventStore};
 use super::{Origin, Wire};
 
 /// The port of every member whose frames are values.
@@ -149,6 +149,22 @@ impl TypedFrames {
         }
     }
 
+    /// Appends `message`, the `nth` of the frame at `at`, of which `last` is the end of the chain. Gives the new
+    /// end.
+    #[inline]
+    fn push(&mut self, at: u32, nth: usize, last: u32, message: Packed) -> u32 {
+        if nth == 0 {
+            self.frames[at as usize].first = message;
+            return NIL;
+        }
+        let rest = self.add_rest(Rest { message, next: NIL });
+        match self.rests.get_mut(last as usize) {
+            Some(last) => last.next = rest,
+            None => self.frames[at as usize].rest = rest,
+        }
+        rest
+    }
+
     /// Takes the frame at `at` out. Its chain stays, to be taken message by message.
     #[inline]
     fn take(&mut self, at: u32) -> TypedFrame {
@@ -218,33 +234,10 @@ impl Member {
         };
         let Commons { typed, broadcasts, directory, events, .. } = &mut *cx.commons;
         let Some(typed) = typed.as_deref_mut() else { return false };
-        let news = |node: u32| {
-            let Broadcast { subject, news, incarnation, .. } = *broadcasts.get(node);
-            let version = || self.table.get(subject).version();
-            match news {
-                News::Event => {
-                    let key = events.key(subject);
-                    let (origin, sequence) =
-                        key.map_or((MemberId::NONE, 0), |key| (key.origin, key.sequence));
-                    Packed::UserEvent { at: subject, origin, sequence }
-                }
-                News::Alive { introduce: true } => {
-                    Packed::Introduction { version: version(), subject, incarnation }
-                }
-                News::Alive { introduce: false } => {
-                    Packed::Alive { tag: directory.identity(subject, version()).tag(), subject, incarnation }
-                }
-                News::Suspect { accuser } => Packed::Suspect { subject, incarnation, accuser },
-                News::Dead => Packed::Dead { subject, incarnation },
-                News::Left => Packed::Left { subject, incarnation },
-            }
-        };
-        let own = messages.iter().map(|message| pack(message, directory));
-        let mut parts = own.chain(chosen.iter().map(|node| news(*node))).take(count);
-        let Some(first) = parts.next() else { return true };
         let frame = TypedFrame {
             root: self.table.root(),
-            first,
+            // Overwritten: a frame says something.
+            first: Packed::Nack { sequence: 0 },
             rest: NIL,
             from: self.number,
             to: number_at(to),
@@ -252,16 +245,38 @@ impl Member {
         };
         let at = typed.add(frame);
         let mut last = NIL;
-        for message in parts {
-            let rest = typed.add_rest(Rest { message, next: NIL });
-            match typed.rests.get_mut(last as usize) {
-                Some(last) => last.next = rest,
-                None => typed.frames[at as usize].rest = rest,
-            }
-            last = rest;
+        for (nth, message) in messages.iter().take(count).enumerate() {
+            last = typed.push(at, nth, last, pack(message, directory));
+        }
+        let left = count.saturating_sub(messages.len());
+        for (nth, node) in chosen.iter().take(left).enumerate() {
+            let news = self.packed_news(broadcasts.get(*node), directory, events);
+            last = typed.push(at, messages.len() + nth, last, news);
         }
         typed.sent.push(Sent { frame: at, to: frame.to, bytes: bytes as u32 });
         true
+    }
+
+    /// How a broadcast is kept.
+    fn packed_news(&self, broadcast: &Broadcast, directory: &Directory, events: &EventStore) -> Packed {
+        let Broadcast { subject, news, incarnation, .. } = *broadcast;
+        match news {
+            News::Event => {
+                let key = events.key(subject);
+                let (origin, sequence) = key.map_or((MemberId::NONE, 0), |key| (key.origin, key.sequence));
+                Packed::UserEvent { at: subject, origin, sequence }
+            }
+            News::Alive { introduce: true } => {
+                Packed::Introduction { version: self.table.get(subject).version(), subject, incarnation }
+            }
+            News::Alive { introduce: false } => {
+                let version = self.table.get(subject).version();
+                Packed::Alive { tag: directory.identity(subject, version).tag(), subject, incarnation }
+            }
+            News::Suspect { accuser } => Packed::Suspect { subject, incarnation, accuser },
+            News::Dead => Packed::Dead { subject, incarnation },
+            News::Left => Packed::Left { subject, incarnation },
+        }
     }
 
     /// Takes in the frame at `at`, as `handle_frame` or `handle_packet` takes in its bytes. The frame is gone
@@ -385,7 +400,7 @@ impl Member {
 }
 
 /// `message` as it is kept. News goes by the queue and does not come here.
-fn pack(message: &Message<'_>, directory: &super::super::directory::Directory) -> Packed {
+fn pack(message: &Message<'_>, directory: &Directory) -> Packed {
     let index = |id: MemberId| directory.find(id).unwrap_or(NIL);
     match *message {
         Message::Ping { sequence } => Packed::Ping { sequence },
