@@ -1,5 +1,9 @@
 //! From an objective to settings: closed forms, simulation, and a search over both.
 //!
+//! `swimring-tune recommend` ([`cli::recommend`]) answers an [`objective`] with settings: a [`search`] over the
+//! closed forms of [`model`], corrected and confirmed by simulations ([`confirm`]). `swimring-tune simulate`
+//! ([`cli::simulate`]) runs them on their own, over grids of settings ([`sweep`]).
+//!
 //! `swimring-tune model` ([`cli::model`]) shows how rumours spread, from formulas and from simulations side
 //! by side.
 #![deny(missing_docs)]
@@ -10,7 +14,9 @@ pub mod confirm;
 pub mod model;
 pub mod objective;
 pub mod outputs;
+pub mod report;
 pub mod search;
 pub mod statistics;
 pub mod store;
 pub mod sweep;
+pub mod verify;

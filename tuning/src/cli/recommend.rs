@@ -9,12 +9,15 @@ use swimring_loadgen::exit::Exit;
 
 use super::Faults;
 use super::simulate::threads;
-use crate::confirm::{Effort, recommend};
+use crate::confirm::{Answer, Effort, recommend};
+use crate::objective::measured::measured;
 use crate::objective::{Objective, ObjectiveArguments};
 use crate::outputs::{document, settings, text};
-use crate::search::defaults::defaults;
+use crate::report::{Told, detection_chart, page, pareto_chart, spread_chart, standalone};
+use crate::search::defaults::{Default, defaults};
 use crate::sweep::progress::Watch;
 use crate::sweep::{Stop, table};
+use crate::verify::{self, verify};
 
 /// Shown under the flags.
 pub const EXAMPLES: &str = "\
@@ -43,6 +46,10 @@ pub struct RecommendArguments {
     #[arg(long, value_name = "FILE", help_heading = "Search")]
     pub config: Option<PathBuf>,
 
+    /// Take size, loss and round trips from a report of swimring-loadgen; flags and --config win
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    pub from: Option<PathBuf>,
+
     /// Real time for everything, about
     #[arg(long, value_name = "TIME", default_value = "50s", value_parser = values::duration, help_heading = "Search")]
     pub time: Duration,
@@ -59,6 +66,10 @@ pub struct RecommendArguments {
     #[arg(long, help_heading = "Search")]
     pub forms_only: bool,
 
+    /// Run the settings with swimring-loadgen on this machine, and print predicted beside measured
+    #[arg(long, help_heading = "Output")]
+    pub verify: bool,
+
     /// Write the settings to FILE as the engine reads them
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub toml: Option<PathBuf>,
@@ -66,6 +77,14 @@ pub struct RecommendArguments {
     /// Write everything to FILE as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<PathBuf>,
+
+    /// Write a report to FILE: one HTML page with charts, nothing outside it
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub report: Option<PathBuf>,
+
+    /// Write the report's charts to FOLDER as SVG files
+    #[arg(long, value_name = "FOLDER", help_heading = "Output")]
+    pub charts: Option<PathBuf>,
 
     /// No progress bar
     #[arg(long, short, help_heading = "Output")]
@@ -76,7 +95,9 @@ impl RecommendArguments {
     fn check(&self) -> Result<(Objective, Effort), Vec<String>> {
         let file = self.config.as_deref().map(ObjectiveArguments::read).transpose();
         let file = file.map_err(|fault| vec![fault])?.unwrap_or_default();
-        let objective = self.objective.clone().or(file).check()?;
+        let from = self.from.as_deref().map(measured).transpose();
+        let from = from.map_err(|fault| vec![fault])?.unwrap_or_default();
+        let objective = self.objective.clone().or(file).or(from).check()?;
         if !(TIME_MIN..=TIME_MAX).contains(&self.time) {
             return Err(vec!["--time: has to be between 2s and 24h".to_owned()]);
         }
@@ -101,12 +122,61 @@ pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
     for line in text::lines(&objective, &answer, &compared) {
         println!("{line}");
     }
-    if let Some(path) = &arguments.toml {
-        table::write("--toml", path, &settings::toml(&answer.chosen.settings)).map_err(Faults::CouldNotRun)?;
-    }
-    if let Some(path) = &arguments.json {
-        let value = document::document(&objective, &answer, &compared);
-        table::write("--json", path, &format!("{value:#}\n")).map_err(Faults::CouldNotRun)?;
+    write(arguments, &objective, &answer, &compared).map_err(Faults::CouldNotRun)?;
+    if arguments.verify && !answer.is_refused() {
+        let (settings, predicted) = (&answer.chosen.settings, &answer.chosen.predicted);
+        let verified = verify(&objective, settings, predicted, effort.threads, &stop).map_err(Faults::CouldNotRun)?;
+        println!();
+        for line in verify::lines(&verified) {
+            println!("{line}");
+        }
     }
     Ok(if answer.is_met() { Exit::Done } else { Exit::SloMissed })
+}
+
+/// Writes every file that was asked for.
+fn write(
+    arguments: &RecommendArguments,
+    objective: &Objective,
+    answer: &Answer,
+    compared: &[Default],
+) -> Result<(), String> {
+    if let Some(path) = &arguments.toml {
+        table::write("--toml", path, &settings::toml(&answer.chosen.settings))?;
+    }
+    if let Some(path) = &arguments.json {
+        let value = document::document(objective, answer, compared);
+        table::write("--json", path, &format!("{value:#}\n"))?;
+    }
+    if let Some(path) = &arguments.report {
+        let told = Told { objective, answer, compared, command: &typed() };
+        table::write("--report", path, &page(&told)?)?;
+    }
+    if let Some(folder) = &arguments.charts {
+        let charts = [
+            ("pareto.svg", Some(pareto_chart(objective, answer, compared)?)),
+            ("detection.svg", detection_chart(answer)?),
+            ("spread.svg", spread_chart(answer)?),
+        ];
+        for (name, chart) in charts {
+            if let Some(chart) = chart {
+                table::write("--charts", &folder.join(name), &standalone(&chart))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The command line as it was typed, quoted where a shell wants it.
+fn typed() -> String {
+    let quoted = |argument: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=%,+@".contains(c);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', "'\\''"))
+        }
+    };
+    let arguments = std::env::args_os().skip(1).map(|argument| quoted(argument.to_string_lossy().into_owned()));
+    std::iter::once(super::PROGRAM.to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }

@@ -15,12 +15,17 @@ use crate::objective::{Measures, Objective};
 pub const CRASHES_WANTED: usize = 400;
 /// Share of the members that crash in a trial at most, so that the cluster stays what it is.
 const CRASH_SHARE_MAX: f64 = 0.01;
-/// Crashes per simulated second at most, in the whole cluster: above, their news crowd each other out.
-const CRASHES_PER_SECOND_MAX: f64 = 6.0;
-/// Shortest measured time.
-const DURATION_MIN_S: f64 = 15.0;
+/// Pieces of news in a frame at most, on average: a frame holds several times as many, so that the crashes of a
+/// trial do not crowd out each other's news.
+const NEWS_PER_FRAME: f64 = 10.0;
+/// Crashes per simulated second at most, whatever frames hold.
+const CRASHES_PER_SECOND_MAX: f64 = 20.0;
 /// Probe intervals in the measured time: what probing sends is then even.
-const PROBE_INTERVALS: f64 = 10.0;
+const PROBE_INTERVALS: f64 = 6.0;
+/// Longest measured time.
+const DURATION_MAX_S: f64 = 600.0;
+/// Datagrams of a probe: ping and ack, and what indirect probes there are on average.
+const DATAGRAMS_PER_PROBE: f64 = 3.0;
 /// Events per second in trials with crashes: enough of them to measure their spread.
 const EVENTS_PER_SECOND: f64 = 1.0;
 /// Added to the seeds of quiet trials.
@@ -32,16 +37,25 @@ pub struct Plan {
     base: TrialOptions,
     events_per_second: f64,
     quiet_s: f64,
+    /// From a crash until all know, 99 % of the crashes.
+    detect_s: f64,
 }
 
 impl Plan {
     /// Of `settings`, in the network of `objective`, with `members` members, which are predicted to do as
-    /// `predicted`.
-    pub fn new(objective: &Objective, settings: &Settings, predicted: &Measures, members: u32) -> Plan {
+    /// `predicted`, and with at most so many crashes in a trial.
+    pub fn new(
+        objective: &Objective,
+        settings: &Settings,
+        predicted: &Measures,
+        members: u32,
+        crashes_max: u32,
+    ) -> Plan {
         let interval_s = settings.probe_interval.as_secs_f64();
-        let duration_s = (PROBE_INTERVALS * interval_s).clamp(DURATION_MIN_S, 120.0);
-        let share = (f64::from(members) * CRASH_SHARE_MAX).max(1.0);
-        let crashes = share.min(duration_s * 2.0 / 3.0 * CRASHES_PER_SECOND_MAX).min(f64::from(members / 2));
+        let share = (f64::from(members) * CRASH_SHARE_MAX).max(1.0) as u32;
+        let crashes = share.min(crashes_max).clamp(1, (members / 2).max(1));
+        let two_thirds_s = f64::from(crashes) / crashes_per_second(settings, members);
+        let duration_s = (PROBE_INTERVALS * interval_s).max(two_thirds_s * 1.5).clamp(2.0, DURATION_MAX_S);
         let base = TrialOptions {
             settings: settings.clone(),
             wire: objective.target.wire(),
@@ -51,10 +65,11 @@ impl Plan {
             latency: objective.network.latency(),
             loss: objective.network.loss,
             impaired: objective.network.impaired(members),
-            crashes: crashes as u32,
+            crashes,
             ..TrialOptions::new(0, members)
         };
-        Plan { base, events_per_second: objective.events_per_second, quiet_s: 4.0 * interval_s }
+        let detect_s = if predicted.detect_all_p99_s.is_finite() { predicted.detect_all_p99_s } else { 60.0 };
+        Plan { base, events_per_second: objective.events_per_second, quiet_s: 4.0 * interval_s, detect_s }
     }
 
     /// A trial with crashes and events.
@@ -87,11 +102,25 @@ impl Plan {
         self.base.members
     }
 
-    /// Member-seconds that a trial with crashes takes, about.
-    pub fn member_seconds(&self) -> f64 {
-        let whole_s = self.base.warm_up + self.base.duration;
-        (whole_s.as_secs_f64() + self.base.drain_max.as_secs_f64() / 3.0) * f64::from(self.base.members)
+    /// How much a trial with crashes is to simulate, about: datagrams of probes, and pieces of news that are
+    /// told, each of which every member tells as often as it may. Real time is proportional to it.
+    pub fn work(&self) -> f64 {
+        let (settings, members) = (&self.base.settings, f64::from(self.base.members));
+        let whole_s = (self.base.warm_up + self.base.duration).as_secs_f64() + self.detect_s;
+        let probes = DATAGRAMS_PER_PROBE / settings.probe_interval.as_secs_f64() * whole_s;
+        let events = self.events_per_second.max(EVENTS_PER_SECOND) * self.base.duration.as_secs_f64();
+        // A crash is news twice: suspected, then dead.
+        let news = 2.0 * f64::from(self.base.crashes) + events;
+        members * (probes + news * f64::from(settings.retransmit_limit(self.base.members as usize)))
     }
+}
+
+/// Crashes per simulated second whose news the members' gossip carries with ease.
+fn crashes_per_second(settings: &Settings, members: u32) -> f64 {
+    let frames = f64::from(settings.gossip_fanout) / settings.gossip_interval.as_secs_f64();
+    // A crash is news twice: suspected, then dead. Each member tells both so often.
+    let told = 2.0 * f64::from(settings.retransmit_limit(members as usize));
+    (frames * NEWS_PER_FRAME / told).min(CRASHES_PER_SECOND_MAX)
 }
 
 /// How long after the measured time crashes are followed: what was predicted, several times over.

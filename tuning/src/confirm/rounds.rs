@@ -1,5 +1,6 @@
 //! The rounds of search and simulation, and the holdout, within a bounded time.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::verdict::{Judged, Verdict, judge};
@@ -8,6 +9,7 @@ use crate::objective::{Measure, Objective};
 use crate::search::obstacles::{Obstacle, obstacles};
 use crate::search::{Candidate, Corrections, Forms, Found, search};
 use crate::sweep::progress::Watch;
+use crate::statistics::Estimate;
 use crate::sweep::run::now;
 use crate::sweep::{Job, Stop, run_all};
 
@@ -17,8 +19,11 @@ const ROUNDS_MAX: usize = 4;
 const MARGIN: f64 = 0.04;
 /// A correction within this of 1 is no news.
 const AGREES: f64 = 0.03;
-/// Trials started before their sum is looked at. Fixed, so that the answer does not depend on the threads.
-const BATCH: usize = 4;
+/// Trials started at once: at least, so that threads have something to do, and at most, before their sum is
+/// looked at. Fixed, so that the answer does not depend on the threads.
+const BATCH: (usize, usize) = (2, 64);
+/// Real seconds that a unit of [`Plan::work`] takes, before anything was measured; a careful guess.
+const SECONDS_PER_WORK: f64 = 0.8e-6;
 /// Share of the time for the rounds; the rest is the holdout's and the comparison's.
 const ROUNDS_SHARE: f64 = 0.4;
 /// The smallest cluster that stands for a larger one.
@@ -100,14 +105,14 @@ struct Confirmation<'a> {
     watch: &'a Watch,
     forms: Forms,
     started: Instant,
-    /// Member-seconds per second of real time and thread, as far as that was seen, and at which size.
-    speed: Option<(u32, f64)>,
+    /// Real seconds per unit of work, as it was last.
+    seconds_per_work: f64,
 }
 
 impl<'a> Confirmation<'a> {
     fn new(objective: &'a Objective, effort: &'a Effort, stop: &'a Stop, watch: &'a Watch) -> Confirmation<'a> {
         let (forms, started) = (Forms::of(objective), now());
-        Confirmation { objective, effort, stop, watch, forms, started, speed: None }
+        Confirmation { objective, effort, stop, watch, forms, started, seconds_per_work: SECONDS_PER_WORK }
     }
 
     fn run(mut self) -> Result<Answer, String> {
@@ -175,8 +180,9 @@ impl<'a> Confirmation<'a> {
     fn round(&mut self, chosen: Candidate) -> Result<Round, String> {
         let budget = self.effort.time.mul_f64(ROUNDS_SHARE / 2.0);
         let members = self.size_for(&chosen, budget);
-        let plan = Plan::new(self.objective, &chosen.settings, &chosen.predicted, members);
-        let evidence = self.simulate(&plan, self.effort.seed, CRASHES_WANTED / 2, budget)?;
+        let plan = self.plan(&chosen, members, u32::MAX);
+        let wanted = CRASHES_WANTED / 2..=CRASHES_WANTED / 2;
+        let evidence = self.simulate(&plan, self.effort.seed, wanted, budget)?;
         let raw = self.forms.corrected(Corrections::none()).at_size(members).predict(&chosen.settings);
         let ratios = Measure::ALL
             .into_iter()
@@ -194,59 +200,93 @@ impl<'a> Confirmation<'a> {
         self.forms = self.forms.corrected(corrections);
     }
 
+    /// Judges at the real size; with fewer crashes where the time is short, rather than with none.
     fn holdout(&mut self, chosen: &Candidate) -> Result<Evidence, String> {
-        let left = self.effort.time.mul_f64(0.85).saturating_sub(self.started.elapsed());
-        let plan = Plan::new(self.objective, &chosen.settings, &chosen.predicted, self.objective.members);
-        self.simulate(&plan, self.effort.seed + HOLDOUT, CRASHES_WANTED, left.max(self.effort.time / 4))
+        let left = self.effort.time.mul_f64(0.9).saturating_sub(self.started.elapsed());
+        let budget = left.max(self.effort.time / 4);
+        let members = self.objective.members;
+        let mut plan = self.plan(chosen, members, u32::MAX);
+        while plan.crashes() > 4 && plan.work() * self.seconds_per_work > budget.as_secs_f64() * 0.7 {
+            plan = self.plan(chosen, members, plan.crashes() * 3 / 4);
+        }
+        let wanted = CRASHES_WANTED..=CRASHES_WANTED * 5;
+        self.simulate(&plan, self.effort.seed + HOLDOUT, wanted, budget)
     }
 
-    /// The largest size at which enough crashes are simulated within `budget`.
+    fn plan(&self, chosen: &Candidate, members: u32, crashes_max: u32) -> Plan {
+        Plan::new(self.objective, &chosen.settings, &chosen.predicted, members, crashes_max)
+    }
+
+    /// The largest size at which half of the crashes that are wanted are simulated within `budget`.
     fn size_for(&self, chosen: &Candidate, budget: Duration) -> u32 {
         let mut members = self.objective.members;
         loop {
-            let smaller = members / 2;
-            if smaller < MEMBERS_MIN || self.seconds_for(chosen, members) <= budget.as_secs_f64() {
+            let plan = self.plan(chosen, members, u32::MAX);
+            let trials = (CRASHES_WANTED / 2).div_ceil(plan.crashes().max(1) as usize).max(BATCH.0);
+            let each_s = plan.work() * self.seconds_per_work;
+            let all_s = each_s * trials.div_ceil(self.effort.threads) as f64;
+            if members / 2 < MEMBERS_MIN || all_s <= budget.as_secs_f64() * 0.8 {
                 return members;
             }
-            members = smaller;
+            members /= 2;
         }
     }
 
-    /// About how long half of the crashes that are wanted take at this size, in real seconds.
-    fn seconds_for(&self, chosen: &Candidate, members: u32) -> f64 {
-        let plan = Plan::new(self.objective, &chosen.settings, &chosen.predicted, members);
-        let trials = (CRASHES_WANTED as f64 / 2.0 / f64::from(plan.crashes().max(1))).ceil();
-        // Before anything was seen: a careful guess. Larger clusters run slower, for the caches' sake.
-        let (seen_at, speed) = self.speed.unwrap_or((1000, 150_000.0));
-        let slower = (f64::from(members) / f64::from(seen_at)).max(1.0).powf(0.5);
-        (trials + 1.0) * plan.member_seconds() * slower / speed / self.effort.threads as f64
-    }
-
-    /// Runs trials in batches until there are `crashes` and their quantiles are decided, or the time is up.
-    fn simulate(&mut self, plan: &Plan, seed: u64, crashes: usize, budget: Duration) -> Result<Evidence, String> {
-        let stop = self.stop.at(now() + budget);
+    /// Runs trials in batches until there are the fewest crashes that are wanted and every limit is decided, or
+    /// the most, or the time is up.
+    fn simulate(
+        &mut self,
+        plan: &Plan,
+        seed: u64,
+        wanted: RangeInclusive<usize>,
+        budget: Duration,
+    ) -> Result<Evidence, String> {
+        let deadline = now() + budget;
+        let stop = self.stop.at(deadline);
         let mut evidence = Evidence { members: plan.members(), ..Evidence::default() };
         let quiet: Vec<_> = (0..QUIET_RUNS).map(|index| plan.quiet(seed + index)).collect();
         self.run_batch(quiet, &stop, &mut evidence.quiet)?;
         let mut next = seed;
-        while evidence.crashes() < crashes && !stop.now() {
-            let missing = (crashes - evidence.crashes()).div_ceil(plan.crashes().max(1) as usize);
+        while evidence.crashes() < *wanted.end() && !stop.now() {
+            if evidence.crashes() >= *wanted.start() && self.is_decided(&evidence) {
+                break;
+            }
+            let more = evidence.crashes() + wanted.start() / 2;
+            let next_goal = more.clamp(*wanted.start(), *wanted.end());
+            let missing = next_goal.saturating_sub(evidence.crashes()).div_ceil(plan.crashes().max(1) as usize);
             // Small clusters have few crashes in a trial: many trials at once keep the threads busy.
-            let batch = missing.next_multiple_of(BATCH).min(64);
+            let batch = missing.clamp(BATCH.0, BATCH.1);
             let trials: Vec<_> = (0..batch as u64).map(|index| plan.crashing(next + index)).collect();
             next += batch as u64;
             self.run_batch(trials, &stop, &mut evidence.crashing)?;
+            if let Some(wall) = Estimate::mean(&evidence.crashing.iter().map(|d| d.wall_s).collect::<Vec<_>>()) {
+                self.seconds_per_work = wall.value / plan.work().max(1.0);
+            }
+            // A batch that cannot be finished is not begun.
+            let next_s = plan.work() * self.seconds_per_work;
+            if now() + Duration::from_secs_f64(next_s) > deadline {
+                break;
+            }
         }
         Ok(evidence)
     }
 
+    /// Whether the intervals of all limits on what can be simulated lie on one side of them.
+    fn is_decided(&self, evidence: &Evidence) -> bool {
+        self.objective.limits.iter().all(|limit| match evidence.estimate(limit.measure) {
+            None => true,
+            Some(seen) => {
+                seen.high.is_some_and(|high| high <= limit.most) || seen.low.is_some_and(|low| low > limit.most)
+            }
+        })
+    }
+
     fn run_batch(
-        &mut self,
+        &self,
         trials: Vec<swimring::sim::trial::TrialOptions>,
         stop: &Stop,
         into: &mut Vec<crate::sweep::Digest>,
     ) -> Result<(), String> {
-        let members = trials.first().map_or(0, |options| options.members);
         let jobs: Vec<Job> =
             trials.into_iter().enumerate().map(|(index, options)| Job { index, options }).collect();
         let mut done: Vec<(usize, crate::sweep::Digest)> = Vec::new();
@@ -255,12 +295,6 @@ impl<'a> Confirmation<'a> {
             Ok(())
         })?;
         done.sort_by_key(|(index, _)| *index);
-        let (simulated, wall) = done.iter().fold((0.0, 0.0), |sum, (_, digest)| {
-            (sum.0 + digest.simulated_s * f64::from(members), sum.1 + digest.wall_s)
-        });
-        if wall > 0.01 {
-            self.speed = Some((members, simulated / wall));
-        }
         into.extend(done.into_iter().map(|(_, digest)| digest));
         Ok(())
     }

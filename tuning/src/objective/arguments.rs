@@ -155,13 +155,14 @@ impl ObjectiveArguments {
         // A round trip on the command line replaces a file's map of regions, and the other way round.
         let regions = if self.rtt_ms.is_some() { None } else { fallback.regions };
         let rtt_ms = if self.regions.is_some() { None } else { fallback.rtt_ms };
+        let rtt_sigma = if self.regions.is_some() { None } else { fallback.rtt_sigma };
         let max_cores = if self.max_cpu_us.is_some() { None } else { fallback.max_cores };
         let max_cpu_us = if self.max_cores.is_some() { None } else { fallback.max_cpu_us };
         ObjectiveArguments {
             members: self.members.or(fallback.members),
             loss: self.loss.or(fallback.loss),
             rtt_ms: self.rtt_ms.or(rtt_ms),
-            rtt_sigma: self.rtt_sigma.or(fallback.rtt_sigma),
+            rtt_sigma: self.rtt_sigma.or(rtt_sigma),
             regions: self.regions.or(regions),
             slow_share: self.slow_share.or(fallback.slow_share),
             events: self.events.or(fallback.events),

@@ -7,6 +7,7 @@
 mod arguments;
 mod check;
 pub mod measure;
+pub mod measured;
 pub mod network;
 pub mod target;
 

@@ -5,7 +5,7 @@ use swimring_loadgen::report::Table;
 use swimring_loadgen::text::{ABSENT, counted, significant, thousands};
 
 use super::settings::blocks;
-use crate::confirm::{Answer, Judged};
+use crate::confirm::{Answer, Judged, Verdict};
 use crate::objective::{Limit, Measure, Measures, Objective};
 use crate::search::{Knob, defaults::Default, pareto};
 use crate::statistics::Estimate;
@@ -145,6 +145,9 @@ fn evidence(answer: &Answer) -> Vec<String> {
         ]);
     }
     lines.extend(table.lines());
+    if answer.judged.iter().any(|judged| judged.verdict == Verdict::MetButUnsure) {
+        lines.push("  Not surely: the interval reaches beyond the limit, or has no end yet (?). A longer --time narrows it.".to_owned());
+    }
     lines.extend(rare_lines(answer));
     lines
 }
@@ -200,7 +203,10 @@ fn comparison(answer: &Answer, compared: &[Default]) -> Vec<String> {
 }
 
 fn front(objective: &Objective, answer: &Answer) -> Vec<String> {
-    let all = pareto::front(&answer.found.all, objective, Measure::Bytes, Measure::DetectP99);
+    let mut all = pareto::front(&answer.found.all, objective, Measure::Bytes, Measure::DetectP99);
+    // Around the choice: the front reaches far beyond what anybody wants.
+    let own = answer.chosen.predicted.bytes_per_member_second;
+    all.retain(|candidate| (own / 6.0..own * 6.0).contains(&candidate.predicted.bytes_per_member_second));
     if all.len() < 2 {
         return Vec::new();
     }

@@ -6,11 +6,13 @@
 //! second. Everything that was looked at is kept: the Pareto front comes from it, and so does the answer to
 //! which limit is in the way.
 
+pub mod curves;
 pub mod defaults;
 mod forms;
 mod knob;
 pub mod obstacles;
 pub mod pareto;
+pub mod sensitivity;
 
 use std::collections::HashMap;
 
