@@ -17,7 +17,7 @@ pub mod fleet;
 pub mod hlog;
 pub mod interrupt;
 pub mod measurements;
-mod near;
+pub mod near;
 pub mod preflight;
 pub mod progress;
 pub mod prometheus;

@@ -1,5 +1,9 @@
 //! From an objective to settings: closed forms, simulation, and a search over both.
 //!
+//! `swimring-tune recommend` ([`cli::recommend`]) answers an [`objective`] with settings: a [`search`] over the
+//! closed forms of [`model`], corrected and confirmed by simulations ([`confirm`]). `swimring-tune simulate`
+//! ([`cli::simulate`]) runs them on their own, over grids of settings ([`sweep`]).
+//!
 //! `swimring-tune model` ([`cli::model`]) shows how rumours spread, from formulas and from simulations side
 //! by side ([`basics`]); `swimring-tune compare` holds the closed forms ([`mod@model`]) against the simulator.
 #![deny(missing_docs)]
@@ -8,4 +12,13 @@
 pub mod basics;
 pub mod cli;
 pub mod compare;
+pub mod confirm;
 pub mod model;
+pub mod objective;
+pub mod outputs;
+pub mod report;
+pub mod search;
+pub mod statistics;
+pub mod store;
+pub mod sweep;
+pub mod verify;

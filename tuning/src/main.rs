@@ -23,6 +23,8 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Model(arguments) => cli::model::command(&arguments),
         Command::Compare(arguments) => cli::compare::command(&arguments),
+        Command::Recommend(arguments) => cli::recommend::command(&arguments),
+        Command::Simulate(arguments) => cli::simulate::command(&arguments),
     };
     match outcome {
         Ok(exit) => exit.into(),

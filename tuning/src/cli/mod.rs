@@ -6,6 +6,8 @@
 
 pub mod compare;
 pub mod model;
+pub mod recommend;
+pub mod simulate;
 
 use std::ffi::OsString;
 
@@ -44,6 +46,12 @@ pub enum Command {
     /// Holds the closed forms against the simulator, over a grid
     #[command(after_help = compare::EXAMPLES)]
     Compare(Box<compare::CompareArguments>),
+    /// Chooses settings for an objective, confirms them by simulation, and says what they cost
+    #[command(after_help = recommend::EXAMPLES)]
+    Recommend(Box<recommend::RecommendArguments>),
+    /// Simulates a cluster with many seeds, over a grid of settings
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(Box<simulate::SimulateArguments>),
 }
 
 /// Why a command did not do what it was asked to; one line per fault.

@@ -1,0 +1,182 @@
+//! `swimring-tune recommend`: from an objective to settings, with the evidence for them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use swimring_loadgen::cli::values;
+use swimring_loadgen::exit::Exit;
+
+use super::Faults;
+use super::simulate::threads;
+use crate::confirm::{Answer, Effort, recommend};
+use crate::objective::measured::measured;
+use crate::objective::{Objective, ObjectiveArguments};
+use crate::outputs::{document, settings, text};
+use crate::report::{Told, detection_chart, page, pareto_chart, spread_chart, standalone};
+use crate::search::defaults::{Default, defaults};
+use crate::sweep::progress::Watch;
+use crate::sweep::{Stop, table};
+use crate::verify::{self, verify};
+
+/// Shown under the flags.
+pub const EXAMPLES: &str = "\
+Examples:
+  swimring-tune recommend --members 20000 --loss 1% --rtt-ms 0.5 --detect-p99 5s \\
+      --max-bytes-per-second 2000 --false-deaths-per-day 0.01
+  swimring-tune recommend --members 300 --for consul --detect-p99 8s --report consul.html
+  swimring-tune recommend --config objective.toml --toml swimring.toml --json answer.json
+  swimring-tune recommend --members 500 --detect-p50 2s --minimise false-deaths
+  swimring-tune recommend --from report.json --detect-p99 10s --verify
+
+An objective file has the flags' names with underscores. Exit status: 0 the limits are met; 1 could not run;
+2 bad arguments; 99 the limits cannot be met, or the chosen settings missed one when they were judged.";
+
+const TIME_MIN: Duration = Duration::from_secs(2);
+const TIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// The flags of `recommend`, as typed.
+#[derive(Args, Clone, Debug)]
+pub struct RecommendArguments {
+    /// The network, the limits, and what to minimise.
+    #[command(flatten)]
+    pub objective: ObjectiveArguments,
+
+    /// Read the objective from FILE (TOML, the names above with underscores); flags win
+    #[arg(long, value_name = "FILE", help_heading = "Search")]
+    pub config: Option<PathBuf>,
+
+    /// Take size, loss and round trips from a report of swimring-loadgen; flags and --config win
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    pub from: Option<PathBuf>,
+
+    /// Real time for everything, about
+    #[arg(long, value_name = "TIME", default_value = "50s", value_parser = values::duration, help_heading = "Search")]
+    pub time: Duration,
+
+    /// First seed of the simulations; the last judgement uses others
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, help_heading = "Search")]
+    pub seed: u64,
+
+    /// Threads [default: one per core]
+    #[arg(long, value_name = "COUNT", help_heading = "Search")]
+    pub threads: Option<usize>,
+
+    /// Simulate nothing: the closed forms alone, in a second
+    #[arg(long, help_heading = "Search")]
+    pub forms_only: bool,
+
+    /// Run the settings with swimring-loadgen on this machine, and print predicted beside measured
+    #[arg(long, help_heading = "Output")]
+    pub verify: bool,
+
+    /// Write the settings to FILE as the engine reads them
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub toml: Option<PathBuf>,
+
+    /// Write everything to FILE as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+
+    /// Write a report to FILE: one HTML page with charts, nothing outside it
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub report: Option<PathBuf>,
+
+    /// Write the report's charts to FOLDER as SVG files
+    #[arg(long, value_name = "FOLDER", help_heading = "Output")]
+    pub charts: Option<PathBuf>,
+
+    /// No progress bar
+    #[arg(long, short, help_heading = "Output")]
+    pub quiet: bool,
+}
+
+impl RecommendArguments {
+    fn check(&self) -> Result<(Objective, Effort), Vec<String>> {
+        let file = self.config.as_deref().map(ObjectiveArguments::read).transpose();
+        let file = file.map_err(|fault| vec![fault])?.unwrap_or_default();
+        let from = self.from.as_deref().map(measured).transpose();
+        let from = from.map_err(|fault| vec![fault])?.unwrap_or_default();
+        let objective = self.objective.clone().or(file).or(from).check()?;
+        if !(TIME_MIN..=TIME_MAX).contains(&self.time) {
+            return Err(vec!["--time: has to be between 2s and 24h".to_owned()]);
+        }
+        let threads = threads(self.threads).map_err(|fault| vec![fault])?;
+        let effort = Effort { threads, seed: self.seed, time: self.time, forms_only: self.forms_only };
+        Ok((objective, effort))
+    }
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// Arguments that cannot be used, and files that cannot be written.
+pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
+    let (objective, effort) = arguments.check().map_err(Faults::BadArguments)?;
+    let stop = Stop::on_signals().map_err(Faults::CouldNotRun)?;
+    let watch = Watch::timed(effort.time, arguments.quiet || effort.forms_only);
+    let answer = recommend(&objective, &effort, &stop, &watch);
+    watch.finish();
+    let answer = answer.map_err(Faults::CouldNotRun)?;
+    let compared = defaults(&answer.forms);
+    for line in text::lines(&objective, &answer, &compared) {
+        println!("{line}");
+    }
+    write(arguments, &objective, &answer, &compared).map_err(Faults::CouldNotRun)?;
+    if arguments.verify && !answer.is_refused() {
+        let (settings, predicted) = (&answer.chosen.settings, &answer.chosen.predicted);
+        let verified = verify(&objective, settings, predicted, effort.threads, &stop).map_err(Faults::CouldNotRun)?;
+        println!();
+        for line in verify::lines(&verified) {
+            println!("{line}");
+        }
+    }
+    Ok(if answer.is_met() { Exit::Done } else { Exit::SloMissed })
+}
+
+/// Writes every file that was asked for.
+fn write(
+    arguments: &RecommendArguments,
+    objective: &Objective,
+    answer: &Answer,
+    compared: &[Default],
+) -> Result<(), String> {
+    if let Some(path) = &arguments.toml {
+        table::write("--toml", path, &settings::toml(&answer.chosen.settings))?;
+    }
+    if let Some(path) = &arguments.json {
+        let value = document::document(objective, answer, compared);
+        table::write("--json", path, &format!("{value:#}\n"))?;
+    }
+    if let Some(path) = &arguments.report {
+        let told = Told { objective, answer, compared, command: &typed() };
+        table::write("--report", path, &page(&told)?)?;
+    }
+    if let Some(folder) = &arguments.charts {
+        let charts = [
+            ("pareto.svg", Some(pareto_chart(objective, answer, compared)?)),
+            ("detection.svg", detection_chart(answer)?),
+            ("spread.svg", spread_chart(answer)?),
+        ];
+        for (name, chart) in charts {
+            if let Some(chart) = chart {
+                table::write("--charts", &folder.join(name), &standalone(&chart))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The command line as it was typed, quoted where a shell wants it.
+fn typed() -> String {
+    let quoted = |argument: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=%,+@".contains(c);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', "'\\''"))
+        }
+    };
+    let arguments = std::env::args_os().skip(1).map(|argument| quoted(argument.to_string_lossy().into_owned()));
+    std::iter::once(super::PROGRAM.to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}

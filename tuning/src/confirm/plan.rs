@@ -1,0 +1,130 @@
+//! Which trials are run to confirm settings: some with crashes and events, some quiet.
+//!
+//! Crashes and events are what detection and spread are measured on, and there have to be hundreds of them for
+//! a 99th percentile; but their news are traffic too. So bytes are measured in trials of their own, with no
+//! crash and the events of the objective.
+
+use std::time::Duration;
+
+use swimring::Settings;
+use swimring::sim::trial::TrialOptions;
+
+use crate::objective::{Measures, Objective};
+
+/// Crashes that a 99th percentile wants: from 368 on its interval has an upper end.
+pub const CRASHES_WANTED: usize = 400;
+/// Share of the members that crash in a trial at most, so that the cluster stays what it is.
+const CRASH_SHARE_MAX: f64 = 0.01;
+/// Pieces of news in a frame at most, on average: a frame holds several times as many, so that the crashes of a
+/// trial do not crowd out each other's news.
+const NEWS_PER_FRAME: f64 = 10.0;
+/// Crashes per simulated second at most, whatever frames hold.
+const CRASHES_PER_SECOND_MAX: f64 = 20.0;
+/// Probe intervals in the measured time: what probing sends is then even.
+const PROBE_INTERVALS: f64 = 6.0;
+/// Longest measured time.
+const DURATION_MAX_S: f64 = 600.0;
+/// Datagrams of a probe: ping and ack, and what indirect probes there are on average.
+const DATAGRAMS_PER_PROBE: f64 = 3.0;
+/// Events per second in trials with crashes: enough of them to measure their spread.
+const EVENTS_PER_SECOND: f64 = 1.0;
+/// Added to the seeds of quiet trials.
+const QUIET: u64 = 1 << 40;
+
+/// The trials of some settings.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    base: TrialOptions,
+    events_per_second: f64,
+    quiet_s: f64,
+    /// From a crash until all know, 99 % of the crashes.
+    detect_s: f64,
+}
+
+impl Plan {
+    /// Of `settings`, in the network of `objective`, with `members` members, which are predicted to do as
+    /// `predicted`, and with at most so many crashes in a trial.
+    pub fn new(
+        objective: &Objective,
+        settings: &Settings,
+        predicted: &Measures,
+        members: u32,
+        crashes_max: u32,
+    ) -> Plan {
+        let interval_s = settings.probe_interval.as_secs_f64();
+        let share = (f64::from(members) * CRASH_SHARE_MAX).max(1.0) as u32;
+        let crashes = share.min(crashes_max).clamp(1, (members / 2).max(1));
+        let two_thirds_s = f64::from(crashes) / crashes_per_second(settings, members);
+        let duration_s = (PROBE_INTERVALS * interval_s).max(two_thirds_s * 1.5).clamp(2.0, DURATION_MAX_S);
+        let base = TrialOptions {
+            settings: settings.clone(),
+            wire: objective.target.wire(),
+            warm_up: settings.probe_interval.max(Duration::from_secs(2)),
+            duration: Duration::from_secs_f64(duration_s),
+            drain_max: Duration::from_secs_f64(drain_s(predicted)),
+            latency: objective.network.latency(),
+            loss: objective.network.loss,
+            impaired: objective.network.impaired(members),
+            crashes,
+            ..TrialOptions::new(0, members)
+        };
+        let detect_s = if predicted.detect_all_p99_s.is_finite() { predicted.detect_all_p99_s } else { 60.0 };
+        Plan { base, events_per_second: objective.events_per_second, quiet_s: 4.0 * interval_s, detect_s }
+    }
+
+    /// A trial with crashes and events.
+    pub fn crashing(&self, seed: u64) -> TrialOptions {
+        let events_per_second = self.events_per_second.max(EVENTS_PER_SECOND);
+        TrialOptions { seed, events_per_second, ..self.base.clone() }
+    }
+
+    /// A trial without crashes, with the objective's events.
+    pub fn quiet(&self, seed: u64) -> TrialOptions {
+        // Enough member-seconds for a steady mean; large clusters have them in a few intervals.
+        let enough_s = 30_000.0 / f64::from(self.base.members);
+        TrialOptions {
+            seed: seed + QUIET,
+            crashes: 0,
+            events_per_second: self.events_per_second,
+            duration: Duration::from_secs_f64(enough_s.clamp(self.quiet_s.max(3.0), 300.0)),
+            drain_max: Duration::ZERO,
+            ..self.base.clone()
+        }
+    }
+
+    /// Crashes of one trial.
+    pub fn crashes(&self) -> u32 {
+        self.base.crashes
+    }
+
+    /// Members.
+    pub fn members(&self) -> u32 {
+        self.base.members
+    }
+
+    /// How much a trial with crashes is to simulate, about: datagrams of probes, and pieces of news that are
+    /// told, each of which every member tells as often as it may. Real time is proportional to it.
+    pub fn work(&self) -> f64 {
+        let (settings, members) = (&self.base.settings, f64::from(self.base.members));
+        let whole_s = (self.base.warm_up + self.base.duration).as_secs_f64() + self.detect_s;
+        let probes = DATAGRAMS_PER_PROBE / settings.probe_interval.as_secs_f64() * whole_s;
+        let events = self.events_per_second.max(EVENTS_PER_SECOND) * self.base.duration.as_secs_f64();
+        // A crash is news twice: suspected, then dead.
+        let news = 2.0 * f64::from(self.base.crashes) + events;
+        members * (probes + news * f64::from(settings.retransmit_limit(self.base.members as usize)))
+    }
+}
+
+/// Crashes per simulated second whose news the members' gossip carries with ease.
+fn crashes_per_second(settings: &Settings, members: u32) -> f64 {
+    let frames = f64::from(settings.gossip_fanout) / settings.gossip_interval.as_secs_f64();
+    // A crash is news twice: suspected, then dead. Each member tells both so often.
+    let told = 2.0 * f64::from(settings.retransmit_limit(members as usize));
+    (frames * NEWS_PER_FRAME / told).min(CRASHES_PER_SECOND_MAX)
+}
+
+/// How long after the measured time crashes are followed: what was predicted, several times over.
+fn drain_s(predicted: &Measures) -> f64 {
+    let all = if predicted.detect_all_p99_s.is_finite() { predicted.detect_all_p99_s } else { 60.0 };
+    (3.0 * all + 5.0).min(600.0)
+}

@@ -1,0 +1,85 @@
+//! Whose settings are looked for: what a program can be told limits what can be recommended for it.
+//!
+//! All of them run the same protocol with the same constants (memberlist's). What differs is which constants
+//! its users can change, and how large its messages are.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use swimring::sim::trial::WireSizes;
+use swimring::{Preset, Settings};
+
+use crate::search::Knob;
+
+/// The program the settings are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// This engine, on its own wire: everything.
+    #[default]
+    Swimring,
+    /// Go programs that embed hashicorp/memberlist: the fields of its `Config`.
+    Memberlist,
+    /// The Serf agent: one of its three profiles.
+    Serf,
+    /// The Consul agent: the keys of `gossip_lan`.
+    Consul,
+}
+
+impl Target {
+    /// As it is typed.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Target::Swimring => "swimring",
+            Target::Memberlist => "memberlist",
+            Target::Serf => "serf",
+            Target::Consul => "consul",
+        }
+    }
+
+    /// Whose message sizes count.
+    pub const fn wire(self) -> WireSizes {
+        match self {
+            Target::Swimring => WireSizes::Native,
+            Target::Memberlist | Target::Serf | Target::Consul => WireSizes::Memberlist,
+        }
+    }
+
+    /// What can be turned. Serf's profiles are whole sets and nothing in them can be.
+    pub const fn knobs(self) -> &'static [Knob] {
+        match self {
+            Target::Swimring => &Knob::ALL,
+            Target::Memberlist => &Knob::ALL_OF_MEMBERLIST,
+            Target::Serf => &[],
+            Target::Consul => &[
+                Knob::GossipInterval,
+                Knob::GossipFanout,
+                Knob::ProbeInterval,
+                Knob::ProbeTimeout,
+                Knob::SuspicionMultiplier,
+                Knob::RetransmitMultiplier,
+            ],
+        }
+    }
+
+    /// The settings to start from: what a user of it has who changes nothing, and its other ready-made sets
+    /// where it has some.
+    pub fn starts(self) -> Vec<Settings> {
+        let presets: &[Preset] = match self {
+            Target::Swimring | Target::Serf => &[Preset::Lan, Preset::Wan, Preset::Local],
+            Target::Memberlist | Target::Consul => &[Preset::Lan],
+        };
+        presets.iter().map(|preset| Settings::preset(*preset)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_come_first() {
+        for target in Target::value_variants() {
+            assert_eq!(target.starts()[0], Settings::preset(Preset::Lan), "{}", target.as_str());
+        }
+    }
+}

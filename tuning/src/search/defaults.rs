@@ -1,0 +1,34 @@
+//! What people have who choose nothing: the presets, to compare with.
+
+use swimring::{Preset, Settings};
+
+use super::{Candidate, Forms};
+use crate::model::WireFormat;
+
+/// A well-known set of settings and what the forms say of it.
+#[derive(Clone, Debug)]
+pub struct Default {
+    /// What it is called.
+    pub name: &'static str,
+    /// Whose message sizes.
+    pub wire: WireFormat,
+    /// The settings and their prediction.
+    pub candidate: Candidate,
+}
+
+/// The lan and wan presets on Swimring's wire, and memberlist's defaults, which are the lan preset on its own.
+pub fn defaults(forms: &Forms) -> Vec<Default> {
+    [
+        ("lan preset", Preset::Lan, WireFormat::Native),
+        ("wan preset", Preset::Wan, WireFormat::Native),
+        ("memberlist's default", Preset::Lan, WireFormat::Memberlist),
+    ]
+    .into_iter()
+    .map(|(name, preset, wire)| {
+        let forms = forms.with_wire(wire);
+        let settings = forms.finished(Settings::preset(preset));
+        let predicted = forms.predict(&settings);
+        Default { name, wire, candidate: Candidate { settings, predicted } }
+    })
+    .collect()
+}

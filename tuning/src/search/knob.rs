@@ -1,0 +1,167 @@
+//! The settings that a search turns, each with the values it tries.
+//!
+//! The values are those a person would write: two to three steps to a doubling, all of them round. Finer
+//! steps would move every measure by less than the simulation can tell apart.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use swimring::Settings;
+
+/// A setting that can be turned.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Knob {
+    /// `gossip_interval_ms`.
+    GossipInterval,
+    /// `gossip_fanout`.
+    GossipFanout,
+    /// `probe_interval_ms`.
+    ProbeInterval,
+    /// `probe_timeout_ms`.
+    ProbeTimeout,
+    /// `indirect_checks`.
+    IndirectChecks,
+    /// `suspicion_multiplier`.
+    SuspicionMultiplier,
+    /// `suspicion_max_timeout_multiplier`.
+    SuspicionMaxMultiplier,
+    /// `retransmit_multiplier`.
+    RetransmitMultiplier,
+}
+
+const GOSSIP_INTERVALS_MS: &[u64] = &[
+    20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1200, 1500, 2000,
+    3000,
+];
+const PROBE_INTERVALS_MS: &[u64] = &[
+    100, 120, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 900, 1000, 1200, 1500, 1800, 2000, 2500, 3000,
+    3500, 4000, 5000, 6000, 8000, 10_000, 12_000, 15_000, 20_000, 30_000,
+];
+const PROBE_TIMEOUTS_MS: &[u64] = &[
+    5, 10, 15, 20, 30, 40, 50, 60, 80, 100, 120, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1200, 1500,
+    2000, 2500, 3000, 4000, 5000, 8000, 10_000,
+];
+
+impl Knob {
+    /// Everything there is to turn.
+    pub const ALL: [Knob; 8] = Knob::ALL_OF_MEMBERLIST;
+
+    /// What memberlist's `Config` has.
+    pub const ALL_OF_MEMBERLIST: [Knob; 8] = [
+        Knob::GossipInterval,
+        Knob::GossipFanout,
+        Knob::ProbeInterval,
+        Knob::ProbeTimeout,
+        Knob::IndirectChecks,
+        Knob::SuspicionMultiplier,
+        Knob::SuspicionMaxMultiplier,
+        Knob::RetransmitMultiplier,
+    ];
+
+    /// The setting's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Knob::GossipInterval => "gossip_interval_ms",
+            Knob::GossipFanout => "gossip_fanout",
+            Knob::ProbeInterval => "probe_interval_ms",
+            Knob::ProbeTimeout => "probe_timeout_ms",
+            Knob::IndirectChecks => "indirect_checks",
+            Knob::SuspicionMultiplier => "suspicion_multiplier",
+            Knob::SuspicionMaxMultiplier => "suspicion_max_timeout_multiplier",
+            Knob::RetransmitMultiplier => "retransmit_multiplier",
+        }
+    }
+
+    /// The values that are tried, upwards.
+    pub const fn ladder(self) -> &'static [u64] {
+        match self {
+            Knob::GossipInterval => GOSSIP_INTERVALS_MS,
+            Knob::GossipFanout => &[1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16],
+            Knob::ProbeInterval => PROBE_INTERVALS_MS,
+            Knob::ProbeTimeout => PROBE_TIMEOUTS_MS,
+            Knob::IndirectChecks => &[0, 1, 2, 3, 4, 5, 6, 7, 8],
+            Knob::SuspicionMultiplier => &[1, 2, 3, 4, 5, 6, 7, 8, 9],
+            Knob::SuspicionMaxMultiplier => &[1, 2, 3, 4, 5, 6, 8, 10],
+            Knob::RetransmitMultiplier => &[1, 2, 3, 4, 5, 6, 7, 8, 10, 12],
+        }
+    }
+
+    /// Its value in `settings`.
+    pub fn get(self, settings: &Settings) -> u64 {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        match self {
+            Knob::GossipInterval => millis(settings.gossip_interval),
+            Knob::GossipFanout => settings.gossip_fanout.into(),
+            Knob::ProbeInterval => millis(settings.probe_interval),
+            Knob::ProbeTimeout => millis(settings.probe_timeout),
+            Knob::IndirectChecks => settings.indirect_checks.into(),
+            Knob::SuspicionMultiplier => settings.suspicion_multiplier.into(),
+            Knob::SuspicionMaxMultiplier => settings.suspicion_max_timeout_multiplier.into(),
+            Knob::RetransmitMultiplier => settings.retransmit_multiplier.into(),
+        }
+    }
+
+    /// Changes it in `settings`; a small number that does not fit becomes the largest that does.
+    pub fn set(self, settings: &mut Settings, value: u64) {
+        let small = u8::try_from(value).unwrap_or(u8::MAX);
+        match self {
+            Knob::GossipInterval => settings.gossip_interval = Duration::from_millis(value),
+            Knob::GossipFanout => settings.gossip_fanout = small,
+            Knob::ProbeInterval => settings.probe_interval = Duration::from_millis(value),
+            Knob::ProbeTimeout => settings.probe_timeout = Duration::from_millis(value),
+            Knob::IndirectChecks => settings.indirect_checks = small,
+            Knob::SuspicionMultiplier => settings.suspicion_multiplier = small,
+            Knob::SuspicionMaxMultiplier => settings.suspicion_max_timeout_multiplier = small,
+            Knob::RetransmitMultiplier => settings.retransmit_multiplier = small,
+        }
+    }
+
+    /// The step of its ladder that is nearest to `value`.
+    pub fn nearest_step(self, value: u64) -> usize {
+        let ladder = self.ladder();
+        (0..ladder.len()).min_by_key(|index| ladder[*index].abs_diff(value)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_what_is_got_and_every_step_is_valid() {
+        for knob in Knob::ALL {
+            assert!(knob.ladder().is_sorted());
+            for (step, value) in knob.ladder().iter().enumerate() {
+                let mut settings = Settings::default();
+                if knob == Knob::ProbeTimeout {
+                    Knob::ProbeInterval.set(&mut settings, value + 10);
+                }
+                if knob == Knob::ProbeInterval {
+                    Knob::ProbeTimeout.set(&mut settings, value - 1);
+                }
+                knob.set(&mut settings, *value);
+                assert_eq!((knob.get(&settings), knob.nearest_step(*value)), (*value, step));
+                settings.validate().unwrap_or_else(|error| panic!("{error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_presets_are_on_the_ladders() {
+        for preset in [swimring::Preset::Lan, swimring::Preset::Wan, swimring::Preset::Local] {
+            let settings = Settings::preset(preset);
+            for knob in Knob::ALL {
+                assert!(knob.ladder().contains(&knob.get(&settings)), "{} of {preset:?}", knob.name());
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_are_those_of_the_settings() {
+        let table = toml::Table::try_from(Settings::default()).unwrap();
+        for knob in Knob::ALL {
+            assert!(table.contains_key(knob.name()), "{}", knob.name());
+        }
+    }
+}

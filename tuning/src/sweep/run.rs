@@ -1,0 +1,146 @@
+//! Runs on several threads: each takes the next job, and what is finished is handed over in the order of the
+//! jobs or as it comes, as the caller likes.
+
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
+
+use swimring::sim::trial::{TrialError, TrialOptions, run_with};
+
+use super::Digest;
+use super::progress::Watch;
+
+/// When to stop before the end: on request, or at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    deadline: Option<Instant>,
+}
+
+impl Stop {
+    /// Stops when Ctrl-C, SIGTERM or SIGHUP asks for it; the second time aborts the process (130).
+    ///
+    /// # Errors
+    /// If signals are already taken.
+    pub fn on_signals() -> Result<Stop, String> {
+        let stop = Stop::default();
+        let asked = Arc::clone(&stop.asked);
+        ctrlc::set_handler(move || {
+            // A flag orders nothing else.
+            if asked.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            eprintln!("\n{}: ending early; once more aborts", crate::cli::PROGRAM);
+        })
+        .map_err(|error| format!("signals: {error}"))?;
+        Ok(stop)
+    }
+
+    /// The same, and also at `deadline`.
+    #[must_use]
+    pub fn at(&self, deadline: Instant) -> Stop {
+        let deadline = self.deadline.map_or(deadline, |earlier| earlier.min(deadline));
+        Stop { asked: Arc::clone(&self.asked), deadline: Some(deadline) }
+    }
+
+    /// Asks.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked, whatever the time.
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether to stop now.
+    pub fn now(&self) -> bool {
+        self.asked() || self.deadline.is_some_and(|deadline| now() >= deadline)
+    }
+}
+
+/// The real time. Simulations have their own; only their deadlines and speeds are real.
+#[allow(clippy::disallowed_methods, reason = "deadlines and speeds of simulations are in real time")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Which one it is, for whoever asked for it.
+    pub index: usize,
+    /// What to run.
+    pub options: TrialOptions,
+}
+
+/// Runs `jobs` on `threads` threads and hands over each as it is done, until `stop`. A run that was stopped
+/// halfway is not handed over.
+///
+/// # Errors
+/// What a trial refused, or `done` did.
+pub fn run_all(
+    jobs: &[Job],
+    threads: usize,
+    stop: &Stop,
+    watch: &Watch,
+    mut done: impl FnMut(&Job, Digest) -> Result<(), String>,
+) -> Result<(), String> {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(None);
+    let (sender, receiver) = mpsc::channel();
+    let threads = threads.clamp(1, jobs.len().max(1));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (sender, next, failed) = (sender.clone(), &next, &failed);
+            scope.spawn(move || {
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match run_one(job, stop, watch) {
+                        Ok(Some(digest)) => {
+                            if sender.send((job, digest)).is_err() {
+                                return;
+                            }
+                        }
+                        Ok(None) => return,
+                        Err(error) => {
+                            failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).replace(error);
+                            // The others end at their next job.
+                            next.store(jobs.len(), Ordering::Relaxed);
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for (job, digest) in &receiver {
+            done(job, digest)?;
+        }
+        Ok::<(), String>(())
+    })?;
+    match failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+fn run_one(job: &Job, stop: &Stop, watch: &Watch) -> Result<Option<Digest>, String> {
+    if stop.now() {
+        return Ok(None);
+    }
+    let mut run = watch.run(&job.options);
+    let outcome = run_with(&job.options, &mut |progress| {
+        run.at(progress.simulated_s);
+        if stop.now() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    match outcome {
+        Ok(outcome) => {
+            run.finish();
+            Ok(Some(Digest::of(&outcome)))
+        }
+        Err(TrialError::Stopped { .. }) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}

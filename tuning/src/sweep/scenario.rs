@@ -1,0 +1,208 @@
+//! One simulated cluster: everything about it that can be said, each thing by its name.
+//!
+//! Flags, the scenario file, and sweeps all set things by name through [`Scenario::set`], so all of them know
+//! the same names and refuse the same values in the same words.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use swimring::sim::trial::{Impairment, TrialOptions, Wakes, WireSizes};
+use swimring::{Preset, Settings};
+use swimring_loadgen::cli::values;
+use swimring_loadgen::near;
+
+use super::impaired;
+use crate::objective::{Network, network};
+
+/// A cluster to simulate.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Members.
+    pub members: u32,
+    /// The settings of every member.
+    pub settings: Settings,
+    /// Loss and latency.
+    pub network: Network,
+    /// Further things that are wrong with some members.
+    pub impaired: Vec<Impairment>,
+    /// Whose message sizes.
+    pub wire: WireSizes,
+    /// Members that crash in the first two thirds.
+    pub crashes: u32,
+    /// User events, per second in the whole cluster.
+    pub events_per_second: f64,
+    /// Payload of an event.
+    pub event_bytes: u16,
+    /// Before the measured time.
+    pub warm_up: Duration,
+    /// The measured time.
+    pub duration: Duration,
+    /// When members may act.
+    pub wakes: Wakes,
+}
+
+impl Default for Scenario {
+    fn default() -> Scenario {
+        Scenario {
+            members: 1000,
+            settings: Settings::default(),
+            network: Network { loss: 0.0, rtt_ms: 1.0, rtt_sigma: 0.3, regions: None, slow_share: 0.0 },
+            impaired: Vec::new(),
+            wire: WireSizes::Native,
+            crashes: 10,
+            events_per_second: 1.0,
+            event_bytes: 32,
+            warm_up: Duration::from_secs(5),
+            duration: Duration::from_secs(60),
+            wakes: Wakes::Exact,
+        }
+    }
+}
+
+impl Scenario {
+    /// The names that are no protocol settings.
+    pub const NAMES: [&'static str; 14] = [
+        "members",
+        "preset",
+        "loss",
+        "rtt_ms",
+        "rtt_sigma",
+        "regions",
+        "slow_share",
+        "impaired",
+        "wire",
+        "crashes",
+        "events",
+        "event_bytes",
+        "warm_up",
+        "duration",
+    ];
+
+    /// Says one thing. `preset` replaces all protocol settings, so it has to come before them; `impaired` adds.
+    ///
+    /// # Errors
+    /// One line with the name and the mend.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let named = |fault: String| format!("{name}: {fault}");
+        match name {
+            "members" => self.members = number(name, text)?,
+            "preset" => self.settings = Settings::preset(text.parse::<Preset>().map_err(|e| e.to_string())?),
+            "loss" => self.network.loss = values::share(text).map_err(named)?,
+            "rtt_ms" => self.network.rtt_ms = within(name, text, 0.002, 20_000.0)?,
+            "rtt_sigma" => self.network.rtt_sigma = within(name, text, 0.0, 1.4)?,
+            "regions" => self.network.regions = Some(network::regions(text).map_err(named)?),
+            "slow_share" => self.network.slow_share = values::share(text).map_err(named)?,
+            "impaired" => self.impaired.push(impaired::parse(text).map_err(named)?),
+            "wire" => self.wire = wire(text)?,
+            "crashes" => self.crashes = number(name, text)?,
+            "events" => self.events_per_second = values::rate(text).map_err(named)?.per_second,
+            "event_bytes" => self.event_bytes = number(name, text)?,
+            "warm_up" => self.warm_up = values::duration(text).map_err(named)?,
+            "duration" => self.duration = values::duration(text).map_err(named)?,
+            "wakes" if text == "exact" => self.wakes = Wakes::Exact,
+            "wakes" => self.wakes = Wakes::Every(values::duration(text).map_err(named)?),
+            _ => set_protocol(&mut self.settings, name, text)?,
+        }
+        Ok(())
+    }
+
+    /// The trial with this `seed`.
+    pub fn trial(&self, seed: u64) -> TrialOptions {
+        let mut impaired = self.network.impaired(self.members);
+        impaired.extend(self.impaired.iter().copied());
+        TrialOptions {
+            seed,
+            settings: self.settings.clone(),
+            wire: self.wire,
+            warm_up: self.warm_up,
+            duration: self.duration,
+            latency: self.network.latency(),
+            loss: self.network.loss,
+            impaired,
+            crashes: self.crashes,
+            events_per_second: self.events_per_second,
+            event_bytes: self.event_bytes,
+            wakes: self.wakes,
+            ..TrialOptions::new(seed, self.members)
+        }
+    }
+
+    /// Checks all of it together.
+    ///
+    /// # Errors
+    /// One line.
+    pub fn validate(&self) -> Result<(), String> {
+        self.trial(1).validate().map_err(|error| error.to_string())
+    }
+
+    /// Everything, by name: what a result was made from.
+    pub fn to_value(&self) -> Value {
+        let network = &self.network;
+        let regions = network.regions.as_ref().map(|map| {
+            json!({ "names": map.names, "one_way_ms": map.one_way_ms, "sigma": map.sigma, "weights": map.weights })
+        });
+        json!({
+            "members": self.members,
+            "settings": self.settings,
+            "loss": network.loss,
+            "rtt_ms": network.rtt_ms,
+            "rtt_sigma": network.rtt_sigma,
+            "regions": regions,
+            "slow_share": network.slow_share,
+            "impaired": self.impaired.iter().map(impaired::typed).collect::<Vec<_>>(),
+            "wire": match self.wire { WireSizes::Native => "native", WireSizes::Memberlist => "memberlist" },
+            "crashes": self.crashes,
+            "events_per_second": self.events_per_second,
+            "event_bytes": self.event_bytes,
+            "warm_up_s": self.warm_up.as_secs_f64(),
+            "duration_s": self.duration.as_secs_f64(),
+            "wakes": match self.wakes {
+                Wakes::Exact => "exact".to_owned(),
+                Wakes::Every(grain) => format!("{}us", grain.as_micros()),
+            },
+        })
+    }
+}
+
+/// Changes one protocol setting by the name it has in files.
+fn set_protocol(settings: &mut Settings, name: &str, text: &str) -> Result<(), String> {
+    let mut table =
+        toml::Table::try_from(&*settings).map_err(|error| format!("{name}: {error}"))?;
+    let Some(old) = table.get(name) else {
+        let known: Vec<&str> = table.keys().map(String::as_str).chain(Scenario::NAMES).collect();
+        return Err(format!("unknown setting {name}{}", near::hint(name, known.into_iter())));
+    };
+    let value = match old {
+        toml::Value::Integer(_) => toml::Value::Integer(number(name, text)?),
+        toml::Value::Float(_) => toml::Value::Float(within(name, text, f64::MIN, f64::MAX)?),
+        toml::Value::Boolean(_) => {
+            toml::Value::Boolean(text.parse().map_err(|_| format!("{name}: say true or false, not {text}"))?)
+        }
+        _ => toml::Value::String(text.to_owned()),
+    };
+    table.insert(name.to_owned(), value);
+    *settings = table.try_into().map_err(|error: toml::de::Error| {
+        format!("{name}: {} is no value for it: {}", text, error.message().replace('\n', " "))
+    })?;
+    Ok(())
+}
+
+fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
+    text.trim().parse().map_err(|_| format!("{name}: {text} is not a whole number that it can be"))
+}
+
+fn within(name: &str, text: &str, lowest: f64, highest: f64) -> Result<f64, String> {
+    let value: f64 = text.trim().parse().map_err(|_| format!("{name}: {text} is not a number"))?;
+    if (lowest..=highest).contains(&value) {
+        return Ok(value);
+    }
+    Err(format!("{name}: has to be between {lowest} and {highest}, and is {text}"))
+}
+
+fn wire(text: &str) -> Result<WireSizes, String> {
+    match text {
+        "native" => Ok(WireSizes::Native),
+        "memberlist" => Ok(WireSizes::Memberlist),
+        _ => Err(format!("wire: {text} is neither native nor memberlist")),
+    }
+}

@@ -1,0 +1,149 @@
+//! The runs of all points as a table for people, a CSV file for spreadsheets, and JSON.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use swimring_loadgen::report::Table;
+use swimring_loadgen::text::{ABSENT, significant, thousands};
+
+use super::{Point, Summary};
+use crate::statistics::Estimate;
+
+/// The version of the names in the JSON document.
+pub const SCHEMA: u32 = 1;
+
+/// A number with its interval: `4.21 (3.90..4.60)`; an end that the data does not give is left out.
+pub fn with_interval(estimate: Option<Estimate>) -> String {
+    let Some(estimate) = estimate else { return ABSENT.to_owned() };
+    let shown = |value: f64| if value.is_infinite() { "never".to_owned() } else { significant(value) };
+    let end = |end: Option<f64>| end.map_or_else(|| "?".to_owned(), shown);
+    match (estimate.low, estimate.high) {
+        (None, None) => shown(estimate.value),
+        (low, high) => format!("{} ({}..{})", shown(estimate.value), end(low), end(high)),
+    }
+}
+
+/// The lines of the table: one block per point, since every number has its interval.
+pub fn lines(points: &[(Point, Summary)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for half in [timing_row as fn(&Summary) -> Vec<String>, cost_row] {
+        let mut table = Table::new(0, 0);
+        table.row(heading(half));
+        for (point, summary) in points {
+            let label = if point.0.is_empty() { "all".to_owned() } else { point.label() };
+            table.row(std::iter::once(label).chain(half(summary)));
+        }
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.extend(table.lines());
+    }
+    lines
+}
+
+fn heading(half: fn(&Summary) -> Vec<String>) -> Vec<String> {
+    let names: &[&str] = if std::ptr::fn_addr_eq(half, timing_row as fn(&Summary) -> Vec<String>) {
+        &["", "crashes", "first p50 s", "first p99 s", "all p50 s", "all p99 s", "spread p50 ms", "spread p99 ms"]
+    } else {
+        &["", "runs", "B/member-s", "datagrams/member-s", "false suspicions", "false deaths", "deaths/day at most"]
+    };
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn timing_row(summary: &Summary) -> Vec<String> {
+    let mut row = vec![thousands(summary.crashes as u64)];
+    let estimates = [
+        summary.first_p50_s,
+        summary.first_p99_s,
+        summary.all_p50_s,
+        summary.all_p99_s,
+        summary.spread_p50_ms,
+        summary.spread_p99_ms,
+    ];
+    row.extend(estimates.map(with_interval));
+    row
+}
+
+fn cost_row(summary: &Summary) -> Vec<String> {
+    let mut row = vec![thousands(summary.runs as u64)];
+    let estimates = [
+        summary.bytes_per_member_second,
+        summary.datagrams_per_member_second,
+        summary.false_suspicions,
+        summary.false_deaths,
+    ];
+    row.extend(estimates.map(with_interval));
+    row.push(significant(summary.false_deaths_per_day.at_most));
+    row
+}
+
+/// The columns of the CSV file that are estimates: each has its value and both ends.
+type Column = (&'static str, fn(&Summary) -> Option<Estimate>);
+const COLUMNS: [Column; 12] = [
+    ("suspected_p50_s", |summary| summary.suspected_p50_s),
+    ("first_p50_s", |summary| summary.first_p50_s),
+    ("first_p99_s", |summary| summary.first_p99_s),
+    ("all_p50_s", |summary| summary.all_p50_s),
+    ("all_p99_s", |summary| summary.all_p99_s),
+    ("spread_p50_ms", |summary| summary.spread_p50_ms),
+    ("spread_p99_ms", |summary| summary.spread_p99_ms),
+    ("bytes_per_member_second", |summary| summary.bytes_per_member_second),
+    ("stream_bytes_per_member_second", |summary| summary.stream_bytes_per_member_second),
+    ("datagrams_per_member_second", |summary| summary.datagrams_per_member_second),
+    ("false_suspicions", |summary| summary.false_suspicions),
+    ("false_deaths", |summary| summary.false_deaths),
+];
+
+/// The CSV document: one line per point.
+///
+/// # Errors
+/// Never in practice: it is written to memory.
+pub fn csv(points: &[(Point, Summary)]) -> Result<String, String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let swept: Vec<&str> =
+        points.first().map(|(point, _)| point.0.iter().map(|(name, _)| name.as_str()).collect()).unwrap_or_default();
+    let mut heading: Vec<String> = swept.iter().map(|name| (*name).to_owned()).collect();
+    heading.extend(["runs".to_owned(), "crashes".to_owned()]);
+    for (name, _) in COLUMNS {
+        heading.extend([name.to_owned(), format!("{name}_low"), format!("{name}_high")]);
+    }
+    heading.push("false_deaths_per_day_at_most".to_owned());
+    let fault = |error: csv::Error| error.to_string();
+    writer.write_record(&heading).map_err(fault)?;
+    for (point, summary) in points {
+        let mut row: Vec<String> = point.0.iter().map(|(_, value)| value.clone()).collect();
+        row.extend([summary.runs.to_string(), summary.crashes.to_string()]);
+        for (_, of) in COLUMNS {
+            let estimate = of(summary);
+            let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+            row.push(number(estimate.map(|estimate| estimate.value)));
+            row.push(number(estimate.and_then(|estimate| estimate.low)));
+            row.push(number(estimate.and_then(|estimate| estimate.high)));
+        }
+        row.push(summary.false_deaths_per_day.at_most.to_string());
+        writer.write_record(&row).map_err(fault)?;
+    }
+    let bytes = writer.into_inner().map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|error| error.to_string())
+}
+
+/// The JSON document.
+pub fn json(scenario: &Value, seeds: &[u64], complete: bool, points: &[(Point, Summary)]) -> Value {
+    let points: Vec<Value> = points
+        .iter()
+        .map(|(point, summary)| {
+            let values: serde_json::Map<String, Value> =
+                point.0.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+            json!({ "point": values, "summary": summary })
+        })
+        .collect();
+    json!({ "schema": SCHEMA, "complete": complete, "scenario": scenario, "seeds": seeds, "points": points })
+}
+
+/// Writes `text` to `path`. The error is one line that starts with the flag.
+///
+/// # Errors
+/// What the file system says.
+pub fn write(flag: &str, path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{flag} {}: {error}", path.display()))
+}
