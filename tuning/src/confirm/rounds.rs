@@ -8,8 +8,8 @@ use super::{Evidence, Plan, plan::CRASHES_WANTED};
 use crate::objective::{Measure, Objective};
 use crate::search::obstacles::{Obstacle, obstacles};
 use crate::search::{Candidate, Corrections, Forms, Found, search};
-use crate::sweep::progress::Watch;
 use crate::statistics::Estimate;
+use crate::sweep::progress::Watch;
 use crate::sweep::run::now;
 use crate::sweep::{Job, Stop, run_all};
 
@@ -94,7 +94,12 @@ impl Answer {
 ///
 /// # Errors
 /// What a simulation refused.
-pub fn recommend(objective: &Objective, effort: &Effort, stop: &Stop, watch: &Watch) -> Result<Answer, String> {
+pub fn recommend(
+    objective: &Objective,
+    effort: &Effort,
+    stop: &Stop,
+    watch: &Watch,
+) -> Result<Answer, String> {
     Confirmation::new(objective, effort, stop, watch).run()
 }
 
@@ -110,7 +115,12 @@ struct Confirmation<'a> {
 }
 
 impl<'a> Confirmation<'a> {
-    fn new(objective: &'a Objective, effort: &'a Effort, stop: &'a Stop, watch: &'a Watch) -> Confirmation<'a> {
+    fn new(
+        objective: &'a Objective,
+        effort: &'a Effort,
+        stop: &'a Stop,
+        watch: &'a Watch,
+    ) -> Confirmation<'a> {
         let (forms, started) = (Forms::of(objective), now());
         Confirmation { objective, effort, stop, watch, forms, started, seconds_per_work: SECONDS_PER_WORK }
     }
@@ -253,13 +263,16 @@ impl<'a> Confirmation<'a> {
             }
             let more = evidence.crashes() + wanted.start() / 2;
             let next_goal = more.clamp(*wanted.start(), *wanted.end());
-            let missing = next_goal.saturating_sub(evidence.crashes()).div_ceil(plan.crashes().max(1) as usize);
+            let missing =
+                next_goal.saturating_sub(evidence.crashes()).div_ceil(plan.crashes().max(1) as usize);
             // Small clusters have few crashes in a trial: many trials at once keep the threads busy.
             let batch = missing.clamp(BATCH.0, BATCH.1);
             let trials: Vec<_> = (0..batch as u64).map(|index| plan.crashing(next + index)).collect();
             next += batch as u64;
             self.run_batch(trials, &stop, &mut evidence.crashing)?;
-            if let Some(wall) = Estimate::mean(&evidence.crashing.iter().map(|d| d.wall_s).collect::<Vec<_>>()) {
+            if let Some(wall) =
+                Estimate::mean(&evidence.crashing.iter().map(|d| d.wall_s).collect::<Vec<_>>())
+            {
                 self.seconds_per_work = wall.value / plan.work().max(1.0);
             }
             // A batch that cannot be finished is not begun.
@@ -276,7 +289,8 @@ impl<'a> Confirmation<'a> {
         self.objective.limits.iter().all(|limit| match evidence.estimate(limit.measure) {
             None => true,
             Some(seen) => {
-                seen.high.is_some_and(|high| high <= limit.most) || seen.low.is_some_and(|low| low > limit.most)
+                seen.high.is_some_and(|high| high <= limit.most)
+                    || seen.low.is_some_and(|low| low > limit.most)
             }
         })
     }

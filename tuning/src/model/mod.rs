@@ -8,6 +8,7 @@
 //! What no form here knows: members that are slow, links that differ, partitions, churn beyond single
 //! crashes. There the simulator has to be asked.
 
+pub mod adaptive;
 pub mod cpu;
 pub mod detection;
 pub mod false_positives;

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use swimring::swim::Settings;
+use swimring::swim::settings::SuspicionMode;
 
+use super::adaptive::Adaptive;
 use super::detection::FirstSuspicion;
 use super::false_positives::{Probe, believed};
 use super::special::fewer_successes;
@@ -82,18 +84,29 @@ pub fn predict(settings: &Settings, environment: &Environment) -> Prediction {
     let first = FirstSuspicion { probers: members - 1, interval_s };
     let window = Window::of(settings, members);
     let travel_s = spread.delay_s(0.5).unwrap_or(spread.ends_s());
-    let declared = FirstDeclared { first: &first, window, travel_s };
-    let [first_declared_p50_s, first_declared_p99_s] = declared.quantiles_s([0.5, 0.99]);
-    let rest_s = everyone_declares_s(&spread, &inputs);
+    let adaptive = (settings.suspicion == SuspicionMode::Adaptive)
+        .then(|| Adaptive::of(settings, environment, &probe, interval_s));
+    let [first_declared_p50_s, first_declared_p99_s] = match &adaptive {
+        Some(adaptive) => adaptive.declared_s([0.5, 0.99]),
+        None => FirstDeclared { first: &first, window, travel_s }.quantiles_s([0.5, 0.99]),
+    };
+    let rest_s = match &adaptive {
+        // All but the witnesses are told.
+        Some(_) => spread.last_s(0.5).unwrap_or(spread.ends_s()),
+        None => everyone_declares_s(&spread, &inputs),
+    };
+    let suspected_s =
+        |share| adaptive.as_ref().map_or_else(|| first.quantile_s(share), |known| known.suspected_s(share));
     let ms = |seconds: Option<f64>| seconds.map_or(f64::INFINITY, |seconds| seconds * 1e3);
     let accusations = probe.accusations_per_member_second(settings);
     // A subject that is still suspected is not suspected anew.
     let cycle_s = 2.0 * travel_s;
     let episodes = accusations / (1.0 + accusations * cycle_s);
-    let deaths = false_death_chance(settings, environment, &probe, &spread, &window);
+    let deaths = false_death_chance(settings, environment, &probe, &spread, &window)
+        + adaptive.map_or(0.0, |adaptive| adaptive.unheard);
     Prediction {
-        first_suspicion_p50_s: first.quantile_s(0.5),
-        first_suspicion_p99_s: first.quantile_s(0.99),
+        first_suspicion_p50_s: suspected_s(0.5),
+        first_suspicion_p99_s: suspected_s(0.99),
         first_declared_p50_s,
         first_declared_p99_s,
         all_declared_p50_s: first_declared_p50_s + rest_s,

@@ -122,8 +122,7 @@ impl ObjectiveArguments {
 
     /// Reads an objective file's text. The error is one line without the file's name.
     pub fn parse(text: &str) -> Result<ObjectiveArguments, String> {
-        let table: toml::Table =
-            toml::from_str(text).map_err(|error| swimring::toml_fault(text, &error))?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| swimring::toml_fault(text, &error))?;
         let known: Vec<String> = Bare::command()
             .get_arguments()
             .filter_map(clap::Arg::get_long)

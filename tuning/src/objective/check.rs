@@ -71,13 +71,11 @@ impl ObjectiveArguments {
     fn checked_network(&self, faults: &mut Vec<String>) -> Network {
         let loss = self.loss.unwrap_or(0.0);
         if loss > LOSS_MAX {
-            faults.push(format!(
-                "--loss: at most {}: with more, nothing can be detected",
-                percent(LOSS_MAX)
-            ));
+            faults.push(format!("--loss: at most {}: with more, nothing can be detected", percent(LOSS_MAX)));
         }
         if self.regions.is_some() && (self.rtt_ms.is_some() || self.rtt_sigma.is_some()) {
-            faults.push("--regions: has round trips of its own: leave out --rtt-ms and --rtt-sigma".to_owned());
+            faults
+                .push("--regions: has round trips of its own: leave out --rtt-ms and --rtt-sigma".to_owned());
         }
         let regions = match self.regions.as_deref().map(network::regions) {
             Some(Ok(map)) => Some(map),
