@@ -216,7 +216,9 @@ impl SimulateArguments {
                     "--stream-timeout-ms: streams are instant in a simulation: leave it out".to_owned()
                 );
             }
-            said.push((name, value.to_string()));
+            // Without the quotes that JSON has around names.
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            said.push((name, text));
         }
         for text in &self.set {
             let (name, value) = text
