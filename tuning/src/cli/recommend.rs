@@ -125,7 +125,8 @@ pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
     write(arguments, &objective, &answer, &compared).map_err(Faults::CouldNotRun)?;
     if arguments.verify && !answer.is_refused() {
         let (settings, predicted) = (&answer.chosen.settings, &answer.chosen.predicted);
-        let verified = verify(&objective, settings, predicted, effort.threads, &stop).map_err(Faults::CouldNotRun)?;
+        let verified =
+            verify(&objective, settings, predicted, effort.threads, &stop).map_err(Faults::CouldNotRun)?;
         println!();
         for line in verify::lines(&verified) {
             println!("{line}");
@@ -177,6 +178,7 @@ fn typed() -> String {
             format!("'{}'", argument.replace('\'', "'\\''"))
         }
     };
-    let arguments = std::env::args_os().skip(1).map(|argument| quoted(argument.to_string_lossy().into_owned()));
+    let arguments =
+        std::env::args_os().skip(1).map(|argument| quoted(argument.to_string_lossy().into_owned()));
     std::iter::once(super::PROGRAM.to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }

@@ -212,13 +212,16 @@ impl SimulateArguments {
         said.extend(self.impaired.iter().map(|text| ("impaired".to_owned(), text.clone())));
         for (name, value) in self.protocol.given() {
             if name == "stream_timeout_ms" {
-                return Err("--stream-timeout-ms: streams are instant in a simulation: leave it out".to_owned());
+                return Err(
+                    "--stream-timeout-ms: streams are instant in a simulation: leave it out".to_owned()
+                );
             }
             said.push((name, value.to_string()));
         }
         for text in &self.set {
-            let (name, value) =
-                text.split_once('=').ok_or_else(|| format!("--set {text}: write it like members_max=5000"))?;
+            let (name, value) = text
+                .split_once('=')
+                .ok_or_else(|| format!("--set {text}: write it like members_max=5000"))?;
             said.push((name.trim().replace('-', "_"), value.trim().to_owned()));
         }
         Ok(said)

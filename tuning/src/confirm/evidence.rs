@@ -73,14 +73,12 @@ impl Evidence {
 
     /// The distribution of the deliveries of events, averaged over the trials at each share.
     pub fn spread_curve(&self) -> Vec<CurvePoint> {
-        let with: Vec<&Digest> =
-            self.crashing.iter().filter(|digest| !digest.spread_ms.is_empty()).collect();
+        let with: Vec<&Digest> = self.crashing.iter().filter(|digest| !digest.spread_ms.is_empty()).collect();
         if with.is_empty() {
             return Vec::new();
         }
-        let mean = |index: usize| {
-            with.iter().map(|digest| digest.spread_ms[index]).sum::<f64>() / with.len() as f64
-        };
+        let mean =
+            |index: usize| with.iter().map(|digest| digest.spread_ms[index]).sum::<f64>() / with.len() as f64;
         digest::SPREAD_SHARES
             .iter()
             .enumerate()
@@ -93,6 +91,14 @@ fn curve(values: &[f64], points: usize) -> Vec<CurvePoint> {
     let finite = sorted(values.iter().copied().filter(|value| value.is_finite()).collect());
     let count = values.len();
     let step = (finite.len() / points.max(1)).max(1);
-    let at = |(index, value): (usize, &f64)| CurvePoint { share: (index + 1) as f64 / count as f64, value: *value };
-    finite.iter().enumerate().filter(|(index, _)| index % step == 0 || index + 1 == finite.len()).map(at).collect()
+    let at = |(index, value): (usize, &f64)| CurvePoint {
+        share: (index + 1) as f64 / count as f64,
+        value: *value,
+    };
+    finite
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| index % step == 0 || index + 1 == finite.len())
+        .map(at)
+        .collect()
 }

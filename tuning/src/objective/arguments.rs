@@ -46,7 +46,8 @@ pub struct ObjectiveArguments {
     #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "Network")]
     pub events: Option<Rate>,
 
-    /// Crashes in the whole cluster, which make news too: 2/h, 1/m [default: 10/h]
+    /// Crashes in the whole cluster, which make news too: 2/h, 1/m [default: 10/h, at most
+    /// one for ten members]
     #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "Network")]
     pub failures: Option<Rate>,
 
@@ -122,8 +123,7 @@ impl ObjectiveArguments {
 
     /// Reads an objective file's text. The error is one line without the file's name.
     pub fn parse(text: &str) -> Result<ObjectiveArguments, String> {
-        let table: toml::Table =
-            toml::from_str(text).map_err(|error| swimring::toml_fault(text, &error))?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| swimring::toml_fault(text, &error))?;
         let known: Vec<String> = Bare::command()
             .get_arguments()
             .filter_map(clap::Arg::get_long)

@@ -17,7 +17,7 @@ const SIGMA_MAX: f64 = 1.4;
 /// Above, most of the cluster does not run half of the time, and nothing can be promised.
 const SLOW_SHARE_MAX: f64 = 0.5;
 const EVENTS_PER_SECOND_MAX: f64 = 10_000.0;
-/// Crashes where nothing is said.
+/// Crashes where nothing is said: so many, or one for ten members where that is less.
 const FAILURES_PER_HOUR_DEFAULT: f64 = 10.0;
 
 impl ObjectiveArguments {
@@ -39,7 +39,9 @@ impl ObjectiveArguments {
             faults.push(format!("--events: at most {}/s", thousands(EVENTS_PER_SECOND_MAX as u64)));
         }
         let failures_per_hour =
-            self.failures.map_or(FAILURES_PER_HOUR_DEFAULT, |rate| rate.per_second * 3600.0);
+            self.failures.map_or(FAILURES_PER_HOUR_DEFAULT.min(f64::from(members) / 10.0), |rate| {
+                rate.per_second * 3600.0
+            });
         if self.members.is_some() && members > 0 && failures_per_hour > f64::from(members) {
             faults.push("--failures: at most as many per hour as there are members".to_owned());
         }
@@ -71,13 +73,11 @@ impl ObjectiveArguments {
     fn checked_network(&self, faults: &mut Vec<String>) -> Network {
         let loss = self.loss.unwrap_or(0.0);
         if loss > LOSS_MAX {
-            faults.push(format!(
-                "--loss: at most {}: with more, nothing can be detected",
-                percent(LOSS_MAX)
-            ));
+            faults.push(format!("--loss: at most {}: with more, nothing can be detected", percent(LOSS_MAX)));
         }
         if self.regions.is_some() && (self.rtt_ms.is_some() || self.rtt_sigma.is_some()) {
-            faults.push("--regions: has round trips of its own: leave out --rtt-ms and --rtt-sigma".to_owned());
+            faults
+                .push("--regions: has round trips of its own: leave out --rtt-ms and --rtt-sigma".to_owned());
         }
         let regions = match self.regions.as_deref().map(network::regions) {
             Some(Ok(map)) => Some(map),

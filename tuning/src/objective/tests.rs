@@ -57,7 +57,10 @@ fn nonsense_is_one_clear_line() {
     for (flags, fault) in [
         ("--detect-p99 5s", "--members: say how many members the cluster has, like --members 20000"),
         ("--members 0 --detect-p99 5s", "--members: has to be between 2 and 1,000,000, and is 0"),
-        ("--members 9 --loss 96% --detect-p99 5s", "--loss: at most 95 %: with more, nothing can be detected"),
+        (
+            "--members 9 --loss 96% --detect-p99 5s",
+            "--loss: at most 95 %: with more, nothing can be detected",
+        ),
         (
             "--members 9 --detect-p99 5s --max-bytes-per-second -5",
             "--max-bytes-per-second: has to be more than zero, and is -5",
@@ -82,10 +85,7 @@ fn nonsense_is_one_clear_line() {
             "--members 9 --detect-p99 50ms --rtt-ms 80",
             "--detect-p99: 50 ms is shorter than one round trip, 80.000 ms: no probe is answered by then",
         ),
-        (
-            "--members 9",
-            "--minimise bytes: would choose to do nothing: say how fast, like --detect-p99 5s",
-        ),
+        ("--members 9", "--minimise bytes: would choose to do nothing: say how fast, like --detect-p99 5s"),
         (
             "--members 9 --detect-p99 5s --minimise detect-p50",
             "--minimise detect-p50: would spend everything: say how much, like --max-bytes-per-second 2000",
@@ -95,15 +95,15 @@ fn nonsense_is_one_clear_line() {
             "--regions: has round trips of its own: leave out --rtt-ms and --rtt-sigma",
         ),
         ("--members 9 --detect-p99 5s --slow-share 60%", "--slow-share: at most 50 %"),
-        (
-            "--members 9 --detect-p99 5s --max-cores -1",
-            "--max-cores: has to be more than zero, and is -1",
-        ),
+        ("--members 9 --detect-p99 5s --max-cores -1", "--max-cores: has to be more than zero, and is -1"),
         (
             "--members 9 --detect-p99 5s --rtt-sigma nan",
             "--rtt-sigma: has to be between 0 and 1.4, and is NaN: 0 is always the same",
         ),
-        ("--members 9 --detect-p99 5s --failures 1/s", "--failures: at most as many per hour as there are members"),
+        (
+            "--members 9 --detect-p99 5s --failures 1/s",
+            "--failures: at most as many per hour as there are members",
+        ),
     ] {
         assert_eq!(typed(flags).check().unwrap_err(), [fault], "{flags}");
     }

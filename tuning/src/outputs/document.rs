@@ -44,6 +44,7 @@ pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) ->
         "limits": answer.judged,
         "obstacles": answer.obstacles,
         "holdout": evidence(&answer.holdout),
+        "holdouts": answer.holdouts,
         "rounds": answer.rounds.iter().map(|round| json!({
             "settings": knobs(&round.chosen),
             "predicted": round.chosen.predicted,
@@ -64,14 +65,14 @@ pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) ->
 }
 
 fn knobs(candidate: &Candidate) -> Value {
-    let values = Knob::ALL.iter().map(|knob| (knob.name().to_owned(), Value::from(knob.get(&candidate.settings))));
+    let values =
+        Knob::ALL.iter().map(|knob| (knob.name().to_owned(), Value::from(knob.get(&candidate.settings))));
     Value::Object(values.collect())
 }
 
 fn evidence(evidence: &Evidence) -> Value {
-    let estimates = Measure::ALL
-        .iter()
-        .map(|measure| (measure.name().to_owned(), json!(evidence.estimate(*measure))));
+    let estimates =
+        Measure::ALL.iter().map(|measure| (measure.name().to_owned(), json!(evidence.estimate(*measure))));
     json!({
         "members": evidence.members,
         "crashes": evidence.crashes(),

@@ -27,7 +27,11 @@ pub fn blocks(settings: &Settings) -> Vec<Block> {
     }
     if is_memberlists(settings) {
         blocks.push(Block { name: "go", title: "memberlist (Go)", text: go(settings) });
-        blocks.push(Block { name: "memberlist", title: "memberlist (Config as JSON)", text: memberlist(settings) });
+        blocks.push(Block {
+            name: "memberlist",
+            title: "memberlist (Config as JSON)",
+            text: memberlist(settings),
+        });
     }
     blocks
 }

@@ -74,9 +74,13 @@ pub fn refusal(objective: &Objective, answer: &Answer) -> Vec<String> {
     let basis = if answer.rounds.is_empty() {
         "by the closed forms".to_owned()
     } else {
-        format!("by the closed forms, corrected by {}", counted(answer.rounds.len() as u64, "simulated candidate"))
+        format!(
+            "by the closed forms, corrected by {}",
+            counted(answer.rounds.len() as u64, "simulated candidate")
+        )
     };
-    let mut lines = vec![format!("No settings for {} meet these limits together, {basis}.", objective.target.as_str())];
+    let mut lines =
+        vec![format!("No settings for {} meet these limits together, {basis}.", objective.target.as_str())];
     if let Some(line) = in_the_way(answer) {
         lines.push(line);
     }
@@ -90,8 +94,13 @@ fn in_the_way(answer: &Answer) -> Option<String> {
     let cost = answer.obstacles.iter().find(|obstacle| {
         obstacle.limit.measure.is_cost() && obstacle.needed.is_some() && !obstacle.is_out_of_reach()
     })?;
-    let wanted: Vec<String> =
-        answer.obstacles.iter().map(|obstacle| obstacle.limit).filter(|limit| !limit.measure.is_cost()).map(|limit| limit.typed()).collect();
+    let wanted: Vec<String> = answer
+        .obstacles
+        .iter()
+        .map(|obstacle| obstacle.limit)
+        .filter(|limit| !limit.measure.is_cost())
+        .map(|limit| limit.typed())
+        .collect();
     let Limit { measure, most, .. } = cost.limit;
     Some(format!(
         "{} needs at least {}; the limit is {}.",
@@ -130,6 +139,12 @@ fn evidence(answer: &Answer) -> Vec<String> {
             counted(holdout.quiet.len() as u64, "quiet trial"),
         ));
     }
+    if answer.holdouts > 1 {
+        lines.push(format!(
+            "({} before missed a limit when judged; these were chosen after it and judged with seeds of their own)",
+            counted(answer.holdouts - 1, "choice")
+        ));
+    }
     let mut table = Table::new(26, 0);
     table.row(["", "limit", "formula", "simulated", "95 % interval", ""]);
     for judged in &answer.judged {
@@ -166,7 +181,12 @@ fn seen(judged: &Judged) -> (String, String) {
 
 /// Both ends of an interval, with the unit once.
 pub fn interval(measure: Measure, estimate: &Estimate) -> String {
-    let end = |end: Option<f64>| end.map_or_else(|| "?".to_owned(), |end| if end.is_finite() { significant(end) } else { "never".to_owned() });
+    let end = |end: Option<f64>| {
+        end.map_or_else(
+            || "?".to_owned(),
+            |end| if end.is_finite() { significant(end) } else { "never".to_owned() },
+        )
+    };
     let unit = measure.show(1.0);
     let unit = unit.split_once(' ').map_or("", |(_, unit)| unit);
     format!("{} to {} {unit}", end(estimate.low), end(estimate.high))
@@ -186,7 +206,11 @@ fn rare_lines(answer: &Answer) -> Vec<String> {
 
 fn hours(days: f64) -> String {
     let minutes = days * 1440.0;
-    if minutes < 120.0 { format!("{} min", significant(minutes)) } else { format!("{} h", significant(minutes / 60.0)) }
+    if minutes < 120.0 {
+        format!("{} min", significant(minutes))
+    } else {
+        format!("{} h", significant(minutes / 60.0))
+    }
 }
 
 fn comparison(answer: &Answer, compared: &[Default]) -> Vec<String> {

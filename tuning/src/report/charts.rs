@@ -58,10 +58,17 @@ pub fn pareto_chart(objective: &Objective, answer: &Answer, compared: &[Default]
     let limit = |measure| objective.limit(measure).map(|limit| limit.most);
     let (left, right) = around(|point| point.0, limit(x));
     let (bottom, top) = around(|point| point.1, limit(y));
-    let inside = |(bytes, seconds): &(f64, f64)| (left..=right).contains(bytes) && (bottom..=top).contains(seconds);
+    let inside =
+        |(bytes, seconds): &(f64, f64)| (left..=right).contains(bytes) && (bottom..=top).contains(seconds);
     let relaxed = objective.without(x).without(y);
-    let mut cloud: Vec<(f64, f64)> =
-        answer.found.all.iter().filter(|candidate| candidate.meets(&relaxed)).map(at).filter(inside).collect();
+    let mut cloud: Vec<(f64, f64)> = answer
+        .found
+        .all
+        .iter()
+        .filter(|candidate| candidate.meets(&relaxed))
+        .map(at)
+        .filter(inside)
+        .collect();
     let step = cloud.len().div_ceil(CLOUD_MAX).max(1);
     cloud = cloud.into_iter().step_by(step).collect();
     drawn(SIZE, |area| {
@@ -160,7 +167,9 @@ fn cumulative(formula: &Curve, simulated: &Curve, x: &str, what: &str) -> Result
         return Ok(None);
     }
     // The last few of a thousand deliveries take long: the axis ends where the curves have.
-    let most = |curve: &Curve| curve.iter().filter(|point| point.1 <= 0.992).map(|point| point.0).fold(0.0, f64::max);
+    let most = |curve: &Curve| {
+        curve.iter().filter(|point| point.1 <= 0.992).map(|point| point.0).fold(0.0, f64::max)
+    };
     let right = most(formula).max(most(simulated)).max(1e-6) * 1.12;
     let within = |curve: &Curve| curve.iter().copied().filter(|point| point.0 <= right).collect::<Vec<_>>();
     drawn(HALF, |area| {

@@ -121,12 +121,14 @@ fn refusal(told: &Told<'_>) -> String {
 
 fn settings(told: &Told<'_>) -> String {
     let heading = ["setting", "recommended"].map(str::to_owned).into_iter();
-    let heading: Vec<String> = heading.chain(told.compared.iter().map(|default| escaped(default.name))).collect();
+    let heading: Vec<String> =
+        heading.chain(told.compared.iter().map(|default| escaped(default.name))).collect();
     let row = |knob: &Knob| {
         let value = knob.get(&told.answer.chosen.settings);
         let differs = told.compared.first().is_some_and(|lan| knob.get(&lan.candidate.settings) != value);
         let class = if differs { " class=\"changed\"" } else { "" };
-        let mut row = vec![format!("<code>{}</code>", knob.name()), format!("<td{class}>{}</td>", thousands(value))];
+        let mut row =
+            vec![format!("<code>{}</code>", knob.name()), format!("<td{class}>{}</td>", thousands(value))];
         row.extend(told.compared.iter().map(|default| thousands(knob.get(&default.candidate.settings))));
         row
     };
@@ -177,7 +179,9 @@ fn limits(told: &Told<'_>) -> String {
 fn legend(entries: &[(&str, &str)]) -> String {
     let items: String = entries
         .iter()
-        .map(|(colour, words)| format!("<span><i style=\"background:var(--{colour})\"></i>{}</span>", escaped(words)))
+        .map(|(colour, words)| {
+            format!("<span><i style=\"background:var(--{colour})\"></i>{}</span>", escaped(words))
+        })
         .collect();
     format!("<p class=\"legend\">{items}</p>\n")
 }
@@ -204,7 +208,9 @@ fn curves(told: &Told<'_>) -> Result<String, String> {
     ];
     let figures: String = charts
         .into_iter()
-        .filter_map(|(title, chart)| Some(format!("<figure><figcaption>{title}</figcaption>{}</figure>", chart?)))
+        .filter_map(|(title, chart)| {
+            Some(format!("<figure><figcaption>{title}</figcaption>{}</figure>", chart?))
+        })
         .collect();
     if figures.is_empty() {
         return Ok(String::new());
@@ -215,10 +221,14 @@ fn curves(told: &Told<'_>) -> Result<String, String> {
 
 fn comparison(told: &Told<'_>) -> String {
     let heading = ["by the closed forms", "recommended"].map(str::to_owned).into_iter();
-    let heading: Vec<String> = heading.chain(told.compared.iter().map(|default| escaped(default.name))).collect();
+    let heading: Vec<String> =
+        heading.chain(told.compared.iter().map(|default| escaped(default.name))).collect();
     let row = |measure: &Measure| {
         let value = |measures: &Measures| escaped(&measure.show(measures.get(*measure)));
-        let mut row = vec![escaped(measure.title()), format!("<td class=\"own\">{}</td>", value(&told.answer.chosen.predicted))];
+        let mut row = vec![
+            escaped(measure.title()),
+            format!("<td class=\"own\">{}</td>", value(&told.answer.chosen.predicted)),
+        ];
         row.extend(told.compared.iter().map(|default| value(&default.candidate.predicted)));
         row
     };
@@ -233,7 +243,8 @@ fn changes(told: &Told<'_>) -> String {
         .iter()
         .map(|turned| {
             let value = |side: usize| turned.values[side].map_or_else(|| "-".to_owned(), thousands);
-            let name = format!("<code>{}</code><br/><small>{} / {}</small>", turned.knob.name(), value(0), value(1));
+            let name =
+                format!("<code>{}</code><br/><small>{} / {}</small>", turned.knob.name(), value(0), value(1));
             let cell = |index: usize| {
                 let ratios = [0, 1].map(|side: usize| turned.ratios[side].get(index).copied());
                 change_cell(ratios)
@@ -263,7 +274,9 @@ fn change_cell(ratios: [Option<f64>; 2]) -> String {
             return format!("<span class=\"weak\">{words}</span>");
         }
         let colour = if effect < 0.0 { "chosen" } else { "limit" };
-        format!("<span style=\"background:color-mix(in srgb,var(--{colour}) {strength:.0}%,transparent)\">{words}</span>")
+        format!(
+            "<span style=\"background:color-mix(in srgb,var(--{colour}) {strength:.0}%,transparent)\">{words}</span>"
+        )
     };
     format!("<td class=\"change\">{}{}</td>", half(ratios[0]), half(ratios[1]))
 }

@@ -140,7 +140,8 @@ impl<'a> Search<'a> {
         while self.all.len() < EVALUATIONS_MAX {
             let single = self.best_neighbour(at, &[1, 2, 4, 8], false);
             // Two knobs at once only where one alone brings nothing: there are many more pairs.
-            let next = if self.is_better(single, at) { single } else { self.best_neighbour(at, &[1, 3], true) };
+            let next =
+                if self.is_better(single, at) { single } else { self.best_neighbour(at, &[1, 3], true) };
             if !self.is_better(next, at) {
                 return;
             }

@@ -32,7 +32,10 @@ impl Obstacle {
         let (name, limit) = (measure.name(), measure.show(most));
         match self.needed {
             _ if self.is_out_of_reach() => {
-                format!("{name} {limit} is out of reach: the least that any settings give is {}", measure.show(self.least))
+                format!(
+                    "{name} {limit} is out of reach: the least that any settings give is {}",
+                    measure.show(self.least)
+                )
             }
             Some(needed) => format!(
                 "{name} would have to be {}: it is {limit} ({:.2} times)",

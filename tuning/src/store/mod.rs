@@ -78,7 +78,11 @@ impl Store {
             if line.last() != Some(&b'\n') {
                 // Nothing more, or a line that was being written. A file without any line end is kept as it
                 // is: it is not ours.
-                return if number == 0 && bytes > 0 { Err("is not a store of runs".to_owned()) } else { Ok(whole) };
+                return if number == 0 && bytes > 0 {
+                    Err("is not a store of runs".to_owned())
+                } else {
+                    Ok(whole)
+                };
             }
             number += 1;
             if number == 1 {
@@ -127,8 +131,7 @@ impl Store {
 }
 
 fn check_header(line: &[u8], scenario: &Value) -> Result<(), String> {
-    let header: Header =
-        serde_json::from_slice(line).map_err(|_| "is not a store of runs".to_owned())?;
+    let header: Header = serde_json::from_slice(line).map_err(|_| "is not a store of runs".to_owned())?;
     if header.swimring_tune_store != SCHEMA || header.version != env!("CARGO_PKG_VERSION") {
         return Err(format!("was written by version {}: give another file", header.version));
     }

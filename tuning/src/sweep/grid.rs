@@ -83,7 +83,10 @@ pub fn grid(sweeps: &[Sweep]) -> Result<Vec<Point>, String> {
             point.0.push((sweep.name.clone(), value.clone()));
             point
         };
-        points = points.iter().flat_map(|point| sweep.values.iter().map(move |value| with(point, value))).collect();
+        points = points
+            .iter()
+            .flat_map(|point| sweep.values.iter().map(move |value| with(point, value)))
+            .collect();
     }
     Ok(points)
 }

@@ -13,7 +13,8 @@ use swimring_loadgen::cli::values;
 pub fn parse(text: &str) -> Result<Impairment, String> {
     let mut parts = text.split(':');
     let kind = kind(parts.next().unwrap_or_default())?;
-    let members = members(parts.next().ok_or_else(|| format!("{text}: say how many: {text}:10% or {text}:3"))?)?;
+    let members =
+        members(parts.next().ok_or_else(|| format!("{text}: say how many: {text}:10% or {text}:3"))?)?;
     let cycle = parts.next().map(cycle).transpose()?;
     if parts.next().is_some() {
         return Err(format!("{text}: write it like slow:10%:5s/1s"));
@@ -44,11 +45,14 @@ fn members(text: &str) -> Result<Affected, String> {
     if let Ok(count) = text.parse::<u32>() {
         return Ok(Affected::Count(count));
     }
-    values::share(text).map(Affected::Share).map_err(|_| format!("{text}: members are a count or a share, 3 or 10%"))
+    values::share(text)
+        .map(Affected::Share)
+        .map_err(|_| format!("{text}: members are a count or a share, 3 or 10%"))
 }
 
 fn cycle(text: &str) -> Result<Cycle, String> {
-    let (on, off) = text.split_once('/').ok_or_else(|| format!("{text}: on and off are written like 5s/1s"))?;
+    let (on, off) =
+        text.split_once('/').ok_or_else(|| format!("{text}: on and off are written like 5s/1s"))?;
     Ok(Cycle { on_for: values::duration(on)?, off_for: values::duration(off)? })
 }
 
@@ -92,7 +96,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_one_line() {
-        for text in ["", "slow", "tired:3", "slow:many", "loss-in:3", "slow:3:5s", "slow:3:5s/1s/1", "slow:3:1s/1s:x"] {
+        for text in
+            ["", "slow", "tired:3", "slow:many", "loss-in:3", "slow:3:5s", "slow:3:5s/1s/1", "slow:3:1s/1s:x"]
+        {
             let fault = parse(text).unwrap_err();
             assert!(!fault.is_empty() && !fault.contains('\n'), "{text}: {fault}");
         }

@@ -166,8 +166,7 @@ impl Scenario {
 
 /// Changes one protocol setting by the name it has in files.
 fn set_protocol(settings: &mut Settings, name: &str, text: &str) -> Result<(), String> {
-    let mut table =
-        toml::Table::try_from(&*settings).map_err(|error| format!("{name}: {error}"))?;
+    let mut table = toml::Table::try_from(&*settings).map_err(|error| format!("{name}: {error}"))?;
     let Some(old) = table.get(name) else {
         let known: Vec<&str> = table.keys().map(String::as_str).chain(Scenario::NAMES).collect();
         return Err(format!("unknown setting {name}{}", near::hint(name, known.into_iter())));

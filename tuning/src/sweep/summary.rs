@@ -103,9 +103,9 @@ impl Summary {
         let mean = |of: &dyn Fn(&Digest) -> Option<f64>| {
             Estimate::mean(&digests.iter().filter_map(of).collect::<Vec<_>>())
         };
-        let (delivered, expected) = digests.iter().fold((0, 0), |sum, digest| {
-            (sum.0 + digest.delivered.0, sum.1 + digest.delivered.1)
-        });
+        let (delivered, expected) = digests
+            .iter()
+            .fold((0, 0), |sum, digest| (sum.0 + digest.delivered.0, sum.1 + digest.delivered.1));
         let seen = digests.iter().map(|digest| digest.false_death_subjects).sum();
         let days = digests.iter().map(|digest| digest.simulated_s).sum::<f64>() / DAY_S;
         Summary {

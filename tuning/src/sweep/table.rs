@@ -43,9 +43,26 @@ pub fn lines(points: &[(Point, Summary)]) -> Vec<String> {
 
 fn heading(half: fn(&Summary) -> Vec<String>) -> Vec<String> {
     let names: &[&str] = if std::ptr::fn_addr_eq(half, timing_row as fn(&Summary) -> Vec<String>) {
-        &["", "crashes", "first p50 s", "first p99 s", "all p50 s", "all p99 s", "spread p50 ms", "spread p99 ms"]
+        &[
+            "",
+            "crashes",
+            "first p50 s",
+            "first p99 s",
+            "all p50 s",
+            "all p99 s",
+            "spread p50 ms",
+            "spread p99 ms",
+        ]
     } else {
-        &["", "runs", "B/member-s", "datagrams/member-s", "false suspicions", "false deaths", "deaths/day at most"]
+        &[
+            "",
+            "runs",
+            "B/member-s",
+            "datagrams/member-s",
+            "false suspicions",
+            "false deaths",
+            "deaths/day at most",
+        ]
     };
     names.iter().map(|name| (*name).to_owned()).collect()
 }
@@ -100,8 +117,10 @@ const COLUMNS: [Column; 12] = [
 /// Never in practice: it is written to memory.
 pub fn csv(points: &[(Point, Summary)]) -> Result<String, String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let swept: Vec<&str> =
-        points.first().map(|(point, _)| point.0.iter().map(|(name, _)| name.as_str()).collect()).unwrap_or_default();
+    let swept: Vec<&str> = points
+        .first()
+        .map(|(point, _)| point.0.iter().map(|(name, _)| name.as_str()).collect())
+        .unwrap_or_default();
     let mut heading: Vec<String> = swept.iter().map(|name| (*name).to_owned()).collect();
     heading.extend(["runs".to_owned(), "crashes".to_owned()]);
     for (name, _) in COLUMNS {

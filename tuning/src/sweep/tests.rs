@@ -120,7 +120,8 @@ fn a_summary_pools_crashes_and_averages_runs() {
     let summary = Summary::of(&digests);
     assert_eq!((summary.runs, summary.crashes), (4, 12));
     // The naive twin: all first detections in one sorted list.
-    let mut first: Vec<f64> = digests.iter().flat_map(|digest| digest.first_s.iter().flatten().copied()).collect();
+    let mut first: Vec<f64> =
+        digests.iter().flat_map(|digest| digest.first_s.iter().flatten().copied()).collect();
     first.sort_by(f64::total_cmp);
     assert_eq!(first.len(), 12, "every crash was noticed");
     assert_eq!(summary.first_p50_s.unwrap().value, first[5]);

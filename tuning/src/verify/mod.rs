@@ -135,10 +135,13 @@ fn measure(
         .args(["run", "--quiet", "--warmup", "5s", "--events", "1/s", "--event-bytes", "100"])
         .args(["--duration", &format!("{DURATION_S}s"), "--loss", &objective.network.loss.to_string()])
         .args(["--members", &members.to_string(), "--kill", &kills.min(members / 2).to_string()])
-        .args(["--wire", match objective.target.wire() {
-            WireSizes::Native => "native",
-            WireSizes::Memberlist => "memberlist",
-        }])
+        .args([
+            "--wire",
+            match objective.target.wire() {
+                WireSizes::Native => "native",
+                WireSizes::Memberlist => "memberlist",
+            },
+        ])
         .arg("--config")
         .arg(&config)
         .arg("--json")
@@ -194,7 +197,11 @@ pub fn lines(verified: &Verified) -> Vec<String> {
         ("detection by all, p50, s", predicted.all_p50_s, measured.detection_s.all.p50),
         ("event spread p50, ms", predicted.spread_p50_ms, measured.events.spread_ms.p50),
         ("event spread p99, ms", predicted.spread_p99_ms, measured.events.spread_ms.p99),
-        ("bytes per member-second", predicted.bytes_per_member_second, Some(measured.datagrams.bytes_per_member_second)),
+        (
+            "bytes per member-second",
+            predicted.bytes_per_member_second,
+            Some(measured.datagrams.bytes_per_member_second),
+        ),
     ];
     for (name, estimate, found) in rows {
         let ratio = estimate.zip(found).map(|(estimate, found)| significant(found / estimate.value));
@@ -237,7 +244,11 @@ mod tests {
         measured.invalid_reasons.push("workers were busy".to_owned());
         let predicted = Summary::of(&[]);
         let lines = lines(&Verified { members: 500, wanted: 20_000, predicted, measured });
-        assert!(lines[0].contains("500 members on loopback (of 20,000 members: more do not fit"), "{}", lines[0]);
+        assert!(
+            lines[0].contains("500 members on loopback (of 20,000 members: more do not fit"),
+            "{}",
+            lines[0]
+        );
         assert!(lines.last().unwrap().contains("workers were busy"));
     }
 }
