@@ -20,6 +20,8 @@ const CRASH_SHARE_MAX: f64 = 0.01;
 const NEWS_PER_FRAME: f64 = 10.0;
 /// Crashes per simulated second at most, whatever frames hold.
 const CRASHES_PER_SECOND_MAX: f64 = 20.0;
+/// As often as this a piece of news is handled by every member at least.
+const TOLD_MIN: u8 = 20;
 /// Probe intervals in the measured time: what probing sends is then even.
 const PROBE_INTERVALS: f64 = 6.0;
 /// Longest measured time.
@@ -119,7 +121,9 @@ impl Plan {
         let events = self.crashing_events_per_second() * self.base.duration.as_secs_f64();
         // A crash is news twice: suspected, then dead.
         let news = 2.0 * f64::from(self.base.crashes) + events;
-        members * (probes + news * f64::from(settings.retransmit_limit(self.base.members as usize)))
+        // Who is told rarely asks for what it missed, which is no less work.
+        let told = settings.retransmit_limit(self.base.members as usize).max(TOLD_MIN);
+        members * (probes + news * f64::from(told))
     }
 }
 

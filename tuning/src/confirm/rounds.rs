@@ -38,6 +38,8 @@ const HOLDOUTS_SHARE: f64 = 0.75;
 /// Share of its time that the holdout's first trials are planned to take: large clusters are slower, by member,
 /// than the smaller ones that the speed was learned from.
 const HOLDOUT_USE: f64 = 0.4;
+/// With fewer crashes than this in a trial, a smaller cluster tells more.
+const CRASHES_FEW: u32 = 8;
 /// The first trials may take this much of the time: without them there is nothing to judge.
 const FIRST_BATCH: f64 = 1.3;
 /// Quiet trials.
@@ -204,7 +206,7 @@ impl<'a> Confirmation<'a> {
         let members = self.size_for(&chosen, budget);
         let plan = self.plan(&chosen, members, u32::MAX);
         let wanted = CRASHES_WANTED / 2..=CRASHES_WANTED;
-        let evidence = self.simulate(&plan, self.effort.seed, wanted, budget)?;
+        let evidence = self.simulate([&plan, &plan], self.effort.seed, wanted, budget)?;
         let ratios = self.ratios(&chosen, &evidence);
         Ok(Round { chosen, evidence, ratios })
     }
@@ -260,11 +262,27 @@ impl<'a> Confirmation<'a> {
         let budget = left.max(self.effort.time / 4);
         let members = self.objective.members;
         let mut plan = self.plan(chosen, members, u32::MAX);
-        while plan.crashes() > 2 && plan.work() * self.seconds_per_work > budget.as_secs_f64() * HOLDOUT_USE {
+        let too_slow = |plan: &Plan| plan.work() * self.seconds_per_work > budget.as_secs_f64() * HOLDOUT_USE;
+        while plan.crashes() > CRASHES_FEW && too_slow(&plan) {
             plan = self.plan(chosen, members, plan.crashes() * 3 / 4);
         }
+        let quiet = plan.clone();
+        if too_slow(&plan) {
+            plan = self.plan(chosen, self.size_for(chosen, budget.mul_f64(HOLDOUT_USE)), u32::MAX);
+        }
         let wanted = CRASHES_WANTED..=CRASHES_WANTED * 5;
-        self.simulate(&plan, self.effort.seed + HOLDOUT * (number + 1), wanted, budget)
+        let seed = self.effort.seed + HOLDOUT * (number + 1);
+        let mut evidence = self.simulate([&quiet, &plan], seed, wanted, budget)?;
+        if evidence.crashing_members < members {
+            let said = |members: u32| self.forms.at_size(members).predict(&chosen.settings);
+            let (small, large) = (said(evidence.crashing_members), said(members));
+            let speeds = Measure::ALL.into_iter().filter(|measure| !measure.is_cost());
+            evidence.scales = speeds
+                .map(|measure| (measure, large.get(measure) / small.get(measure)))
+                .filter(|(_, scale)| scale.is_finite())
+                .collect();
+        }
+        Ok(evidence)
     }
 
     fn plan(&self, chosen: &Candidate, members: u32, crashes_max: u32) -> Plan {
@@ -290,15 +308,16 @@ impl<'a> Confirmation<'a> {
     /// the most, or the time is up.
     fn simulate(
         &mut self,
-        plan: &Plan,
+        [quiet, plan]: [&Plan; 2],
         seed: u64,
         wanted: RangeInclusive<usize>,
         budget: Duration,
     ) -> Result<Evidence, String> {
         let deadline = now() + budget;
         let stop = self.stop.at(deadline);
-        let mut evidence = Evidence { members: plan.members(), ..Evidence::default() };
-        let quiet: Vec<_> = (0..QUIET_RUNS).map(|index| plan.quiet(seed + index)).collect();
+        let mut evidence =
+            Evidence { members: quiet.members(), crashing_members: plan.members(), ..Evidence::default() };
+        let quiet: Vec<_> = (0..QUIET_RUNS).map(|index| quiet.quiet(seed + index)).collect();
         self.run_batch(quiet, &stop, &mut evidence.quiet)?;
         let mut next = seed;
         while evidence.crashes() < *wanted.end() && !stop.now() {
@@ -332,7 +351,7 @@ impl<'a> Confirmation<'a> {
 
     /// Whether the intervals of all limits on what can be simulated lie on one side of them.
     fn is_decided(&self, evidence: &Evidence) -> bool {
-        self.objective.limits.iter().all(|limit| match evidence.estimate(limit.measure) {
+        self.objective.limits.iter().all(|limit| match evidence.scaled_estimate(limit.measure) {
             None => true,
             Some(seen) => {
                 seen.high.is_some_and(|high| high <= limit.most)

@@ -116,12 +116,11 @@ impl ObjectiveArguments {
         ] {
             let Some(most) = most else { continue };
             if !(most.is_finite() && most > 0.0) {
-                let name = if measure == Measure::Cpu && self.max_cores.is_some() {
-                    "max-cores"
-                } else {
-                    measure.name()
+                let (name, typed) = match (measure, self.max_cores) {
+                    (Measure::Cpu, Some(cores)) => ("max-cores", cores),
+                    _ => (measure.name(), most),
                 };
-                faults.push(format!("--{name}: has to be more than zero, and is {most}"));
+                faults.push(format!("--{name}: has to be more than zero, and is {typed}"));
                 continue;
             }
             limits.push(Limit { measure, most, default: false });

@@ -75,6 +75,8 @@ fn evidence(evidence: &Evidence) -> Value {
         Measure::ALL.iter().map(|measure| (measure.name().to_owned(), json!(evidence.estimate(*measure))));
     json!({
         "members": evidence.members,
+        "crashing_members": evidence.crashing_members,
+        "scales": evidence.scales,
         "crashes": evidence.crashes(),
         "trials": evidence.crashing.len(),
         "quiet_trials": evidence.quiet.len(),
