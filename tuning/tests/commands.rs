@@ -49,7 +49,7 @@ fn a_sweep_cut_short_goes_on_to_the_same_result() {
     let other = simulate(&["--resume", &store, "--loss", "1%"]);
     assert_eq!(other.status.code(), Some(2));
     assert!(
-        stderr(&other).contains("holds runs of another scenario (base: loss: 0.0 there, 0.01 here)"),
+        stderr(&other).contains("holds runs of another scenario (loss: 0.0 there, 0.01 here)"),
         "{}",
         stderr(&other)
     );

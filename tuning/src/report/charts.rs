@@ -110,8 +110,8 @@ pub fn pareto_chart(objective: &Objective, answer: &Answer, compared: &[Default]
             chart.draw_series([EmptyElement::at(*point) + Text::new(default.name, (0, offset), style)])?;
         }
         chart.draw_series([Circle::new(chosen, 8, CHOSEN.stand_in.filled())])?;
-        let style = label(CHOSEN, 16).pos(Pos::new(HPos::Left, VPos::Top));
-        chart.draw_series([EmptyElement::at(chosen) + Text::new("recommended", (10, 8), style)])?;
+        let style = label(CHOSEN, 16).pos(Pos::new(HPos::Right, VPos::Top));
+        chart.draw_series([EmptyElement::at(chosen) + Text::new("recommended", (-11, 5), style)])?;
         Ok(())
     })
 }
