@@ -10,8 +10,13 @@ use crate::sweep::{Digest, digest};
 /// The finished trials of some settings.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// Members.
+    /// Members of the quiet trials, and of those with crashes unless these were too slow.
     pub members: u32,
+    /// Members of the trials with crashes.
+    pub crashing_members: u32,
+    /// What the forms say of the size that is judged over what they say of `crashing_members`, where the two
+    /// differ: an estimate at the small size times this is one at the large size.
+    pub scales: Vec<(Measure, f64)>,
     /// With crashes and events.
     pub crashing: Vec<Digest>,
     /// Without crashes.
@@ -52,6 +57,12 @@ impl Evidence {
             }
             Measure::Cpu | Measure::FalseDeaths => None,
         }
+    }
+
+    /// The estimate of `measure`, scaled to the size that is judged.
+    pub fn scaled_estimate(&self, measure: Measure) -> Option<Estimate> {
+        let scale = self.scales.iter().find(|(other, _)| *other == measure).map_or(1.0, |(_, scale)| *scale);
+        self.estimate(measure).map(|estimate| estimate.scaled(scale))
     }
 
     /// Members without impairment held dead by someone while alive, over all trials.

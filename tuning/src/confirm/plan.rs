@@ -20,14 +20,18 @@ const CRASH_SHARE_MAX: f64 = 0.01;
 const NEWS_PER_FRAME: f64 = 10.0;
 /// Crashes per simulated second at most, whatever frames hold.
 const CRASHES_PER_SECOND_MAX: f64 = 20.0;
+/// As often as this a piece of news is handled by every member at least.
+const TOLD_MIN: u8 = 20;
 /// Probe intervals in the measured time: what probing sends is then even.
 const PROBE_INTERVALS: f64 = 6.0;
 /// Longest measured time.
 const DURATION_MAX_S: f64 = 600.0;
 /// Datagrams of a probe: ping and ack, and what indirect probes there are on average.
 const DATAGRAMS_PER_PROBE: f64 = 3.0;
-/// Events per second in trials with crashes: enough of them to measure their spread.
-const EVENTS_PER_SECOND: f64 = 1.0;
+/// Events per second in trials with crashes at most, but for the objective's own: to measure their spread.
+const EVENTS_PER_SECOND_MAX: f64 = 1.0;
+/// Events for each crash: their news is to be the lesser part.
+const EVENTS_PER_CRASH: f64 = 0.3;
 /// Added to the seeds of quiet trials.
 const QUIET: u64 = 1 << 40;
 
@@ -74,8 +78,14 @@ impl Plan {
 
     /// A trial with crashes and events.
     pub fn crashing(&self, seed: u64) -> TrialOptions {
-        let events_per_second = self.events_per_second.max(EVENTS_PER_SECOND);
-        TrialOptions { seed, events_per_second, ..self.base.clone() }
+        TrialOptions { seed, events_per_second: self.crashing_events_per_second(), ..self.base.clone() }
+    }
+
+    fn crashing_events_per_second(&self) -> f64 {
+        let two_thirds_s = self.base.duration.as_secs_f64() * 2.0 / 3.0;
+        // One at least: half a one would be none.
+        let few = (f64::from(self.base.crashes) * EVENTS_PER_CRASH).max(1.0) / two_thirds_s;
+        self.events_per_second.max(few.min(EVENTS_PER_SECOND_MAX).max(1.01 / two_thirds_s))
     }
 
     /// A trial without crashes, with the objective's events.
@@ -108,10 +118,12 @@ impl Plan {
         let (settings, members) = (&self.base.settings, f64::from(self.base.members));
         let whole_s = (self.base.warm_up + self.base.duration).as_secs_f64() + self.detect_s;
         let probes = DATAGRAMS_PER_PROBE / settings.probe_interval.as_secs_f64() * whole_s;
-        let events = self.events_per_second.max(EVENTS_PER_SECOND) * self.base.duration.as_secs_f64();
+        let events = self.crashing_events_per_second() * self.base.duration.as_secs_f64();
         // A crash is news twice: suspected, then dead.
         let news = 2.0 * f64::from(self.base.crashes) + events;
-        members * (probes + news * f64::from(settings.retransmit_limit(self.base.members as usize)))
+        // Who is told rarely asks for what it missed, which is no less work.
+        let told = settings.retransmit_limit(self.base.members as usize).max(TOLD_MIN);
+        members * (probes + news * f64::from(told))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sweep::{Job, Stop, run_all};
 /// Rounds of search and simulation at most.
 const ROUNDS_MAX: usize = 4;
 /// Kept from every limit in the search, as a share: simulations scatter, and the interval is to be within.
-const MARGIN: f64 = 0.04;
+const MARGIN: f64 = 0.05;
 /// A correction within this of 1 is no news.
 const AGREES: f64 = 0.03;
 /// Trials started at once: at least, so that threads have something to do, and at most, before their sum is
@@ -30,6 +30,18 @@ const ROUNDS_SHARE: f64 = 0.4;
 const MEMBERS_MIN: u32 = 500;
 /// Added to the seeds of the holdout: no round has used them.
 const HOLDOUT: u64 = 1 << 32;
+/// Judgements at most: settings that miss a limit are corrected by what the holdout showed and chosen anew, and
+/// other seeds judge those.
+const HOLDOUTS_MAX: u64 = 3;
+/// Share of the time after which there is no other judgement.
+const HOLDOUTS_SHARE: f64 = 0.75;
+/// Share of its time that the holdout's first trials are planned to take: large clusters are slower, by member,
+/// than the smaller ones that the speed was learned from.
+const HOLDOUT_USE: f64 = 0.4;
+/// With fewer crashes than this in a trial, a smaller cluster tells more.
+const CRASHES_FEW: u32 = 8;
+/// The first trials may take this much of the time: without them there is nothing to judge.
+const FIRST_BATCH: f64 = 1.3;
 /// Quiet trials.
 const QUIET_RUNS: u64 = 3;
 
@@ -70,6 +82,8 @@ pub struct Answer {
     pub rounds: Vec<Round>,
     /// The simulations with fresh seeds.
     pub holdout: Evidence,
+    /// How many candidates were judged: those before the last one missed a limit.
+    pub holdouts: u64,
     /// The verdict on each limit.
     pub judged: Vec<Judged>,
     /// Where the limits cannot be met: what stands in the way.
@@ -141,7 +155,7 @@ impl<'a> Confirmation<'a> {
                 let news = round.ratios.iter().any(|(measure, ratio)| {
                     (ratio / self.forms.corrections().of(*measure) - 1.0).abs() > AGREES
                 });
-                self.correct(&round);
+                self.correct(&round.ratios);
                 rounds.push(round);
                 found = search(self.objective, &self.forms, MARGIN);
                 if !news {
@@ -164,6 +178,7 @@ impl<'a> Confirmation<'a> {
             chosen,
             rounds,
             holdout: Evidence::default(),
+            holdouts: 0,
             judged: Vec::new(),
             obstacles: Vec::new(),
             interrupted: false,
@@ -172,8 +187,7 @@ impl<'a> Confirmation<'a> {
             self.watch.say("looking for what is in the way");
             answer.obstacles = obstacles(self.objective, &self.forms);
         } else if !self.effort.forms_only {
-            self.watch.say("holdout");
-            answer.holdout = self.holdout(&answer.chosen)?;
+            self.hold_out(&mut answer)?;
         }
         answer.judged = judge(self.objective, &answer.chosen.predicted, &answer.holdout);
         if self.effort.forms_only {
@@ -191,36 +205,84 @@ impl<'a> Confirmation<'a> {
         let budget = self.effort.time.mul_f64(ROUNDS_SHARE / 2.0);
         let members = self.size_for(&chosen, budget);
         let plan = self.plan(&chosen, members, u32::MAX);
-        let wanted = CRASHES_WANTED / 2..=CRASHES_WANTED / 2;
-        let evidence = self.simulate(&plan, self.effort.seed, wanted, budget)?;
-        let raw = self.forms.corrected(Corrections::none()).at_size(members).predict(&chosen.settings);
-        let ratios = Measure::ALL
-            .into_iter()
-            .filter_map(|measure| Some((measure, evidence.estimate(measure)?.value / raw.get(measure))))
-            .filter(|(_, ratio)| ratio.is_finite())
-            .collect();
+        let wanted = CRASHES_WANTED / 2..=CRASHES_WANTED;
+        let evidence = self.simulate([&plan, &plan], self.effort.seed, wanted, budget)?;
+        let ratios = self.ratios(&chosen, &evidence);
         Ok(Round { chosen, evidence, ratios })
     }
 
-    fn correct(&mut self, round: &Round) {
+    /// What was seen over what the forms, uncorrected, say at the simulated size.
+    fn ratios(&self, chosen: &Candidate, evidence: &Evidence) -> Vec<(Measure, f64)> {
+        let raw =
+            self.forms.corrected(Corrections::none()).at_size(evidence.members).predict(&chosen.settings);
+        Measure::ALL
+            .into_iter()
+            .filter_map(|measure| Some((measure, evidence.estimate(measure)?.value / raw.get(measure))))
+            .filter(|(_, ratio)| ratio.is_finite())
+            .collect()
+    }
+
+    fn correct(&mut self, ratios: &[(Measure, f64)]) {
         let mut corrections = self.forms.corrections().clone();
-        for (measure, ratio) in &round.ratios {
+        for (measure, ratio) in ratios {
             corrections.note(*measure, *ratio);
         }
         self.forms = self.forms.corrected(corrections);
     }
 
+    /// Judges the choice on fresh seeds, and where it misses a limit, another choice on others.
+    fn hold_out(&mut self, answer: &mut Answer) -> Result<(), String> {
+        loop {
+            self.watch.say("judging with fresh seeds");
+            answer.holdout = self.holdout(&answer.chosen, answer.holdouts)?;
+            answer.holdouts += 1;
+            let judged = judge(self.objective, &answer.chosen.predicted, &answer.holdout);
+            let missed = judged.iter().any(|judged| judged.verdict == Verdict::Missed);
+            let late = self.started.elapsed() > self.effort.time.mul_f64(HOLDOUTS_SHARE);
+            if !missed || late || answer.holdouts >= HOLDOUTS_MAX || self.stop.asked() {
+                return Ok(());
+            }
+            let ratios = self.ratios(&answer.chosen, &answer.holdout);
+            self.correct(&ratios);
+            let found = search(self.objective, &self.forms, MARGIN);
+            if !found.best.meets(self.objective) || found.best.settings == answer.chosen.settings {
+                return Ok(());
+            }
+            let (chosen, evidence) = (found.best.clone(), std::mem::take(&mut answer.holdout));
+            let missed = std::mem::replace(&mut answer.chosen, chosen);
+            answer.rounds.push(Round { chosen: missed, evidence, ratios });
+            answer.found = found;
+            answer.forms = self.forms.clone();
+        }
+    }
+
     /// Judges at the real size; with fewer crashes where the time is short, rather than with none.
-    fn holdout(&mut self, chosen: &Candidate) -> Result<Evidence, String> {
+    fn holdout(&mut self, chosen: &Candidate, number: u64) -> Result<Evidence, String> {
         let left = self.effort.time.mul_f64(0.9).saturating_sub(self.started.elapsed());
         let budget = left.max(self.effort.time / 4);
         let members = self.objective.members;
         let mut plan = self.plan(chosen, members, u32::MAX);
-        while plan.crashes() > 4 && plan.work() * self.seconds_per_work > budget.as_secs_f64() * 0.7 {
+        let too_slow = |plan: &Plan| plan.work() * self.seconds_per_work > budget.as_secs_f64() * HOLDOUT_USE;
+        while plan.crashes() > CRASHES_FEW && too_slow(&plan) {
             plan = self.plan(chosen, members, plan.crashes() * 3 / 4);
         }
+        let quiet = plan.clone();
+        if too_slow(&plan) {
+            plan = self.plan(chosen, self.size_for(chosen, budget.mul_f64(HOLDOUT_USE)), u32::MAX);
+        }
         let wanted = CRASHES_WANTED..=CRASHES_WANTED * 5;
-        self.simulate(&plan, self.effort.seed + HOLDOUT, wanted, budget)
+        let seed = self.effort.seed + HOLDOUT * (number + 1);
+        let mut evidence = self.simulate([&quiet, &plan], seed, wanted, budget)?;
+        if evidence.crashing_members < members {
+            let said = |members: u32| self.forms.at_size(members).predict(&chosen.settings);
+            let (small, large) = (said(evidence.crashing_members), said(members));
+            let speeds = Measure::ALL.into_iter().filter(|measure| !measure.is_cost());
+            evidence.scales = speeds
+                .map(|measure| (measure, large.get(measure) / small.get(measure)))
+                .filter(|(_, scale)| scale.is_finite())
+                .collect();
+        }
+        Ok(evidence)
     }
 
     fn plan(&self, chosen: &Candidate, members: u32, crashes_max: u32) -> Plan {
@@ -246,15 +308,16 @@ impl<'a> Confirmation<'a> {
     /// the most, or the time is up.
     fn simulate(
         &mut self,
-        plan: &Plan,
+        [quiet, plan]: [&Plan; 2],
         seed: u64,
         wanted: RangeInclusive<usize>,
         budget: Duration,
     ) -> Result<Evidence, String> {
         let deadline = now() + budget;
         let stop = self.stop.at(deadline);
-        let mut evidence = Evidence { members: plan.members(), ..Evidence::default() };
-        let quiet: Vec<_> = (0..QUIET_RUNS).map(|index| plan.quiet(seed + index)).collect();
+        let mut evidence =
+            Evidence { members: quiet.members(), crashing_members: plan.members(), ..Evidence::default() };
+        let quiet: Vec<_> = (0..QUIET_RUNS).map(|index| quiet.quiet(seed + index)).collect();
         self.run_batch(quiet, &stop, &mut evidence.quiet)?;
         let mut next = seed;
         while evidence.crashes() < *wanted.end() && !stop.now() {
@@ -268,8 +331,10 @@ impl<'a> Confirmation<'a> {
             // Small clusters have few crashes in a trial: many trials at once keep the threads busy.
             let batch = missing.clamp(BATCH.0, BATCH.1);
             let trials: Vec<_> = (0..batch as u64).map(|index| plan.crashing(next + index)).collect();
+            let patience = self.stop.at(deadline + budget.mul_f64(FIRST_BATCH - 1.0));
+            let until = if evidence.crashing.is_empty() { &patience } else { &stop };
             next += batch as u64;
-            self.run_batch(trials, &stop, &mut evidence.crashing)?;
+            self.run_batch(trials, until, &mut evidence.crashing)?;
             if let Some(wall) =
                 Estimate::mean(&evidence.crashing.iter().map(|d| d.wall_s).collect::<Vec<_>>())
             {
@@ -286,7 +351,7 @@ impl<'a> Confirmation<'a> {
 
     /// Whether the intervals of all limits on what can be simulated lie on one side of them.
     fn is_decided(&self, evidence: &Evidence) -> bool {
-        self.objective.limits.iter().all(|limit| match evidence.estimate(limit.measure) {
+        self.objective.limits.iter().all(|limit| match evidence.scaled_estimate(limit.measure) {
             None => true,
             Some(seen) => {
                 seen.high.is_some_and(|high| high <= limit.most)

@@ -76,7 +76,7 @@ fn judge_one(limit: Limit, predicted: f64, evidence: &Evidence) -> Judged {
             Judged { limit, predicted, seen: None, rare: Some(rare), verdict }
         }
         measure => {
-            let seen = evidence.estimate(measure);
+            let seen = evidence.scaled_estimate(measure);
             let verdict = seen.map_or(Verdict::NotSeen, |seen| against(&seen, limit.most));
             Judged { limit, predicted, seen, rare: None, verdict }
         }

@@ -46,7 +46,8 @@ pub struct ObjectiveArguments {
     #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "Network")]
     pub events: Option<Rate>,
 
-    /// Crashes in the whole cluster, which make news too: 2/h, 1/m [default: 10/h]
+    /// Crashes in the whole cluster, which make news too: 2/h, 1/m [default: 10/h, at most
+    /// one for ten members]
     #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "Network")]
     pub failures: Option<Rate>,
 

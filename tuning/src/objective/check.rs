@@ -17,7 +17,7 @@ const SIGMA_MAX: f64 = 1.4;
 /// Above, most of the cluster does not run half of the time, and nothing can be promised.
 const SLOW_SHARE_MAX: f64 = 0.5;
 const EVENTS_PER_SECOND_MAX: f64 = 10_000.0;
-/// Crashes where nothing is said.
+/// Crashes where nothing is said: so many, or one for ten members where that is less.
 const FAILURES_PER_HOUR_DEFAULT: f64 = 10.0;
 
 impl ObjectiveArguments {
@@ -39,7 +39,9 @@ impl ObjectiveArguments {
             faults.push(format!("--events: at most {}/s", thousands(EVENTS_PER_SECOND_MAX as u64)));
         }
         let failures_per_hour =
-            self.failures.map_or(FAILURES_PER_HOUR_DEFAULT, |rate| rate.per_second * 3600.0);
+            self.failures.map_or(FAILURES_PER_HOUR_DEFAULT.min(f64::from(members) / 10.0), |rate| {
+                rate.per_second * 3600.0
+            });
         if self.members.is_some() && members > 0 && failures_per_hour > f64::from(members) {
             faults.push("--failures: at most as many per hour as there are members".to_owned());
         }
@@ -114,12 +116,11 @@ impl ObjectiveArguments {
         ] {
             let Some(most) = most else { continue };
             if !(most.is_finite() && most > 0.0) {
-                let name = if measure == Measure::Cpu && self.max_cores.is_some() {
-                    "max-cores"
-                } else {
-                    measure.name()
+                let (name, typed) = match (measure, self.max_cores) {
+                    (Measure::Cpu, Some(cores)) => ("max-cores", cores),
+                    _ => (measure.name(), most),
                 };
-                faults.push(format!("--{name}: has to be more than zero, and is {most}"));
+                faults.push(format!("--{name}: has to be more than zero, and is {typed}"));
                 continue;
             }
             limits.push(Limit { measure, most, default: false });

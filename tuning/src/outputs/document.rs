@@ -44,6 +44,7 @@ pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) ->
         "limits": answer.judged,
         "obstacles": answer.obstacles,
         "holdout": evidence(&answer.holdout),
+        "holdouts": answer.holdouts,
         "rounds": answer.rounds.iter().map(|round| json!({
             "settings": knobs(&round.chosen),
             "predicted": round.chosen.predicted,
@@ -74,6 +75,8 @@ fn evidence(evidence: &Evidence) -> Value {
         Measure::ALL.iter().map(|measure| (measure.name().to_owned(), json!(evidence.estimate(*measure))));
     json!({
         "members": evidence.members,
+        "crashing_members": evidence.crashing_members,
+        "scales": evidence.scales,
         "crashes": evidence.crashes(),
         "trials": evidence.crashing.len(),
         "quiet_trials": evidence.quiet.len(),

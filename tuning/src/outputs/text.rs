@@ -139,6 +139,18 @@ fn evidence(answer: &Answer) -> Vec<String> {
             counted(holdout.quiet.len() as u64, "quiet trial"),
         ));
     }
+    if holdout.crashing_members < holdout.members {
+        lines.push(format!(
+            "Crashes and events in simulations of {}, scaled by the closed forms: more would take longer than --time.",
+            counted(holdout.crashing_members.into(), "member")
+        ));
+    }
+    if answer.holdouts > 1 {
+        lines.push(format!(
+            "({} before missed a limit when judged; these were chosen after it and judged with seeds of their own)",
+            counted(answer.holdouts - 1, "choice")
+        ));
+    }
     let mut table = Table::new(26, 0);
     table.row(["", "limit", "formula", "simulated", "95 % interval", ""]);
     for judged in &answer.judged {

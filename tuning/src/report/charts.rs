@@ -13,10 +13,10 @@ use crate::search::defaults::Default;
 use crate::search::{Candidate, pareto};
 
 const SIZE: (u32, u32) = (1000, 460);
-const HALF: (u32, u32) = (640, 400);
+const HALF: (u32, u32) = (540, 360);
 const FONT: &str = "sans-serif";
 /// Points of the cloud at most: each is a few dozen bytes of the page.
-const CLOUD_MAX: usize = 1200;
+const CLOUD_MAX: usize = 600;
 
 type DrawError = Box<dyn std::error::Error>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -110,8 +110,8 @@ pub fn pareto_chart(objective: &Objective, answer: &Answer, compared: &[Default]
             chart.draw_series([EmptyElement::at(*point) + Text::new(default.name, (0, offset), style)])?;
         }
         chart.draw_series([Circle::new(chosen, 8, CHOSEN.stand_in.filled())])?;
-        let style = label(CHOSEN, 16).pos(Pos::new(HPos::Left, VPos::Top));
-        chart.draw_series([EmptyElement::at(chosen) + Text::new("recommended", (12, 4), style)])?;
+        let style = label(CHOSEN, 16).pos(Pos::new(HPos::Right, VPos::Top));
+        chart.draw_series([EmptyElement::at(chosen) + Text::new("recommended", (-11, 5), style)])?;
         Ok(())
     })
 }
@@ -189,6 +189,7 @@ fn cumulative(formula: &Curve, simulated: &Curve, x: &str, what: &str) -> Result
             .axis_desc_style(label(INK, 16))
             .x_labels(7)
             .y_labels(6)
+            .x_label_formatter(&|value| tick(*value))
             .y_label_formatter(&|share| format!("{:.0} %", share * 100.0))
             .draw()?;
         chart.draw_series(LineSeries::new(within(simulated), SIMULATED.stand_in.stroke_width(3)))?;

@@ -163,6 +163,9 @@ fn limits(told: &Told<'_>) -> String {
     };
     let mut html = table(&heading, &answer.judged.iter().map(row).collect::<Vec<_>>());
     let holdout = &answer.holdout;
+    if holdout.crashing_members < holdout.members {
+        html.push_str("<p class=\"note\">Detection and spread were measured in smaller clusters, since the real size takes longer than the time that was given, and scaled by the closed forms.</p>");
+    }
     if !holdout.crashing.is_empty() {
         html.push_str(&format!(
             "<p class=\"note\">Judged on {} crashes in {} simulated clusters of {}, with seeds that the search has \
@@ -170,7 +173,7 @@ fn limits(told: &Told<'_>) -> String {
              only exclude what is above their bound.</p>",
             thousands(holdout.crashes() as u64),
             thousands(holdout.crashing.len() as u64),
-            escaped(&counted(holdout.members.into(), "member")),
+            escaped(&counted(holdout.crashing_members.into(), "member")),
         ));
     }
     html

@@ -1,1 +1,97 @@
+//! The page is well-formed, has nothing outside itself, and lets no text become markup.
 
+use super::html::escaped;
+use super::*;
+use crate::confirm::{Effort, recommend};
+use crate::objective::{Limit, Measure, Network, Objective, Target};
+use crate::search::defaults::defaults;
+use crate::sweep::Stop;
+use crate::sweep::progress::Watch;
+
+fn objective(detect_s: f64) -> Objective {
+    Objective {
+        members: 40,
+        network: Network { loss: 0.0, rtt_ms: 0.5, rtt_sigma: 0.3, regions: None, slow_share: 0.0 },
+        events_per_second: 0.0,
+        failures_per_hour: 1.0,
+        limits: vec![Limit { measure: Measure::DetectP99, most: detect_s, default: false }],
+        minimise: Measure::Bytes,
+        target: Target::Swimring,
+    }
+}
+
+fn html(detect_s: f64, forms_only: bool) -> String {
+    let objective = objective(detect_s);
+    let effort = Effort { threads: 2, seed: 1, time: std::time::Duration::from_secs(4), forms_only };
+    let answer = recommend(&objective, &effort, &Stop::default(), &Watch::hidden()).unwrap();
+    let compared = defaults(&answer.forms);
+    let told = Told {
+        objective: &objective,
+        answer: &answer,
+        compared: &compared,
+        command: "tune '<script>' & \"x\"",
+    };
+    page(&told).unwrap()
+}
+
+/// Every tag that is opened is closed, in order: the page is XML but for its first line.
+fn assert_well_formed(html: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = &html[html.find("<html").unwrap()..];
+    // Style is text.
+    let style = (html.find("<style>").unwrap(), html.find("</style>").unwrap());
+    let page =
+        format!("{}{}", &html[html.find("<html").unwrap()..style.0], &html[style.1 + "</style>".len()..]);
+    rest = if rest.is_empty() { rest } else { &page };
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        let end = rest.find('>').expect("a tag ends");
+        let (tag, after) = (&rest[..end], &rest[end + 1..]);
+        rest = after;
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name));
+        } else if !tag.ends_with('/') {
+            open.push(tag.split_whitespace().next().unwrap());
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+fn assert_self_contained(html: &str) {
+    for outside in ["src=", "href=", "url(", "@import", "<script", "<link", "<iframe"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    // The name of the SVG format is no address that anybody fetches.
+    let addresses = html.replace("http://www.w3.org/2000/svg", "").replace("github.com/hashicorp", "");
+    assert!(!addresses.contains("http://") && !addresses.contains("https://"));
+}
+
+#[test]
+fn the_page_is_well_formed_and_self_contained() {
+    let html = html(6.0, false);
+    assert_well_formed(&html);
+    assert_self_contained(&html);
+    assert_eq!(html.matches("<svg").count(), 3, "what it costs, detection, spread");
+    assert!(!html.contains("NaN") && !html.contains(">inf"));
+    assert!(html.contains("tune &#39;&lt;script&gt;&#39; &amp; &quot;x&quot;"));
+}
+
+#[test]
+fn a_refusal_is_a_page_too() {
+    let html = html(0.02, true);
+    assert_well_formed(&html);
+    assert_self_contained(&html);
+    assert!(html.contains("These limits cannot be met together") && html.contains("is out of reach"));
+}
+
+#[test]
+fn text_cannot_become_markup() {
+    assert_eq!(escaped("<a href=\"x\">&'"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
+}
+
+#[test]
+fn a_chart_of_its_own_has_no_stand_in_left() {
+    let svg = standalone("<svg viewBox=\"0 0 1 1\"><path fill=\"#010101\" stroke=\"#090909\"/></svg>");
+    assert!(svg.contains("<rect") && !svg.contains("#010101") && !svg.contains("#090909"), "{svg}");
+}

@@ -26,7 +26,8 @@ pub enum Knob {
     SuspicionMultiplier,
     /// `suspicion_max_timeout_multiplier`.
     SuspicionMaxMultiplier,
-    /// `retransmit_multiplier`.
+    /// `retransmit_multiplier`. From 2 on: with 1, gossip alone leaves too many out, and what is saved is
+    /// spent on repairs.
     RetransmitMultiplier,
 }
 
@@ -83,7 +84,7 @@ impl Knob {
             Knob::IndirectChecks => &[0, 1, 2, 3, 4, 5, 6, 7, 8],
             Knob::SuspicionMultiplier => &[1, 2, 3, 4, 5, 6, 7, 8, 9],
             Knob::SuspicionMaxMultiplier => &[1, 2, 3, 4, 5, 6, 8, 10],
-            Knob::RetransmitMultiplier => &[1, 2, 3, 4, 5, 6, 7, 8, 10, 12],
+            Knob::RetransmitMultiplier => &[2, 3, 4, 5, 6, 7, 8, 10, 12],
         }
     }
 
