@@ -6,6 +6,7 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use swimring::sim::trial::WireSizes;
+use swimring::swim::settings::SuspicionMode;
 use swimring::{Preset, Settings};
 
 use crate::search::Knob;
@@ -68,7 +69,14 @@ impl Target {
             Target::Swimring | Target::Serf => &[Preset::Lan, Preset::Wan, Preset::Local],
             Target::Memberlist | Target::Consul => &[Preset::Lan],
         };
-        presets.iter().map(|preset| Settings::preset(*preset)).collect()
+        let mut starts: Vec<Settings> = presets.iter().map(|preset| Settings::preset(*preset)).collect();
+        if self.knobs().contains(&Knob::Suspicion) {
+            let adaptive =
+                |settings: &Settings| Settings { suspicion: SuspicionMode::Adaptive, ..settings.clone() };
+            let adaptive: Vec<Settings> = starts.iter().map(adaptive).collect();
+            starts.extend(adaptive);
+        }
+        starts
     }
 }
 

@@ -1,6 +1,7 @@
 //! Everything about an answer as one JSON document.
 
 use serde_json::{Value, json};
+use swimring::Settings;
 
 use super::settings::{blocks, changed};
 use crate::confirm::{Answer, Evidence};
@@ -66,8 +67,16 @@ pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) ->
 
 fn knobs(candidate: &Candidate) -> Value {
     let values =
-        Knob::ALL.iter().map(|knob| (knob.name().to_owned(), Value::from(knob.get(&candidate.settings))));
+        Knob::ALL.iter().map(|knob| (knob.name().to_owned(), knob_value(*knob, &candidate.settings)));
     Value::Object(values.collect())
+}
+
+/// As it is in files.
+fn knob_value(knob: Knob, settings: &Settings) -> Value {
+    match knob {
+        Knob::Suspicion => Value::from(settings.suspicion.as_str()),
+        _ => Value::from(knob.get(settings)),
+    }
 }
 
 fn evidence(evidence: &Evidence) -> Value {

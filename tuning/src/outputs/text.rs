@@ -1,8 +1,9 @@
 //! The answer for people: the settings, the evidence, what they cost, and what they are compared with.
 
 use swimring::Settings;
+use swimring::swim::settings::SuspicionMode;
 use swimring_loadgen::report::Table;
-use swimring_loadgen::text::{ABSENT, counted, significant, thousands};
+use swimring_loadgen::text::{ABSENT, counted, significant};
 
 use super::settings::blocks;
 use crate::confirm::{Answer, Judged, Verdict};
@@ -114,13 +115,13 @@ fn settings_lines(settings: &Settings, compared: &[Default]) -> Vec<String> {
     let lan = compared.first().map(|default| &default.candidate.settings);
     let mut table = Table::new(36, 8);
     for knob in Knob::ALL {
-        let value = knob.get(settings);
-        let default = lan.map(|lan| knob.get(lan));
+        let value = knob.show(settings);
+        let default = lan.map(|lan| knob.show(lan));
         let note = match default {
             Some(default) if default != value => format!("(lan: {default})"),
             _ => "(as lan)".to_owned(),
         };
-        table.row([format!("  {}", knob.name()), thousands(value), note]);
+        table.row([format!("  {}", knob.name()), value, note]);
     }
     table.lines()
 }
@@ -253,7 +254,15 @@ fn front(objective: &Objective, answer: &Answer) -> Vec<String> {
             format!("{} ms", Knob::ProbeInterval.get(settings)),
             format!("{} ms", Knob::GossipInterval.get(settings)),
             settings.gossip_fanout.to_string(),
-            format!("{} x {}", settings.suspicion_multiplier, settings.suspicion_max_timeout_multiplier),
+            match settings.suspicion {
+                SuspicionMode::Adaptive => "adaptive".to_owned(),
+                SuspicionMode::Lifeguard => {
+                    format!(
+                        "{} x {}",
+                        settings.suspicion_multiplier, settings.suspicion_max_timeout_multiplier
+                    )
+                }
+            },
         ]);
     }
     table.lines()

@@ -124,12 +124,11 @@ fn settings(told: &Told<'_>) -> String {
     let heading: Vec<String> =
         heading.chain(told.compared.iter().map(|default| escaped(default.name))).collect();
     let row = |knob: &Knob| {
-        let value = knob.get(&told.answer.chosen.settings);
-        let differs = told.compared.first().is_some_and(|lan| knob.get(&lan.candidate.settings) != value);
+        let value = knob.show(&told.answer.chosen.settings);
+        let differs = told.compared.first().is_some_and(|lan| knob.show(&lan.candidate.settings) != value);
         let class = if differs { " class=\"changed\"" } else { "" };
-        let mut row =
-            vec![format!("<code>{}</code>", knob.name()), format!("<td{class}>{}</td>", thousands(value))];
-        row.extend(told.compared.iter().map(|default| thousands(knob.get(&default.candidate.settings))));
+        let mut row = vec![format!("<code>{}</code>", knob.name()), format!("<td{class}>{}</td>", value)];
+        row.extend(told.compared.iter().map(|default| knob.show(&default.candidate.settings)));
         row
     };
     table(&heading, &Knob::ALL.iter().map(row).collect::<Vec<_>>())

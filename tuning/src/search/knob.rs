@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use swimring::Settings;
+use swimring::swim::settings::SuspicionMode;
+use swimring_loadgen::text::thousands;
 
 /// A setting that can be turned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,7 +31,14 @@ pub enum Knob {
     /// `retransmit_multiplier`. From 2 on: with 1, gossip alone leaves too many out, and what is saved is
     /// spent on repairs.
     RetransmitMultiplier,
+    /// `suspicion`: [`LIFEGUARD`] or [`ADAPTIVE`].
+    Suspicion,
 }
+
+/// [`Knob::Suspicion`] with Lifeguard's constants.
+const LIFEGUARD: u64 = 0;
+/// [`Knob::Suspicion`] from the measured spread.
+const ADAPTIVE: u64 = 1;
 
 const GOSSIP_INTERVALS_MS: &[u64] = &[
     20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1200, 1500, 2000,
@@ -46,7 +55,10 @@ const PROBE_TIMEOUTS_MS: &[u64] = &[
 
 impl Knob {
     /// Everything there is to turn.
-    pub const ALL: [Knob; 8] = Knob::ALL_OF_MEMBERLIST;
+    pub const ALL: [Knob; 9] = {
+        let [a, b, c, d, e, f, g, h] = Knob::ALL_OF_MEMBERLIST;
+        [a, b, c, d, e, f, g, h, Knob::Suspicion]
+    };
 
     /// What memberlist's `Config` has.
     pub const ALL_OF_MEMBERLIST: [Knob; 8] = [
@@ -71,6 +83,7 @@ impl Knob {
             Knob::SuspicionMultiplier => "suspicion_multiplier",
             Knob::SuspicionMaxMultiplier => "suspicion_max_timeout_multiplier",
             Knob::RetransmitMultiplier => "retransmit_multiplier",
+            Knob::Suspicion => "suspicion",
         }
     }
 
@@ -85,6 +98,7 @@ impl Knob {
             Knob::SuspicionMultiplier => &[1, 2, 3, 4, 5, 6, 7, 8, 9],
             Knob::SuspicionMaxMultiplier => &[1, 2, 3, 4, 5, 6, 8, 10],
             Knob::RetransmitMultiplier => &[2, 3, 4, 5, 6, 7, 8, 10, 12],
+            Knob::Suspicion => &[LIFEGUARD, ADAPTIVE],
         }
     }
 
@@ -100,6 +114,10 @@ impl Knob {
             Knob::SuspicionMultiplier => settings.suspicion_multiplier.into(),
             Knob::SuspicionMaxMultiplier => settings.suspicion_max_timeout_multiplier.into(),
             Knob::RetransmitMultiplier => settings.retransmit_multiplier.into(),
+            Knob::Suspicion => match settings.suspicion {
+                SuspicionMode::Lifeguard => LIFEGUARD,
+                SuspicionMode::Adaptive => ADAPTIVE,
+            },
         }
     }
 
@@ -115,6 +133,16 @@ impl Knob {
             Knob::SuspicionMultiplier => settings.suspicion_multiplier = small,
             Knob::SuspicionMaxMultiplier => settings.suspicion_max_timeout_multiplier = small,
             Knob::RetransmitMultiplier => settings.retransmit_multiplier = small,
+            Knob::Suspicion if value == LIFEGUARD => settings.suspicion = SuspicionMode::Lifeguard,
+            Knob::Suspicion => settings.suspicion = SuspicionMode::Adaptive,
+        }
+    }
+
+    /// Its value in `settings` as a person reads it.
+    pub fn show(self, settings: &Settings) -> String {
+        match self {
+            Knob::Suspicion => settings.suspicion.as_str().to_owned(),
+            _ => thousands(self.get(settings)),
         }
     }
 

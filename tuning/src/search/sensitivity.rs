@@ -18,9 +18,10 @@ pub struct Turned {
     pub ratios: [Vec<f64>; 2],
 }
 
-/// Of every knob.
+/// Of every knob that has less and more.
 pub fn sensitivity(settings: &Settings, forms: &Forms) -> Vec<Turned> {
-    Knob::ALL.iter().map(|knob| turned(*knob, settings, forms)).collect()
+    let knobs = Knob::ALL.iter().filter(|knob| **knob != Knob::Suspicion);
+    knobs.map(|knob| turned(*knob, settings, forms)).collect()
 }
 
 fn turned(knob: Knob, settings: &Settings, forms: &Forms) -> Turned {

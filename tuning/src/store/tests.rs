@@ -20,6 +20,7 @@ fn digest(seed: u64) -> Digest {
         false_death_subjects_healthy: 0,
         bytes_per_member_second: 0.1 + seed as f64,
         stream_bytes_per_member_second: 0.0,
+        padded_bytes_per_member_second: 0.0,
         datagrams_per_member_second: 3.0,
         fingerprint: u64::MAX - seed,
         wall_s: 0.5,

@@ -43,6 +43,9 @@ pub struct Digest {
     pub bytes_per_member_second: f64,
     /// Bytes of streams, per member and second.
     pub stream_bytes_per_member_second: f64,
+    /// Bytes of datagrams as real sends pad them, per member and second: what a load generator counts.
+    #[serde(default)]
+    pub padded_bytes_per_member_second: f64,
     /// Datagrams per member and second.
     pub datagrams_per_member_second: f64,
     /// Hash of all that happened.
@@ -73,6 +76,7 @@ impl Digest {
             false_death_subjects_healthy: outcome.false_death_subjects_healthy,
             bytes_per_member_second: outcome.bytes_per_member_second(),
             stream_bytes_per_member_second: outcome.stream_bytes_per_member_second(),
+            padded_bytes_per_member_second: outcome.padded_bytes_per_member_second(),
             datagrams_per_member_second: outcome.datagrams_per_member_second(),
             fingerprint: outcome.fingerprint,
             wall_s: outcome.wall.as_secs_f64(),

@@ -74,6 +74,8 @@ pub struct Summary {
     pub bytes_per_member_second: Option<Estimate>,
     /// Stream bytes per member and second.
     pub stream_bytes_per_member_second: Option<Estimate>,
+    /// Bytes of datagrams as real sends pad them.
+    pub padded_bytes_per_member_second: Option<Estimate>,
     /// Datagrams per member and second.
     pub datagrams_per_member_second: Option<Estimate>,
     /// (observer, subject) pairs, subject alive and suspected, per run.
@@ -122,6 +124,7 @@ impl Summary {
             spread_p99_ms: mean(&Digest::spread_p99_ms),
             bytes_per_member_second: mean(&|digest| Some(digest.bytes_per_member_second)),
             stream_bytes_per_member_second: mean(&|digest| Some(digest.stream_bytes_per_member_second)),
+            padded_bytes_per_member_second: mean(&|digest| Some(digest.padded_bytes_per_member_second)),
             datagrams_per_member_second: mean(&|digest| Some(digest.datagrams_per_member_second)),
             false_suspicions: mean(&|digest| Some(digest.false_suspicions as f64)),
             false_deaths: mean(&|digest| Some(digest.false_deaths as f64)),

@@ -96,7 +96,7 @@ fn cost_row(summary: &Summary) -> Vec<String> {
 
 /// The columns of the CSV file that are estimates: each has its value and both ends.
 type Column = (&'static str, fn(&Summary) -> Option<Estimate>);
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 13] = [
     ("suspected_p50_s", |summary| summary.suspected_p50_s),
     ("first_p50_s", |summary| summary.first_p50_s),
     ("first_p99_s", |summary| summary.first_p99_s),
@@ -106,6 +106,7 @@ const COLUMNS: [Column; 12] = [
     ("spread_p99_ms", |summary| summary.spread_p99_ms),
     ("bytes_per_member_second", |summary| summary.bytes_per_member_second),
     ("stream_bytes_per_member_second", |summary| summary.stream_bytes_per_member_second),
+    ("padded_bytes_per_member_second", |summary| summary.padded_bytes_per_member_second),
     ("datagrams_per_member_second", |summary| summary.datagrams_per_member_second),
     ("false_suspicions", |summary| summary.false_suspicions),
     ("false_deaths", |summary| summary.false_deaths),
