@@ -15,6 +15,11 @@ use crate::objective::{Measures, Objective};
 pub const CRASHES_WANTED: usize = 400;
 /// Share of the members that crash in a trial at most, so that the cluster stays what it is.
 const CRASH_SHARE_MAX: f64 = 0.01;
+/// Crashes times members of a trial at most: the news of a crash takes every member some 20 us of real time, and a
+/// trial that takes longer than a few seconds may not end in the time there is.
+const CRASHES_BY_MEMBERS_MAX: u32 = 250_000;
+/// But so many crashes at least.
+const CRASHES_MIN: u32 = 2;
 /// Pieces of news in a frame at most, on average: a frame holds several times as many, so that the crashes of a
 /// trial do not crowd out each other's news.
 const NEWS_PER_FRAME: f64 = 10.0;
@@ -57,7 +62,8 @@ impl Plan {
     ) -> Plan {
         let interval_s = settings.probe_interval.as_secs_f64();
         let share = (f64::from(members) * CRASH_SHARE_MAX).max(1.0) as u32;
-        let crashes = share.min(crashes_max).clamp(1, (members / 2).max(1));
+        let quick = (CRASHES_BY_MEMBERS_MAX / members).max(CRASHES_MIN);
+        let crashes = share.min(quick).min(crashes_max).clamp(1, (members / 2).max(1));
         let two_thirds_s = f64::from(crashes) / crashes_per_second(settings, members);
         let duration_s = (PROBE_INTERVALS * interval_s).max(two_thirds_s * 1.5).clamp(2.0, DURATION_MAX_S);
         let base = TrialOptions {

@@ -24,7 +24,8 @@ pub enum Knob {
     ProbeTimeout,
     /// `indirect_checks`.
     IndirectChecks,
-    /// `suspicion_multiplier`.
+    /// `suspicion_multiplier`. From 3 on: below, nobody has to confirm a suspicion, and a single member that is slow
+    /// itself could have others declared dead. No form knows slow members.
     SuspicionMultiplier,
     /// `suspicion_max_timeout_multiplier`.
     SuspicionMaxMultiplier,
@@ -95,7 +96,7 @@ impl Knob {
             Knob::ProbeInterval => PROBE_INTERVALS_MS,
             Knob::ProbeTimeout => PROBE_TIMEOUTS_MS,
             Knob::IndirectChecks => &[0, 1, 2, 3, 4, 5, 6, 7, 8],
-            Knob::SuspicionMultiplier => &[1, 2, 3, 4, 5, 6, 7, 8, 9],
+            Knob::SuspicionMultiplier => &[3, 4, 5, 6, 7, 8, 9],
             Knob::SuspicionMaxMultiplier => &[1, 2, 3, 4, 5, 6, 8, 10],
             Knob::RetransmitMultiplier => &[2, 3, 4, 5, 6, 7, 8, 10, 12],
             Knob::Suspicion => &[LIFEGUARD, ADAPTIVE],
