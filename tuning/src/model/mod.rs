@@ -22,7 +22,7 @@ mod stream_probe;
 pub mod suspicion;
 pub mod traffic;
 
-pub use prediction::{Prediction, predict, spread_of};
+pub use prediction::{Prediction, declared_of, predict, spread_of};
 use serde::{Deserialize, Serialize};
 
 /// Whose wire format, and so whose sizes.

@@ -84,12 +84,9 @@ pub fn predict(settings: &Settings, environment: &Environment) -> Prediction {
     let first = FirstSuspicion { probers: members - 1, interval_s };
     let window = Window::of(settings, members);
     let travel_s = spread.delay_s(0.5).unwrap_or(spread.ends_s());
-    let adaptive = (settings.suspicion == SuspicionMode::Adaptive)
-        .then(|| Adaptive::of(settings, environment, &probe, interval_s));
-    let [first_declared_p50_s, first_declared_p99_s] = match &adaptive {
-        Some(adaptive) => adaptive.declared_s([0.5, 0.99]),
-        None => FirstDeclared { first: &first, window, travel_s }.quantiles_s([0.5, 0.99]),
-    };
+    let adaptive = adaptive(settings, environment, &probe);
+    let [first_declared_p50_s, first_declared_p99_s] =
+        declared_s(settings, environment, &probe, &spread, [0.5, 0.99]);
     let rest_s = match &adaptive {
         // All but the witnesses are told.
         Some(_) => spread.last_s(0.5).unwrap_or(spread.ends_s()),
@@ -126,6 +123,40 @@ pub fn predict(settings: &Settings, environment: &Environment) -> Prediction {
             environment.cpu_us_per_datagram,
         ),
     }
+}
+
+/// The times from a crash within which these `shares` of crashes are declared by somebody, in seconds, with
+/// these settings, in this environment.
+pub fn declared_of<const COUNT: usize>(
+    settings: &Settings,
+    environment: &Environment,
+    shares: [f64; COUNT],
+) -> [f64; COUNT] {
+    let probe = Probe::of(settings, environment);
+    declared_s(settings, environment, &probe, &spread_of(settings, environment), shares)
+}
+
+fn adaptive(settings: &Settings, environment: &Environment, probe: &Probe) -> Option<Adaptive> {
+    let interval_s = settings.probe_interval.as_secs_f64() * probe.stretch();
+    (settings.suspicion == SuspicionMode::Adaptive)
+        .then(|| Adaptive::of(settings, environment, probe, interval_s))
+}
+
+fn declared_s<const COUNT: usize>(
+    settings: &Settings,
+    environment: &Environment,
+    probe: &Probe,
+    spread: &Spread,
+    shares: [f64; COUNT],
+) -> [f64; COUNT] {
+    if let Some(adaptive) = adaptive(settings, environment, probe) {
+        return adaptive.declared_s(shares);
+    }
+    let members = environment.members.max(2);
+    let interval_s = settings.probe_interval.as_secs_f64() * probe.stretch();
+    let first = FirstSuspicion { probers: members - 1, interval_s };
+    let travel_s = spread.delay_s(0.5).unwrap_or(spread.ends_s());
+    FirstDeclared { first: &first, window: Window::of(settings, members), travel_s }.quantiles_s(shares)
 }
 
 /// From the first declaration to the last. Every member declares for itself, as long after the first as it

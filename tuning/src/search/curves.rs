@@ -3,10 +3,7 @@
 use swimring::Settings;
 
 use super::Forms;
-use crate::model::detection::FirstSuspicion;
-use crate::model::false_positives::Probe;
-use crate::model::spread_of;
-use crate::model::suspicion::{FirstDeclared, Window};
+use crate::model::{declared_of, spread_of};
 
 /// (value, share) pairs: so large a share takes at most so long.
 pub type Curve = Vec<(f64, f64)>;
@@ -19,15 +16,8 @@ fn shares() -> [f64; SHARES] {
 
 /// From a crash to the first member that holds it dead, seconds; uncorrected.
 pub fn detection(settings: &Settings, forms: &Forms) -> Curve {
-    let environment = forms.environment();
-    let probe = Probe::of(settings, environment);
-    let members = environment.members.max(2);
-    let interval_s = settings.probe_interval.as_secs_f64() * probe.stretch();
-    let first = FirstSuspicion { probers: members - 1, interval_s };
-    let spread = spread_of(settings, environment);
-    let travel_s = spread.delay_s(0.5).unwrap_or(spread.ends_s());
-    let declared = FirstDeclared { first: &first, window: Window::of(settings, members), travel_s };
-    declared.quantiles_s(shares()).into_iter().zip(shares()).filter(|(value, _)| value.is_finite()).collect()
+    let declared_s = declared_of(settings, forms.environment(), shares());
+    declared_s.into_iter().zip(shares()).filter(|(value, _)| value.is_finite()).collect()
 }
 
 /// From a user event to its delivery, milliseconds; uncorrected.

@@ -2,7 +2,7 @@
 
 use swimring::{Preset, Settings};
 
-use super::{Candidate, Forms};
+use super::{Candidate, Corrections, Forms};
 use crate::model::WireFormat;
 
 /// A well-known set of settings and what the forms say of it.
@@ -25,7 +25,8 @@ pub fn defaults(forms: &Forms) -> Vec<Default> {
     ]
     .into_iter()
     .map(|(name, preset, wire)| {
-        let forms = forms.with_wire(wire);
+        // What simulations of the recommended settings corrected need not hold for others.
+        let forms = forms.with_wire(wire).corrected(Corrections::none());
         let settings = forms.finished(Settings::preset(preset));
         let predicted = forms.predict(&settings);
         Default { name, wire, candidate: Candidate { settings, predicted } }
