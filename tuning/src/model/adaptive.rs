@@ -25,8 +25,8 @@
 //! window  = max(appeals g, g + g ln n / ln(1 + b) + g ln n / b) + rtt, within the floor and Lifeguard's Min
 //! ```
 //!
-//! A nack takes two datagrams. With fewer nacks than K the first witness waits for other accusers; the form takes
-//! that for another first probe.
+//! A nack takes two datagrams. With fewer nacks than K the first witness waits for another accuser. Those come by
+//! their own choice, one in two intervals on average, and that is what the form adds.
 //!
 //! **False deaths.** A witness has appealed in vain, with chance f^appeals, where f is a lost round trip; or
 //! somebody's Lifeguard timeout has run out, as without witnesses.
@@ -107,7 +107,7 @@ impl Adaptive {
     pub fn declared_s<const COUNT: usize>(&self, shares: [f64; COUNT]) -> [f64; COUNT] {
         let part = |index: usize| self.first_probe_s((index as f64 + 0.5) / PARTS as f64);
         let first: [f64; PARTS] = std::array::from_fn(part);
-        let again_s = self.first_probe_s(0.5);
+        let again_s = 2.0 * self.interval_s;
         let mut times = Vec::with_capacity(2 * PARTS);
         for time_s in first {
             let at_s = time_s + self.interval_s + self.window_s;

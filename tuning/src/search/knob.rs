@@ -32,7 +32,7 @@ pub enum Knob {
     /// `retransmit_multiplier`. From 2 on: with 1, gossip alone leaves too many out, and what is saved is
     /// spent on repairs.
     RetransmitMultiplier,
-    /// `suspicion`: [`LIFEGUARD`] or [`ADAPTIVE`].
+    /// `suspicion`: 0 for Lifeguard, 1 for adaptive.
     Suspicion,
 }
 

@@ -134,7 +134,7 @@ fn a_summary_pools_crashes_and_averages_runs() {
     assert!(table.iter().all(|line| !line.contains("NaN")), "{table:#?}");
     let csv = table::csv(&[(Point::default(), summary)]).unwrap();
     let widths: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
-    assert_eq!(widths, [39, 39]);
+    assert_eq!(widths, [42, 42]);
 }
 
 #[test]
