@@ -154,6 +154,7 @@ fn write(
         table::write("--report", path, &page(&told)?)?;
     }
     if let Some(folder) = &arguments.charts {
+        std::fs::create_dir_all(folder).map_err(|error| format!("--charts {}: {error}", folder.display()))?;
         let charts = [
             ("pareto.svg", Some(pareto_chart(objective, answer, compared)?)),
             ("detection.svg", detection_chart(answer)?),
