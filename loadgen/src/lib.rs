@@ -13,6 +13,7 @@ pub mod cli;
 pub mod cpu;
 pub mod environment;
 pub mod exit;
+pub mod files;
 pub mod fleet;
 pub mod hlog;
 pub mod interrupt;

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use swimring_loadgen::allocations::CountingAllocator;
+use swimring_loadgen::cli::refusal::{complain, parsed};
 use swimring_loadgen::cli::{self, Command, PROGRAM};
 use swimring_loadgen::environment;
 use swimring_loadgen::exit::Exit;
@@ -15,30 +16,22 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
     log();
-    let command = match cli::parse(std::env::args_os()) {
+    let command = match parsed(PROGRAM, cli::parse(std::env::args_os()), cli::one_line) {
         Ok(cli) => cli.command,
-        Err(error) if !error.use_stderr() => {
-            // --help and --version: not faults. A closed pipe is none either.
-            let _ = error.print();
-            return Exit::Done.into();
-        }
-        Err(error) => {
-            complain(&[format!("{} (try --help)", cli::one_line(&error))]);
-            return Exit::BadArguments.into();
-        }
+        Err(exit) => return exit.into(),
     };
     let exit = match command {
         Command::Run(arguments) => match arguments.check(environment::cores()) {
             Ok(options) => run::run(&options),
             Err(faults) => {
-                complain(&faults);
+                complain(PROGRAM, &faults);
                 Exit::BadArguments
             }
         },
         Command::Attach(arguments) => match arguments.check(environment::cores()) {
             Ok(options) => attach::attach(&options),
             Err(faults) => {
-                complain(&faults);
+                complain(PROGRAM, &faults);
                 Exit::BadArguments
             }
         },
@@ -53,10 +46,4 @@ fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     format.without_time().with_target(false).with_ansi(false).compact().init();
-}
-
-fn complain(faults: &[String]) {
-    for fault in faults {
-        eprintln!("{PROGRAM}: {fault}");
-    }
 }

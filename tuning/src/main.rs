@@ -4,21 +4,13 @@
 
 use std::process::ExitCode;
 
-use swimring_loadgen::exit::Exit;
+use swimring_loadgen::cli::refusal::{complain, parsed};
 use swimring_tuning::cli::{self, Command, PROGRAM};
 
 fn main() -> ExitCode {
-    let command = match cli::parse(std::env::args_os()) {
+    let command = match parsed(PROGRAM, cli::parse(std::env::args_os()), cli::one_line) {
         Ok(cli) => cli.command,
-        Err(error) if !error.use_stderr() => {
-            // --help and --version: not faults. A closed pipe is none either.
-            let _ = error.print();
-            return Exit::Done.into();
-        }
-        Err(error) => {
-            complain(&[format!("{} (try --help)", cli::one_line(&error))]);
-            return Exit::BadArguments.into();
-        }
+        Err(exit) => return exit.into(),
     };
     let outcome = match command {
         Command::Model(arguments) => cli::model::command(&arguments),
@@ -29,14 +21,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(faults) => {
-            complain(faults.lines());
+            complain(PROGRAM, faults.lines());
             faults.exit().into()
         }
-    }
-}
-
-fn complain(faults: &[String]) {
-    for fault in faults {
-        eprintln!("{PROGRAM}: {fault}");
     }
 }

@@ -7,6 +7,7 @@ mod attach;
 mod options;
 mod output;
 pub mod protocol;
+pub mod refusal;
 pub mod settings_file;
 pub mod values;
 
@@ -282,20 +283,13 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 
 /// A refused command line in one line: what is wrong, and the mend where clap knows one.
 pub fn one_line(error: &clap::Error) -> String {
-    let rendered = error.render().to_string();
-    let mut lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
-    let fault = lines.next().unwrap_or("bad arguments").trim_start_matches("error: ").to_owned();
-    let mut line = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+    let fault = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
         (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => {
-            format!("no command {name}; the commands are run, attach and report")
+            Some(format!("no command {name}; the commands are run, attach and report"))
         }
-        _ => fault,
+        _ => None,
     };
-    for more in lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")) {
-        line.push_str(if more.starts_with('[') || line.ends_with(':') { " " } else { "; " });
-        line.push_str(more.trim_start_matches("tip: "));
-    }
-    line
+    refusal::joined(error, fault)
 }
 
 #[cfg(test)]

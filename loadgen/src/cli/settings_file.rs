@@ -12,6 +12,7 @@ use swimring::toml_fault;
 
 use super::Preset;
 use super::protocol::ProtocolSettings;
+use crate::files::read_bounded;
 use crate::near;
 
 /// The longest settings file read: far above any real one, far below what could hurt.
@@ -29,11 +30,7 @@ pub struct SettingsFile {
 /// Reads a settings file. The error is one line that starts with the flag and the file.
 pub fn read(path: &Path) -> Result<SettingsFile, String> {
     let named = |fault: String| format!("--config {}: {fault}", path.display());
-    let size = std::fs::metadata(path).map_err(|error| named(error.to_string()))?.len();
-    if size > FILE_MAX_BYTES {
-        return Err(named(format!("{size} bytes is no settings file (at most {FILE_MAX_BYTES})")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+    let text = read_bounded(path, FILE_MAX_BYTES, "settings file").map_err(named)?;
     parse(&text).map_err(named)
 }
 

@@ -1,6 +1,5 @@
 //! `swimring-loadgen report`: saved results, rendered again.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use super::style::Style;
 use super::{Report, comparison, csv, render};
 use crate::cli::{Format, PROGRAM, ReportArguments};
 use crate::exit::Exit;
+use crate::files::read_bounded;
 
 /// The largest result read: a report with thousands of workers stays far below it.
 const FILE_MAX_BYTES: u64 = 64 << 20;
@@ -45,12 +45,7 @@ pub fn command(arguments: &ReportArguments) -> Exit {
 }
 
 fn read(path: &Path) -> Result<Report, String> {
-    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > FILE_MAX_BYTES {
-        return Err(format!("{size} bytes is no report (at most {FILE_MAX_BYTES})"));
-    }
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    Report::from_json(&text)
+    Report::from_json(&read_bounded(path, FILE_MAX_BYTES, "report")?)
 }
 
 /// A file's name as a column's heading.

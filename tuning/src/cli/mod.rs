@@ -13,6 +13,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
+use swimring_loadgen::cli::refusal::joined;
 use swimring_loadgen::environment::VERSION_LINE;
 use swimring_loadgen::exit::Exit;
 
@@ -91,23 +92,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 
 /// A refused command line in one line: what is wrong, and the mend where clap knows one.
 pub fn one_line(error: &clap::Error) -> String {
-    let rendered = error.render().to_string();
-    let mut lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
-    let fault = lines.next().unwrap_or("bad arguments").trim_start_matches("error: ").to_owned();
-    let mut line = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+    match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
         (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => {
-            return format!("no command {name}; the commands are: {}", commands());
+            format!("no command {name}; the commands are: {}", commands())
         }
         (ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
-            return format!("say what to do; the commands are: {}", commands());
+            format!("say what to do; the commands are: {}", commands())
         }
-        _ => fault,
-    };
-    for more in lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")) {
-        line.push_str(if more.starts_with('[') || line.ends_with(':') { " " } else { "; " });
-        line.push_str(more.trim_start_matches("tip: "));
+        _ => joined(error, None),
     }
-    line
 }
 
 /// The commands' names.

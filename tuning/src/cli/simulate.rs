@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use swimring_loadgen::cli::protocol::ProtocolSettings;
 use swimring_loadgen::exit::Exit;
+use swimring_loadgen::files::read_bounded;
 use swimring_loadgen::text::counted;
 
 use super::Faults;
@@ -245,11 +246,7 @@ type Said = Vec<(String, String)>;
 /// Reads a scenario file: what it says, and its sweeps.
 fn read_file(path: &Path) -> Result<(Said, Vec<Sweep>), String> {
     let named = |fault: String| format!("--scenario {}: {fault}", path.display());
-    let size = std::fs::metadata(path).map_err(|error| named(error.to_string()))?.len();
-    if size > FILE_MAX_BYTES {
-        return Err(named(format!("{size} bytes is no scenario (at most {FILE_MAX_BYTES})")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+    let text = read_bounded(path, FILE_MAX_BYTES, "scenario").map_err(named)?;
     parse_file(&text).map_err(named)
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser};
 use swimring_loadgen::cli::values::{self, Rate};
+use swimring_loadgen::files::read_bounded;
 use swimring_loadgen::near;
 
 use super::{Measure, Target};
@@ -113,11 +114,7 @@ impl ObjectiveArguments {
     /// Reads an objective file. The error is one line that starts with the flag and the file.
     pub fn read(path: &Path) -> Result<ObjectiveArguments, String> {
         let named = |fault: String| format!("--config {}: {fault}", path.display());
-        let size = std::fs::metadata(path).map_err(|error| named(error.to_string()))?.len();
-        if size > FILE_MAX_BYTES {
-            return Err(named(format!("{size} bytes is no objective (at most {FILE_MAX_BYTES})")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+        let text = read_bounded(path, FILE_MAX_BYTES, "objective").map_err(named)?;
         ObjectiveArguments::parse(&text).map_err(named)
     }
 

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use swimring_loadgen::files::read_bounded;
 use swimring_loadgen::report::Report;
 
 use super::ObjectiveArguments;
@@ -21,11 +22,7 @@ const NORMAL_P99: f64 = 2.326_348;
 /// If it cannot be read, is no report, or has no round trips.
 pub fn measured(path: &Path) -> Result<ObjectiveArguments, String> {
     let named = |fault: String| format!("--from {}: {fault}", path.display());
-    let size = std::fs::metadata(path).map_err(|error| named(error.to_string()))?.len();
-    if size > FILE_MAX_BYTES {
-        return Err(named(format!("{size} bytes is no report (at most {FILE_MAX_BYTES})")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+    let text = read_bounded(path, FILE_MAX_BYTES, "report").map_err(named)?;
     let report = Report::from_json(&text).map_err(named)?;
     of_report(&report).map_err(named)
 }

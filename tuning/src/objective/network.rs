@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use swimring::sim::Slowness;
 use swimring::sim::trial::{Affected, Cycle, Impairment, ImpairmentKind, Latency, RegionMap};
+use swimring_loadgen::files::read_bounded;
 
 /// The longest file of regions read.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -87,11 +88,7 @@ pub fn regions(named: &str) -> Result<Arc<RegionMap>, String> {
     }
     let fault = |reason: String| format!("{named}: {reason} (or say builtin)");
     let path = Path::new(named);
-    let size = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?.len();
-    if size > FILE_MAX_BYTES {
-        return Err(fault(format!("{size} bytes is no map of regions (at most {FILE_MAX_BYTES})")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
+    let text = read_bounded(path, FILE_MAX_BYTES, "map of regions").map_err(fault)?;
     RegionMap::parse(&text).map(Arc::new).map_err(fault)
 }
 
