@@ -8,7 +8,8 @@ use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    // What the "-modified" mark depends on: the sources of this binary and git's own record.
+    // What the "-modified" mark depends on: the sources of this binary, and which commit is checked out. Git's index is
+    // not among them: `git status` alone rewrites it, and everything would be linked again.
     for path in ["src", "Cargo.toml", "../engine/src", "../codec/src", "../Cargo.toml"] {
         watch(path);
     }
@@ -27,12 +28,11 @@ fn from_git() -> Option<String> {
     // A copy vendored into somebody else's repository must not report that repository's commit.
     git(&["ls-files", "--error-unmatch", "../codec/src/lib.rs", "build.rs"])?;
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    for record in ["logs/HEAD", "index"] {
-        if let Some(path) = git(&["rev-parse", "--git-path", record]) {
-            watch(&path);
-        }
+    // The log of HEAD grows with each commit and each checkout, and with nothing else.
+    if let Some(path) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+        watch(&path);
     }
-    // Without the locks: `status` would refresh the index, which is watched above, at every build.
+    // Without the locks: a build must not get in the way of somebody who commits at the same moment.
     let modified = git(&["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"])?;
     Some(if modified.is_empty() { commit } else { format!("{commit}-modified") })
 }

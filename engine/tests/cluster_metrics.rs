@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "what is published once a second is waited for")]
 
+#[path = "it/cluster_support/mod.rs"]
 mod cluster_support;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,14 @@
+//! All integration tests of the crate in one program: linking is most of what a test program costs.
+
+#[path = "support/arbitrary.rs"]
+mod arbitrary;
+mod golden;
+mod limits;
+mod memberlist_golden;
+mod memberlist_properties;
+mod memberlist_refusals;
+mod no_allocation;
+mod properties;
+mod refusals;
+mod serf;
+mod support;

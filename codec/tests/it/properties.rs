@@ -1,0 +1,135 @@
+//! Properties: whatever is valid survives the wire unchanged, and whatever is not is refused in the same
+//! place by the decoder and by its twin.
+
+use crate::arbitrary;
+
+use crate::support::checks;
+use crate::support::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use swimring_codec::native::{
+    FRAME_MAX, Frame, FrameHeader, FrameWriter, STREAM_PREFIX_LEN, StreamKind, StreamMessage, StreamWriter,
+    stream_message_len,
+};
+
+/// Writes as many of `messages` as fit; gives the frame and how many those are.
+fn write_frame(header: FrameHeader, messages: &[OwnedMessage]) -> (Vec<u8>, usize) {
+    let mut out = vec![0xaa; FRAME_MAX];
+    let mut writer = FrameWriter::new(header, &mut out).expect("room for a header");
+    let fitting = messages.iter().take_while(|message| writer.push(&message.borrow())).count();
+    let used = writer.finish();
+    out.truncate(used);
+    (out, fitting)
+}
+
+fn write_state(header: FrameHeader, records: &[OwnedIntroduction]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = StreamWriter::new(header, &mut out);
+    assert!(records.iter().all(|record| writer.record(&record.borrow())));
+    writer.finish_state();
+    out
+}
+
+/// A change to valid bytes: where, and what.
+type Mutation = (u8, Index, u8);
+
+fn mutate(bytes: &mut Vec<u8>, mutations: &[Mutation]) {
+    for &(how, at, value) in mutations {
+        let at = at.index(bytes.len() + 1);
+        match how % 4 {
+            0 if at < bytes.len() => bytes[at] = value,
+            1 if at < bytes.len() => bytes[at] ^= 1 << (value % 8),
+            2 => bytes.truncate(at),
+            _ => bytes.insert(at, value),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn frames_survive_the_wire(header in arbitrary::header(), messages in vec(arbitrary::message(), 0..40)) {
+        let (bytes, fitting) = write_frame(header, &messages);
+        let frame = Frame::decode(&bytes).expect("written by the writer");
+        prop_assert_eq!(frame.header, header);
+        prop_assert_eq!(frame.message_count(), fitting);
+        let read: Result<Vec<_>, _> = frame.messages().map(|m| m.map(OwnedMessage::from)).collect();
+        prop_assert_eq!(read.as_deref(), Ok(&messages[..fitting]));
+        prop_assert_eq!(checks::frame(&bytes), fitting);
+    }
+
+    #[test]
+    fn a_message_that_does_not_fit_leaves_the_frame_alone(
+        header in arbitrary::header(), message in arbitrary::message(), missing in 1usize..8,
+    ) {
+        let length = message.borrow().encoded_len();
+        let mut out = vec![0; 32 + length - missing.min(length)];
+        let mut writer = FrameWriter::new(header, &mut out).expect("room for a header");
+        prop_assert!(!writer.push(&message.borrow()));
+        prop_assert!(writer.is_empty());
+        prop_assert_eq!(writer.finish(), 32);
+        prop_assert_eq!(checks::frame(&out), 0);
+    }
+
+    #[test]
+    fn states_survive_the_wire(header in arbitrary::header(), records in vec(arbitrary::introduction(), 0..12)) {
+        let bytes = write_state(header, &records);
+        let (prefix, rest) = bytes.split_first_chunk::<STREAM_PREFIX_LEN>().expect("a prefix");
+        prop_assert_eq!(stream_message_len(*prefix), Ok(rest.len()));
+        let message = StreamMessage::decode(rest).expect("written by the writer");
+        prop_assert_eq!(message.header, header);
+        prop_assert_eq!(OwnedBody::from(message.body), OwnedBody::State { more: false, records, refused: false });
+        prop_assert!(checks::stream(rest));
+    }
+
+    #[test]
+    fn probes_survive_the_stream(header in arbitrary::header(), sequence: u32, ack: bool) {
+        let kind = if ack { StreamKind::Ack } else { StreamKind::Ping };
+        let mut out = Vec::new();
+        StreamWriter::new(header, &mut out).probe(kind, sequence);
+        let message = StreamMessage::decode(&out[STREAM_PREFIX_LEN..]).expect("written by the writer");
+        prop_assert_eq!(message.header, header);
+        prop_assert_eq!(OwnedBody::from(message.body), OwnedBody::Probe(kind as u8, sequence));
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..FRAME_MAX + 8)) {
+        checks::frame(&bytes);
+        checks::stream(&bytes);
+    }
+
+    #[test]
+    fn any_messages_behind_a_valid_header_are_read_or_refused(
+        header in arbitrary::header(), count: u8, tail in vec(any::<u8>(), 0..200), kind in 1u8..=10,
+    ) {
+        let (mut bytes, _) = write_frame(header, &[]);
+        bytes[2] = count;
+        bytes.push(kind);
+        bytes.extend_from_slice(&tail);
+        checks::frame(&bytes);
+        checks::stream(&bytes);
+    }
+
+    #[test]
+    fn mutated_frames_are_read_or_refused(
+        header in arbitrary::header(), messages in vec(arbitrary::message(), 0..12),
+        mutations in vec(any::<Mutation>(), 1..4),
+    ) {
+        let (mut bytes, _) = write_frame(header, &messages);
+        mutate(&mut bytes, &mutations);
+        checks::frame(&bytes);
+    }
+
+    #[test]
+    fn mutated_states_are_read_or_refused(
+        header in arbitrary::header(), records in vec(arbitrary::introduction(), 0..4),
+        mutations in vec(any::<Mutation>(), 1..4),
+    ) {
+        let mut bytes = write_state(header, &records);
+        bytes.drain(..STREAM_PREFIX_LEN);
+        mutate(&mut bytes, &mutations);
+        checks::stream(&bytes);
+    }
+}

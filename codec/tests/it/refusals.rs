@@ -1,0 +1,248 @@
+//! Every kind of refusal, each from the smallest change to bytes that are otherwise valid.
+
+use std::collections::HashSet;
+
+use crate::support::golden;
+use swimring_codec::MemberId;
+use swimring_codec::native::{
+    DecodeError, FRAME_MAX, Frame, HEADER_LEN, Message, STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StreamBody,
+    StreamMessage, stream_message_len,
+};
+
+fn frame() -> Vec<u8> {
+    golden::frames().remove(1).bytes()
+}
+
+fn message(name: &str) -> Vec<u8> {
+    golden::messages().into_iter().find(|golden| golden.name == name).expect(name).bytes()
+}
+
+fn stream(name: &str) -> Vec<u8> {
+    let golden = golden::streams().into_iter().find(|golden| golden.name == name).expect(name);
+    golden.bytes().split_off(STREAM_PREFIX_LEN)
+}
+
+fn with(mut bytes: Vec<u8>, at: usize, value: u8) -> Vec<u8> {
+    bytes[at] = value;
+    bytes
+}
+
+fn frame_error(bytes: &[u8]) -> DecodeError {
+    Frame::decode(bytes).expect_err("refused")
+}
+
+fn message_error(bytes: &[u8]) -> DecodeError {
+    Message::decode(bytes).expect_err("refused")
+}
+
+/// The error of a stream message, or of the record in it that is refused.
+fn stream_error(bytes: &[u8]) -> DecodeError {
+    match StreamMessage::decode(bytes) {
+        Err(error) => error,
+        Ok(StreamMessage { body: StreamBody::State(records), .. }) => {
+            records.last().expect("something").expect_err("refused")
+        }
+        Ok(message) => panic!("read: {message:?}"),
+    }
+}
+
+#[test]
+fn headers() {
+    use DecodeError::{Field, Reserved, Sealed, TooLong, Truncated, Version};
+    assert_eq!(frame_error(&[]), Truncated);
+    assert_eq!(frame_error(&frame()[..HEADER_LEN - 1]), Truncated);
+    for version in [0, 2, 255] {
+        assert_eq!(frame_error(&with(frame(), 0, version)), Version(version));
+        assert_eq!(frame_error(&[version]), Version(version), "whatever the other version's length");
+    }
+    assert_eq!(frame_error(&with(frame(), 1, 2)), Sealed);
+    assert_eq!(frame_error(&with(frame(), 1, 0xff)), Sealed);
+    for bit in 2..8 {
+        assert_eq!(frame_error(&with(frame(), 1, 1 << bit)), Reserved);
+    }
+    assert_eq!(frame_error(&with(frame(), 3, 1)), Reserved);
+    let mut nobody = frame();
+    nobody[8..16].fill(0);
+    assert_eq!(frame_error(&nobody), Field("source"));
+    let mut long = frame();
+    long.resize(FRAME_MAX, 0);
+    assert_eq!(Frame::decode(&long).expect("the longest frame").message_count(), 2);
+    long.push(0);
+    assert_eq!(frame_error(&long), TooLong);
+}
+
+#[test]
+fn message_kinds_that_do_not_exist() {
+    for kind in (0..=u8::MAX).filter(|kind| !(1..=10).contains(kind)) {
+        assert_eq!(message_error(&with(vec![0; 64], 0, kind)), DecodeError::Kind(kind));
+    }
+    // A record of a state that is another message.
+    let record = HEADER_LEN + 8;
+    assert_eq!(stream_error(&with(stream("state"), record, 5)), DecodeError::Kind(5));
+}
+
+#[test]
+fn reserved_bytes_of_messages() {
+    for name in ["ping", "indirect ping", "ack", "nack"] {
+        for at in 1..4 {
+            assert_eq!(message_error(&with(message(name), at, 1)), DecodeError::Reserved, "{name}");
+        }
+    }
+    for name in ["suspect", "dead", "left", "introduction, IPv4"] {
+        assert_eq!(message_error(&with(message(name), 1, 0x7a)), DecodeError::Reserved, "{name}");
+    }
+    for at in HEADER_LEN + 5..HEADER_LEN + 8 {
+        assert_eq!(stream_error(&with(stream("state"), at, 1)), DecodeError::Reserved);
+    }
+}
+
+#[test]
+fn ids_of_nobody() {
+    let ids = [
+        ("indirect ping", "indirect ping target"),
+        ("alive", "subject"),
+        ("suspect", "subject"),
+        ("dead", "subject"),
+        ("left", "subject"),
+        ("introduction, IPv4", "subject"),
+        ("user event", "event origin"),
+    ];
+    for (name, field) in ids {
+        let mut bytes = message(name);
+        bytes[8..16].fill(0);
+        assert_eq!(message_error(&bytes), DecodeError::Field(field), "{name}");
+    }
+    let mut bytes = message("suspect");
+    bytes[16..].fill(0);
+    assert!(Message::decode(&bytes).is_ok(), "a suspicion may come from nobody in particular");
+}
+
+#[test]
+fn fields_of_introductions() {
+    let bytes = || message("introduction, IPv4");
+    for (at, value, field) in [
+        (8, 0, "subject is not the id of the name"),
+        (38, b'N', "subject is not the id of the name"),
+        (38, 0xff, "name"),
+        (34, 0, "name length"),
+        (34, 129, "name length"),
+        (35, 0, "state"),
+        (35, 5, "state"),
+        (37, 3, "metadata length"),
+    ] {
+        assert_eq!(message_error(&with(bytes(), at, value)), DecodeError::Field(field), "{at} {value}");
+    }
+    let address = DecodeError::Field("address");
+    let mut port_zero = bytes();
+    port_zero[32..34].fill(0);
+    assert_eq!(message_error(&port_zero), address);
+    let mut mapped_unspecified = bytes();
+    mapped_unspecified[28..32].fill(0);
+    assert_eq!(message_error(&mapped_unspecified), address);
+    let mut unspecified = bytes();
+    unspecified[16..32].fill(0);
+    assert_eq!(message_error(&unspecified), address);
+}
+
+#[test]
+fn fields_of_user_events() {
+    let bytes = message("user event");
+    assert_eq!(message_error(&with(bytes.clone(), 16, 0xff)), DecodeError::Field("event name"));
+    assert_eq!(message_error(&with(bytes.clone(), 3, 2)), DecodeError::Field("event length"));
+    assert_eq!(message_error(&with(bytes, 1, 9)), DecodeError::Truncated);
+}
+
+/// The golden message `name` with other lengths in its header, and tails of just those lengths.
+fn with_tails(golden: &str, header_len: usize, lengths: &[(usize, &[u8])], tail: usize) -> Vec<u8> {
+    let mut bytes = message(golden);
+    bytes.truncate(header_len);
+    for &(at, length) in lengths {
+        bytes[at..at + length.len()].copy_from_slice(length);
+    }
+    bytes.resize(header_len + tail, b'n');
+    bytes
+}
+
+#[test]
+fn lengths_one_past_their_limits() {
+    let event = |name_len: u8, payload_len: u16| {
+        let lengths: [(usize, &[u8]); 2] = [(1, &[name_len]), (2, &payload_len.to_le_bytes())];
+        with_tails("user event", 16, &lengths, usize::from(name_len) + usize::from(payload_len))
+    };
+    for (name_len, payload_len) in [(0, 512), (255, 257), (6, 506), (0, 0)] {
+        assert!(Message::decode(&event(name_len, payload_len)).is_ok(), "{name_len} {payload_len}");
+    }
+    for (name_len, payload_len) in [(0, 513), (255, 258), (6, 507), (255, u16::MAX)] {
+        let error = message_error(&event(name_len, payload_len));
+        assert_eq!(error, DecodeError::Field("event length"), "{name_len} {payload_len}");
+    }
+    let introduction = |name_len: u8, metadata_len: u16| {
+        let id = MemberId::of_name(&"n".repeat(name_len.into())).0.to_le_bytes();
+        let metadata = metadata_len.to_le_bytes();
+        let lengths: [(usize, &[u8]); 3] = [(8, &id), (34, &[name_len]), (36, &metadata)];
+        with_tails("introduction, IPv4", 38, &lengths, usize::from(name_len) + usize::from(metadata_len))
+    };
+    for (name_len, metadata_len) in [(1, 0), (1, 512), (128, 512)] {
+        assert!(Message::decode(&introduction(name_len, metadata_len)).is_ok(), "{name_len} {metadata_len}");
+    }
+    for (name_len, metadata_len, field) in [
+        (0, 0, "name length"),
+        (129, 0, "name length"),
+        (1, 513, "metadata length"),
+        (128, u16::MAX, "metadata length"),
+    ] {
+        assert_eq!(message_error(&introduction(name_len, metadata_len)), DecodeError::Field(field));
+    }
+}
+
+#[test]
+fn stream_messages() {
+    use DecodeError::{Field, Kind, Trailing, Truncated, Version};
+    for kind in [0, 8, 255] {
+        assert_eq!(stream_error(&with(stream("join"), 2, kind)), Kind(kind));
+    }
+    assert_eq!(stream_error(&with(stream("join"), 0, 9)), Version(9));
+    assert_eq!(stream_error(&with(stream("state"), HEADER_LEN + 4, 2)), Field("more"));
+    // The announced number of records is one less or one more than there are; more than could fit.
+    assert_eq!(stream_error(&with(stream("state"), HEADER_LEN, 1)), Trailing);
+    assert_eq!(stream_error(&with(stream("state"), HEADER_LEN, 3)), Truncated);
+    assert_eq!(stream_error(&with(stream("state"), HEADER_LEN + 3, 0xff)), Truncated);
+    assert_eq!(stream_error(&with(stream("state"), HEADER_LEN, 0)), Trailing);
+    for golden in golden::streams() {
+        let mut bytes = golden.bytes().split_off(STREAM_PREFIX_LEN);
+        bytes.push(0);
+        assert_eq!(stream_error(&bytes), Trailing, "{}", golden.name);
+    }
+    assert_eq!(stream_error(&vec![1; STREAM_MESSAGE_MAX + 1]), DecodeError::TooLong);
+}
+
+#[test]
+fn stream_lengths() {
+    let length = |length: u32| stream_message_len(length.to_le_bytes());
+    assert_eq!(length(31), Err(DecodeError::Truncated));
+    assert_eq!(length(32), Ok(32));
+    assert_eq!(length(1 << 20), Ok(STREAM_MESSAGE_MAX));
+    assert_eq!(length((1 << 20) + 1), Err(DecodeError::TooLong));
+    assert_eq!(length(u32::MAX), Err(DecodeError::TooLong));
+}
+
+#[test]
+fn kinds_have_numbers_and_names_of_their_own() {
+    let kinds = [
+        DecodeError::Truncated,
+        DecodeError::TooLong,
+        DecodeError::Version(7),
+        DecodeError::Sealed,
+        DecodeError::Kind(7),
+        DecodeError::Field("x"),
+        DecodeError::Reserved,
+        DecodeError::Trailing,
+    ];
+    let names: HashSet<_> = kinds.iter().map(|kind| DecodeError::NAMES[kind.index()]).collect();
+    assert_eq!(names.len(), DecodeError::KINDS);
+    let spelled = kinds.map(|kind| kind.to_string().replace(' ', "_"));
+    for (kind, spelled) in kinds.iter().zip(spelled) {
+        let name = DecodeError::NAMES[kind.index()];
+        assert!(spelled.contains(name), "{spelled} is counted as {name}");
+    }
+}

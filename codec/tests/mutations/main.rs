@@ -1,0 +1,9 @@
+//! Spoiled and random input by the hundred thousand. A program of its own, since it looks at how the whole process
+//! grows: other tests beside it would be counted, too.
+
+mod memberlist_mutated;
+mod mutated;
+#[path = "../it/support/random.rs"]
+mod random;
+#[path = "../it/support/mod.rs"]
+mod support;

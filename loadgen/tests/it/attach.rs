@@ -1,0 +1,233 @@
+//! Virtual members in a pool whose one real member lives in this process and speaks memberlist's format.
+
+#![allow(clippy::disallowed_methods, reason = "tests meet the clock and ports")]
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{QUICK, Running, loadgen, text};
+use nix::sys::signal::Signal;
+use swimring::{Cluster, ClusterEvent, Events, MemberlistOptions, Preset, State, WireOptions};
+use swimring_codec::memberlist::{PushPullWriter, Record, Versions};
+use swimring_loadgen::report::Report;
+
+/// Far longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The real member.
+fn real(options: MemberlistOptions) -> Cluster {
+    let tuned = Cluster::builder("real").bind(([127, 0, 0, 1], 0)).preset(Preset::Local).tune(|protocol| {
+        protocol.probe_interval = Duration::from_millis(500);
+        protocol.probe_timeout = Duration::from_millis(400);
+        protocol.gossip_interval = Duration::from_millis(50);
+    });
+    tuned.wire(WireOptions::Memberlist(options)).start().expect("loopback has a free port")
+}
+
+/// A port that was free on all addresses a moment ago.
+fn port() -> String {
+    let free = UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.local_addr());
+    free.expect("this machine has a free port").port().to_string()
+}
+
+/// The flags of an attachment to `target`, with addresses that begin with 127.`net`.
+fn flags(target: SocketAddr, pool: &str, net: u8, further: &[&str]) -> Vec<String> {
+    let (target, first) = (target.to_string(), format!("127.{net}.0.1"));
+    let port = port();
+    let own = ["attach", "--join", &target, "--pool", pool, "--first-address", &first, "--port", &port];
+    let small =
+        [["--members", "8"], ["--ramp", "100/s"], ["--duration", "3s"], ["--warmup", "0s"], ["--json", "-"]];
+    let small = small.iter().filter(|[flag, _]| !further.contains(flag)).flatten();
+    let all = own.iter().chain(&QUICK).chain(small).chain(further);
+    all.map(|flag| (*flag).to_owned()).collect()
+}
+
+fn attach(target: SocketAddr, pool: &str, net: u8, further: &[&str]) -> Output {
+    let flags = flags(target, pool, net, further);
+    loadgen(&flags.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The one line of a refusal.
+fn refusal(output: &Output) -> String {
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let lines = told.lines().filter(|line| !line.contains("seed 1") && !line.contains("the pool has"));
+    let lines: Vec<&str> = lines.collect();
+    assert_eq!(lines.len(), 1, "{told}");
+    lines[0].to_owned()
+}
+
+/// Names of those that left, and of those that failed, until `left` and `failed` have.
+fn departures(events: &mut Events, left: usize, failed: usize) -> (HashSet<String>, HashSet<String>) {
+    let deadline = Instant::now() + PATIENCE;
+    let (mut gone, mut dead) = (HashSet::new(), HashSet::new());
+    while gone.len() < left || dead.len() < failed {
+        match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(ClusterEvent::Left(member)) => gone.insert(member.name.to_string()),
+            Ok(ClusterEvent::Failed { member, .. }) => dead.insert(member.name.to_string()),
+            Ok(_) => continue,
+            Err(error) => panic!("{error}: {gone:?} left, {dead:?} failed"),
+        };
+    }
+    (gone, dead)
+}
+
+/// Members that join a pool with `options`, are killed, send events, and leave.
+fn lives_in(options: MemberlistOptions, pool: &str, net: u8, flags: &[&str]) {
+    let real = real(options);
+    let mut events = real.subscribe().unwrap();
+    let further = [&["--kill", "1", "--events", "2/s"], flags].concat();
+    let output = attach(real.address(), pool, net, &further);
+    let report = Report::from_json(&text(&output.stdout))
+        .unwrap_or_else(|fault| panic!("{fault}: {}", text(&output.stderr)));
+    assert!(matches!(output.status.code(), Some(0 | 98)), "{}", text(&output.stderr));
+    let (left, failed) = departures(&mut events, 7, 1);
+    assert_eq!((left.len(), failed.len()), (7, 1));
+    assert!(left.is_disjoint(&failed) && left.iter().all(|name| name.starts_with("swimring-0000")));
+    assert_eq!((report.members, report.wire.as_str()), (8, "memberlist"));
+    assert_eq!((report.kills.count, report.events.sent), (1, 4));
+    // A rumour may die out among so few before all have heard it.
+    assert!(report.events.delivered_ratio.is_some_and(|ratio| ratio > 0.5), "{:?}", report.events);
+    let real_members = report.real_members.expect("attach reports them");
+    assert_eq!(real_members.count, 1);
+    let [member] = &real_members.members[..] else { panic!("{real_members:?}") };
+    assert_eq!(
+        (member.name.as_str(), member.address.as_str()),
+        ("real", real.address().to_string().as_str())
+    );
+    assert!(member.acks > 0 && member.ack_rtt_us.p50.is_some(), "{member:?}");
+    assert!(member.event_ms.count > 0, "{member:?}");
+    assert!(member.suspect_s.count + member.dead_s.count > 0, "{member:?}");
+}
+
+#[test]
+fn members_live_and_leave_in_a_plain_pool() {
+    lives_in(MemberlistOptions::default(), "memberlist", 31, &[]);
+}
+
+#[test]
+fn and_in_a_serf_pool_with_label_and_key() {
+    let options = MemberlistOptions {
+        label: "shop".to_owned(),
+        secret_keys: vec![vec![7; 16]],
+        ..MemberlistOptions::serf()
+    };
+    lives_in(options, "serf", 32, &["--label", "shop", "--encrypt", "BwcHBwcHBwcHBwcHBwcHBw=="]);
+}
+
+#[test]
+fn those_that_churn_come_back_and_leave_for_good() {
+    let real = real(MemberlistOptions::default());
+    let mut events = real.subscribe().unwrap();
+    let output = attach(real.address(), "memberlist", 33, &["--churn", "15/m", "--duration", "9s"]);
+    let report = Report::from_json(&text(&output.stdout)).unwrap();
+    assert_eq!(report.false_deaths, 0, "{report:?}");
+    assert_eq!(departures(&mut events, 8, 0).1.len(), 0);
+    // One left in the first second, and was back before all left.
+    let deadline = Instant::now() + PATIENCE;
+    while real.members().unwrap().iter().any(|member| &*member.name != "real" && member.state.is_live()) {
+        assert!(Instant::now() < deadline, "somebody stayed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn ctrl_c_lets_everybody_leave() {
+    let real = real(MemberlistOptions::default());
+    let mut events = real.subscribe().unwrap();
+    let flags = flags(real.address(), "memberlist", 34, &["--duration", "60s"]);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let mut running = Running::begin(&flags, Stdio::piped());
+    running.wait_for_phase("measuring");
+    running.signal(Signal::SIGINT);
+    let (status, page, told) = running.end();
+    assert!(matches!(status, Some(0 | 98)), "{told}");
+    assert!(Report::from_json(&page).unwrap().interrupted);
+    assert_eq!(departures(&mut events, 8, 0).1.len(), 0);
+}
+
+#[test]
+fn a_pool_that_refuses_us_is_explained_in_one_line() {
+    let labelled = MemberlistOptions { label: "shop".to_owned(), ..MemberlistOptions::default() };
+    let encrypted = MemberlistOptions { secret_keys: vec![vec![7; 16]], ..MemberlistOptions::default() };
+    let key = ["--encrypt", "AQEBAQEBAQEBAQEBAQEBAQ=="];
+    for (net, options, pool, flags, told) in [
+        (35, labelled, "memberlist", &[][..], "--label"),
+        (36, encrypted.clone(), "memberlist", &[], "--encrypt"),
+        (37, encrypted, "memberlist", &key, "--encrypt"),
+        (38, MemberlistOptions::serf(), "memberlist", &[], "it is a pool of Serf's or Consul's (--pool)"),
+        (39, MemberlistOptions::default(), "serf", &[], "it is a pool of plain memberlist (--pool)"),
+        (
+            40,
+            MemberlistOptions::serf(),
+            "consul",
+            &[],
+            "nobody in the pool is a Consul agent; use --pool serf",
+        ),
+    ] {
+        let real = real(options);
+        let line = refusal(&attach(real.address(), pool, net, flags));
+        assert!(line.contains("--join") || line.contains("--pool"), "{line}");
+        assert!(line.contains(told), "{line}");
+    }
+}
+
+/// Answers every join with a view of one member, and never says anything more.
+#[test]
+fn a_pool_that_drops_us_in_silence_is_found_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let mut view = Vec::new();
+            let mut writer = PushPullWriter::new(&mut view, false);
+            writer.record(&Record {
+                node: "silent",
+                address: target,
+                metadata: b"",
+                incarnation: 1,
+                state: State::Alive,
+                versions: Versions::PLAIN,
+            });
+            assert!(writer.finish(b""));
+            let _ = stream.write_all(&view);
+        }
+    });
+    let line = refusal(&attach(target, "memberlist", 41, &[]));
+    assert!(line.contains("answered the join") && line.contains("merge delegate"), "{line}");
+}
+
+#[test]
+fn what_cannot_be_attached_is_told_before_anything_starts() {
+    let elsewhere: SocketAddr = "192.0.2.1:7946".parse().unwrap();
+    let output = attach(elsewhere, "serf", 42, &["--kill", "3"]);
+    let line = text(&output.stderr);
+    assert_eq!((output.status.code(), line.lines().count()), (Some(2), 1), "{line}");
+    for part in ["not on this machine's loopback", "8 members", "100 a second", "3 of them vanish", "--yes"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let line = refusal(&attach(elsewhere, "serf", 42, &["--yes"]));
+    assert!(
+        line.contains("--first-address 127.42.0.1: 192.0.2.1:7946 cannot reach members on loopback"),
+        "{line}"
+    );
+
+    let real = real(MemberlistOptions::default());
+    let held = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let busy = held.local_addr().unwrap().port().to_string();
+    let join = real.address().to_string();
+    let attach = |flags: &[&str]| {
+        let own = ["attach", "--pool", "memberlist", "--members", "8", "--join", &join];
+        refusal(&loadgen(&[&own[..], flags].concat()))
+    };
+    let line = attach(&["--port", &busy]);
+    assert!(line.contains(&format!("--port {busy}: in use on this machine")), "{line}");
+    let line = attach(&["--first-address", "192.0.2.1"]);
+    assert!(line.contains("--first-address 192.0.2.1: ") && line.contains("ip route add local"), "{line}");
+}

@@ -1,0 +1,9 @@
+//! All integration tests of the crate in one program: linking is most of what a test program costs.
+
+mod attach;
+mod command_line;
+mod ending;
+mod interrupt;
+mod refusals;
+mod runs;
+mod support;
