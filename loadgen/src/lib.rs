@@ -10,6 +10,7 @@ pub mod allocations;
 pub mod attach;
 pub mod bottleneck;
 pub mod cli;
+pub mod columns;
 pub mod cpu;
 pub mod environment;
 pub mod exit;

@@ -1,31 +1,45 @@
-//! Emphasis for terminals, and none anywhere else.
+//! Emphasis for terminals, and none anywhere else; and how wide the page is.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
-/// Whether text is emphasised with terminal colours.
+use crate::columns;
+
+/// Whether text is emphasised with terminal colours, and how many columns a line may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     colours: bool,
+    columns: usize,
 }
 
 impl Style {
     /// No emphasis: files, pipes, `NO_COLOR`.
-    pub const PLAIN: Style = Style { colours: false };
+    pub const PLAIN: Style = Style { colours: false, columns: columns::LEAST };
     /// Terminal colours.
-    pub const COLOURS: Style = Style { colours: true };
+    pub const COLOURS: Style = Style { colours: true, columns: columns::LEAST };
 
     /// What suits standard output: colours on a terminal, unless `NO_COLOR` is set to anything or the
     /// terminal is a `dumb` one (see no-color.org).
     pub fn of_standard_output() -> Style {
         let variable = |name: &str| std::env::var_os(name);
-        Style::of(std::io::stdout().is_terminal(), variable("NO_COLOR"), variable("TERM"))
+        let style = Style::of(std::io::stdout().is_terminal(), variable("NO_COLOR"), variable("TERM"));
+        style.within(columns::of_standard_output())
+    }
+
+    /// The same on a page of `columns`.
+    pub fn within(self, columns: usize) -> Style {
+        Style { columns, ..self }
+    }
+
+    /// Columns of a line.
+    pub fn columns(self) -> usize {
+        self.columns
     }
 
     fn of(is_terminal: bool, no_color: Option<OsString>, term: Option<OsString>) -> Style {
         let refused =
             no_color.is_some_and(|value| !value.is_empty()) || term.is_some_and(|value| value == "dumb");
-        Style { colours: is_terminal && !refused }
+        if is_terminal && !refused { Style::COLOURS } else { Style::PLAIN }
     }
 
     /// A heading.
