@@ -4,6 +4,7 @@
 //! whatever recorder the application has installed. `docs/METRICS.md` lists every name.
 
 use metrics::{Key, Label, Level, Metadata, Unit};
+use swimring_codec::memberlist::DecodeError;
 
 use super::shared::{LOCAL, Shared};
 use crate::net::NetCounters;
@@ -28,6 +29,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     ("swimring_datagrams_unrouted_total", "Datagrams and stream messages for nobody who lives here."),
     ("swimring_datagrams_refused_total", "Datagrams and stream messages that could not be decoded."),
+    ("swimring_datagrams_undecryptable_total", "Of those, what no key of ours opens."),
     ("swimring_system_calls_total", "System calls of the datagram path."),
     ("swimring_worker_turns_total", "Turns of the worker's loop."),
     ("swimring_worker_turns_late_total", "Turns so late that the member was told to doubt itself."),
@@ -153,7 +155,8 @@ impl Publisher {
             ("swimring_datagram_receive_errors_total", net.receive_errors),
             ("swimring_datagrams_overflowed_total", net.receive_overflow),
             ("swimring_datagrams_unrouted_total", host.unrouted),
-            ("swimring_datagrams_refused_total", host.refused.iter().sum()),
+            ("swimring_datagrams_refused_total", host.refused.iter().chain(&host.refused_packets).sum()),
+            ("swimring_datagrams_undecryptable_total", host.refused_packets[DecodeError::Decrypt.index()]),
             ("swimring_system_calls_total", net.system_calls),
             ("swimring_worker_turns_total", host.turns),
             ("swimring_worker_turns_late_total", host.turns_late),

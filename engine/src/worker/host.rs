@@ -61,6 +61,11 @@ pub trait Observer: Send + 'static {
         let _ = (now, member, from, message);
     }
 
+    /// A packet for a member could not be opened: another key, another label, damage. Nothing in it is handled.
+    fn refused(&mut self, now: Time, from: SocketAddr, reason: memberlist::DecodeError) {
+        let _ = (now, from, reason);
+    }
+
     /// A stream to join through ended without a view. [`Event::JoinFinished`] follows.
     fn join_failed(&mut self, member: LocalMember, token: u32, reason: &JoinFailure) {
         let _ = (member, token, reason);

@@ -145,6 +145,7 @@ impl<O: Observer> Host<O> {
             Ok(messages) => messages,
             Err(error) => {
                 self.counters.refused_packets[error.index()] += 1;
+                self.observer.refused(self.now, from, error);
                 return;
             }
         };
