@@ -23,7 +23,7 @@ pub struct Environment {
     pub version: String,
     /// Commit it was built from.
     pub commit: String,
-    /// When the run started, in UTC.
+    /// When [`Environment::here`] was asked, which every command does before it begins: the start, in UTC.
     pub started_at: String,
     /// Operating system and kernel release.
     pub kernel: String,
@@ -36,7 +36,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// This program on this machine, now.
+    /// This program on this machine, now. Asked when a command begins, not when its report is put together.
     pub fn here() -> Environment {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         Environment {

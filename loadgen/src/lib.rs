@@ -20,6 +20,7 @@ pub mod hlog;
 pub mod interrupt;
 pub mod measurements;
 pub mod near;
+pub mod own_addresses;
 pub mod preflight;
 pub mod progress;
 pub mod prometheus;

@@ -9,13 +9,14 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::bottleneck;
-use crate::cli::{PROGRAM, RunOptions};
+use crate::cli::{PROGRAM, RunOptions, WireChoice};
 use crate::environment::{self, Environment};
 use crate::exit::Exit;
 use crate::fleet::cluster::execute;
 use crate::hlog::HistogramLog;
 use crate::interrupt::Interrupt;
 use crate::measurements::Measurements;
+use crate::own_addresses;
 use crate::preflight::{self, Needs};
 use crate::progress::Progress;
 use crate::prometheus::Endpoint;
@@ -55,10 +56,17 @@ pub fn run(options: &RunOptions) -> Exit {
 
 /// A run, or one line per reason why not.
 fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
+    let environment = Environment::here();
     preflight::check(options.members, &Needs::of(options))?;
+    if options.wire == WireChoice::Memberlist {
+        // That there are as many addresses has been checked with the arguments.
+        let address_of = |number| options.member_address(number).unwrap_or(options.first_address);
+        own_addresses::check(options.members, |number| address_of(number).into())
+            .map_err(|fault| vec![fault])?;
+    }
     let plan = Plan::new(options.members, options.duration, options.kills, options.events, options.seed);
     let execute = |surroundings: &mut Surroundings<'_>| execute(options, surroundings);
-    carry_out(options, &plan, execute, |executed| assemble(options, executed))
+    carry_out(options, &plan, execute, |executed| assemble(options, executed, environment))
 }
 
 /// Executes what was planned and reports what came of it. Errors: one line per fault.
@@ -96,8 +104,8 @@ pub(crate) fn carry_out<T>(
     if faults.is_empty() { Ok(Exit::of_run(report.valid, report.objectives_met())) } else { Err(faults) }
 }
 
-/// The report of a run, with its objectives judged.
-pub fn assemble(options: &RunOptions, executed: Executed) -> Report {
+/// The report of a run that began in `environment`, with its objectives judged.
+pub fn assemble(options: &RunOptions, executed: Executed, environment: Environment) -> Report {
     let reasons = bottleneck::reasons(&executed.measurements, executed.probe_timeout);
     let mut settings = options.settings();
     let mut defaults = RunOptions::defaults(options.members, environment::cores()).settings();
@@ -108,7 +116,7 @@ pub fn assemble(options: &RunOptions, executed: Executed) -> Report {
         wire: executed.wire,
         settings_changed: changed_settings(&settings, &defaults),
         settings,
-        environment: Environment::here(),
+        environment,
     };
     let mut report = Report::new(subject, &executed.measurements, reasons);
     let value = report.to_value();
@@ -199,9 +207,10 @@ mod tests {
     #[test]
     fn the_report_names_what_was_changed_and_nothing_else() {
         let plain = options(&["--members", "50", "--gossip-fanout", "5"]);
-        assert_eq!(assemble(&plain, executed(&plain)).settings_changed, ["gossip_fanout", "members"]);
+        let reported = |options: &RunOptions| assemble(options, executed(options), Environment::default());
+        assert_eq!(reported(&plain).settings_changed, ["gossip_fanout", "members"]);
         let changed = options(&["--members", "50", "--kill", "2", "--loss", "1%", "--seed", "7"]);
-        let report = assemble(&changed, executed(&changed));
+        let report = reported(&changed);
         assert_eq!(report.settings_changed, ["gossip_fanout", "kill", "loss", "members", "seed"]);
         assert_eq!((report.seed, report.settings["probe_interval_ms"].as_u64()), (7, Some(1000)));
     }
@@ -211,11 +220,11 @@ mod tests {
         let slos = ["--slo", "kills.detected==5", "--slo", "false_deaths==0"];
         let options = options(&[&["--members", "50", "--workers", "2"][..], &slos].concat());
         let mut run = executed(&options);
-        let report = assemble(&options, run.clone());
+        let report = assemble(&options, run.clone(), Environment::default());
         assert_eq!(report.slos.iter().map(|slo| slo.met).collect::<Vec<_>>(), [false, true]);
         assert!(report.valid && !report.objectives_met());
         run.measurements.workers[1].busy = options.duration;
-        let report = assemble(&options, run);
+        let report = assemble(&options, run, Environment::default());
         assert_eq!(report.invalid_reasons, ["worker 1 was busy 100 % of the time (at most 90 %)"]);
         assert!(!report.valid);
     }

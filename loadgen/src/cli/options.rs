@@ -15,6 +15,7 @@ use super::{DriverChoice, Preset, RunArguments, Start, WireChoice, settings_file
 use crate::fleet::cluster::EVENT_NAME;
 use crate::fleet::settings;
 use crate::fleet::tracker::EVENT_NUMBER_BYTES;
+use crate::own_addresses;
 use crate::schedule;
 use crate::slo::Slo;
 
@@ -253,9 +254,15 @@ impl RunOptions {
         if self.bind.is_multicast() || is_broadcast {
             faults.push(format!("--bind {}: an address of many; give one of this machine's own", self.bind));
         }
-        if self.wire == WireChoice::Memberlist && self.member_address(members - 1).is_none() {
+        if self.wire == WireChoice::Memberlist {
             let first = self.first_address;
-            faults.push(format!("--first-address {first}: {members} addresses do not fit after it"));
+            match own_addresses::check_kind("--first-address", first.into()) {
+                Err(fault) => faults.push(fault),
+                Ok(()) if self.member_address(members - 1).is_none() => {
+                    faults.push(format!("--first-address {first}: {members} addresses do not fit after it"));
+                }
+                Ok(()) => {}
+            }
         }
         if self.port != 0 && u32::from(self.port) + self.workers - 1 > u32::from(u16::MAX) {
             let highest = u32::from(u16::MAX) + 1 - self.workers.min(u32::from(u16::MAX));

@@ -98,6 +98,20 @@ fn an_address_of_another_machine_exits_with_1() {
 }
 
 #[test]
+fn addresses_that_members_cannot_have_are_refused_at_once() {
+    let memberlist = ["--wire", "memberlist", "--first-address"];
+    let with = |address| [&memberlist[..], &[address]].concat();
+    let start =
+        "--first-address 192.0.2.1: the members need the addresses to 192.0.2.10, and 192.0.2.1 is not";
+    assert_refused(&with("192.0.2.1"), 1, start, "ip route add local");
+    for address in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+        let (line, status) = told(&loadgen(&[&["run", "--members", "2"], &with(address)[..]].concat()));
+        assert_eq!(status, Some(2), "{line}");
+        assert!(line.starts_with(&format!("swimring-loadgen: --first-address {address}: ")), "{line}");
+    }
+}
+
+#[test]
 fn a_machine_too_small_exits_with_1() {
     let (line, status) = told(&loadgen(&["--members", "4000000"]));
     assert_eq!(status, Some(1));

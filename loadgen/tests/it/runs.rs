@@ -5,7 +5,7 @@
 use crate::support;
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::support::{Running, loadgen, report, run, text};
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
@@ -177,6 +177,19 @@ fn a_generator_that_stalls_says_so_and_exits_with_98() {
     assert_eq!(status, Some(98), "{page}");
     assert!(page.contains("INVALID: the generator or its machine was the bottleneck"), "{page}");
     assert!(page.contains("\n  timers fired late: p99 "), "{page}");
+}
+
+#[test]
+fn a_report_says_when_the_run_began() {
+    let asked = SystemTime::now();
+    let arguments = ["--members", "10", "--duration", "3s", "--warmup", "0s", "--kill", "0", "--events", "0"];
+    let running = Running::start(&[&arguments[..], &["--json", "-"]].concat(), Stdio::piped());
+    let announced = SystemTime::now();
+    let (_, page, told) = running.end();
+    let report = Report::from_json(&page).unwrap_or_else(|fault| panic!("{fault}: {told}"));
+    let started = humantime::parse_rfc3339(&report.environment.started_at).unwrap();
+    // Whole seconds, rounded down; the measured time alone is three of them.
+    assert!(started + Duration::from_secs(1) >= asked && started <= announced, "{started:?} {announced:?}");
 }
 
 #[test]
