@@ -32,27 +32,34 @@ fn of(terminal: Option<usize>) -> usize {
     terminal.map_or(LEAST, |columns| columns.clamp(LEAST, MOST))
 }
 
-/// Columns that a text takes.
+/// Columns that a text takes; a terminal's codes for emphasis take none.
 pub fn width(text: &str) -> usize {
-    text.chars().count()
+    let mut parts = text.split('\x1b');
+    let plain = parts.next().map_or(0, |part| part.chars().count());
+    let after_codes = parts.map(|part| part.split_once('m').map_or(0, |(_, rest)| rest.chars().count()));
+    plain + after_codes.sum::<usize>()
 }
+
+/// What holds two words together: [`wrapped`] writes it as a blank.
+pub const NO_BREAK: char = '\u{a0}';
 
 /// `text` in lines of at most `columns`, broken at blanks, and after `_`, `-`, `/`, `.` and `,` in words
 /// that are longer than a line. At least one line.
 pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    let words = text.split(|c: char| c.is_whitespace() && c != NO_BREAK).filter(|word| !word.is_empty());
+    for word in words.map(|word| word.replace(NO_BREAK, " ")) {
         let line = lines.last_mut().expect("there is one");
         let room = columns.saturating_sub(width(line) + usize::from(!line.is_empty()));
-        if width(word) <= room {
+        if width(&word) <= room {
             if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&word);
             continue;
         }
-        for piece in pieces(word, columns) {
+        for piece in pieces(&word, columns) {
             if lines.last().is_some_and(String::is_empty) {
                 lines.pop();
             }
@@ -110,6 +117,8 @@ mod tests {
         assert_eq!(wrapped("suspicion_max_timeout_multiplier", 20), ["suspicion_max_", "timeout_multiplier"]);
         assert_eq!(wrapped("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrapped("", 10), [""]);
+        assert_eq!(wrapped("after 12.3\u{a0}s", 10), ["after", "12.3 s"]);
+        assert_eq!((width("a \x1b[1;31mred\x1b[0m one"), width("plain")), (9, 5));
     }
 
     #[test]

@@ -3,10 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+use crate::columns;
 use crate::text::{counted, microseconds, percent, significant, thousands};
-
-/// Columns assumed where the terminal does not tell its width.
-const WIDTH_DEFAULT: usize = 80;
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -47,7 +45,7 @@ pub struct Sample {
     pub phase: Phase,
     /// Time in this phase.
     pub elapsed: Duration,
-    /// The phase's length, where it is known.
+    /// The phase's length, where it is known; of settling, how long it may take at most.
     pub total: Option<Duration>,
     /// Joins of a cold start, or leaves at the end: done, and wanted.
     pub joins: Option<(u64, u64)>,
@@ -88,8 +86,7 @@ impl Progress {
     /// Replaces the line.
     pub fn show(&mut self, sample: &Sample) {
         if self.visible {
-            let width = terminal_size::terminal_size_of(std::io::stderr())
-                .map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0));
+            let width = columns::of_standard_error().unwrap_or(columns::LEAST);
             // "Erase to the end of the line" after a carriage return: nothing of the old line stays.
             let _ = write!(std::io::stderr(), "\r\x1b[K{}", line(sample, width));
             self.shown = true;
@@ -107,8 +104,13 @@ impl Progress {
 
 /// A sample in one line that fits into `width` columns; the parts that do not fit are left out from the end.
 pub fn line(sample: &Sample, width: usize) -> String {
-    let total = sample.total.map_or(String::new(), |total| format!("/{}", total.as_secs()));
-    let mut parts = vec![format!("{} {}{total} s", sample.phase.name(), sample.elapsed.as_secs())];
+    let (phase, elapsed) = (sample.phase.name(), sample.elapsed.as_secs());
+    let mut parts = vec![match sample.total.map(|total| total.as_secs()) {
+        // It ends as soon as everything has been seen.
+        Some(most) if sample.phase == Phase::Settling => format!("{phase} {elapsed} s of at most {most}"),
+        Some(total) => format!("{phase} {elapsed}/{total} s"),
+        None => format!("{phase} {elapsed} s"),
+    }];
     match sample.joins {
         Some((done, wanted)) if sample.phase == Phase::Leaving => {
             parts.push(format!("{} of {} left", thousands(done), thousands(wanted)));
@@ -186,6 +188,8 @@ mod tests {
         assert_eq!(line(&joining, 120), "starting 12 s  120 of 1,999 joined");
         let joined = Sample { joins: Some((1999, 1999)), ..starting };
         assert_eq!(line(&joined, 120), "starting 12 s  1,999 joined, completing their views");
+        let settling = Sample { phase: Phase::Settling, total: Some(Duration::from_secs(38)), ..starting };
+        assert_eq!(line(&settling, 120), "settling 12 s of at most 38");
         let leaving = Sample { phase: Phase::Leaving, ..joining };
         assert_eq!(line(&leaving, 120), "leaving 12 s  120 of 1,999 left");
     }

@@ -4,12 +4,14 @@
 //! the fleet's start, as Prometheus expects; percentiles are of the measured time so far. The names are
 //! listed in `docs/LOADGEN.md`. The endpoint ends with the run.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use hdrhistogram::Histogram;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
+use crate::attach::live::{Identity, Numbers};
 use crate::fleet::sampling::Taken;
 use crate::progress::Phase;
 
@@ -39,6 +41,11 @@ impl Endpoint {
     pub fn publish(&self, taken: &Taken) {
         publish(taken);
     }
+
+    /// Publishes what the pool's own members look like.
+    pub fn publish_real(&self, members: &BTreeMap<Identity, Numbers>) {
+        publish_real(members);
+    }
 }
 
 fn describe() {
@@ -62,8 +69,50 @@ fn describe() {
     describe_counter!("swimring_event_deliveries_total", "User events delivered, one per event and member");
     describe_counter!("swimring_joins_total", "Joins of a cold start that succeeded");
     describe_counter!("swimring_joins_failed_total", "Joins of a cold start that failed and were retried");
+    for (name, help, _) in REAL_COUNTERS {
+        describe_counter!(name, help);
+    }
+    describe_gauge!("swimring_real_members", "Real members of the pool that are published one by one");
+    describe_gauge!("swimring_real_member_held_dead", "Members of ours that hold it to be dead now");
+    describe_gauge!(ACK_RTT_SUM, "Round trips of the probes that it answered directly, their sum");
     describe_gauge!("process_cpu_seconds_total", "CPU time of the process");
     describe_gauge!("process_resident_memory_bytes", "Resident memory of the process");
+}
+
+/// The sum of round trips: of fractions of a second, which a counter here would not hold.
+const ACK_RTT_SUM: &str = "swimring_real_member_ack_rtt_seconds_sum";
+
+/// A counter of each real member: its name, what it counts, and where it is.
+type RealCounter = (&'static str, &'static str, fn(&Numbers) -> u64);
+
+const REAL_COUNTERS: [RealCounter; 5] = [
+    ("swimring_real_member_acks_total", "Probes of ours that it answered directly", |numbers| numbers.acks),
+    (
+        "swimring_real_member_lost_acks_total",
+        "Probes of ours that it did not answer directly in time",
+        |numbers| numbers.lost_acks,
+    ),
+    ("swimring_real_member_suspected_total", "Times that one of ours suspected it", |numbers| {
+        numbers.suspected
+    }),
+    ("swimring_real_member_failed_total", "Times that one of ours took it for dead", |numbers| {
+        numbers.failed
+    }),
+    ("swimring_real_member_unopened_total", "Packets of it that could not be opened", |numbers| {
+        numbers.unopened
+    }),
+];
+
+fn publish_real(members: &BTreeMap<Identity, Numbers>) {
+    gauge!("swimring_real_members").set(members.len() as f64);
+    for ((name, address), numbers) in members {
+        let labels = [("member", name.clone()), ("address", address.clone())];
+        for (counter, _, of) in REAL_COUNTERS {
+            counter!(counter, &labels).absolute(of(numbers));
+        }
+        gauge!("swimring_real_member_held_dead", &labels).set(numbers.held_dead as f64);
+        gauge!(ACK_RTT_SUM, &labels).set(numbers.rtt_sum_us as f64 / 1e6);
+    }
 }
 
 fn publish(taken: &Taken) {
@@ -149,6 +198,29 @@ mod tests {
             since: Duration::from_secs(1),
             datagrams_per_second: 0.0,
             cpu_cores: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_scrape_shows_each_real_member() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let numbers =
+            Numbers { acks: 4, rtt_sum_us: 2_500_000, failed: 3, held_dead: 2, ..Numbers::default() };
+        let identity = ("agent-2".to_owned(), "127.0.0.1:7946".to_owned());
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            publish_real(&BTreeMap::from([(identity, numbers)]));
+        });
+        let page = recorder.handle().render();
+        let labels = "{member=\"agent-2\",address=\"127.0.0.1:7946\"}";
+        for line in [
+            "swimring_real_members 1".to_owned(),
+            format!("swimring_real_member_acks_total{labels} 4"),
+            format!("swimring_real_member_failed_total{labels} 3"),
+            format!("swimring_real_member_held_dead{labels} 2"),
+            format!("swimring_real_member_ack_rtt_seconds_sum{labels} 2.5"),
+        ] {
+            assert!(page.lines().any(|shown| shown == line), "{line} is not in\n{page}");
         }
     }
 

@@ -70,14 +70,14 @@ impl OwnAddresses {
         SocketAddr::new(ip, self.port + (number % self.workers) as u16)
     }
 
+    /// How many members there are.
+    pub fn members(&self) -> u32 {
+        self.members
+    }
+
     /// The first member's address.
     pub fn first(&self) -> SocketAddr {
         self.of(0)
-    }
-
-    /// The last member's address.
-    pub fn last(&self) -> SocketAddr {
-        self.of(self.members.saturating_sub(1))
     }
 
     /// Which member is reached at `address`.

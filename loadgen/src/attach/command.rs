@@ -1,10 +1,11 @@
 //! `swimring-loadgen attach`, from checked options to an exit status.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::outcome::Merged;
 use super::plan::AttachPlan;
-use super::{session, targets};
+use super::{contact, session, targets};
 use crate::bottleneck;
 use crate::cli::{AttachOptions, PROGRAM};
 use crate::environment::{self, Environment};
@@ -19,6 +20,8 @@ pub(super) struct Attached {
     pub(super) executed: Executed,
     /// What was heard of real members.
     pub(super) merged: Merged,
+    /// How long the pool may be silent.
+    pub(super) patience: Duration,
 }
 
 /// Carries out `attach`: everything is said on standard output and standard error.
@@ -41,6 +44,7 @@ pub fn attach(options: &AttachOptions) -> Exit {
 
 /// An attachment, or one line per reason why not.
 fn attempt(options: &AttachOptions, targets: &[SocketAddr]) -> Result<Exit, Vec<String>> {
+    let environment = Environment::here();
     let one = |fault: String| vec![fault];
     let asked = options.addresses(options.port_wanted()).map_err(one)?;
     targets::check_addresses(&asked, targets).map_err(one)?;
@@ -59,17 +63,19 @@ fn attempt(options: &AttachOptions, targets: &[SocketAddr]) -> Result<Exit, Vec<
         run,
         &plan.plan,
         |surroundings| session::execute(&options, &plan, targets, surroundings),
-        |attached| assemble(&options, attached),
+        |attached| assemble(&options, attached, environment),
     )
 }
 
-/// The report, with its objectives judged.
-fn assemble(options: &AttachOptions, attached: Attached) -> Report {
-    let Attached { executed, merged } = attached;
+/// The report of an attachment that began in `environment`, with its objectives judged.
+fn assemble(options: &AttachOptions, attached: Attached, environment: Environment) -> Report {
+    let Attached { executed, mut merged, patience } = attached;
     for line in &merged.shed {
         eprintln!("{PROGRAM}: {line}");
     }
-    let reasons = bottleneck::reasons(&executed.measurements, executed.probe_timeout);
+    let mut reasons = bottleneck::reasons(&executed.measurements, executed.probe_timeout);
+    merged.real_members.cut_off = contact::reasons(&merged.contact, &merged.real_members, patience);
+    reasons.extend(merged.real_members.cut_off.iter().cloned());
     let mut settings = options.settings();
     let mut defaults = options.default_settings(environment::cores());
     settings.extend(executed.protocol);
@@ -79,7 +85,7 @@ fn assemble(options: &AttachOptions, attached: Attached) -> Report {
         wire: executed.wire,
         settings_changed: changed_settings(&settings, &defaults),
         settings,
-        environment: Environment::here(),
+        environment,
     };
     let mut report = Report::new(subject, &executed.measurements, reasons);
     report.false_deaths += merged.false_deaths;

@@ -9,6 +9,12 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use hdrhistogram::Histogram;
+use swimring::swim::Time;
+use swimring::worker::LocalMember;
+use swimring_codec::memberlist::DecodeError;
+
+use super::contact::Contact;
+use super::doubts::{Doubts, Locals};
 
 /// Real members that are kept apart; more are counted together.
 pub const REAL_MEMBERS_MAX: usize = 10_000;
@@ -87,10 +93,20 @@ pub struct RealMember {
     pub ack_rtt_us: Histogram<u32>,
     /// Probes that it did not answer directly in time.
     pub lost_acks: u64,
-    /// Times that one of ours suspected it.
-    pub suspected: u64,
-    /// Times that one of ours took it for dead.
-    pub failed: u64,
+    /// That members of ours suspected it.
+    pub suspected: Doubts,
+    /// That members of ours took it for dead.
+    pub failed: Doubts,
+    /// The observers that hold it to be dead now.
+    pub dead: Locals,
+    /// How many these are.
+    pub dead_count: u64,
+    /// Whether it has left.
+    pub left: bool,
+    /// Packets of it that could not be opened.
+    pub unopened: u64,
+    /// The round trips' sum, microseconds.
+    pub rtt_sum_us: u64,
 }
 
 impl RealMember {
@@ -101,15 +117,22 @@ impl RealMember {
             address,
             ack_rtt_us: histogram(),
             lost_acks: 0,
-            suspected: 0,
-            failed: 0,
+            suspected: Doubts::default(),
+            failed: Doubts::default(),
+            dead: Locals::default(),
+            dead_count: 0,
+            left: false,
+            unopened: 0,
+            rtt_sum_us: 0,
         }
     }
 
     /// Records a round trip.
     #[inline]
     pub fn acked(&mut self, rtt: Duration) {
-        self.ack_rtt_us.saturating_record(u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
+        let us = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
+        self.ack_rtt_us.saturating_record(us);
+        self.rtt_sum_us = self.rtt_sum_us.saturating_add(us.min(RTT_MAX_US));
     }
 }
 
@@ -146,6 +169,10 @@ pub struct Heard {
     pub events: Firsts,
     /// Messages from real members that only go to those who are known: a pool that has taken us in.
     pub noticed: u64,
+    /// Whether the pool's own members and ours hear each other.
+    pub contact: Contact,
+    /// Rises when a real member is new or has another name.
+    pub generation: u64,
 }
 
 impl Heard {
@@ -154,6 +181,7 @@ impl Heard {
         if let Some(slot) = self.by_address.get(&address).copied() {
             // A name may move to another address, and an address to another name.
             if self.members[slot as usize].name != name {
+                self.generation += 1;
                 self.members[slot as usize].name = name.to_owned();
                 self.by_name.insert(name.to_owned(), slot);
             }
@@ -162,11 +190,57 @@ impl Heard {
         if self.members.len() >= self.bounds.members {
             return None;
         }
+        self.generation += 1;
+        self.contact.belongs(true);
         let slot = self.members.len() as Slot;
         self.members.push(RealMember::new(name, address));
         self.by_address.insert(address, slot);
         self.by_name.insert(name.to_owned(), slot);
         Some(slot)
+    }
+
+    /// Observer `local` now holds `slot` to be dead, or alive. `elapsed` is since the measured time began, if it has.
+    pub fn believes(&mut self, slot: Slot, local: LocalMember, dead: bool, elapsed: Option<Duration>) {
+        let member = &mut self.members[slot as usize];
+        let before = member.dead_count;
+        if dead {
+            member.dead_count += u64::from(member.dead.insert(local));
+        } else {
+            member.dead_count -= u64::from(member.dead.remove(local));
+        }
+        let (was, is) = (self.contact.is_lost(before), self.contact.is_lost(member.dead_count));
+        if was != is && !member.left {
+            self.contact.loses(is, elapsed);
+        }
+    }
+
+    /// `slot` has left the pool, or is back. `elapsed` as of [`Heard::believes`].
+    pub fn belongs(&mut self, slot: Slot, belongs: bool, elapsed: Option<Duration>) {
+        let member = &mut self.members[slot as usize];
+        if member.left != belongs {
+            return;
+        }
+        member.left = !belongs;
+        self.contact.belongs(belongs);
+        if self.contact.is_lost(member.dead_count) {
+            self.contact.loses(belongs, elapsed);
+        }
+    }
+
+    /// A packet from `from` could not be opened.
+    pub fn unopened(&mut self, from: SocketAddr, reason: DecodeError) {
+        match self.at(from) {
+            Some(slot) => {
+                self.members[slot as usize].unopened += 1;
+                self.contact.unopened[reason.index()] += 1;
+            }
+            None => self.contact.unopened_of_others += 1,
+        }
+    }
+
+    /// The run ends at `now`.
+    pub fn finish(&mut self, now: Time, origin: Time) {
+        self.contact.finish(now, origin);
     }
 
     /// Who lives at `address`.
@@ -233,6 +307,50 @@ mod tests {
         // The host at address 2 came back under another name.
         assert_eq!(heard.meet("c", address(2)), Some(1));
         assert_eq!((heard.named("c"), heard.members.len()), (Some(1), 2));
+    }
+
+    #[test]
+    fn a_pool_is_lost_when_half_of_ours_hold_each_of_it_dead() {
+        let mut heard = Heard::default();
+        heard.contact.observers = 4;
+        let [a, b] = [1, 2].map(|last| heard.meet(&format!("m{last}"), address(last)).unwrap());
+        let at = |seconds| Some(Duration::from_secs(seconds));
+        for (slot, local) in [(a, 0), (a, 1), (a, 1), (b, 0)] {
+            heard.believes(slot, local, true, at(5));
+        }
+        assert_eq!(heard.contact.all_dead_at, None, "only one of ours holds both dead");
+        heard.believes(a, 1, false, at(6));
+        heard.believes(b, 3, true, at(7));
+        assert_eq!(heard.contact.all_dead_at, None, "the other is back by then");
+        heard.believes(a, 2, true, at(8));
+        assert_eq!(heard.contact.all_dead_at, at(8));
+        assert_eq!((heard.members[0].dead_count, heard.members[1].dead_count), (2, 2));
+    }
+
+    #[test]
+    fn whoever_has_left_is_not_held_dead() {
+        let mut heard = Heard::default();
+        heard.contact.observers = 2;
+        let [a, b] = [1, 2].map(|last| heard.meet(&format!("m{last}"), address(last)).unwrap());
+        heard.belongs(a, false, None);
+        heard.belongs(a, false, None);
+        heard.believes(a, 0, true, Some(Duration::ZERO));
+        assert_eq!(heard.contact.all_dead_at, None);
+        heard.believes(b, 0, true, Some(Duration::from_secs(3)));
+        assert_eq!(heard.contact.all_dead_at, Some(Duration::from_secs(3)), "nobody else is there");
+        heard.contact.all_dead_at = None;
+        heard.belongs(a, true, Some(Duration::from_secs(4)));
+        assert_eq!(heard.contact.all_dead_at, Some(Duration::from_secs(4)), "back, and dead already");
+    }
+
+    #[test]
+    fn what_cannot_be_opened_counts_for_who_sent_it() {
+        let mut heard = Heard::default();
+        heard.meet("a", address(1));
+        heard.unopened(address(1), DecodeError::Decrypt);
+        heard.unopened(address(9), DecodeError::Decrypt);
+        assert_eq!((heard.members[0].unopened, heard.contact.unopened_of_others), (1, 1));
+        assert_eq!(heard.contact.unopened[DecodeError::Decrypt.index()], 1);
     }
 
     #[test]

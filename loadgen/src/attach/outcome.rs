@@ -10,6 +10,8 @@ use std::time::Duration;
 use hashbrown::{HashMap, HashSet};
 use hdrhistogram::Histogram;
 
+use super::contact::Contact;
+use super::doubts::Doubts;
 use super::heard::{Accusation, Heard, RealMember, Slot};
 use crate::measurements::{histogram_us, record};
 use crate::report::real_members as report;
@@ -20,6 +22,8 @@ pub struct Merged {
     pub real_members: report::RealMembers,
     /// Declarations of death by real members about live members of ours.
     pub false_deaths: u64,
+    /// Whether the pool's own members and ours heard each other.
+    pub contact: Contact,
     /// Why what is reported is not everything, one line each.
     pub shed: Vec<String>,
 }
@@ -47,8 +51,11 @@ impl Whole {
     fn add(&mut self, other: &RealMember) {
         self.member.ack_rtt_us.add(&other.ack_rtt_us).expect("all histograms have the same bounds");
         self.member.lost_acks += other.lost_acks;
-        self.member.suspected += other.suspected;
-        self.member.failed += other.failed;
+        self.member.suspected.add(&other.suspected);
+        self.member.failed.add(&other.failed);
+        self.member.dead_count += other.dead_count;
+        self.member.left |= other.left;
+        self.member.unopened += other.unopened;
     }
 
     fn accusations(&self, dead: bool) -> u64 {
@@ -90,7 +97,42 @@ pub fn merge<'a>(workers: impl Iterator<Item = &'a Heard> + Clone) -> Merged {
         }
     }
     let untracked = workers.clone().map(|heard| heard.untracked).max().unwrap_or(0);
-    report_of(&whole, untracked, shed(workers))
+    let mut contact = Contact::default();
+    workers.clone().for_each(|heard| contact.add(&heard.contact));
+    let mut all =
+        Sums { suspected: doubters(workers.clone(), |member| &member.suspected), ..Sums::default() };
+    all.failed = doubters(workers.clone(), |member| &member.failed);
+    let members: Vec<report::RealMember> = whole.values().map(|one| all.take(one)).collect();
+    let real_members = report::RealMembers {
+        count: members.len() as u64 + untracked,
+        untracked,
+        silence_s: seconds(contact.silence),
+        all_dead_at_s: contact.all_dead_at.map(seconds),
+        unopened_of_others: contact.unopened_of_others,
+        cut_off: Vec::new(),
+        total: all.report(),
+        members,
+    };
+    Merged { false_deaths: real_members.total.deaths_declared, real_members, contact, shed: shed(workers) }
+}
+
+/// Members of ours that doubted any real member, each counted once.
+fn doubters<'a>(workers: impl Iterator<Item = &'a Heard>, of: fn(&RealMember) -> &Doubts) -> Doubts {
+    let mut all = Doubts::default();
+    for heard in workers {
+        let mut here = Doubts::default();
+        heard.members.iter().for_each(|member| here.unite(of(member)));
+        all.add(&here);
+    }
+    all
+}
+
+fn seconds(time: Duration) -> f64 {
+    report::rounded(time.as_secs_f64())
+}
+
+fn doubted(doubts: &Doubts) -> report::Doubted {
+    report::Doubted { by: doubts.by, from_s: doubts.first.map(seconds), until_s: doubts.last.map(seconds) }
 }
 
 fn shed<'a>(workers: impl Iterator<Item = &'a Heard> + Clone) -> Vec<String> {
@@ -103,22 +145,12 @@ fn shed<'a>(workers: impl Iterator<Item = &'a Heard> + Clone) -> Vec<String> {
     lines.map(|(what, count)| format!("{count} {what} of real members were not recorded: too many")).collect()
 }
 
-fn report_of(whole: &BTreeMap<(String, SocketAddr), Whole>, untracked: u64, shed: Vec<String>) -> Merged {
-    let mut all = Sums::default();
-    let members: Vec<report::RealMember> = whole.values().map(|one| all.take(one)).collect();
-    let real_members = report::RealMembers {
-        count: members.len() as u64 + untracked,
-        untracked,
-        total: all.report(),
-        members,
-    };
-    Merged { false_deaths: real_members.total.deaths_declared, real_members, shed }
-}
-
 /// All real members together.
 struct Sums {
     rtt: Histogram<u64>,
     times: [Histogram<u64>; 3],
+    suspected: Doubts,
+    failed: Doubts,
     counted: report::RealMember,
 }
 
@@ -127,6 +159,8 @@ impl Default for Sums {
         Sums {
             rtt: histogram_us(),
             times: [histogram_us(), histogram_us(), histogram_us()],
+            suspected: Doubts::default(),
+            failed: Doubts::default(),
             counted: report::RealMember::default(),
         }
     }
@@ -163,8 +197,12 @@ impl Sums {
             event_ms,
             suspicions_raised: one.accusations(false),
             deaths_declared: one.accusations(true),
-            suspected: member.suspected,
-            failed: member.failed,
+            suspected: member.suspected.times,
+            suspected_of: doubted(&member.suspected),
+            failed: member.failed.times,
+            failed_of: doubted(&member.failed),
+            held_dead: member.dead_count,
+            unopened: member.unopened,
         };
         let sum = &mut self.counted;
         sum.acks += reported.acks;
@@ -173,6 +211,8 @@ impl Sums {
         sum.deaths_declared += reported.deaths_declared;
         sum.suspected += reported.suspected;
         sum.failed += reported.failed;
+        sum.held_dead += reported.held_dead;
+        sum.unopened += reported.unopened;
         reported
     }
 
@@ -184,6 +224,8 @@ impl Sums {
             suspect_s,
             dead_s,
             event_ms,
+            suspected_of: doubted(&self.suspected),
+            failed_of: doubted(&self.failed),
             ..self.counted
         }
     }
@@ -202,6 +244,11 @@ mod tests {
         heard.told_of_kill(slot, 0, true, Duration::from_micros(us * 1000));
         heard.accused(slot, Accusation { subject: 3, incarnation: 1, dead: false });
         heard.accused(slot, Accusation { subject: 3, incarnation: 1, dead: true });
+        let other = heard.meet("b", SocketAddr::from(([10, 0, 0, 2], 7946))).unwrap();
+        for (slot, local, at_us) in [(slot, 0, us), (slot, 0, us * 2), (other, 0, us * 3)] {
+            heard.members[slot as usize].failed.note(local, Duration::from_micros(at_us));
+        }
+        heard.believes(slot, 0, true, None);
         heard
     }
 
@@ -209,7 +256,7 @@ mod tests {
     fn workers_add_up_and_the_first_to_hear_counts() {
         let two = [heard(100, 9000), heard(300, 4000)];
         let merged = merge(two.iter());
-        let [member] = &merged.real_members.members[..] else { panic!("{:?}", merged.real_members) };
+        let [member, other] = &merged.real_members.members[..] else { panic!("{:?}", merged.real_members) };
         assert_eq!((member.name.as_str(), member.address.as_str()), ("a", "10.0.0.1:7946"));
         assert_eq!((member.acks, member.lost_acks), (2, 2));
         assert_eq!(member.ack_rtt_us.p50.map(f64::round), Some(100.0));
@@ -218,7 +265,12 @@ mod tests {
         assert_eq!(member.suspect_s, report::Spread::default());
         assert_eq!((member.suspicions_raised, member.deaths_declared), (1, 1), "told twice");
         assert_eq!((merged.false_deaths, merged.shed.len()), (1, 0));
+        assert_eq!((member.failed, member.failed_of.by, member.held_dead), (4, 2, 2));
+        let times = (member.failed_of.from_s, member.failed_of.until_s);
+        assert_eq!(times, (Some(0.004), Some(0.018)), "the earliest and the latest of both workers");
+        assert_eq!((other.failed, other.failed_of.by, other.suspected_of.by), (2, 2, 0));
         let total = &merged.real_members.total;
+        assert_eq!((total.failed, total.failed_of.by), (6, 2), "the same two of ours doubted both");
         assert_eq!((total.acks, total.event_ms.count, total.name.as_str()), (2, 1, ""));
     }
 }

@@ -15,13 +15,16 @@ use swimring_codec::MemberId;
 
 use super::admission::{self, Seen};
 use super::command::Attached;
+use super::contact;
 use super::identity::Identities;
 use super::joining::Joiner;
 use super::leaving::{self, Leaver};
+use super::live::Live;
 use super::outcome;
 use super::payload::{EVENT_NAME, event_payload};
 use super::plan::{AttachPlan, PAUSE};
 use super::roster::Stage;
+use super::schedule;
 use super::start;
 use super::watch::{Common, Watch};
 use crate::cli::{AttachOptions, PROGRAM};
@@ -30,7 +33,7 @@ use crate::fleet::moment::Moment;
 use crate::fleet::outcome::{self as fleet_outcome, Window};
 use crate::fleet::sampling::{Done, Sampler};
 use crate::fleet::settings;
-use crate::fleet::tracker::Tracker;
+use crate::fleet::tracker::{Tracker, Tracking};
 use crate::fleet::{MemberNumber, driving};
 use crate::measurements::Measurements;
 use crate::progress::{Phase, Sample};
@@ -47,11 +50,6 @@ const CONVERGENCE_MAX: Duration = Duration::from_secs(60);
 /// Until members whose view lacks somebody ask for another one, and how many of a worker's do so at once.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 const ASKED_AT_ONCE: usize = 8;
-/// How many probe intervals may pass until a pool that has taken the first member in is heard of.
-const NOTICE_INTERVALS: u32 = 15;
-/// And how long at least.
-const NOTICE_LEAST: Duration = Duration::from_secs(10);
-
 /// Said when the user ends it before there is anything to report.
 const NOTHING_MEASURED: &str = "ended before the measured time began: there is nothing to report";
 
@@ -66,6 +64,7 @@ struct Session<'a, 'b> {
     common: Arc<Common>,
     joiner: Joiner,
     sampler: Sampler,
+    live: Live,
     done: Done,
     /// Leaves begun.
     leaves: usize,
@@ -86,7 +85,9 @@ pub(super) fn execute(
     let common = Arc::new(start::common(options, plan).map_err(RunError)?);
     let identities = Identities::new(options).map_err(RunError)?;
     let fleet = start::fleet(options, plan, &common, &protocol).map_err(RunError)?;
-    surroundings.announce(&options.run);
+    if !options.run.quiet {
+        schedule::announce(options, &schedule::Schedule::new(options, plan, &protocol));
+    }
     let joiner = Joiner::new(
         Arc::clone(&common),
         identities,
@@ -96,6 +97,7 @@ pub(super) fn execute(
         options.ramp.per_second,
     );
     let sampler = Sampler::new(fleet.len(), plan.plan.kills.len());
+    let live = Live::new(fleet.len());
     let session = Session {
         fleet,
         options,
@@ -106,6 +108,7 @@ pub(super) fn execute(
         common,
         joiner,
         sampler,
+        live,
         done: Done::default(),
         leaves: 0,
         returning: VecDeque::new(),
@@ -138,7 +141,7 @@ impl Session<'_, '_> {
             settings::by_name(&settings::of_preset(preset), settings::stream_timeout_of_preset(preset));
         // Made large enough for everybody, and nobody's wish.
         protocol_preset.insert("members_max".to_owned(), self.protocol.members_max.into());
-        let probe_timeout = self.protocol.probe_timeout;
+        let (probe_timeout, patience) = (self.protocol.probe_timeout, contact::patience(&self.protocol));
         let driver = kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default();
         let (measurements, merged) = self.collect(measured, driver)?;
         let executed = Executed {
@@ -148,7 +151,7 @@ impl Session<'_, '_> {
             protocol_preset,
             probe_timeout,
         };
-        Ok(Attached { executed, merged })
+        Ok(Attached { executed, merged, patience })
     }
 
     fn measure(&mut self) -> Result<Measured, String> {
@@ -158,8 +161,20 @@ impl Session<'_, '_> {
         self.settle()?;
         let (known, interrupted) = (driving::members_known(&self.fleet)?, self.interrupted());
         let last = driving::moments(&self.fleet, |_| ())?;
-        driving::moments(&self.fleet, Tracker::conclude)?;
+        self.conclude()?;
         Ok(Measured { window, idle, convergence, known, last, interrupted })
+    }
+
+    /// From now on nothing counts any more.
+    fn conclude(&self) -> Result<(), String> {
+        let concluded = self.fleet.ask_all(|_| {
+            Box::new(|host: &mut Host<Watch>, _: &mut Trains| {
+                let now = host.now();
+                host.observer.finish(now);
+                host.observer.tracker_mut().conclude();
+            })
+        });
+        concluded.map(|_| ()).map_err(|error| error.to_string())
     }
 
     fn interrupted(&self) -> bool {
@@ -219,7 +234,7 @@ impl Session<'_, '_> {
         if !self.options.run.quiet {
             eprintln!("{PROGRAM}: the pool has {}", counted(live as u64, "member"));
         }
-        let patience = NOTICE_LEAST.max(self.protocol.probe_interval * NOTICE_INTERVALS);
+        let patience = contact::patience(&self.protocol);
         let since = self.fleet.elapsed();
         while self.fleet.ask(0, |host, _| host.observer.heard.noticed).map_err(|error| error.to_string())?
             == 0
@@ -322,9 +337,9 @@ impl Session<'_, '_> {
 
     /// The measured window.
     fn window(&mut self) -> Result<Window, String> {
-        self.surroundings.begin_log()?;
         self.make_room()?;
         let before = driving::moments(&self.fleet, |_| ())?;
+        self.surroundings.begin_log()?;
         let cpu = CpuTime::of_process();
         let begun = self.fleet.elapsed();
         let origin = Time::ZERO + begun;
@@ -431,10 +446,9 @@ impl Session<'_, '_> {
         self.returning.is_empty() && self.joiner.outstanding() == 0
     }
 
-    /// As in a `run`, and long enough for whoever left to come back.
+    /// How long settling may take.
     fn settling_bound(&self) -> Duration {
-        let back = if self.plan.leaves.is_empty() { Duration::ZERO } else { PAUSE * 2 };
-        driving::settling_bound(&self.protocol, self.options.run.members, back)
+        schedule::settling_bound(&self.protocol, self.options, self.plan)
     }
 
     /// Members that are there all the time.
@@ -484,9 +498,13 @@ impl Session<'_, '_> {
             return Ok(());
         }
         let taken = self.sampler.take(&self.fleet, phase, self.done, self.observers())?;
-        let total = driving::length_of(phase, &self.options.run);
+        let total = driving::length_of(phase, &self.options.run, self.settling_bound());
         let sample = Sample { joins: steps, ..taken.sample(elapsed, total) };
-        self.surroundings.show(&taken, &sample)
+        self.surroundings.show(&taken, &sample)?;
+        if let Some(metrics) = &self.surroundings.metrics {
+            metrics.publish_real(&self.live.look(&self.fleet)?);
+        }
+        Ok(())
     }
 
     /// Stops the workers and puts together what they counted.

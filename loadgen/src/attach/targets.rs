@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use swimring::net::{Endpoint, NetError, NetOptions};
 
 use super::addresses::OwnAddresses;
+use super::schedule;
 use crate::cli::{AttachOptions, PoolKind};
+use crate::own_addresses;
 use crate::text::{counted, significant};
 
 /// Ports tried after the usual one.
@@ -25,7 +27,10 @@ pub fn resolve(options: &AttachOptions) -> Result<Vec<SocketAddr>, String> {
             given.to_socket_addrs().map_err(|error| fault(error.to_string()))?.collect();
         // The members' own family: others could not be sent to from their addresses.
         match found.iter().copied().find(family).or_else(|| found.first().copied()) {
-            Some(address) if family(&address) => targets.push(address),
+            Some(address) if family(&address) => {
+                own_addresses::check_kind("--join", address.ip())?;
+                targets.push(address);
+            }
             Some(_) => {
                 return Err(format!(
                     "--join {given}: not of the same address family as --first-address {}; give both as IPv4 or \
@@ -64,13 +69,14 @@ pub fn warning(options: &AttachOptions, targets: &[SocketAddr]) -> Option<String
         doing.push(format!("{} user events a second go to every member", significant(run.events.per_second)));
     }
     let doing = if doing.is_empty() { "they only take part".to_owned() } else { doing.join(", ") };
+    let ramp = schedule::told(schedule::ramp(options));
     let catalog = if options.catalog { " The catalogue will list each as a node." } else { "" };
     Some(format!(
         "--join {elsewhere} is not on this machine's loopback: {members} would join the {pool} there at {} a \
          second. Each join moves the pool's whole view, and everybody will hear of it, keep it in memory and \
-         probe it; for {} {doing}. Suspicion timeouts and gossip grow with the pool's size while it lasts.{catalog} All \
-         that remain leave at the end and on Ctrl-C; whoever vanished stays in members' lists as failed until it \
-         is reaped. Add --yes to do it",
+         probe it; for {} {doing}, after a ramp of {ramp} and before leaves of {ramp}. Suspicion timeouts and gossip grow with the pool's size while it lasts.{catalog} All \
+         that remain leave at the end and on Ctrl-C; in members' lists they stay as left, and whoever vanished as failed, \
+         until they are reaped. Add --yes to do it",
         significant(options.ramp.per_second),
         humantime::format_duration(run.duration),
     ))
@@ -81,20 +87,8 @@ pub fn warning(options: &AttachOptions, targets: &[SocketAddr]) -> Option<String
 /// # Errors
 /// One line that names the flag and the mend.
 pub fn check_addresses(addresses: &OwnAddresses, targets: &[SocketAddr]) -> Result<(), String> {
-    let (first, last) = (addresses.first().ip(), addresses.last().ip());
-    for ip in [first, last] {
-        match Endpoint::bind(SocketAddr::new(ip, 0), &NetOptions::default()) {
-            Ok(_) => {}
-            Err(NetError::AddressNotLocal { .. }) => {
-                return Err(format!(
-                    "--first-address {first}: the members need the addresses to {last}, and {ip} is not this \
-                     machine's; route the range here (`ip route add local PREFIX dev lo`), or on one machine use \
-                     127.10.0.1"
-                ));
-            }
-            Err(error) => return Err(format!("--first-address {first}: {ip}: {error}")),
-        }
-    }
+    own_addresses::check(addresses.members(), |number| addresses.of(number).ip())?;
+    let first = addresses.first().ip();
     match targets.iter().find(|target| !is_loopback(target.ip())) {
         Some(target) if is_loopback(first) => Err(format!(
             "--first-address {first}: {target} cannot reach members on loopback; give addresses of this machine \

@@ -6,11 +6,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use swimring::Pool;
 use swimring::swim::{Event, MemberIndex, Time};
 use swimring::worker::{JoinFailure, LocalMember, Observer, Scene};
-use swimring_codec::memberlist::Message;
+use swimring_codec::memberlist::{DecodeError, Message};
 use swimring_codec::serf;
 
 use super::addresses::OwnAddresses;
@@ -68,7 +69,19 @@ pub struct Watch {
 impl Watch {
     /// A watch that tells `tracker` what counts.
     pub fn new(common: Arc<Common>, tracker: Tracker) -> Watch {
-        Watch { common, tracker, heard: Heard::default(), who: Vec::new(), failure: None, fault: None }
+        let mut watch =
+            Watch { common, tracker, heard: Heard::default(), who: Vec::new(), failure: None, fault: None };
+        let here =
+            (0..).take_while(|local| (watch.tracker.number(*local) as usize) < watch.common.churns.len());
+        watch.heard.contact.observers = here.filter(|local| watch.is_observer(*local)).count() as u64;
+        watch
+    }
+
+    /// The run ends at `now`, for what is heard of the pool.
+    pub fn finish(&mut self, now: Time) {
+        if let Some(origin) = self.tracker.origin() {
+            self.heard.finish(now, origin);
+        }
     }
 
     /// What it has counted and heard.
@@ -76,9 +89,11 @@ impl Watch {
         (self.tracker, self.heard)
     }
 
+    /// Whether a member is there all the time.
     fn is_observer(&self, local: LocalMember) -> bool {
         let number = self.tracker.number(local);
-        !self.common.churns.get(number as usize).copied().unwrap_or(false)
+        let churns = self.common.churns.get(number as usize).copied().unwrap_or(false);
+        !churns && self.tracker.observes(local)
     }
 
     /// The member of ours at `subject`, if it takes part or was killed: of others nothing false can be said.
@@ -87,9 +102,35 @@ impl Watch {
         matches!(self.common.roster.stage(number), Stage::Present | Stage::Killed).then_some(number)
     }
 
+    fn slot(&self, subject: MemberIndex) -> Option<Slot> {
+        match self.who.get(subject as usize) {
+            Some(Who::Real(slot)) => Some(*slot),
+            _ => None,
+        }
+    }
+
     fn real(&mut self, subject: MemberIndex) -> Option<&mut super::heard::RealMember> {
-        let Some(Who::Real(slot)) = self.who.get(subject as usize).copied() else { return None };
+        let slot = self.slot(subject)?;
         self.heard.members.get_mut(slot as usize)
+    }
+
+    /// Since the measured time began, if it has.
+    fn elapsed(&self, now: Time) -> Option<Duration> {
+        self.tracker.origin().map(|origin| now.since(origin))
+    }
+
+    /// A member of ours takes real member `slot` for dead, or has it in its view again.
+    fn believes(&mut self, scene: &Scene<'_>, slot: Slot, dead: bool) {
+        if self.is_observer(scene.local) {
+            self.heard.believes(slot, scene.local, dead, self.elapsed(scene.now));
+        }
+    }
+
+    /// A real member said goodbye.
+    fn departed(&mut self, scene: &Scene<'_>, subject: MemberIndex) {
+        if let Some(slot) = self.slot(subject) {
+            self.heard.belongs(slot, false, self.elapsed(scene.now));
+        }
     }
 
     /// One of ours has somebody in its view.
@@ -101,7 +142,7 @@ impl Watch {
             // Nearly always: the view of the next of ours.
             let before = &self.heard.members[slot as usize];
             if before.address == known.address && before.name == known.name {
-                return;
+                return self.lives(scene, slot);
             }
         }
         let who = match self.common.addresses.contains(known.address) {
@@ -113,25 +154,38 @@ impl Watch {
             self.who.resize(at + 1, Who::NotReal);
         }
         self.who[at] = who;
+        if let Who::Real(slot) = who {
+            self.lives(scene, slot);
+        }
+    }
+
+    /// A real member is in a view, alive.
+    fn lives(&mut self, scene: &Scene<'_>, slot: Slot) {
+        let member = &self.heard.members[slot as usize];
+        if member.dead_count > 0 {
+            self.believes(scene, slot, false);
+        }
+        if self.heard.members[slot as usize].left {
+            self.heard.belongs(slot, true, self.elapsed(scene.now));
+        }
     }
 
     fn suspected(&mut self, scene: &Scene<'_>, subject: MemberIndex) {
-        if self.tracker.origin().is_none() {
-            return;
-        }
+        let Some(elapsed) = self.elapsed(scene.now) else { return };
         if let Some(real) = self.real(subject) {
-            real.suspected += 1;
+            real.suspected.note(scene.local, elapsed);
         } else if let Some(number) = self.ours(scene, subject).filter(|_| self.is_observer(scene.local)) {
             self.tracker.suspected(scene, number);
         }
     }
 
     fn failed(&mut self, scene: &Scene<'_>, subject: MemberIndex) {
-        if self.tracker.origin().is_none() {
-            return;
-        }
-        if let Some(real) = self.real(subject) {
-            real.failed += 1;
+        let elapsed = self.elapsed(scene.now);
+        if let Some(slot) = self.slot(subject) {
+            self.believes(scene, slot, true);
+            if let Some(elapsed) = elapsed {
+                self.heard.members[slot as usize].failed.note(scene.local, elapsed);
+            }
         } else if let Some(number) = self.ours(scene, subject).filter(|_| self.is_observer(scene.local)) {
             self.tracker.failed(scene, number);
         }
@@ -217,6 +271,7 @@ impl Observer for Watch {
             Event::Joined { subject } | Event::Updated { subject } => self.met(scene, subject),
             Event::Suspected { subject, .. } => self.suspected(scene, subject),
             Event::Failed { subject, .. } => self.failed(scene, subject),
+            Event::Left { subject } => self.departed(scene, subject),
             Event::UserEvent { event } if self.is_observer(scene.local) => {
                 let event = scene.commons.user_event(event);
                 if let Some(number) = event_number(event.payload, self.common.run) {
@@ -242,10 +297,9 @@ impl Observer for Watch {
         if !matches!(message, Message::Ack { .. } | Message::Nack { .. }) {
             self.heard.noticed += 1;
         }
-        if self.tracker.origin().is_none() {
-            return;
-        }
+        let Some(origin) = self.tracker.origin() else { return };
         let Some(slot) = self.heard.at(from) else { return };
+        self.heard.contact.heard(now, origin);
         match *message {
             Message::Suspect { incarnation, node, from } => {
                 self.told(now, slot, node, incarnation, from, false);
@@ -261,6 +315,12 @@ impl Observer for Watch {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn refused(&mut self, _: Time, from: SocketAddr, reason: DecodeError) {
+        if self.tracker.origin().is_some() && !self.common.addresses.contains(from) {
+            self.heard.unopened(from, reason);
         }
     }
 

@@ -19,6 +19,7 @@ use super::{DriverChoice, OutputArguments, Preset, RunArguments, RunOptions, Sta
 use crate::attach::identity::Identities;
 use crate::attach::payload::EVENT_BYTES_LEAST;
 use crate::attach::{addresses::OwnAddresses, plan};
+use crate::own_addresses;
 
 /// What an address or pool is unless it is given.
 const PORT_DEFAULT: u16 = 7946;
@@ -26,6 +27,8 @@ const PORT_DEFAULT: u16 = 7946;
 const PORT_CONSUL: u16 = 8301;
 /// Members without `--members`: enough to see something, few enough for any pool.
 const MEMBERS_DEFAULT: u32 = 100;
+/// The fewest members that a `run` may have.
+const MEMBERS_OF_A_RUN: u32 = 2;
 /// Faster than this no pool takes joins, each of which moves its whole view.
 const RAMP_MAX: f64 = 10_000.0;
 /// Longest label; memberlist's own bound.
@@ -202,7 +205,7 @@ impl AttachArguments {
             None
         });
         let run = match self.as_run().check(cores) {
-            Ok(run) => run,
+            Ok(run) => RunOptions { members: self.members, ..run },
             Err(of_run) => {
                 faults.extend(of_run);
                 return Err(faults);
@@ -217,7 +220,8 @@ impl AttachArguments {
     fn as_run(&self) -> RunArguments {
         let given = self.clone();
         RunArguments {
-            members: given.members,
+            // A pool has members besides ours: one is enough, where a `run` needs two.
+            members: given.members.max(MEMBERS_OF_A_RUN),
             duration: given.duration,
             warmup: given.warmup,
             workers: given.workers,
@@ -322,10 +326,27 @@ impl AttachOptions {
 
     /// One line per fault.
     fn faults(&self) -> Vec<String> {
+        let members = self.run.members;
+        if members == 0 {
+            return vec!["--members 0: nobody would join; at least 1".to_owned()];
+        }
         let mut faults = self.pool_faults();
+        // A `run` of two was checked in the place of one.
+        if self.run.kills >= members {
+            faults.push(format!(
+                "--kill {}: somebody must be left to notice; at most {}",
+                self.run.kills,
+                members - 1
+            ));
+        }
+        if self.run.workers > members {
+            faults.push(format!("--workers {}: must be 1 here", self.run.workers));
+        }
         faults.extend(self.rate_faults());
         faults.extend(Identities::new(self).err());
-        faults.extend(self.addresses(self.port_wanted()).err());
+        let fit = own_addresses::check_kind("--first-address", self.first_address)
+            .and_then(|()| self.addresses(self.port_wanted()).map(|_| ()));
+        faults.extend(fit.err());
         if self.port == Some(0) {
             faults.push("--port 0: others have to know the port; name one, or leave it out".to_owned());
         }

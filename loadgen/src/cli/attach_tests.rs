@@ -106,3 +106,23 @@ fn only_what_differs_from_a_plain_attachment_counts_as_changed() {
     let names = changed_settings(&changed.settings(), &changed.default_settings(2));
     assert_eq!(names, ["churn_per_second", "kill", "members"]);
 }
+
+#[test]
+fn one_member_is_enough_in_a_pool_of_others() {
+    let one = options(&["--members", "1"]);
+    assert_eq!((one.run.members, one.run.workers, one.run.kills), (1, 1, 0));
+    assert_eq!(faults(&["--members", "0"]), "--members 0: nobody would join; at least 1");
+    let told = faults(&["--members", "1", "--kill", "1", "--workers", "2"]);
+    assert!(
+        told.contains("--kill 1: somebody must be left") && told.contains("--workers 2: must be 1"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_first_address_is_one_hosts() {
+    for address in ["0.0.0.0", "::", "224.0.0.1", "255.255.255.255"] {
+        let told = faults(&["--first-address", address, "--members", "1"]);
+        assert!(told.starts_with(&format!("--first-address {address}: ")), "{told}");
+    }
+}

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
@@ -26,47 +26,58 @@ pub use output::OutputArguments;
 use protocol::ProtocolSettings;
 use values::Rate;
 
+use crate::columns;
+
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-loadgen";
 
+/// Columns of the widest help: it is text, which is read in short lines.
+const HELP_COLUMNS_MAX: usize = 100;
+
 const EXAMPLES: &str = "\
 Examples:
-  swimring-loadgen                                     10,000 members for 30 s
-  swimring-loadgen --members 2000 --start cold         how long joining takes
-  swimring-loadgen run --members 10000 --duration 60s --kill 20 --loss 2%
+  swimring-loadgen                               10,000 members for 30 s
+  swimring-loadgen --members 2000 --start cold   how long joining takes
+  swimring-loadgen run --duration 60s --kill 20 --loss 2%
   swimring-loadgen run --slo 'false_deaths==0' --slo 'detection_s.all.max<=30'
-  swimring-loadgen attach --pool serf --join 127.0.0.1 virtual members in a real Serf cluster
-  swimring-loadgen report a.json b.json                compare two saved results
+  swimring-loadgen attach --pool serf --join 127.0.0.1
+                                                 members in a real Serf cluster
+  swimring-loadgen report a.json b.json          compare two saved results
 
 Without a command, `run` is meant.
 
-Exit status: 0 done; 1 could not run; 2 bad arguments; 98 the run is invalid because the
-generator itself was the bottleneck; 99 an objective given with --slo was missed.";
+Exit status: 0 done; 1 could not run; 2 bad arguments; 98 the run is invalid
+because the generator itself was the bottleneck, or cut off from the pool;
+99 an objective given with --slo was missed.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
   swimring-loadgen run --members 300 --duration 10s
-  swimring-loadgen run --duration 60s --kill 20 --events 1/s --json result.json --hlog result.hlog
+  swimring-loadgen run --kill 20 --json result.json --hlog result.hlog
   swimring-loadgen run --driver mmsg --loss 2% --slo 'false_deaths==0'
   swimring-loadgen run --preset wan --gossip-fanout 5 --probe-interval-ms 2000
 
-A run starts the members, warms up, measures for --duration with the kills and events spread over
-its first two thirds, goes on until every kill and event has been seen everywhere or no longer can
-be, and stops. Ctrl-C ends it early with the report of what was measured; twice aborts (130).";
+A run starts the members, warms up, measures for --duration with the kills and
+events spread over its first two thirds, goes on until every kill and event has
+been seen everywhere or no longer can be, and stops. Ctrl-C ends it early with
+the report of what was measured; twice aborts (130).";
 
 const ATTACH_EXAMPLES: &str = "\
 Examples:
-  swimring-loadgen attach --pool serf --join 127.0.0.1:7946 --members 500 --events 5/s
-  swimring-loadgen attach --pool consul --join 10.0.0.1 --first-address 10.20.0.1 --encrypt KEY --yes
-  swimring-loadgen attach --pool memberlist --join 127.0.0.1 --label shop --churn 5/s --kill 20
+  swimring-loadgen attach --pool serf --join 127.0.0.1 -n 500 --events 5/s
+  swimring-loadgen attach --pool consul --join 10.0.0.1 --encrypt KEY \\
+      --first-address 10.20.0.1 --yes
+  swimring-loadgen attach --pool memberlist --join 127.0.0.1 --churn 5/s
 
-The members join at --ramp, are measured for --duration with kills, churn and events in its first two
-thirds, and leave gracefully, on Ctrl-C too; twice aborts (130), and the pool will see them fail.";
+The members join at --ramp, are measured for --duration with kills, churn and
+events in its first two thirds, and leave gracefully, as fast as they joined, on
+Ctrl-C too; twice aborts (130), and the pool will see them fail. How long it
+takes in all is said at the start. Names stay in `serf members` as left for a
+day; `serf force-leave -prune NAME` removes one.";
 
 /// Fleets of real Swimring members on one machine, measured.
 #[derive(Parser, Debug)]
 #[command(name = PROGRAM, version = crate::environment::VERSION_LINE, about, after_help = EXAMPLES)]
-#[command(max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -278,7 +289,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
     if is_run {
         arguments.insert(1.min(arguments.len()), OsString::from("run"));
     }
-    Cli::try_parse_from(arguments)
+    // Help for a file is as wide as every other page; on a terminal clap uses what there is.
+    let columns = columns::of_standard_output().min(HELP_COLUMNS_MAX);
+    let matches = Cli::command().term_width(columns).try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches)
 }
 
 /// A refused command line in one line: what is wrong, and the mend where clap knows one.

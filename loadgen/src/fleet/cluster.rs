@@ -235,8 +235,8 @@ impl Run<'_, '_> {
 
     /// The measured window.
     fn measure(&mut self) -> Result<Window, String> {
-        self.surroundings.begin_log()?;
         let before = driving::moments(&self.fleet, |_| ())?;
+        self.surroundings.begin_log()?;
         let cpu = CpuTime::of_process();
         let begun = self.fleet.elapsed();
         let origin = Time::ZERO + begun;
@@ -280,7 +280,7 @@ impl Run<'_, '_> {
 
     /// Goes on until everything has been seen everywhere or no longer can be.
     fn settle(&mut self) -> Result<(), String> {
-        let bound = driving::settling_bound(&self.settings, self.options.members, Duration::ZERO);
+        let bound = self.settling_bound();
         let begun = self.fleet.elapsed();
         loop {
             let elapsed = self.fleet.elapsed() - begun;
@@ -293,6 +293,11 @@ impl Run<'_, '_> {
             self.sample(Phase::Settling, elapsed, None)?;
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// How long settling may take.
+    fn settling_bound(&self) -> Duration {
+        driving::settling_bound(&self.settings, self.options.members, Duration::ZERO)
     }
 
     /// Members that are never killed.
@@ -321,7 +326,7 @@ impl Run<'_, '_> {
             return Ok(());
         }
         let taken = self.sampler.take(&self.fleet, phase, self.done, observers)?;
-        let total = driving::length_of(phase, self.options);
+        let total = driving::length_of(phase, self.options, self.settling_bound());
         let sample = Sample { joins, ..taken.sample(elapsed, total) };
         self.surroundings.show(&taken, &sample)
     }

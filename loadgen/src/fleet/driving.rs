@@ -97,11 +97,12 @@ pub fn send_event<O: Tracking>(
     sent.map_err(|error| error.to_string())
 }
 
-/// How long a phase takes, where that is known beforehand.
-pub fn length_of(phase: Phase, options: &RunOptions) -> Option<Duration> {
+/// How long a phase takes, or, of settling, may take, where that is known beforehand.
+pub fn length_of(phase: Phase, options: &RunOptions, settling: Duration) -> Option<Duration> {
     match phase {
         Phase::WarmingUp => Some(options.warmup),
         Phase::Measuring => Some(options.duration),
-        Phase::Starting | Phase::Settling | Phase::Leaving => None,
+        Phase::Settling => Some(settling),
+        Phase::Starting | Phase::Leaving => None,
     }
 }

@@ -110,7 +110,7 @@ impl Tracker {
     }
 
     /// Whether a member is never killed: what it notices counts.
-    fn observes(&self, local: LocalMember) -> bool {
+    pub fn observes(&self, local: LocalMember) -> bool {
         self.kill_of.get(self.number(local) as usize).is_some_and(|kill| *kill == SPARED)
     }
 

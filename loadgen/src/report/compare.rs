@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::real_members::{RealMember, RealMembers, worst_first};
 use super::style::Style;
 use super::table::Table;
 use super::{Report, paths};
@@ -49,30 +50,109 @@ const ROWS: [(&str, &str, Unit); 24] = [
     ("convergence", "convergence_s", Unit::Seconds),
 ];
 
-/// Renders several reports, each under its name. Of two, the second's difference from the first is shown.
-pub fn comparison(reports: &[(String, Report)], style: Style) -> String {
-    let mut table = Table::new(0, 0);
-    let values: Vec<Value> = reports.iter().map(|(_, report)| report.to_value()).collect();
-    let with_change = reports.len() == 2;
-    let change = with_change.then(|| "change".to_owned());
-    table.row([String::new()].into_iter().chain(reports.iter().map(|(name, _)| name.clone())).chain(change));
-    for (label, cells) in identity(reports, &values) {
-        table.row([label].into_iter().chain(cells));
+/// Numbers of real members that are compared: of all together, and of those that one has to look at.
+const REAL_ROWS: [(&str, &str, Unit); 9] = [
+    ("acks", "acks", Unit::Count),
+    ("lost acks", "lost_acks", Unit::Count),
+    ("ack p50", "ack_rtt_us.p50", Unit::Microseconds),
+    ("ack p99", "ack_rtt_us.p99", Unit::Microseconds),
+    ("suspected by", "suspected_of.by", Unit::Count),
+    ("taken for dead by", "failed_of.by", Unit::Count),
+    ("suspicions raised", "suspicions_raised", Unit::Count),
+    ("deaths declared", "deaths_declared", Unit::Count),
+    ("kill until it knows p50", "dead_s.p50", Unit::Seconds),
+];
+/// Real members that are compared one by one: the worst of each report, no more in all.
+const REAL_MEMBERS_MAX: usize = 6;
+
+/// A table of several reports: a row for each label, and of two the difference.
+struct Rows {
+    table: Table,
+    with_change: bool,
+}
+
+impl Rows {
+    fn cells(&mut self, label: &str, cells: impl IntoIterator<Item = String>) {
+        self.table.row([label.to_owned()].into_iter().chain(cells));
     }
-    let identity_end = table.lines().len();
-    for (label, path, unit) in ROWS {
-        let numbers: Vec<Option<f64>> = values.iter().map(|value| paths::number(value, path)).collect();
+
+    /// Numbers in their unit; no row where nobody has one.
+    fn numbers(&mut self, label: &str, numbers: &[Option<f64>], unit: Unit) {
         if numbers.iter().any(Option::is_some) {
-            let cells = numbers.iter().map(|number| unit.show(*number));
-            let change = with_change.then(|| relative(numbers[0], numbers[1]));
-            table.row([label.to_owned()].into_iter().chain(cells).chain(change));
+            let change = self.with_change.then(|| relative(numbers[0], numbers[1]));
+            self.cells(label, numbers.iter().map(|number| unit.show(*number)).chain(change));
         }
     }
-    let mut lines = table.lines();
+
+    /// A real member, or all together, of each report.
+    fn members<'a>(&mut self, members: impl Iterator<Item = Option<&'a RealMember>>) {
+        let values: Vec<Value> = members
+            .map(|member| {
+                member.map_or(Value::Null, |member| serde_json::to_value(member).unwrap_or_default())
+            })
+            .collect();
+        for (label, path, unit) in REAL_ROWS {
+            let numbers: Vec<Option<f64>> = values.iter().map(|value| paths::number(value, path)).collect();
+            self.numbers(&format!("  {label}"), &numbers, unit);
+        }
+    }
+
+    fn blank(&mut self) {
+        self.table.row([""]);
+    }
+}
+
+/// Renders several reports, each under its name. Of two, the second's difference from the first is shown.
+pub fn comparison(reports: &[(String, Report)], style: Style) -> String {
+    let values: Vec<Value> = reports.iter().map(|(_, report)| report.to_value()).collect();
+    let mut rows = Rows { table: Table::new(0, 0), with_change: reports.len() == 2 };
+    let change = rows.with_change.then(|| "change".to_owned());
+    rows.cells("", reports.iter().map(|(name, _)| name.clone()).chain(change));
+    for (label, cells) in identity(reports, &values) {
+        rows.cells(&label, cells);
+    }
+    rows.blank();
+    for (label, path, unit) in ROWS {
+        let numbers: Vec<Option<f64>> = values.iter().map(|value| paths::number(value, path)).collect();
+        rows.numbers(label, &numbers, unit);
+    }
+    compare_real_members(reports, &mut rows);
+    let mut lines = rows.table.lines_within(style.columns());
     lines[0] = style.heading(&lines[0]);
-    lines.insert(identity_end, String::new());
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// The real members of pools that were attached to: all together, then the worst by name.
+fn compare_real_members(reports: &[(String, Report)], rows: &mut Rows) {
+    let all: Vec<Option<&RealMembers>> =
+        reports.iter().map(|(_, report)| report.real_members.as_ref()).collect();
+    if all.iter().all(Option::is_none) {
+        return;
+    }
+    rows.blank();
+    let counts: Vec<Option<f64>> = all.iter().map(|real| real.map(|real| real.count as f64)).collect();
+    rows.numbers("Real members", &counts, Unit::Count);
+    rows.members(all.iter().map(|real| real.map(|real| &real.total)));
+    for name in worst_names(&all) {
+        rows.cells(&name, []);
+        let named = |real: &RealMembers| real.members.iter().position(|member| member.name == name);
+        rows.members(all.iter().map(|real| real.and_then(|real| named(real).map(|at| &real.members[at]))));
+    }
+}
+
+/// Names of the worst real members, in turn of each report, each once.
+fn worst_names(all: &[Option<&RealMembers>]) -> Vec<String> {
+    let worst: Vec<Vec<&RealMember>> =
+        all.iter().map(|real| real.map_or(Vec::new(), |real| worst_first(&real.members))).collect();
+    let longest = worst.iter().map(Vec::len).max().unwrap_or(0);
+    let mut names: Vec<String> = Vec::new();
+    for member in (0..longest).flat_map(|place| worst.iter().filter_map(move |worst| worst.get(place))) {
+        if names.len() < REAL_MEMBERS_MAX && !names.contains(&member.name) {
+            names.push(member.name.clone());
+        }
+    }
+    names
 }
 
 /// What made each result, and every setting in which they differ: numbers are only comparable where these

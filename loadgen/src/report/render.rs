@@ -1,16 +1,16 @@
 //! The report for people: what made it first, then cost, times and outcomes, then the verdict.
 //!
-//! Plain ASCII, at most 100 columns, aligned so that two reports can be read next to each other.
+//! Plain ASCII, no line longer than the page ([`crate::columns`]), aligned so that two reports can be read next
+//! to each other.
 
 use serde_json::Value;
 
 use super::style::Style;
 use super::table::Table;
 use super::{Report, Seconds};
+use crate::columns::{width, wrapped};
 use crate::text::{ABSENT, bytes, counted, microseconds, percent, significant, thousands};
 
-/// Columns of a line.
-const WIDTH: usize = 100;
 /// Columns of a row's label, its indentation included.
 const LABEL: usize = 22;
 /// Columns of a time, so that most reports have the same layout: `1.00 ms`.
@@ -49,21 +49,37 @@ impl Page {
         self.lines.push(self.style.heading(text));
     }
 
-    /// A labelled value; what does not fit is continued below it, broken at ", ".
+    /// A labelled value; what does not fit is continued below it, broken at ", " and else at blanks.
     fn row(&mut self, label: &str, value: &str) {
-        let mut line = format!("{:<LABEL$}", format!("  {label}"));
+        let room = self.style.columns() - LABEL;
+        let mut line = String::new();
+        let mut lines = Vec::new();
         let mut parts = value.split(", ").peekable();
         while let Some(part) = parts.next() {
-            if line.len() > LABEL && line.len() + part.len() + 1 > WIDTH {
-                self.lines.push(line.trim_end().to_owned());
-                line = " ".repeat(LABEL);
+            let comma = if parts.peek().is_some() { "," } else { "" };
+            let blank = if line.is_empty() { "" } else { " " };
+            let longer = format!("{line}{blank}{part}{comma}");
+            if width(&longer) <= room {
+                line = longer;
+                continue;
             }
-            line.push_str(part);
-            if parts.peek().is_some() {
-                line.push_str(", ");
-            }
+            lines.extend(Some(std::mem::take(&mut line)).filter(|line| !line.is_empty()));
+            let mut broken = wrapped(&format!("{part}{comma}"), room);
+            line = broken.pop().unwrap_or_default();
+            lines.append(&mut broken);
         }
-        self.lines.push(line.trim_end().to_owned());
+        lines.push(line);
+        for (number, text) in lines.iter().enumerate() {
+            let label = if number == 0 { format!("  {label}") } else { String::new() };
+            self.lines.push(format!("{label:<LABEL$}{text}").trim_end().to_owned());
+        }
+    }
+
+    /// A line that goes on below itself, indented, where it is too long.
+    fn say(&mut self, text: &str, indentation: usize) {
+        let mut broken = wrapped(text, self.style.columns() - indentation - 2).into_iter();
+        self.lines.extend(broken.next().map(|line| format!("{}{line}", " ".repeat(indentation))));
+        self.lines.extend(broken.map(|line| format!("{}{line}", " ".repeat(indentation + 2))));
     }
 
     fn origin(&mut self, report: &Report) {
@@ -188,7 +204,7 @@ impl Page {
             let name = "  event to delivery".to_owned();
             table.row([name, absent(), ms(spread.p50), absent(), ms(spread.p99), absent(), ms(spread.max)]);
         }
-        let mut lines = table.lines();
+        let mut lines = table.lines_within(self.style.columns());
         lines[0] = self.style.heading(&lines[0]);
         self.lines.append(&mut lines);
     }
@@ -260,7 +276,7 @@ impl Page {
 
     fn real_members(&mut self, report: &Report) {
         let Some(real) = &report.real_members else { return };
-        let mut lines = real.lines();
+        let mut lines = real.lines(self.style.columns());
         lines[0] = self.style.heading(&lines[0]);
         self.lines.push(String::new());
         self.lines.append(&mut lines);
@@ -294,12 +310,22 @@ impl Page {
             self.lines.push(line);
             return;
         }
-        let line = self
-            .style
-            .bad("INVALID: the generator or its machine was the bottleneck; do not use these numbers.");
-        self.lines.push(line);
-        for reason in &report.invalid_reasons {
-            self.lines.push(format!("  {reason}"));
+        let cut_off = report.real_members.as_ref().map_or(&[][..], |real| &real.cut_off);
+        let (cut, of_generator): (Vec<_>, Vec<_>) =
+            report.invalid_reasons.iter().partition(|reason| cut_off.contains(reason));
+        for (what, reasons) in [
+            ("the generator or its machine was the bottleneck", of_generator),
+            ("our members and the pool's own were cut off from each other", cut),
+        ] {
+            if reasons.is_empty() {
+                continue;
+            }
+            // Each part is emphasised by itself: a line's end ends it in some terminals.
+            for line in wrapped(&format!("INVALID: {what}; do not use these numbers."), self.style.columns())
+            {
+                self.lines.push(self.style.bad(&line));
+            }
+            reasons.into_iter().for_each(|reason| self.say(reason, 2));
         }
     }
 }

@@ -8,8 +8,9 @@ use crate::columns::{shortened, width, wrapped};
 
 /// Blanks between two columns, and where room is short.
 const GAPS: [usize; 2] = [3, 2];
-/// A cell is not broken into lines shorter than this.
+/// A cell is not broken into lines shorter than this, and one of the first column not into shorter ones than the other.
 const CELL_LEAST: usize = 12;
+const LABEL_LEAST: usize = 26;
 
 /// Rows of cells; the first row is the heading.
 #[derive(Debug, Default)]
@@ -116,7 +117,7 @@ impl Table {
     }
 
     fn least(&self, column: usize) -> usize {
-        if column == 0 { self.name_least.unwrap_or(CELL_LEAST * 2) } else { CELL_LEAST }
+        if column == 0 { self.name_least.unwrap_or(LABEL_LEAST) } else { CELL_LEAST }
     }
 
     /// Widths of the columns `kept` that fit: the widest give way first.
@@ -227,7 +228,7 @@ mod tests {
             [
                 "                  before       after",
                 "machine    AMD EPYC 7R13  Intel Xeon",
-                "             Processor",
+                "               Processor",
                 "",
                 "                      much later",
                 "machine  AMD EPYC 7R13 Processor",

@@ -147,9 +147,55 @@ fn subject() -> Subject {
     }
 }
 
+/// A report of a `run` in which nothing is absent.
+fn run_report() -> Report {
+    Report::new(subject(), &measurements(), Vec::new())
+}
+
+/// Three real members, of which the second was held dead for a while.
+fn real_members() -> real_members::RealMembers {
+    let spread = |p50: f64| real_members::Spread {
+        count: 20,
+        p50: Some(p50),
+        p99: Some(p50 * 3.0),
+        max: Some(p50 * 4.0),
+    };
+    let doubted = |by| real_members::Doubted { by, from_s: Some(12.3), until_s: Some(14.1) };
+    let member = |name: &str, last: u8, by: u64| real_members::RealMember {
+        name: name.to_owned(),
+        address: format!("127.0.0.{last}:7946"),
+        acks: 19_400,
+        ack_rtt_us: spread(1234.0),
+        lost_acks: by,
+        suspect_s: spread(3.1),
+        dead_s: spread(12.9),
+        event_ms: spread(240.0),
+        suspicions_raised: 2,
+        suspected: by,
+        suspected_of: doubted(by),
+        failed: by,
+        failed_of: doubted(by),
+        ..real_members::RealMember::default()
+    };
+    let members = vec![member("agent-1", 1, 0), member("agent-2", 2, 20), member("agent-3", 3, 0)];
+    let total = real_members::RealMember {
+        acks: 58_200,
+        unopened: 5,
+        ..real_members::RealMember { name: String::new(), address: String::new(), ..members[1].clone() }
+    };
+    real_members::RealMembers {
+        count: 3,
+        silence_s: 1.25,
+        all_dead_at_s: Some(17.5),
+        total,
+        members,
+        ..real_members::RealMembers::default()
+    }
+}
+
 /// A report in which nothing is absent.
 pub(crate) fn full_report() -> Report {
-    Report::new(subject(), &measurements(), Vec::new())
+    Report { real_members: Some(real_members()), ..run_report() }
 }
 
 fn judged(mut report: Report, objectives: &[&str]) -> Report {
@@ -160,7 +206,7 @@ fn judged(mut report: Report, objectives: &[&str]) -> Report {
 
 /// Every name of a JSON report, down to what the contract treats as one value.
 fn names(prefix: &str, value: &Value, found: &mut BTreeSet<String>) {
-    let whole = ["settings", "environment"].contains(&prefix);
+    let whole = ["settings", "environment", "real_members"].contains(&prefix);
     match value {
         Value::Object(map) if !whole => {
             for (name, value) in map {
@@ -268,14 +314,14 @@ fn assert_page(name: &str, page: &str) {
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(page == expected, "{path} differs from:\n{page}");
-    let longest = page.lines().map(|line| line.chars().count()).max().unwrap_or(0);
-    assert!(longest <= 100, "a line of {longest} columns");
+    let longest = page.lines().map(crate::columns::width).max().unwrap_or(0);
+    assert!(longest <= 80, "a line of {longest} columns");
 }
 
 #[test]
 fn the_page_of_a_good_run() {
     let objectives = ["probe_rtt_us.p99<5000", "detection_s.all.max<=30", "false_deaths==0"];
-    assert_page("report.txt", &render(&judged(full_report(), &objectives), Style::PLAIN));
+    assert_page("report.txt", &render(&judged(run_report(), &objectives), Style::PLAIN));
 }
 
 #[test]
@@ -334,8 +380,81 @@ fn other_report() -> Report {
 
 #[test]
 fn the_page_of_a_comparison() {
-    let reports = [("io_uring".to_owned(), full_report()), ("mmsg".to_owned(), other_report())];
+    let reports = [("io_uring".to_owned(), run_report()), ("mmsg".to_owned(), other_report())];
     assert_page("comparison.txt", &comparison(&reports, Style::PLAIN));
+}
+
+/// An attachment's report, cut off from the pool or not.
+fn attached(cut_off: &[&str]) -> Report {
+    let mut report = full_report();
+    let real = report.real_members.as_mut().unwrap();
+    real.cut_off = cut_off.iter().map(|reason| (*reason).to_owned()).collect();
+    report.invalid_reasons = real.cut_off.clone();
+    report.valid = cut_off.is_empty();
+    let mut set = |name: &str, value: Value| report.settings.insert(name.to_owned(), value);
+    set("pool", json!("serf"));
+    set("join", json!(["127.0.0.1:7946"]));
+    set("first_address", json!("127.10.0.1"));
+    report
+}
+
+const CUT_OFF: [&str; 2] = [
+    "1,204 packets of agent-1, agent-2, agent-3 cannot be decrypted with the key given: the pool's key has changed",
+    "our members held all 3 real members dead, 17.5 s into the measured time",
+];
+
+#[test]
+fn the_page_of_an_attachment() {
+    assert_page("attach.txt", &render(&attached(&[]), Style::PLAIN));
+}
+
+#[test]
+fn the_page_of_an_attachment_that_was_cut_off() {
+    assert_page("attach-cut-off.txt", &render(&attached(&CUT_OFF), Style::PLAIN));
+}
+
+#[test]
+fn every_page_fits_and_uses_what_there_is() {
+    let long = |name: &str| {
+        let mut report =
+            judged(attached(&CUT_OFF), &["detection_s.all.max<=30", "events.delivered_ratio==1"]);
+        report.environment.cpu =
+            "Intel(R) Xeon(R) Platinum 8488C with a name that goes on and on CPU @ 2.4GHz".to_owned();
+        let real = report.real_members.as_mut().unwrap();
+        real.members[1].name = format!("consul-server-{name}.a-region-far-away.internal.example.org");
+        (name.to_owned(), report)
+    };
+    let reports = ["before-the-change", "after-the-change", "a-week-later", "much-later", "today"].map(long);
+    for columns in [80, 100, 200] {
+        for style in [Style::PLAIN, Style::COLOURS].map(|style| style.within(columns)) {
+            let pages = [
+                render(&reports[0].1, style),
+                comparison(&reports[..1], style),
+                comparison(&reports[..2], style),
+                comparison(&reports, style),
+            ];
+            for line in pages.iter().flat_map(|page| page.lines()) {
+                assert!(crate::columns::width(line) <= columns, "{columns}: {line}");
+            }
+        }
+    }
+    let wide = render(&reports[0].1, Style::PLAIN.within(200));
+    assert!(wide.contains("   127.0.0.2:7946   "), "{wide}");
+    assert!(wide.lines().count() < render(&reports[0].1, Style::PLAIN).lines().count());
+}
+
+#[test]
+fn a_comparison_of_attachments_has_the_real_members() {
+    let mut after = attached(&[]);
+    let real = after.real_members.as_mut().unwrap();
+    real.members[1].failed_of.by = 5;
+    let page = comparison(&[("a".to_owned(), attached(&[])), ("b".to_owned(), after)], Style::PLAIN);
+    let lines: Vec<&str> = page.lines().collect();
+    let at = |start: &str| lines.iter().position(|line| line.starts_with(start));
+    let culprit = at("agent-2").unwrap_or_else(|| panic!("{page}"));
+    let row = lines[culprit..].iter().find(|line| line.starts_with("  taken for dead by")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>()[4..], ["20", "5", "-75.0", "%"], "{page}");
+    assert!(at("Real members") < at("agent-2") && at("agent-2") < at("agent-1"), "the worst first: {page}");
 }
 
 #[test]

@@ -19,7 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The real member.
 fn real(options: MemberlistOptions) -> Cluster {
-    let tuned = Cluster::builder("real").bind(([127, 0, 0, 1], 0)).preset(Preset::Local).tune(|protocol| {
+    real_named("real", options)
+}
+
+/// A second one, in the pool of the first.
+fn another(first: &Cluster, options: MemberlistOptions) -> Cluster {
+    let second = real_named("other", options);
+    let outcome = second.join([first.address().to_string()]).wait();
+    assert!(outcome.is_ok(), "{outcome:?}");
+    second
+}
+
+fn real_named(name: &str, options: MemberlistOptions) -> Cluster {
+    let tuned = Cluster::builder(name).bind(([127, 0, 0, 1], 0)).preset(Preset::Local).tune(|protocol| {
         protocol.probe_interval = Duration::from_millis(500);
         protocol.probe_timeout = Duration::from_millis(400);
         protocol.gossip_interval = Duration::from_millis(50);
@@ -54,7 +66,8 @@ fn attach(target: SocketAddr, pool: &str, net: u8, further: &[&str]) -> Output {
 fn refusal(output: &Output) -> String {
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
-    let lines = told.lines().filter(|line| !line.contains("seed 1") && !line.contains("the pool has"));
+    let said = ["seed 1", "the pool has", " as left for a day"];
+    let lines = told.lines().filter(|line| !said.iter().any(|said| line.contains(said)));
     let lines: Vec<&str> = lines.collect();
     assert_eq!(lines.len(), 1, "{told}");
     lines[0].to_owned()
@@ -131,6 +144,97 @@ fn those_that_churn_come_back_and_leave_for_good() {
     while real.members().unwrap().iter().any(|member| &*member.name != "real" && member.state.is_live()) {
         assert!(Instant::now() < deadline, "somebody stayed");
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Starts an attachment and waits until it measures.
+fn measuring(target: SocketAddr, net: u8, further: &[&str]) -> Running {
+    let flags = flags(target, "memberlist", net, further);
+    let mut running = Running::begin(&flags.iter().map(String::as_str).collect::<Vec<_>>(), Stdio::piped());
+    running.wait_for_phase("measuring");
+    running
+}
+
+#[test]
+fn one_virtual_member_is_enough() {
+    let real = real(MemberlistOptions::default());
+    let output = attach(real.address(), "memberlist", 43, &["--members", "1"]);
+    assert!(matches!(output.status.code(), Some(0 | 98)), "{}", text(&output.stderr));
+    let report = Report::from_json(&text(&output.stdout)).unwrap();
+    assert_eq!((report.members, report.real_members.map(|real| real.count)), (1, Some(1)));
+    let told = text(&output.stderr);
+    assert!(told.contains(" in all: joining 1s (at 100/s)") && told.contains("settling at most "), "{told}");
+}
+
+#[test]
+fn a_real_member_that_stops_is_named_with_how_many_noticed_and_when() {
+    let real = real(MemberlistOptions::default());
+    let stopping = another(&real, MemberlistOptions::default());
+    let running = measuring(real.address(), 44, &["--duration", "120s"]);
+    stopping.shutdown();
+    let deadline = Instant::now() + PATIENCE;
+    let address = stopping.address();
+    let line = format!("swimring_real_member_held_dead{{member=\"other\",address=\"{address}\"}} 8");
+    while !running.scrape().lines().any(|shown| shown == line) {
+        assert!(Instant::now() < deadline, "{}", running.scrape());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    running.signal(Signal::SIGINT);
+    let (_, page, told) = running.end();
+    let report = Report::from_json(&page).unwrap_or_else(|fault| panic!("{fault}: {told}"));
+    let real_members = report.real_members.as_ref().unwrap();
+    assert_eq!((real_members.count, real_members.cut_off.len()), (2, 0), "{real_members:?}");
+    let [other, alive] = &real_members.members[..] else { panic!("{real_members:?}") };
+    assert_eq!((other.name.as_str(), other.failed_of.by, other.held_dead), ("other", 8, 8));
+    assert!(other.failed_of.from_s.is_some_and(|from| from > 0.0 && Some(from) <= other.failed_of.until_s));
+    assert_eq!((alive.name.as_str(), alive.failed), ("real", 0));
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("stopped.json");
+    std::fs::write(&path, page).unwrap();
+    let path = path.to_str().unwrap();
+    let single = text(&loadgen(&["report", path]).stdout);
+    assert!(single.contains(&format!("\n  other at {address}: ")), "{single}");
+    assert!(single.replace("\n    ", " ").contains("taken for dead by 8 members of ours"), "{single}");
+    let both = text(&loadgen(&["report", path, path]).stdout);
+    assert!(both.contains("\nother\n  acks "), "{both}");
+}
+
+#[test]
+fn a_key_that_is_rotated_meanwhile_makes_the_run_invalid() {
+    let (old, new) = ([7; 16], [8; 16]);
+    let options = MemberlistOptions { secret_keys: vec![old.to_vec()], ..MemberlistOptions::default() };
+    let real = real(options.clone());
+    let other = another(&real, options);
+    let key = ["--encrypt", "BwcHBwcHBwcHBwcHBwcHBw==", "--duration", "120s"];
+    let running = measuring(real.address(), 45, &key);
+    for member in [&real, &other] {
+        member.install_key(&new).unwrap();
+    }
+    for member in [&real, &other] {
+        member.use_key(&new).unwrap();
+    }
+    for member in [&real, &other] {
+        member.remove_key(&old).unwrap();
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let held_dead = |page: &str| {
+        let lines = page.lines().filter(|line| line.starts_with("swimring_real_member_held_dead{"));
+        lines.filter(|line| line.ends_with(" 8")).count()
+    };
+    while held_dead(&running.scrape()) < 2 {
+        assert!(Instant::now() < deadline, "{}", running.scrape());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    running.signal(Signal::SIGINT);
+    let (status, page, told) = running.end();
+    let report = Report::from_json(&page).unwrap_or_else(|fault| panic!("{fault}: {told}"));
+    assert_eq!((status, report.valid), (Some(98), false), "{told}");
+    let real_members = report.real_members.as_ref().unwrap();
+    assert!(real_members.total.unopened > 2, "{real_members:?}");
+    assert!(real_members.all_dead_at_s.is_some(), "{real_members:?}");
+    for part in ["the pool's key has changed", "our members held all 2 real members dead"] {
+        assert!(report.invalid_reasons.iter().any(|reason| reason.contains(part)), "{part}: {report:?}");
     }
 }
 

@@ -41,9 +41,11 @@ fn bad_arguments_exit_with_2_and_a_line_per_fault() {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    for arguments in [vec!["--help"], vec!["run", "--help"], vec!["report", "--help"]] {
-        let output = loadgen(&arguments);
+    for arguments in [&["--help"][..], &["run", "--help"], &["attach", "--help"], &["report", "--help"]] {
+        let output = loadgen(arguments);
         assert_eq!(output.status.code(), Some(0));
+        let longest = text(&output.stdout).lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(80), "{arguments:?} is {longest:?} columns wide");
         assert!(text(&output.stdout).contains("Usage: swimring-loadgen") && output.stderr.is_empty());
     }
     assert_eq!(text(&loadgen(&["--version"]).stdout), format!("swimring-loadgen {VERSION_LINE}\n"));
