@@ -8,11 +8,16 @@ use swimring::worker::LocalMember;
 /// Bits in a word.
 const WORD: usize = 64;
 
-/// A set of a worker's members, a bit each. It takes memory once somebody is in it.
+/// A set of a worker's members, a bit each. It grows with the highest number in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locals(Vec<u64>);
 
 impl Locals {
+    /// Makes room for `members`, so that adding one does not allocate.
+    pub fn reserve(&mut self, members: usize) {
+        self.0.resize(self.0.len().max(members.div_ceil(WORD)), 0);
+    }
+
     /// Adds a member: whether it was not there.
     pub fn insert(&mut self, local: LocalMember) -> bool {
         let (word, bit) = (local as usize / WORD, 1 << (local as usize % WORD));

@@ -254,8 +254,13 @@ impl Heard {
         self.by_name.get(name).copied()
     }
 
-    /// Makes room for what `kills` and `events` will tell of those known by now.
-    pub fn reserve(&mut self, kills: usize, events: usize) {
+    /// Makes room for what `kills` and `events`, and the doubts of `locals` members, will tell of those known by now.
+    pub fn reserve(&mut self, kills: usize, events: usize, locals: usize) {
+        for member in &mut self.members {
+            [&mut member.dead, &mut member.suspected.who, &mut member.failed.who]
+                .into_iter()
+                .for_each(|who| who.reserve(locals));
+        }
         let members = self.members.len();
         self.suspects.reserve(members.saturating_mul(kills));
         self.deaths.reserve(members.saturating_mul(kills));

@@ -370,7 +370,10 @@ impl Session<'_, '_> {
     fn make_room(&self) -> Result<(), String> {
         let (kills, events) = (self.plan.plan.kills.len(), self.plan.plan.events.len());
         let made = self.fleet.ask_all(|_| {
-            Box::new(move |host: &mut Host<Watch>, _: &mut Trains| host.observer.heard.reserve(kills, events))
+            Box::new(move |host: &mut Host<Watch>, _: &mut Trains| {
+                let locals = host.len();
+                host.observer.heard.reserve(kills, events, locals);
+            })
         });
         made.map(|_| ()).map_err(|error| error.to_string())
     }

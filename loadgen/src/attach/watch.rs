@@ -60,6 +60,8 @@ pub struct Watch {
     pub heard: Heard,
     /// By place in the worker's directory: who it is.
     who: Vec<Who>,
+    /// Whether the run is over: what is believed while everybody leaves says nothing.
+    is_over: bool,
     /// Why a join failed last, and whose, through which target.
     pub failure: Option<(MemberNumber, u32, JoinFailure)>,
     /// A member that could not even be started.
@@ -69,8 +71,15 @@ pub struct Watch {
 impl Watch {
     /// A watch that tells `tracker` what counts.
     pub fn new(common: Arc<Common>, tracker: Tracker) -> Watch {
-        let mut watch =
-            Watch { common, tracker, heard: Heard::default(), who: Vec::new(), failure: None, fault: None };
+        let mut watch = Watch {
+            common,
+            tracker,
+            heard: Heard::default(),
+            who: Vec::new(),
+            is_over: false,
+            failure: None,
+            fault: None,
+        };
         let here =
             (0..).take_while(|local| (watch.tracker.number(*local) as usize) < watch.common.churns.len());
         watch.heard.contact.observers = here.filter(|local| watch.is_observer(*local)).count() as u64;
@@ -79,6 +88,7 @@ impl Watch {
 
     /// The run ends at `now`, for what is heard of the pool.
     pub fn finish(&mut self, now: Time) {
+        self.is_over = true;
         if let Some(origin) = self.tracker.origin() {
             self.heard.finish(now, origin);
         }
@@ -121,14 +131,14 @@ impl Watch {
 
     /// A member of ours takes real member `slot` for dead, or has it in its view again.
     fn believes(&mut self, scene: &Scene<'_>, slot: Slot, dead: bool) {
-        if self.is_observer(scene.local) {
+        if !self.is_over && self.is_observer(scene.local) {
             self.heard.believes(slot, scene.local, dead, self.elapsed(scene.now));
         }
     }
 
     /// A real member said goodbye.
     fn departed(&mut self, scene: &Scene<'_>, subject: MemberIndex) {
-        if let Some(slot) = self.slot(subject) {
+        if let Some(slot) = self.slot(subject).filter(|_| !self.is_over) {
             self.heard.belongs(slot, false, self.elapsed(scene.now));
         }
     }

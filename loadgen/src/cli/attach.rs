@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::options::REAL_MEMBERS;
 use super::protocol::{self, ProtocolSettings};
 use super::values::{self, Rate};
 use super::{DriverChoice, OutputArguments, Preset, RunArguments, RunOptions, Start};
@@ -205,7 +206,7 @@ impl AttachArguments {
             None
         });
         let run = match self.as_run().check(cores) {
-            Ok(run) => RunOptions { members: self.members, ..run },
+            Ok(run) => RunOptions { members: self.members, slos: self.output.slo.clone(), ..run },
             Err(of_run) => {
                 faults.extend(of_run);
                 return Err(faults);
@@ -218,7 +219,9 @@ impl AttachArguments {
 
     /// What it has in common with `run`.
     fn as_run(&self) -> RunArguments {
-        let given = self.clone();
+        let mut given = self.clone();
+        // A `run` has none, and says so.
+        given.output.slo.retain(|slo| !slo.path().starts_with(REAL_MEMBERS));
         RunArguments {
             // A pool has members besides ours: one is enough, where a `run` needs two.
             members: given.members.max(MEMBERS_OF_A_RUN),

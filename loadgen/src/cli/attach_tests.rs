@@ -126,3 +126,16 @@ fn the_first_address_is_one_hosts() {
         assert!(told.starts_with(&format!("--first-address {address}: ")), "{told}");
     }
 }
+
+#[test]
+fn objectives_on_real_members_are_for_attachments() {
+    let slo = ["--slo", "real_members.total.failed==0"];
+    assert_eq!(options(&slo).run.slos.len(), 1);
+    let line = ["swimring-loadgen", "run"].into_iter().chain(slo).map(std::ffi::OsString::from);
+    let Ok(crate::cli::Command::Run(run)) = crate::cli::parse(line).map(|cli| cli.command) else { panic!() };
+    let told = run.check(2).unwrap_err();
+    assert_eq!(
+        told,
+        ["--slo real_members.total.failed==0: not measured; needs attach: a run has no real members"]
+    );
+}

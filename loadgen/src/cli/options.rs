@@ -36,6 +36,8 @@ const MEMBERS_MAX: u32 = 4_000_000;
 const WORKERS_MAX: u32 = 1024;
 /// What an event carries besides the name that all events of a run have.
 const EVENT_BYTES: RangeInclusive<u32> = EVENT_NUMBER_BYTES as u32..=(EVENT_MAX - EVENT_NAME.len()) as u32;
+/// What an objective on the real members of a pool begins with.
+pub(super) const REAL_MEMBERS: &str = "real_members.";
 /// The longest stream timeout, an hour, in milliseconds.
 const STREAM_TIMEOUT_MAX_MS: u64 = 3_600_000;
 
@@ -294,7 +296,9 @@ impl RunOptions {
     /// An objective on something this run does not do can only be missed: a slip better told now.
     fn slo_faults(&self) -> Vec<String> {
         let absent = |path: &str| {
-            if path.starts_with("convergence_s") && self.start == Start::Warm {
+            if path.starts_with(REAL_MEMBERS) {
+                Some("needs attach: a run has no real members")
+            } else if path.starts_with("convergence_s") && self.start == Start::Warm {
                 Some("needs --start cold")
             } else if path.starts_with("detection_s") && self.kills == 0 {
                 Some("needs --kill 1 or more")

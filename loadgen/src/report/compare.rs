@@ -93,7 +93,10 @@ impl Rows {
             .collect();
         for (label, path, unit) in REAL_ROWS {
             let numbers: Vec<Option<f64>> = values.iter().map(|value| paths::number(value, path)).collect();
-            self.numbers(&format!("  {label}"), &numbers, unit);
+            // What happened nowhere says nothing of a member.
+            if numbers.iter().flatten().any(|number| *number != 0.0) {
+                self.numbers(&format!("  {label}"), &numbers, unit);
+            }
         }
     }
 

@@ -229,7 +229,7 @@ impl RealMember {
         }
         let still = match self.held_dead {
             0 => String::new(),
-            still => format!("; {} of them still did at the end", thousands(still)),
+            still => format!("; held dead by {} at the end", thousands(still)),
         };
         format!("{name} at {address}: {}{still}", parts.join(", "))
     }
@@ -294,8 +294,8 @@ mod tests {
         assert_eq!(
             told,
             "consul-server-in-rack-number-4 at 10.20.30.4:8301: suspected by 20 members of ours (31 times, from \
-             12.3 s to 26.0 s), taken for dead by 20 members of ours (20 times, at 17.0 s); 2 of them still did at \
-             the end 7 packets of theirs and 0 of strangers could not be opened"
+             12.3 s to 26.0 s), taken for dead by 20 members of ours (20 times, at 17.0 s); held dead by 2 at the \
+             end 7 packets of theirs and 0 of strangers could not be opened"
         );
     }
 
