@@ -63,9 +63,10 @@ pub fn left_behind(options: &AttachOptions) -> Option<String> {
         PoolKind::Consul => "consul",
     };
     let prefix = &options.name_prefix;
+    let killed = if options.run.kills > 0 { ", those killed as failed" } else { "" };
     Some(format!(
-        "the members stay in `{program} members` as left for a day after they leave; to prune them: {program} members \
-         -status=left | awk '/^{prefix}-/ {{print $1}}' | xargs -n1 {program} force-leave -prune"
+        "the members stay in `{program} members` as left for a day after they leave{killed}; to prune them: {program} \
+         members -status='(left|failed)' | awk '/^{prefix}-/ {{print $1}}' | xargs -n1 {program} force-leave -prune"
     ))
 }
 
@@ -126,6 +127,7 @@ mod tests {
             "{}",
             lines[1]
         );
+        assert!(opened(&["--kill", "1"])[1].contains("those killed as failed; to prune them: serf members "));
         assert!(opened(&["--pool", "consul"])[1].contains("consul force-leave -prune"));
         assert_eq!(opened(&["--pool", "memberlist"]).len(), 1);
     }

@@ -18,6 +18,9 @@ use crate::progress::{Phase, Sample};
 /// How often samples are taken.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
+/// Rates are told of intervals of this length or more: where a phase ends, two samples follow each other at once.
+const RATES_LEAST: Duration = Duration::from_millis(100);
+
 /// What travels to a worker and back.
 #[derive(Debug, Default)]
 struct Parcel {
@@ -59,6 +62,8 @@ pub struct Sampler {
     at: Duration,
     cpu: CpuTime,
     datagrams: u64,
+    /// Datagrams and CPU seconds per second in the last interval that was long enough.
+    rates: (f64, f64),
     /// By worker: what was timed until the last sample.
     timed: Vec<Timings>,
     /// By worker: what goes there next.
@@ -89,6 +94,7 @@ impl Sampler {
             at: Duration::ZERO,
             cpu: CpuTime::of_process(),
             datagrams: 0,
+            rates: (0.0, 0.0),
             timed: (0..workers).map(|_| Timings::default()).collect(),
             parcels: (0..workers).map(|_| parcel()).collect(),
         }
@@ -155,10 +161,13 @@ impl Sampler {
 
     fn rates(&mut self, now: Duration, totals: Totals, interval: Timings) -> Taken {
         let since = now.saturating_sub(self.at);
-        let seconds = since.as_secs_f64().max(1e-3);
+        let seconds = since.as_secs_f64();
         let sent = totals.moment.traffic.sent;
-        let datagrams_per_second = (sent - self.datagrams) as f64 / seconds;
-        let cpu_cores = totals.cpu.since(self.cpu).total().as_secs_f64() / seconds;
+        if since >= RATES_LEAST {
+            let cpu = totals.cpu.since(self.cpu).total().as_secs_f64();
+            self.rates = ((sent - self.datagrams) as f64 / seconds, cpu / seconds);
+        }
+        let (datagrams_per_second, cpu_cores) = self.rates;
         (self.at, self.cpu, self.datagrams) = (now, totals.cpu, sent);
         let mut timed = Timings::default();
         self.timed.iter().for_each(|worker| timed.add(worker));
@@ -200,5 +209,32 @@ impl Totals {
     /// Deliveries it takes until every event sent so far is known to every observer but its sender.
     pub fn deliveries_expected(&self) -> u64 {
         self.done.events as u64 * self.observers.saturating_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_samples_at_once_do_not_make_a_rate() {
+        let mut sampler = Sampler::new(1, 0);
+        let mut sample = |at_ms: u64, sent: u64| {
+            let mut moment = Moment::default();
+            moment.traffic.sent = sent;
+            let totals = Totals {
+                phase: Phase::Measuring,
+                moment,
+                cpu: CpuTime::of_process(),
+                resident_bytes: None,
+                done: Done::default(),
+                kills_detected: 0,
+                observers: 2,
+            };
+            sampler.rates(Duration::from_millis(at_ms), totals, Timings::default()).datagrams_per_second
+        };
+        assert!((sample(1000, 50) - 50.0).abs() < 1e-9);
+        assert!((sample(1001, 60) - 50.0).abs() < 1e-9, "a millisecond says nothing");
+        assert!((sample(2001, 90) - 30.0).abs() < 1e-9);
     }
 }
