@@ -1,0 +1,148 @@
+//! How everybody gets in: the first member alone, until the pool is seen to take it in, then the others, and then
+//! until all views agree.
+
+use std::time::Duration;
+
+use swimring::net::Trains;
+use swimring::worker::Host;
+use swimring_codec::MemberId;
+
+use super::{LOOK_EVERY, LOOK_OFTEN, Session};
+use crate::attach::admission::{self, Seen};
+use crate::attach::contact;
+use crate::attach::roster::Stage;
+use crate::attach::watch::Watch;
+use crate::cli::PROGRAM;
+use crate::progress::Phase;
+use crate::text::counted;
+
+/// How long views may take to be complete once everybody has joined.
+const CONVERGENCE_MAX: Duration = Duration::from_secs(60);
+/// Until members whose view lacks somebody ask for another one, and how many of a worker's do so at once.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+const ASKED_AT_ONCE: usize = 8;
+impl Session<'_, '_> {
+    /// Brings everybody in. How long it took until every view was complete.
+    pub(super) fn join(&mut self) -> Result<Option<Duration>, String> {
+        self.begun = self.fleet.elapsed();
+        self.joiner.add(0, self.begun);
+        self.join_outstanding()?;
+        self.admitted()?;
+        let now = self.fleet.elapsed();
+        (1..self.options.run.members).for_each(|number| self.joiner.add(number, now));
+        self.join_outstanding()?;
+        self.converge()
+    }
+
+    fn join_outstanding(&mut self) -> Result<(), String> {
+        while self.joiner.outstanding() > 0 {
+            self.unless_interrupted()?;
+            self.joiner.advance(&self.fleet)?;
+            self.sample(Phase::Starting, self.fleet.elapsed() - self.begun, Some(self.joins()))?;
+            let now = self.fleet.elapsed();
+            let due = self.joiner.next_due().map_or(LOOK_OFTEN, |due| due.saturating_sub(now));
+            std::thread::sleep(due.clamp(Duration::from_millis(1), LOOK_OFTEN));
+        }
+        Ok(())
+    }
+
+    /// Joins that succeeded, and how many it takes.
+    fn joins(&self) -> (u64, u64) {
+        (self.common.roster.at(Stage::Present).count() as u64, u64::from(self.options.run.members))
+    }
+
+    /// Whether the pool takes the first member in.
+    fn admitted(&mut self) -> Result<(), String> {
+        let view = self.fleet.ask(0, |host, _| {
+            let first = host.member(0);
+            let known = first.into_iter().flat_map(|member| member.members(host.commons()));
+            known
+                .map(|known| Seen {
+                    name: known.name.to_owned(),
+                    address: known.address,
+                    metadata: known.metadata.to_vec(),
+                    state: known.state,
+                })
+                .collect::<Vec<_>>()
+        });
+        let view = view.map_err(|error| error.to_string())?;
+        let live = admission::check(self.options, &self.common.names, &self.common.addresses, &view)?;
+        if !self.options.run.quiet {
+            eprintln!("{PROGRAM}: the pool has {}", counted(live as u64, "member"));
+        }
+        let patience = contact::patience(&self.protocol);
+        let since = self.fleet.elapsed();
+        while self.fleet.ask(0, |host, _| host.observer.heard.noticed).map_err(|error| error.to_string())?
+            == 0
+        {
+            self.unless_interrupted()?;
+            if self.fleet.elapsed() - since > patience {
+                return Err(admission::ignored(self.options, self.targets[0], patience.as_secs()));
+            }
+            self.sample(Phase::Starting, self.fleet.elapsed() - self.begun, Some(self.joins()))?;
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// Waits until all views agree on who is there. A rumour misses some, and memberlist's push/pulls, which
+    /// would mend that, come minutes apart in a large pool: whoever lacks somebody after a while asks for
+    /// one view more.
+    fn converge(&mut self) -> Result<Option<Duration>, String> {
+        let since = self.fleet.elapsed();
+        let mut ask_at = since + ASK_AGAIN_AFTER;
+        loop {
+            let now = self.fleet.elapsed();
+            if self.is_complete()? {
+                return Ok(Some(now - self.begun));
+            }
+            self.unless_interrupted()?;
+            if now - since > CONVERGENCE_MAX {
+                return Ok(None);
+            }
+            if now >= ask_at {
+                self.ask_again()?;
+                ask_at = now + ASK_AGAIN_AFTER;
+            }
+            self.sample(Phase::Starting, now - self.begun, Some(self.joins()))?;
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Has those whose view lacks somebody join once more, a few at a time.
+    fn ask_again(&self) -> Result<(), String> {
+        let most = self.live_bounds()?.1;
+        let target = self.targets[0];
+        let asked = self.fleet.ask_all(|_| {
+            Box::new(move |host: &mut Host<Watch>, trains: &mut Trains| {
+                let lacking = host.members().filter(|(_, member)| member.live() < most);
+                let lacking: Vec<_> = lacking.map(|(local, _)| local).take(ASKED_AT_ONCE).collect();
+                for local in lacking {
+                    host.command(local, trains, |member, now, commons, out| {
+                        member.join(now, target, MemberId::NONE, 0, commons, out);
+                    });
+                }
+            })
+        });
+        asked.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// The fewest and the most members that any of ours holds to be alive.
+    fn live_bounds(&self) -> Result<(usize, usize), String> {
+        let bounds = self.fleet.ask_all(|_| {
+            Box::new(|host: &mut Host<Watch>, _: &mut Trains| {
+                let live = host.members().map(|(_, member)| member.live());
+                live.fold((usize::MAX, 0), |(least, most), live| (least.min(live), most.max(live)))
+            })
+        });
+        let bounds = bounds.map_err(|error| error.to_string())?;
+        let least = bounds.iter().map(|(least, _)| *least).min().unwrap_or(0);
+        let most = bounds.iter().map(|(_, most)| *most).max().unwrap_or(0);
+        Ok((least, most))
+    }
+
+    fn is_complete(&self) -> Result<bool, String> {
+        let (least, most) = self.live_bounds()?;
+        Ok(least == most && most > self.options.run.members as usize)
+    }
+}
