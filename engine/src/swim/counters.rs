@@ -55,6 +55,9 @@ counters! {
     probes_acked_by_stream,
     /// Probes nobody answered.
     probes_failed,
+    /// Of the failed probes, those that proved nothing because the driver had lost or left unread what others
+    /// sent meanwhile, and were repeated.
+    probes_inconclusive,
     /// Indirect pings sent.
     indirect_pings_sent,
     /// Indirect pings passed on for others.
