@@ -398,6 +398,7 @@ impl Member {
     }
 
     fn probe_succeeded(&mut self, slot: Slot) {
+        self.reachability.answered();
         self.probe.at(slot).finish();
         self.health.lower();
     }
@@ -449,6 +450,7 @@ impl Member {
     /// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can
     /// refute.
     pub(super) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
+        self.reachability.pinged(cx.now);
         let (to, source, ack) = (origin.address, origin.source, Message::Ack { sequence });
         if is_chosen(sequence) && self.settings.suspicion == SuspicionMode::Adaptive {
             self.watch(cx, source);
