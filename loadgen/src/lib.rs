@@ -11,6 +11,7 @@ pub mod attach;
 pub mod bottleneck;
 pub mod cli;
 pub mod columns;
+pub mod cores;
 pub mod cpu;
 pub mod environment;
 pub mod exit;

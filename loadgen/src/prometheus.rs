@@ -51,6 +51,12 @@ impl Endpoint {
 fn describe() {
     describe_gauge!("swimring_phase", "1 for the phase the run is in, 0 for the others");
     describe_gauge!("swimring_members_alive", "Members that were not killed");
+    describe_gauge!(
+        "swimring_pairs_missing",
+        "Pairs of members that were not killed of which one does not hold the other live; where kills have not been \
+         noticed by all, so many fewer"
+    );
+    describe_gauge!("swimring_pairs_suspected", "Pairs of members of which one suspects the other");
     describe_gauge!("swimring_probe_rtt_seconds", "From a probe's intended time to its ack, percentiles");
     describe_gauge!("swimring_schedule_lag_seconds", "How late timers fired, percentiles");
     describe_gauge!("swimring_event_spread_seconds", "From an event's intended time to each delivery");
@@ -122,6 +128,10 @@ fn publish(taken: &Taken) {
         gauge!("swimring_phase", "phase" => phase.name()).set(is_it);
     }
     gauge!("swimring_members_alive").set(totals.moment.alive as f64);
+    let moment = &totals.moment;
+    let missing = (moment.alive * moment.alive).saturating_sub(moment.held_live);
+    gauge!("swimring_pairs_missing").set(missing as f64);
+    gauge!("swimring_pairs_suspected").set(moment.suspected as f64);
     let (traffic, tally) = (&totals.moment.traffic, &totals.moment.tally);
     for (name, value) in [
         ("swimring_datagrams_sent_total", traffic.sent),
@@ -177,7 +187,7 @@ mod tests {
     use crate::measurements::record;
 
     fn taken() -> Taken {
-        let mut moment = Moment { alive: 299, ..Moment::default() };
+        let mut moment = Moment { alive: 299, held_live: 299 * 299 - 3, suspected: 5, ..Moment::default() };
         moment.traffic.sent = 1000;
         moment.traffic.packets_sent = 250;
         moment.protocol.probes_sent = 42;
@@ -236,6 +246,8 @@ mod tests {
             "swimring_phase{phase=\"measuring\"} 1",
             "swimring_phase{phase=\"settling\"} 0",
             "swimring_members_alive 299",
+            "swimring_pairs_missing 3",
+            "swimring_pairs_suspected 5",
             "swimring_datagrams_sent_total 1000",
             "swimring_packets_sent_total 250",
             "swimring_kills_total 2",

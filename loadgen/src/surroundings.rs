@@ -5,6 +5,8 @@ use std::io::BufWriter;
 use std::time::SystemTime;
 
 use crate::cli::{PROGRAM, RunOptions};
+use crate::cores;
+use crate::environment;
 use crate::fleet::sampling::Taken;
 use crate::hlog::HistogramLog;
 use crate::interrupt::Interrupt;
@@ -35,12 +37,19 @@ impl Surroundings<'_> {
         self.progress.visible() || self.histogram_log.is_some() || self.metrics.is_some()
     }
 
-    /// Says what has started and with which seed, so that even a run that never ends can be repeated.
-    pub fn announce(&self, options: &RunOptions) {
-        if !options.quiet {
-            let members = counted(u64::from(options.members), "member");
-            let duration = humantime::format_duration(options.duration);
-            eprintln!("{PROGRAM}: seed {}, {members}, measuring {duration}", options.seed);
+    /// Says what has started and with which seed, so that even a run that never ends can be repeated; and how many
+    /// cores are `needed`, where it matters that so many are `busy`.
+    pub fn announce(&self, options: &RunOptions, needed: f64, busy: Option<f64>) {
+        if options.quiet {
+            return;
+        }
+        let members = counted(u64::from(options.members), "member");
+        let duration = humantime::format_duration(options.duration);
+        let here = environment::cores();
+        let needs = cores::said(needed, here);
+        eprintln!("{PROGRAM}: seed {}, {members}, measuring {duration}; {needs}", options.seed);
+        if let Some(shortage) = cores::shortage(needed, here, busy) {
+            eprintln!("{PROGRAM}: {shortage}");
         }
     }
 

@@ -113,6 +113,13 @@ pub enum ClusterEvent {
     User(UserEvent),
     /// Others suspected this member, and it refuted. Often means that this machine is overloaded.
     Accused,
+    /// Others suspect this member again and again, and cannot reach it at `address`: its own pings are answered,
+    /// and nobody's arrive. Check `advertise`, and what may be in the way there. Comes in place of
+    /// [`ClusterEvent::Accused`] while that is so, once in ten minutes.
+    Unreachable {
+        /// The address that this member announces.
+        address: SocketAddr,
+    },
     /// Another process says that it is this member. Once, right after a restart at another address, it is
     /// this member's own past; if it comes again, two processes were given the same name.
     NameConflict {
@@ -137,6 +144,7 @@ impl ClusterEvent {
             ClusterEvent::Reaped { .. }
             | ClusterEvent::User(_)
             | ClusterEvent::Accused
+            | ClusterEvent::Unreachable { .. }
             | ClusterEvent::NameConflict { .. }
             | ClusterEvent::Lagged(_) => None,
         }

@@ -141,6 +141,7 @@ fn to_cluster_event(scene: &Scene<'_>, event: &Event) -> Option<ClusterEvent> {
         Event::Reaped { subject } => ClusterEvent::Reaped { name: scene.commons.name(subject).into() },
         Event::UserEvent { event } => ClusterEvent::User(user_event(scene, event)),
         Event::Accused => ClusterEvent::Accused,
+        Event::Unreachable { address } => ClusterEvent::Unreachable { address },
         Event::NameConflict { address } => ClusterEvent::NameConflict { address },
         Event::ProbeAcked { .. }
         | Event::ProbeUnanswered { .. }

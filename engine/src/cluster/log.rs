@@ -72,6 +72,11 @@ impl Log {
             ClusterEvent::Accused => {
                 tracing::info!(local = &*self.local, "others suspected this member, and it refuted");
             }
+            ClusterEvent::Unreachable { address } => tracing::warn!(
+                local = &*self.local, %address,
+                "others cannot reach this member at the address it announces: its own pings are answered, and \
+                 nobody's arrive; check `advertise`, and firewalls on the way"
+            ),
             ClusterEvent::NameConflict { address } => tracing::warn!(
                 local = &*self.local, %address,
                 "another process has this member's name: names have to be unique in a cluster"

@@ -33,6 +33,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ("swimring_system_calls_total", "System calls of the datagram path."),
     ("swimring_worker_turns_total", "Turns of the worker's loop."),
     ("swimring_worker_turns_late_total", "Turns so late that the member was told to doubt itself."),
+    (
+        "swimring_worker_turns_swamped_total",
+        "Turns that found datagrams lost in a full receive buffer, or more than could be read in time.",
+    ),
     ("swimring_streams_opened_total", "Streams opened that connected."),
     ("swimring_streams_accepted_total", "Streams accepted."),
     ("swimring_streams_refused_total", "Streams that could not connect, timeouts aside."),
@@ -160,6 +164,7 @@ impl Publisher {
             ("swimring_system_calls_total", net.system_calls),
             ("swimring_worker_turns_total", host.turns),
             ("swimring_worker_turns_late_total", host.turns_late),
+            ("swimring_worker_turns_swamped_total", host.turns_swamped),
         ] {
             self.counter(name, value);
         }

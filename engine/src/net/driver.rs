@@ -15,6 +15,10 @@ use super::uring::{Opened, Uring};
 use super::waker::Waker;
 use super::{DatagramHandler, segmentation, socket_options};
 
+/// The least that the kernel charges a socket's receive buffer for a message, in bytes: its own bookkeeping and
+/// the smallest stretch of memory for the payload (832 for 64 bytes on x86-64).
+const MESSAGE_CHARGE_LEAST: u64 = 768;
+
 /// Sends and receives datagrams for the thread that opened it.
 ///
 /// ```no_run
@@ -42,7 +46,7 @@ pub struct Driver {
     counters: NetCounters,
     waker: Waker,
     address: SocketAddr,
-    messages_per_turn: usize,
+    backlog_max: u64,
     /// A ring belongs to the thread that made it (`SINGLE_ISSUER`).
     not_send: PhantomData<*const ()>,
 }
@@ -69,7 +73,7 @@ impl Driver {
         let socket = socket.into();
         let address =
             socket.local_addr().map_err(|error| NetError::system("asking for the local address", error))?;
-        let coalescing = socket_options::prepare(&socket, options)?;
+        let prepared = socket_options::prepare(&socket, options)?;
         let mut trains = Trains::new(options);
         if options.segmentation {
             trains.limit_segments(segmentation::segments_max(Family::of(address)));
@@ -77,10 +81,10 @@ impl Driver {
         let waker = Waker::new()?;
         let mut counters = NetCounters::default();
         let shared = Shared { trains: &mut trains, counters: &mut counters };
-        let shape = ReceiveShape::new(coalescing);
-        let messages_per_turn = shape.messages;
+        let shape = ReceiveShape::new(prepared.coalescing);
+        let backlog_max = prepared.receive_buffer_bytes / MESSAGE_CHARGE_LEAST;
         let backend = open_backend(socket, Family::of(address), options.driver, shape, &waker, shared)?;
-        Ok(Driver { backend, trains, counters, waker, address, messages_per_turn, not_send: PhantomData })
+        Ok(Driver { backend, trains, counters, waker, address, backlog_max, not_send: PhantomData })
     }
 
     /// Which driver runs.
@@ -96,10 +100,18 @@ impl Driver {
         self.address
     }
 
-    /// Messages, trains or single datagrams, that one turn takes in at most: a turn with so many may have left
-    /// some.
-    pub fn messages_per_turn(&self) -> usize {
-        self.messages_per_turn
+    /// Whether the last turn took in all that had arrived. If not, more lies unread.
+    pub fn drained(&self) -> bool {
+        match &self.backend {
+            Backend::Uring(uring) => uring.drained(),
+            Backend::Mmsg(mmsg) => mmsg.drained(),
+        }
+    }
+
+    /// Messages, trains or single datagrams, that can lie unread at once: whoever has read so many since some
+    /// moment has read everything that had arrived by then.
+    pub fn backlog_max(&self) -> u64 {
+        self.backlog_max
     }
 
     /// What ends this driver's wait from other threads.

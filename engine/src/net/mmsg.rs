@@ -32,6 +32,8 @@ pub(super) struct Mmsg {
     inbox: Inbox,
     /// The last turn received something: more is likely there.
     busy: bool,
+    /// The last turn found the socket empty.
+    drained: bool,
     errors_in_a_row: u32,
     /// `epoll_pwait2` (Linux 5.11) exists.
     precise_wait: bool,
@@ -136,6 +138,7 @@ impl Mmsg {
             incoming: Incoming::default(),
             inbox: Inbox::new(shape)?,
             busy: false,
+            drained: true,
             errors_in_a_row: 0,
             precise_wait: true,
         })
@@ -157,6 +160,7 @@ impl Mmsg {
             count = self.receive(&mut shared)?;
         }
         self.busy = count > 0;
+        self.drained = count < self.inbox.headers.len();
         for i in 0..count {
             let message = self.inbox.message(i);
             self.incoming.deliver(message, handler, shared.trains, shared.counters);
@@ -165,6 +169,11 @@ impl Mmsg {
             }
         }
         Ok(())
+    }
+
+    /// Whether the last turn took all that was there.
+    pub(super) fn drained(&self) -> bool {
+        self.drained
     }
 
     pub(super) fn flush(&mut self, shared: &mut Shared<'_>) {

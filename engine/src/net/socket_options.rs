@@ -9,9 +9,18 @@ use socket2::SockRef;
 use super::error::NetError;
 use super::options::NetOptions;
 
+/// What the kernel granted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Prepared {
+    /// Trains will arrive whole: `UDP_GRO` is on.
+    pub(super) coalescing: bool,
+    /// Memory for datagrams that wait to be received, as the kernel counts it, its own bookkeeping included.
+    pub(super) receive_buffer_bytes: u64,
+}
+
 /// Sets everything that `options` asks for and the kernel grants; only what cannot be done without is an
-/// error. Whether trains will arrive whole: `UDP_GRO` is on.
-pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<bool, NetError> {
+/// error.
+pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<Prepared, NetError> {
     let reference = SockRef::from(socket);
     let failed = |error| NetError::system("setting the socket's options", error);
     // io_uring takes O_NONBLOCK for a wish to fail instead of waiting, which ends a multishot receive.
@@ -22,7 +31,8 @@ pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<bool, 
     let _ = set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, options.receive_buffer_bytes as i32);
     reference.set_send_buffer_size(options.send_buffer_bytes).map_err(failed)?;
     // The kernel doubles what is asked, for its own bookkeeping, after capping it.
-    let granted = reference.recv_buffer_size().map_err(failed)? / 2;
+    let receive_buffer_bytes = reference.recv_buffer_size().map_err(failed)?;
+    let granted = receive_buffer_bytes / 2;
     if granted < options.receive_buffer_bytes {
         tracing::warn!(
             granted,
@@ -37,7 +47,8 @@ pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<bool, 
     }
     // A count only; without it the drops are still in /proc/net/udp.
     let _ = set(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
-    Ok(options.coalescing && set(socket, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok())
+    let coalescing = options.coalescing && set(socket, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok();
+    Ok(Prepared { coalescing, receive_buffer_bytes: receive_buffer_bytes as u64 })
 }
 
 /// Frames fit any path, so none need be fragmented; saying so spares the kernel choosing an IP

@@ -30,6 +30,8 @@ pub enum What {
     ProbeUnanswered,
     /// The observer was accused and refuted.
     Accused,
+    /// The observer found that others cannot reach it.
+    Unreachable,
     /// Someone else claims the observer's name.
     NameConflict,
     /// A join ended, well or not.
@@ -98,6 +100,7 @@ impl Log {
             Event::ProbeAcked { rtt, .. } => (Some(observer), What::ProbeAcked(rtt.as_micros() as u64)),
             Event::ProbeUnanswered { subject } => (of(subject), What::ProbeUnanswered),
             Event::Accused => (Some(observer), What::Accused),
+            Event::Unreachable { .. } => (Some(observer), What::Unreachable),
             Event::NameConflict { .. } => (Some(observer), What::NameConflict),
             Event::JoinFinished { joined, .. } => (Some(observer), What::JoinFinished(joined)),
             Event::LeaveFinished => (Some(observer), What::LeaveFinished),

@@ -47,8 +47,8 @@ impl Clock {
 /// What a slow member is slow at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Slowness {
-    /// Everything. When it gets to run it notices how long it was away, reads what has arrived, and only
-    /// then looks at the clock, as a good driver does.
+    /// Everything. When it gets to run it notices how long it was away and whether something was lost for want
+    /// of room, reads what has arrived, and only then looks at the clock, as a good driver does.
     #[default]
     Everything,
     /// Everything, and it looks at the clock first: what came in time seems late.
@@ -98,6 +98,8 @@ pub(super) struct Node {
     pub(super) clock: Clock,
     pub(super) starvation: Starvation,
     pub(super) inbox: VecDeque<Input>,
+    /// Something found the inbox full.
+    pub(super) overflowed: bool,
 }
 
 impl Node {
@@ -120,6 +122,7 @@ impl Node {
             clock: Clock::default(),
             starvation: Starvation::default(),
             inbox: VecDeque::new(),
+            overflowed: false,
         }
     }
 

@@ -255,6 +255,8 @@ impl Simulation {
         let frame = matches!(input, Input::Frame { .. });
         if !frame || place.inbox.len() < self.faults.starve_inbox {
             place.inbox.push_back(input);
+        } else {
+            place.overflowed = true;
         }
     }
 
@@ -288,7 +290,13 @@ impl Simulation {
             }
             Slowness::Everything if starvation.stalled_until > Time::ZERO => {
                 let lost = self.now.since(starvation.stalled_since);
-                self.call(node, |member, _, commons, _| member.handle_stall(lost, commons));
+                let overflowed = std::mem::take(&mut self.nodes[node].overflowed);
+                self.call(node, |member, now, commons, _| {
+                    member.handle_stall(lost, commons);
+                    if overflowed {
+                        commons.set_doubt(now);
+                    }
+                });
                 self.read_inbox(node);
                 self.handle_timeout(node);
             }

@@ -123,12 +123,13 @@ impl Member {
         now.since(self.heard) <= self.settings.probe_interval * 2
     }
 
-    /// Whether the suspicion of `subject`, whose time is up, goes on because we hear nobody, and so no
-    /// refutation either.
+    /// Whether the suspicion of `subject`, whose time is up, goes on because we hear nobody, or lose what we are
+    /// sent, and so hear no refutation either.
     pub(super) fn puts_off(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) -> bool {
-        let adaptive = self.settings.suspicion == SuspicionMode::Adaptive;
         let more = self.settings.probe_interval * 2;
-        adaptive && !self.hears(cx.now) && cx.commons.suspicions.put_off(&mut self.suspicions, subject, more)
+        let adaptive = self.settings.suspicion == SuspicionMode::Adaptive;
+        let deaf = adaptive && !self.hears(cx.now) || cx.commons.doubted_since(cx.now - more);
+        deaf && cx.commons.suspicions.put_off(&mut self.suspicions, subject, more)
     }
 
     /// Whether timers come so late that something may lie unread: then the time since the last call was lost.

@@ -39,6 +39,9 @@ pub struct Commons {
     /// Added to every member's local health score while the driver runs late. See
     /// [`Commons::set_overload`].
     pub(super) overload: u8,
+    /// When something that was sent to these members may last have been lost or left unread by the driver;
+    /// [`Time::ZERO`] if never. See [`Commons::set_doubt`].
+    pub(super) doubt: Time,
     members: u32,
     /// Timers are staggered by whole grains.
     timer_grain: Duration,
@@ -90,6 +93,7 @@ impl Commons {
             typed: None,
             counters: Counters::default(),
             overload: 0,
+            doubt: Time::ZERO,
             members: 0,
             timer_grain: Duration::from_micros(1),
         }
@@ -184,5 +188,19 @@ impl Commons {
     /// local health asks for. Zero when it keeps up again.
     pub fn set_overload(&mut self, level: u8) {
         self.overload = level;
+    }
+
+    /// Tells the members that at `at` something others had sent them was lost in a full receive buffer, or lay
+    /// unread for too long. Probes under way then that come to nothing prove nothing: they are repeated, and
+    /// believed when they fail twice more. Nor are
+    /// suspicions ended while it is fresh, for at most as long again as they last. [`Time::ZERO`]: never.
+    pub fn set_doubt(&mut self, at: Time) {
+        self.doubt = at;
+    }
+
+    /// Whether something may have been lost or left unread since `since`.
+    #[inline]
+    pub(super) fn doubted_since(&self, since: Time) -> bool {
+        self.doubt >= since && self.doubt != Time::ZERO
     }
 }

@@ -55,6 +55,9 @@ counters! {
     probes_acked_by_stream,
     /// Probes nobody answered.
     probes_failed,
+    /// Of the failed probes, those that proved nothing because the driver had lost or left unread what others
+    /// sent meanwhile, and were repeated.
+    probes_inconclusive,
     /// Indirect pings sent.
     indirect_pings_sent,
     /// Indirect pings passed on for others.
@@ -85,6 +88,9 @@ counters! {
     suspicions_shed,
     /// Accusations against ourselves that were refuted.
     refutations,
+    /// Accusations against ourselves while our own pings were answered and nobody's arrived: the address that we
+    /// announce is wrong, or blocked.
+    accused_unreachable,
     /// Accusations against ourselves left for later because too many came at once.
     refutations_deferred,
     /// Past accusations against ourselves that were answered by saying again that we live.
@@ -107,6 +113,8 @@ counters! {
     name_conflicts,
     /// Introductions of live members from another address than theirs, refused as memberlist's peers do.
     address_conflicts,
+    /// Members told that someone else claims their name, on memberlist's wire.
+    conflicts_told,
     /// Pings for someone else who had our address, not answered.
     pings_misdirected,
     /// User messages not kept because they are longer than a packet.

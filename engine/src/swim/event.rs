@@ -86,6 +86,12 @@ pub enum Event {
     },
     /// We were accused and refuted.
     Accused,
+    /// The same, and our own pings are answered while nobody's ever arrive: others cannot reach us where we say.
+    /// Comes in place of [`Event::Accused`] while that is so, once in ten minutes.
+    Unreachable {
+        /// The address that we announce.
+        address: SocketAddr,
+    },
     /// Someone else claims our name, or did before we started at another address.
     NameConflict {
         /// From where.

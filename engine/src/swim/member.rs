@@ -39,6 +39,7 @@ use super::gossip::Gossip;
 use super::local_health::LocalHealth;
 use super::outbox::Outbox;
 use super::probe::Probe;
+use super::reachability::Reachability;
 use super::reconnect::Reconnect;
 use super::refutation::Refutations;
 use super::relay::Relays;
@@ -62,7 +63,8 @@ pub struct MemberConfig {
     pub metadata: Vec<u8>,
     /// Which cluster. Frames of others are dropped.
     pub cluster: u32,
-    /// Where its incarnation starts: seconds of wall time, so that a restart outranks its own past.
+    /// Where its incarnation starts: seconds of wall time, so that a restart outranks its own past. Brought to at
+    /// most half of what the wire format can carry: a member at the last incarnation could not refute.
     pub incarnation: Incarnation,
     /// Of its random choices.
     pub seed: u64,
@@ -145,6 +147,7 @@ pub struct Member {
     /// When the timers were last looked at.
     pub(super) called: Time,
     pub(super) spread: Spread,
+    pub(super) reachability: Reachability,
     pub(super) health: LocalHealth,
     pub(super) suspicions: Suspicions,
     /// When the first suspicion ends.
@@ -186,9 +189,10 @@ impl Member {
         check_name(&config.name)?;
         check_metadata(&config.metadata)?;
         check_address(config.address)?;
+        let incarnation = config.incarnation.min(commons.wire.first_incarnation_max());
         let introduction = Introduction {
             subject: MemberId::of_name(&config.name),
-            incarnation: config.incarnation,
+            incarnation,
             state: State::Alive,
             address: config.address,
             name: &config.name,
@@ -199,7 +203,7 @@ impl Member {
             .intern(&introduction, commons.wire.versions(), config.settings.members_max)
             .map_err(|_| MemberError::TableFull)?;
         let mut table = Table::new(&commons.bases);
-        table.set(index, Entry::new(State::Alive, config.incarnation, version), &mut commons.directory);
+        table.set(index, Entry::new(State::Alive, incarnation, version), &mut commons.directory);
         let number = commons.register();
         let mut rng = fastrand::Rng::with_seed(config.seed ^ introduction.subject.0);
         let settings = config.settings;
@@ -216,6 +220,7 @@ impl Member {
             heard: now,
             called: now,
             spread: Spread::UNKNOWN,
+            reachability: Reachability::new(now),
             health: LocalHealth::default(),
             suspicions: Suspicions::new(number),
             suspicion_due: Time::NEVER,
@@ -224,7 +229,7 @@ impl Member {
             gossip: Gossip::new(&settings, &mut rng, commons),
             anti_entropy: AntiEntropy::new(&settings, &mut rng, commons, now),
             reconnect: Reconnect::new(&settings, &mut rng, commons, now),
-            refutations: Refutations::default(),
+            refutations: Refutations::NONE,
             event_sequence: rng.u32(..),
             serf: Serf::new(),
             leave_intent: None,

@@ -37,6 +37,7 @@ mod outbox;
 pub mod permutation;
 mod pool;
 mod probe;
+mod reachability;
 mod reconnect;
 mod refutation;
 mod relay;

@@ -41,6 +41,10 @@ enum Phase {
     Fallback,
 }
 
+/// Probes of one target in a row that prove nothing because the driver lost or left unread what others had sent.
+/// The next that fails is believed: who floods a member must not keep it from noticing a crash.
+const INCONCLUSIVE_MAX: u8 = 2;
+
 /// The top three bits of a sequence number say what a ping is for, so that its ack finds the way and the
 /// pinged one knows whether to return it. To the pinged one's answer it makes no difference.
 const KIND_BITS: u32 = 0b111 << 29;
@@ -84,6 +88,10 @@ pub(super) struct Probe {
     next: Time,
     order: Permutation,
     position: u32,
+    /// Whom to probe next, out of turn: the last probe proved nothing.
+    again: Option<MemberIndex>,
+    /// Probes of it that proved nothing.
+    inconclusive: u8,
 }
 
 /// A probe under way.
@@ -148,6 +156,8 @@ impl Probe {
             next: commons.stagger(now, settings.chosen_probe_interval(), rng),
             order: Permutation::new(0, 0),
             position: 0,
+            again: None,
+            inconclusive: 0,
         }
     }
 
@@ -280,8 +290,12 @@ impl Member {
         }
     }
 
-    /// The next live member in the round's order.
+    /// The next live member in the round's order, or the last once more.
     fn next_target(&mut self, cx: &mut Context<'_, '_>) -> Option<MemberIndex> {
+        match self.probe.again.take() {
+            Some(again) if again < self.table.len() && self.table.get(again).is_live() => return Some(again),
+            _ => self.probe.inconclusive = 0,
+        }
         // At most one round: the rest of this one, and the beginning of the next.
         for _ in 0..=self.table.len() {
             if self.probe.position >= self.probe.order.len() {
@@ -357,6 +371,10 @@ impl Member {
         if !entry.is_live() || entry.incarnation() != incarnation {
             return;
         }
+        if self.proves_nothing(cx, slot, &attempt) {
+            cx.commons.counters.probes_inconclusive += 1;
+            return;
+        }
         let id = cx.commons.directory.id(target);
         self.on_suspect(cx, id, incarnation, self.id);
         if self.settings.suspicion == SuspicionMode::Adaptive {
@@ -364,7 +382,23 @@ impl Member {
         }
     }
 
+    /// Whether an answer to `attempt`, which failed, may have been lost here. Then its target is asked again.
+    fn proves_nothing(&mut self, cx: &Context<'_, '_>, slot: Slot, attempt: &Attempt) -> bool {
+        if !cx.commons.doubted_since(attempt.intended) {
+            return false;
+        }
+        if slot == Slot::Return {
+            // Others, and our own round, see after it.
+            return true;
+        }
+        self.probe.inconclusive += 1;
+        let again = self.probe.inconclusive <= INCONCLUSIVE_MAX;
+        self.probe.again = again.then_some(attempt.target);
+        again
+    }
+
     fn probe_succeeded(&mut self, slot: Slot) {
+        self.reachability.answered();
         self.probe.at(slot).finish();
         self.health.lower();
     }
@@ -416,6 +450,7 @@ impl Member {
     /// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can
     /// refute.
     pub(super) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
+        self.reachability.pinged(cx.now);
         let (to, source, ack) = (origin.address, origin.source, Message::Ack { sequence });
         if is_chosen(sequence) && self.settings.suspicion == SuspicionMode::Adaptive {
             self.watch(cx, source);

@@ -109,3 +109,31 @@ fn a_probe_without_a_direct_ack_in_time_is_told() {
     }
     panic!("{events:?}");
 }
+
+/// What happens when `one` probes someone who never answers, while `doubted` says that datagrams are being lost.
+fn probed_in_vain(doubted: bool) -> (u64, u64) {
+    let (mut one, other, mut commons) = pair();
+    let (mut last, mut events) = (Last::default(), Vec::new());
+    let suspected = Event::Suspected { subject: other.index(), accuser: one.id() };
+    for _ in 0..100 {
+        let now = one.next_timeout();
+        if doubted {
+            commons.set_doubt(now);
+        }
+        let streams = &mut Vec::new();
+        let mut out = Outbox { frames: &mut last, streams, events: &mut events, gossip_budget: &mut 0 };
+        one.handle_timeout(now, &mut commons, &mut out);
+        if events.contains(&suspected) {
+            return (commons.counters.probes_failed, commons.counters.probes_inconclusive);
+        }
+    }
+    panic!("{events:?}");
+}
+
+/// Whose answers may have been lost here is asked again before it is suspected, but not for ever: somebody may make
+/// us lose datagrams on purpose.
+#[test]
+fn a_probe_whose_answer_may_be_lost_is_repeated() {
+    assert_eq!(probed_in_vain(false), (1, 0));
+    assert_eq!(probed_in_vain(true), (3, 2));
+}

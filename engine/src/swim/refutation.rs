@@ -7,26 +7,42 @@
 
 use std::time::Duration;
 
-use swimring_codec::native::Introduction;
+use swimring_codec::native::{Introduction, Message};
 use swimring_codec::{Incarnation, State};
 
 use super::broadcasts::News;
+use super::directory::MemberIndex;
 use super::event::Event;
 use super::member::{Context, Member, Status};
 use super::time::Time;
+use super::wire::{Pool, Wire};
 
 /// Most refutations in [`WINDOW`]. Two processes with one name refute each other for ever; this keeps
 /// their quarrel from filling the network. An accusation that is not answered now comes again.
 const REFUTATIONS_MAX: u8 = 8;
 const WINDOW: Duration = Duration::from_secs(1);
 
-#[derive(Clone, Copy, Debug, Default)]
+/// How often a member says that its name is claimed, and how often it tells others that theirs is: whoever claims
+/// it says so to dozens, again and again.
+const CONFLICT_EVERY: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Refutations {
     window_start: Time,
     in_window: u8,
+    /// When we last said that our name is claimed, and when we last told someone that his is.
+    conflict_said: Time,
+    conflict_told: Time,
 }
 
 impl Refutations {
+    pub(super) const NONE: Refutations = Refutations {
+        window_start: Time::ZERO,
+        in_window: 0,
+        conflict_said: Time::NEVER,
+        conflict_told: Time::NEVER,
+    };
+
     fn admit(&mut self, now: Time) -> bool {
         if now.since(self.window_start) >= WINDOW {
             self.window_start = now;
@@ -35,6 +51,21 @@ impl Refutations {
         self.in_window = self.in_window.saturating_add(1);
         self.in_window <= REFUTATIONS_MAX
     }
+}
+
+/// Whether a claim may be told to the owner of a name. One of Serf's that hears of it has the pool vote, and ends
+/// unless a majority of the answers is for it: where most members are ours, which do not answer, none may come.
+fn has_no_votes(cx: &Context<'_, '_>) -> bool {
+    matches!(&cx.commons.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Memberlist)
+}
+
+/// Whether `last` is long enough ago; then it becomes `now`.
+fn is_time(last: &mut Time, now: Time) -> bool {
+    let due = *last == Time::NEVER || now.since(*last) >= CONFLICT_EVERY;
+    if due {
+        *last = now;
+    }
+    due
 }
 
 impl Member {
@@ -66,7 +97,7 @@ impl Member {
         let incarnation = own.incarnation().max(accused).next().min(highest);
         self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
         self.tell(cx, self.index, News::Alive { introduce }, incarnation);
-        cx.emit(Event::Accused);
+        self.say_accused(cx);
     }
 
     /// Someone holds us suspect, dead or gone at an incarnation that is past: he has missed that we are
@@ -89,6 +120,22 @@ impl Member {
         }
     }
 
+    /// `introduction` claims the name of the live member at `index` for another address, and is refused by
+    /// everyone, on memberlist's wire. So it does not spread, and its owner would never know: he is told.
+    pub(super) fn tell_owner(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        introduction: &Introduction<'_>,
+    ) {
+        let may = self.status == Status::Active && has_no_votes(cx);
+        if may && is_time(&mut self.refutations.conflict_told, cx.now) {
+            cx.commons.counters.conflicts_told += 1;
+            let to = self.identity(index, cx.commons).address();
+            self.send(cx, to, introduction.subject, &[Message::Introduction(*introduction)]);
+        }
+    }
+
     /// An introduction of ourselves: an echo, our own past, or someone else who claims to be us.
     pub(super) fn on_own_introduction(&mut self, cx: &mut Context<'_, '_>, introduction: &Introduction<'_>) {
         let own = self.table.get(self.index);
@@ -96,9 +143,9 @@ impl Member {
         let elsewhere = identity.address() != introduction.address;
         let same = !elsewhere && identity.metadata() == introduction.metadata;
         let past = introduction.incarnation < own.incarnation();
-        // On memberlist's wire a name belongs to whoever had it first, however low his incarnation: the
-        // others will not hear of us, and nobody but us can say so.
-        let taken = past && elsewhere && !cx.commons.wire.is_native();
+        // On memberlist's wire a name belongs to whoever had it first, however low his incarnation. Whoever came
+        // second is heard by nobody, and nobody but himself can say so; whoever came first need not refute.
+        let taken = elsewhere && !cx.commons.wire.is_native();
         if same {
             self.spread.echoed(introduction.incarnation.get(), cx.now);
         }
@@ -107,11 +154,22 @@ impl Member {
         }
         if elsewhere {
             cx.commons.counters.name_conflicts += 1;
-            cx.emit(Event::NameConflict { address: introduction.address });
+            if is_time(&mut self.refutations.conflict_said, cx.now) {
+                cx.emit(Event::NameConflict { address: introduction.address });
+                if taken && has_no_votes(cx) {
+                    // Whoever it is may not know of us.
+                    let claim = Message::Alive { subject: self.id, incarnation: own.incarnation(), tag: 0 };
+                    self.send(cx, introduction.address, self.id, &[claim]);
+                }
+            }
         }
-        if past {
+        if taken {
             return;
         }
         self.refute(cx, introduction.incarnation, true);
     }
 }
+
+#[cfg(test)]
+#[path = "refutation_test.rs"]
+mod tests;

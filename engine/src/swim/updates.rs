@@ -146,7 +146,7 @@ impl Member {
                     return self.on_own_introduction(cx, introduction);
                 }
                 match self.moved(cx, index, entry, introduction) {
-                    Moved::Refused => return,
+                    Moved::Refused => return self.tell_owner(cx, index, introduction),
                     Moved::Reclaimed => {}
                     Moved::No if incarnation <= entry.incarnation() => return,
                     Moved::No if self.implausible(cx, entry, incarnation) => return,

@@ -17,8 +17,10 @@ use thiserror::Error;
 
 use super::host::{Host, Observer, Secret, VIEWS_ASIDE, view_bytes};
 use super::options::FleetOptions;
+use super::pace::Pace;
+use super::pressure::Pressure;
 use super::scanning::Scanners;
-use super::turn::{self, Calls, Pace, Refused};
+use super::turn::{self, Calls, Place, Refused};
 use crate::net::{Driver, Endpoint, NetError, Trains, Waker};
 use crate::stream::{Framing, StreamCounters, StreamError, StreamService, Wake};
 use crate::swim::{SettingsError, WireOptions, WireOptionsError};
@@ -101,10 +103,11 @@ impl<O: Observer> Fleet<O> {
             endpoints.push(endpoint);
         }
         let origin = Instant::now();
+        let pressure = Arc::new(Pressure::new(options.workers));
         // A waker exists once its driver does, and a driver only on its own thread.
         let mut starting = Vec::with_capacity(options.workers);
         for (worker, endpoint) in endpoints.into_iter().enumerate() {
-            starting.push(start_worker(options, worker, endpoint, origin, observer(worker))?);
+            starting.push(start_worker(options, (worker, &pressure), endpoint, origin, observer(worker))?);
         }
         let mut workers = Vec::with_capacity(options.workers);
         let mut ports_to = Vec::with_capacity(options.workers);
@@ -312,11 +315,12 @@ struct Starting<O> {
 
 fn start_worker<O: Observer>(
     options: &FleetOptions,
-    worker: usize,
+    (worker, pressure): (usize, &Arc<Pressure>),
     endpoint: Endpoint,
     origin: Instant,
     observer: O,
 ) -> Result<Starting<O>, FleetError> {
+    let pressure = Arc::clone(pressure);
     let calls = Arc::new(Calls::new());
     let (ready, is_ready) = channel::bounded(1);
     let (port, port_arrives) = channel::bounded(1);
@@ -343,7 +347,7 @@ fn start_worker<O: Observer>(
             let Ok(port) = port_arrives.recv() else { return Ok(observer) };
             let host = Host::new(&options, worker, address, origin, port, secrets, observer);
             let pace = Pace::new(options.tick, options.gossip_frames_per_second);
-            turn::run(driver, host, pace, &calls_taken)
+            turn::run(driver, host, pace, &calls_taken, &Place { worker, pressure: &pressure })
         })
         .map_err(FleetError::Thread)?;
     Ok(Starting { worker: StartingWorker { calls, thread, address }, ready: is_ready, port })

@@ -105,6 +105,9 @@ pub struct HostCounters {
     pub streams_shed: u64,
     /// Turns whose timers came more than 100 ms late: gossip is slowed and local health lowered.
     pub turns_late: u64,
+    /// Turns that found datagrams lost in a full receive buffer, or that left some unread because more arrive
+    /// than can be read: gossip is slowed, and probes that fail meanwhile are repeated before they are believed.
+    pub turns_swamped: u64,
     /// Times that members were told that time had been lost.
     pub stalls: u64,
     /// The longest that bringing members' views to a shared base has held up a turn, in microseconds of CPU
@@ -168,6 +171,8 @@ pub struct Host<O> {
     pub(super) reply: Vec<u8>,
     /// Stream events are left for the next turn.
     pub(super) more_streams: bool,
+    /// Timers that are due are left for the next turn.
+    pub(super) more_timers: bool,
     options: FleetOptions,
     net: crate::net::NetCounters,
     driver: Option<crate::net::DriverKind>,
@@ -227,6 +232,7 @@ impl<O: Observer> Host<O> {
             failures: Vec::new(),
             reply: Vec::with_capacity(view_bytes),
             more_streams: false,
+            more_timers: false,
             options: options.clone(),
             net: crate::net::NetCounters::default(),
             driver: None,

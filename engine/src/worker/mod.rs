@@ -1,8 +1,8 @@
 //! One thread per core: a loop that drives the datagrams, streams and timers of the members it owns.
 //!
 //! A worker owns everything it touches: its socket, its timer wheel, its members and what they have in
-//! common. Workers share nothing; what one member has to say to another goes over the network, whether it
-//! lives in the same worker or on another host. [`Fleet`] starts the workers and the stream thread beside
+//! common. Workers share nothing but how far behind each is (`pressure`); what one member has to say to another
+//! goes over the network, whether it lives in the same worker or on another host. [`Fleet`] starts the workers and the stream thread beside
 //! them and takes calls for them; [`Host`] is what a call may do on a worker; [`Observer`] hears what
 //! happens to its members.
 
@@ -10,6 +10,8 @@ mod fleet;
 mod host;
 mod join;
 mod options;
+mod pace;
+mod pressure;
 mod routing;
 mod scanning;
 mod sweeping;

@@ -1,10 +1,11 @@
 //! The loop of a worker.
 //!
 //! A turn: send what is in the trains and wait, in one system call, for datagrams, a waker, or the next
-//! tick; handle what arrived, so that acks are the first to be written; then calls from other threads,
-//! streams, and the timers that are due. Gossip, the bulk of what timers send, is paced by a budget, and a
-//! loop that falls behind its ticks says so to its members (Lifeguard's point: the slow one doubts
-//! itself).
+//! tick; handle what arrived, so that acks are the first to be written; and read on until nothing is left.
+//! Then calls from other threads, streams, and the timers that are due, as many as half fill the trains: before
+//! the others fire, what is written is sent and what has arrived meanwhile is read. So timers never judge by
+//! what lies unread, and a worker never sends more than its own reading keeps up with. What a loop that is
+//! behind concludes is in `pace`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 use crossbeam::queue::ArrayQueue;
 
 use super::host::{Host, Observer};
+use super::pace::{LATE, Pace, Read, Reading};
+use super::pressure::Pressure;
 use crate::net::{Driver, NetError, Trains};
 use crate::swim::{Outbox, Time};
 
@@ -21,81 +24,10 @@ pub(super) type Call<O> = Box<dyn FnOnce(&mut Host<O>, &mut Trains) + Send>;
 /// Calls taken in one turn.
 const CALLS_PER_TURN: usize = 64;
 
-/// The loop is late, and says so, when timers fire this much after their tick: half of the smallest
-/// probe timeout that makes sense on a network.
-const LATE: Duration = Duration::from_millis(100);
-
-/// How long being late is remembered.
-const LATE_MEMORY: Duration = Duration::from_secs(1);
-
-/// Gossip that may be caught up on at once, in seconds of budget.
-const BURST_S: f64 = 0.05;
-
-/// Timers that fire this long after their tick mean that nothing was read for as long: members are told,
-/// and wait longer for what may lie unread.
-const STALL: Duration = Duration::from_millis(25);
-
-/// Turns in a row that only read. More would keep timers from running at all.
-const TURNS_BEHIND_MAX: u32 = 16;
-
-/// The slowest that being late makes gossip: this part of its full rate.
-const GOSSIP_RATE_LEAST: f64 = 1.0 / 64.0;
-
-/// What the loop remembers from turn to turn.
-pub(super) struct Pace {
-    tick_us: u64,
-    /// Full rate of gossip frames.
-    gossip_per_us: f64,
-    /// Part of it that is granted: halved whenever the loop is late, and back within some seconds.
-    gossip_rate: f64,
-    gossip_tokens: f64,
-    refilled: Time,
-    /// The tick the loop has promised to wake at.
-    planned: Option<Time>,
-    late_at: Option<Time>,
-    /// What members add to their local health score.
-    overload: u8,
-}
-
-impl Pace {
-    pub(super) fn new(tick: Duration, gossip_frames_per_second: u32) -> Pace {
-        Pace {
-            tick_us: tick.as_micros() as u64,
-            gossip_per_us: f64::from(gossip_frames_per_second) / 1e6,
-            gossip_rate: 1.0,
-            gossip_tokens: 0.0,
-            refilled: Time::ZERO,
-            planned: None,
-            late_at: None,
-            overload: 0,
-        }
-    }
-
-    /// Draws the conclusions from how late the timers are.
-    fn judge(&mut self, lag: Duration, now: Time) {
-        if lag >= LATE {
-            self.late_at = Some(now);
-            self.overload = (lag.as_millis() / LATE.as_millis()).min(8) as u8;
-            self.gossip_rate = (self.gossip_rate / 2.0).max(GOSSIP_RATE_LEAST);
-        } else if self.late_at.is_some_and(|at| now.since(at) >= LATE_MEMORY) {
-            self.late_at = None;
-            self.overload = 0;
-        }
-    }
-
-    /// The tick at or after `time`.
-    fn tick_after(&self, time: Time) -> Time {
-        Time::from_micros(time.as_micros().div_ceil(self.tick_us).saturating_mul(self.tick_us))
-    }
-
-    fn refill(&mut self, now: Time) {
-        let elapsed = now.since(self.refilled).as_micros() as f64;
-        self.refilled = now;
-        // Back to the full rate within eight seconds.
-        self.gossip_rate = (self.gossip_rate + elapsed / 8e6).min(1.0);
-        let rate = self.gossip_per_us * self.gossip_rate;
-        self.gossip_tokens = (self.gossip_tokens + elapsed * rate).min(rate * 1e6 * BURST_S);
-    }
+/// A worker's place in its fleet.
+pub(super) struct Place<'a> {
+    pub(super) worker: usize,
+    pub(super) pressure: &'a Pressure,
 }
 
 /// Runs until [`Host::stop`], then hands the observer back.
@@ -104,20 +36,30 @@ pub(super) fn run<O: Observer>(
     mut host: Host<O>,
     mut pace: Pace,
     calls: &Calls<O>,
+    place: &Place<'_>,
 ) -> Result<O, NetError> {
-    let mut behind = 0;
+    let mut reading = Reading::new(driver.backlog_max());
     while !host.stopping {
-        let timeout = host.wait(&mut pace, calls.is_empty());
+        host.read_clock();
+        let left = host.now;
+        let idle = calls.is_empty() && !reading.goes_on();
+        let timeout = host.wait(&pace, idle);
         host.unread = 0;
-        let received = driver.counters().messages_received;
+        let before = driver.counters();
         driver.turn(timeout, &mut host)?;
         host.read_clock();
         host.counters.turns += 1;
-        host.note_driver(driver.kind(), driver.counters());
-        // What waits to be read may be the acks and refutations that timers are about to give up on.
-        let full = host.net_counters().messages_received - received >= driver.messages_per_turn() as u64;
-        behind = if full { behind + 1 } else { 0 };
-        if full && behind < TURNS_BEHIND_MAX {
+        pace.returned(left, timeout.map_or(Time::NEVER, |timeout| left + timeout), host.now);
+        let after = driver.counters();
+        host.note_driver(driver.kind(), after);
+        let read =
+            reading.read(after.messages_received - before.messages_received, driver.drained(), host.now);
+        if after.receive_overflow > before.receive_overflow || read == Read::TooMuch {
+            host.counters.turns_swamped += 1;
+            pace.swamped(host.now);
+            place.pressure.doubt(host.now);
+        }
+        if read == Read::More {
             continue;
         }
         for _ in 0..CALLS_PER_TURN {
@@ -125,8 +67,10 @@ pub(super) fn run<O: Observer>(
             call(&mut host, driver.trains());
         }
         host.run_streams(driver.trains());
-        if !host.paused {
-            host.run_timers(&mut driver, &mut pace)?;
+        if host.paused {
+            pace.take_lost();
+        } else {
+            host.run_timers(&mut driver, &mut pace, place)?;
             host.sweep();
         }
     }
@@ -142,29 +86,13 @@ impl<O: Observer> Host<O> {
     }
 
     /// How long the next turn may wait.
-    fn wait(&mut self, pace: &mut Pace, idle: bool) -> Option<Duration> {
-        self.read_clock();
-        let next = self.wheel.next_deadline(self.now).filter(|_| !self.paused);
-        let next = next.map(|next| pace.tick_after(next));
-        // A turn that is cut short for the timers' sake, or skips them, does not move what was planned.
-        if pace.planned.is_none_or(|planned| planned > self.now) || next.is_none() {
-            pace.planned = next;
-        }
-        if !idle || self.more_streams || !self.failures.is_empty() {
+    fn wait(&self, pace: &Pace, idle: bool) -> Option<Duration> {
+        let more = self.more_streams || self.more_timers && !self.paused;
+        if !idle || more || !self.failures.is_empty() {
             return Some(Duration::ZERO);
         }
-        Some(pace.planned?.since(self.now))
-    }
-
-    /// How late the timers are, now that they are about to be run.
-    fn lag(&self, pace: &mut Pace) -> Duration {
-        match pace.planned {
-            Some(planned) if planned <= self.now => {
-                pace.planned = None;
-                self.now.since(planned)
-            }
-            _ => Duration::ZERO,
-        }
+        let next = self.wheel.next_deadline(self.now).filter(|_| !self.paused)?;
+        Some(pace.tick_after(next).since(self.now))
     }
 
     /// Tells every member that time was lost.
@@ -178,34 +106,51 @@ impl<O: Observer> Host<O> {
         }
     }
 
-    /// Fires the timers that are due.
-    fn run_timers(&mut self, driver: &mut Driver, pace: &mut Pace) -> Result<(), NetError> {
-        let lag = self.lag(pace);
-        if lag >= STALL {
-            self.stall(lag);
+    /// Fires the timers that are due, or as many as half fill the trains.
+    fn run_timers(
+        &mut self,
+        driver: &mut Driver,
+        pace: &mut Pace,
+        place: &Place<'_>,
+    ) -> Result<(), NetError> {
+        let lost = pace.take_lost();
+        if !lost.is_zero() {
+            self.stall(lost);
         }
-        pace.judge(lag, self.now);
-        self.counters.turns_late += u64::from(lag >= LATE);
-        self.commons.set_overload(pace.overload);
-        pace.refill(self.now);
-        let due = self.wheel.next_deadline(self.now).is_some_and(|deadline| deadline <= self.now);
-        if due && !driver.trains().is_empty() {
+        let mut expired = self.wheel.next_expired(self.now);
+        let late = expired.map_or(Duration::ZERO, |(_, deadline)| self.now.since(pace.tick_after(deadline)));
+        self.keep_pace(late, pace, place);
+        if expired.is_some() && !driver.trains().is_empty() {
             // Acks first.
             driver.flush()?;
         }
-        self.gossip_budget = pace.gossip_tokens as u32;
+        self.gossip_budget = pace.gossip_budget();
         let granted = self.gossip_budget;
-        while let Some((local, deadline)) = self.wheel.next_expired(self.now) {
+        self.more_timers = false;
+        while let Some((local, deadline)) = expired {
             let late = self.now.since(pace.tick_after(deadline));
             self.observer.timer(late.as_micros() as u64);
             self.counters.timers_fired += 1;
             self.fire(local, driver.trains());
             if driver.trains().is_half_full() {
-                driver.flush()?;
+                self.more_timers = true;
+                break;
             }
+            expired = self.wheel.next_expired(self.now);
         }
-        pace.gossip_tokens -= f64::from(granted - self.gossip_budget);
+        pace.spend(granted - self.gossip_budget);
         Ok(())
+    }
+
+    /// Draws the conclusions from how `late` timers are, here and at the fleet's other workers.
+    fn keep_pace(&mut self, late: Duration, pace: &mut Pace, place: &Place<'_>) {
+        pace.judge(late, self.now);
+        self.counters.turns_late += u64::from(late >= LATE);
+        place.pressure.tell(place.worker, pace.gossip_rate(), pace.overload(), self.now);
+        let worst = place.pressure.worst(self.now);
+        self.commons.set_overload(worst.overload);
+        self.commons.set_doubt(worst.doubt);
+        pace.refill(worst.gossip_rate, self.now);
     }
 
     fn fire(&mut self, local: u32, trains: &mut Trains) {

@@ -6,6 +6,7 @@ mod cluster_join;
 mod cluster_life;
 mod cluster_support;
 mod fleet;
+mod late_members;
 mod memberlist_cluster;
 mod memberlist_member;
 mod memberlist_messages;

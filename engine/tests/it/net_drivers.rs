@@ -52,6 +52,7 @@ on_both_drivers!(
     frames_past_the_pool_are_counted,
     a_small_pool_is_flushed_while_receiving,
     a_full_receive_buffer_is_counted,
+    only_an_empty_socket_is_drained,
     a_pending_icmp_error_stops_nothing,
     what_cannot_be_sent_is_counted,
     a_waker_ends_the_wait,
@@ -115,6 +116,35 @@ fn write(driver: &mut Driver, to: SocketAddr, frame: &[u8]) {
 fn frame(number: u32) -> Vec<u8> {
     let len = 4 + (number as usize * 37) % 1397;
     number.to_le_bytes().into_iter().chain((0..len - 4).map(|i| (i as u32 ^ number) as u8 | 1)).collect()
+}
+
+/// A turn hands over what it may: whoever asks is told whether that was all. Timers judge by it.
+fn only_an_empty_socket_is_drained(options: &NetOptions) {
+    for coalescing in [true, false] {
+        let mut driver = open(&NetOptions { coalescing, ..options.clone() });
+        let sender = UdpSocket::bind(loopback()).unwrap();
+        // Each a message of its own; more than any turn takes.
+        let count = 300;
+        for number in 0..count as u32 {
+            sender.send_to(&number.to_le_bytes(), driver.local_address()).unwrap();
+        }
+        let mut collect = Collect::default();
+        let mut turns = 0;
+        while collect.0.len() < count {
+            driver.turn(Some(Duration::ZERO), &mut collect).unwrap();
+            turns += 1;
+            assert!(turns < 10_000, "{} of {count}", collect.0.len());
+            assert!(!driver.drained() || collect.0.len() == count, "{} of {count}", collect.0.len());
+        }
+        // As many turns as the last messages took leave nothing behind.
+        while !driver.drained() {
+            turns += 1;
+            assert!(turns < 10_000, "nothing is left, and it is not said");
+            driver.turn(Some(Duration::ZERO), &mut collect).unwrap();
+        }
+        assert_eq!(collect.0.len(), count);
+        assert!(driver.backlog_max() >= count as u64, "{}", driver.backlog_max());
+    }
 }
 
 /// Whether `received` is `sent`, perhaps followed by zeros.

@@ -141,7 +141,8 @@ fn sum_up(wire: &str, outcomes: &[Outcome]) {
 
 /// Counters that no scenario is meant to move: bounds far above what small clusters reach, forgeries, and
 /// what virtual networks do not refuse. Tests of their own reach them.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 12] = [
+    "accused_unreachable",
     "frames_shed",
     "frames_foreign",
     "decode_errors",
@@ -156,8 +157,13 @@ const ELSEWHERE: [&str; 11] = [
 ];
 
 /// What only memberlist's format has.
-const MEMBERLIST_ONLY: [&str; 4] =
-    ["address_conflicts", "pings_misdirected", "user_messages_too_long", "user_messages_ignored"];
+const MEMBERLIST_ONLY: [&str; 5] = [
+    "address_conflicts",
+    "conflicts_told",
+    "pings_misdirected",
+    "user_messages_too_long",
+    "user_messages_ignored",
+];
 
 /// What takes state roots, or messages that members of a pool of our own do not send.
 const NATIVE_ONLY: [&str; 5] = [

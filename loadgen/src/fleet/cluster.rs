@@ -18,6 +18,7 @@ use super::start::{self, ColdStart};
 use super::tracker::{Tracker, event_payload};
 use super::{driving, faults, settings};
 use crate::cli::{DriverChoice, RunOptions, Start, WireChoice};
+use crate::cores;
 use crate::cpu::{self, CpuTime};
 use crate::measurements::Measurements;
 use crate::progress::{Phase, Sample};
@@ -36,8 +37,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// find what was sent meanwhile. About half a second of a busy fleet's datagrams.
 const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 
-/// The same where every frame is a datagram of its own, which the kernel counts with 2 KiB at least.
-const SINGLE_RECEIVE_BUFFER_BYTES: usize = 64 << 20;
+/// The same for each member of a worker where every frame is a datagram of its own: half a second of 17 a
+/// second, which is what a member is sent while news spreads. The kernel counts 1,280 bytes for one of 300, and
+/// grants twice what is asked for.
+const SINGLE_RECEIVE_BYTES_EACH: usize = 17 * 1280 / 4;
+
+/// Small fleets get what an embedded member has; for large ones more would only be seconds of waiting.
+const SINGLE_RECEIVE_BYTES: std::ops::RangeInclusive<usize> = 4 << 20..=64 << 20;
 
 /// Gossip frames of each worker in a second where every frame is a datagram of its own: a third of what a
 /// core can send, which leaves the rest to receiving and to probes.
@@ -68,8 +74,10 @@ struct Run<'a, 'b> {
 /// One line that names the setting and the mend.
 pub fn execute(options: &RunOptions, surroundings: &mut Surroundings<'_>) -> Result<Executed, RunError> {
     let settings = Arc::new(settings::in_force(options).map_err(RunError)?);
+    let needed = cores::needed(options, &settings);
+    let busy = if options.quiet { None } else { cores::busy() };
     let fleet = start_fleet(options, surroundings.plan, &settings).map_err(RunError)?;
-    surroundings.announce(options);
+    surroundings.announce(options, needed, busy);
     let sampler = Sampler::new(fleet.len(), surroundings.plan.kills.len());
     let run = Run { fleet, options, surroundings, settings, sampler, done: Done::default() };
     run.carry_out().map_err(RunError)
@@ -91,10 +99,7 @@ fn start_fleet(
             driver,
             segmentation: options.segmentation,
             coalescing: options.segmentation,
-            receive_buffer_bytes: match options.wire {
-                WireChoice::Native => RECEIVE_BUFFER_BYTES,
-                WireChoice::Memberlist => SINGLE_RECEIVE_BUFFER_BYTES,
-            },
+            receive_buffer_bytes: receive_buffer_bytes(options),
             ..NetOptions::default()
         },
         stream: StreamOptions {
@@ -120,6 +125,18 @@ fn start_fleet(
     };
     let tracker = |worker| Tracker::new(worker as u32, options.workers, options.members, plan);
     Fleet::start(&fleet_options, tracker).map_err(|error| faults::of_start(options, &error))
+}
+
+/// What each worker's socket may hold. Where the kernel grants less, the engine says so and how to raise it.
+fn receive_buffer_bytes(options: &RunOptions) -> usize {
+    match options.wire {
+        WireChoice::Native => RECEIVE_BUFFER_BYTES,
+        WireChoice::Memberlist => {
+            let members = options.members.div_ceil(options.workers) as usize;
+            let bytes = members.saturating_mul(SINGLE_RECEIVE_BYTES_EACH);
+            bytes.clamp(*SINGLE_RECEIVE_BYTES.start(), *SINGLE_RECEIVE_BYTES.end())
+        }
+    }
 }
 
 fn wire(options: &RunOptions) -> WireOptions {

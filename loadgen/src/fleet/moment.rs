@@ -169,6 +169,10 @@ pub struct Moment {
     pub busy: Duration,
     /// Members that were not killed.
     pub alive: u64,
+    /// Pairs of one of those and a member that it holds live, itself included.
+    pub held_live: u64,
+    /// Pairs of one of those and a member that it suspects.
+    pub suspected: u64,
     /// The longest that moving views to a shared base has held up a turn, in microseconds.
     pub sweep_us_max: u64,
 }
@@ -183,6 +187,8 @@ impl Moment {
             allocations: allocations::of_this_thread(),
             busy: cpu::of_this_thread(),
             alive: host.alive() as u64,
+            held_live: host.members().map(|(_, member)| member.live() as u64).sum(),
+            suspected: host.members().map(|(_, member)| member.suspects() as u64).sum(),
             sweep_us_max: host.counters().sweep_us_max,
         }
     }
@@ -195,6 +201,8 @@ impl Moment {
         self.allocations += other.allocations;
         self.busy += other.busy;
         self.alive += other.alive;
+        self.held_live += other.held_live;
+        self.suspected += other.suspected;
         self.sweep_us_max = self.sweep_us_max.max(other.sweep_us_max);
     }
 }

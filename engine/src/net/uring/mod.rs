@@ -36,6 +36,9 @@ const WAKE: u64 = u64::MAX - 1;
 /// The registered files.
 const SOCKET: Fixed = Fixed(0);
 const EVENT: Fixed = Fixed(1);
+/// The kernel hands over at most so many messages in a run of a multishot receive (`MULTISHOT_MAX_RETRY`), then
+/// lets other work go first: only fewer say that the socket is empty.
+const RUN_MESSAGES: usize = 32;
 /// Calls made to hand over one batch. Each takes at least one entry unless the kernel is out of memory.
 const ENTER_TRIES: u32 = 2 * SEND_BATCH as u32;
 
@@ -53,6 +56,8 @@ pub(super) struct Uring {
     received: Vec<Received>,
     receive_armed: bool,
     wake_armed: bool,
+    /// The last turn found the socket empty.
+    drained: bool,
     errors_in_a_row: u32,
     last_error: i32,
     /// How to wait: without being shown as waiting for a disk, if the kernel (6.15) can.
@@ -110,6 +115,7 @@ impl Uring {
             received: Vec::with_capacity(shape.messages),
             receive_armed: false,
             wake_armed: false,
+            drained: true,
             errors_in_a_row: 0,
             last_error: 0,
         });
@@ -144,12 +150,20 @@ impl Uring {
         let wait = if self.received.is_empty() { timeout } else { Some(Duration::ZERO) };
         self.enter(self.wait_flags, wait, &mut shared)?;
         shared.trains.clear();
+        let received = self.received.len();
         self.deliver(handler, &mut shared)?;
+        // What ended has not looked again, and a flush in between may have received more.
+        self.drained = received < RUN_MESSAGES && self.receive_armed && self.received.is_empty();
         if self.errors_in_a_row >= RECEIVE_ERRORS_MAX {
             let error = io::Error::from_raw_os_error(self.last_error);
             return Err(NetError::system("receiving datagrams", error));
         }
         Ok(())
+    }
+
+    /// Whether the last turn took all that was there.
+    pub(super) fn drained(&self) -> bool {
+        self.drained
     }
 
     pub(super) fn flush(&mut self, shared: &mut Shared<'_>) -> Result<(), NetError> {

@@ -158,9 +158,17 @@ impl<'a> Names<'a> {
                 node: self.of(subject),
                 from: self.own_name(),
             },
-            // News goes by `broadcast`; these do not come here by themselves.
-            Message::Alive { subject, incarnation, .. }
-            | Message::Introduction(Introduction { subject, incarnation, .. }) => {
+            // What somebody else says of himself; news goes by `news`.
+            Message::Introduction(Introduction { incarnation, address, name, metadata, .. }) => {
+                memberlist::Message::Alive(Alive {
+                    incarnation: wire_incarnation(incarnation),
+                    node: name,
+                    address,
+                    metadata,
+                    versions: self.versions,
+                })
+            }
+            Message::Alive { subject, incarnation, .. } => {
                 let index = self.directory.find(subject).unwrap_or(self.own);
                 memberlist::Message::Alive(self.alive(index, incarnation))
             }

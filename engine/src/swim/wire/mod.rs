@@ -15,9 +15,9 @@ mod user_messages;
 
 use std::net::SocketAddr;
 
-use swimring_codec::MemberId;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::HEADER_LEN;
+use swimring_codec::{Incarnation, MemberId};
 
 pub use memberlist_streams::{Refusal, StreamOutcome};
 pub use options::{MemberlistOptions, Pool, WireOptions, WireOptionsError};
@@ -80,6 +80,15 @@ impl Wire {
                 IncarnationSteps { accused: 1 << 6, own: 1 << 10, highest: u32::MAX as u64 }
             }
         }
+    }
+}
+
+impl Wire {
+    /// The highest incarnation that a member starts at, whatever the clock says: half way to the end, 2088 on
+    /// memberlist's wire where incarnations count seconds from 2020. What is left is for refutations, of which
+    /// each rises by one, or by [`IncarnationSteps::accused`] if somebody forges accusations.
+    pub(super) fn first_incarnation_max(&self) -> Incarnation {
+        Incarnation::new(self.incarnation_steps().highest / 2)
     }
 }
 

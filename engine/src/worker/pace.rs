@@ -1,0 +1,294 @@
+//! How far behind a worker is, and what it makes of that.
+//!
+//! A worker that is late must not become the cause of more work. Three things would make it one: to judge
+//! others by what it has not read, to send more than it reads, and to tell what it wrongly concludes, which
+//! others then tell on. So it
+//! - reads all that has arrived before its timers judge ([`Reading`]),
+//! - fires them a boatload at a time and reads in between, so that it never sends more than its own reading
+//!   keeps up with (`turn`),
+//! - grants gossip, the bulk of what timers send, a rate that is halved whenever it is late, loses datagrams or
+//!   cannot finish reading, and that comes back within seconds ([`Pace`]),
+//! - and tells its members when something sent to them may be lost or unread, so that a probe without an answer
+//!   is asked again and not believed.
+
+use std::time::Duration;
+
+use crate::swim::Time;
+
+/// The loop is late, and says so, when timers fire this much after their tick: half of the smallest
+/// probe timeout that makes sense on a network.
+pub(super) const LATE: Duration = Duration::from_millis(100);
+
+/// How long being late is remembered.
+const LATE_MEMORY: Duration = Duration::from_secs(1);
+
+/// The highest overload level: memberlist's local health has as many.
+const OVERLOAD_MAX: u8 = 8;
+
+/// A loop that took nothing in for this long has lost the time: members are told, and wait longer for what may
+/// lie unread. Timers as late slow gossip down.
+pub(super) const STALL: Duration = Duration::from_millis(25);
+
+/// Gossip that may be caught up on at once, in seconds of budget.
+const BURST_S: f64 = 0.05;
+
+/// The slowest that being late makes gossip: this part of its full rate.
+const GOSSIP_RATE_LEAST: f64 = 1.0 / 64.0;
+
+/// From the slowest back to the full rate, in microseconds.
+const GOSSIP_RECOVERY_US: f64 = 8e6;
+
+/// Gossip is halved at most once in this time: what made it necessary shows for as long.
+const HALVING_EVERY: Duration = Duration::from_millis(100);
+
+/// The longest that only reading goes on. A receive buffer of the default size is empty much sooner.
+const READING_MAX: Duration = Duration::from_millis(250);
+
+/// What the loop remembers from turn to turn.
+pub(super) struct Pace {
+    tick_us: u64,
+    /// Full rate of gossip frames.
+    gossip_per_us: f64,
+    /// Part of it that is granted.
+    gossip_rate: f64,
+    gossip_tokens: f64,
+    refilled: Time,
+    halved: Time,
+    late_at: Option<Time>,
+    /// What members add to their local health score.
+    overload: u8,
+    /// When the last turn was back, and time since in which nothing was taken in.
+    returned: Time,
+    lost: Duration,
+}
+
+impl Pace {
+    pub(super) fn new(tick: Duration, gossip_frames_per_second: u32) -> Pace {
+        Pace {
+            tick_us: tick.as_micros() as u64,
+            gossip_per_us: f64::from(gossip_frames_per_second) / 1e6,
+            gossip_rate: 1.0,
+            gossip_tokens: 0.0,
+            refilled: Time::ZERO,
+            halved: Time::ZERO,
+            late_at: None,
+            overload: 0,
+            returned: Time::ZERO,
+            lost: Duration::ZERO,
+        }
+    }
+
+    /// What members add to their local health score.
+    pub(super) fn overload(&self) -> u8 {
+        self.overload
+    }
+
+    /// The part of gossip's full rate that is granted.
+    pub(super) fn gossip_rate(&self) -> f64 {
+        self.gossip_rate
+    }
+
+    /// The tick at or after `time`.
+    pub(super) fn tick_after(&self, time: Time) -> Time {
+        Time::from_micros(time.as_micros().div_ceil(self.tick_us).saturating_mul(self.tick_us))
+    }
+
+    /// A turn that began at `left` and was to wait until `until` at most is over. What it took longer, and what
+    /// was done since the turn before it, is time in which nothing was taken in.
+    pub(super) fn returned(&mut self, left: Time, until: Time, now: Time) {
+        let lost = left.since(self.returned) + now.since(until.max(left));
+        self.returned = now;
+        if lost >= STALL {
+            self.lost += lost;
+        }
+    }
+
+    /// Time lost since this was last asked.
+    pub(super) fn take_lost(&mut self) -> Duration {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Draws the conclusions from how late the timers are.
+    pub(super) fn judge(&mut self, late: Duration, now: Time) {
+        if late >= STALL {
+            self.slow_down(now);
+        }
+        if late >= LATE {
+            let level = (late.as_millis() / LATE.as_millis()).min(OVERLOAD_MAX.into()) as u8;
+            self.overloaded(level, now);
+        } else if self.late_at.is_some_and(|at| now.since(at) >= LATE_MEMORY) {
+            self.late_at = None;
+            self.overload = 0;
+        }
+    }
+
+    /// Datagrams were lost for want of room, or more arrive than can be read.
+    pub(super) fn swamped(&mut self, now: Time) {
+        self.slow_down(now);
+        self.overloaded(self.overload.max(1), now);
+    }
+
+    fn overloaded(&mut self, level: u8, now: Time) {
+        self.late_at = Some(now);
+        self.overload = level;
+    }
+
+    fn slow_down(&mut self, now: Time) {
+        if now.since(self.halved) >= HALVING_EVERY {
+            self.halved = now;
+            self.gossip_rate = (self.gossip_rate / 2.0).max(GOSSIP_RATE_LEAST);
+        }
+    }
+
+    /// Grants what gossip gets for the time until `now`, where no more than the part `rate` of it is granted.
+    pub(super) fn refill(&mut self, rate: f64, now: Time) {
+        let elapsed = now.since(self.refilled).as_micros() as f64;
+        self.refilled = now;
+        self.gossip_rate = (self.gossip_rate + elapsed / GOSSIP_RECOVERY_US).min(1.0);
+        let rate = self.gossip_per_us * self.gossip_rate.min(rate);
+        self.gossip_tokens = (self.gossip_tokens + elapsed * rate).min(rate * 1e6 * BURST_S);
+    }
+
+    /// Frames of gossip that may be sent now.
+    pub(super) fn gossip_budget(&self) -> u32 {
+        self.gossip_tokens as u32
+    }
+
+    pub(super) fn spend(&mut self, frames: u32) {
+        self.gossip_tokens -= f64::from(frames);
+    }
+}
+
+/// What reading a turn's messages came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Read {
+    /// All that has arrived: timers may judge.
+    Everything,
+    /// More lies unread: the acks and refutations that timers are about to give up on may be among it.
+    More,
+    /// More lies unread, and timers have waited for long enough.
+    TooMuch,
+}
+
+/// Turns in a row that only read.
+pub(super) struct Reading {
+    /// Whoever has read so many messages has read all that had arrived when it began: more would keep timers
+    /// from running at all.
+    messages_max: u64,
+    messages: u64,
+    begun: Time,
+}
+
+impl Reading {
+    pub(super) fn new(messages_max: u64) -> Reading {
+        Reading { messages_max, messages: 0, begun: Time::ZERO }
+    }
+
+    /// Whether only reading goes on.
+    pub(super) fn goes_on(&self) -> bool {
+        self.messages > 0
+    }
+
+    /// A turn has taken in `messages`; `drained` says whether that was all.
+    pub(super) fn read(&mut self, messages: u64, drained: bool, now: Time) -> Read {
+        if drained {
+            self.messages = 0;
+            return Read::Everything;
+        }
+        if self.messages == 0 {
+            self.begun = now;
+        }
+        self.messages += messages.max(1);
+        if self.messages < self.messages_max && now.since(self.begun) < READING_MAX {
+            return Read::More;
+        }
+        self.messages = 0;
+        Read::TooMuch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(10);
+    const SECOND: u64 = 1_000_000;
+
+    fn at(millis: u64) -> Time {
+        Time::from_micros(millis * 1000)
+    }
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn timers_wait_until_everything_is_read_but_not_for_ever() {
+        let mut reading = Reading::new(1000);
+        assert_eq!(reading.read(256, false, at(1)), Read::More);
+        assert!(reading.goes_on());
+        assert_eq!(reading.read(10, true, at(2)), Read::Everything);
+        assert!(!reading.goes_on());
+        // A flood: after as many as can have waited, whatever waited has been read.
+        let outcomes: Vec<Read> = (0..4).map(|turn| reading.read(256, false, at(3 + turn))).collect();
+        assert_eq!(outcomes, [Read::More, Read::More, Read::More, Read::TooMuch]);
+        // Large buffers, slowly read: the clock ends it.
+        let mut reading = Reading::new(u64::MAX);
+        assert_eq!(reading.read(64, false, at(0)), Read::More);
+        assert_eq!(reading.read(64, false, at(249)), Read::More);
+        assert_eq!(reading.read(64, false, at(250)), Read::TooMuch);
+    }
+
+    #[test]
+    fn lost_is_what_passed_without_reading_and_each_time_once() {
+        let mut pace = Pace::new(TICK, 1000);
+        pace.returned(at(0), at(10), at(10));
+        assert_eq!(pace.take_lost(), Duration::ZERO, "slept as long as it meant to");
+        pace.returned(at(12), at(20), at(230));
+        assert_eq!(pace.take_lost(), ms(212), "two at work, 210 over its time");
+        assert_eq!(pace.take_lost(), Duration::ZERO);
+        pace.returned(at(430), at(440), at(431));
+        assert_eq!(pace.take_lost(), ms(200), "at work, then woken by what had arrived");
+        for turn in 0..100 {
+            pace.returned(at(431 + turn), at(431 + turn), at(432 + turn));
+        }
+        assert_eq!(pace.take_lost(), Duration::ZERO, "reading is not losing time");
+    }
+
+    #[test]
+    fn gossip_slows_down_at_once_and_comes_back_in_seconds() {
+        let mut pace = Pace::new(TICK, 1_000_000);
+        pace.refill(1.0, at(1000));
+        assert_eq!(pace.gossip_budget(), 50_000, "a twentieth of a second at most");
+        pace.spend(50_000);
+        for late in 0..20 {
+            pace.judge(ms(200), at(1000 + late * 100));
+        }
+        pace.refill(1.0, at(3000));
+        assert!(pace.gossip_budget() < 20_000, "{}", pace.gossip_budget());
+        assert_eq!(pace.overload(), 2);
+        pace.judge(Duration::ZERO, at(3000));
+        assert_eq!(pace.overload(), 2, "remembered for a second");
+        pace.judge(Duration::ZERO, at(4000));
+        assert_eq!(pace.overload(), 0);
+        pace.refill(1.0, Time::from_micros(12 * SECOND));
+        assert!((pace.gossip_rate() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn one_delay_halves_gossip_once() {
+        let mut pace = Pace::new(TICK, 1_000_000);
+        (0..50).for_each(|slice| pace.judge(ms(150 + slice), at(1000 + slice)));
+        assert!((pace.gossip_rate() - 0.5).abs() < 1e-9);
+        pace.swamped(at(1200));
+        assert!((pace.gossip_rate() - 0.25).abs() < 1e-9);
+        assert_eq!(pace.overload(), 1);
+    }
+
+    #[test]
+    fn the_slowest_of_a_fleet_sets_the_pace() {
+        let mut pace = Pace::new(TICK, 1_000_000);
+        pace.refill(0.25, at(1000));
+        assert_eq!(pace.gossip_budget(), 12_500);
+    }
+}

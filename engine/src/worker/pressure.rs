@@ -1,0 +1,99 @@
+//! What the workers of a fleet know of each other: how far behind each is.
+//!
+//! They share a machine, and what one sends another has to read. If only the one that is behind sent less, the
+//! others would go on filling its receive buffer, and take its members for slow or dead. So the slowest sets
+//! the pace of all, and what one has lost all take for lost: it is an answer that somebody waits for. Nothing
+//! else is shared, and without it every member would still be right in the end, only later.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::swim::Time;
+
+/// What a worker said is taken for true this long: one that has nothing to do does not say that it is well.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// Full rate of gossip, as it is written down.
+const RATE_ONE: f64 = 65_535.0;
+
+/// One worker's state, alone on its cache line: when in milliseconds (40 bits), rate (16 bits), overload (8).
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Gauge(AtomicU64);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Pressure {
+    gauges: Box<[Gauge]>,
+    /// When something was last lost or left unread, in microseconds.
+    doubt_us: AtomicU64,
+}
+
+/// The state of the worst.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Worst {
+    /// The part of gossip's full rate that is granted.
+    pub(super) gossip_rate: f64,
+    /// What members add to their local health score.
+    pub(super) overload: u8,
+    /// When something was last lost or left unread.
+    pub(super) doubt: Time,
+}
+
+impl Pressure {
+    pub(super) fn new(workers: usize) -> Pressure {
+        let gauges = (0..workers).map(|_| Gauge::default()).collect();
+        Pressure { gauges, doubt_us: AtomicU64::new(0) }
+    }
+
+    /// `worker` says how it is.
+    pub(super) fn tell(&self, worker: usize, gossip_rate: f64, overload: u8, now: Time) {
+        let told_ms = now.as_micros() / 1000;
+        let rate = (gossip_rate * RATE_ONE) as u64;
+        self.gauges[worker].0.store(told_ms << 24 | rate << 8 | u64::from(overload), Ordering::Relaxed);
+    }
+
+    /// Something that was sent to a worker may not have been read.
+    pub(super) fn doubt(&self, now: Time) {
+        self.doubt_us.fetch_max(now.as_micros(), Ordering::Relaxed);
+    }
+
+    /// How the worst is.
+    pub(super) fn worst(&self, now: Time) -> Worst {
+        let (mut rate, mut overload) = (RATE_ONE as u64, 0);
+        for gauge in &self.gauges {
+            let told = gauge.0.load(Ordering::Relaxed);
+            if now.since(Time::from_micros((told >> 24) * 1000)) <= FRESH && told != 0 {
+                rate = rate.min(told >> 8 & 0xFFFF);
+                overload = overload.max(told as u8);
+            }
+        }
+        let doubt = Time::from_micros(self.doubt_us.load(Ordering::Relaxed));
+        Worst { gossip_rate: rate as f64 / RATE_ONE, overload, doubt }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Time {
+        Time::from_micros(millis * 1000)
+    }
+
+    #[test]
+    fn the_worst_counts_while_it_is_fresh() {
+        let pressure = Pressure::new(3);
+        let worst = pressure.worst(at(5));
+        assert_eq!(worst, Worst { gossip_rate: 1.0, overload: 0, doubt: Time::ZERO });
+        pressure.tell(0, 1.0, 0, at(10_000));
+        pressure.tell(1, 0.25, 3, at(10_000));
+        pressure.tell(2, 0.5, 8, at(7_000));
+        pressure.doubt(at(9_000));
+        pressure.doubt(at(8_000));
+        let worst = pressure.worst(at(10_001));
+        assert!((worst.gossip_rate - 0.25).abs() < 1e-4);
+        assert_eq!((worst.overload, worst.doubt), (3, at(9_000)));
+        assert_eq!(pressure.worst(at(13_000)).overload, 0, "it is better, or has nothing to do");
+    }
+}
