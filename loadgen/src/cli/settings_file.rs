@@ -12,8 +12,8 @@ use swimring::toml_fault;
 
 use super::Preset;
 use super::protocol::ProtocolSettings;
-use crate::files::read_bounded;
-use crate::near;
+use swimring::settings_file::read_bounded;
+use swimring::settings_file::hint;
 
 /// The longest settings file read: far above any real one, far below what could hurt.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -49,7 +49,7 @@ pub fn parse(text: &str) -> Result<SettingsFile, String> {
             file.protocol = file.protocol.or(settings);
         } else {
             let known = ProtocolSettings::NAMES.into_iter().chain(["preset"]);
-            return Err(format!("unknown setting {key}{}", near::hint(&key, known)));
+            return Err(format!("unknown setting {key}{}", hint(&key, known)));
         }
     }
     Ok(file)

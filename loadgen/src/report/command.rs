@@ -7,7 +7,7 @@ use super::style::Style;
 use super::{Report, comparison, csv, render};
 use crate::cli::{Format, PROGRAM, ReportArguments};
 use crate::exit::Exit;
-use crate::files::read_bounded;
+use swimring::settings_file::read_bounded;
 
 /// The largest result read: a report with thousands of workers stays far below it.
 const FILE_MAX_BYTES: u64 = 64 << 20;

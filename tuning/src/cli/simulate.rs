@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use swimring_loadgen::cli::protocol::ProtocolSettings;
 use swimring_loadgen::exit::Exit;
-use swimring_loadgen::files::read_bounded;
+use swimring::settings_file::read_bounded;
 use swimring_loadgen::text::counted;
 
 use super::Faults;

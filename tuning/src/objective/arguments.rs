@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser};
 use swimring_loadgen::cli::values::{self, Rate};
-use swimring_loadgen::files::read_bounded;
-use swimring_loadgen::near;
+use swimring::settings_file::read_bounded;
+use swimring::settings_file::hint;
 
 use super::{Measure, Target};
 use crate::cli::one_line;
@@ -132,7 +132,7 @@ impl ObjectiveArguments {
             if !known.contains(&key) {
                 return Err(format!(
                     "unknown key {key}{}",
-                    near::hint(&key, known.iter().map(String::as_str))
+                    hint(&key, known.iter().map(String::as_str))
                 ));
             }
             let value = match value {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use swimring::sim::trial::{Impairment, TrialOptions, Wakes, WireSizes};
 use swimring::{Preset, Settings};
 use swimring_loadgen::cli::values;
-use swimring_loadgen::near;
+use swimring::settings_file::hint;
 
 use super::impaired;
 use crate::objective::{Network, network};
@@ -169,7 +169,7 @@ fn set_protocol(settings: &mut Settings, name: &str, text: &str) -> Result<(), S
     let mut table = toml::Table::try_from(&*settings).map_err(|error| format!("{name}: {error}"))?;
     let Some(old) = table.get(name) else {
         let known: Vec<&str> = table.keys().map(String::as_str).chain(Scenario::NAMES).collect();
-        return Err(format!("unknown setting {name}{}", near::hint(name, known.into_iter())));
+        return Err(format!("unknown setting {name}{}", hint(name, known.into_iter())));
     };
     let value = match old {
         toml::Value::Integer(_) => toml::Value::Integer(number(name, text)?),
