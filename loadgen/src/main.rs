@@ -45,5 +45,7 @@ fn main() -> ExitCode {
 fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that standard error does not take is lost, and must not take the run with it.
+    let format = format.log_internal_errors(false);
     format.without_time().with_target(false).with_ansi(false).compact().init();
 }
