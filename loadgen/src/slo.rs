@@ -7,8 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use swimring::settings_file::hint;
 use crate::report::paths;
+use swimring::settings_file::hint;
 
 /// How a measurement is compared with its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -175,7 +175,7 @@ pub fn wire(options: &AttachOptions) -> MemberlistOptions {
     };
     MemberlistOptions {
         label: options.label.clone(),
-        secret_keys: options.key.iter().cloned().map(Into::into).collect(),
+        secret_keys: options.key.iter().cloned().collect(),
         versions,
         pool,
         ..MemberlistOptions::default()
