@@ -207,7 +207,8 @@ fn a_real_member_that_stops_is_named_with_how_many_noticed_and_when() {
 #[test]
 fn a_key_that_is_rotated_meanwhile_makes_the_run_invalid() {
     let (old, new) = ([7; 16], [8; 16]);
-    let options = MemberlistOptions { secret_keys: vec![old.to_vec()], ..MemberlistOptions::default() };
+    let options =
+        MemberlistOptions { secret_keys: vec![old.to_vec().into()], ..MemberlistOptions::default() };
     let real = real(options.clone());
     let other = another(&real, options);
     let key = ["--encrypt", "BwcHBwcHBwcHBwcHBwcHBw==", "--duration", "120s"];
