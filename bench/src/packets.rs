@@ -48,7 +48,7 @@ impl Form {
     fn options(self) -> MemberlistOptions {
         MemberlistOptions {
             enable_compression: self == Form::Compressed,
-            secret_keys: if self == Form::Encrypted { vec![KEY.to_vec()] } else { Vec::new() },
+            secret_keys: if self == Form::Encrypted { vec![KEY[..].into()] } else { Vec::new() },
             ..MemberlistOptions::default()
         }
     }

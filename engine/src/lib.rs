@@ -33,6 +33,7 @@
 
 pub mod cluster;
 pub mod net;
+pub mod settings_file;
 pub mod sim;
 pub mod stream;
 pub mod swim;
@@ -40,8 +41,9 @@ pub mod worker;
 
 pub use cluster::{
     Accuser, Canceller, Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterOptions, Events, Join,
-    JoinError, JoinReport, Leave, MemberInfo, Seed, SeedError, SeedOutcome, Suspicion, UserEvent, toml_fault,
+    JoinError, JoinReport, Leave, MemberInfo, Seed, SeedError, SeedOutcome, Suspicion, UserEvent,
 };
 pub use net::DriverChoice;
+pub use settings_file::toml_fault;
 pub use swim::{MemberlistOptions, Pool, Preset, Settings, WireOptions};
 pub use swimring_codec::{Incarnation, MemberId, State};

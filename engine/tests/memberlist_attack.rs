@@ -247,7 +247,7 @@ fn attack(pool: &Pool, count: usize) -> Counted {
 fn an_encrypted_pool_withstands_whoever_has_no_key() {
     let wire = MemberlistOptions {
         label: "shop".to_owned(),
-        secret_keys: vec![vec![7; 32]],
+        secret_keys: vec![vec![7; 32].into()],
         ..MemberlistOptions::default()
     };
     let pool = Pool::start(61, wire);
@@ -288,7 +288,7 @@ fn attack_at_full_rate() {
     const RATE: u64 = 100_000;
     let encrypted = MemberlistOptions {
         label: "shop".to_owned(),
-        secret_keys: vec![vec![7; 32]],
+        secret_keys: vec![vec![7; 32].into()],
         ..MemberlistOptions::default()
     };
     for (network, what, wire) in [(63, "encrypted", encrypted), (64, "plain", MemberlistOptions::default())] {

@@ -17,7 +17,7 @@ thread_local! {
 }
 
 fn keyed() -> Codec {
-    let keys = vec![vec![9; 32], KEY.to_vec()];
+    let keys = vec![[9; 32].into(), KEY[..].into()];
     let options = Options { label: "dc1".to_owned(), keys, verify_incoming: false, ..Options::default() };
     Codec::new(&options, [1; 32]).expect("valid options")
 }

@@ -4,7 +4,7 @@
 //! events ([`schedule`]); run the fleet ([`run`]), which fills [`measurements`]; turn these into a
 //! [`report`], judge the objectives ([`slo`]) and exit with a status that a script can read ([`exit`]).
 //! `swimring-loadgen attach` does the same with members in somebody else's pool ([`attach`]).
-#![deny(missing_docs, unsafe_code)]
+#![deny(missing_docs, unsafe_code, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod allocations;
 pub mod attach;
@@ -15,12 +15,11 @@ pub mod cores;
 pub mod cpu;
 pub mod environment;
 pub mod exit;
-pub mod files;
 pub mod fleet;
 pub mod hlog;
 pub mod interrupt;
 pub mod measurements;
-pub mod near;
+pub mod output;
 pub mod own_addresses;
 pub mod preflight;
 pub mod progress;

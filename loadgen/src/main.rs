@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use swimring_loadgen::allocations::CountingAllocator;
 use swimring_loadgen::cli::refusal::{complain, parsed};
-use swimring_loadgen::cli::{self, Command, PROGRAM};
+use swimring_loadgen::cli::{self, Command, PROGRAM, RunOptions};
 use swimring_loadgen::environment;
 use swimring_loadgen::exit::Exit;
 use swimring_loadgen::{attach, report, run};
@@ -22,14 +22,20 @@ fn main() -> ExitCode {
     };
     let exit = match command {
         Command::Run(arguments) => match arguments.check(environment::cores()) {
-            Ok(options) => run::run(&options),
+            Ok(options) => {
+                doubt(&options);
+                run::run(&options)
+            }
             Err(faults) => {
                 complain(PROGRAM, &faults);
                 Exit::BadArguments
             }
         },
         Command::Attach(arguments) => match arguments.check(environment::cores()) {
-            Ok(options) => attach::attach(&options),
+            Ok(options) => {
+                doubt(&options.run);
+                attach::attach(&options)
+            }
             Err(faults) => {
                 complain(PROGRAM, &faults);
                 Exit::BadArguments
@@ -40,10 +46,19 @@ fn main() -> ExitCode {
     exit.into()
 }
 
+/// Says what is allowed, and most likely not what was meant.
+fn doubt(options: &RunOptions) {
+    if !options.quiet {
+        complain(PROGRAM, &options.doubts);
+    }
+}
+
 /// What the engine has to say, such as that io_uring is not to be had here, goes to standard error, a line
 /// each. `RUST_LOG` chooses another level.
 fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that standard error does not take is lost, and must not take the run with it.
+    let format = format.log_internal_errors(false);
     format.without_time().with_target(false).with_ansi(false).compact().init();
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::bottleneck;
+use crate::cli::refusal::complain;
 use crate::cli::{PROGRAM, RunOptions, WireChoice};
 use crate::environment::{self, Environment};
 use crate::exit::Exit;
@@ -16,6 +17,7 @@ use crate::fleet::cluster::execute;
 use crate::hlog::HistogramLog;
 use crate::interrupt::Interrupt;
 use crate::measurements::Measurements;
+use crate::output::print;
 use crate::own_addresses;
 use crate::preflight::{self, Needs};
 use crate::progress::Progress;
@@ -47,9 +49,7 @@ pub struct Executed {
 /// Carries out `run`: everything is said on standard output and standard error.
 pub fn run(options: &RunOptions) -> Exit {
     attempt(options).unwrap_or_else(|faults| {
-        for fault in faults {
-            eprintln!("{PROGRAM}: {fault}");
-        }
+        complain(PROGRAM, &faults);
         Exit::CouldNotRun
     })
 }
@@ -80,28 +80,53 @@ pub(crate) fn carry_out<T>(
     let mut json = options.json.as_deref().map(JsonOutput::open).transpose().map_err(|fault| vec![fault])?;
     let log = options.hlog.as_deref().map(HistogramLog::create).transpose().map_err(|fault| vec![fault])?;
     let metrics = options.metrics.map(Endpoint::open).transpose().map_err(|fault| vec![fault])?;
-    let interrupt = Interrupt::install().map_err(|error| vec![format!("signals: {error}")])?;
+    let interrupt = Interrupt::install(PROGRAM).map_err(|fault| vec![fault])?;
     let mut surroundings = Surroundings {
         plan,
         interrupt: &interrupt,
         progress: Progress::new(options.quiet),
         histogram_log: log,
+        histogram_fault: None,
         metrics,
         seed: options.seed,
     };
     let executed = execute(&mut surroundings);
     surroundings.progress.finish();
     let report = assemble(executed.map_err(|error| vec![error.to_string()])?);
-    let on_standard_output = json.as_ref().is_some_and(JsonOutput::is_standard_output);
-    if !on_standard_output {
-        // Whoever closed the pipe has read enough.
-        let _ = io::stdout().write_all(render(&report, Style::of_standard_output()).as_bytes());
-    }
-    let written = json.as_mut().map_or(Ok(()), |json| json.write(&report));
     let logged = surroundings.histogram_log.map_or(Ok(()), HistogramLog::finish);
     let logged = logged.map_err(|error| format!("--hlog: {error}"));
-    let faults: Vec<String> = [written, logged].into_iter().filter_map(Result::err).collect();
+    let logged = surroundings.histogram_fault.map_or(logged, Err);
+    let faults: Vec<String> =
+        deliver(&report, json.as_mut()).into_iter().chain([logged]).filter_map(Result::err).collect();
     if faults.is_empty() { Ok(Exit::of_run(report.valid, report.objectives_met())) } else { Err(faults) }
+}
+
+/// Hands the report over: to the file that was asked for, and to standard output. Where neither takes it, it is
+/// put where it can be found, since it may have taken an hour to measure.
+fn deliver(report: &Report, json: Option<&mut JsonOutput>) -> [Result<(), String>; 2] {
+    let text = || render(report, Style::of_standard_output());
+    let (shown, written) = match json {
+        None => (print(&text()), None),
+        Some(JsonOutput::StandardOutput) => (print(&report.to_json()), None),
+        Some(JsonOutput::File(name, file)) => {
+            let written = replace(file, &report.to_json()).map_err(|error| format!("{name}: {error}"));
+            (print(&text()), Some(written))
+        }
+    };
+    let kept = matches!(written, Some(Ok(())));
+    let shown = shown.map_err(|fault| if kept { fault } else { format!("{fault}; {}", rescue(report)) });
+    [written.unwrap_or(Ok(())), shown]
+}
+
+/// Keeps a report that nobody has taken. Where it is now, or why it is nowhere.
+fn rescue(report: &Report) -> String {
+    let name = format!("{PROGRAM}-{}.json", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let created = OpenOptions::new().write(true).create_new(true).open(&path);
+    match created.and_then(|mut file| file.write_all(report.to_json().as_bytes())) {
+        Ok(()) => format!("the report is in {}", path.display()),
+        Err(error) => format!("the report is lost, for {}: {error}", path.display()),
+    }
 }
 
 /// The report of a run that began in `environment`, with its objectives judged.
@@ -140,21 +165,6 @@ impl JsonOutput {
         match OpenOptions::new().write(true).create(true).truncate(false).open(path) {
             Ok(file) => Ok(JsonOutput::File(name, file)),
             Err(error) => Err(format!("{name}: {error}")),
-        }
-    }
-
-    fn is_standard_output(&self) -> bool {
-        matches!(self, JsonOutput::StandardOutput)
-    }
-
-    fn write(&mut self, report: &Report) -> Result<(), String> {
-        let text = report.to_json();
-        match self {
-            JsonOutput::StandardOutput => {
-                let _ = io::stdout().write_all(text.as_bytes());
-                Ok(())
-            }
-            JsonOutput::File(name, file) => replace(file, &text).map_err(|error| format!("{name}: {error}")),
         }
     }
 }
@@ -238,7 +248,8 @@ mod tests {
         let mut output = JsonOutput::open(&path).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), old, "kept until the run is over");
         let report = crate::report::Report { schema: 1, ..Report::default() };
-        output.write(&report).unwrap();
+        let JsonOutput::File(_, file) = &mut output else { panic!("a file was named") };
+        replace(file, &report.to_json()).unwrap();
         assert_eq!(Report::from_json(&std::fs::read_to_string(&path).unwrap()), Ok(report));
     }
 

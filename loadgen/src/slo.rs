@@ -7,8 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::near;
 use crate::report::paths;
+use swimring::settings_file::hint;
 
 /// How a measurement is compared with its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Slo {
             .find_map(|(sign, operator)| Some((*operator, rest.strip_prefix(sign)?.trim())))
             .ok_or("unknown comparison: use <, <=, >, >= or ==")?;
         if !paths::NUMBERS.contains(&path) {
-            let hint = near::hint(path, paths::NUMBERS.iter().copied());
+            let hint = hint(path, paths::NUMBERS.iter().copied());
             return Err(format!("no measurement is called '{path}'{hint}"));
         }
         let bound = bound.parse::<f64>().ok().filter(|bound| bound.is_finite());

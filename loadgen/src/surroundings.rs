@@ -10,6 +10,7 @@ use crate::environment;
 use crate::fleet::sampling::Taken;
 use crate::hlog::HistogramLog;
 use crate::interrupt::Interrupt;
+use crate::output::tell;
 use crate::progress::{Phase, Progress, Sample};
 use crate::prometheus::Endpoint;
 use crate::schedule::Plan;
@@ -25,6 +26,8 @@ pub struct Surroundings<'a> {
     pub progress: Progress,
     /// Where interval histograms go.
     pub histogram_log: Option<HistogramLog<BufWriter<File>>>,
+    /// Why the histogram log was given up, if it was.
+    pub histogram_fault: Option<String>,
     /// Where metrics are served.
     pub metrics: Option<Endpoint>,
     /// Seed of every random choice: the log names it.
@@ -47,9 +50,9 @@ impl Surroundings<'_> {
         let duration = humantime::format_duration(options.duration);
         let here = environment::cores();
         let needs = cores::said(needed, here);
-        eprintln!("{PROGRAM}: seed {}, {members}, measuring {duration}; {needs}", options.seed);
+        tell(PROGRAM, &format!("seed {}, {members}, measuring {duration}; {needs}", options.seed));
         if let Some(shortage) = cores::shortage(needed, here, busy) {
-            eprintln!("{PROGRAM}: {shortage}");
+            tell(PROGRAM, &shortage);
         }
     }
 
@@ -64,10 +67,11 @@ impl Surroundings<'_> {
         self.histogram_log.as_mut().map_or(Ok(()), begin).map_err(|error| format!("--hlog: {error}"))
     }
 
-    /// Hands a sample to everybody who looks.
+    /// Hands a sample to everybody who looks. A log that cannot be written any more is given up, and told at
+    /// the end: what is measured goes on.
     ///
     /// # Errors
-    /// One line, if the log cannot be written.
+    /// None at present.
     pub fn show(&mut self, taken: &Taken, sample: &Sample) -> Result<(), String> {
         self.progress.show(sample);
         if let Some(metrics) = &self.metrics {
@@ -76,8 +80,14 @@ impl Surroundings<'_> {
         if let Some(log) = self.histogram_log.as_mut().filter(|_| sample.phase == Phase::Measuring) {
             let start = sample.elapsed.saturating_sub(taken.since);
             for (name, histogram) in taken.interval.each() {
-                log.write(name, start, taken.since, histogram).map_err(|error| format!("--hlog: {error}"))?;
+                if let Err(error) = log.write(name, start, taken.since, histogram) {
+                    self.histogram_fault = Some(format!("--hlog: {error}"));
+                    break;
+                }
             }
+        }
+        if self.histogram_fault.is_some() {
+            self.histogram_log = None;
         }
         Ok(())
     }

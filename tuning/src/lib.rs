@@ -6,7 +6,7 @@
 //!
 //! `swimring-tune model` ([`cli::model`]) shows how rumours spread, from formulas and from simulations side
 //! by side ([`basics`]); `swimring-tune compare` holds the closed forms ([`mod@model`]) against the simulator.
-#![deny(missing_docs)]
+#![deny(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 #![forbid(unsafe_code)]
 
 pub mod basics;

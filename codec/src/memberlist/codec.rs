@@ -76,7 +76,7 @@ impl Codec {
         options.validate()?;
         let mut keyring = Keyring::default();
         for (at, key) in options.keys.iter().enumerate() {
-            keyring.install(key).map_err(|error| OptionsError::Key(at + 1, error))?;
+            keyring.install(key.bytes()).map_err(|error| OptionsError::Key(at + 1, error))?;
         }
         Ok(Codec {
             security: Security {

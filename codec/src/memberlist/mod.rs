@@ -22,6 +22,7 @@ mod options;
 mod packet;
 mod record;
 mod scanner;
+mod secret;
 mod stream;
 mod stream_writer;
 mod versions;
@@ -38,6 +39,7 @@ pub use message::{Alive, Message, Source};
 pub use options::{Options, OptionsError};
 pub use record::Record;
 pub use scanner::StreamScanner;
+pub use secret::SecretKey;
 pub use stream::{Records, StreamMessage};
 pub use stream_writer::{
     PushPullWriter, encode_stream_ack, encode_stream_error, encode_stream_ping, encode_stream_user,

@@ -2,17 +2,17 @@
 
 use thiserror::Error;
 
-use super::{KEYS_MAX, KeyError, LABEL_MAX};
+use super::{KEYS_MAX, KeyError, LABEL_MAX, SecretKey};
 
 /// How packets and streams are labelled, encrypted and compressed. All members of a pool need the same
 /// label and keys; the rest may differ.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
     /// Names the pool, so that a stray packet of another is refused. At most [`LABEL_MAX`] bytes; empty, the
     /// default, is none. Not a secret.
     pub label: String,
     /// Keys of 16, 24 or 32 bytes. Each decrypts, the first encrypts. None, the default, means plain text.
-    pub keys: Vec<Vec<u8>>,
+    pub keys: Vec<SecretKey>,
     /// Refuse what is not encrypted once there are keys. Default true; false while a pool is being moved to
     /// encryption.
     pub verify_incoming: bool,
@@ -39,20 +39,6 @@ impl Default for Options {
     }
 }
 
-/// Without the keys.
-impl std::fmt::Debug for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("label", &self.label)
-            .field("keys", &self.keys.len())
-            .field("verify_incoming", &self.verify_incoming)
-            .field("verify_outgoing", &self.verify_outgoing)
-            .field("compression", &self.compression)
-            .field("encryption_version", &self.encryption_version)
-            .finish()
-    }
-}
-
 impl Options {
     /// Checks every setting.
     ///
@@ -68,8 +54,8 @@ impl Options {
         if self.keys.len() > KEYS_MAX {
             return Err(OptionsError::Keys(self.keys.len()));
         }
-        match self.keys.iter().position(|key| !matches!(key.len(), 16 | 24 | 32)) {
-            Some(at) => Err(OptionsError::Key(at + 1, KeyError::Length(self.keys[at].len()))),
+        match self.keys.iter().position(|key| !matches!(key.bytes().len(), 16 | 24 | 32)) {
+            Some(at) => Err(OptionsError::Key(at + 1, KeyError::Length(self.keys[at].bytes().len()))),
             None => Ok(()),
         }
     }

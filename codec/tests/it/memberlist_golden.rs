@@ -203,7 +203,7 @@ fn every_installed_key_decrypts_and_the_primary_encrypts() {
 fn both_envelopes_are_written_for_every_key_length() {
     for key_len in [16, 24, 32] {
         for encryption_version in [0, 1] {
-            let keys = vec![vec![3; key_len]];
+            let keys = vec![vec![3; key_len].into()];
             let options = Options { keys, encryption_version, ..Options::default() };
             let mut codec = Codec::new(&options, [1; 32]).expect("valid");
             for plain_len in 1..70 {

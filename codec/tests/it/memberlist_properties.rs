@@ -55,7 +55,7 @@ fn options() -> impl Strategy<Value = Options> {
     ("[a-z]{0,20}", vec(key, 0..3), any::<bool>(), 0..=1_u8).prop_map(
         |(label, keys, compression, encryption_version)| Options {
             label,
-            keys,
+            keys: keys.into_iter().map(Into::into).collect(),
             compression,
             encryption_version,
             ..Options::default()

@@ -173,7 +173,7 @@ fn plain_text_is_refused_once_there_are_keys_unless_told_otherwise() {
     let ping = encoded(&Message::Ping { sequence: 1, node: "n1", source: None });
     assert_eq!(packet_error(&mut strict, &ping), DecodeError::Decrypt);
     let options = Options {
-        keys: vec![KEY.to_vec()],
+        keys: vec![KEY[..].into()],
         verify_incoming: false,
         verify_outgoing: false,
         ..Options::default()
@@ -508,11 +508,11 @@ fn settings_that_are_wrong_are_named() {
     let wrong = |options: Options| Codec::new(&options, [0; 32]).expect_err("refused");
     let label = "x".repeat(256);
     assert_eq!(wrong(Options { label, ..Options::default() }), OptionsError::Label(256));
-    let keys = vec![vec![0; 16], vec![0; 17]];
+    let keys = vec![[0; 16].into(), [0; 17].into()];
     let error = wrong(Options { keys, ..Options::default() });
     assert_eq!(error, OptionsError::Key(2, KeyError::Length(17)));
     assert!(error.to_string().contains("keys: number 2: a key of 17 bytes; use 16, 24 or 32"));
-    let keys = (0..=KEYS_MAX as u8).map(|key| vec![key; 16]).collect();
+    let keys = (0..=KEYS_MAX as u8).map(|key| [key; 16].into()).collect();
     assert_eq!(wrong(Options { keys, ..Options::default() }), OptionsError::Keys(KEYS_MAX + 1));
     let options = Options { encryption_version: 2, ..Options::default() };
     assert_eq!(wrong(options), OptionsError::EncryptionVersion(2));
@@ -538,7 +538,7 @@ fn the_keyring_keeps_its_rules() {
     assert_eq!((keyring.primary(), keyring.keys().len()), (Some(&[3; 16][..]), 2));
     (10..).take(KEYS_MAX - 2).for_each(|key| keyring.install(&[key; 32]).expect("room"));
     assert_eq!(keyring.install(&[200; 32]), Err(KeyError::TooMany));
-    let keys = vec![vec![0xab; 16]];
+    let keys = vec![[0xab; 16].into()];
     let options = Options { keys, ..Options::default() };
     let shown = format!("{:?} {:?} {keyring:?}", options, Codec::new(&options, [0; 32]).expect("valid"));
     assert!(!shown.contains("171") && !shown.contains("ab, "), "keys are not shown: {shown}");

@@ -7,7 +7,9 @@ use std::hint::black_box;
 
 use crate::support::golden;
 use crate::support::memberlist::{KEY, vectors};
-use swimring_codec::memberlist::{self, Codec, CompoundWriter, Options, PushPullWriter, StreamScanner};
+use swimring_codec::memberlist::{
+    self, Codec, CompoundWriter, Options, PushPullWriter, SecretKey, StreamScanner,
+};
 use swimring_codec::native::{
     FRAME_MAX, Frame, FrameWriter, Message, STREAM_PREFIX_LEN, StreamBody, StreamMessage,
 };
@@ -88,7 +90,7 @@ fn compound() -> Vec<u8> {
     plain
 }
 
-fn memberlist_codec(keys: Vec<Vec<u8>>, encryption_version: u8) -> Codec {
+fn memberlist_codec(keys: Vec<SecretKey>, encryption_version: u8) -> Codec {
     let options = Options {
         label: "dc1".to_owned(),
         keys,
@@ -103,7 +105,7 @@ fn memberlist_codec(keys: Vec<Vec<u8>>, encryption_version: u8) -> Codec {
 fn sealing_and_opening_memberlist_packets_allocates_nothing() {
     let plain = compound();
     let expected = 2 * vectors::messages().len();
-    let keys = [vec![], vec![vec![9; 32], KEY.to_vec()]];
+    let keys = [vec![], vec![[9; 32].into(), KEY[..].into()]];
     for (keys, encryption_version) in [(&keys[0], 1), (&keys[1], 1), (&keys[1], 0)] {
         let mut codec = memberlist_codec(keys.clone(), encryption_version);
         let mut packet = vec![0; 4000];
@@ -126,7 +128,7 @@ fn sealing_and_opening_memberlist_packets_allocates_nothing() {
 
 #[test]
 fn refusing_memberlist_packets_allocates_nothing() {
-    let mut codec = memberlist_codec(vec![KEY.to_vec()], 1);
+    let mut codec = memberlist_codec(vec![KEY[..].into()], 1);
     let vectors: Vec<Vec<u8>> = vectors::packets().iter().map(|vector| vector.bytes()).collect();
     let count = allocations(|| {
         for bytes in &vectors {
@@ -140,7 +142,7 @@ fn refusing_memberlist_packets_allocates_nothing() {
 
 #[test]
 fn memberlist_streams_reuse_their_memory() {
-    let mut codec = memberlist_codec(vec![KEY.to_vec()], 1);
+    let mut codec = memberlist_codec(vec![KEY[..].into()], 1);
     let address = std::net::SocketAddr::from(([10, 0, 0, 7], 7946));
     let record = memberlist::Record {
         incarnation: 7,
@@ -175,7 +177,7 @@ fn a_refused_stream_leaves_no_memory_behind() {
     frame.resize(5 + (8 << 20), 0);
     let data = weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8).encode(&vec![8; 41 << 20]).expect("LZW");
     let bomb = [&b"\x09\x81\xa3Buf\xdb"[..], &(data.len() as u32).to_be_bytes(), &data].concat();
-    let options = Options { keys: vec![KEY.to_vec()], verify_incoming: false, ..Options::default() };
+    let options = Options { keys: vec![KEY[..].into()], verify_incoming: false, ..Options::default() };
     let mut codec = Codec::new(&options, [1; 32]).expect("valid options");
     for (bytes, expected) in
         [(&frame, memberlist::DecodeError::Decrypt), (&bomb, memberlist::DecodeError::TooLarge)]

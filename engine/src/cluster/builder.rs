@@ -16,12 +16,12 @@ use super::error::ClusterError;
 use super::handle::Cluster;
 use super::hub::Hub;
 use super::inbox::inbox;
-use super::options::{ClusterOptions, check_name};
+use super::options::ClusterOptions;
 use super::shared::Shared;
 use super::steward::{Rejoin, Steward};
 use super::subscription::Events;
 use crate::net::{DriverChoice, NetOptions};
-use crate::swim::{Preset, Settings, WireOptions};
+use crate::swim::{Preset, Settings, WireOptions, check_name};
 use crate::worker::{Fleet, FleetOptions};
 
 /// 2020-01-01, in seconds since 1970: incarnations count from then.
@@ -181,6 +181,9 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
         None => address::host_name()?,
     };
     check_name(&name)?;
+    for doubt in options.doubts(&name) {
+        tracing::warn!("{doubt}");
+    }
     let seed = RandomState::new().hash_one(&name);
     let fleet = Fleet::start(&fleet_options(&options, seed), |_| Hub::default())?;
     let bound = fleet.address(0);

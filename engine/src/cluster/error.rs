@@ -79,7 +79,7 @@ impl From<MemberError> for ClusterError {
 impl From<FleetError> for ClusterError {
     fn from(error: FleetError) -> ClusterError {
         match error {
-            FleetError::Stopped(_) => ClusterError::Stopped,
+            FleetError::Stopped { .. } => ClusterError::Stopped,
             FleetError::Busy(_) => ClusterError::Busy,
             other => ClusterError::Start(other),
         }

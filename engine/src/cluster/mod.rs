@@ -11,7 +11,7 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `builder`, `options`, `toml_fault`, `address` | from settings to a running member |
+//! | `builder`, `options`, `wire`, `address` | from settings to a running member |
 //! | `handle`, `shared` | the application's side, and the way to the protocol's thread |
 //! | `join`, `leave` | what takes time |
 //! | `hub`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
@@ -35,7 +35,6 @@ mod options;
 mod shared;
 mod steward;
 mod subscription;
-mod toml_fault;
 mod view;
 mod wire;
 
@@ -47,4 +46,3 @@ pub use join::{Canceller, DEFAULT_PORT, Join, JoinError, JoinReport, Seed, SeedE
 pub use leave::Leave;
 pub use options::ClusterOptions;
 pub use subscription::Events;
-pub use toml_fault::toml_fault;

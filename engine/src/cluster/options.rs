@@ -16,22 +16,38 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
+use swimring_codec::identity::METADATA_MAX;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::ClusterError;
 use super::join::{self, DEFAULT_PORT, Seed};
-use super::toml_fault::toml_fault;
 use super::wire;
 use crate::net::{DriverChoice, NetOptions};
+use crate::settings_file::{self, Unsettable, read_bounded, set_protocol, toml_fault, value};
 use crate::stream::StreamOptions;
-use crate::swim::{MemberError, Preset, Settings, WireOptions};
+use crate::swim::{MemberError, Settings, WireOptions, check_name};
 
 /// The longest settings file read: far above any real one, far below what could hurt.
 const FILE_MAX_BYTES: u64 = 1 << 20;
+
+/// The names in files that concern the member, besides those of the wire format and of the protocol.
+const KEYS: &[&str] = &[
+    "name",
+    "cluster",
+    "bind",
+    "advertise",
+    "metadata",
+    "driver",
+    "seeds",
+    "join_timeout_ms",
+    "rejoin_interval_ms",
+    "events_queued_max",
+    "preset",
+    "wire",
+];
 
 /// How to start a [`Cluster`](super::Cluster). Mostly filled in by [`ClusterBuilder`](super::ClusterBuilder).
 #[derive(Clone, Debug)]
@@ -93,6 +109,27 @@ impl Default for ClusterOptions {
 }
 
 impl ClusterOptions {
+    /// Whether a settings file of a member may have this key, besides the protocol's settings: what other
+    /// programs that read only those can tell such a file by.
+    pub fn has_key(key: &str) -> bool {
+        key != "preset" && (KEYS.contains(&key) || wire::KEYS.contains(&key))
+    }
+
+    /// What is allowed, and most likely not what was meant: one line each.
+    pub(super) fn doubts(&self, name: &str) -> Vec<String> {
+        let mut doubts = Vec::new();
+        for (setting, text) in [("name", name), ("cluster", self.cluster.as_str())] {
+            doubts.extend(settings_file::doubt(text).map(|doubt| format!("{setting} {doubt}")));
+        }
+        if let WireOptions::Memberlist(wire) = &self.wire {
+            doubts.extend(settings_file::doubt(&wire.label).map(|doubt| format!("label {doubt}")));
+            if self.cluster != ClusterOptions::default().cluster {
+                doubts.push("cluster has no effect on memberlist's wire: set label".to_owned());
+            }
+        }
+        doubts
+    }
+
     /// The cluster's number on the wire: 32 bits of XXH3-64 of its name.
     pub fn cluster_id(&self) -> u32 {
         xxh3_64(self.cluster.as_bytes()) as u32
@@ -105,13 +142,7 @@ impl ClusterOptions {
     /// cannot be.
     pub fn read_file(&mut self, path: &Path) -> Result<(), ClusterError> {
         let fault = |reason: String| ClusterError::File { path: path.to_owned(), reason };
-        let size = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?.len();
-        if size > FILE_MAX_BYTES {
-            return Err(fault(format!(
-                "{size} bytes is no settings file: give one of at most {FILE_MAX_BYTES}"
-            )));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
+        let text = read_bounded(path, FILE_MAX_BYTES, "settings file").map_err(fault)?;
         self.read_toml(&text).map_err(|error| fault(error.to_string()))
     }
 
@@ -124,7 +155,7 @@ impl ClusterOptions {
             ClusterError::setting("the file", format!("is no TOML: {}", toml_fault(text, &error)))
         })?;
         if let Some(preset) = table.remove("preset") {
-            self.protocol = Settings::preset(read::<Preset>("preset", preset)?);
+            self.protocol = Settings::preset(chosen("preset", preset, "lan, wan or local")?);
         }
         if let Some(wire) = table.remove("wire") {
             self.wire = wire::named(wire)?;
@@ -136,34 +167,37 @@ impl ClusterOptions {
     }
 
     fn set(&mut self, key: &str, value: toml::Value) -> Result<(), ClusterError> {
+        let is = |mend: String| ClusterError::setting(key, mend);
+        let text = |value| value::text(value).map_err(is);
+        let millis = |value| value::whole(key, &value).map(Duration::from_millis).map_err(is);
         match key {
-            "name" => self.name = Some(read(key, value)?),
-            "cluster" => self.cluster = read(key, value)?,
+            "name" => self.name = Some(text(value)?),
+            "cluster" => self.cluster = text(value)?,
             "bind" => self.bind = read_address(key, value, DEFAULT_PORT)?,
             "advertise" => self.advertise = Some(read_address(key, value, 0)?),
-            "metadata" => self.metadata = read::<String>(key, value)?.into_bytes(),
-            "driver" => self.driver = read(key, value)?,
-            "seeds" => self.seeds = read(key, value)?,
-            "join_timeout_ms" => self.join_timeout = Duration::from_millis(read(key, value)?),
-            "rejoin_interval_ms" => self.rejoin_interval = Duration::from_millis(read(key, value)?),
-            "events_queued_max" => self.events_queued_max = read(key, value)?,
+            "metadata" => self.metadata = text(value)?.into_bytes(),
+            "driver" => self.driver = chosen(key, value, "auto, io_uring or mmsg")?,
+            "seeds" => self.seeds = value::texts(value).map_err(is)?,
+            "join_timeout_ms" => self.join_timeout = millis(value)?,
+            "rejoin_interval_ms" => self.rejoin_interval = millis(value)?,
+            "events_queued_max" => {
+                let most = value::whole(key, &value).map_err(is)?;
+                self.events_queued_max = usize::try_from(most).unwrap_or(usize::MAX);
+            }
             _ if wire::KEYS.contains(&key) => wire::set(&mut self.wire, key, value)?,
-            _ => self.set_protocol(key, value)?,
+            _ => self.set_protocol(key, &value)?,
         }
         Ok(())
     }
 
-    fn set_protocol(&mut self, key: &str, value: toml::Value) -> Result<(), ClusterError> {
-        let unusable = |error: toml::ser::Error| ClusterError::setting(key, error.to_string());
-        let mut settings = toml::Table::try_from(&self.protocol).map_err(unusable)?;
-        if settings.insert(key.to_owned(), value).is_none() {
-            return Err(ClusterError::setting(
-                key,
-                "is no setting: see ClusterOptions and Settings for those there are",
-            ));
-        }
-        self.protocol = read(key, toml::Value::Table(settings))?;
-        Ok(())
+    fn set_protocol(&mut self, key: &str, value: &toml::Value) -> Result<(), ClusterError> {
+        set_protocol(&mut self.protocol, key, value).map_err(|fault| {
+            let mend = match fault {
+                Unsettable::Value(mend) => mend,
+                Unsettable::Unknown(names) => unknown(key, &names),
+            };
+            ClusterError::setting(key, mend)
+        })
     }
 
     /// Checks every setting.
@@ -174,8 +208,14 @@ impl ClusterOptions {
         if let Some(name) = &self.name {
             check_name(name)?;
         }
-        if self.cluster.is_empty() {
-            return Err(ClusterError::setting("cluster", "has to have at least one byte"));
+        if self.cluster.trim().is_empty() {
+            return Err(ClusterError::setting("cluster", "has to have at least one letter"));
+        }
+        if let Some(control) = self.cluster.chars().find(|c| c.is_control()) {
+            return Err(ClusterError::setting(
+                "cluster",
+                format!("has the character {control:?} in it: leave it out"),
+            ));
         }
         if self.metadata.len() > METADATA_MAX {
             return Err(MemberError::MetadataTooLarge(self.metadata.len()).into());
@@ -202,15 +242,6 @@ impl ClusterOptions {
     }
 }
 
-/// Checks a member's name.
-pub(super) fn check_name(name: &str) -> Result<(), ClusterError> {
-    match name.len() {
-        0 => Err(MemberError::NameEmpty.into()),
-        1..=NAME_MAX => Ok(()),
-        length => Err(MemberError::NameTooLong(length).into()),
-    }
-}
-
 fn within(setting: &str, given: Duration, least: Duration, most: Duration) -> Result<(), ClusterError> {
     if (least..=most).contains(&given) {
         return Ok(());
@@ -219,15 +250,29 @@ fn within(setting: &str, given: Duration, least: Duration, most: Duration) -> Re
     Err(ClusterError::setting(setting, format!("has to be between {least} and {most}, and is {given}")))
 }
 
-pub(super) fn read<T: DeserializeOwned>(key: &str, value: toml::Value) -> Result<T, ClusterError> {
-    value.try_into().map_err(|error: toml::de::Error| {
-        ClusterError::setting(key, format!("cannot be that: {}", error.message().replace('\n', " ")))
-    })
+/// One of some words.
+pub(super) fn chosen<T: FromStr>(key: &str, value: toml::Value, words: &str) -> Result<T, ClusterError> {
+    let said = value::text(value).map_err(|_| ClusterError::setting(key, format!("has to be {words}")))?;
+    said.parse().map_err(|_| ClusterError::setting(key, format!("has to be {words}, not `{said}`")))
+}
+
+/// What to say of a name that is none: what it is called here, or the nearest names.
+fn unknown(key: &str, protocol: &[String]) -> String {
+    if let Some(ours) = settings_file::ours(key) {
+        return format!("is no setting; here it is called {ours}");
+    }
+    let known = KEYS.iter().chain(wire::KEYS).copied().chain(protocol.iter().map(String::as_str));
+    match settings_file::hint(key, known) {
+        hint if hint.is_empty() => {
+            "is no setting: see ClusterOptions and Settings for those there are".to_owned()
+        }
+        hint => format!("is no setting{hint}"),
+    }
 }
 
 /// An address, with `port` if it names none.
 fn read_address(key: &str, value: toml::Value, port: u16) -> Result<SocketAddr, ClusterError> {
-    let text: String = read(key, value)?;
+    let text = value::text(value).map_err(|mend| ClusterError::setting(key, mend))?;
     let alone = |_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port));
     text.parse().or_else(alone).map_err(|_| {
         ClusterError::setting(
@@ -240,6 +285,7 @@ fn read_address(key: &str, value: toml::Value, port: u16) -> Result<SocketAddr, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::swim::Preset;
 
     #[test]
     fn a_file_changes_what_it_says() {
@@ -261,16 +307,87 @@ mod tests {
     #[test]
     fn faults_name_the_setting_on_one_line() {
         for (text, start) in [
-            ("nme = \"a\"", "nme is no setting"),
-            ("name = 3", "name cannot be that"),
-            ("probe_interval_ms = \"1s\"", "probe_interval_ms cannot be that"),
             ("bind = \"here\"", "bind has to be an IP address and port like 10.0.0.1:7946, not `here`"),
             ("name = \"a\"\nbind", "the file is no TOML: line 2"),
-            ("preset = \"moon\"", "preset cannot be that"),
         ] {
             let error = ClusterOptions::default().read_toml(text).unwrap_err().to_string();
             assert!(error.starts_with(start) && !error.contains('\n'), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn every_fault_is_a_sentence_for_people() {
+        let whole = "has to be a whole number of milliseconds, like 1000";
+        let list = "has to be a list of texts like [\"...\", \"...\"]";
+        for (text, told) in [
+            ("nme = \"a\"", "nme is no setting; did you mean name?".to_owned()),
+            (
+                "probe_interval = 1",
+                "probe_interval is no setting; did you mean probe_interval_ms?".to_owned(),
+            ),
+            ("retry_join = [\"a\"]", "retry_join is no setting; here it is called seeds".to_owned()),
+            ("bind_addr = \"::1\"", "bind_addr is no setting; here it is called bind".to_owned()),
+            ("encrypt = \"k\"", "encrypt is no setting; here it is called secret_keys".to_owned()),
+            ("zzz = 1", "zzz is no setting: see ClusterOptions and Settings for those there are".to_owned()),
+            ("name = 3", "name has to be text in quotes, and is a whole number".to_owned()),
+            ("metadata = [1]", "metadata has to be text in quotes, and is a list".to_owned()),
+            ("bind = 7946", "bind has to be text in quotes, and is a whole number".to_owned()),
+            ("preset = 1", "preset has to be lan, wan or local".to_owned()),
+            ("preset = \"moon\"", "preset has to be lan, wan or local, not `moon`".to_owned()),
+            ("driver = true", "driver has to be auto, io_uring or mmsg".to_owned()),
+            ("driver = \"epoll\"", "driver has to be auto, io_uring or mmsg, not `epoll`".to_owned()),
+            ("seeds = 1", format!("seeds {list}, and is a whole number")),
+            ("seeds = [\"a\", 1]", format!("seeds {list}, and has a whole number in it")),
+            ("join_timeout_ms = \"1s\"", format!("join_timeout_ms {whole}, and is text")),
+            ("join_timeout_ms = -1", "join_timeout_ms has to be zero or more, and is -1".to_owned()),
+            ("join_timeout_ms = 1.5", format!("join_timeout_ms {whole}, and is a number with a fraction")),
+            (
+                "events_queued_max = \"9\"",
+                "events_queued_max has to be a whole number: leave the quotes out".to_owned(),
+            ),
+            ("probe_interval_ms = \"1s\"", format!("probe_interval_ms {whole}, and is text")),
+            ("gossip_fanout = 300", "gossip_fanout has to be between 1 and 16, and is 300".to_owned()),
+            (
+                "stream_fallback = 1",
+                "stream_fallback has to be true or false, and is a whole number".to_owned(),
+            ),
+            ("suspicion = \"raft\"", "suspicion has to be lifeguard or adaptive".to_owned()),
+        ] {
+            let error = ClusterOptions::default().read_toml(text).unwrap_err().to_string();
+            assert_eq!(error, told, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_text_is_taken_where_a_list_is() {
+        let mut options = ClusterOptions::default();
+        options.read_toml("seeds = \"10.0.0.1\"").unwrap();
+        assert_eq!(options.seeds, ["10.0.0.1"]);
+    }
+
+    #[test]
+    fn a_file_that_never_ends_is_refused() {
+        let error = ClusterOptions::default().read_file(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert_eq!(error, "settings file /dev/zero: more than 1048576 bytes: no settings file is so long");
+    }
+
+    #[test]
+    fn what_was_hardly_meant_is_doubted() {
+        let doubts = |text: &str, name: &str| {
+            let mut options = ClusterOptions::default();
+            options.read_toml(text).unwrap();
+            options.doubts(name)
+        };
+        assert_eq!(doubts("cluster = \"shop\"", "web-1"), [""; 0]);
+        assert_eq!(
+            doubts("", "${HOSTNAME}"),
+            ["name is `${HOSTNAME}`, letter by letter: nothing puts a value in its place here"]
+        );
+        assert_eq!(doubts("", " web"), ["name has blanks at an end: ` web`"]);
+        assert_eq!(
+            doubts("wire = \"serf\"\ncluster = \"shop\"\nlabel = \"shop \"", "web-1"),
+            ["label has blanks at an end: `shop `", "cluster has no effect on memberlist's wire: set label"]
+        );
     }
 
     #[test]
@@ -282,6 +399,12 @@ mod tests {
         };
         for (error, start) in [
             (with(|o| o.name = Some(String::new())), "the name is empty"),
+            (with(|o| o.name = Some(" \t".into())), "the name has a character like a newline in it ('\\t')"),
+            (with(|o| o.name = Some("   ".into())), "the name has only blanks"),
+            (with(|o| o.name = Some("a\nb".into())), "the name has a character like a newline in it ('\\n')"),
+            (with(|o| o.name = Some("a\0".into())), "the name has a character like a newline in it ('\\0')"),
+            (with(|o| o.cluster = "  ".into()), "cluster has to have at least one letter"),
+            (with(|o| o.cluster = "a\n".into()), "cluster has the character '\\n' in it: leave it out"),
             (with(|o| o.name = Some("n".repeat(129))), "the name has 129 bytes: use at most 128"),
             (with(|o| o.metadata = vec![0; 513]), "the metadata has 513 bytes: use at most 512"),
             (with(|o| o.cluster.clear()), "cluster has to have"),

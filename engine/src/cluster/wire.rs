@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `wire` | `"native"` (default), `"memberlist"`, or `"serf"` for pools of Serf and Consul |
 //! | `label` | memberlist's `Label` |
-//! | `secret_keys` | keys in base64, as Serf and Consul print them; the first encrypts |
+//! | `secret_keys` | keys in base64, as Serf and Consul print them, one or a list; the first encrypts |
 //! | `gossip_verify_incoming`, `gossip_verify_outgoing` | memberlist's, for moving a pool to encryption |
 //! | `enable_compression` | memberlist's `EnableCompression`, for what is sent |
 //! | `packet_crc` | whether gossip carries a checksum |
@@ -14,11 +14,10 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use swimring_codec::memberlist::SecretKey;
 
 use super::error::ClusterError;
-use super::options::read;
+use crate::settings_file::{secret_key, value};
 use crate::swim::{MemberlistOptions, WireOptions};
 
 /// The keys beside `wire`.
@@ -34,13 +33,15 @@ pub(super) const KEYS: &[&str] = &[
 
 /// The format that a file names.
 pub(super) fn named(value: toml::Value) -> Result<WireOptions, ClusterError> {
-    match read::<String>("wire", value)?.as_str() {
-        "native" => Ok(WireOptions::Native),
-        "memberlist" => Ok(WireOptions::Memberlist(MemberlistOptions::default())),
-        "serf" => Ok(WireOptions::Memberlist(MemberlistOptions::serf())),
-        other => {
-            Err(ClusterError::setting("wire", format!("has to be native, memberlist or serf, not `{other}`")))
-        }
+    let fault = |rest: String| {
+        Err(ClusterError::setting("wire", format!("has to be native, memberlist or serf{rest}")))
+    };
+    match value::text(value).as_deref() {
+        Ok("native") => Ok(WireOptions::Native),
+        Ok("memberlist") => Ok(WireOptions::Memberlist(MemberlistOptions::default())),
+        Ok("serf") => Ok(WireOptions::Memberlist(MemberlistOptions::serf())),
+        Ok(other) => fault(format!(", not `{other}`")),
+        Err(_) => fault(String::new()),
     }
 }
 
@@ -49,26 +50,34 @@ pub(super) fn set(wire: &mut WireOptions, key: &str, value: toml::Value) -> Resu
     let WireOptions::Memberlist(options) = wire else {
         return Err(ClusterError::setting(key, "needs wire = \"memberlist\" or \"serf\""));
     };
+    let is = |mend: String| ClusterError::setting(key, mend);
+    let truth = |value| value::truth(&value).map_err(is);
     match key {
-        "label" => options.label = read(key, value)?,
-        "secret_keys" => {
-            let texts: Vec<String> = read(key, value)?;
-            options.secret_keys = texts.iter().map(|text| secret_key(text)).collect::<Result<_, _>>()?;
+        "label" => options.label = value::text(value).map_err(is)?,
+        "secret_keys" => options.secret_keys = secret_keys(value).map_err(is)?,
+        "gossip_verify_incoming" => options.gossip_verify_incoming = truth(value)?,
+        "gossip_verify_outgoing" => options.gossip_verify_outgoing = truth(value)?,
+        "enable_compression" => options.enable_compression = truth(value)?,
+        "packet_crc" => options.packet_crc = truth(value)?,
+        _ => {
+            let reclaim = value::whole(key, &value).map_err(is)?;
+            options.dead_node_reclaim_time = Duration::from_millis(reclaim);
         }
-        "gossip_verify_incoming" => options.gossip_verify_incoming = read(key, value)?,
-        "gossip_verify_outgoing" => options.gossip_verify_outgoing = read(key, value)?,
-        "enable_compression" => options.enable_compression = read(key, value)?,
-        "packet_crc" => options.packet_crc = read(key, value)?,
-        _ => options.dead_node_reclaim_time = Duration::from_millis(read(key, value)?),
     }
     Ok(())
 }
 
-/// A key as operators have it. What it was is not repeated in an error.
-fn secret_key(text: &str) -> Result<Vec<u8>, ClusterError> {
-    let fault = || ClusterError::setting("secret_keys", "has to hold base64 of 16, 24 or 32 bytes each");
-    let key = STANDARD.decode(text).map_err(|_| fault())?;
-    if matches!(key.len(), 16 | 24 | 32) { Ok(key) } else { Err(fault()) }
+/// Keys as operators have them, one or several. What they were is not repeated in an error.
+fn secret_keys(value: toml::Value) -> Result<Vec<SecretKey>, String> {
+    let texts = value::texts(value)?;
+    let several = texts.len() > 1;
+    let keys = texts.iter().enumerate().map(|(at, text)| {
+        secret_key(text).map_err(|fault| {
+            let which = if several { format!("number {} ", at + 1) } else { String::new() };
+            format!("has to hold base64 of 16, 24 or 32 bytes: {which}{fault}")
+        })
+    });
+    keys.collect()
 }
 
 #[cfg(test)]
@@ -86,7 +95,7 @@ mod tests {
         let WireOptions::Memberlist(wire) = &options.wire else { panic!("{:?}", options.wire) };
         let expected = MemberlistOptions {
             label: "shop".to_owned(),
-            secret_keys: vec![(0..16).collect()],
+            secret_keys: vec![(0..16).collect::<Vec<u8>>().into()],
             enable_compression: true,
             dead_node_reclaim_time: Duration::from_millis(5),
             ..MemberlistOptions::serf()
@@ -97,8 +106,55 @@ mod tests {
     }
 
     #[test]
+    fn one_key_is_taken_where_a_list_is() {
+        let key = "AAECAwQFBgcICQoLDA0ODw";
+        for text in [format!("\"{key}==\""), format!("\"{key}\""), format!("[\"{key}\"]")] {
+            let mut options = ClusterOptions::default();
+            options.read_toml(&format!("wire = \"serf\"\nsecret_keys = {text}")).unwrap();
+            let WireOptions::Memberlist(wire) = &options.wire else { panic!("{:?}", options.wire) };
+            assert_eq!(wire.secret_keys, [SecretKey::from((0..16).collect::<Vec<u8>>())]);
+        }
+    }
+
+    /// However a key is written, and whatever is wrong with it: it is in no error, and in no `Debug`.
+    #[test]
+    fn a_key_is_never_printed() {
+        let (key, other) = ("AAECAwQFBgcICQoLDA0ODw", "hunter2hunter2hunter2");
+        for text in [
+            format!("secret_keys = \"{other}\""),
+            format!("secret_keys = [\"{other}\"]"),
+            format!("secret_keys = [\"{key}\", \"{other}\"]"),
+            format!("secret_keys = {{ \"{key}\" = 1 }}"),
+            format!("secret_keys = [[\"{key}\"]]"),
+            format!("secret_keys = {key}"),
+            format!("secret_keys = [{key}"),
+            format!("secret_keys = \"{key}"),
+            format!("secret_keys = \"{key}\" \"{other}\""),
+            format!("secret_keys = '{key}'\nsecret_keys = \"{other}\""),
+            format!("encrypt = \"{key}\""),
+            format!("secret_key = [\"{key}\"]"),
+            format!("label = [\"{key}\"]"),
+            format!("packet_crc = \"{key}\""),
+            format!("probe_interval_ms = \"{key}\""),
+            format!("seeds = {{ a = \"{key}\" }}"),
+        ] {
+            let mut options = ClusterOptions::default();
+            let error = options.read_toml(&format!("wire = \"serf\"\n{text}")).unwrap_err();
+            for shown in [error.to_string(), format!("{error:?}")] {
+                assert!(!shown.contains(key) && !shown.contains(other), "{text}: {shown}");
+            }
+        }
+        let mut options = ClusterOptions::default();
+        options.read_toml(&format!("wire = \"serf\"\nsecret_keys = \"{key}\"")).unwrap();
+        let shown = format!("{options:?} {:#?}", crate::ClusterBuilder::from(options.clone()));
+        assert!(shown.contains("SecretKey(16 bytes)"), "{shown}");
+        assert!(!shown.contains("0, 1, 2") && !shown.contains(key), "{shown}");
+    }
+
+    #[test]
     fn faults_name_the_setting_and_never_a_key() {
         for (text, start) in [
+            ("wire = 1", "wire has to be native, memberlist or serf"),
             ("wire = \"raft\"", "wire has to be native, memberlist or serf"),
             ("label = \"a\"", "label needs wire"),
             ("wire = \"serf\"\nsecret_keys = [\"c2VjcmV0\"]", "secret_keys has to hold base64"),

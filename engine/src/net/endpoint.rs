@@ -2,7 +2,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is where sockets are bound")]
 
-use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -70,30 +69,30 @@ impl From<Endpoint> for UdpSocket {
 
 fn bind_udp(address: SocketAddr, options: &NetOptions) -> Result<UdpSocket, NetError> {
     // No SO_REUSEADDR: on UDP it would let two processes share the port unknowingly.
-    let bound = open(address, Type::DGRAM, Protocol::UDP).and_then(|socket| {
-        socket.set_recv_buffer_size(options.receive_buffer_bytes)?;
-        socket.bind(&address.into())?;
-        Ok(socket.into())
-    });
-    bound.map_err(|error| NetError::bind(address, "UDP", error))
+    let socket = open(address, Type::DGRAM, Protocol::UDP)?;
+    let failed = |error| NetError::option("receive_buffer_bytes (SO_RCVBUF)", error);
+    socket.set_recv_buffer_size(options.receive_buffer_bytes).map_err(failed)?;
+    socket.bind(&address.into()).map_err(|error| NetError::bind(address, "UDP", error))?;
+    Ok(socket.into())
 }
 
 fn bind_tcp(address: SocketAddr) -> Result<TcpListener, NetError> {
-    let bound = open(address, Type::STREAM, Protocol::TCP).and_then(|socket| {
-        // A restarted process need not wait for its old connections to leave TIME_WAIT.
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket.into())
-    });
-    bound.map_err(|error| NetError::bind(address, "TCP", error))
+    let socket = open(address, Type::STREAM, Protocol::TCP)?;
+    // A restarted process need not wait for its old connections to leave TIME_WAIT.
+    socket.set_reuse_address(true).map_err(|error| NetError::option("SO_REUSEADDR", error))?;
+    let failed = |error| NetError::bind(address, "TCP", error);
+    socket.bind(&address.into()).map_err(failed)?;
+    // Of two that bind the port at once the second learns it here.
+    socket.listen(BACKLOG).map_err(failed)?;
+    Ok(socket.into())
 }
 
-fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> Result<Socket, NetError> {
+    let opened = Socket::new(Domain::for_address(address), kind, Some(protocol));
+    let socket = opened.map_err(|error| NetError::open(address, error))?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         // Whatever net.ipv6.bindv6only says.
-        socket.set_only_v6(false)?;
+        socket.set_only_v6(false).map_err(|error| NetError::option("IPV6_V6ONLY", error))?;
     }
     Ok(socket)
 }

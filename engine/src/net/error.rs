@@ -44,12 +44,21 @@ pub enum NetError {
         address: SocketAddr,
     },
     /// The port needs a privilege.
-    #[error(
-        "bind address {address}: permission denied; choose a port of 1024 or above, or grant CAP_NET_BIND_SERVICE"
-    )]
+    #[error("bind address {address}: permission denied; {}", permission(address))]
     Permission {
         /// The address asked for.
         address: SocketAddr,
+    },
+    /// The kernel refused an option of the socket.
+    #[error(
+        "socket option {option}: refused ({source}); a seccomp profile or security module may forbid setsockopt: \
+         permit it"
+    )]
+    Option {
+        /// The setting or the kernel's name for it.
+        option: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
     },
     /// No file descriptor is left.
     #[error("{what}: no file descriptor is left; raise the limit (`ulimit -n`, or LimitNOFILE= in the unit)")]
@@ -87,7 +96,30 @@ fn held_where(address: &SocketAddr) -> &'static str {
     }
 }
 
+/// Ports below 1024 want a privilege; any other is refused by somebody's rule.
+fn permission(address: &SocketAddr) -> &'static str {
+    match address.port() {
+        1..1024 => "choose a port of 1024 or above, or grant CAP_NET_BIND_SERVICE",
+        _ => {
+            "a seccomp profile, a security module or the unit's SocketBindDeny= forbids it to this process: permit it"
+        }
+    }
+}
+
 impl NetError {
+    /// The kernel's answer to making a socket for `address`.
+    pub(super) fn open(address: SocketAddr, source: io::Error) -> NetError {
+        match source.raw_os_error() {
+            Some(libc::EAFNOSUPPORT) => NetError::AddressFamily { address },
+            _ => NetError::system("making a socket", source),
+        }
+    }
+
+    /// The kernel's answer to setting `option`.
+    pub(super) fn option(option: &'static str, source: io::Error) -> NetError {
+        NetError::Option { option, source }
+    }
+
     /// The kernel's answer to `what`, with running out of file descriptors told apart.
     pub(super) fn system(what: &'static str, source: io::Error) -> NetError {
         match source.raw_os_error() {

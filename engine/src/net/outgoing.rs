@@ -46,6 +46,8 @@ pub(super) struct Outgoing {
     refusals: u32,
     /// Trains in the batch at hand that were not refused so far.
     trains_taken: u32,
+    /// It has been said that somebody's rule forbids sending.
+    forbidden_told: bool,
 }
 
 impl Outgoing {
@@ -62,6 +64,7 @@ impl Outgoing {
             next: (0, 0),
             refusals: 0,
             trains_taken: 0,
+            forbidden_told: false,
         };
         for slot in 0..SEND_BATCH {
             let header = &mut outgoing.headers[slot].msg_hdr;
@@ -161,6 +164,15 @@ impl Outgoing {
         counters: &mut NetCounters,
     ) {
         let origin = self.origins[slot];
+        if matches!(errno, libc::EPERM | libc::EACCES) && !std::mem::replace(&mut self.forbidden_told, true) {
+            let error = std::io::Error::from_raw_os_error(errno);
+            let to = trains.open()[usize::from(origin.train)].to();
+            tracing::warn!(
+                %error, %to,
+                "sending is forbidden to this process, at least there: look at the firewall's output rules and \
+                 the seccomp profile; send_errors counts it from now on"
+            );
+        }
         counters.messages_sent -= 1;
         counters.datagrams_sent -= u64::from(origin.datagrams);
         counters.bytes_sent -= u64::from(origin.bytes);

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::socket_options::set;
 use super::{Driver, DriverChoice, DriverKind, Endpoint, NetCounters, NetError, NetOptions, Trains};
-use crate::swim::FrameSink;
+use crate::swim::{Event, FrameSink};
+use crate::worker::{Fleet, FleetOptions, Observer, Scene};
 
 /// Runs `test` on a thread on which the system call `number` fails with `errno`.
 fn without(number: libc::c_long, errno: i32, test: fn()) {
@@ -95,6 +96,56 @@ fn io_uring_forced_where_forbidden_says_so() {
                         error 1)); set driver to auto or mmsg, or permit io_uring (sysctl \
                         kernel.io_uring_disabled, the container's seccomp profile, Linux 6.0 or later)";
         assert_eq!(text, expected);
+    });
+}
+
+#[test]
+fn a_refused_option_is_blamed_by_its_name() {
+    without(libc::SYS_setsockopt, libc::EPERM, || {
+        let refused = Endpoint::bind(loopback(), &NetOptions::default()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "socket option receive_buffer_bytes (SO_RCVBUF): refused (Operation not permitted (os error 1)); a seccomp \
+             profile or security module may forbid setsockopt: permit it"
+        );
+    });
+}
+
+#[test]
+fn a_forbidden_bind_is_no_matter_of_the_port() {
+    without(libc::SYS_bind, libc::EACCES, || {
+        let refused =
+            |port| Endpoint::bind(([127, 0, 0, 1], port).into(), &NetOptions::default()).unwrap_err();
+        assert_eq!(
+            refused(0).to_string(),
+            "bind address 127.0.0.1:0: permission denied; a seccomp profile, a security module or the unit's \
+             SocketBindDeny= forbids it to this process: permit it"
+        );
+        assert!(refused(80).to_string().ends_with("or grant CAP_NET_BIND_SERVICE"));
+    });
+}
+
+/// Hears nothing.
+struct Deaf;
+
+impl Observer for Deaf {
+    fn event(&mut self, _: &Scene<'_>, _: &Event) {}
+}
+
+#[test]
+fn whoever_calls_a_worker_that_has_ended_learns_why() {
+    // What a thread starts has its filter, too.
+    without(libc::SYS_recvmmsg, libc::EPERM, || {
+        let net = NetOptions { driver: DriverChoice::Mmsg, ..NetOptions::default() };
+        let options = FleetOptions { bind: loopback(), net, ..FleetOptions::default() };
+        let fleet = Fleet::start(&options, |_| Deaf).unwrap();
+        let told = loop {
+            match fleet.ask(0, |_, _| ()) {
+                Ok(()) => std::thread::yield_now(),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert_eq!(told, "worker 0 has stopped: receiving datagrams: Operation not permitted (os error 1)");
     });
 }
 

@@ -23,13 +23,18 @@ pub(super) struct Prepared {
 pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<Prepared, NetError> {
     let reference = SockRef::from(socket);
     let failed = |error| NetError::system("setting the socket's options", error);
+    let buffer = |option| move |error| NetError::option(option, error);
     // io_uring takes O_NONBLOCK for a wish to fail instead of waiting, which ends a multishot receive.
     // The other driver asks not to wait call by call.
     reference.set_nonblocking(false).map_err(failed)?;
-    reference.set_recv_buffer_size(options.receive_buffer_bytes).map_err(failed)?;
+    reference
+        .set_recv_buffer_size(options.receive_buffer_bytes)
+        .map_err(buffer("receive_buffer_bytes (SO_RCVBUF)"))?;
     // Beyond the cap, where CAP_NET_ADMIN permits it.
     let _ = set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, options.receive_buffer_bytes as i32);
-    reference.set_send_buffer_size(options.send_buffer_bytes).map_err(failed)?;
+    reference
+        .set_send_buffer_size(options.send_buffer_bytes)
+        .map_err(buffer("send_buffer_bytes (SO_SNDBUF)"))?;
     // The kernel doubles what is asked, for its own bookkeeping, after capping it.
     let receive_buffer_bytes = reference.recv_buffer_size().map_err(failed)?;
     let granted = receive_buffer_bytes / 2;
@@ -43,7 +48,7 @@ pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<Prepar
     }
     discover_path_mtu(socket);
     if options.own_addresses {
-        tell_destinations(socket).map_err(|error| NetError::system("turning own_addresses on", error))?;
+        tell_destinations(socket).map_err(buffer("own_addresses (IP_PKTINFO)"))?;
     }
     // A count only; without it the drops are still in /proc/net/udp.
     let _ = set(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);

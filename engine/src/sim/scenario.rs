@@ -88,7 +88,7 @@ fn random_wire(seed: u64) -> WireOptions {
     WireOptions::Memberlist(MemberlistOptions {
         label: if rng.bool() { "pool".to_owned() } else { String::new() },
         secret_keys: if encrypted {
-            vec![vec![seed as u8; [16, 24, 32][rng.usize(..3)]]]
+            vec![vec![seed as u8; [16, 24, 32][rng.usize(..3)]].into()]
         } else {
             Vec::new()
         },

@@ -79,6 +79,12 @@ pub enum MemberError {
     /// The name is empty.
     #[error("the name is empty: give the member a name")]
     NameEmpty,
+    /// Nobody could read the name, or tell it from another that looks like it.
+    #[error("the name has only blanks: give the member a name that can be read")]
+    NameBlank,
+    /// The name would break the lines of every log and list that it is in.
+    #[error("the name has a character like a newline in it ({0:?}): leave it out")]
+    NameControl(char),
     /// The name is too long.
     #[error("the name has {0} bytes: use at most {NAME_MAX}")]
     NameTooLong(usize),
@@ -334,9 +340,16 @@ impl Member {
     }
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), MemberError> {
+/// Whether a member may have this name. Those of others are taken as they come.
+pub(crate) fn check_name(name: &str) -> Result<(), MemberError> {
     if name.is_empty() {
         return Err(MemberError::NameEmpty);
+    }
+    if let Some(control) = name.chars().find(|c| c.is_control()) {
+        return Err(MemberError::NameControl(control));
+    }
+    if name.trim().is_empty() {
+        return Err(MemberError::NameBlank);
     }
     if name.len() > NAME_MAX { Err(MemberError::NameTooLong(name.len())) } else { Ok(()) }
 }

@@ -63,6 +63,7 @@ pub use counters::Counters;
 pub(crate) use directory::identity_of;
 pub use directory::{Directory, Identity, MemberIndex};
 pub use event::{Event, SuspicionSummary};
+pub(crate) use member::check_name;
 pub use member::{Member, MemberConfig, MemberError};
 pub use outbox::{FrameSink, Outbox, Purpose, StreamOpen};
 pub use permutation::Permutation;

@@ -25,6 +25,10 @@ use crate::net::{Driver, Endpoint, NetError, Trains, Waker};
 use crate::stream::{Framing, StreamCounters, StreamError, StreamService, Wake};
 use crate::swim::{SettingsError, WireOptions, WireOptionsError};
 
+fn why(cause: &Option<String>) -> String {
+    cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"))
+}
+
 /// Why a fleet could not start or be called.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -56,8 +60,13 @@ pub enum FleetError {
     #[error("the system gives no random numbers, which encryption needs: {0}")]
     Random(String),
     /// A worker has ended.
-    #[error("worker {0} has stopped")]
-    Stopped(usize),
+    #[error("worker {worker} has stopped{}", why(cause))]
+    Stopped {
+        /// Which.
+        worker: usize,
+        /// What its driver ended with, if it was that.
+        cause: Option<String>,
+    },
     /// A worker has too many calls waiting.
     #[error("worker {0} has too many calls waiting: call it more slowly")]
     Busy(usize),
@@ -113,7 +122,7 @@ impl<O: Observer> Fleet<O> {
         let mut ports_to = Vec::with_capacity(options.workers);
         for Starting { worker, ready, port } in starting {
             let index = workers.len();
-            let waker = ready.recv().map_err(|_| FleetError::Stopped(index))??;
+            let waker = ready.recv().map_err(|_| FleetError::Stopped { worker: index, cause: None })??;
             let StartingWorker { calls, thread, address } = worker;
             workers.push(Worker { calls, waker, thread: Some(thread), address });
             ports_to.push(port);
@@ -164,7 +173,7 @@ impl<O: Observer> Fleet<O> {
     ) -> Result<(), FleetError> {
         self.workers[worker].calls.push(Box::new(call)).map_err(|refused| match refused {
             Refused::Full => FleetError::Busy(worker),
-            Refused::Ended => FleetError::Stopped(worker),
+            Refused::Ended => self.stopped(worker),
         })?;
         self.workers[worker].waker.wake();
         Ok(())
@@ -179,7 +188,7 @@ impl<O: Observer> Fleet<O> {
         worker: usize,
         call: impl FnOnce(&mut Host<O>, &mut Trains) -> R + Send + 'static,
     ) -> Result<R, FleetError> {
-        self.begin(worker, call)?.recv().map_err(|_| FleetError::Stopped(worker))
+        self.begin(worker, call)?.recv().map_err(|_| self.stopped(worker))
     }
 
     /// Has every worker run `call` at the same time, and waits for what they give, in their order.
@@ -193,7 +202,11 @@ impl<O: Observer> Fleet<O> {
         let begun = (0..self.len()).map(|worker| self.begin(worker, call(worker)));
         let begun = begun.collect::<Result<Vec<_>, _>>()?;
         let answers = begun.into_iter().enumerate();
-        answers.map(|(worker, answer)| answer.recv().map_err(|_| FleetError::Stopped(worker))).collect()
+        answers.map(|(worker, answer)| answer.recv().map_err(|_| self.stopped(worker))).collect()
+    }
+
+    fn stopped(&self, worker: usize) -> FleetError {
+        FleetError::Stopped { worker, cause: self.workers[worker].calls.cause().map(str::to_owned) }
     }
 
     fn begin<R: Send + 'static>(
@@ -217,7 +230,7 @@ impl<O: Observer> Fleet<O> {
         let mut observers = Vec::with_capacity(self.workers.len());
         for (index, worker) in self.workers.iter_mut().enumerate() {
             let Some(thread) = worker.thread.take() else { continue };
-            observers.push(thread.join().map_err(|_| FleetError::Stopped(index))??);
+            observers.push(thread.join().map_err(|_| FleetError::Stopped { worker: index, cause: None })??);
         }
         Ok(observers)
     }
@@ -347,7 +360,12 @@ fn start_worker<O: Observer>(
             let Ok(port) = port_arrives.recv() else { return Ok(observer) };
             let host = Host::new(&options, worker, address, origin, port, secrets, observer);
             let pace = Pace::new(options.tick, options.gossip_frames_per_second);
-            turn::run(driver, host, pace, &calls_taken, &Place { worker, pressure: &pressure })
+            let outcome = turn::run(driver, host, pace, &calls_taken, &Place { worker, pressure: &pressure });
+            if let Err(error) = &outcome {
+                tracing::error!(worker, %error, "a worker ends: its members are gone");
+                calls_taken.failed(error.to_string());
+            }
+            outcome
         })
         .map_err(FleetError::Thread)?;
     Ok(Starting { worker: StartingWorker { calls, thread, address }, ready: is_ready, port })

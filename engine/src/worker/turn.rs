@@ -7,6 +7,7 @@
 //! what lies unread, and a worker never sends more than its own reading keeps up with. What a loop that is
 //! behind concludes is in `pace`.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -178,6 +179,8 @@ const CALLS_WAITING_MAX: usize = 1024;
 pub(super) struct Calls<O> {
     queue: ArrayQueue<Call<O>>,
     ended: AtomicBool,
+    /// What the worker's driver ended with.
+    cause: OnceLock<String>,
 }
 
 /// Why a call was not taken.
@@ -191,7 +194,11 @@ pub(super) enum Refused {
 
 impl<O> Calls<O> {
     pub(super) fn new() -> Calls<O> {
-        Calls { queue: ArrayQueue::new(CALLS_WAITING_MAX), ended: AtomicBool::new(false) }
+        Calls {
+            queue: ArrayQueue::new(CALLS_WAITING_MAX),
+            ended: AtomicBool::new(false),
+            cause: OnceLock::new(),
+        }
     }
 
     pub(super) fn push(&self, call: Call<O>) -> Result<(), Refused> {
@@ -211,6 +218,17 @@ impl<O> Calls<O> {
 
     fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// The worker is about to end, because of this.
+    pub(super) fn failed(&self, cause: String) {
+        // A worker ends once.
+        let _ = self.cause.set(cause);
+    }
+
+    /// Why the worker has ended, if something was the matter.
+    pub(super) fn cause(&self) -> Option<&str> {
+        self.cause.get().map(String::as_str)
     }
 
     /// The worker ends: calls that wait are dropped, and those that come refused.

@@ -15,7 +15,7 @@ pub struct Target {
 fn codec(key: Option<&[u8]>, label: &str, compression: bool) -> Codec {
     let options = Options {
         label: label.to_owned(),
-        keys: key.map(<[u8]>::to_vec).into_iter().collect(),
+        keys: key.map(Into::into).into_iter().collect(),
         compression,
         ..Options::default()
     };

@@ -44,7 +44,7 @@ fn plain() {
 fn labelled_encrypted_and_compressed() {
     live_together(&MemberlistOptions {
         label: "shop".to_owned(),
-        secret_keys: vec![vec![7; 32]],
+        secret_keys: vec![vec![7; 32].into()],
         enable_compression: true,
         ..MemberlistOptions::default()
     });
@@ -58,7 +58,7 @@ fn as_serf_members() {
 #[test]
 fn keys_are_rotated_under_way() {
     let (old, new) = (vec![1; 16], vec![2; 32]);
-    let options = MemberlistOptions { secret_keys: vec![old.clone()], ..MemberlistOptions::default() };
+    let options = MemberlistOptions { secret_keys: vec![old.clone().into()], ..MemberlistOptions::default() };
     let (one, two) = (speaking("one", &options), speaking("two", &options));
     two.join([one.address()]).wait().unwrap();
     let mut events = one.subscribe().unwrap();
@@ -87,7 +87,7 @@ fn refusal(pool: &MemberlistOptions, ours: &MemberlistOptions) -> String {
 fn a_pool_that_refuses_us_is_explained() {
     let plain = MemberlistOptions::default();
     let labelled = MemberlistOptions { label: "shop".to_owned(), ..plain.clone() };
-    let encrypted = MemberlistOptions { secret_keys: vec![vec![1; 16]], ..plain.clone() };
+    let encrypted = MemberlistOptions { secret_keys: vec![vec![1; 16].into()], ..plain.clone() };
     let text = refusal(&MemberlistOptions::serf(), &plain);
     assert!(text.contains("Serf"), "{text}");
     let text = refusal(&labelled, &plain);

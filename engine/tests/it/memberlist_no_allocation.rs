@@ -249,7 +249,7 @@ fn plain_members_allocate_nothing() {
 fn encrypted_members_allocate_nothing() {
     allocates_nothing(&MemberlistOptions {
         label: "shop".to_owned(),
-        secret_keys: vec![vec![3; 32], vec![4; 16]],
+        secret_keys: vec![vec![3; 32].into(), vec![4; 16].into()],
         ..MemberlistOptions::default()
     });
 }
@@ -262,7 +262,7 @@ fn compressing_members_allocate_nothing() {
 #[test]
 fn compressing_and_encrypting_members_of_serf_allocate_nothing() {
     allocates_nothing(&MemberlistOptions {
-        secret_keys: vec![vec![3; 32]],
+        secret_keys: vec![vec![3; 32].into()],
         enable_compression: true,
         ..MemberlistOptions::serf()
     });

@@ -7,9 +7,11 @@ use super::outcome::Merged;
 use super::plan::AttachPlan;
 use super::{contact, session, targets};
 use crate::bottleneck;
+use crate::cli::refusal::complain;
 use crate::cli::{AttachOptions, PROGRAM};
 use crate::environment::{self, Environment};
 use crate::exit::Exit;
+use crate::output::tell;
 use crate::preflight::{self, Needs};
 use crate::report::{Report, Subject, changed_settings};
 use crate::run::{self, Executed};
@@ -27,9 +29,7 @@ pub(super) struct Attached {
 /// Carries out `attach`: everything is said on standard output and standard error.
 pub fn attach(options: &AttachOptions) -> Exit {
     let told = |faults: Vec<String>, exit: Exit| {
-        for fault in faults {
-            eprintln!("{PROGRAM}: {fault}");
-        }
+        complain(PROGRAM, &faults);
         exit
     };
     let targets = match targets::resolve(options) {
@@ -52,7 +52,7 @@ fn attempt(options: &AttachOptions, targets: &[SocketAddr]) -> Result<Exit, Vec<
     let port = targets::pick_port(options).map_err(one)?;
     if options.port.is_none() && port != options.port_wanted() && !options.run.quiet {
         let wanted = options.port_wanted();
-        eprintln!("{PROGRAM}: port {wanted} is in use here; the members are at port {port}");
+        tell(PROGRAM, &format!("port {wanted} is in use here; the members are at port {port}"));
     }
     let mut options = options.clone();
     options.run.bind = targets::wildcard(options.first_address);
@@ -71,7 +71,7 @@ fn attempt(options: &AttachOptions, targets: &[SocketAddr]) -> Result<Exit, Vec<
 fn assemble(options: &AttachOptions, attached: Attached, environment: Environment) -> Report {
     let Attached { executed, mut merged, patience } = attached;
     for line in &merged.shed {
-        eprintln!("{PROGRAM}: {line}");
+        tell(PROGRAM, line);
     }
     let mut reasons = bottleneck::reasons(&executed.measurements, executed.probe_timeout);
     merged.real_members.cut_off = contact::reasons(&merged.contact, &merged.real_members, patience);

@@ -8,6 +8,7 @@ use swimring::swim::Settings;
 use super::plan::{AttachPlan, PAUSE};
 use crate::cli::{AttachOptions, PROGRAM, PoolKind};
 use crate::fleet::driving;
+use crate::output::tell;
 use crate::text::counted;
 
 /// How long settling may take: as in a `run`, and long enough for whoever left to come back.
@@ -89,7 +90,7 @@ fn lines(options: &AttachOptions, schedule: &Schedule) -> Vec<String> {
 /// Says on standard error what has started, with which seed, how long it will take, and what it leaves behind.
 pub fn announce(options: &AttachOptions, schedule: &Schedule) {
     for line in lines(options, schedule) {
-        eprintln!("{PROGRAM}: {line}");
+        tell(PROGRAM, &line);
     }
 }
 

@@ -36,6 +36,7 @@ use crate::fleet::settings;
 use crate::fleet::tracker::{Tracker, Tracking};
 use crate::fleet::{MemberNumber, driving};
 use crate::measurements::Measurements;
+use crate::output::tell;
 use crate::progress::{Phase, Sample};
 use crate::run::{Executed, RunError};
 use crate::surroundings::Surroundings;
@@ -346,9 +347,9 @@ impl Session<'_, '_> {
         let stuck = roster.at(Stage::Leaving).count() as u64;
         if stuck > 0 {
             let (stuck, seconds) = (counted(stuck, "member"), leaving::PATIENCE.as_secs());
-            eprintln!(
-                "{PROGRAM}: {stuck} had not told everybody that they leave {seconds} s after the last began to"
-            );
+            let line =
+                format!("{stuck} had not told everybody that they leave {seconds} s after the last began to");
+            tell(PROGRAM, &line);
         }
         Ok(())
     }

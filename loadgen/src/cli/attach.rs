@@ -7,14 +7,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use swimring::settings_file::{doubt, secret_key};
+use swimring_codec::memberlist::SecretKey;
 
 use super::options::REAL_MEMBERS;
 use super::protocol::{self, ProtocolSettings};
+use super::secret::TypedKey;
 use super::values::{self, Rate};
 use super::{DriverChoice, OutputArguments, Preset, RunArguments, RunOptions, Start};
 use crate::attach::identity::Identities;
@@ -68,15 +69,15 @@ pub struct AttachArguments {
     pub pool: PoolKind,
 
     /// Virtual members
-    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = MEMBERS_DEFAULT)]
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = MEMBERS_DEFAULT, value_parser = values::count::<u32>)]
     pub members: u32,
 
     /// Address of the first member; the others take the next ones. This machine must have them all
-    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::new(127, 10, 0, 1)))]
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::new(127, 10, 0, 1)), value_parser = values::address)]
     pub first_address: IpAddr,
 
     /// Port of the first worker's members; the others take the next ones [default: 7946, or the next free]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = values::port)]
     pub port: Option<u16>,
 
     /// Names of the members: PREFIX-00000 and so on
@@ -84,8 +85,8 @@ pub struct AttachArguments {
     pub name_prefix: String,
 
     /// Key of an encrypted pool, in base64: 16, 24 or 32 bytes
-    #[arg(long, value_name = "KEY", help_heading = "Pool")]
-    pub encrypt: Option<String>,
+    #[arg(long, value_name = "KEY", value_parser = TypedKey::typed, allow_hyphen_values = true, help_heading = "Pool")]
+    pub encrypt: Option<TypedKey>,
 
     /// memberlist's label of the pool
     #[arg(long, value_name = "LABEL", default_value = "", help_heading = "Pool")]
@@ -120,19 +121,19 @@ pub struct AttachArguments {
     pub churn: Rate,
 
     /// Members killed while measuring: they vanish without a word
-    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = values::count::<u32>)]
     pub kill: u32,
 
     /// User events sent while measuring: 1/s, 10/m, 0 for none
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = values::rate)]
     pub events: Rate,
 
-    /// Payload of one user event, 24 to 504 bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 100)]
-    pub event_bytes: u32,
+    /// Payload of one user event, 24 to 504 bytes [default: 100]
+    #[arg(long, value_name = "BYTES", value_parser = values::count::<u32>)]
+    pub event_bytes: Option<u32>,
 
     /// Worker threads [default: one per 1,000 members, at most one per core]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
     pub workers: Option<u32>,
 
     /// Datagram driver
@@ -140,7 +141,7 @@ pub struct AttachArguments {
     pub driver: DriverChoice,
 
     /// Seed of every random choice; the same seed plans the same run
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = values::count::<u64>)]
     pub seed: u64,
 
     /// Do it, although the pool is not on this machine's loopback
@@ -180,7 +181,7 @@ pub struct AttachOptions {
     /// Names begin with it.
     pub name_prefix: String,
     /// The pool's key.
-    pub key: Option<Vec<u8>>,
+    pub key: Option<SecretKey>,
     /// The pool's label.
     pub label: String,
     /// The `dc` tag.
@@ -201,10 +202,14 @@ impl AttachArguments {
     /// Checks the arguments on a machine with `cores` cores. Errors: one line per fault.
     pub fn check(self, cores: u32) -> Result<AttachOptions, Vec<String>> {
         let mut faults = Vec::new();
-        let key = decode_key(self.encrypt.as_deref()).unwrap_or_else(|fault| {
-            faults.push(fault);
+        // The key itself is not repeated: it is a secret, and errors end up in logs.
+        let key = self.encrypt.as_ref().map(|typed| secret_key(typed.text())).transpose();
+        let key = key.unwrap_or_else(|fault| {
+            faults.push(format!("--encrypt: {fault}"));
             None
         });
+        let port = port_of(self.pool);
+        faults.extend(self.join.iter().filter_map(|target| target_fault(target.trim(), port)));
         let run = match self.as_run().check(cores) {
             Ok(run) => RunOptions { members: self.members, slos: self.output.slo.clone(), ..run },
             Err(of_run) => {
@@ -215,6 +220,15 @@ impl AttachArguments {
         let options = self.resolve(run, key);
         faults.extend(options.faults());
         if faults.is_empty() { Ok(options) } else { Err(faults) }
+    }
+
+    /// Names that are allowed and odd.
+    fn doubts(&self) -> Vec<String> {
+        let tags = self.tag.iter().map(|(name, value)| (format!("--tag {name}"), value.as_str()));
+        let datacenter = self.datacenter.iter().map(|name| ("--datacenter".to_owned(), name.as_str()));
+        let label = [("--label".to_owned(), self.label.as_str())];
+        let said = label.into_iter().chain(datacenter).chain(tags);
+        said.filter_map(|(flag, text)| doubt(text).map(|doubt| format!("{flag}: {doubt}"))).collect()
     }
 
     /// What it has in common with `run`.
@@ -242,8 +256,9 @@ impl AttachArguments {
         }
     }
 
-    fn resolve(self, run: RunOptions, key: Option<Vec<u8>>) -> AttachOptions {
-        let port = if self.pool == PoolKind::Consul { PORT_CONSUL } else { PORT_DEFAULT };
+    fn resolve(self, mut run: RunOptions, key: Option<SecretKey>) -> AttachOptions {
+        run.doubts.extend(self.doubts());
+        let port = port_of(self.pool);
         let consul = (self.pool == PoolKind::Consul).then(|| "dc1".to_owned());
         AttachOptions {
             run,
@@ -366,8 +381,21 @@ impl AttachOptions {
         if self.join.len() > TARGETS_MAX {
             faults.push(format!("--join: {} addresses; at most {TARGETS_MAX}", self.join.len()));
         }
-        if self.join.iter().any(|target| target.starts_with(':')) {
-            faults.push("--join: an address is empty; give it like 10.0.0.1 or 10.0.0.1:7946".to_owned());
+        for (flag, text) in [("--label", Some(&self.label)), ("--datacenter", self.datacenter.as_ref())] {
+            let Some(text) = text else { continue };
+            if let Some(control) = text.chars().find(|c| c.is_control()) {
+                faults.push(format!("{flag}: has the character {control:?} in it; leave it out"));
+            } else if !text.is_empty() && text.trim().is_empty() {
+                faults.push(format!("{flag}: has only blanks; leave it out"));
+            }
+        }
+        for (name, value) in &self.tags {
+            if let Some(control) = name.chars().chain(value.chars()).find(|c| c.is_control()) {
+                faults.push(format!(
+                    "--tag {}: has the character {control:?} in it; leave it out",
+                    name.escape_debug()
+                ));
+            }
         }
         if self.label.len() > LABEL_MAX {
             faults.push(format!("--label: {} bytes; at most {LABEL_MAX}", self.label.len()));
@@ -414,14 +442,34 @@ fn tag(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn decode_key(text: Option<&str>) -> Result<Option<Vec<u8>>, String> {
-    // The key itself is not repeated: it is a secret, and errors end up in logs.
-    let Some(text) = text else { return Ok(None) };
-    let key = STANDARD.decode(text.trim()).map_err(|_| "--encrypt: not base64".to_owned())?;
-    match key.len() {
-        16 | 24 | 32 => Ok(Some(key)),
-        other => Err(format!("--encrypt: {other} bytes; a key has 16, 24 or 32")),
+/// The port at which members of such a pool usually gossip.
+fn port_of(pool: PoolKind) -> u16 {
+    if pool == PoolKind::Consul { PORT_CONSUL } else { PORT_DEFAULT }
+}
+
+/// What is wrong with an address to join through, where that can be seen without asking anybody.
+fn target_fault(target: &str, port: u16) -> Option<String> {
+    let example = format!("like 10.0.0.1 or 10.0.0.1:{port}");
+    if target.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        return None;
     }
+    if target.is_empty() || target.starts_with(':') {
+        return Some(format!("--join: an address is empty; give it {example}"));
+    }
+    if let Some((scheme, rest)) = target.split_once("://") {
+        let host = rest.split(['/', ':']).next().unwrap_or_default();
+        return Some(format!(
+            "--join {target}: no URL, but a member's own address and gossip port; leave out {scheme}:// and what \
+             follows the host, like {host}:{port}"
+        ));
+    }
+    if target.contains('/') {
+        return Some(format!("--join {target}: no path and no net, but an address; give it {example}"));
+    }
+    let (_, given) = target.rsplit_once(':')?;
+    let sound = given.parse::<u16>().is_ok_and(|port| port != 0);
+    (!sound)
+        .then(|| format!("--join {target}: the port has to be a number from 1 to 65535; give it {example}"))
 }
 
 /// `target` with `port`, unless it names one.

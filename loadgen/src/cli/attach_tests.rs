@@ -1,6 +1,11 @@
 //! What `attach` accepts, what it refuses, and in which words.
 
+use std::ffi::OsString;
+
+use swimring_codec::memberlist::SecretKey;
+
 use crate::attach::tests::{check, options};
+use crate::cli::{self, PROGRAM};
 
 fn faults(flags: &[&str]) -> String {
     check(flags).expect_err("the flags are refused").join("\n")
@@ -57,7 +62,7 @@ fn flags_reach_the_options() {
         "--gossip-fanout",
         "4",
     ]);
-    assert_eq!(options.key.as_deref(), Some(&b"0123456789abcdef"[..]));
+    assert_eq!(options.key.as_ref().map(SecretKey::bytes), Some(&b"0123456789abcdef"[..]));
     assert_eq!((options.run.members, options.run.kills, options.port), (200, 5, Some(9000)));
     assert_eq!(options.tags, [("zone".to_owned(), "b".to_owned()), ("note".to_owned(), "a=b".to_owned())]);
     assert_eq!(options.run.protocol.gossip_fanout, Some(4));
@@ -72,8 +77,29 @@ fn every_fault_names_its_flag_and_the_mend() {
     for (flags, told) in [
         (&["--ramp", "0"][..], "--ramp 0/s: has to be above 0"),
         (&["--churn", "100/s"], "--churn 100/s: at most 3.3/s"),
-        (&["--encrypt", "secret!"], "--encrypt: not base64"),
-        (&["--encrypt", "c2hvcnQ="], "--encrypt: 5 bytes; a key has 16, 24 or 32"),
+        (&["--encrypt", "secret!"], "--encrypt: is not base64"),
+        (&["--encrypt", "c2hvcnQ="], "--encrypt: has 5 bytes; a key has 16, 24 or 32"),
+        (&["--encrypt", ""], "--encrypt: has 0 bytes; a key has 16, 24 or 32"),
+        (
+            &["--join", "http://10.0.0.1:8500/v1"],
+            "--join http://10.0.0.1:8500/v1: no URL, but a member's own address and gossip port; leave out http:// \
+             and what follows the host, like 10.0.0.1:7946",
+        ),
+        (
+            &["--join", "10.0.0.0/8"],
+            "--join 10.0.0.0/8: no path and no net, but an address; give it like 10.0.0.1",
+        ),
+        (
+            &["--join", "host:serf"],
+            "--join host:serf: the port has to be a number from 1 to 65535; give it like",
+        ),
+        (&["--join", "10.0.0.1:0"], "--join 10.0.0.1:0: the port has to be a number from 1 to 65535"),
+        (&["--join", ""], "--join: an address is empty; give it like 10.0.0.1 or 10.0.0.1:7946"),
+        (&["--label", "shop\n"], "--label: has the character '\\n' in it; leave it out"),
+        (&["--label", "  "], "--label: has only blanks; leave it out"),
+        (&["--datacenter", "dc1\n"], "--datacenter: has the character '\\n' in it; leave it out"),
+        (&["--tag", "zone=a\0"], "--tag zone: has the character '\\0' in it; leave it out"),
+        (&["--hlog", "-"], "--hlog -: only --json goes to standard output; name a file"),
         (&["--pool", "memberlist", "--tag", "a=b"], "--tag: plain memberlist has no tags"),
         (&["--pool", "memberlist", "--datacenter", "dc1"], "--datacenter: plain memberlist has no tags"),
         (&["--catalog"], "--catalog: only Consul has a catalogue"),
@@ -93,8 +119,58 @@ fn every_fault_names_its_flag_and_the_mend() {
 }
 
 #[test]
-fn a_secret_is_not_repeated() {
-    assert!(!faults(&["--encrypt", "hunter2hunter2"]).contains("hunter2"));
+fn a_key_is_read_in_every_form_of_base64() {
+    let plain = options(&["--encrypt", "+/v7+/v7+/v7+/v7+/v7+w=="]).key;
+    for typed in ["+/v7+/v7+/v7+/v7+/v7+w", "-_v7-_v7-_v7-_v7-_v7-w==", "-_v7-_v7-_v7-_v7-_v7-w"] {
+        assert!(options(&["--encrypt", typed]).key == plain, "{typed}");
+    }
+    assert_eq!(plain.unwrap().bytes(), [0xfb; 16]);
+}
+
+/// Whatever is wrong with the command line, and however what it was read into is printed.
+#[test]
+fn a_key_is_never_printed() {
+    let key = "hunter2hunter2hunter2hu";
+    assert!(!faults(&["--encrypt", key]).contains("hunter2"));
+    let refused = |flags: &[&str]| {
+        let line =
+            [PROGRAM, "attach", "--pool", "serf", "--join", "a"].iter().chain(flags).map(OsString::from);
+        let error = cli::parse(line).expect_err("the flags are refused");
+        format!("{} {error} {error:?}", cli::one_line(&error))
+    };
+    for flags in [
+        &["--encrypt", key, "--nonsense"][..],
+        &["--encrypt", key, "--members", "many"],
+        &["--encrypt", key, "--encrypt", key],
+        &["--encrypt-key", key],
+        &["--encrypt-key=hunter2hunter2"],
+    ] {
+        assert!(!refused(flags).contains("hunter2"), "{}", refused(flags));
+    }
+    let line = [PROGRAM, "attach", "--pool", "serf", "--join", "a", "--encrypt", key].map(OsString::from);
+    let typed = format!("{:?}", cli::parse(line).unwrap());
+    assert!(typed.contains("TypedKey") && !typed.contains("hunter2"), "{typed}");
+    let options = options(&["--encrypt", "MDEyMzQ1Njc4OWFiY2RlZg=="]);
+    let shown = format!("{options:?} {:?}", crate::attach::identity::wire(&options));
+    assert!(shown.contains("SecretKey(16 bytes)"), "{shown}");
+    assert!(!shown.contains("48, 49") && !shown.contains("MDEy"), "{shown}");
+}
+
+#[test]
+fn what_is_odd_is_doubted_and_allowed() {
+    let doubts = |flags: &[&str]| options(flags).run.doubts;
+    assert_eq!(doubts(&[]), [""; 0]);
+    assert_eq!(
+        doubts(&["--label", "${POOL}", "--tag", "zone= b"]),
+        [
+            "--label: is `${POOL}`, letter by letter: nothing puts a value in its place here",
+            "--tag zone: has blanks at an end: ` b`"
+        ]
+    );
+    assert_eq!(
+        doubts(&["--event-bytes", "50"]),
+        ["--event-bytes 50: has no effect, for no events are sent; add --events 1/s"]
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod options;
 mod output;
 pub mod protocol;
 pub mod refusal;
+pub mod secret;
 pub mod settings_file;
 pub mod values;
 
@@ -60,7 +61,8 @@ Examples:
 A run starts the members, warms up, measures for --duration with the kills and
 events spread over its first two thirds, goes on until every kill and event has
 been seen everywhere or no longer can be, and stops. Ctrl-C ends it early with
-the report of what was measured; twice aborts (130).";
+the report of what was measured; again, a second or more later, it aborts
+(130).";
 
 const ATTACH_EXAMPLES: &str = "\
 Examples:
@@ -71,8 +73,8 @@ Examples:
 
 The members join at --ramp, are measured for --duration with kills, churn and
 events in its first two thirds, and leave gracefully, as fast as they joined, on
-Ctrl-C too; twice aborts (130), and the pool will see them fail. How long it
-takes in all is said at the start. Names stay in `serf members` as left for a
+Ctrl-C too; again, a second or more later, it aborts (130), and the pool will
+see them fail. How long it takes in all is said at the start. Names stay in `serf members` as left for a
 day; `serf force-leave -prune NAME` removes one.";
 
 /// Fleets of real Swimring members on one machine, measured.
@@ -160,7 +162,7 @@ pub enum Preset {
 #[derive(Args, Clone, Debug)]
 pub struct RunArguments {
     /// Members to run
-    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 10_000)]
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 10_000, value_parser = values::count::<u32>)]
     pub members: u32,
 
     /// How long to measure: 30s, 5m, 500ms
@@ -172,7 +174,7 @@ pub struct RunArguments {
     pub warmup: Duration,
 
     /// Worker threads [default: one per 1,000 members, at most one per core]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
     pub workers: Option<u32>,
 
     /// Datagram driver
@@ -183,44 +185,44 @@ pub struct RunArguments {
     #[arg(long, value_enum, default_value_t)]
     pub wire: WireChoice,
 
-    /// With --wire memberlist: the first member's address; the others have the next ones
-    #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::new(127, 10, 0, 1))]
-    pub first_address: Ipv4Addr,
+    /// With --wire memberlist: the first member's address; the others have the next ones [default: 127.10.0.1]
+    #[arg(long, value_name = "ADDRESS", value_parser = values::address_v4)]
+    pub first_address: Option<Ipv4Addr>,
 
     /// How members start: with complete views, or joining through seeds
     #[arg(long, value_enum, default_value_t)]
     pub start: Start,
 
-    /// Seed members of a cold start
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
-    pub seeds: u32,
+    /// With --start cold: members that the others join through [default: 1]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
+    pub seeds: Option<u32>,
 
     /// Members killed while measuring [default: 10, but at most a tenth of the members]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
     pub kill: Option<u32>,
 
     /// User events sent while measuring: 1/s, 10/m, 0 for none
     #[arg(long, value_name = "RATE", default_value = "1/s", value_parser = values::rate)]
     pub events: Rate,
 
-    /// Payload of one user event, 4 to 508 bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 100)]
-    pub event_bytes: u32,
+    /// Payload of one user event, 4 to 508 bytes [default: 100]
+    #[arg(long, value_name = "BYTES", value_parser = values::count::<u32>)]
+    pub event_bytes: Option<u32>,
 
     /// Share of received datagrams dropped on purpose: 2% or 0.02
     #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = values::share)]
     pub loss: f64,
 
     /// Seed of every random choice; the same seed plans the same run
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = values::count::<u64>)]
     pub seed: u64,
 
-    /// Address the workers' sockets are bound to
-    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub bind: IpAddr,
+    /// With --wire native: address the workers' sockets are bound to [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS", value_parser = values::address)]
+    pub bind: Option<IpAddr>,
 
     /// Port of the first worker; the others take the next ones. 0: the kernel chooses
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    #[arg(long, value_name = "PORT", default_value_t = 0, value_parser = values::port)]
     pub port: u16,
 
     /// Send single datagrams: no segmentation offload (GSO), no coalescing (GRO)

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -38,6 +38,10 @@ const WORKERS_MAX: u32 = 1024;
 const EVENT_BYTES: RangeInclusive<u32> = EVENT_NUMBER_BYTES as u32..=(EVENT_MAX - EVENT_NAME.len()) as u32;
 /// What an objective on the real members of a pool begins with.
 pub(super) const REAL_MEMBERS: &str = "real_members.";
+/// The first of the members' own addresses without `--first-address`.
+const FIRST_ADDRESS_DEFAULT: Ipv4Addr = Ipv4Addr::new(127, 10, 0, 1);
+/// Payload of an event without `--event-bytes`.
+const EVENT_BYTES_DEFAULT: u32 = 100;
 /// The longest stream timeout, an hour, in milliseconds.
 const STREAM_TIMEOUT_MAX_MS: u64 = 3_600_000;
 
@@ -92,6 +96,8 @@ pub struct RunOptions {
     pub preset: Preset,
     /// What overrides the preset: the flags, then the settings file.
     pub protocol: ProtocolSettings,
+    /// What was asked for, is allowed, and has no effect or an odd one: one line each, to be said before the run.
+    pub doubts: Vec<String>,
 }
 
 impl RunArguments {
@@ -104,13 +110,67 @@ impl RunArguments {
             faults.push(fault);
             Default::default()
         });
+        faults.extend(self.without_effect());
+        let (config, typed) = (self.config.clone(), self.protocol.given());
+        let mut of_file = file.protocol.given();
+        of_file.retain(|name, _| !typed.contains_key(name));
         let options = self.resolve(file, cores);
-        faults.extend(options.faults());
+        faults.extend(options.faults().into_iter().map(|fault| match &config {
+            Some(path) => said_where(path, &of_file, fault),
+            None => fault,
+        }));
         if faults.is_empty() { Ok(options) } else { Err(faults) }
+    }
+
+    /// Flags that would change nothing beside the others.
+    fn without_effect(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Some(seeds) = self.seeds.filter(|_| self.start == Start::Warm) {
+            faults.push(format!(
+                "--seeds {seeds}: nobody joins in a warm start; add --start cold, or leave it out"
+            ));
+        }
+        if let Some(first) = self.first_address.filter(|_| self.wire == WireChoice::Native) {
+            faults.push(format!(
+                "--first-address {first}: members share --bind on the native wire; add --wire memberlist, or leave \
+                 it out"
+            ));
+        }
+        if let Some(bind) = self.bind.filter(|_| self.wire == WireChoice::Memberlist) {
+            faults.push(format!(
+                "--bind {bind}: members have addresses of their own on memberlist's wire; give --first-address"
+            ));
+        }
+        faults
+    }
+
+    /// Flags that change nothing beside the others, and do no harm.
+    fn doubts(&self, protocol: &ProtocolSettings) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if let Some(bytes) = self.event_bytes.filter(|_| self.events.per_second == 0.0) {
+            doubts.push(format!(
+                "--event-bytes {bytes}: has no effect, for no events are sent; add --events 1/s"
+            ));
+        }
+        if self.no_segmentation && self.wire == WireChoice::Memberlist {
+            doubts.push(
+                "--no-segmentation: has no effect, for memberlist's wire sends nothing else".to_owned(),
+            );
+        }
+        if protocol.suspicion.as_deref().is_none_or(|suspicion| suspicion == "lifeguard") {
+            let floor = protocol.suspicion_floor_ms.map(|ms| format!("--suspicion-floor-ms {ms}"));
+            let bound = protocol.false_death_bound.map(|chance| format!("--false-death-bound {chance}"));
+            for flag in floor.into_iter().chain(bound) {
+                doubts.push(format!("{flag}: has no effect without --suspicion adaptive"));
+            }
+        }
+        doubts
     }
 
     /// Fills every default.
     fn resolve(self, file: settings_file::SettingsFile, cores: u32) -> RunOptions {
+        let protocol = self.protocol.clone().or(file.protocol);
+        let doubts = self.doubts(&protocol);
         let kills = self.kill.unwrap_or_else(|| KILLS_DEFAULT.min(self.members / KILLS_DEFAULT_SHARE));
         RunOptions {
             members: self.members,
@@ -121,15 +181,15 @@ impl RunArguments {
                 .unwrap_or_else(|| cores.min(self.members.div_ceil(MEMBERS_PER_WORKER)).max(1)),
             driver: self.driver,
             wire: self.wire,
-            first_address: self.first_address,
+            first_address: self.first_address.unwrap_or(FIRST_ADDRESS_DEFAULT),
             start: self.start,
-            seeds: self.seeds,
+            seeds: self.seeds.unwrap_or(1),
             kills,
             events: self.events,
-            event_bytes: self.event_bytes,
+            event_bytes: self.event_bytes.unwrap_or(EVENT_BYTES_DEFAULT),
             loss: self.loss,
             seed: self.seed,
-            bind: self.bind,
+            bind: self.bind.unwrap_or(Ipv4Addr::LOCALHOST.into()),
             port: self.port,
             segmentation: !self.no_segmentation,
             json: self.output.json,
@@ -138,9 +198,19 @@ impl RunArguments {
             quiet: self.output.quiet,
             metrics: self.output.metrics,
             preset: self.preset.or(file.preset).unwrap_or_default(),
-            protocol: self.protocol.or(file.protocol),
+            protocol,
+            doubts,
         }
     }
+}
+
+/// A fault, in the words of the settings file where that is who said it.
+fn said_where(path: &Path, of_file: &Map<String, Value>, fault: String) -> String {
+    let said = of_file.keys().find_map(|name| {
+        let rest = fault.strip_prefix(&format!("--{}", name.replace('_', "-")))?;
+        rest.starts_with([' ', ':']).then(|| format!("--config {}: {name}{rest}", path.display()))
+    });
+    said.unwrap_or(fault)
 }
 
 impl RunOptions {
@@ -218,7 +288,9 @@ impl RunOptions {
         if let Some(address) = self.metrics.filter(|address| address.port() == 0) {
             faults.push(format!("--metrics {address}: nobody would know the port; name one"));
         }
-        if self.hlog.is_some() && self.hlog == self.json {
+        if self.hlog.as_deref().is_some_and(|path| path == Path::new("-")) {
+            faults.push("--hlog -: only --json goes to standard output; name a file".to_owned());
+        } else if self.hlog.is_some() && self.hlog == self.json {
             let path = self.hlog.as_deref().unwrap_or_else(|| "".as_ref()).display();
             faults.push(format!("--hlog {path}: --json writes there too; name another file"));
         }
@@ -255,6 +327,13 @@ impl RunOptions {
         let is_broadcast = matches!(self.bind, IpAddr::V4(address) if address.is_broadcast());
         if self.bind.is_multicast() || is_broadcast {
             faults.push(format!("--bind {}: an address of many; give one of this machine's own", self.bind));
+        }
+        if self.bind.to_canonical().is_unspecified() {
+            faults.push(format!(
+                "--bind {}: stands for every address, and members have to be sent to at one; give one of this \
+                 machine's own, like 127.0.0.1",
+                self.bind
+            ));
         }
         if self.wire == WireChoice::Memberlist {
             let first = self.first_address;

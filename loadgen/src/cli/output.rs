@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::values;
 use crate::slo::Slo;
 
 /// The flags for results and progress.
@@ -28,6 +29,6 @@ pub struct OutputArguments {
     pub quiet: bool,
 
     /// Serve Prometheus metrics here while running, like 127.0.0.1:9100
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = values::socket)]
     pub metrics: Option<SocketAddr>,
 }

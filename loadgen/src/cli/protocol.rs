@@ -7,6 +7,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::values;
+
 /// The settings' heading in the help; each line ends with the presets' values.
 pub(super) const HEADING: &str = "Protocol settings [lan / wan / local]";
 
@@ -15,32 +17,32 @@ pub(super) const HEADING: &str = "Protocol settings [lan / wan / local]";
 #[command(next_help_heading = HEADING)]
 pub struct ProtocolSettings {
     /// Time between two probes of one member, in ms [1000 / 5000 / 1000]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = values::millis)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_interval_ms: Option<u64>,
 
     /// Time to wait for an ack before asking others to probe, in ms [500 / 3000 / 200]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = values::millis)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_timeout_ms: Option<u64>,
 
     /// Members asked to probe indirectly [3 / 3 / 1]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<u64>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub indirect_checks: Option<u64>,
 
     /// Highest local health score; it scales the probe's interval and timeout [8 / 8 / 8]
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", value_parser = values::count::<u64>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_health_max: Option<u64>,
 
     /// Suspicion timeout in probe intervals x log10(members) [4 / 6 / 3]
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", value_parser = values::count::<u64>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion_multiplier: Option<u64>,
 
     /// Longest suspicion timeout as a multiple of the shortest [6 / 6 / 6]
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", value_parser = values::count::<u64>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion_max_timeout_multiplier: Option<u64>,
 
@@ -50,42 +52,42 @@ pub struct ProtocolSettings {
     pub suspicion: Option<String>,
 
     /// Shortest window of adaptive suspicion, in ms [2000 / 10000 / 2000]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = values::millis)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion_floor_ms: Option<u64>,
 
     /// Chance that a suspect which lives cannot answer in an adaptive window [1e-6 x 3]
-    #[arg(long, value_name = "CHANCE")]
+    #[arg(long, value_name = "CHANCE", value_parser = values::number)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub false_death_bound: Option<f64>,
 
     /// Time between two gossip ticks, in ms [200 / 500 / 100]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = values::millis)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gossip_interval_ms: Option<u64>,
 
     /// Members gossiped to in one tick [3 / 4 / 3]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<u64>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gossip_fanout: Option<u64>,
 
     /// How long the dead are still gossiped to, in ms [30000 / 60000 / 15000]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = values::millis)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gossip_to_the_dead_ms: Option<u64>,
 
     /// Retransmissions of an update in log10(members) [4 / 4 / 2]
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", value_parser = values::count::<u64>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retransmit_multiplier: Option<u64>,
 
     /// Time between two push/pull exchanges, in ms; 0 turns them off [30000 / 60000 / 15000]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = values::millis)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push_pull_interval_ms: Option<u64>,
 
     /// Time allowed for one stream exchange, in ms [10000 / 30000 / 1000]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = values::millis)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_timeout_ms: Option<u64>,
 

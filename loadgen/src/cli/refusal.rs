@@ -1,6 +1,9 @@
 //! Command lines that clap refuses, told in one line: for every program with commands.
 
+use std::io::Write;
+
 use crate::exit::Exit;
+use crate::output;
 
 /// What clap says in one line: what is wrong, or `fault` instead, and the mend where clap knows one.
 pub fn joined(error: &clap::Error, fault: Option<String>) -> String {
@@ -26,9 +29,14 @@ pub fn parsed<T>(
 ) -> Result<T, Exit> {
     outcome.map_err(|error| {
         if !error.use_stderr() {
-            // --help and --version: not faults. A closed pipe is none either.
-            let _ = error.print();
-            return Exit::Done;
+            // --help and --version: not faults.
+            return match output::told(error.print().and_then(|()| std::io::stdout().flush())) {
+                Ok(()) => Exit::Done,
+                Err(fault) => {
+                    output::tell(program, &fault);
+                    Exit::CouldNotRun
+                }
+            };
         }
         complain(program, &[format!("{} (try --help)", one_line(&error))]);
         Exit::BadArguments
@@ -38,6 +46,6 @@ pub fn parsed<T>(
 /// Says each fault in a line on standard error.
 pub fn complain(program: &str, faults: &[String]) {
     for fault in faults {
-        eprintln!("{program}: {fault}");
+        output::tell(program, fault);
     }
 }

@@ -8,12 +8,13 @@
 
 use std::path::Path;
 
-use swimring::toml_fault;
+use clap::ValueEnum;
+use swimring::settings_file::value::whole;
+use swimring::settings_file::{Unsettable, hint, read_bounded, set_protocol};
+use swimring::{ClusterOptions, Settings, toml_fault};
 
 use super::Preset;
 use super::protocol::ProtocolSettings;
-use crate::files::read_bounded;
-use crate::near;
 
 /// The longest settings file read: far above any real one, far below what could hurt.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -37,22 +38,53 @@ pub fn read(path: &Path) -> Result<SettingsFile, String> {
 /// Reads a settings file's text. The error is one line without the file's name.
 pub fn parse(text: &str) -> Result<SettingsFile, String> {
     let table: toml::Table = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
+    let of_a_member: Vec<&str> =
+        table.keys().map(String::as_str).filter(|key| ClusterOptions::has_key(key)).collect();
+    if !of_a_member.is_empty() {
+        return Err(format!(
+            "a member's settings file, it seems: of a member a run takes preset and the protocol's settings only; leave \
+             out {}",
+            of_a_member.join(", ")
+        ));
+    }
     let mut file = SettingsFile::default();
-    // One key at a time, so that a value of the wrong type is reported with its key.
+    // One key at a time, so that a value that cannot be is reported with its key.
     for (key, value) in table {
-        let fault = |error: toml::de::Error| format!("{key}: {}", error.message().replace('\n', " "));
+        let is = |mend: String| format!("{key} {mend}");
         if key == "preset" {
-            file.preset = Some(value.try_into().map_err(fault)?);
+            file.preset = Some(preset(&value).map_err(is)?);
         } else if ProtocolSettings::NAMES.contains(&key.as_str()) {
+            check(&key, &value).map_err(is)?;
             let single = toml::Table::from_iter([(key.clone(), value)]);
-            let settings: ProtocolSettings = single.try_into().map_err(fault)?;
+            let settings: ProtocolSettings =
+                single.try_into().map_err(|error: toml::de::Error| is(error.message().replace('\n', " ")))?;
             file.protocol = file.protocol.or(settings);
         } else {
             let known = ProtocolSettings::NAMES.into_iter().chain(["preset"]);
-            return Err(format!("unknown setting {key}{}", near::hint(&key, known)));
+            return Err(format!("unknown setting {key}{}", hint(&key, known)));
         }
     }
     Ok(file)
+}
+
+fn preset(value: &toml::Value) -> Result<Preset, String> {
+    match value {
+        toml::Value::String(said) => {
+            Preset::from_str(said, false).map_err(|_| format!("has to be lan, wan or local, not `{said}`"))
+        }
+        _ => Err("has to be lan, wan or local".to_owned()),
+    }
+}
+
+/// Whether the setting `key` can hold `value` at all, in the engine's words.
+fn check(key: &str, value: &toml::Value) -> Result<(), String> {
+    if key == "stream_timeout_ms" {
+        return whole(key, value).map(|_| ());
+    }
+    match set_protocol(&mut Settings::default(), key, value) {
+        Err(Unsettable::Value(mend)) => Err(mend),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -90,8 +122,37 @@ mod tests {
         }
         let fault = parse("preset = \"lan\"\nprobe_interval_ms =\n").unwrap_err();
         assert!(fault.starts_with("line 2: "), "{fault}");
-        let fault = parse("preset = \"lan\"\nprobe_interval_ms = \"fast\"").unwrap_err();
-        assert!(fault.starts_with("probe_interval_ms: "), "{fault}");
+    }
+
+    #[test]
+    fn every_fault_is_a_sentence_for_people() {
+        let whole = "has to be a whole number of milliseconds, like 1000";
+        for (text, told) in [
+            ("preset = 1", "preset has to be lan, wan or local".to_owned()),
+            ("preset = \"moon\"", "preset has to be lan, wan or local, not `moon`".to_owned()),
+            ("probe_interval_ms = \"1s\"", format!("probe_interval_ms {whole}, and is text")),
+            ("stream_timeout_ms = \"1s\"", format!("stream_timeout_ms {whole}, and is text")),
+            ("stream_timeout_ms = 0.5", format!("stream_timeout_ms {whole}, and is a number with a fraction")),
+            ("gossip_fanout = -1", "gossip_fanout has to be zero or more, and is -1".to_owned()),
+            ("gossip_fanout = 300", "gossip_fanout has to be between 1 and 16, and is 300".to_owned()),
+            ("stream_fallback = \"yes\"", "stream_fallback has to be true or false, and is text".to_owned()),
+            ("suspicion = \"raft\"", "suspicion has to be lifeguard or adaptive".to_owned()),
+            ("probe_interval = 1", "unknown setting probe_interval; did you mean probe_interval_ms?".to_owned()),
+            (
+                "preset = \"lan\"\nbind = \"0.0.0.0\"\nsecret_keys = \"hunter2\"",
+                "a member's settings file, it seems: of a member a run takes preset and the protocol's settings \
+                 only; leave out bind, secret_keys"
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), told, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_never_ends_is_refused() {
+        let fault = read(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(fault, "--config /dev/zero: more than 1048576 bytes: no settings file is so long");
     }
 
     #[test]

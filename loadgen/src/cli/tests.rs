@@ -150,6 +150,65 @@ fn every_fault_is_named_with_its_mend() {
 }
 
 #[test]
+fn numbers_and_addresses_are_read_as_people_write_them() {
+    assert_eq!(options(&["-n", "10k"]).members, 10_000);
+    assert_eq!(options(&["-n", "10,000", "--kill", "10"]).members, 10_000);
+    assert_eq!(options(&["--bind", "localhost"]).bind.to_string(), "127.0.0.1");
+    assert_eq!(options(&["--bind", "::ffff:127.0.0.1"]).bind.to_string(), "127.0.0.1");
+    assert_eq!(options(&["--metrics", "localhost:9100"]).metrics.unwrap().to_string(), "127.0.0.1:9100");
+}
+
+#[test]
+fn a_flag_that_changes_nothing_is_refused_or_doubted() {
+    for (flags, told) in [
+        (&["--seeds", "3"][..], "--seeds 3: nobody joins in a warm start; add --start cold, or leave it out"),
+        (
+            &["--first-address", "127.20.0.1"],
+            "--first-address 127.20.0.1: members share --bind on the native wire; add --wire memberlist, or leave it \
+             out",
+        ),
+        (
+            &["--wire", "memberlist", "--bind", "127.0.0.1"],
+            "--bind 127.0.0.1: members have addresses of their own on memberlist's wire; give --first-address",
+        ),
+        (
+            &["--bind", "0.0.0.0"],
+            "--bind 0.0.0.0: stands for every address, and members have to be sent to at one; give one of this \
+             machine's own, like 127.0.0.1",
+        ),
+        (
+            &["--bind", "::"],
+            "--bind ::: stands for every address, and members have to be sent to at one; give one of this machine's \
+             own, like 127.0.0.1",
+        ),
+        (&["--hlog", "-"], "--hlog -: only --json goes to standard output; name a file"),
+    ] {
+        assert_eq!(faults(flags), told);
+    }
+    for (flags, told) in [
+        (&[][..], &[][..]),
+        (
+            &["--events", "0", "--event-bytes", "50"],
+            &["--event-bytes 50: has no effect, for no events are sent; add --events 1/s"],
+        ),
+        (
+            &["--wire", "memberlist", "--no-segmentation"],
+            &["--no-segmentation: has no effect, for memberlist's wire sends nothing else"],
+        ),
+        (
+            &["--suspicion-floor-ms", "500", "--false-death-bound", "1e-3"],
+            &[
+                "--suspicion-floor-ms 500: has no effect without --suspicion adaptive",
+                "--false-death-bound 0.001: has no effect without --suspicion adaptive",
+            ],
+        ),
+        (&["--suspicion-floor-ms", "500", "--suspicion", "adaptive"], &[]),
+    ] {
+        assert_eq!(options(flags).doubts, told, "{flags:?}");
+    }
+}
+
+#[test]
 fn several_faults_are_all_told() {
     let told = faults(&["--members", "10", "--kill", "12", "--duration", "0s"]);
     assert_eq!(told.lines().count(), 2, "{told}");
@@ -170,7 +229,7 @@ fn an_objective_on_what_the_run_does_not_measure_is_a_fault() {
 
 #[test]
 fn refusals_are_one_line_that_names_the_flag() {
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 15] = [
         (
             &["--membres", "3"],
             "unexpected argument '--membres' found; a similar argument exists: '--members'",
@@ -180,7 +239,10 @@ fn refusals_are_one_line_that_names_the_flag() {
             &["--duration", "30"],
             "invalid value '30' for '--duration <TIME>': a duration needs a unit: write 30s",
         ),
-        (&["--members", "many"], "invalid value 'many' for '--members <COUNT>': invalid digit"),
+        (
+            &["--members", "many"],
+            "invalid value 'many' for '--members <COUNT>': not a whole number: write it like 10000, 10,000 or 10k",
+        ),
         (
             &["--driver", "epoll"],
             "invalid value 'epoll' for '--driver <DRIVER>' [possible values: auto, io_uring, mmsg]",
@@ -188,6 +250,35 @@ fn refusals_are_one_line_that_names_the_flag() {
         (
             &["--slo", "probe_rtt.p99<5"],
             "invalid value 'probe_rtt.p99<5' for '--slo <EXPRESSION>': no measurement",
+        ),
+        (
+            &["--members", "5000M"],
+            "invalid value '5000M' for '--members <COUNT>': too large: at most 4294967295",
+        ),
+        (
+            &["--probe-interval-ms", "1s"],
+            "invalid value '1s' for '--probe-interval-ms <MS>': not a whole number of milliseconds: write 1000",
+        ),
+        (
+            &["--false-death-bound", "never"],
+            "invalid value 'never' for '--false-death-bound <CHANCE>': not a number: write it like 12, 0.5 or 1e-6",
+        ),
+        (
+            &["--port", "http"],
+            "invalid value 'http' for '--port <PORT>': not a port: write a number from 1 to 65535",
+        ),
+        (
+            &["--bind", "eth0"],
+            "invalid value 'eth0' for '--bind <ADDRESS>': not an IP address: write it like 127.0.0.1, ::1 or localhost",
+        ),
+        (
+            &["--metrics", ":9100"],
+            "invalid value ':9100' for '--metrics <ADDRESS:PORT>': the address is missing: write it like \
+             127.0.0.1:9100, or 0.0.0.0:9100 for every address of this machine",
+        ),
+        (
+            &["--first-address", "::1"],
+            "invalid value '::1' for '--first-address <ADDRESS>': only IPv4 here: write it like 127.10.0.1",
         ),
         (&["rnu"], "no command rnu; the commands are run, attach and report"),
         (&["report"], "the following required arguments were not provided: <FILE>..."),
@@ -210,6 +301,15 @@ fn the_settings_file_yields_to_flags_and_wins_over_the_preset() {
     let overridden = options(&["--config", path, "--preset", "local", "--gossip-fanout", "9"]);
     assert_eq!((overridden.preset, overridden.protocol.gossip_fanout), (Preset::Local, Some(9)));
     assert_eq!(overridden.protocol.indirect_checks, Some(2));
+    std::fs::write(&file, "gossip_fanout = 17\n").unwrap();
+    assert_eq!(
+        faults(&["--config", path]),
+        format!("--config {path}: gossip_fanout 17: has to be between 1 and 16")
+    );
+    assert_eq!(
+        faults(&["--config", path, "--gossip-fanout", "18"]),
+        "--gossip-fanout 18: has to be between 1 and 16"
+    );
     std::fs::write(&file, "gossip_fanuot = 7\n").unwrap();
     assert!(
         faults(&["--config", path]).contains("unknown setting gossip_fanuot; did you mean gossip_fanout")

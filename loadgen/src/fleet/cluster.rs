@@ -288,6 +288,9 @@ impl Run<'_, '_> {
             driving::kill(&self.fleet, kill.victim)?;
         }
         while let Some(event) = plan.events.get(self.done.events).filter(|event| event.at <= elapsed) {
+            if self.interrupted() {
+                break;
+            }
             let payload = event_payload(self.done.events, self.options.event_bytes as usize);
             self.done.events += 1;
             driving::send_event(&self.fleet, event.sender, EVENT_NAME, payload)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use swimring::net::Trains;
 use swimring::swim::Settings;
-use swimring::worker::{Fleet, Host, Observer};
+use swimring::worker::{Fleet, FleetError, Host, Observer};
 
 use super::MemberNumber;
 use super::moment::Moment;
@@ -12,6 +12,33 @@ use super::sampling::Done;
 use super::tracker::{Tracker, Tracking};
 use crate::cli::RunOptions;
 use crate::progress::Phase;
+
+/// How long to wait until a worker that has as many calls waiting as it may is asked again.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// Asks for something until the workers take it. A plan may have more in a moment than workers do in one: then
+/// they do it later, and the report counts from when it was due.
+///
+/// # Errors
+/// One line: a worker has stopped.
+#[allow(clippy::disallowed_methods, reason = "the one who drives a fleet waits for it")]
+pub fn patiently<T>(mut ask: impl FnMut() -> Result<T, FleetError>) -> Result<T, String> {
+    loop {
+        match ask() {
+            Err(FleetError::Busy(_)) => std::thread::sleep(PATIENCE),
+            other => return other.map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// Waits until the workers have done what they were asked so far: what is asked of all of them next, and must not
+/// be asked of some of them twice, is taken by each.
+///
+/// # Errors
+/// As [`patiently`].
+pub fn catch_up<O: Observer>(fleet: &Fleet<O>) -> Result<(), String> {
+    patiently(|| fleet.ask_all(|_| Box::new(|_: &mut Host<O>, _: &mut Trains| ()))).map(|_| ())
+}
 
 /// Every worker's totals now, after `first` was done to its tracker.
 ///
@@ -21,6 +48,7 @@ pub fn moments<O: Tracking>(
     fleet: &Fleet<O>,
     first: impl Fn(&mut Tracker) + Copy + Send + 'static,
 ) -> Result<Vec<Moment>, String> {
+    catch_up(fleet)?;
     let moments = fleet.ask_all(|_| {
         Box::new(move |host: &mut Host<O>, _: &mut Trains| {
             first(host.observer.tracker_mut());
@@ -71,7 +99,7 @@ pub fn settling_bound(settings: &Settings, members: u32, least: Duration) -> Dur
 pub fn kill<O: Observer>(fleet: &Fleet<O>, victim: MemberNumber) -> Result<(), String> {
     let workers = fleet.len() as u32;
     let (worker, local) = (victim % workers, victim / workers);
-    fleet.call(worker as usize, move |host, _| host.kill(local)).map_err(|error| error.to_string())
+    patiently(|| fleet.call(worker as usize, move |host, _| host.kill(local)))
 }
 
 /// Has a member send an event; one that it refuses is counted.
@@ -86,15 +114,17 @@ pub fn send_event<O: Tracking>(
 ) -> Result<(), String> {
     let workers = fleet.len() as u32;
     let (worker, local) = (sender % workers, sender / workers);
-    let sent = fleet.call(worker as usize, move |host, trains| {
-        let sent = host.command(local, trains, |member, now, commons, out| {
-            member.broadcast(now, name, &payload, commons, out)
-        });
-        if !matches!(sent, Some(Ok(_))) {
-            host.observer.tracker_mut().tally.events_refused += 1;
-        }
-    });
-    sent.map_err(|error| error.to_string())
+    patiently(|| {
+        let payload = payload.clone();
+        fleet.call(worker as usize, move |host, trains| {
+            let sent = host.command(local, trains, |member, now, commons, out| {
+                member.broadcast(now, name, &payload, commons, out)
+            });
+            if !matches!(sent, Some(Ok(_))) {
+                host.observer.tracker_mut().tally.events_refused += 1;
+            }
+        })
+    })
 }
 
 /// How long a phase takes, or, of settling, may take, where that is known beforehand.

@@ -26,7 +26,7 @@ pub fn of_start(options: &RunOptions, error: &FleetError) -> String {
         FleetError::Net(NetError::AddressFamily { .. }) => {
             format!("--bind {bind}: this machine does not do this address family; use the other")
         }
-        FleetError::Net(NetError::Permission { .. }) => {
+        FleetError::Net(NetError::Permission { address }) if (1..1024).contains(&address.port()) => {
             let port = options.port;
             format!("--port {port}: permission denied; choose 1024 or above, or 0 for the kernel's choice")
         }
@@ -62,19 +62,28 @@ mod tests {
     #[test]
     fn every_refusal_begins_with_the_flag_that_mends_it() {
         let address = SocketAddr::from(([127, 0, 0, 1], 7001));
+        let low = SocketAddr::from(([127, 0, 0, 1], 80));
+        let refused = || io::Error::from_raw_os_error(1);
         let reason = "Operation not permitted".to_owned();
         for (error, flag) in [
             (NetError::PortInUse { address, protocol: "UDP" }, "--port 0: UDP port 7001 of 127.0.0.1"),
             (NetError::NoFreePort { address, tries: 64 }, "--port 0: "),
             (NetError::AddressNotLocal { address }, "--bind 127.0.0.1: "),
             (NetError::AddressFamily { address }, "--bind 127.0.0.1: "),
-            (NetError::Permission { address }, "--port 0: "),
+            (NetError::Permission { address: low }, "--port 0: permission denied; choose 1024"),
+            (
+                NetError::Permission { address },
+                "bind address 127.0.0.1:7001: permission denied; a seccomp profile",
+            ),
+            (
+                NetError::Option { option: "SO_REUSEADDR", source: refused() },
+                "socket option SO_REUSEADDR: refused (Operation not permitted (os error 1)); a seccomp profile or",
+            ),
             (NetError::IoUringUnavailable { reason }, "--driver io_uring: not available here (Operation"),
         ] {
             let told = told(&FleetError::Net(error));
             assert!(told.starts_with(flag) && !told.contains('\n'), "{told}");
         }
-        let refused = || io::Error::from_raw_os_error(1);
         assert!(told(&FleetError::Stream(StreamError::Uring(refused()))).starts_with("--driver io_uring: "));
         assert!(told(&FleetError::Thread(refused())).starts_with("--workers 2: "));
         let option = FleetError::Option { setting: "receive_loss", mend: "has to be".to_owned() };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use swimring::net::Trains;
 use swimring::worker::{Fleet, Host};
 
+use super::driving::catch_up;
 use super::moment::{Moment, Timings};
 use super::tracker::{Tracker, Tracking};
 use crate::cpu::{self, CpuTime};
@@ -122,6 +123,7 @@ impl Sampler {
         done: Done,
         observers: u64,
     ) -> Result<Taken, String> {
+        catch_up(fleet)?;
         let mut parcels = std::mem::take(&mut self.parcels).into_iter();
         let answers = fleet.ask_all(|_| {
             let mut parcel = parcels.next().unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use swimring::settings_file::{Unsettable, set_protocol};
 use swimring::swim::settings as engine;
 use swimring::swim::{Settings, SettingsError};
 
@@ -62,39 +63,39 @@ pub fn in_force(options: &RunOptions) -> Result<Settings, String> {
     let mut settings = of_preset(options.preset);
     // Everyone has to fit into the table.
     settings.members_max = settings.members_max.max(options.members);
-    let mut map = engine_by_name(&settings);
-    for (name, value) in options.protocol.given().into_iter().filter(|(name, _)| name != STREAM_TIMEOUT) {
-        check_type(&map, &name, &value)?;
-        map.insert(name, value);
+    let given = options.protocol.given();
+    for (name, value) in given.iter().filter(|(name, _)| *name != STREAM_TIMEOUT) {
+        set_protocol(&mut settings, name, &written(value)).map_err(|fault| match fault {
+            Unsettable::Value(mend) => told(name, &mend, Some(value)),
+            Unsettable::Unknown(_) => format!("{}: no setting of the protocol", flag(name)),
+        })?;
     }
-    let settings: Settings =
-        serde_json::from_value(Value::Object(map.clone())).map_err(|error| format!("settings: {error}"))?;
-    settings.validate().map_err(|error| told(&error, map.get(error.setting)))?;
+    let in_force = engine_by_name(&settings);
+    let value = |setting: &str| given.get(setting).or_else(|| in_force.get(setting));
+    let refused = |error: SettingsError| told(error.setting, &error.mend, value(error.setting));
+    settings.validate().map_err(refused)?;
     Ok(settings)
 }
 
-/// Whether the engine can hold `value` at all. Its small numbers are bytes: of one that is too large for a
-/// byte the engine is asked what a byte's largest would have been refused with, which names the bounds.
-fn check_type(map: &Map<String, Value>, name: &str, value: &Value) -> Result<(), String> {
-    let with = |value: &Value| {
-        let mut map = map.clone();
-        map.insert(name.to_owned(), value.clone());
-        serde_json::from_value::<Settings>(Value::Object(map))
-    };
-    let Err(error) = with(value) else { return Ok(()) };
-    match with(&Value::from(u8::MAX)).map(|settings| settings.validate()) {
-        Ok(Err(error)) if error.setting == name => Err(told(&error, Some(value))),
-        _ => Err(format!("{} {value}: {error}", flag(name))),
+/// A flag's value as a file would have it. What TOML cannot count to is out of every setting's bounds.
+fn written(value: &Value) -> toml::Value {
+    match value {
+        Value::Bool(truth) => (*truth).into(),
+        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+            (Some(whole), _) => i64::try_from(whole).unwrap_or(i64::MAX).into(),
+            (None, fraction) => fraction.unwrap_or_default().into(),
+        },
+        other => other.as_str().unwrap_or_default().into(),
     }
 }
 
 /// The engine's refusal in the words of the command line.
-fn told(error: &SettingsError, value: Option<&Value>) -> String {
+fn told(setting: &str, mend: &str, value: Option<&Value>) -> String {
     let value = value.map(|value| format!(" {value}")).unwrap_or_default();
     // The engine repeats the value; here it stands next to the flag.
-    let mend = error.mend.split(", and is ").next().unwrap_or_default();
+    let mend = mend.split(", and is ").next().unwrap_or_default();
     let mend = mend.replace("probe_interval_ms", &flag("probe_interval_ms"));
-    format!("{}{value}: {mend}", flag(error.setting))
+    format!("{}{value}: {mend}", flag(setting))
 }
 
 fn flag(setting: &str) -> String {

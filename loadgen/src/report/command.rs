@@ -1,13 +1,13 @@
 //! `swimring-loadgen report`: saved results, rendered again.
 
-use std::io::Write;
 use std::path::Path;
 
 use super::style::Style;
 use super::{Report, comparison, csv, render};
 use crate::cli::{Format, PROGRAM, ReportArguments};
 use crate::exit::Exit;
-use crate::files::read_bounded;
+use crate::output::{print, tell};
+use swimring::settings_file::read_bounded;
 
 /// The largest result read: a report with thousands of workers stays far below it.
 const FILE_MAX_BYTES: u64 = 64 << 20;
@@ -20,7 +20,7 @@ pub fn command(arguments: &ReportArguments) -> Exit {
         match read(path) {
             Ok(report) => reports.push((name(path), report)),
             Err(fault) => {
-                eprintln!("{PROGRAM}: {}: {fault}", path.display());
+                tell(PROGRAM, &format!("{}: {fault}", path.display()));
                 complete = false;
             }
         }
@@ -34,14 +34,18 @@ pub fn command(arguments: &ReportArguments) -> Exit {
         (Format::Csv, reports) => match csv(reports) {
             Ok(text) => text,
             Err(error) => {
-                eprintln!("{PROGRAM}: {error}");
+                tell(PROGRAM, &error.to_string());
                 return Exit::CouldNotRun;
             }
         },
     };
-    // Whoever closed the pipe has read enough.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Exit::Done
+    match print(&text) {
+        Ok(()) => Exit::Done,
+        Err(fault) => {
+            tell(PROGRAM, &fault);
+            Exit::CouldNotRun
+        }
+    }
 }
 
 fn read(path: &Path) -> Result<Report, String> {

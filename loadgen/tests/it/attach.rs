@@ -125,7 +125,7 @@ fn members_live_and_leave_in_a_plain_pool() {
 fn and_in_a_serf_pool_with_label_and_key() {
     let options = MemberlistOptions {
         label: "shop".to_owned(),
-        secret_keys: vec![vec![7; 16]],
+        secret_keys: vec![vec![7; 16].into()],
         ..MemberlistOptions::serf()
     };
     lives_in(options, "serf", 32, &["--label", "shop", "--encrypt", "BwcHBwcHBwcHBwcHBwcHBw=="]);
@@ -208,7 +208,8 @@ fn a_real_member_that_stops_is_named_with_how_many_noticed_and_when() {
 #[test]
 fn a_key_that_is_rotated_meanwhile_makes_the_run_invalid() {
     let (old, new) = ([7; 16], [8; 16]);
-    let options = MemberlistOptions { secret_keys: vec![old.to_vec()], ..MemberlistOptions::default() };
+    let options =
+        MemberlistOptions { secret_keys: vec![old.to_vec().into()], ..MemberlistOptions::default() };
     let real = real(options.clone());
     let other = another(&real, options);
     let key = ["--encrypt", "BwcHBwcHBwcHBwcHBwcHBw==", "--duration", "120s"];
@@ -261,7 +262,8 @@ fn ctrl_c_lets_everybody_leave() {
 #[test]
 fn a_pool_that_refuses_us_is_explained_in_one_line() {
     let labelled = MemberlistOptions { label: "shop".to_owned(), ..MemberlistOptions::default() };
-    let encrypted = MemberlistOptions { secret_keys: vec![vec![7; 16]], ..MemberlistOptions::default() };
+    let encrypted =
+        MemberlistOptions { secret_keys: vec![vec![7; 16].into()], ..MemberlistOptions::default() };
     let key = ["--encrypt", "AQEBAQEBAQEBAQEBAQEBAQ=="];
     for (net, options, pool, flags, told) in [
         (35, labelled, "memberlist", &[][..], "--label"),

@@ -6,4 +6,5 @@ mod ending;
 mod interrupt;
 mod refusals;
 mod runs;
+mod streams;
 mod support;

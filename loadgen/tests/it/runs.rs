@@ -221,3 +221,27 @@ fn metrics_are_served_while_it_runs() {
     running.signal(Signal::SIGTERM);
     assert!(running.end().0.is_some(), "it ends by itself");
 }
+
+#[test]
+fn more_events_than_a_worker_takes_at_once_end_no_run() {
+    let output = run(&[
+        "--members",
+        "10",
+        "--workers",
+        "1",
+        "--warmup",
+        "0s",
+        "--duration",
+        "300ms",
+        "--kill",
+        "0",
+        "--events",
+        "100000/s",
+        "--json",
+        "-",
+    ]);
+    // A busy machine may make it invalid; what it has measured is there.
+    let report =
+        Report::from_json(&text(&output.stdout)).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    assert!(report.events.sent > 1024, "{}", report.events.sent);
+}

@@ -45,7 +45,7 @@ impl Datacenter {
     fn start(block: u8, encrypted: bool) -> Datacenter {
         let first = Ipv4Addr::new(127, 34, block, 1);
         let servers = ConsulServer::start_datacenter(3, first, encrypted.then_some(KEY_BASE64)).unwrap();
-        let secret_keys = if encrypted { vec![KEY.to_vec()] } else { Vec::new() };
+        let secret_keys = if encrypted { vec![KEY.to_vec().into()] } else { Vec::new() };
         Datacenter { servers, wire: MemberlistOptions { secret_keys, ..MemberlistOptions::serf() }, block }
     }
 

@@ -123,7 +123,8 @@ fn memberlist_mixed_a_name_that_is_taken_stays_with_its_owner() {
 #[test]
 #[ignore = "needs the Go peers: run peers/interop"]
 fn memberlist_mixed_encryption_is_switched_on_under_way() {
-    let with_key = MemberlistOptions { secret_keys: vec![KEY.to_vec()], ..MemberlistOptions::default() };
+    let with_key =
+        MemberlistOptions { secret_keys: vec![KEY.to_vec().into()], ..MemberlistOptions::default() };
     let reading = MemberlistOptions {
         gossip_verify_incoming: false,
         gossip_verify_outgoing: false,

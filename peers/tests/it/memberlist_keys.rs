@@ -66,14 +66,15 @@ fn memberlist_mixed_through_a_key_rotation() {
     messages_pass(&mut mixed, "without the old key at all");
     mixed.agree();
 
-    let late = MemberlistOptions { secret_keys: vec![KEY.to_vec()], ..MemberlistOptions::default() };
+    let late = MemberlistOptions { secret_keys: vec![KEY.to_vec().into()], ..MemberlistOptions::default() };
     let ours = refusal_of_ours(&mixed, Ipv4Addr::new(127, 30, 11, 201), &late);
     assert!(ours.contains("key"), "{ours}");
     let late = GoOptions { keys: vec![KEY_BASE64.into()], ..GoOptions::default() };
     let go = refusal_of_go(&mixed, Ipv4Addr::new(127, 30, 11, 211), late);
     assert!(go.contains("refused to join"), "{go}");
     // Whoever has the new key is welcome.
-    let wire = MemberlistOptions { secret_keys: vec![OTHER_KEY.to_vec()], ..MemberlistOptions::default() };
+    let wire =
+        MemberlistOptions { secret_keys: vec![OTHER_KEY.to_vec().into()], ..MemberlistOptions::default() };
     let address = SocketAddrV4::new(Ipv4Addr::new(127, 30, 11, 202), mixed.go.options().port);
     let friend = Swimmer::start("friend", address, b"", &quick(), &wire);
     friend.join(mixed.go.address(0));
@@ -89,7 +90,7 @@ fn memberlist_mixed_strangers_are_refused_in_words() {
     let mut mixed = Mixed::start(Ipv4Addr::new(127, 30, 12, 1), 2, variant);
     mixed.agree();
     let fitting = variant.ours();
-    let wrong_key = MemberlistOptions { secret_keys: vec![OTHER_KEY.to_vec()], ..fitting.clone() };
+    let wrong_key = MemberlistOptions { secret_keys: vec![OTHER_KEY.to_vec().into()], ..fitting.clone() };
     let wrong_label = MemberlistOptions { label: "green".into(), ..fitting.clone() };
     let no_label = MemberlistOptions { label: String::new(), ..fitting.clone() };
     let no_key = MemberlistOptions { secret_keys: Vec::new(), ..fitting };

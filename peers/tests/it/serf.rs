@@ -46,7 +46,7 @@ impl Pool {
     fn start(block: u8, encrypted: bool) -> Pool {
         let key = encrypted.then_some(KEY_BASE64);
         let agents = (0..3).map(|index| agent(block, index, key)).collect();
-        let secret_keys = if encrypted { vec![KEY.to_vec()] } else { Vec::new() };
+        let secret_keys = if encrypted { vec![KEY.to_vec().into()] } else { Vec::new() };
         let wire = MemberlistOptions { secret_keys, ..MemberlistOptions::serf() };
         let mut pool = Pool { agents, ours: Vec::new(), wire, block };
         for index in 0..3 {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use swimring_loadgen::output;
 
 use super::table::Basics;
 
@@ -25,17 +26,18 @@ pub fn write_json(basics: &Basics, path: &Path) -> Result<(), String> {
     let named = |fault: &dyn std::fmt::Display| format!("--json {}: {fault}", path.display());
     let mut text = serde_json::to_string_pretty(basics).map_err(|error| named(&error))?;
     text.push('\n');
-    std::fs::write(path, text).map_err(|error| named(&error))
+    output::write("--json", path, &text)
 }
 
 /// Writes the CSV. The error is one line that names the flag.
 pub fn write_csv(basics: &Basics, path: &Path) -> Result<(), String> {
     let named = |fault: &dyn std::fmt::Display| format!("--csv {}: {fault}", path.display());
-    let mut writer = csv::Writer::from_path(path).map_err(|error| named(&error))?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
     for line in lines(basics) {
         writer.serialize(line).map_err(|error| named(&error))?;
     }
-    writer.flush().map_err(|error| named(&error))
+    let bytes = writer.into_inner().map_err(|error| named(error.error()))?;
+    output::write("--csv", path, &String::from_utf8_lossy(&bytes))
 }
 
 fn lines(basics: &Basics) -> impl Iterator<Item = Line> {

@@ -6,8 +6,9 @@ use clap::Args;
 use swimring_loadgen::cli::values;
 use swimring_loadgen::environment;
 use swimring_loadgen::exit::Exit;
+use swimring_loadgen::output::{self, tell};
 
-use super::Faults;
+use super::{Faults, PROGRAM, to_standard_output};
 use crate::compare::grid::{Grid, Row};
 use crate::compare::table;
 
@@ -24,7 +25,7 @@ intervals, and the range; what strays by more than a fifth is set in **.";
 #[derive(Args, Clone, Debug)]
 pub struct CompareArguments {
     /// Members, several with commas [default: 20,100,1000,10000]
-    #[arg(long, short = 'n', value_name = "COUNTS", value_delimiter = ',')]
+    #[arg(long, short = 'n', value_name = "COUNTS", value_delimiter = ',', value_parser = values::listed::<u32>)]
     pub members: Vec<u32>,
 
     /// Shares of datagrams lost, several with commas [default: 0,1%,5%,20%]
@@ -32,15 +33,15 @@ pub struct CompareArguments {
     pub loss: Vec<f64>,
 
     /// Gossip fanouts, several with commas [default: 1,3,6]
-    #[arg(long, short = 'f', value_name = "COUNTS", value_delimiter = ',')]
+    #[arg(long, short = 'f', value_name = "COUNTS", value_delimiter = ',', value_parser = values::listed::<u8>)]
     pub fanout: Vec<u8>,
 
     /// Seed of the simulations
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = values::count::<u64>)]
     pub seed: u64,
 
     /// Simulations at once [default: one per core]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<u16>)]
     pub threads: Option<u16>,
 
     /// Write each case and measure to FILE as CSV
@@ -97,10 +98,14 @@ impl CompareArguments {
 /// Arguments that cannot be used, and files that cannot be written.
 pub fn command(arguments: &CompareArguments) -> Result<Exit, Faults> {
     let grid = arguments.check().map_err(Faults::BadArguments)?;
+    let files = [("--csv", &arguments.csv), ("--markdown", &arguments.markdown)];
+    let is_taken = to_standard_output(&files).map_err(Faults::BadArguments)?;
     let threads = arguments.threads.map_or(environment::cores() as usize, usize::from);
     let progress = |row: &Row| {
         if !arguments.quiet {
-            eprintln!("{} members, {} loss, fanout {}: done", row.0.members, row.0.loss, row.0.fanout);
+            let case = &row.0;
+            let line = format!("{} members, {} loss, fanout {}: done", case.members, case.loss, case.fanout);
+            tell(PROGRAM, &line);
         }
     };
     let rows = grid
@@ -111,9 +116,10 @@ pub fn command(arguments: &CompareArguments) -> Result<Exit, Faults> {
     }
     let text = table::markdown(&rows);
     if let Some(path) = &arguments.markdown {
-        std::fs::write(path, &text)
-            .map_err(|error| Faults::CouldNotRun(format!("--markdown {}: {error}", path.display())))?;
+        output::write("--markdown", path, &text).map_err(Faults::CouldNotRun)?;
     }
-    print!("{text}");
+    if !is_taken {
+        output::print(&text).map_err(Faults::CouldNotRun)?;
+    }
     Ok(Exit::Done)
 }

@@ -10,12 +10,14 @@ pub mod recommend;
 pub mod simulate;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 use swimring_loadgen::cli::refusal::joined;
 use swimring_loadgen::environment::VERSION_LINE;
 use swimring_loadgen::exit::Exit;
+use swimring_loadgen::output::is_standard_output;
 
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-tune";
@@ -79,6 +81,21 @@ impl Faults {
             Faults::BadArguments(_) => Exit::BadArguments,
             Faults::CouldNotRun(_) => Exit::CouldNotRun,
         }
+    }
+}
+
+/// Whether one of these flags' files is `-`: then standard output is its, and has no text besides.
+///
+/// # Errors
+/// If several are.
+pub(crate) fn to_standard_output(files: &[(&str, &Option<PathBuf>)]) -> Result<bool, Vec<String>> {
+    let is_it = |file: &&(&str, &Option<PathBuf>)| file.1.as_deref().is_some_and(is_standard_output);
+    let there: Vec<&str> = files.iter().filter(is_it).map(|(flag, _)| *flag).collect();
+    match there.as_slice() {
+        [first, second, ..] => {
+            Err(vec![format!("{second} -: {first} goes to standard output too; name a file for one of them")])
+        }
+        one => Ok(!one.is_empty()),
     }
 }
 

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use swimring_loadgen::cli::values;
 use swimring_loadgen::exit::Exit;
+use swimring_loadgen::output::print;
 use swimring_loadgen::report::Style;
 
-use super::Faults;
+use super::{Faults, to_standard_output};
 use crate::basics::table::{Basics, Options};
 use crate::basics::{files, plot, text};
 use crate::model::rounds::Strategy;
@@ -64,11 +65,11 @@ impl Strategies {
 #[derive(Args, Clone, Debug)]
 pub struct ModelArguments {
     /// Members of the cluster
-    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 40)]
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 40, value_parser = values::count::<u32>)]
     pub members: u32,
 
     /// Members told, or asked, by each member in a round
-    #[arg(long, short = 'f', value_name = "COUNT", default_value_t = 4)]
+    #[arg(long, short = 'f', value_name = "COUNT", default_value_t = 4, value_parser = values::count::<u32>)]
     pub fanout: u32,
 
     /// Who speaks first
@@ -80,26 +81,26 @@ pub struct ModelArguments {
     pub loss: f64,
 
     /// With push: times that a member tells the news at most [default: no limit]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
     pub retransmit_limit: Option<u32>,
 
     /// Seed of the simulations
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = values::count::<u64>)]
     pub seed: u64,
 
     /// Simulations of each case
-    #[arg(long, value_name = "COUNT", default_value_t = 200)]
+    #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = values::count::<u32>)]
     pub runs: u32,
 
     /// Rounds after which formula and simulation give up
-    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = values::count::<u32>)]
     pub rounds_max: u32,
 
     /// Draw it into FILE, as SVG
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub plot: Option<PathBuf>,
 
-    /// Write everything to FILE as JSON
+    /// Write everything to FILE as JSON; - writes it to standard output instead of the text
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<PathBuf>,
 
@@ -168,9 +169,13 @@ fn no_picture(file: &Path) -> Option<String> {
 /// Arguments that cannot be used, and files that cannot be written.
 pub fn command(arguments: &ModelArguments) -> Result<Exit, Faults> {
     let options = arguments.check().map_err(Faults::BadArguments)?;
+    let files = [("--json", &arguments.json), ("--csv", &arguments.csv)];
+    let is_taken = to_standard_output(&files).map_err(Faults::BadArguments)?;
     let basics = Basics::of(&options);
     write_files(arguments, &basics).map_err(Faults::CouldNotRun)?;
-    print!("{}", text::render(&basics, Style::of_standard_output()));
+    if !is_taken {
+        print(&text::render(&basics, Style::of_standard_output())).map_err(Faults::CouldNotRun)?;
+    }
     Ok(Exit::Done)
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use swimring_loadgen::cli::values;
 use swimring_loadgen::exit::Exit;
+use swimring_loadgen::output::{print, tell};
 
-use super::Faults;
 use super::simulate::threads;
+use super::{Faults, to_standard_output};
 use crate::confirm::{Answer, Effort, recommend};
 use crate::objective::measured::measured;
 use crate::objective::{Objective, ObjectiveArguments};
@@ -55,15 +56,15 @@ pub struct RecommendArguments {
     pub time: Duration,
 
     /// First seed of the simulations; the last judgement uses others
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, help_heading = "Search")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = values::count::<u64>, help_heading = "Search")]
     pub seed: u64,
 
     /// Threads [default: one per core]
-    #[arg(long, value_name = "COUNT", help_heading = "Search")]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<usize>, help_heading = "Search")]
     pub threads: Option<usize>,
 
     /// Simulate nothing: the closed forms alone, in a second
-    #[arg(long, help_heading = "Search")]
+    #[arg(long, conflicts_with_all = ["time", "seed", "threads"], help_heading = "Search")]
     pub forms_only: bool,
 
     /// Run the settings with swimring-loadgen on this machine, and print predicted beside measured
@@ -74,7 +75,7 @@ pub struct RecommendArguments {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub toml: Option<PathBuf>,
 
-    /// Write everything to FILE as JSON
+    /// Write everything to FILE as JSON; - writes it to standard output instead of the text
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<PathBuf>,
 
@@ -113,23 +114,28 @@ impl RecommendArguments {
 /// Arguments that cannot be used, and files that cannot be written.
 pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
     let (objective, effort) = arguments.check().map_err(Faults::BadArguments)?;
+    let files = [("--json", &arguments.json), ("--toml", &arguments.toml), ("--report", &arguments.report)];
+    let is_taken = to_standard_output(&files).map_err(Faults::BadArguments)?;
     let stop = Stop::on_signals().map_err(Faults::CouldNotRun)?;
     let watch = Watch::timed(effort.time, arguments.quiet || effort.forms_only);
     let answer = recommend(&objective, &effort, &stop, &watch);
     watch.finish();
     let answer = answer.map_err(Faults::CouldNotRun)?;
     let compared = defaults(&answer.forms);
-    for line in text::lines(&objective, &answer, &compared) {
-        println!("{line}");
-    }
+    // Files first: whatever becomes of standard output, they are there.
     write(arguments, &objective, &answer, &compared).map_err(Faults::CouldNotRun)?;
+    if !is_taken {
+        print(&together(&text::lines(&objective, &answer, &compared))).map_err(Faults::CouldNotRun)?;
+    }
     if arguments.verify && !answer.is_refused() {
         let (settings, predicted) = (&answer.chosen.settings, &answer.chosen.predicted);
         let verified =
             verify(&objective, settings, predicted, effort.threads, &stop).map_err(Faults::CouldNotRun)?;
-        println!();
-        for line in verify::lines(&verified) {
-            println!("{line}");
+        let lines = verify::lines(&verified);
+        if is_taken {
+            lines.iter().for_each(|line| tell(super::PROGRAM, line));
+        } else {
+            print(&format!("\n{}", together(&lines))).map_err(Faults::CouldNotRun)?;
         }
     }
     Ok(if answer.is_met() { Exit::Done } else { Exit::SloMissed })
@@ -167,6 +173,11 @@ fn write(
         }
     }
     Ok(())
+}
+
+/// Lines as a text.
+fn together(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// The command line as it was typed, quoted where a shell wants it.

@@ -4,12 +4,18 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
+use swimring::ClusterOptions;
+use swimring::settings_file::read_bounded;
+use swimring::settings_file::value::kind;
+use swimring::swim::settings::SuspicionMode;
 use swimring_loadgen::cli::protocol::ProtocolSettings;
+use swimring_loadgen::cli::refusal::complain;
+use swimring_loadgen::cli::values;
 use swimring_loadgen::exit::Exit;
-use swimring_loadgen::files::read_bounded;
+use swimring_loadgen::output::print;
 use swimring_loadgen::text::counted;
 
-use super::Faults;
+use super::{Faults, PROGRAM, to_standard_output};
 use crate::store::Store;
 use crate::sweep::progress::Watch;
 use crate::sweep::{Digest, Job, Point, Scenario, Stop, Summary, Sweep, grid, run_all, table};
@@ -41,7 +47,7 @@ pub struct SimulateArguments {
     #[arg(long, short = 'n', value_name = "COUNT")]
     pub members: Option<String>,
 
-    /// Members that crash in the first two thirds of the time [default: 10]
+    /// Members that crash in the first two thirds of the time [default: 10, at most a tenth of the members]
     #[arg(long, value_name = "COUNT")]
     pub crashes: Option<String>,
 
@@ -111,15 +117,15 @@ pub struct SimulateArguments {
     pub sweep: Vec<Sweep>,
 
     /// Runs of each point, with consecutive seeds
-    #[arg(long, value_name = "COUNT", default_value_t = 5, help_heading = "Runs")]
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = values::count::<u32>, help_heading = "Runs")]
     pub seeds: u32,
 
     /// The first seed
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, help_heading = "Runs")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = values::count::<u64>, help_heading = "Runs")]
     pub seed: u64,
 
     /// Threads [default: one per core]
-    #[arg(long, value_name = "COUNT", help_heading = "Runs")]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<usize>, help_heading = "Runs")]
     pub threads: Option<usize>,
 
     /// Keep finished runs in FILE, and take from it what it has
@@ -130,7 +136,7 @@ pub struct SimulateArguments {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub csv: Option<PathBuf>,
 
-    /// Write everything to FILE as JSON
+    /// Write everything to FILE as JSON; - writes it to standard output instead of the text
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<PathBuf>,
 
@@ -147,6 +153,10 @@ pub struct SimulateOptions {
     points: Vec<(Point, Scenario)>,
     seeds: Vec<u64>,
     threads: usize,
+    /// What was said and changes nothing.
+    doubts: Vec<String>,
+    /// One of the files is `-`: there is no text besides.
+    standard_output_is_taken: bool,
 }
 
 impl SimulateArguments {
@@ -159,19 +169,23 @@ impl SimulateArguments {
             return Err(vec![format!("--seeds: has to be between 1 and {SEEDS_MAX}, and is {}", self.seeds)]);
         }
         let threads = threads(self.threads).map_err(|fault| vec![fault])?;
-        let (scenario, sweeps) = self.assemble().map_err(|fault| vec![fault])?;
+        let files = [("--csv", &self.csv), ("--json", &self.json)];
+        let standard_output_is_taken = to_standard_output(&files)?;
+        let (said, sweeps) = self.said_and_swept().map_err(|fault| vec![fault])?;
+        let scenario = assemble(&said).map_err(|fault| vec![fault])?;
         let points = grid(&sweeps).map_err(|fault| vec![fault])?;
         let points: Vec<(Point, Scenario)> = points
             .into_iter()
             .map(|point| point.of(&scenario).map(|scenario| (point, scenario)))
             .collect::<Result<_, _>>()
-            .map_err(|fault| vec![fault])?;
+            .map_err(|fault| vec![said_by(&said, fault)])?;
         let seeds = (0..u64::from(self.seeds)).map(|index| self.seed.wrapping_add(index)).collect();
-        Ok(SimulateOptions { scenario, sweeps, points, seeds, threads })
+        let doubts = doubts(&said, &sweeps, &scenario);
+        Ok(SimulateOptions { scenario, sweeps, points, seeds, threads, doubts, standard_output_is_taken })
     }
 
-    /// The scenario and the sweeps of file and flags together.
-    fn assemble(&self) -> Result<(Scenario, Vec<Sweep>), String> {
+    /// What file and flags say together, and the sweeps.
+    fn said_and_swept(&self) -> Result<(Said, Vec<Sweep>), String> {
         let (mut said, mut sweeps) = match &self.scenario {
             Some(path) => read_file(path)?,
             None => Default::default(),
@@ -181,17 +195,12 @@ impl SimulateArguments {
             sweeps.retain(|other| other.name != sweep.name);
             sweeps.push(sweep.clone());
         }
-        let mut scenario = Scenario::default();
-        // A preset replaces all settings, so it goes first wherever it was said; of several the last wins.
-        let preset = said.iter().rev().find(|(name, _)| name == "preset").cloned();
-        for (name, value) in preset.iter().chain(said.iter().filter(|(name, _)| name != "preset")) {
-            scenario.set(name, value)?;
-        }
-        Ok((scenario, sweeps))
+        Ok((said, sweeps))
     }
 
     /// What the flags say, by name.
-    fn said(&self) -> Result<Vec<(String, String)>, String> {
+    fn said(&self) -> Result<Said, String> {
+        let by_flag = |name: &str, value: String| Saying { name: name.to_owned(), value, place: Place::Flag };
         let named = [
             ("preset", &self.preset),
             ("members", &self.members),
@@ -208,9 +217,9 @@ impl SimulateArguments {
             ("regions", &self.regions),
             ("slow_share", &self.slow_share),
         ];
-        let mut said: Vec<(String, String)> =
-            named.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value).clone()?))).collect();
-        said.extend(self.impaired.iter().map(|text| ("impaired".to_owned(), text.clone())));
+        let mut said: Said =
+            named.iter().filter_map(|(name, value)| Some(by_flag(name, (*value).clone()?))).collect();
+        said.extend(self.impaired.iter().map(|text| by_flag("impaired", text.clone())));
         for (name, value) in self.protocol.given() {
             if name == "stream_timeout_ms" {
                 return Err(
@@ -219,13 +228,14 @@ impl SimulateArguments {
             }
             // Without the quotes that JSON has around names.
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            said.push((name, text));
+            said.push(by_flag(&name, text));
         }
         for text in &self.set {
             let (name, value) = text
                 .split_once('=')
                 .ok_or_else(|| format!("--set {text}: write it like members_max=5000"))?;
-            said.push((name.trim().replace('-', "_"), value.trim().to_owned()));
+            let name = name.trim().replace('-', "_");
+            said.push(Saying { name, value: value.trim().to_owned(), place: Place::Set });
         }
         Ok(said)
     }
@@ -241,17 +251,102 @@ pub(super) fn threads(wanted: Option<usize>) -> Result<usize, String> {
     }
 }
 
-type Said = Vec<(String, String)>;
+/// Where something was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Flag,
+    Set,
+    File(PathBuf),
+}
+
+/// One thing said about the scenario.
+#[derive(Clone, Debug)]
+struct Saying {
+    name: String,
+    value: String,
+    place: Place,
+}
+
+type Said = Vec<Saying>;
+
+impl Saying {
+    /// A fault of it, with where it was said.
+    fn blamed(&self, fault: &str) -> String {
+        match &self.place {
+            Place::File(path) => format!("--scenario {}: {fault}", path.display()),
+            Place::Set => format!("--set {fault}"),
+            Place::Flag => match fault.strip_prefix(&self.name).filter(|rest| rest.starts_with([':', ' '])) {
+                Some(rest) => format!("--{}{rest}", self.name.replace('_', "-")),
+                None => fault.to_owned(),
+            },
+        }
+    }
+}
+
+/// The scenario that was said.
+fn assemble(said: &Said) -> Result<Scenario, String> {
+    let mut scenario = Scenario::default();
+    // A preset replaces all settings, so it goes first wherever it was said; of several the last wins.
+    let preset = said.iter().rev().find(|saying| saying.name == "preset");
+    for saying in preset.into_iter().chain(said.iter().filter(|saying| saying.name != "preset")) {
+        scenario.set(&saying.name, &saying.value).map_err(|fault| saying.blamed(&fault))?;
+    }
+    Ok(scenario)
+}
+
+/// A fault of the whole, with where that was said which it is about.
+fn said_by(said: &Said, fault: String) -> String {
+    let words: Vec<&str> = fault.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let about = said.iter().rev().find(|saying| words.contains(&saying.name.as_str()));
+    match about {
+        Some(saying) => saying.blamed(fault.strip_prefix("settings: ").unwrap_or(&fault)),
+        None => fault,
+    }
+}
+
+/// What was said and changes nothing: one line each.
+fn doubts(said: &Said, sweeps: &[Sweep], scenario: &Scenario) -> Vec<String> {
+    let is_swept = |name: &str| sweeps.iter().any(|sweep| sweep.name == name);
+    let adaptive = scenario.settings.suspicion == SuspicionMode::Adaptive || is_swept("suspicion");
+    let events = scenario.events_per_second > 0.0 || is_swept("events");
+    let doubt = |saying: &Saying| {
+        let why = match saying.name.as_str() {
+            "suspicion_floor_ms" | "false_death_bound" if !adaptive => "without suspicion adaptive",
+            "event_bytes" if !events => "for no events are sent",
+            "rtt_ms" | "rtt_sigma" if scenario.network.regions.is_some() => {
+                "beside regions, which have round trips of their own"
+            }
+            _ => return None,
+        };
+        Some(saying.blamed(&format!("{}: has no effect {why}", saying.name)))
+    };
+    said.iter().filter_map(doubt).collect()
+}
 
 /// Reads a scenario file: what it says, and its sweeps.
 fn read_file(path: &Path) -> Result<(Said, Vec<Sweep>), String> {
     let named = |fault: String| format!("--scenario {}: {fault}", path.display());
     let text = read_bounded(path, FILE_MAX_BYTES, "scenario").map_err(named)?;
-    parse_file(&text).map_err(named)
+    let (said, sweeps) = parse_file(&text).map_err(named)?;
+    let place = Place::File(path.to_owned());
+    let said = said.into_iter().map(|(name, value)| Saying { name, value, place: place.clone() });
+    Ok((said.collect(), sweeps))
 }
 
-fn parse_file(text: &str) -> Result<(Said, Vec<Sweep>), String> {
+/// What a scenario file says, and its sweeps.
+type Parsed = (Vec<(String, String)>, Vec<Sweep>);
+
+fn parse_file(text: &str) -> Result<Parsed, String> {
     let table: toml::Table = toml::from_str(text).map_err(|error| swimring::toml_fault(text, &error))?;
+    let is_of_a_member = |key: &&str| ClusterOptions::has_key(key) && !Scenario::NAMES.contains(key);
+    let of_a_member: Vec<&str> = table.keys().map(String::as_str).filter(is_of_a_member).collect();
+    if !of_a_member.is_empty() {
+        return Err(format!(
+            "a member's settings file, it seems: of a member a scenario takes preset and the protocol's settings only; \
+             leave out {}",
+            of_a_member.join(", ")
+        ));
+    }
     let (mut said, mut sweeps) = (Vec::new(), Vec::new());
     for (name, value) in table {
         match value {
@@ -271,7 +366,8 @@ fn parse_file(text: &str) -> Result<(Said, Vec<Sweep>), String> {
 }
 
 fn plain_list(name: &str, value: &toml::Value) -> Result<Vec<String>, String> {
-    let list = value.as_array().ok_or_else(|| format!("{name}: write a list, like [50, 100, 200]"))?;
+    // One value is a list of one.
+    let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     list.iter().map(|value| plain(name, value)).collect()
 }
 
@@ -281,7 +377,7 @@ fn plain(name: &str, value: &toml::Value) -> Result<String, String> {
         toml::Value::Integer(number) => Ok(number.to_string()),
         toml::Value::Float(number) => Ok(number.to_string()),
         toml::Value::Boolean(truth) => Ok(truth.to_string()),
-        other => Err(format!("{name}: {} is no value for it", other.type_str())),
+        other => Err(format!("{name}: cannot be {}", kind(other))),
     }
 }
 
@@ -300,6 +396,9 @@ impl SimulateOptions {
 /// Arguments that cannot be used, and files that cannot be written.
 pub fn command(arguments: &SimulateArguments) -> Result<Exit, Faults> {
     let options = arguments.check().map_err(Faults::BadArguments)?;
+    if !arguments.quiet {
+        complain(PROGRAM, &options.doubts);
+    }
     let stop = Stop::on_signals().map_err(Faults::CouldNotRun)?;
     let identity = options.identity();
     let mut store = match &arguments.resume {
@@ -316,26 +415,37 @@ pub fn command(arguments: &SimulateArguments) -> Result<Exit, Faults> {
         .filter(|(_, runs)| !runs.is_empty())
         .map(|((point, _), runs)| (point.clone(), Summary::of(runs)))
         .collect();
-    for line in table::lines(&summaries) {
-        println!("{line}");
-    }
-    println!("\nIn brackets: 95 % confidence intervals; ? where there is too little data for an end.");
-    if !complete {
-        println!(
-            "Ended early: {} of {} are finished.",
-            finished,
-            counted((options.points.len() * options.seeds.len()) as u64, "run")
+    // Files first: whatever becomes of standard output, they are there.
+    write(arguments, &options, complete, &summaries).map_err(Faults::CouldNotRun)?;
+    if !options.standard_output_is_taken {
+        let mut text: String = table::lines(&summaries).iter().map(|line| format!("{line}\n")).collect();
+        text.push_str(
+            "\nIn brackets: 95 % confidence intervals; ? where there is too little data for an end.\n",
         );
-    }
-    if let Some(path) = &arguments.csv {
-        let text = table::csv(&summaries).map_err(Faults::CouldNotRun)?;
-        table::write("--csv", path, &text).map_err(Faults::CouldNotRun)?;
-    }
-    if let Some(path) = &arguments.json {
-        let value = table::json(&identity, &options.seeds, complete, &summaries);
-        table::write("--json", path, &format!("{value:#}\n")).map_err(Faults::CouldNotRun)?;
+        if !complete {
+            let runs = counted((options.points.len() * options.seeds.len()) as u64, "run");
+            text.push_str(&format!("Ended early: {finished} of {runs} are finished.\n"));
+        }
+        print(&text).map_err(Faults::CouldNotRun)?;
     }
     Ok(Exit::Done)
+}
+
+/// Writes every file that was asked for.
+fn write(
+    arguments: &SimulateArguments,
+    options: &SimulateOptions,
+    complete: bool,
+    summaries: &[(Point, Summary)],
+) -> Result<(), String> {
+    if let Some(path) = &arguments.csv {
+        table::write("--csv", path, &table::csv(summaries)?)?;
+    }
+    if let Some(path) = &arguments.json {
+        let value = table::json(&options.identity(), &options.seeds, complete, summaries);
+        table::write("--json", path, &format!("{value:#}\n"))?;
+    }
+    Ok(())
 }
 
 /// The finished runs of each point, in order of seed.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use swimring_loadgen::output;
 
 use super::case::{Compared, MEASURES};
 use super::grid::Row;
@@ -27,7 +28,7 @@ struct Line {
 /// Writes the CSV. The error is one line that names the flag.
 pub fn write_csv(rows: &[Row], path: &Path) -> Result<(), String> {
     let named = |fault: &dyn std::fmt::Display| format!("--csv {}: {fault}", path.display());
-    let mut writer = csv::Writer::from_path(path).map_err(|error| named(&error))?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
     for (case, compared) in rows {
         for (measure, compared) in MEASURES.into_iter().zip(compared) {
             writer
@@ -46,7 +47,8 @@ pub fn write_csv(rows: &[Row], path: &Path) -> Result<(), String> {
                 .map_err(|error| named(&error))?;
         }
     }
-    writer.flush().map_err(|error| named(&error))
+    let bytes = writer.into_inner().map_err(|error| named(error.error()))?;
+    output::write("--csv", path, &String::from_utf8_lossy(&bytes))
 }
 
 /// The table: for each measure and size a row, for each loss a cell with the geometric mean of the ratios

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser};
+use swimring::ClusterOptions;
+use swimring::settings_file::value::kind;
+use swimring::settings_file::{hint, read_bounded};
 use swimring_loadgen::cli::values::{self, Rate};
-use swimring_loadgen::files::read_bounded;
-use swimring_loadgen::near;
 
 use super::{Measure, Target};
 use crate::cli::one_line;
@@ -20,7 +21,7 @@ const FILE_MAX_BYTES: u64 = 1 << 20;
 #[derive(Args, Clone, Debug, Default)]
 pub struct ObjectiveArguments {
     /// Members of the cluster, 2 to 1,000,000
-    #[arg(long, short = 'n', value_name = "COUNT", help_heading = "Network")]
+    #[arg(long, short = 'n', value_name = "COUNT", value_parser = values::count::<u32>, help_heading = "Network")]
     pub members: Option<u32>,
 
     /// Share of all datagrams that are lost: 1% or 0.01 [default: 0%]
@@ -28,11 +29,11 @@ pub struct ObjectiveArguments {
     pub loss: Option<f64>,
 
     /// Median round trip between two members in milliseconds [default: 0.5]
-    #[arg(long, value_name = "MS", allow_hyphen_values = true, help_heading = "Network")]
+    #[arg(long, value_name = "MS", value_parser = values::number, allow_hyphen_values = true, help_heading = "Network")]
     pub rtt_ms: Option<f64>,
 
     /// How the round trips vary: standard deviation of their logarithm [default: 0.3]
-    #[arg(long, value_name = "SIGMA", allow_hyphen_values = true, help_heading = "Network")]
+    #[arg(long, value_name = "SIGMA", value_parser = values::number, allow_hyphen_values = true, help_heading = "Network")]
     pub rtt_sigma: Option<f64>,
 
     /// Round trips from a map of regions instead: builtin, or a TOML file
@@ -69,19 +70,19 @@ pub struct ObjectiveArguments {
     pub spread_p99: Option<Duration>,
 
     /// Most bytes that a member sends per second, without IP and UDP headers
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, help_heading = "Limits")]
+    #[arg(long, value_name = "BYTES", value_parser = values::number, allow_hyphen_values = true, help_heading = "Limits")]
     pub max_bytes_per_second: Option<f64>,
 
     /// Most CPU time of a member, microseconds per second
-    #[arg(long, value_name = "US", allow_hyphen_values = true, help_heading = "Limits")]
+    #[arg(long, value_name = "US", value_parser = values::number, allow_hyphen_values = true, help_heading = "Limits")]
     pub max_cpu_us: Option<f64>,
 
     /// Most cores for all members together, where they share a machine
-    #[arg(long, value_name = "CORES", allow_hyphen_values = true, help_heading = "Limits")]
+    #[arg(long, value_name = "CORES", value_parser = values::number, allow_hyphen_values = true, help_heading = "Limits")]
     pub max_cores: Option<f64>,
 
     /// Most members wrongly held dead per day in the whole cluster [default: 0.1]
-    #[arg(long, value_name = "COUNT", allow_hyphen_values = true, help_heading = "Limits")]
+    #[arg(long, value_name = "COUNT", value_parser = values::number, allow_hyphen_values = true, help_heading = "Limits")]
     pub false_deaths_per_day: Option<f64>,
 
     /// What to make as small as the limits allow: bytes, cpu, detect-p50, detect-p99, detect-all-p99,
@@ -127,19 +128,25 @@ impl ObjectiveArguments {
             .filter(|long| *long != "help")
             .map(|long| long.replace('-', "_"))
             .collect();
+        let of_a_member: Vec<&str> =
+            table.keys().map(String::as_str).filter(|key| ClusterOptions::has_key(key)).collect();
+        if !of_a_member.is_empty() {
+            return Err(format!(
+                "a member's settings file, it seems (it has {}): an objective has members and limits, like \
+                 detect_p99 = \"5s\"",
+                of_a_member.join(", ")
+            ));
+        }
         let mut flags = Vec::new();
         for (key, value) in table {
             if !known.contains(&key) {
-                return Err(format!(
-                    "unknown key {key}{}",
-                    near::hint(&key, known.iter().map(String::as_str))
-                ));
+                return Err(format!("unknown key {key}{}", hint(&key, known.iter().map(String::as_str))));
             }
             let value = match value {
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
                 toml::Value::Float(number) => number.to_string(),
-                other => return Err(format!("{key}: a {} is no value for it", other.type_str())),
+                other => return Err(format!("{key}: cannot be {}", kind(&other))),
             };
             flags.push(format!("--{}={value}", key.replace('_', "-")));
         }

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use swimring_loadgen::files::read_bounded;
+use swimring::settings_file::read_bounded;
 use swimring_loadgen::report::Report;
 
 use super::ObjectiveArguments;

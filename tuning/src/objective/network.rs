@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use swimring::settings_file::read_bounded;
 use swimring::sim::Slowness;
 use swimring::sim::trial::{Affected, Cycle, Impairment, ImpairmentKind, Latency, RegionMap};
-use swimring_loadgen::files::read_bounded;
 
 /// The longest file of regions read.
 const FILE_MAX_BYTES: u64 = 1 << 20;

@@ -3,11 +3,12 @@
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::Instant;
 
 use swimring::sim::trial::{TrialError, TrialOptions, run_with};
+use swimring_loadgen::interrupt::Interrupt;
 
 use super::Digest;
 use super::progress::Watch;
@@ -15,44 +16,34 @@ use super::progress::Watch;
 /// When to stop before the end: on request, or at a time.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
-    asked: Arc<AtomicBool>,
+    interrupt: Interrupt,
     deadline: Option<Instant>,
 }
 
 impl Stop {
-    /// Stops when Ctrl-C, SIGTERM or SIGHUP asks for it; the second time aborts the process (130).
+    /// Stops when Ctrl-C, SIGTERM or SIGHUP asks for it, as [`Interrupt`] has it.
     ///
     /// # Errors
     /// If signals are already taken.
     pub fn on_signals() -> Result<Stop, String> {
-        let stop = Stop::default();
-        let asked = Arc::clone(&stop.asked);
-        ctrlc::set_handler(move || {
-            // A flag orders nothing else.
-            if asked.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-            eprintln!("\n{}: ending early; once more aborts", crate::cli::PROGRAM);
-        })
-        .map_err(|error| format!("signals: {error}"))?;
-        Ok(stop)
+        Ok(Stop { interrupt: Interrupt::install(crate::cli::PROGRAM)?, deadline: None })
     }
 
     /// The same, and also at `deadline`.
     #[must_use]
     pub fn at(&self, deadline: Instant) -> Stop {
         let deadline = self.deadline.map_or(deadline, |earlier| earlier.min(deadline));
-        Stop { asked: Arc::clone(&self.asked), deadline: Some(deadline) }
+        Stop { interrupt: self.interrupt.clone(), deadline: Some(deadline) }
     }
 
     /// Asks.
     pub fn ask(&self) {
-        self.asked.store(true, Ordering::Relaxed);
+        self.interrupt.ask();
     }
 
     /// Whether somebody asked, whatever the time.
     pub fn asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+        self.interrupt.requested()
     }
 
     /// Whether to stop now.

@@ -6,13 +6,16 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use swimring::settings_file::{Unsettable, hint, set_protocol as set_named};
 use swimring::sim::trial::{Impairment, TrialOptions, Wakes, WireSizes};
 use swimring::{Preset, Settings};
 use swimring_loadgen::cli::values;
-use swimring_loadgen::near;
 
 use super::impaired;
 use crate::objective::{Network, network};
+
+/// Members that crash unless it is said, where the cluster is large enough.
+const CRASHES_DEFAULT: u32 = 10;
 
 /// A cluster to simulate.
 #[derive(Clone, Debug)]
@@ -27,8 +30,8 @@ pub struct Scenario {
     pub impaired: Vec<Impairment>,
     /// Whose message sizes.
     pub wire: WireSizes,
-    /// Members that crash in the first two thirds.
-    pub crashes: u32,
+    /// Members that crash in the first two thirds. Nothing: as many as [`Scenario::crashes`] has it.
+    pub crashes: Option<u32>,
     /// User events, per second in the whole cluster.
     pub events_per_second: f64,
     /// Payload of an event.
@@ -49,7 +52,7 @@ impl Default for Scenario {
             network: Network { loss: 0.0, rtt_ms: 1.0, rtt_sigma: 0.3, regions: None, slow_share: 0.0 },
             impaired: Vec::new(),
             wire: WireSizes::Native,
-            crashes: 10,
+            crashes: None,
             events_per_second: 1.0,
             event_bytes: 32,
             warm_up: Duration::from_secs(5),
@@ -94,7 +97,7 @@ impl Scenario {
             "slow_share" => self.network.slow_share = values::share(text).map_err(named)?,
             "impaired" => self.impaired.push(impaired::parse(text).map_err(named)?),
             "wire" => self.wire = wire(text)?,
-            "crashes" => self.crashes = number(name, text)?,
+            "crashes" => self.crashes = Some(number(name, text)?),
             "events" => self.events_per_second = values::rate(text).map_err(named)?.per_second,
             "event_bytes" => self.event_bytes = number(name, text)?,
             "warm_up" => self.warm_up = values::duration(text).map_err(named)?,
@@ -104,6 +107,11 @@ impl Scenario {
             _ => set_protocol(&mut self.settings, name, text)?,
         }
         Ok(())
+    }
+
+    /// Members that crash: unless it was said, 10, but at most a tenth of the members, and at least one.
+    pub fn crashes(&self) -> u32 {
+        self.crashes.unwrap_or_else(|| CRASHES_DEFAULT.min((self.members / 10).max(1)))
     }
 
     /// The trial with this `seed`.
@@ -119,7 +127,7 @@ impl Scenario {
             latency: self.network.latency(),
             loss: self.network.loss,
             impaired,
-            crashes: self.crashes,
+            crashes: self.crashes(),
             events_per_second: self.events_per_second,
             event_bytes: self.event_bytes,
             wakes: self.wakes,
@@ -151,7 +159,7 @@ impl Scenario {
             "slow_share": network.slow_share,
             "impaired": self.impaired.iter().map(impaired::typed).collect::<Vec<_>>(),
             "wire": match self.wire { WireSizes::Native => "native", WireSizes::Memberlist => "memberlist" },
-            "crashes": self.crashes,
+            "crashes": self.crashes(),
             "events_per_second": self.events_per_second,
             "event_bytes": self.event_bytes,
             "warm_up_s": self.warm_up.as_secs_f64(),
@@ -166,28 +174,36 @@ impl Scenario {
 
 /// Changes one protocol setting by the name it has in files.
 fn set_protocol(settings: &mut Settings, name: &str, text: &str) -> Result<(), String> {
-    let mut table = toml::Table::try_from(&*settings).map_err(|error| format!("{name}: {error}"))?;
-    let Some(old) = table.get(name) else {
-        let known: Vec<&str> = table.keys().map(String::as_str).chain(Scenario::NAMES).collect();
-        return Err(format!("unknown setting {name}{}", near::hint(name, known.into_iter())));
+    let given = match text.parse::<bool>() {
+        Ok(truth) => toml::Value::Boolean(truth),
+        Err(_) => written(text),
     };
-    let value = match old {
-        toml::Value::Integer(_) => toml::Value::Integer(number(name, text)?),
-        toml::Value::Float(_) => toml::Value::Float(within(name, text, f64::MIN, f64::MAX)?),
-        toml::Value::Boolean(_) => {
-            toml::Value::Boolean(text.parse().map_err(|_| format!("{name}: say true or false, not {text}"))?)
+    set_named(settings, name, &given).map_err(|fault| match fault {
+        // It was typed, not written into a file: what it is can be seen.
+        Unsettable::Value(mend) => {
+            format!("{name}: {text}: {}", mend.split(", and is ").next().unwrap_or_default())
         }
-        _ => toml::Value::String(text.to_owned()),
-    };
-    table.insert(name.to_owned(), value);
-    *settings = table.try_into().map_err(|error: toml::de::Error| {
-        format!("{name}: {} is no value for it: {}", text, error.message().replace('\n', " "))
-    })?;
-    Ok(())
+        Unsettable::Unknown(names) => {
+            let known = names.iter().map(String::as_str).chain(Scenario::NAMES);
+            format!("unknown setting {name}{}", hint(name, known))
+        }
+    })
 }
 
-fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
-    text.trim().parse().map_err(|_| format!("{name}: {text} is not a whole number that it can be"))
+/// A value as a file would have it: a number where it can be read as one.
+fn written(text: &str) -> toml::Value {
+    match (values::count::<i64>(text), values::number(text)) {
+        (Ok(whole), _) => toml::Value::Integer(whole),
+        (_, Ok(fraction)) if fraction.fract() == 0.0 && fraction.abs() < 1e15 && !text.contains('.') => {
+            toml::Value::Integer(fraction as i64)
+        }
+        (_, Ok(fraction)) => toml::Value::Float(fraction),
+        _ => toml::Value::String(text.to_owned()),
+    }
+}
+
+fn number<T: TryFrom<u64>>(name: &str, text: &str) -> Result<T, String> {
+    values::count(text).map_err(|fault| format!("{name}: {text}: {fault}"))
 }
 
 fn within(name: &str, text: &str, lowest: f64, highest: f64) -> Result<f64, String> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use swimring_loadgen::output;
 use swimring_loadgen::report::Table;
 use swimring_loadgen::text::{ABSENT, significant, thousands};
 
@@ -160,10 +161,10 @@ pub fn json(scenario: &Value, seeds: &[u64], complete: bool, points: &[(Point, S
     json!({ "schema": SCHEMA, "complete": complete, "scenario": scenario, "seeds": seeds, "points": points })
 }
 
-/// Writes `text` to `path`. The error is one line that starts with the flag.
+/// Writes `text` to `path`, or to standard output for `-`. The error is one line that starts with the flag.
 ///
 /// # Errors
 /// What the file system says.
 pub fn write(flag: &str, path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("{flag} {}: {error}", path.display()))
+    output::write(flag, path, text)
 }

@@ -4,6 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
+use crate::settings_file::toml_fault;
+
 /// Most regions of a map.
 pub const REGIONS_MAX: usize = 256;
 /// Longest median one-way latency, in milliseconds.
@@ -44,7 +46,7 @@ impl RegionMap {
     /// # Errors
     /// What cannot be used, in one line.
     pub fn parse(text: &str) -> Result<RegionMap, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let file: File = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
         let halved = |row: &Vec<f64>| row.iter().map(|round_trip| round_trip / 2.0).collect();
         let regions = file.regions.len();
         let map = RegionMap {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swimring_codec::memberlist::{Options, OptionsError, Versions};
+use swimring_codec::memberlist::{Options, OptionsError, SecretKey, Versions};
 use thiserror::Error;
 
 /// The wire format of a cluster: all its members speak the same.
@@ -44,14 +44,14 @@ pub enum Pool {
 }
 
 /// Options of the memberlist format, by memberlist's names where they mean the same.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MemberlistOptions {
     /// memberlist's `Label`: packets and streams that do not begin with it are refused. At most 255 bytes.
     /// Default: none.
     pub label: String,
     /// memberlist's `Keyring`, of 16, 24 or 32 bytes each: the first encrypts, all decrypt. Default: none,
     /// which is plain text.
-    pub secret_keys: Vec<Vec<u8>>,
+    pub secret_keys: Vec<SecretKey>,
     /// memberlist's `GossipVerifyIncoming`: with keys, refuse what is not encrypted. Default true.
     pub gossip_verify_incoming: bool,
     /// memberlist's `GossipVerifyOutgoing`: with keys, encrypt what is sent. Default true.
@@ -85,23 +85,6 @@ impl Default for MemberlistOptions {
             versions: Versions::PLAIN,
             pool: Pool::Memberlist,
         }
-    }
-}
-
-/// Without the keys.
-impl std::fmt::Debug for MemberlistOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemberlistOptions")
-            .field("label", &self.label)
-            .field("secret_keys", &self.secret_keys.len())
-            .field("gossip_verify_incoming", &self.gossip_verify_incoming)
-            .field("gossip_verify_outgoing", &self.gossip_verify_outgoing)
-            .field("enable_compression", &self.enable_compression)
-            .field("packet_crc", &self.packet_crc)
-            .field("dead_node_reclaim_time", &self.dead_node_reclaim_time)
-            .field("versions", &self.versions)
-            .field("pool", &self.pool)
-            .finish()
     }
 }
 
@@ -144,14 +127,16 @@ mod tests {
 
     #[test]
     fn keys_are_not_shown() {
-        let options = MemberlistOptions { secret_keys: vec![vec![251; 16]], ..MemberlistOptions::default() };
+        let options =
+            MemberlistOptions { secret_keys: vec![vec![251; 16].into()], ..MemberlistOptions::default() };
         let shown = format!("{:?}", WireOptions::Memberlist(options));
-        assert!(shown.contains("secret_keys: 1") && !shown.contains("251"), "{shown}");
+        assert!(shown.contains("secret_keys: [SecretKey(16 bytes)]") && !shown.contains("251"), "{shown}");
     }
 
     #[test]
     fn what_cannot_be_used_is_refused() {
-        let options = MemberlistOptions { secret_keys: vec![vec![1; 15]], ..MemberlistOptions::default() };
+        let options =
+            MemberlistOptions { secret_keys: vec![vec![1; 15].into()], ..MemberlistOptions::default() };
         let text = WireOptions::Memberlist(options).validate().unwrap_err().to_string();
         assert!(text.contains("key") && !text.contains('\n'), "{text}");
     }

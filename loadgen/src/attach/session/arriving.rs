@@ -13,6 +13,7 @@ use crate::attach::contact;
 use crate::attach::roster::Stage;
 use crate::attach::watch::Watch;
 use crate::cli::PROGRAM;
+use crate::output::tell;
 use crate::progress::Phase;
 use crate::text::counted;
 
@@ -68,7 +69,7 @@ impl Session<'_, '_> {
         let view = view.map_err(|error| error.to_string())?;
         let live = admission::check(self.options, &self.common.names, &self.common.addresses, &view)?;
         if !self.options.run.quiet {
-            eprintln!("{PROGRAM}: the pool has {}", counted(live as u64, "member"));
+            tell(PROGRAM, &format!("the pool has {}", counted(live as u64, "member")));
         }
         let patience = contact::patience(&self.protocol);
         let since = self.fleet.elapsed();

@@ -34,7 +34,7 @@ impl Variant {
     pub fn ours(self) -> MemberlistOptions {
         MemberlistOptions {
             label: self.label.into(),
-            secret_keys: if self.encrypted { vec![KEY.to_vec()] } else { Vec::new() },
+            secret_keys: if self.encrypted { vec![KEY.to_vec().into()] } else { Vec::new() },
             enable_compression: self.compression,
             ..MemberlistOptions::default()
         }

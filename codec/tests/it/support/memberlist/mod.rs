@@ -13,7 +13,7 @@ pub const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
 
 /// A codec with this label and these keys.
 pub fn codec(label: &str, keys: &[&[u8]]) -> Codec {
-    let keys = keys.iter().map(|key| key.to_vec()).collect();
+    let keys = keys.iter().map(|key| (*key).into()).collect();
     let options = Options { label: label.to_owned(), keys, compression: true, ..Options::default() };
     Codec::new(&options, [7; 32]).expect("valid options")
 }
