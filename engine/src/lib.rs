@@ -33,6 +33,7 @@
 
 pub mod cluster;
 pub mod net;
+mod sentence;
 pub mod sim;
 pub mod stream;
 pub mod swim;

@@ -24,7 +24,7 @@ use crate::stream::{Framing, StreamCounters, StreamError, StreamService, Wake};
 use crate::swim::{SettingsError, WireOptions, WireOptionsError};
 
 /// Why a fleet could not start or be called.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum FleetError {
     /// A setting of the protocol cannot be used.
@@ -60,6 +60,8 @@ pub enum FleetError {
     #[error("worker {0} has too many calls waiting: call it more slowly")]
     Busy(usize),
 }
+
+crate::sentence::debug_is_the_sentence!(FleetError);
 
 struct Worker<O> {
     calls: Arc<Calls<O>>,

@@ -11,7 +11,7 @@ use crate::stream::CloseReason;
 use crate::worker::JoinFailure;
 
 /// Why a seed did not answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SeedError {
     /// It is no address and no name.
@@ -68,6 +68,8 @@ fn explain(failure: &JoinFailure, out: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 impl std::error::Error for SeedError {}
 
+crate::sentence::debug_is_the_sentence!(SeedError);
+
 /// What became of one seed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SeedOutcome {
@@ -115,7 +117,7 @@ impl fmt::Display for JoinReport {
 }
 
 /// Why a join came to nothing.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// There was no seed to try.
@@ -140,3 +142,5 @@ pub enum JoinError {
     #[error("the cluster has been shut down: start a new one")]
     Stopped,
 }
+
+crate::sentence::debug_is_the_sentence!(JoinError);
