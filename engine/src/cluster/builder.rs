@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "the first incarnation comes from the wall clock")]
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,6 +12,7 @@ use swimring_codec::Incarnation;
 
 use super::address;
 use super::error::ClusterError;
+use super::given_address::Address;
 use super::handle::Cluster;
 use super::hub::Hub;
 use super::inbox::inbox;
@@ -36,7 +36,7 @@ const EPOCH_S: u64 = 1_577_836_800;
 /// # fn main() -> Result<(), swimring::ClusterError> {
 /// let cluster = Cluster::builder("web-1")
 ///     .cluster("shop")
-///     .bind(([127, 0, 0, 1], 0))
+///     .bind("127.0.0.1:0")
 ///     .metadata("zone=a")
 ///     .preset(Preset::Local)
 ///     .tune(|protocol| protocol.probe_interval = Duration::from_millis(500))
@@ -69,14 +69,16 @@ impl ClusterBuilder {
         self
     }
 
-    /// Where to receive. Default `0.0.0.0:7946`; port 0 takes a free one.
-    pub fn bind(mut self, address: impl Into<SocketAddr>) -> ClusterBuilder {
+    /// Where to receive: a text such as `127.0.0.1:7946`, or whatever else an [`Address`] is made from; checked
+    /// at the start. Default `0.0.0.0:7946`; port 0 takes a free one, no port is 7946.
+    pub fn bind(mut self, address: impl Into<Address>) -> ClusterBuilder {
         self.options.bind = address.into();
         self
     }
 
-    /// Where the others reach this member, if not where it is bound; port 0 stands for the bound port.
-    pub fn advertise(mut self, address: impl Into<SocketAddr>) -> ClusterBuilder {
+    /// Where the others reach this member, if not where it is bound; as in [`ClusterBuilder::bind`]. No port, or
+    /// port 0, stands for the bound port.
+    pub fn advertise(mut self, address: impl Into<Address>) -> ClusterBuilder {
         self.options.advertise = Some(address.into());
         self
     }
@@ -182,9 +184,9 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     };
     check_name(&name)?;
     let seed = RandomState::new().hash_one(&name);
-    let fleet = Fleet::start(&fleet_options(&options, seed), |_| Hub::default())?;
+    let fleet = Fleet::start(&fleet_options(&options, seed)?, |_| Hub::default())?;
     let bound = fleet.address(0);
-    let advertised = address::advertised(options.advertise, bound)?;
+    let advertised = address::advertised(options.advertised_address()?, bound)?;
     let (member, metadata) = (name.clone(), options.metadata);
     let incarnation = first_incarnation();
     let (sender, receiver) = inbox(options.events_queued_max);
@@ -216,17 +218,17 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     Ok(Cluster::new(shared, closing, steward, options.join_timeout))
 }
 
-fn fleet_options(options: &ClusterOptions, seed: u64) -> FleetOptions {
-    FleetOptions {
+fn fleet_options(options: &ClusterOptions, seed: u64) -> Result<FleetOptions, ClusterError> {
+    Ok(FleetOptions {
         settings: Arc::new(options.protocol.clone()),
         wire: options.wire.clone(),
         net: NetOptions { driver: options.driver, ..options.net.clone() },
         stream: options.stream.clone(),
-        bind: options.bind,
+        bind: options.bind_address()?,
         cluster: options.cluster_id(),
         seed,
         ..FleetOptions::default()
-    }
+    })
 }
 
 /// Seconds since 2020, so that a restart outranks its own past.

@@ -14,7 +14,7 @@
 //! `wire = "memberlist"`, or `"serf"`, lets the member into such a pool; the keys that then exist are in
 //! `cluster/wire.rs`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -42,10 +42,10 @@ pub struct ClusterOptions {
     /// is told to join the other. Default: `default`.
     pub cluster: String,
     /// Where to receive, UDP and TCP on one port; port 0 takes a free one. Default: `0.0.0.0:7946`.
-    pub bind: SocketAddr,
+    pub bind: Address,
     /// Where the others reach this member. Port 0 stands for the port it is bound to. Default: the bound
     /// address, or, if that is unspecified (`0.0.0.0`), the address that the default route leaves from.
-    pub advertise: Option<SocketAddr>,
+    pub advertise: Option<Address>,
     /// What the others get to see of this member, up to 512 bytes. In files a string. Default: none.
     pub metadata: Vec<u8>,
     /// Which datagram driver. Default: `auto`, io_uring where the kernel permits it.
@@ -76,7 +76,7 @@ impl Default for ClusterOptions {
         ClusterOptions {
             name: None,
             cluster: "default".to_owned(),
-            bind: SocketAddr::from(([0, 0, 0, 0], DEFAULT_PORT)),
+            bind: Address::from(([0, 0, 0, 0], DEFAULT_PORT)),
             advertise: None,
             metadata: Vec::new(),
             driver: DriverChoice::default(),
@@ -139,8 +139,8 @@ impl ClusterOptions {
         match key {
             "name" => self.name = Some(read(key, value)?),
             "cluster" => self.cluster = read(key, value)?,
-            "bind" => self.bind = read_address(key, value, DEFAULT_PORT)?,
-            "advertise" => self.advertise = Some(read_address(key, value, 0)?),
+            "bind" => self.bind = read_address(key, value, DEFAULT_PORT)?.into(),
+            "advertise" => self.advertise = Some(read_address(key, value, 0)?.into()),
             "metadata" => self.metadata = read::<String>(key, value)?.into_bytes(),
             "driver" => self.driver = read(key, value)?,
             "seeds" => self.seeds = read(key, value)?,
@@ -180,7 +180,8 @@ impl ClusterOptions {
         if self.metadata.len() > METADATA_MAX {
             return Err(MemberError::MetadataTooLarge(self.metadata.len()).into());
         }
-        if self.advertise.is_some_and(|address| address.ip().to_canonical().is_unspecified()) {
+        self.bind_address()?;
+        if self.advertised_address()?.is_some_and(|address| address.ip().to_canonical().is_unspecified()) {
             return Err(ClusterError::setting("advertise", "has to be an address that others can send to"));
         }
         self.wire
@@ -205,6 +206,16 @@ impl ClusterOptions {
 /// Checks a member's name.
 pub(super) fn check_name(name: &str) -> Result<(), ClusterError> {
     match name.len() {
+    /// Where to receive, read.
+    pub(super) fn bind_address(&self) -> Result<SocketAddr, ClusterError> {
+        self.bind.of_setting("bind", DEFAULT_PORT)
+    }
+
+    /// Where the others reach this member, read; port 0 stands for the one it is bound to.
+    pub(super) fn advertised_address(&self) -> Result<Option<SocketAddr>, ClusterError> {
+        self.advertise.as_ref().map(|given| given.of_setting("advertise", 0)).transpose()
+    }
+
         0 => Err(MemberError::NameEmpty.into()),
         1..=NAME_MAX => Ok(()),
         length => Err(MemberError::NameTooLong(length).into()),
@@ -227,14 +238,7 @@ pub(super) fn read<T: DeserializeOwned>(key: &str, value: toml::Value) -> Result
 
 /// An address, with `port` if it names none.
 fn read_address(key: &str, value: toml::Value, port: u16) -> Result<SocketAddr, ClusterError> {
-    let text: String = read(key, value)?;
-    let alone = |_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port));
-    text.parse().or_else(alone).map_err(|_| {
-        ClusterError::setting(
-            key,
-            format!("has to be an IP address and port like 10.0.0.1:{DEFAULT_PORT}, not `{text}`"),
-        )
-    })
+    Address::from(read::<String>(key, value)?).of_setting(key, port)
 }
 
 #[cfg(test)]
@@ -247,8 +251,8 @@ mod tests {
         let text = "probe_interval_ms = 700\npreset = \"local\"\nbind = \"127.0.0.1\"\nseeds = [\"a\", \"b:1\"]\n\
                     advertise = \"10.0.0.1\"\nname = \"n\"\ndriver = \"mmsg\"\nrejoin_interval_ms = 5";
         options.read_toml(text).unwrap();
-        assert_eq!(options.bind, "127.0.0.1:7946".parse().unwrap());
-        assert_eq!(options.advertise, Some("10.0.0.1:0".parse().unwrap()));
+        assert_eq!(options.bind, "127.0.0.1:7946".into());
+        assert_eq!(options.advertise, Some("10.0.0.1:0".into()));
         assert_eq!(options.metadata, b"kept\xff");
         let expected =
             Settings { probe_interval: Duration::from_millis(700), ..Settings::preset(Preset::Local) };
@@ -264,7 +268,7 @@ mod tests {
             ("nme = \"a\"", "nme is no setting"),
             ("name = 3", "name cannot be that"),
             ("probe_interval_ms = \"1s\"", "probe_interval_ms cannot be that"),
-            ("bind = \"here\"", "bind has to be an IP address and port like 10.0.0.1:7946, not `here`"),
+            ("bind = \"here\"", "bind has to be an IP address and port like 127.0.0.1:7946, not `here`"),
             ("name = \"a\"\nbind", "the file is no TOML: line 2"),
             ("preset = \"moon\"", "preset cannot be that"),
         ] {
@@ -294,6 +298,8 @@ mod tests {
             assert!(error.starts_with(start), "{error}");
         }
     }
+            (with(|o| o.bind = "here".into()), "bind has to be an IP address and port"),
+            (with(|o| o.advertise = Some("there".into())), "advertise has to be an IP address and port"),
 
     #[test]
     fn clusters_of_different_names_have_different_numbers() {
