@@ -41,8 +41,9 @@ pub mod swim;
 pub mod worker;
 
 pub use cluster::{
-    Accuser, Address, Canceller, Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterOptions, Events, EventsIntoIter, EventsIter, Join,
-    JoinError, JoinReport, Leave, MemberInfo, Seed, SeedError, SeedOutcome, Suspicion, UserEvent, toml_fault,
+    Accuser, Address, AddressOutcome, Canceller, Cluster, ClusterBuilder, ClusterError, ClusterEvent,
+    ClusterOptions, Events, EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave, MemberInfo,
+    Resolve, Seed, SeedError, SeedOutcome, Suspicion, SystemResolver, UserEvent, toml_fault,
 };
 pub use net::DriverChoice;
 pub use swim::{MemberlistOptions, Pool, Preset, Settings, WireOptions};

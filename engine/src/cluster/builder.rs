@@ -16,6 +16,7 @@ use super::given_address::Address;
 use super::handle::Cluster;
 use super::hub::Hub;
 use super::inbox::inbox;
+use super::join::{Remembered, Resolve};
 use super::options::{ClusterOptions, check_name};
 use super::shared::Shared;
 use super::steward::{Rejoin, Steward};
@@ -89,16 +90,24 @@ impl ClusterBuilder {
         self
     }
 
-    /// Members to join through in the background: from the start on until one answers, and again
-    /// whenever this member finds itself alone.
+    /// Members to join through in the background: from the start on until one answers, again whenever this
+    /// member finds itself alone, and now and then those that are not in its view; see
+    /// [`ClusterBuilder::rejoin_interval`].
     pub fn retry_join<S: Into<String>>(mut self, seeds: impl IntoIterator<Item = S>) -> ClusterBuilder {
         self.options.seeds = seeds.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How long to wait at most between two joins in the background. Default 30 s; zero joins once.
+    /// How long to wait between two joins in the background; see [`ClusterOptions::rejoin_interval`]. Default
+    /// 30 s; zero joins once.
     pub fn rejoin_interval(mut self, interval: Duration) -> ClusterBuilder {
         self.options.rejoin_interval = interval;
+        self
+    }
+
+    /// What finds the addresses of seeds that are names. Default: [`SystemResolver`](super::SystemResolver).
+    pub fn resolver(mut self, resolver: impl Resolve + 'static) -> ClusterBuilder {
+        self.options.resolver = Arc::new(resolver);
         self
     }
 
@@ -187,7 +196,7 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let fleet = Fleet::start(&fleet_options(&options, seed)?, |_| Hub::default())?;
     let bound = fleet.address(0);
     let advertised = address::advertised(options.advertised_address()?, bound)?;
-    let (member, metadata) = (name.clone(), options.metadata);
+    let (member, metadata) = (name.clone(), options.metadata.clone());
     let incarnation = first_incarnation();
     let (sender, receiver) = inbox(options.events_queued_max);
     let added = fleet.ask(0, move |host, _| {
@@ -197,16 +206,10 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     })?;
     let events = Events::new(receiver, added?);
     let (closing, closed) = channel::bounded(0);
-    let shared = Arc::new(Shared::new(
-        fleet,
-        name.into(),
-        options.cluster,
-        advertised,
-        options.events_queued_max,
-        closed,
-    ));
-    let rejoin = Rejoin { seeds, timeout: options.join_timeout, interval: options.rejoin_interval };
-    let steward = Steward::new(Arc::clone(&shared), events, rejoin, seed);
+    let shared =
+        Arc::new(Shared::new(fleet, name.into(), advertised, seed, Remembered::new(seeds), &options, closed));
+    let rejoin = Rejoin { timeout: options.join_timeout, interval: options.rejoin_interval };
+    let steward = Steward::new(Arc::clone(&shared), events, rejoin);
     let steward = std::thread::Builder::new()
         .name("swimring-steward".to_owned())
         .spawn(move || steward.run())

@@ -100,13 +100,15 @@ impl Cluster {
         self.shared().bound
     }
 
-    /// Joins the cluster through whichever of `seeds` answers: `host:port`, or `host` for port 7946, where
-    /// host is an address or a name; or a [`SocketAddr`]. At most `join_timeout`. A member that has left
+    /// Joins the cluster through `seeds`: `host:port`, or `host` for port 7946, where host is an address or a
+    /// name; or a [`SocketAddr`]. All are tried, and every address that a name stands for, in an order that is
+    /// drawn each time; it has succeeded if one of them answers. At most `join_timeout`. A member that has left
     /// comes back.
     ///
-    /// The join runs by itself; wait for it with [`Join::wait`], or await it. Once one seed has answered
-    /// the view is complete, and [`ClusterEvent::Joined`](super::ClusterEvent::Joined) has been sent for
-    /// every member of it.
+    /// The join runs by itself; wait for it with [`Join::wait`], or await it. Then the view is complete as far
+    /// as those who answered know it, and [`ClusterEvent::Joined`](super::ClusterEvent::Joined) has been sent
+    /// for every member of it. The seeds of a join that has succeeded are tried again in the background, at
+    /// [`rejoin_interval`](super::ClusterOptions::rejoin_interval), until the member leaves.
     pub fn join<S: Into<Seed>>(&self, seeds: impl IntoIterator<Item = S>) -> Join {
         self.join_within(seeds, self.join_timeout)
     }

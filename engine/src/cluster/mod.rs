@@ -45,7 +45,10 @@ pub use error::ClusterError;
 pub use event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
 pub use given_address::Address;
 pub use handle::Cluster;
-pub use join::{Canceller, DEFAULT_PORT, Join, JoinError, JoinReport, Seed, SeedError, SeedOutcome};
+pub use join::{
+    AddressOutcome, Canceller, DEFAULT_PORT, Join, JoinError, JoinReport, Resolve, Seed, SeedError,
+    SeedOutcome, SystemResolver,
+};
 pub use leave::Leave;
 pub use options::ClusterOptions;
 pub use subscription::{Events, EventsIntoIter, EventsIter};

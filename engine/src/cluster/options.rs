@@ -16,6 +16,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -23,7 +24,8 @@ use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::ClusterError;
-use super::join::{self, DEFAULT_PORT, Seed};
+use super::given_address::Address;
+use super::join::{self, DEFAULT_PORT, Resolve, Seed, SystemResolver};
 use super::toml_fault::toml_fault;
 use super::wire;
 use crate::net::{DriverChoice, NetOptions};
@@ -51,12 +53,18 @@ pub struct ClusterOptions {
     /// Which datagram driver. Default: `auto`, io_uring where the kernel permits it.
     pub driver: DriverChoice,
     /// Members to join through, in the background from the start on; see
-    /// [`ClusterOptions::rejoin_interval`]. Default: none.
+    /// [`ClusterOptions::rejoin_interval`]. A name stands for all its addresses. At most 256. Default: none.
     pub seeds: Vec<String>,
+    /// What finds the addresses of seeds that are names. Not in files. Default: the system's resolver.
+    pub resolver: Arc<dyn Resolve>,
     /// How long a join may take in all. 10 ms to 10 min. Default: 10 s.
     pub join_timeout: Duration,
-    /// How long to wait, at most, before the seeds are tried again while the member is alone. The first waits
-    /// are shorter: from 1 s they double up to this. Zero: the seeds are tried once. Default: 30 s, at most
+    /// How long to wait before seeds are tried again in the background, names resolved anew: those in
+    /// [`ClusterOptions::seeds`], and those of the application's joins that have succeeded since the member last
+    /// left. While the member is alone this is the longest wait; the first are shorter, from 1 s doubling up to
+    /// it. While it is not alone, those addresses that are not in its view are tried again after this to twice
+    /// this, drawn each time (30 to 60 s by default): so a seed that comes back under another address is found,
+    /// and a pool that split while it started is one again. Zero: seeds are tried once. Default: 30 s, at most
     /// 1 h.
     pub rejoin_interval: Duration,
     /// Events that may wait for each subscriber; more are lost to it. 16 to 1,048,576. Default: 4,096.
@@ -81,6 +89,7 @@ impl Default for ClusterOptions {
             metadata: Vec::new(),
             driver: DriverChoice::default(),
             seeds: Vec::new(),
+            resolver: Arc::new(SystemResolver),
             join_timeout: Duration::from_secs(10),
             rejoin_interval: Duration::from_secs(30),
             events_queued_max: 4096,
@@ -197,15 +206,6 @@ impl ClusterOptions {
         self.protocol.validate().map_err(|error| ClusterError::setting(error.setting, error.mend))
     }
 
-    /// The seeds, read.
-    pub(super) fn seed_list(&self) -> Result<Vec<Seed>, ClusterError> {
-        join::parse_all(&self.seeds).map_err(|mend| ClusterError::setting("seeds", mend))
-    }
-}
-
-/// Checks a member's name.
-pub(super) fn check_name(name: &str) -> Result<(), ClusterError> {
-    match name.len() {
     /// Where to receive, read.
     pub(super) fn bind_address(&self) -> Result<SocketAddr, ClusterError> {
         self.bind.of_setting("bind", DEFAULT_PORT)
@@ -216,6 +216,15 @@ pub(super) fn check_name(name: &str) -> Result<(), ClusterError> {
         self.advertise.as_ref().map(|given| given.of_setting("advertise", 0)).transpose()
     }
 
+    /// The seeds, read.
+    pub(super) fn seed_list(&self) -> Result<Vec<Seed>, ClusterError> {
+        join::parse_all(&self.seeds).map_err(|mend| ClusterError::setting("seeds", mend))
+    }
+}
+
+/// Checks a member's name.
+pub(super) fn check_name(name: &str) -> Result<(), ClusterError> {
+    match name.len() {
         0 => Err(MemberError::NameEmpty.into()),
         1..=NAME_MAX => Ok(()),
         length => Err(MemberError::NameTooLong(length).into()),
@@ -289,6 +298,8 @@ mod tests {
             (with(|o| o.name = Some("n".repeat(129))), "the name has 129 bytes: use at most 128"),
             (with(|o| o.metadata = vec![0; 513]), "the metadata has 513 bytes: use at most 512"),
             (with(|o| o.cluster.clear()), "cluster has to have"),
+            (with(|o| o.bind = "here".into()), "bind has to be an IP address and port"),
+            (with(|o| o.advertise = Some("there".into())), "advertise has to be an IP address and port"),
             (with(|o| o.advertise = Some(([0, 0, 0, 0], 1).into())), "advertise has to be"),
             (with(|o| o.seeds = vec!["a:0".into()]), "seeds has an entry that cannot be used: `a:0`"),
             (with(|o| o.events_queued_max = 1), "events_queued_max has to be between 16"),
@@ -298,8 +309,6 @@ mod tests {
             assert!(error.starts_with(start), "{error}");
         }
     }
-            (with(|o| o.bind = "here".into()), "bind has to be an IP address and port"),
-            (with(|o| o.advertise = Some("there".into())), "advertise has to be an IP address and port"),
 
     #[test]
     fn clusters_of_different_names_have_different_numbers() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::cluster_support::*;
 use swimring::stream::CloseReason;
 use swimring::worker::JoinFailure;
-use swimring::{Cluster, ClusterError, JoinError, Seed, SeedError};
+use swimring::{Cluster, JoinError, Seed, SeedError};
 
 #[test]
 fn members_find_each_other_through_one_seed() {
@@ -174,28 +174,6 @@ fn shutting_down_ends_a_join() {
     let (_stream, _) = silent.accept().unwrap();
     one.shutdown();
     assert_eq!(join.wait(), Err(JoinError::Stopped));
-}
-
-#[test]
-fn leaving_ends_a_join_for_good() {
-    /// As many seeds as are tried at once.
-    const AT_ONCE: usize = 8;
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (one, two) = (start("one"), patient("two"));
-    let mut seeds = vec![silent.local_addr().unwrap(); AT_ONCE];
-    seeds.push(one.address());
-    let join = two.join(seeds);
-    let streams: Vec<_> = (0..AT_ONCE).map(|_| silent.accept().unwrap()).collect();
-    two.leave(PATIENCE).wait().unwrap();
-    // Now there is a place for the last seed, which would bring the member back.
-    drop(streams);
-    let error = join.wait().unwrap_err();
-    let JoinError::NoneAnswered(report) = &error else { panic!("{error}") };
-    assert_eq!(report.seeds[AT_ONCE].result, Err(SeedError::Left), "{report}");
-    assert!(matches!(two.broadcast("x", ""), Err(ClusterError::Left)));
-    assert_eq!(one.len().unwrap(), 1);
-    two.join([one.address()]).wait().unwrap();
-    two.broadcast("x", "").unwrap();
 }
 
 #[test]

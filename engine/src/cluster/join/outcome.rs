@@ -10,6 +10,9 @@ use thiserror::Error;
 use crate::stream::CloseReason;
 use crate::worker::JoinFailure;
 
+/// Addresses named in one line of those that failed alike.
+const SHOWN_MAX: usize = 16;
+
 /// Why a seed did not answer.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,10 +27,14 @@ pub enum SeedError {
     Failed(JoinFailure),
     /// It had not answered when the whole join had taken this long.
     TimedOut(Duration),
+    /// The whole join took this long before its turn came. It comes first in the next one.
+    NotTried(Duration),
     /// Another seed answered first, and this one took longer than a moment more.
     NotAwaited,
-    /// The member could not be asked to try it.
-    Busy,
+    /// It was not asked: it is in the view that another seed has given, or in the one that there was.
+    InView,
+    /// None of so many addresses that its name stands for has answered; [`SeedOutcome::addresses`] says why not.
+    NoneOf(usize),
     /// The member was told to leave meanwhile.
     Left,
 }
@@ -40,9 +47,13 @@ impl fmt::Display for SeedError {
             SeedError::Itself => out.write_str("is this member itself, or another with the same name"),
             SeedError::Failed(failure) => explain(failure, out),
             SeedError::TimedOut(after) => write!(out, "timed out: no answer within {after:?}"),
+            SeedError::NotTried(after) => {
+                write!(out, "was not tried: its turn did not come within {after:?}")
+            }
+            SeedError::InView => out.write_str("was not asked: it is in the view already"),
+            SeedError::NoneOf(addresses) => write!(out, "none of its {addresses} addresses answered"),
             SeedError::NotAwaited => out.write_str("was not waited for: another seed answered first"),
             SeedError::Left => out.write_str("was not tried: the member was told to leave meanwhile"),
-            SeedError::Busy => out.write_str("was not tried: the member has too much to do"),
         }
     }
 }
@@ -70,21 +81,96 @@ impl std::error::Error for SeedError {}
 
 crate::sentence::debug_is_the_sentence!(SeedError);
 
+/// What became of one address of a seed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AddressOutcome {
+    /// Which.
+    pub address: SocketAddr,
+    /// Whether its view came.
+    pub result: Result<(), SeedError>,
+}
+
 /// What became of one seed.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct SeedOutcome {
     /// As it was given, with its port.
     pub seed: String,
-    /// The address that answered, or why none did.
+    /// The address that answered first, or why none did.
     pub result: Result<SocketAddr, SeedError>,
+    /// What became of each address that it stands for, in the order in which they ended. One for a seed that is
+    /// an address; for a name as many as it was resolved to.
+    pub addresses: Vec<AddressOutcome>,
+    /// Addresses of it beyond the 4,096 that one join tries of all its seeds. Others are left out next time.
+    pub left_out: usize,
+}
+
+impl SeedOutcome {
+    /// Of `addresses`, or, without any, of the fault that left it without.
+    pub(super) fn new(
+        seed: String,
+        addresses: Vec<AddressOutcome>,
+        left_out: usize,
+        fault: Option<SeedError>,
+    ) -> SeedOutcome {
+        let answered = addresses.iter().find(|address| address.result.is_ok());
+        let result = match (answered, &addresses[..], fault) {
+            (Some(answered), _, _) => Ok(answered.address),
+            (None, _, Some(fault)) => Err(fault),
+            (None, [AddressOutcome { result: Err(error), .. }], None) => Err(error.clone()),
+            (None, several, None) => Err(SeedOutcome::of_several(several)),
+        };
+        SeedOutcome { seed, result, addresses, left_out }
+    }
+
+    fn of_several(addresses: &[AddressOutcome]) -> SeedError {
+        let is = |outcome: &AddressOutcome, error: &SeedError| outcome.result.as_ref() == Err(error);
+        let known = |outcome| is(outcome, &SeedError::InView) || is(outcome, &SeedError::Itself);
+        if !addresses.is_empty() && addresses.iter().all(known) {
+            return SeedError::InView;
+        }
+        SeedError::NoneOf(addresses.len())
+    }
+
+    /// What became of the addresses of a name, those that failed alike together: `10.0.0.1:7946 and
+    /// 10.0.0.2:7946 timed out`.
+    fn tell_addresses(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut groups: Vec<(String, Vec<SocketAddr>)> = Vec::new();
+        for AddressOutcome { address, result } in &self.addresses {
+            let words = result.as_ref().map_or_else(ToString::to_string, |()| "answered".to_owned());
+            match groups.iter_mut().find(|(other, _)| *other == words) {
+                Some((_, addresses)) => addresses.push(*address),
+                None => groups.push((words, vec![*address])),
+            }
+        }
+        for (at, (words, addresses)) in groups.iter().enumerate() {
+            let shown = addresses.iter().take(SHOWN_MAX).map(ToString::to_string).collect::<Vec<_>>();
+            write!(out, "{}{}", if at == 0 { "" } else { ", " }, shown.join(" "))?;
+            if addresses.len() > SHOWN_MAX {
+                write!(out, " and {} more", addresses.len() - SHOWN_MAX)?;
+            }
+            write!(out, " {words}")?;
+        }
+        if self.left_out > 0 {
+            write!(out, ", and {} more were left out", self.left_out)?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for SeedOutcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_name = |outcome: &AddressOutcome| outcome.address.to_string() != self.seed;
         match &self.result {
             Ok(_) => write!(out, "{}: answered", self.seed),
             Err(error) => write!(out, "{}: {error}", self.seed),
+        }?;
+        if !self.addresses.iter().any(is_name) {
+            return Ok(());
         }
+        out.write_str(" (")?;
+        self.tell_addresses(out)?;
+        out.write_str(")")
     }
 }
 

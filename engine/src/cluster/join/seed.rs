@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use super::attempt::SEEDS_MAX;
 use super::outcome::SeedError;
 
 /// The port of a seed that names none, and of [`ClusterOptions::bind`](crate::cluster::ClusterOptions) by
@@ -122,6 +123,9 @@ impl fmt::Display for Seed {
 
 /// The seeds of a settings file, or the first that is none.
 pub(in crate::cluster) fn parse_all(texts: &[String]) -> Result<Vec<Seed>, String> {
+    if texts.len() > SEEDS_MAX {
+        return Err(format!("has {} entries: give at most {SEEDS_MAX}", texts.len()));
+    }
     texts
         .iter()
         .map(|text| {
