@@ -16,6 +16,7 @@ use swimring_codec::MemberId;
 use super::admission::{self, Seen};
 use super::command::Attached;
 use super::contact;
+use super::contacts::Contacts;
 use super::identity::Identities;
 use super::joining::Joiner;
 use super::leaving::{self, Leaver};
@@ -58,7 +59,6 @@ struct Session<'a, 'b> {
     fleet: Fleet<Watch>,
     options: &'a AttachOptions,
     plan: &'a AttachPlan,
-    targets: &'a [SocketAddr],
     surroundings: &'a mut Surroundings<'b>,
     protocol: Arc<Settings>,
     common: Arc<Common>,
@@ -91,7 +91,7 @@ pub(super) fn execute(
     let joiner = Joiner::new(
         Arc::clone(&common),
         identities,
-        targets.to_vec(),
+        Contacts::new(targets),
         options.run.workers,
         start::first_incarnation(),
         options.ramp.per_second,
@@ -102,7 +102,6 @@ pub(super) fn execute(
         fleet,
         options,
         plan,
-        targets,
         surroundings,
         protocol,
         common,
@@ -241,7 +240,7 @@ impl Session<'_, '_> {
         {
             self.unless_interrupted()?;
             if self.fleet.elapsed() - since > patience {
-                return Err(admission::ignored(self.options, self.targets[0], patience.as_secs()));
+                return Err(admission::ignored(self.options, self.joiner.contact(), patience.as_secs()));
             }
             self.sample(Phase::Starting, self.fleet.elapsed() - self.begun, Some(self.joins()))?;
             std::thread::sleep(LOOK_EVERY);
@@ -276,7 +275,7 @@ impl Session<'_, '_> {
     /// Has those whose view lacks somebody join once more, a few at a time.
     fn ask_again(&self) -> Result<(), String> {
         let most = self.live_bounds()?.1;
-        let target = self.targets[0];
+        let target = self.joiner.contact();
         let asked = self.fleet.ask_all(|_| {
             Box::new(move |host: &mut Host<Watch>, trains: &mut Trains| {
                 let lacking = host.members().filter(|(_, member)| member.live() < most);

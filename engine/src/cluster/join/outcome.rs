@@ -90,6 +90,29 @@ pub struct AddressOutcome {
     pub result: Result<(), SeedError>,
 }
 
+impl AddressOutcome {
+    /// What became of each, on one line, those that ended alike together: `10.0.0.1:7946 10.0.0.2:7946
+    /// connection refused: no member runs there, 10.0.0.3:7946 answered`. Of those alike 16 are named.
+    pub fn list(outcomes: &[AddressOutcome]) -> String {
+        let mut groups: Vec<(String, Vec<SocketAddr>)> = Vec::new();
+        for AddressOutcome { address, result } in outcomes {
+            let words = result.as_ref().map_or_else(ToString::to_string, |()| "answered".to_owned());
+            match groups.iter_mut().find(|(other, _)| *other == words) {
+                Some((_, addresses)) => addresses.push(*address),
+                None => groups.push((words, vec![*address])),
+            }
+        }
+        let told = groups.iter().map(|(words, addresses)| {
+            let shown = addresses.iter().take(SHOWN_MAX).map(ToString::to_string).collect::<Vec<_>>();
+            match addresses.len() - shown.len() {
+                0 => format!("{} {words}", shown.join(" ")),
+                more => format!("{} and {more} more {words}", shown.join(" ")),
+            }
+        });
+        told.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// What became of one seed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -131,31 +154,6 @@ impl SeedOutcome {
         }
         SeedError::NoneOf(addresses.len())
     }
-
-    /// What became of the addresses of a name, those that failed alike together: `10.0.0.1:7946 and
-    /// 10.0.0.2:7946 timed out`.
-    fn tell_addresses(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut groups: Vec<(String, Vec<SocketAddr>)> = Vec::new();
-        for AddressOutcome { address, result } in &self.addresses {
-            let words = result.as_ref().map_or_else(ToString::to_string, |()| "answered".to_owned());
-            match groups.iter_mut().find(|(other, _)| *other == words) {
-                Some((_, addresses)) => addresses.push(*address),
-                None => groups.push((words, vec![*address])),
-            }
-        }
-        for (at, (words, addresses)) in groups.iter().enumerate() {
-            let shown = addresses.iter().take(SHOWN_MAX).map(ToString::to_string).collect::<Vec<_>>();
-            write!(out, "{}{}", if at == 0 { "" } else { ", " }, shown.join(" "))?;
-            if addresses.len() > SHOWN_MAX {
-                write!(out, " and {} more", addresses.len() - SHOWN_MAX)?;
-            }
-            write!(out, " {words}")?;
-        }
-        if self.left_out > 0 {
-            write!(out, ", and {} more were left out", self.left_out)?;
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Display for SeedOutcome {
@@ -168,8 +166,10 @@ impl fmt::Display for SeedOutcome {
         if !self.addresses.iter().any(is_name) {
             return Ok(());
         }
-        out.write_str(" (")?;
-        self.tell_addresses(out)?;
+        write!(out, " ({}", AddressOutcome::list(&self.addresses))?;
+        if self.left_out > 0 {
+            write!(out, ", {} more were left out", self.left_out)?;
+        }
         out.write_str(")")
     }
 }
