@@ -25,7 +25,7 @@ const RTTS_MAX: usize = 256;
 
 /// An answer to a join that is waited for.
 pub(super) struct AwaitedJoin {
-    /// Where to say how it ended. Has room for every address.
+    /// Where to say how it ended.
     pub(super) notes: channel::Sender<Note>,
 }
 
@@ -74,8 +74,8 @@ impl Hub {
 
     fn join_ended(&mut self, token: u32, result: Result<(), SeedError>) {
         if let Some(join) = self.joins.remove(&token) {
-            // It has room for every address; whoever waited may have given up.
-            let _ = join.notes.try_send(Note::Ended { token, result });
+            // Whoever waited may have given up.
+            let _ = join.notes.send(Note::Ended { token, result });
         }
     }
 

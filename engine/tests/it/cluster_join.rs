@@ -15,7 +15,8 @@ use swimring::{Cluster, JoinError, Seed, SeedError};
 fn members_find_each_other_through_one_seed() {
     let one = start("one");
     let two = start("two");
-    let report = two.join([one.address().to_string()]).wait().unwrap();
+    // However long it may take, it takes a moment.
+    let report = two.join_within([one.address().to_string()], Duration::MAX).wait().unwrap();
     assert_eq!(report.answered(), 1);
     assert_eq!(report.seeds[0].result, Ok(one.address()));
     // The view is complete when the join is.
@@ -181,7 +182,7 @@ fn seeds_are_retried_in_the_background_and_when_alone() {
     let seed = start("seed");
     let address = seed.address();
     seed.shutdown();
-    let retrying = member("one").retry_join([address.to_string()]);
+    let retrying = member("one").retry_join([address]);
     let one = retrying.rejoin_interval(Duration::from_millis(200)).start().unwrap();
     let mut events = one.subscribe().unwrap();
     // The seed comes later than the member that looks for it.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, unbounded};
 use hashbrown::{HashMap, HashSet};
 use swimring_codec::MemberId;
 
@@ -31,6 +31,8 @@ const NAMES_AT_ONCE: usize = 16;
 const ADDRESSES_MAX: usize = 4096;
 /// How long what does not answer is waited for once one address has answered and all others have been begun.
 const GRACE: Duration = Duration::from_secs(1);
+/// As good as no limit.
+const FOREVER: Duration = Duration::from_secs(1 << 32);
 /// Between two looks at what may be begun, while something waits.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -125,8 +127,8 @@ pub(in crate::cluster) fn run(
     if seeds.len() > SEEDS_MAX {
         return Err(JoinError::TooManySeeds(seeds.len()));
     }
-    // A name is resolved once, and each address ends once.
-    let (notes, heard) = bounded(seeds.len() + ADDRESSES_MAX);
+    // Bounded by what it is about: a name is resolved once, and each address ends once.
+    let (notes, heard) = unbounded();
     let mut attempt = Attempt::new(shared, seeds, whom, timeout, notes);
     let stopped = attempt.wait(&heard, cancelled);
     let report = attempt.finish();
@@ -204,7 +206,9 @@ impl Attempt<'_> {
     }
 
     fn wait(&mut self, heard: &Receiver<Note>, cancelled: &Receiver<()>) -> Result<(), JoinError> {
-        let deadline = Instant::now() + self.timeout;
+        let now = Instant::now();
+        // A time that is out of the clock's reach is no limit.
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + FOREVER);
         loop {
             if self.shared.is_closing() {
                 return Err(JoinError::Stopped);
@@ -310,7 +314,7 @@ impl Attempt<'_> {
         let notes = self.notes.clone();
         let asked = self.shared.call(move |host, trains| {
             if host.observer.leaves > leaves {
-                let _ = notes.try_send(Note::Ended { token, result: Err(SeedError::Left) });
+                let _ = notes.send(Note::Ended { token, result: Err(SeedError::Left) });
                 return;
             }
             host.observer.joins.insert(token, AwaitedJoin { notes });

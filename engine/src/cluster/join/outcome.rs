@@ -230,3 +230,52 @@ pub enum JoinError {
 }
 
 crate::sentence::debug_is_the_sentence!(JoinError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(last: u8, result: Result<(), SeedError>) -> AddressOutcome {
+        AddressOutcome { address: SocketAddr::from(([10, 0, 0, last], 7946)), result }
+    }
+
+    fn of_name(addresses: Vec<AddressOutcome>, left_out: usize) -> SeedOutcome {
+        SeedOutcome::new("pool:7946".to_owned(), addresses, left_out, None)
+    }
+
+    #[test]
+    fn what_was_tried_is_listed_with_how_it_failed() {
+        let second = Duration::from_secs(1);
+        let late = Err(SeedError::TimedOut(second));
+        let addresses =
+            vec![outcome(1, late.clone()), outcome(2, Err(SeedError::NotTried(second))), outcome(3, late)];
+        assert_eq!(
+            of_name(addresses, 7).to_string(),
+            "pool:7946: none of its 3 addresses answered (10.0.0.1:7946 10.0.0.3:7946 timed out: no answer within \
+             1s, 10.0.0.2:7946 was not tried: its turn did not come within 1s, 7 more were left out)"
+        );
+        let refused = outcome(1, Err(SeedError::Failed(JoinFailure::OtherCluster)));
+        assert_eq!(
+            of_name(vec![refused.clone()], 0).to_string(),
+            "pool:7946: belongs to another cluster (10.0.0.1:7946 belongs to another cluster)"
+        );
+        let alone = SeedOutcome::new("10.0.0.1:7946".to_owned(), vec![refused], 0, None);
+        assert_eq!(alone.to_string(), "10.0.0.1:7946: belongs to another cluster");
+    }
+
+    #[test]
+    fn many_that_failed_alike_are_counted() {
+        let addresses: Vec<_> = (0..20).map(|last| outcome(last, Err(SeedError::NotAwaited))).collect();
+        let told = AddressOutcome::list(&addresses);
+        assert!(told.contains("10.0.0.15:7946 and 4 more was not waited for"), "{told}");
+    }
+
+    #[test]
+    fn the_first_that_answered_is_the_seeds_and_who_is_known_is_no_failure() {
+        let answered =
+            of_name(vec![outcome(1, Err(SeedError::Itself)), outcome(2, Ok(())), outcome(3, Ok(()))], 0);
+        assert_eq!(answered.result, Ok(SocketAddr::from(([10, 0, 0, 2], 7946))));
+        let known = of_name(vec![outcome(1, Err(SeedError::Itself)), outcome(2, Err(SeedError::InView))], 0);
+        assert_eq!(known.result, Err(SeedError::InView));
+    }
+}

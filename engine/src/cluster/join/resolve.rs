@@ -81,8 +81,8 @@ impl Resolvers {
         let resolving = std::thread::Builder::new().name("swimring-resolve".to_owned()).spawn(move || {
             let result = place.0.resolver.resolve(&host, port).map_err(|error| error.to_string());
             drop(place);
-            // There is room for every seed; the join may have ended.
-            let _ = notes.try_send(Note::Resolved { seed, result });
+            // The join may have ended.
+            let _ = notes.send(Note::Resolved { seed, result });
         });
         resolving.is_ok()
     }
