@@ -127,6 +127,9 @@ fn after_a_shutdown_everything_says_so() {
     assert_eq!(clone.join(["127.0.0.1"]).wait(), Err(swimring::JoinError::Stopped));
     assert_eq!(events.recv(), None);
     assert_eq!(clone.name(), "one");
+    let shown =
+        format!("Cluster {{ name: \"one\", cluster: \"default\", address: {}, .. }}", clone.address());
+    assert_eq!(format!("{clone:?}"), shown);
 }
 
 #[test]
