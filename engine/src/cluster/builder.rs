@@ -16,7 +16,7 @@ use super::given_address::Address;
 use super::handle::Cluster;
 use super::hub::Hub;
 use super::inbox::inbox;
-use super::join::{Remembered, Resolve};
+use super::join::{Remembered, Resolve, Seed};
 use super::options::{ClusterOptions, check_name};
 use super::shared::Shared;
 use super::steward::{Rejoin, Steward};
@@ -93,8 +93,8 @@ impl ClusterBuilder {
     /// Members to join through in the background: from the start on until one answers, again whenever this
     /// member finds itself alone, and now and then those that are not in its view; see
     /// [`ClusterBuilder::rejoin_interval`].
-    pub fn retry_join<S: Into<String>>(mut self, seeds: impl IntoIterator<Item = S>) -> ClusterBuilder {
-        self.options.seeds = seeds.into_iter().map(Into::into).collect();
+    pub fn retry_join<S: Into<Seed>>(mut self, seeds: impl IntoIterator<Item = S>) -> ClusterBuilder {
+        self.options.seeds = seeds.into_iter().map(|seed| seed.into().to_string()).collect();
         self
     }
 
