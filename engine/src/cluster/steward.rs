@@ -149,11 +149,10 @@ impl Steward {
         self.join = Some(UnderWay { join, whom, live });
     }
 
-    /// When seeds that are not in the view are to be tried: after one interval to two, so that the members of a
-    /// pool do not ask the same name or the same seed at the same time for ever.
+    /// When seeds that are not in the view are to be tried.
     fn look_after(&mut self, now: Instant) -> Option<Instant> {
         let interval = self.rejoin.interval;
-        (!interval.is_zero()).then(|| now + interval + interval.mul_f64(self.rng.f64()))
+        (!interval.is_zero()).then(|| now + until_look(interval, &mut self.rng))
     }
 
     /// When the seeds may be tried again by a member that is alone: a random bit later, so that members that were all parted at once
@@ -204,6 +203,29 @@ impl Steward {
                 tracing::debug!(local, "no other seed than this member itself");
             }
             Err(error) => tracing::warn!(local, retry = self.next_join.is_some(), "{error}"),
+        }
+    }
+}
+
+/// Until the next look at seeds that are not in the view: one interval to two, so that the members of a pool do
+/// not ask the same name or the same seed at the same time for ever.
+fn until_look(interval: Duration, rng: &mut fastrand::Rng) -> Duration {
+    interval + interval.mul_f64(rng.f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_at_the_seeds_are_one_interval_to_two_apart_and_spread() {
+        let (interval, mut rng) = (Duration::from_secs(30), fastrand::Rng::with_seed(1));
+        let waits: Vec<_> = (0..1000).map(|_| until_look(interval, &mut rng)).collect();
+        assert!(waits.iter().all(|wait| (interval..=interval * 2).contains(wait)));
+        for quarter in 0..4 {
+            let from = interval + interval * quarter / 4;
+            let within = waits.iter().filter(|wait| (from..from + interval / 4).contains(wait)).count();
+            assert!(within > 200, "{within} of 1000 in quarter {quarter}");
         }
     }
 }

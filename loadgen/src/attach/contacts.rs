@@ -87,7 +87,7 @@ impl Contacts {
             self.0.iter().filter(|contact| contact.failure.is_some()).map(outcome).collect();
         let untried = self.0.len() - outcomes.len();
         let told = AddressOutcome::list(&outcomes);
-        if untried == 0 { told } else { format!("{told}; {untried} more did not fail") }
+        if untried == 0 { told } else { format!("{told}; {untried} more: did not fail") }
     }
 }
 
@@ -138,7 +138,10 @@ mod tests {
         contacts.failed(0, Some(&JoinFailure::OtherCluster));
         contacts.failed(1, Some(&JoinFailure::OtherCluster));
         assert!(!contacts.are_hopeless());
-        assert_eq!(contacts.told(), "10.0.0.1:0 10.0.0.1:1 belongs to another cluster; 1 more did not fail");
+        assert_eq!(
+            contacts.told(),
+            "10.0.0.1:0, 10.0.0.1:1: belongs to another cluster; 1 more: did not fail"
+        );
         contacts.failed(2, Some(&JoinFailure::TooManyStreams));
         assert!(!contacts.are_hopeless());
         contacts.failed(2, Some(&JoinFailure::OtherCluster));

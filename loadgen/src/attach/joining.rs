@@ -274,7 +274,7 @@ mod tests {
         };
         assert_eq!(
             told(JoinFailure::Sealed("the pool is encrypted: give one of its keys")),
-            "--join: 127.0.0.1:7946 the pool is encrypted: give one of its keys (--encrypt); swimring-00003 could not \
+            "--join: 127.0.0.1:7946: the pool is encrypted: give one of its keys (--encrypt); swimring-00003 could not \
              join, tried 8 times"
         );
         let closed = told(JoinFailure::Closed(CloseReason::PeerClosed));

@@ -297,7 +297,7 @@ fn a_member_that_lives_is_found_behind_ten_addresses_where_nobody_is() {
     departures(&mut events, 8, 0);
     // Without it, each is named.
     let line = refusal(&attach(free, "memberlist", 43, &["--join", &stale.join(",")]));
-    assert!(line.contains(&stale.join(" ")) && line.contains("connection refused"), "{line}");
+    assert!(line.contains(&stale.join(", ")) && line.contains("connection refused"), "{line}");
 }
 
 /// Answers every join with a view of one member, and never says anything more.

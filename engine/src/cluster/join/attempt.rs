@@ -387,8 +387,9 @@ impl Progress {
         let mut addresses = self.ended;
         let untried = |address| AddressOutcome { address, result: Err(SeedError::NotTried(timeout)) };
         addresses.extend(self.queue.into_waiting().map(untried));
+        let all_left_out = addresses.is_empty() && self.left_out > 0;
         let fault = self.fault.or(match self.naming {
-            Naming::Done => None,
+            Naming::Done => all_left_out.then_some(SeedError::NotTried(timeout)),
             Naming::Resolving => Some(gave_up.clone()),
             Naming::Waiting => Some(SeedError::NotTried(timeout)),
         });

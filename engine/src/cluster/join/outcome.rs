@@ -91,8 +91,8 @@ pub struct AddressOutcome {
 }
 
 impl AddressOutcome {
-    /// What became of each, on one line, those that ended alike together: `10.0.0.1:7946 10.0.0.2:7946
-    /// connection refused: no member runs there, 10.0.0.3:7946 answered`. Of those alike 16 are named.
+    /// What became of each, on one line, those that ended alike together: `10.0.0.1:7946, 10.0.0.2:7946:
+    /// connection refused: no member runs there; 10.0.0.3:7946: answered`. Of those alike 16 are named.
     pub fn list(outcomes: &[AddressOutcome]) -> String {
         let mut groups: Vec<(String, Vec<SocketAddr>)> = Vec::new();
         for AddressOutcome { address, result } in outcomes {
@@ -105,11 +105,11 @@ impl AddressOutcome {
         let told = groups.iter().map(|(words, addresses)| {
             let shown = addresses.iter().take(SHOWN_MAX).map(ToString::to_string).collect::<Vec<_>>();
             match addresses.len() - shown.len() {
-                0 => format!("{} {words}", shown.join(" ")),
-                more => format!("{} and {more} more {words}", shown.join(" ")),
+                0 => format!("{}: {words}", shown.join(", ")),
+                more => format!("{} and {more} more: {words}", shown.join(", ")),
             }
         });
-        told.collect::<Vec<_>>().join(", ")
+        told.collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -158,19 +158,19 @@ impl SeedOutcome {
 
 impl fmt::Display for SeedOutcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_name = |outcome: &AddressOutcome| outcome.address.to_string() != self.seed;
-        match &self.result {
-            Ok(_) => write!(out, "{}: answered", self.seed),
-            Err(error) => write!(out, "{}: {error}", self.seed),
-        }?;
-        if !self.addresses.iter().any(is_name) {
-            return Ok(());
+        let told = self.result.as_ref().map_or_else(ToString::to_string, |_| "answered".to_owned());
+        match &self.addresses[..] {
+            [] => write!(out, "{}: {told}", self.seed),
+            [one] if one.address.to_string() == self.seed => write!(out, "{}: {told}", self.seed),
+            [one] if self.left_out == 0 => write!(out, "{} ({}): {told}", self.seed, one.address),
+            several => {
+                write!(out, "{}: {told} ({}", self.seed, AddressOutcome::list(several))?;
+                if self.left_out > 0 {
+                    write!(out, "; {} more: left out", self.left_out)?;
+                }
+                out.write_str(")")
+            }
         }
-        write!(out, " ({}", AddressOutcome::list(&self.addresses))?;
-        if self.left_out > 0 {
-            write!(out, ", {} more were left out", self.left_out)?;
-        }
-        out.write_str(")")
     }
 }
 
@@ -251,13 +251,13 @@ mod tests {
             vec![outcome(1, late.clone()), outcome(2, Err(SeedError::NotTried(second))), outcome(3, late)];
         assert_eq!(
             of_name(addresses, 7).to_string(),
-            "pool:7946: none of its 3 addresses answered (10.0.0.1:7946 10.0.0.3:7946 timed out: no answer within \
-             1s, 10.0.0.2:7946 was not tried: its turn did not come within 1s, 7 more were left out)"
+            "pool:7946: none of its 3 addresses answered (10.0.0.1:7946, 10.0.0.3:7946: timed out: no answer within \
+             1s; 10.0.0.2:7946: was not tried: its turn did not come within 1s; 7 more: left out)"
         );
         let refused = outcome(1, Err(SeedError::Failed(JoinFailure::OtherCluster)));
         assert_eq!(
             of_name(vec![refused.clone()], 0).to_string(),
-            "pool:7946: belongs to another cluster (10.0.0.1:7946 belongs to another cluster)"
+            "pool:7946 (10.0.0.1:7946): belongs to another cluster"
         );
         let alone = SeedOutcome::new("10.0.0.1:7946".to_owned(), vec![refused], 0, None);
         assert_eq!(alone.to_string(), "10.0.0.1:7946: belongs to another cluster");
@@ -267,7 +267,7 @@ mod tests {
     fn many_that_failed_alike_are_counted() {
         let addresses: Vec<_> = (0..20).map(|last| outcome(last, Err(SeedError::NotAwaited))).collect();
         let told = AddressOutcome::list(&addresses);
-        assert!(told.contains("10.0.0.15:7946 and 4 more was not waited for"), "{told}");
+        assert!(told.contains("10.0.0.15:7946 and 4 more: was not waited for"), "{told}");
     }
 
     #[test]
