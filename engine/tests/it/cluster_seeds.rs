@@ -164,11 +164,12 @@ fn every_address_of_a_name_is_tried_and_the_error_names_each() {
     let told = error.to_string();
     let start = "no seed answered: stale:7946: none of its 41 addresses answered (";
     assert!(told.starts_with(start) && told.contains("connection refused"), "{told}");
-    // One more, the last of them, lives.
-    addresses.push(one.address());
+    // One more, the last of them, lives; what is no address beside it is not taken for this machine.
+    addresses.extend([SocketAddr::from(([0, 0, 0, 0], one.address().port())), one.address()]);
     table.set("stale", &addresses);
     let report = two.join(["stale"]).wait().unwrap();
     assert_eq!(report.seeds[0].result, Ok(one.address()));
+    assert_eq!(*outcome(&report, addresses[41]), Err(SeedError::Syntax));
 }
 
 #[test]

@@ -31,6 +31,8 @@ const NAMES_AT_ONCE: usize = 16;
 const ADDRESSES_MAX: usize = 4096;
 /// How long what does not answer is waited for once one address has answered and all others have been begun.
 const GRACE: Duration = Duration::from_secs(1);
+/// Addresses of a name reported as this member's own, or as none at all.
+const FAULTS_MAX: usize = 16;
 /// As good as no limit.
 const FOREVER: Duration = Duration::from_secs(1 << 32);
 /// Between two looks at what may be begun, while something waits.
@@ -191,11 +193,18 @@ impl Attempt<'_> {
 
     /// Has the addresses of a seed wait for their turn.
     fn add(&mut self, seed: usize, addresses: Vec<SocketAddr>) {
-        let (own, others): (Vec<_>, Vec<_>) =
-            addresses.into_iter().partition(|address| self.shared.is_own(*address));
         let progress = &mut self.seeds[seed];
-        if let Some(address) = own.first() {
-            progress.ended.push(AddressOutcome { address: *address, result: Err(SeedError::Itself) });
+        let mut others = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            // Some resolvers answer with 0.0.0.0, which would be this machine.
+            let fault = Seed::from(address).fault();
+            match fault.or(self.shared.is_own(address).then_some(SeedError::Itself)) {
+                None => others.push(address),
+                Some(fault) if progress.ended.len() < FAULTS_MAX => {
+                    progress.ended.push(AddressOutcome { address, result: Err(fault) });
+                }
+                Some(_) => {}
+            }
         }
         let own_is_v4 = self.shared.advertised.ip().to_canonical().is_ipv4();
         let most = ADDRESSES_MAX - self.addresses;
