@@ -129,6 +129,8 @@ impl Steward {
             }
         }
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        // In this order: a leave after the first is seen by the join, one before it by the second.
+        let leaves = self.shared.leaves();
         let away = self.shared.stays_away.load(Ordering::SeqCst);
         if away || !(is_due(self.next_join) || is_due(self.next_look)) {
             return;
@@ -145,7 +147,7 @@ impl Steward {
             return;
         }
         self.tried = true;
-        let join = join::start_in_the_background(&self.shared, seeds, whom, self.rejoin.timeout);
+        let join = join::start_in_the_background(&self.shared, seeds, whom, leaves, self.rejoin.timeout);
         self.join = Some(UnderWay { join, whom, live });
     }
 

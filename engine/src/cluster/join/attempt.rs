@@ -115,11 +115,13 @@ struct Attempt<'a> {
 
 /// Joins through `seeds`: until all have ended; or one address has answered, all others have been begun and had
 /// a moment more; or `timeout` has passed; or `cancelled` says something or loses its other end; or the cluster
-/// is shut down.
+/// is shut down. `leaves` is how often the member had been told to leave when the join was asked for, which is
+/// before its thread runs.
 pub(in crate::cluster) fn run(
     shared: &Shared,
     seeds: Vec<Seed>,
     whom: Whom,
+    leaves: u32,
     timeout: Duration,
     cancelled: &Receiver<()>,
 ) -> Result<JoinReport, JoinError> {
@@ -131,7 +133,7 @@ pub(in crate::cluster) fn run(
     }
     // Bounded by what it is about: a name is resolved once, and each address ends once.
     let (notes, heard) = unbounded();
-    let mut attempt = Attempt::new(shared, seeds, whom, timeout, notes);
+    let mut attempt = Attempt::new(shared, seeds, whom, leaves, timeout, notes);
     let stopped = attempt.wait(&heard, cancelled);
     let report = attempt.finish();
     stopped?;
@@ -147,6 +149,7 @@ impl Attempt<'_> {
         shared: &Shared,
         seeds: Vec<Seed>,
         whom: Whom,
+        leaves: u32,
         timeout: Duration,
         notes: Sender<Note>,
     ) -> Attempt<'_> {
@@ -168,7 +171,7 @@ impl Attempt<'_> {
             notes,
             rng,
             timeout,
-            leaves: shared.leaves(),
+            leaves,
             last_begun: Instant::now(),
             answered: false,
             view_changed: false,
