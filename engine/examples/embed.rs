@@ -87,11 +87,11 @@ impl Service {
     /// Starts routing over the members of `cluster`; `changed` hears of every change of the ring.
     fn start(cluster: Cluster, changed: mpsc::Sender<()>) -> Result<Service, Box<dyn Error>> {
         // The members of one moment and the events from that moment on: nothing is missed in between.
-        let (members, mut events) = cluster.watch()?;
+        let (members, events) = cluster.watch()?;
         let ring = Arc::new(RwLock::new(Ring::of(&members)));
         let (kept, handle) = (Arc::clone(&ring), cluster.clone());
         std::thread::spawn(move || {
-            for event in events.iter() {
+            for event in events {
                 if let ClusterEvent::Lagged(_) = event {
                     // Too many changes at once to follow one by one: begin again with the members there are.
                     let Ok(members) = handle.members() else { return };
@@ -170,8 +170,7 @@ fn demonstrate() -> Result<(), Box<dyn Error>> {
     let (changed, changes) = mpsc::channel();
     let mut services = Vec::new();
     for name in ["one", "two", "three"] {
-        let member =
-            Cluster::builder(name).cluster("routing").bind(([127, 0, 0, 1], 0)).preset(Preset::Local);
+        let member = Cluster::builder(name).cluster("routing").bind("127.0.0.1:0").preset(Preset::Local);
         services.push(Service::start(member.start()?, changed.clone())?);
     }
     let seed = services[0].cluster.address();

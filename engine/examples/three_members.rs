@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn start(name: &str) -> Result<Cluster, ClusterError> {
     Cluster::builder(name)
         .cluster("demo")
-        .bind(([127, 0, 0, 1], 0))
+        .bind("127.0.0.1:0")
         .preset(Preset::Local)
         .tune(|protocol| {
             protocol.probe_interval = Duration::from_millis(500);
@@ -60,9 +60,9 @@ fn start(name: &str) -> Result<Cluster, ClusterError> {
 
 /// Passes on what `cluster` sees, with its name.
 fn watch(cluster: &Cluster, tell: mpsc::Sender<(String, ClusterEvent)>) -> Result<(), ClusterError> {
-    let (name, mut events) = (cluster.name().to_owned(), cluster.subscribe()?);
+    let (name, events) = (cluster.name().to_owned(), cluster.subscribe()?);
     std::thread::spawn(move || {
-        for event in events.iter() {
+        for event in events {
             if tell.send((name.clone(), event)).is_err() {
                 return;
             }

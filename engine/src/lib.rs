@@ -8,10 +8,11 @@
 //! use swimring::{Cluster, ClusterEvent};
 //!
 //! # fn main() -> Result<(), swimring::ClusterError> {
-//! let cluster = Cluster::builder("web-1").bind(([10, 0, 0, 7], 7946)).start()?;
-//! let (members, mut events) = cluster.watch()?;
-//! cluster.join(["10.0.0.1", "10.0.0.2"]).wait()?;
-//! for event in events.iter() {
+//! let cluster = Cluster::builder("web-1").bind("127.0.0.1:7946").start()?;
+//! let (members, events) = cluster.watch()?;
+//! // Every address that a name stands for is tried; this member's own is passed over.
+//! cluster.join(["127.0.0.1:7947", "seeds.example.org"]).wait()?;
+//! for event in events {
 //!     match event {
 //!         ClusterEvent::Joined(member) => println!("{} is here, at {}", member.name, member.address),
 //!         ClusterEvent::Failed { member, .. } => println!("{} has failed", member.name),
@@ -33,6 +34,7 @@
 
 pub mod cluster;
 pub mod net;
+mod sentence;
 pub mod settings_file;
 pub mod sim;
 pub mod stream;
@@ -40,8 +42,9 @@ pub mod swim;
 pub mod worker;
 
 pub use cluster::{
-    Accuser, Canceller, Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterOptions, Events, Join,
-    JoinError, JoinReport, Leave, MemberInfo, Seed, SeedError, SeedOutcome, Suspicion, UserEvent,
+    Accuser, Address, AddressOutcome, Canceller, Cluster, ClusterBuilder, ClusterError, ClusterEvent,
+    ClusterOptions, Events, EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave, MemberInfo,
+    Resolve, Seed, SeedError, SeedOutcome, Suspicion, SystemResolver, UserEvent,
 };
 pub use net::DriverChoice;
 pub use settings_file::toml_fault;

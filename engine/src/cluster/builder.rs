@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "the first incarnation comes from the wall clock")]
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,9 +12,11 @@ use swimring_codec::Incarnation;
 
 use super::address;
 use super::error::ClusterError;
+use super::given_address::Address;
 use super::handle::Cluster;
 use super::hub::Hub;
 use super::inbox::inbox;
+use super::join::{Remembered, Resolve, Seed};
 use super::options::ClusterOptions;
 use super::shared::Shared;
 use super::steward::{Rejoin, Steward};
@@ -36,7 +37,7 @@ const EPOCH_S: u64 = 1_577_836_800;
 /// # fn main() -> Result<(), swimring::ClusterError> {
 /// let cluster = Cluster::builder("web-1")
 ///     .cluster("shop")
-///     .bind(([127, 0, 0, 1], 0))
+///     .bind("127.0.0.1:0")
 ///     .metadata("zone=a")
 ///     .preset(Preset::Local)
 ///     .tune(|protocol| protocol.probe_interval = Duration::from_millis(500))
@@ -69,14 +70,16 @@ impl ClusterBuilder {
         self
     }
 
-    /// Where to receive. Default `0.0.0.0:7946`; port 0 takes a free one.
-    pub fn bind(mut self, address: impl Into<SocketAddr>) -> ClusterBuilder {
+    /// Where to receive: a text such as `127.0.0.1:7946`, or whatever else an [`Address`] is made from; checked
+    /// at the start. Default `0.0.0.0:7946`; port 0 takes a free one, no port is 7946.
+    pub fn bind(mut self, address: impl Into<Address>) -> ClusterBuilder {
         self.options.bind = address.into();
         self
     }
 
-    /// Where the others reach this member, if not where it is bound; port 0 stands for the bound port.
-    pub fn advertise(mut self, address: impl Into<SocketAddr>) -> ClusterBuilder {
+    /// Where the others reach this member, if not where it is bound; as in [`ClusterBuilder::bind`]. No port, or
+    /// port 0, stands for the bound port.
+    pub fn advertise(mut self, address: impl Into<Address>) -> ClusterBuilder {
         self.options.advertise = Some(address.into());
         self
     }
@@ -87,16 +90,24 @@ impl ClusterBuilder {
         self
     }
 
-    /// Members to join through in the background: from the start on until one answers, and again
-    /// whenever this member finds itself alone.
-    pub fn retry_join<S: Into<String>>(mut self, seeds: impl IntoIterator<Item = S>) -> ClusterBuilder {
-        self.options.seeds = seeds.into_iter().map(Into::into).collect();
+    /// Members to join through in the background: from the start on until one answers, again whenever this
+    /// member finds itself alone, and now and then those that are not in its view; see
+    /// [`ClusterBuilder::rejoin_interval`].
+    pub fn retry_join<S: Into<Seed>>(mut self, seeds: impl IntoIterator<Item = S>) -> ClusterBuilder {
+        self.options.seeds = seeds.into_iter().map(|seed| seed.into().to_string()).collect();
         self
     }
 
-    /// How long to wait at most between two joins in the background. Default 30 s; zero joins once.
+    /// How long to wait between two joins in the background; see [`ClusterOptions::rejoin_interval`]. Default
+    /// 30 s; zero joins once.
     pub fn rejoin_interval(mut self, interval: Duration) -> ClusterBuilder {
         self.options.rejoin_interval = interval;
+        self
+    }
+
+    /// What finds the addresses of seeds that are names. Default: [`SystemResolver`](super::SystemResolver).
+    pub fn resolver(mut self, resolver: impl Resolve + 'static) -> ClusterBuilder {
+        self.options.resolver = Arc::new(resolver);
         self
     }
 
@@ -185,10 +196,10 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
         tracing::warn!("{doubt}");
     }
     let seed = RandomState::new().hash_one(&name);
-    let fleet = Fleet::start(&fleet_options(&options, seed), |_| Hub::default())?;
+    let fleet = Fleet::start(&fleet_options(&options, seed)?, |_| Hub::default())?;
     let bound = fleet.address(0);
-    let advertised = address::advertised(options.advertise, bound)?;
-    let (member, metadata) = (name.clone(), options.metadata);
+    let advertised = address::advertised(options.advertised_address()?, bound)?;
+    let (member, metadata) = (name.clone(), options.metadata.clone());
     let incarnation = first_incarnation();
     let (sender, receiver) = inbox(options.events_queued_max);
     let added = fleet.ask(0, move |host, _| {
@@ -198,16 +209,10 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     })?;
     let events = Events::new(receiver, added?);
     let (closing, closed) = channel::bounded(0);
-    let shared = Arc::new(Shared::new(
-        fleet,
-        name.into(),
-        options.cluster,
-        advertised,
-        options.events_queued_max,
-        closed,
-    ));
-    let rejoin = Rejoin { seeds, timeout: options.join_timeout, interval: options.rejoin_interval };
-    let steward = Steward::new(Arc::clone(&shared), events, rejoin, seed);
+    let shared =
+        Arc::new(Shared::new(fleet, name.into(), advertised, seed, Remembered::new(seeds), &options, closed));
+    let rejoin = Rejoin { timeout: options.join_timeout, interval: options.rejoin_interval };
+    let steward = Steward::new(Arc::clone(&shared), events, rejoin);
     let steward = std::thread::Builder::new()
         .name("swimring-steward".to_owned())
         .spawn(move || steward.run())
@@ -219,17 +224,17 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     Ok(Cluster::new(shared, closing, steward, options.join_timeout))
 }
 
-fn fleet_options(options: &ClusterOptions, seed: u64) -> FleetOptions {
-    FleetOptions {
+fn fleet_options(options: &ClusterOptions, seed: u64) -> Result<FleetOptions, ClusterError> {
+    Ok(FleetOptions {
         settings: Arc::new(options.protocol.clone()),
         wire: options.wire.clone(),
         net: NetOptions { driver: options.driver, ..options.net.clone() },
         stream: options.stream.clone(),
-        bind: options.bind,
+        bind: options.bind_address()?,
         cluster: options.cluster_id(),
         seed,
         ..FleetOptions::default()
-    }
+    })
 }
 
 /// Seconds since 2020, so that a restart outranks its own past.

@@ -11,7 +11,7 @@ use crate::swim::MemberError;
 use crate::worker::FleetError;
 
 /// Why a [`Cluster`](super::Cluster) could not start, or did not do what it was asked.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum ClusterError {
     /// A setting cannot be used.
@@ -60,6 +60,8 @@ pub enum ClusterError {
     #[error("the cluster has been shut down: start a new one")]
     Stopped,
 }
+
+crate::sentence::debug_is_the_sentence!(ClusterError);
 
 impl ClusterError {
     pub(super) fn setting(setting: impl Into<String>, mend: impl Into<String>) -> ClusterError {

@@ -1,6 +1,7 @@
 //! The cluster as the application holds it.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,7 +46,7 @@ use crate::worker::Host;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cluster {
     handle: Arc<Handle>,
     join_timeout: Duration,
@@ -100,13 +101,15 @@ impl Cluster {
         self.shared().bound
     }
 
-    /// Joins the cluster through whichever of `seeds` answers: `host:port`, or `host` for port 7946, where
-    /// host is an address or a name; or a [`SocketAddr`]. At most `join_timeout`. A member that has left
+    /// Joins the cluster through `seeds`: `host:port`, or `host` for port 7946, where host is an address or a
+    /// name; or a [`SocketAddr`]. All are tried, and every address that a name stands for, in an order that is
+    /// drawn each time; it has succeeded if one of them answers. At most `join_timeout`. A member that has left
     /// comes back.
     ///
-    /// The join runs by itself; wait for it with [`Join::wait`], or await it. Once one seed has answered
-    /// the view is complete, and [`ClusterEvent::Joined`](super::ClusterEvent::Joined) has been sent for
-    /// every member of it.
+    /// The join runs by itself; wait for it with [`Join::wait`], or await it. Then the view is complete as far
+    /// as those who answered know it, and [`ClusterEvent::Joined`](super::ClusterEvent::Joined) has been sent
+    /// for every member of it. The seeds of a join that has succeeded are tried again in the background, at
+    /// [`rejoin_interval`](super::ClusterOptions::rejoin_interval), until the member leaves.
     pub fn join<S: Into<Seed>>(&self, seeds: impl IntoIterator<Item = S>) -> Join {
         self.join_within(seeds, self.join_timeout)
     }
@@ -189,7 +192,8 @@ impl Cluster {
     }
 
     /// The live members, and the events from exactly then on: what a table needs that is to be kept up
-    /// to date without a gap.
+    /// to date without a gap. After [`ClusterEvent::Lagged`](super::ClusterEvent::Lagged) it begins again with
+    /// [`Cluster::members`]; events that were queued before then lead to the same members.
     ///
     /// # Errors
     /// [`ClusterError::TooManySubscribers`], [`ClusterError::Stopped`].
@@ -239,8 +243,8 @@ impl Cluster {
     }
 
     /// Leaves the cluster: the others are told, and see it as left instead of failed. Done once that has
-    /// been said as often as any news, or after `timeout`. The member stays here, silent; it can
-    /// [`join`](Cluster::join) again, or be shut down.
+    /// been said as often as any news, or after `timeout`; at once if it had left before. The member stays
+    /// here, silent; it can [`join`](Cluster::join) again, or be shut down.
     pub fn leave(&self, timeout: Duration) -> Leave {
         leave::start(self.shared(), timeout)
     }
@@ -257,6 +261,14 @@ impl Cluster {
     ) -> Result<R, ClusterError> {
         let seen = self.shared().ask(move |host, _| Some(look(host.member(LOCAL)?, host.commons())))?;
         seen.ok_or(ClusterError::Stopped)
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = out.debug_struct("Cluster");
+        shown.field("name", &self.name()).field("cluster", &self.cluster_name());
+        shown.field("address", &self.address()).finish_non_exhaustive()
     }
 }
 

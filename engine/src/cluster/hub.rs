@@ -23,11 +23,9 @@ pub(super) const SUBSCRIBERS_MAX: usize = 64;
 /// 10 ms, makes a hundred.
 const RTTS_MAX: usize = 256;
 
-/// A seed's answer that is waited for.
+/// An answer to a join that is waited for.
 pub(super) struct AwaitedJoin {
-    /// Which seed of the join.
-    pub(super) seed: usize,
-    /// Where to say how it ended. Has room for every seed.
+    /// Where to say how it ended.
     pub(super) notes: channel::Sender<Note>,
 }
 
@@ -76,8 +74,8 @@ impl Hub {
 
     fn join_ended(&mut self, token: u32, result: Result<(), SeedError>) {
         if let Some(join) = self.joins.remove(&token) {
-            // It has room for every seed; whoever waited may have given up.
-            let _ = join.notes.try_send(Note::Ended { seed: join.seed, result });
+            // Whoever waited may have given up.
+            let _ = join.notes.send(Note::Ended { token, result });
         }
     }
 

@@ -23,8 +23,7 @@ impl Leave {
     /// Waits until the others have been told.
     ///
     /// # Errors
-    /// [`ClusterError::Left`] if it had left before, [`ClusterError::LeaveTimedOut`],
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::LeaveTimedOut`], [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn wait(mut self) -> Result<(), ClusterError> {
         self.0.recv().unwrap_or(Err(ClusterError::Stopped))
     }
@@ -73,8 +72,10 @@ fn begin(shared: &Shared) -> Result<channel::Receiver<()>, ClusterError> {
     let leaves = shared.count_leave();
     let begun = shared.ask(move |host, trains| {
         host.observer.leaves = host.observer.leaves.max(leaves);
-        if host.member(LOCAL).is_none_or(crate::swim::Member::has_left) {
-            return Err(ClusterError::Left);
+        if host.member(LOCAL).is_some_and(crate::swim::Member::has_left) {
+            // Everybody has been told before.
+            let _ = tell.try_send(());
+            return Ok(());
         }
         if host.observer.leaving.len() >= LEAVES_MAX {
             return Err(ClusterError::Busy);

@@ -11,7 +11,7 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `builder`, `options`, `wire`, `address` | from settings to a running member |
+//! | `builder`, `options`, `wire`, `given_address`, `address` | from settings to a running member |
 //! | `handle`, `shared` | the application's side, and the way to the protocol's thread |
 //! | `join`, `leave` | what takes time |
 //! | `hub`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
@@ -23,6 +23,7 @@ mod address;
 mod builder;
 mod error;
 mod event;
+mod given_address;
 mod handle;
 mod hub;
 mod inbox;
@@ -41,8 +42,12 @@ mod wire;
 pub use builder::ClusterBuilder;
 pub use error::ClusterError;
 pub use event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
+pub use given_address::Address;
 pub use handle::Cluster;
-pub use join::{Canceller, DEFAULT_PORT, Join, JoinError, JoinReport, Seed, SeedError, SeedOutcome};
+pub use join::{
+    AddressOutcome, Canceller, DEFAULT_PORT, Join, JoinError, JoinReport, Resolve, Seed, SeedError,
+    SeedOutcome, SystemResolver,
+};
 pub use leave::Leave;
 pub use options::ClusterOptions;
-pub use subscription::Events;
+pub use subscription::{Events, EventsIntoIter, EventsIter};

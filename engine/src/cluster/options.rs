@@ -14,16 +14,18 @@
 //! `wire = "memberlist"`, or `"serf"`, lets the member into such a pool; the keys that then exist are in
 //! `cluster/wire.rs`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use swimring_codec::identity::METADATA_MAX;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::ClusterError;
-use super::join::{self, DEFAULT_PORT, Seed};
+use super::given_address::Address;
+use super::join::{self, DEFAULT_PORT, Resolve, Seed, SystemResolver};
 use super::wire;
 use crate::net::{DriverChoice, NetOptions};
 use crate::settings_file::{self, Unsettable, read_bounded, set_protocol, toml_fault, value};
@@ -58,21 +60,27 @@ pub struct ClusterOptions {
     /// is told to join the other. Default: `default`.
     pub cluster: String,
     /// Where to receive, UDP and TCP on one port; port 0 takes a free one. Default: `0.0.0.0:7946`.
-    pub bind: SocketAddr,
+    pub bind: Address,
     /// Where the others reach this member. Port 0 stands for the port it is bound to. Default: the bound
     /// address, or, if that is unspecified (`0.0.0.0`), the address that the default route leaves from.
-    pub advertise: Option<SocketAddr>,
+    pub advertise: Option<Address>,
     /// What the others get to see of this member, up to 512 bytes. In files a string. Default: none.
     pub metadata: Vec<u8>,
     /// Which datagram driver. Default: `auto`, io_uring where the kernel permits it.
     pub driver: DriverChoice,
     /// Members to join through, in the background from the start on; see
-    /// [`ClusterOptions::rejoin_interval`]. Default: none.
+    /// [`ClusterOptions::rejoin_interval`]. A name stands for all its addresses. At most 256. Default: none.
     pub seeds: Vec<String>,
+    /// What finds the addresses of seeds that are names. Not in files. Default: the system's resolver.
+    pub resolver: Arc<dyn Resolve>,
     /// How long a join may take in all. 10 ms to 10 min. Default: 10 s.
     pub join_timeout: Duration,
-    /// How long to wait, at most, before the seeds are tried again while the member is alone. The first waits
-    /// are shorter: from 1 s they double up to this. Zero: the seeds are tried once. Default: 30 s, at most
+    /// How long to wait before seeds are tried again in the background, names resolved anew: those in
+    /// [`ClusterOptions::seeds`], and those of the application's joins that have succeeded since the member last
+    /// left. While the member is alone this is the longest wait; the first are shorter, from 1 s doubling up to
+    /// it. While it is not alone, those addresses that are not in its view are tried again after this to twice
+    /// this, drawn each time (30 to 60 s by default): so a seed that comes back under another address is found,
+    /// and a pool that split while it started is one again. Zero: seeds are tried once. Default: 30 s, at most
     /// 1 h.
     pub rejoin_interval: Duration,
     /// Events that may wait for each subscriber; more are lost to it. 16 to 1,048,576. Default: 4,096.
@@ -92,11 +100,12 @@ impl Default for ClusterOptions {
         ClusterOptions {
             name: None,
             cluster: "default".to_owned(),
-            bind: SocketAddr::from(([0, 0, 0, 0], DEFAULT_PORT)),
+            bind: Address::from(([0, 0, 0, 0], DEFAULT_PORT)),
             advertise: None,
             metadata: Vec::new(),
             driver: DriverChoice::default(),
             seeds: Vec::new(),
+            resolver: Arc::new(SystemResolver),
             join_timeout: Duration::from_secs(10),
             rejoin_interval: Duration::from_secs(30),
             events_queued_max: 4096,
@@ -173,8 +182,8 @@ impl ClusterOptions {
         match key {
             "name" => self.name = Some(text(value)?),
             "cluster" => self.cluster = text(value)?,
-            "bind" => self.bind = read_address(key, value, DEFAULT_PORT)?,
-            "advertise" => self.advertise = Some(read_address(key, value, 0)?),
+            "bind" => self.bind = read_address(key, value, DEFAULT_PORT)?.into(),
+            "advertise" => self.advertise = Some(read_address(key, value, 0)?.into()),
             "metadata" => self.metadata = text(value)?.into_bytes(),
             "driver" => self.driver = chosen(key, value, "auto, io_uring or mmsg")?,
             "seeds" => self.seeds = value::texts(value).map_err(is)?,
@@ -220,7 +229,8 @@ impl ClusterOptions {
         if self.metadata.len() > METADATA_MAX {
             return Err(MemberError::MetadataTooLarge(self.metadata.len()).into());
         }
-        if self.advertise.is_some_and(|address| address.ip().to_canonical().is_unspecified()) {
+        self.bind_address()?;
+        if self.advertised_address()?.is_some_and(|address| address.ip().to_canonical().is_unspecified()) {
             return Err(ClusterError::setting("advertise", "has to be an address that others can send to"));
         }
         self.wire
@@ -234,6 +244,16 @@ impl ClusterOptions {
             return Err(ClusterError::setting("events_queued_max", mend));
         }
         self.protocol.validate().map_err(|error| ClusterError::setting(error.setting, error.mend))
+    }
+
+    /// Where to receive, read.
+    pub(super) fn bind_address(&self) -> Result<SocketAddr, ClusterError> {
+        self.bind.of_setting("bind", DEFAULT_PORT)
+    }
+
+    /// Where the others reach this member, read; port 0 stands for the one it is bound to.
+    pub(super) fn advertised_address(&self) -> Result<Option<SocketAddr>, ClusterError> {
+        self.advertise.as_ref().map(|given| given.of_setting("advertise", 0)).transpose()
     }
 
     /// The seeds, read.
@@ -273,13 +293,7 @@ fn unknown(key: &str, protocol: &[String]) -> String {
 /// An address, with `port` if it names none.
 fn read_address(key: &str, value: toml::Value, port: u16) -> Result<SocketAddr, ClusterError> {
     let text = value::text(value).map_err(|mend| ClusterError::setting(key, mend))?;
-    let alone = |_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port));
-    text.parse().or_else(alone).map_err(|_| {
-        ClusterError::setting(
-            key,
-            format!("has to be an IP address and port like 10.0.0.1:{DEFAULT_PORT}, not `{text}`"),
-        )
-    })
+    Address::from(text).of_setting(key, port)
 }
 
 #[cfg(test)]
@@ -293,8 +307,8 @@ mod tests {
         let text = "probe_interval_ms = 700\npreset = \"local\"\nbind = \"127.0.0.1\"\nseeds = [\"a\", \"b:1\"]\n\
                     advertise = \"10.0.0.1\"\nname = \"n\"\ndriver = \"mmsg\"\nrejoin_interval_ms = 5";
         options.read_toml(text).unwrap();
-        assert_eq!(options.bind, "127.0.0.1:7946".parse().unwrap());
-        assert_eq!(options.advertise, Some("10.0.0.1:0".parse().unwrap()));
+        assert_eq!(options.bind, "127.0.0.1:7946".into());
+        assert_eq!(options.advertise, Some("10.0.0.1:0".into()));
         assert_eq!(options.metadata, b"kept\xff");
         let expected =
             Settings { probe_interval: Duration::from_millis(700), ..Settings::preset(Preset::Local) };
@@ -307,7 +321,7 @@ mod tests {
     #[test]
     fn faults_name_the_setting_on_one_line() {
         for (text, start) in [
-            ("bind = \"here\"", "bind has to be an IP address and port like 10.0.0.1:7946, not `here`"),
+            ("bind = \"here\"", "bind has to be an IP address and port like 127.0.0.1:7946, not `here`"),
             ("name = \"a\"\nbind", "the file is no TOML: line 2"),
         ] {
             let error = ClusterOptions::default().read_toml(text).unwrap_err().to_string();
@@ -408,6 +422,8 @@ mod tests {
             (with(|o| o.name = Some("n".repeat(129))), "the name has 129 bytes: use at most 128"),
             (with(|o| o.metadata = vec![0; 513]), "the metadata has 513 bytes: use at most 512"),
             (with(|o| o.cluster.clear()), "cluster has to have"),
+            (with(|o| o.bind = "here".into()), "bind has to be an IP address and port"),
+            (with(|o| o.advertise = Some("there".into())), "advertise has to be an IP address and port"),
             (with(|o| o.advertise = Some(([0, 0, 0, 0], 1).into())), "advertise has to be"),
             (with(|o| o.seeds = vec!["a:0".into()]), "seeds has an entry that cannot be used: `a:0`"),
             (with(|o| o.events_queued_max = 1), "events_queued_max has to be between 16"),

@@ -3,14 +3,15 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crossbeam::channel;
 
 use super::error::ClusterError;
 use super::hub::Hub;
 use super::inbox::inbox;
-use super::join::Resolvers;
+use super::join::{Remembered, Resolvers, Tried};
+use super::options::ClusterOptions;
 use super::subscription::Events;
 use crate::net::Trains;
 use crate::worker::{Fleet, Host, LocalMember};
@@ -33,6 +34,10 @@ pub(super) struct Shared {
     /// Loses its other end when the cluster is shut down.
     pub(super) closing: channel::Receiver<Infallible>,
     pub(super) resolvers: Resolvers,
+    /// The addresses that joins have tried in vain.
+    pub(super) tried: Mutex<Tried>,
+    remembered: Mutex<Remembered>,
+    rng: Mutex<fastrand::Rng>,
     /// Joins under way.
     pub(super) joins: Arc<AtomicUsize>,
     /// Whether the application wants it to stay away: no join in the background.
@@ -42,23 +47,28 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// A member called `name`, reached at `advertised`, which runs in `fleet`. `seed` is that of its randomness.
     pub(super) fn new(
         fleet: Fleet<Hub>,
         name: Arc<str>,
-        cluster: String,
         advertised: SocketAddr,
-        events_queued_max: usize,
+        seed: u64,
+        remembered: Remembered,
+        options: &ClusterOptions,
         closing: channel::Receiver<Infallible>,
     ) -> Shared {
         Shared {
             bound: fleet.address(0),
             fleet: RwLock::new(Some(fleet)),
             name,
-            cluster,
+            cluster: options.cluster.clone(),
             advertised,
-            events_queued_max,
+            events_queued_max: options.events_queued_max,
             closing,
-            resolvers: Resolvers::default(),
+            resolvers: Resolvers::new(Arc::clone(&options.resolver)),
+            tried: Mutex::default(),
+            remembered: Mutex::new(remembered),
+            rng: Mutex::new(fastrand::Rng::with_seed(seed)),
             joins: Arc::default(),
             stays_away: AtomicBool::new(false),
             leaves: AtomicU32::new(0),
@@ -117,7 +127,18 @@ impl Shared {
         matches!(self.closing.try_recv(), Err(channel::TryRecvError::Disconnected))
     }
 
-    /// A new number for a seed that is tried.
+    /// The seeds to try again later.
+    pub(super) fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        // Nothing that runs under the lock can leave it half changed.
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Randomness of its own for one join or thread.
+    pub(super) fn fork_rng(&self) -> fastrand::Rng {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).fork()
+    }
+
+    /// A new number for an address that is tried.
     pub(super) fn next_token(&self) -> u32 {
         self.token.fetch_add(1, Ordering::Relaxed)
     }
@@ -130,6 +151,7 @@ impl Shared {
     /// The member is being told to leave. Gives how often now.
     pub(super) fn count_leave(&self) -> u32 {
         self.stays_away.store(true, Ordering::SeqCst);
+        self.remembered().forget_joined();
         self.leaves.fetch_add(1, Ordering::SeqCst) + 1
     }
 

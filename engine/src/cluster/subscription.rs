@@ -20,14 +20,17 @@ pub(super) type Numbered = (u64, ClusterEvent);
 /// After the cluster has been shut down the events that wait are still delivered, and then there is an
 /// end.
 ///
+/// `for event in events` waits for each and ends with the cluster; `for event in &mut events` leaves the
+/// subscription for afterwards.
+///
 /// ```
 /// use swimring::{Cluster, ClusterEvent};
 ///
 /// # fn main() -> Result<(), swimring::ClusterError> {
-/// let cluster = Cluster::builder("web-1").bind(([127, 0, 0, 1], 0)).start()?;
-/// let mut events = cluster.subscribe()?;
+/// let cluster = Cluster::builder("web-1").bind("127.0.0.1:0").start()?;
+/// let events = cluster.subscribe()?;
 /// cluster.shutdown();
-/// for event in events.iter() {
+/// for event in events {
 ///     if let ClusterEvent::Failed { member, .. } = event {
 ///         println!("{} is gone", member.name);
 ///     }
@@ -84,11 +87,12 @@ impl Events {
         Ok(self.in_order(next))
     }
 
-    /// The events, waiting for each, until the cluster is shut down.
+    /// The events, waiting for each, until the cluster is shut down: what `for event in &mut events` goes
+    /// through.
     ///
     /// [`Events`] is no iterator itself, so that `next` is not ambiguous where it is used as a stream.
-    pub fn iter(&mut self) -> impl Iterator<Item = ClusterEvent> + '_ {
-        std::iter::from_fn(|| self.recv())
+    pub fn iter(&mut self) -> EventsIter<'_> {
+        EventsIter(self)
     }
 
     /// `event`, or first the gap before it.
@@ -100,6 +104,51 @@ impl Events {
         }
         self.ahead = Some(event);
         ClusterEvent::Lagged(lost)
+    }
+}
+
+/// The events of an [`Events`] that is kept, waiting for each; see [`Events::iter`].
+#[derive(Debug)]
+#[must_use = "an iterator does nothing by itself"]
+pub struct EventsIter<'a>(&'a mut Events);
+
+impl Iterator for EventsIter<'_> {
+    type Item = ClusterEvent;
+
+    fn next(&mut self) -> Option<ClusterEvent> {
+        self.0.recv()
+    }
+}
+
+/// The events of an [`Events`], waiting for each, until the cluster is shut down. Dropping it ends the
+/// subscription.
+#[derive(Debug)]
+#[must_use = "an iterator does nothing by itself"]
+pub struct EventsIntoIter(Events);
+
+impl Iterator for EventsIntoIter {
+    type Item = ClusterEvent;
+
+    fn next(&mut self) -> Option<ClusterEvent> {
+        self.0.recv()
+    }
+}
+
+impl IntoIterator for Events {
+    type Item = ClusterEvent;
+    type IntoIter = EventsIntoIter;
+
+    fn into_iter(self) -> EventsIntoIter {
+        EventsIntoIter(self)
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Events {
+    type Item = ClusterEvent;
+    type IntoIter = EventsIter<'a>;
+
+    fn into_iter(self) -> EventsIter<'a> {
+        self.iter()
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 /// Why an endpoint could not be bound, or a driver opened or run.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum NetError {
     /// Another socket holds the port.
     #[error(
@@ -84,6 +84,8 @@ pub enum NetError {
         source: io::Error,
     },
 }
+
+crate::sentence::debug_is_the_sentence!(NetError);
 
 /// Whoever has bound the port on one address keeps it from a socket for all addresses.
 fn held_where(address: &SocketAddr) -> &'static str {

@@ -36,9 +36,11 @@ impl fmt::Display for DriverChoice {
 }
 
 /// A driver name that is none.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("driver `{0}` does not exist: use auto, io_uring or mmsg")]
 pub struct UnknownDriver(String);
+
+crate::sentence::debug_is_the_sentence!(UnknownDriver);
 
 impl FromStr for DriverChoice {
     type Err = UnknownDriver;

@@ -141,7 +141,7 @@ impl StreamOptions {
 }
 
 /// Why the stream service could not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
     /// A setting is out of its bounds.
@@ -164,6 +164,8 @@ pub enum StreamError {
         source: io::Error,
     },
 }
+
+crate::sentence::debug_is_the_sentence!(StreamError);
 
 impl StreamError {
     pub(super) fn os(action: &'static str) -> impl FnOnce(io::Error) -> StreamError {

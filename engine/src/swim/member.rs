@@ -73,7 +73,7 @@ pub struct MemberConfig {
 }
 
 /// Why a member or a command was refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MemberError {
     /// The name is empty.
@@ -121,6 +121,8 @@ pub enum MemberError {
     #[error("the member has left the cluster")]
     Left,
 }
+
+crate::sentence::debug_is_the_sentence!(MemberError);
 
 /// Where a member is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -181,7 +181,7 @@ impl Default for Settings {
 }
 
 /// A setting that cannot be used, and what would do.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[error("{setting} {mend}")]
 pub struct SettingsError {
     /// The setting as it is spelled in files.
@@ -189,6 +189,8 @@ pub struct SettingsError {
     /// What it has to be.
     pub mend: String,
 }
+
+crate::sentence::debug_is_the_sentence!(SettingsError);
 
 impl SettingsError {
     fn new(setting: &'static str, mend: impl Into<String>) -> SettingsError {

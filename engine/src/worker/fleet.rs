@@ -30,7 +30,7 @@ fn why(cause: &Option<String>) -> String {
 }
 
 /// Why a fleet could not start or be called.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum FleetError {
     /// A setting of the protocol cannot be used.
@@ -71,6 +71,8 @@ pub enum FleetError {
     #[error("worker {0} has too many calls waiting: call it more slowly")]
     Busy(usize),
 }
+
+crate::sentence::debug_is_the_sentence!(FleetError);
 
 struct Worker<O> {
     calls: Arc<Calls<O>>,

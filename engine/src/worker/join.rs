@@ -6,7 +6,7 @@ use crate::stream::CloseReason;
 use crate::swim::Refusal;
 
 /// Why a stream to join through ended without the seed's view.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JoinFailure {
     /// The stream ended early.
@@ -31,3 +31,5 @@ pub enum JoinFailure {
     #[error("answered with something that is no view")]
     Unreadable,
 }
+
+crate::sentence::debug_is_the_sentence!(JoinFailure);

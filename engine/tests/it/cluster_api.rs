@@ -127,6 +127,9 @@ fn after_a_shutdown_everything_says_so() {
     assert_eq!(clone.join(["127.0.0.1"]).wait(), Err(swimring::JoinError::Stopped));
     assert_eq!(events.recv(), None);
     assert_eq!(clone.name(), "one");
+    let shown =
+        format!("Cluster {{ name: \"one\", cluster: \"default\", address: {}, .. }}", clone.address());
+    assert_eq!(format!("{clone:?}"), shown);
 }
 
 #[test]
@@ -152,6 +155,8 @@ fn settings_that_cannot_be_used_are_refused_on_one_line() {
         (member("a").metadata(vec![0; 513]), "the metadata has 513 bytes"),
         (member("a").retry_join(["b:c"]), "seeds has an entry that cannot be used: `b:c` is no seed"),
         (member("a").tune(|protocol| protocol.gossip_fanout = 0), "gossip_fanout has to be between"),
+        (member("a").bind("localhost:7946"), "bind has to be an IP address and port like 127.0.0.1:7946"),
+        (member("a").advertise("me"), "advertise has to be an IP address and port like"),
         (
             member("a").bind(([203, 0, 113, 1], 0)),
             "bind address 203.0.113.1:0: not an address of this machine",
@@ -177,6 +182,37 @@ fn everything_can_be_awaited_without_a_runtime() {
     });
     one.shutdown();
     assert_eq!(block_on(next(&mut events)), None);
+}
+
+#[test]
+fn addresses_are_given_as_text_or_as_addresses_and_what_is_said_last_counts() {
+    let one = member("one").bind("nonsense").bind(String::from("127.0.0.1:0")).start().unwrap();
+    assert!(one.address().ip().is_loopback() && one.address().port() != 0);
+    let elsewhere = member("two").bind(std::net::Ipv4Addr::LOCALHOST).bind("127.0.0.2:0");
+    let two = elsewhere.advertise("127.0.0.2").start().unwrap();
+    assert_eq!(two.address(), two.bound_address());
+}
+
+#[test]
+fn events_are_iterated_by_value_and_by_reference() {
+    let one = start("one");
+    let mut events = one.subscribe().unwrap();
+    let two = joined("two", &one);
+    for event in &mut events {
+        if is_joined(&event, "two") {
+            break;
+        }
+    }
+    two.broadcast("last", "").unwrap();
+    let mut heard = Vec::new();
+    for event in events {
+        heard.push(event);
+        if matches!(heard.last(), Some(ClusterEvent::User(_))) {
+            one.shutdown();
+        }
+    }
+    let told = heard.iter().any(|event| matches!(event, ClusterEvent::User(event) if &*event.name == "last"));
+    assert!(told, "the loop over the rest saw the event and ended with the cluster: {heard:?}");
 }
 
 async fn next(events: &mut Events) -> Option<ClusterEvent> {

@@ -40,7 +40,9 @@ fn a_member_that_leaves_is_seen_leaving_and_may_come_back() {
     let (_, before) = until(&mut events, "two has left", |event| is_left(event, "two"));
     assert!(is_joined(&before[0], "two"), "{before:?}");
     assert!(!before.iter().any(|event| is_failed(event, "two")), "{before:?}");
-    assert!(matches!(two.leave(PATIENCE).wait(), Err(ClusterError::Left)));
+    // Whoever leaves twice, on a signal and at the end, has left.
+    two.leave(PATIENCE).wait().unwrap();
+    assert_eq!(one.len().unwrap(), 1);
     assert!(matches!(two.broadcast("x", ""), Err(ClusterError::Left)));
     assert!(matches!(two.update_metadata("x"), Err(ClusterError::Left)));
     two.join([one.address()]).wait().unwrap();
@@ -61,8 +63,10 @@ fn leaving_that_takes_too_long_says_so() {
     let slow = member("two").tune(|protocol| protocol.gossip_interval = std::time::Duration::from_secs(60));
     let two = slow.start().unwrap();
     two.join([one.address()]).wait().unwrap();
-    let error = two.leave(std::time::Duration::from_millis(1)).wait().unwrap_err();
-    assert!(matches!(error, ClusterError::LeaveTimedOut(_)), "{error}");
+    for _ in 0..2 {
+        let error = two.leave(std::time::Duration::from_millis(1)).wait().unwrap_err();
+        assert!(matches!(error, ClusterError::LeaveTimedOut(_)), "{error}");
+    }
 }
 
 #[test]
@@ -142,9 +146,9 @@ fn both_twins_are_told(wire: &WireOptions) {
     let twins = [start("twin"), start("twin")];
     let (tell, told) = mpsc::channel();
     for twin in &twins {
-        let (mut events, tell, own) = (twin.subscribe().unwrap(), tell.clone(), twin.address());
+        let (events, tell, own) = (twin.subscribe().unwrap(), tell.clone(), twin.address());
         std::thread::spawn(move || {
-            for event in events.iter() {
+            for event in events {
                 if let ClusterEvent::NameConflict { address } = event {
                     let _ = tell.send((own, address));
                 }

@@ -4,6 +4,7 @@ mod adaptive_suspicion;
 mod cluster_api;
 mod cluster_join;
 mod cluster_life;
+mod cluster_seeds;
 mod cluster_support;
 mod fleet;
 mod late_members;

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use swimring::SystemResolver;
+
 use super::outcome::Merged;
 use super::plan::AttachPlan;
 use super::{contact, session, targets};
@@ -32,7 +34,7 @@ pub fn attach(options: &AttachOptions) -> Exit {
         complain(PROGRAM, &faults);
         exit
     };
-    let targets = match targets::resolve(options) {
+    let targets = match targets::resolve(options, &SystemResolver) {
         Ok(targets) => targets,
         Err(fault) => return told(vec![fault], Exit::CouldNotRun),
     };

@@ -1,4 +1,4 @@
-//! Joins at a rate: through the targets in turn, again through the next where one fails, and no more at a time
+//! Joins at a rate: through the contacts in turn, again through another where one fails, and no more at a time
 //! than a real pool takes lightly.
 //!
 //! The same joiner brings members back that have left. It looks at the roster, never at a worker, unless a
@@ -13,6 +13,7 @@ use swimring::net::Trains;
 use swimring::worker::{Fleet, Host, JoinFailure};
 use swimring_codec::{Incarnation, MemberId};
 
+use super::contacts::Contacts;
 use super::identity::Identities;
 use super::roster::Stage;
 use super::watch::{Common, Watch};
@@ -21,8 +22,10 @@ use crate::text::counted;
 
 /// Joins under way at a time: peers refuse more than 128 push/pulls at once, and others join too.
 const JOINS_AT_ONCE: usize = 32;
-/// How often one member tries, each target counted.
-pub const TRIES_MAX: u32 = 8;
+/// How often one member tries, or once for each contact if there are more of them.
+const TRIES_MAX: u32 = 8;
+/// How long it goes on after these tries while there are contacts left.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Until it tries again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -34,6 +37,10 @@ struct Waiting {
     tries: u32,
     /// Not before this, on the fleet's clock.
     due: Duration,
+    /// When it first was due.
+    since: Duration,
+    /// Through whom it joins.
+    contact: usize,
 }
 
 /// Brings members into the pool.
@@ -41,7 +48,7 @@ struct Waiting {
 pub struct Joiner {
     common: Arc<Common>,
     identities: Identities,
-    targets: Vec<SocketAddr>,
+    contacts: Contacts,
     workers: u32,
     incarnation: Incarnation,
     /// From one join to the next.
@@ -53,11 +60,11 @@ pub struct Joiner {
 }
 
 impl Joiner {
-    /// Joins through `targets`, `per_second` at most.
+    /// Joins through `contacts`, `per_second` at most.
     pub fn new(
         common: Arc<Common>,
         identities: Identities,
-        targets: Vec<SocketAddr>,
+        contacts: Contacts,
         workers: u32,
         incarnation: Incarnation,
         per_second: f64,
@@ -65,7 +72,7 @@ impl Joiner {
         Joiner {
             common,
             identities,
-            targets,
+            contacts,
             workers,
             incarnation,
             pace: Duration::from_secs_f64(1.0 / per_second),
@@ -79,7 +86,12 @@ impl Joiner {
     pub fn add(&mut self, number: MemberNumber, due: Duration) {
         let later = |waiting: &Waiting| waiting.due > due;
         let at = self.waiting.iter().rposition(|waiting| !later(waiting)).map_or(0, |at| at + 1);
-        self.waiting.insert(at, Waiting { number, tries: 0, due });
+        self.waiting.insert(at, Waiting { number, tries: 0, due, since: due, contact: 0 });
+    }
+
+    /// A contact that answers, as far as is known.
+    pub fn contact(&self) -> SocketAddr {
+        self.contacts.best()
     }
 
     /// Members that have not joined yet.
@@ -127,6 +139,10 @@ impl Joiner {
                     self.under_way.swap_remove(at);
                     self.try_again(fleet, join, now)?;
                 }
+                Stage::Present => {
+                    self.under_way.swap_remove(at);
+                    self.contacts.answered(join.contact);
+                }
                 _ => {
                     self.under_way.swap_remove(at);
                 }
@@ -137,31 +153,37 @@ impl Joiner {
 
     fn try_again(&mut self, fleet: &Fleet<Watch>, join: Waiting, now: Duration) -> Result<(), String> {
         let failure = last_failure(fleet, (join.number % self.workers) as usize)?;
-        let for_good = failure.as_ref().is_some_and(|(_, _, reason)| is_for_good(reason));
+        let reason =
+            failure.filter(|(_, token, _)| *token as usize == join.contact).map(|(_, _, reason)| reason);
+        let another = self.contacts.failed(join.contact, reason.as_ref());
         let tries = join.tries + 1;
-        if tries >= TRIES_MAX || (for_good && tries as usize >= self.targets.len()) {
-            let name = self.common.names.of(join.number);
-            let given_up = format!("{name} could not join, tried {}", counted(tries.into(), "time"));
-            return Err(match failure {
-                Some((_, token, reason)) => {
-                    let target = self.targets[token as usize % self.targets.len()];
-                    format!("--join {target}: {}; {given_up}", explain(&reason))
-                }
-                None => format!(
-                    "--join: a member of the pool answered with a view that cannot be read; {given_up}"
-                ),
-            });
+        let enough = tries >= TRIES_MAX
+            && (tries as usize >= self.contacts.len() || now.saturating_sub(join.since) > PATIENCE);
+        if enough || self.contacts.are_hopeless() {
+            return Err(self.given_up(join.number, tries, reason.as_ref()));
         }
-        self.waiting.insert(0, Waiting { tries, due: now + RETRY_AFTER, ..join });
+        let due = if another { now } else { now + RETRY_AFTER };
+        self.waiting.insert(0, Waiting { tries, due, ..join });
         self.waiting.sort_by_key(|waiting| waiting.due);
         Ok(())
+    }
+
+    /// What to say when member `number` has tried for the last time.
+    fn given_up(&self, number: MemberNumber, tries: u32, reason: Option<&JoinFailure>) -> String {
+        format!(
+            "--join: {}{}; {} could not join, tried {}",
+            self.contacts.told(),
+            reason.map_or("", mend),
+            self.common.names.of(number),
+            counted(tries.into(), "time")
+        )
     }
 
     fn begin(&mut self, fleet: &Fleet<Watch>, join: Waiting) -> Result<(), String> {
         let number = join.number;
         let (worker, local) = (number % self.workers, number / self.workers);
-        let token = (number + join.tries) % self.targets.len() as u32;
-        let target = self.targets[token as usize];
+        let contact = self.contacts.choose(number);
+        let (token, target) = (contact as u32, self.contacts.address(contact));
         let is_new = self.common.roster.stage(number) == Stage::Absent;
         let name = self.common.names.of(number);
         let (address, metadata) = (self.common.addresses.of(number), self.identities.metadata(number));
@@ -181,7 +203,7 @@ impl Joiner {
             });
         };
         fleet.call(worker as usize, call).map_err(|error| error.to_string())?;
-        self.under_way.push(join);
+        self.under_way.push(Waiting { contact, ..join });
         Ok(())
     }
 }
@@ -198,22 +220,16 @@ fn last_failure(
     }
 }
 
-/// Whether trying again at the same target is pointless.
-fn is_for_good(reason: &JoinFailure) -> bool {
-    matches!(reason, JoinFailure::Refused(_) | JoinFailure::Sealed(_) | JoinFailure::OtherCluster)
-}
-
-/// The reason in words, with the flag that may mend it.
-fn explain(reason: &JoinFailure) -> String {
+/// The flag that may mend it.
+fn mend(reason: &JoinFailure) -> &'static str {
     let words = SeedError::Failed(reason.clone()).to_string();
-    let mend = match reason {
+    match reason {
         JoinFailure::Sealed(words) if words.contains("not encrypted") => " (leave out --encrypt)",
         JoinFailure::Sealed(_) => " (--encrypt)",
         JoinFailure::Refused(_) if words.contains("versions") => " (--pool)",
         JoinFailure::Closed(_) if words.contains("label") => " (--label, --encrypt)",
         _ => "",
-    };
-    words + mend
+    }
 }
 
 #[cfg(test)]
@@ -229,7 +245,8 @@ mod tests {
         let identities = Identities::new(&options).unwrap();
         let addresses = OwnAddresses::new(options.first_address, 10, 7946, 1).unwrap();
         let common = crate::attach::tests::common(&options, addresses);
-        Joiner::new(Arc::new(common), identities, Vec::new(), 1, Incarnation::new(1), 20.0)
+        let contacts = Contacts::new(&[SocketAddr::from(([127, 0, 0, 1], 7946))]);
+        Joiner::new(Arc::new(common), identities, contacts, 1, Incarnation::new(1), 20.0)
     }
 
     #[test]
@@ -250,13 +267,18 @@ mod tests {
 
     #[test]
     fn reasons_name_the_flag_that_mends_them() {
-        let closed = explain(&JoinFailure::Closed(CloseReason::PeerClosed));
-        assert!(
-            closed.contains("another label or key") && closed.ends_with(" (--label, --encrypt)"),
-            "{closed}"
+        let mut joiner = joiner();
+        let mut told = |reason: JoinFailure| {
+            joiner.contacts.failed(0, Some(&reason));
+            joiner.given_up(3, 8, Some(&reason))
+        };
+        assert_eq!(
+            told(JoinFailure::Sealed("the pool is encrypted: give one of its keys")),
+            "--join: 127.0.0.1:7946: the pool is encrypted: give one of its keys (--encrypt); swimring-00003 could not \
+             join, tried 8 times"
         );
-        let sealed = explain(&JoinFailure::Sealed("the pool is encrypted: give one of its keys"));
-        assert_eq!(sealed, "the pool is encrypted: give one of its keys (--encrypt)");
-        assert!(is_for_good(&JoinFailure::OtherCluster) && !is_for_good(&JoinFailure::TooManyStreams));
+        let closed = told(JoinFailure::Closed(CloseReason::PeerClosed));
+        assert!(closed.contains("another label or key"), "{closed}");
+        assert!(closed.contains(" (--label, --encrypt); "), "{closed}");
     }
 }

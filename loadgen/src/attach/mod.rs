@@ -3,13 +3,14 @@
 //! Every one is a full member at an address of its own: it probes and is probed, gossips, suspects and refutes.
 //! Together they churn in the pool, and measure it from where its own members stand. The measured part is that
 //! of a `run`; what is particular is here: who the members are (`identity`, `addresses`), how they get in
-//! (`targets`, `joining`, `admission`) and out (`leaving`), what is heard of the real ones (`watch`, `heard`,
+//! (`targets`, `contacts`, `joining`, `admission`) and out (`leaving`), what is heard of the real ones (`watch`, `heard`,
 //! `doubts`, `live`, `outcome`), and whether they and ours hear each other at all (`contact`).
 
 pub mod addresses;
 pub mod admission;
 mod command;
 pub mod contact;
+mod contacts;
 pub mod doubts;
 pub mod heard;
 pub mod identity;

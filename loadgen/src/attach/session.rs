@@ -16,6 +16,7 @@ use swimring::worker::{Fleet, Host};
 
 use super::command::Attached;
 use super::contact;
+use super::contacts::Contacts;
 use super::identity::Identities;
 use super::joining::Joiner;
 use super::leaving::{self, Leaver};
@@ -54,7 +55,6 @@ struct Session<'a, 'b> {
     fleet: Fleet<Watch>,
     options: &'a AttachOptions,
     plan: &'a AttachPlan,
-    targets: &'a [SocketAddr],
     surroundings: &'a mut Surroundings<'b>,
     protocol: Arc<Settings>,
     common: Arc<Common>,
@@ -87,7 +87,7 @@ pub(super) fn execute(
     let joiner = Joiner::new(
         Arc::clone(&common),
         identities,
-        targets.to_vec(),
+        Contacts::new(targets),
         options.run.workers,
         start::first_incarnation(),
         options.ramp.per_second,
@@ -98,7 +98,6 @@ pub(super) fn execute(
         fleet,
         options,
         plan,
-        targets,
         surroundings,
         protocol,
         common,

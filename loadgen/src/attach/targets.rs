@@ -1,7 +1,8 @@
 //! Whom to join through, and what to say before a pool that others depend on is touched.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 
+use swimring::Resolve;
 use swimring::net::{Endpoint, NetError, NetOptions};
 
 use super::addresses::OwnAddresses;
@@ -13,35 +14,63 @@ use crate::text::{counted, significant};
 /// Ports tried after the usual one.
 const PORTS_TRIED: u16 = 100;
 
-/// The addresses of `--join`.
+/// Most addresses to join through. Which are left out beyond it is drawn.
+const TARGETS_MAX: usize = 1024;
+
+/// The addresses of `--join`: all that each name stands for, in an order drawn from the run's seed; the first of
+/// each name, then the second of each.
 ///
 /// # Errors
 /// One line that names the address and the mend.
-pub fn resolve(options: &AttachOptions) -> Result<Vec<SocketAddr>, String> {
-    let mut targets = Vec::new();
+pub fn resolve(options: &AttachOptions, resolver: &dyn Resolve) -> Result<Vec<SocketAddr>, String> {
+    let mut rng = fastrand::Rng::with_seed(options.run.seed);
+    let mut each = Vec::new();
     for given in &options.join {
-        let fault =
-            |reason: String| format!("--join {given}: {reason}; give an address, or a name that resolves");
-        let family = |address: &SocketAddr| address.is_ipv4() == options.first_address.is_ipv4();
-        let found: Vec<SocketAddr> =
-            given.to_socket_addrs().map_err(|error| fault(error.to_string()))?.collect();
-        // The members' own family: others could not be sent to from their addresses.
-        match found.iter().copied().find(family).or_else(|| found.first().copied()) {
-            Some(address) if family(&address) => {
-                own_addresses::check_kind("--join", address.ip())?;
-                targets.push(address);
-            }
-            Some(_) => {
-                return Err(format!(
-                    "--join {given}: not of the same address family as --first-address {}; give both as IPv4 or \
-                     both as IPv6",
-                    options.first_address
-                ));
-            }
-            None => return Err(fault("no address".to_owned())),
+        let mut found = addresses_of(given, options, resolver)?;
+        rng.shuffle(&mut found);
+        each.push(found);
+    }
+    let longest = each.iter().map(Vec::len).max().unwrap_or(0);
+    let mut targets = Vec::new();
+    for address in (0..longest).flat_map(|at| each.iter().filter_map(move |found| found.get(at))) {
+        if targets.len() < TARGETS_MAX && !targets.contains(address) {
+            targets.push(*address);
         }
     }
     Ok(targets)
+}
+
+/// What `given` stands for of the members' own family: others could not be sent to from their addresses.
+fn addresses_of(
+    given: &str,
+    options: &AttachOptions,
+    resolver: &dyn Resolve,
+) -> Result<Vec<SocketAddr>, String> {
+    let fault = |reason: &str| format!("--join {given}: {reason}; give an address, or a name that resolves");
+    let found = match given.parse::<SocketAddr>() {
+        Ok(address) => vec![address],
+        Err(_) => {
+            let (host, port) = given.rsplit_once(':').ok_or_else(|| fault("no port"))?;
+            let port = port.parse().map_err(|_| fault("no port from 1 to 65535"))?;
+            resolver.resolve(host, port).map_err(|error| fault(&error.to_string()))?
+        }
+    };
+    if found.is_empty() {
+        return Err(fault("no address"));
+    }
+    let family = |address: &SocketAddr| address.is_ipv4() == options.first_address.is_ipv4();
+    let own: Vec<_> = found.into_iter().filter(family).collect();
+    if own.is_empty() {
+        return Err(format!(
+            "--join {given}: not of the same address family as --first-address {}; give both as IPv4 or both as IPv6",
+            options.first_address
+        ));
+    }
+    let kind = |address: &SocketAddr| own_addresses::check_kind("--join", address.ip());
+    if own.iter().all(|address| kind(address).is_err()) {
+        kind(&own[0])?;
+    }
+    Ok(own.into_iter().filter(|address| kind(address).is_ok()).collect())
 }
 
 fn is_loopback(address: IpAddr) -> bool {
@@ -133,4 +162,47 @@ pub fn pick_port(options: &AttachOptions) -> Result<u16, String> {
 /// All addresses of `address`' family.
 pub fn wildcard(address: IpAddr) -> IpAddr {
     if address.is_ipv4() { IpAddr::from([0_u8; 4]) } else { IpAddr::from([0_u8; 16]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::attach::tests::options;
+
+    /// Every name has ten addresses of each family.
+    #[derive(Debug)]
+    struct Ten;
+
+    impl Resolve for Ten {
+        fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+            let name = host.len() as u8;
+            let v6 = (0..10).map(|number| SocketAddr::from(([0xfd00, 0, 0, 0, 0, 0, 0, number], port)));
+            Ok(v6.chain((0..10).map(|number| SocketAddr::from(([10, 0, name, number], port)))).collect())
+        }
+    }
+
+    #[test]
+    fn every_address_of_every_name_is_a_target_and_their_order_is_drawn() {
+        let of_seed = |seed: &str| {
+            let options = options(&["--join", "a,bb:80,10.9.9.9", "--seed", seed]);
+            resolve(&options, &Ten).unwrap()
+        };
+        let targets = of_seed("1");
+        assert_eq!(targets.len(), 21);
+        assert!(targets.iter().all(SocketAddr::is_ipv4), "{targets:?}");
+        // Each name has its turn before any has a second one.
+        assert_eq!(targets[2], SocketAddr::from(([10, 9, 9, 9], 7946)));
+        assert_eq!((targets[1].port(), targets[4].port()), (80, 80));
+        assert_eq!(targets, of_seed("1"));
+        assert_ne!(targets, of_seed("2"));
+    }
+
+    #[test]
+    fn a_name_of_the_other_family_alone_is_refused() {
+        let options = options(&["--join", "[fd00::1]:80"]);
+        let fault = resolve(&options, &Ten).unwrap_err();
+        assert!(fault.contains("not of the same address family as --first-address 127."), "{fault}");
+    }
 }

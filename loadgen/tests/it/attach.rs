@@ -286,6 +286,23 @@ fn a_pool_that_refuses_us_is_explained_in_one_line() {
     }
 }
 
+#[test]
+fn a_member_that_lives_is_found_behind_ten_addresses_where_nobody_is() {
+    let real = real(MemberlistOptions::default());
+    let mut events = real.subscribe().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let stale: Vec<_> = (1..10).map(|last| format!("127.43.9.{last}:{}", free.port())).collect();
+    let join = format!("{},{}", stale.join(","), real.address());
+    let output = attach(free, "memberlist", 43, &["--join", &join]);
+    let report = Report::from_json(&text(&output.stdout));
+    let report = report.unwrap_or_else(|fault| panic!("{fault}: {}", text(&output.stderr)));
+    assert_eq!(report.real_members.map(|real| real.count), Some(1));
+    departures(&mut events, 8, 0);
+    // Without it, each is named.
+    let line = refusal(&attach(free, "memberlist", 43, &["--join", &stale.join(",")]));
+    assert!(line.contains(&stale.join(", ")) && line.contains("connection refused"), "{line}");
+}
+
 /// Answers every join with a view of one member, and never says anything more.
 #[test]
 fn a_pool_that_drops_us_in_silence_is_found_out() {

@@ -2,26 +2,41 @@
 
 #![allow(clippy::disallowed_methods, reason = "a join has a time limit")]
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use hashbrown::{HashMap, HashSet};
 use swimring_codec::MemberId;
 
-use super::outcome::{JoinError, JoinReport, SeedError, SeedOutcome};
+use super::order::{self, Queue};
+use super::outcome::{AddressOutcome, JoinError, JoinReport, SeedError, SeedOutcome};
 use super::seed::{Place, Seed};
 use crate::cluster::hub::AwaitedJoin;
 use crate::cluster::shared::{LOCAL, Shared};
 
 /// Most seeds of one join. A list that long is a mistake: one that answers is enough.
 pub(super) const SEEDS_MAX: usize = 256;
-/// Seeds tried at once. Each that answers sends its whole view.
-const SEEDS_AT_ONCE: usize = 8;
-/// Addresses tried of one name, one after the other.
-const ADDRESSES_MAX: usize = 4;
-/// How long the other seeds are waited for once one has answered.
+/// Addresses begun within [`SOON`]. Each that answers sends its whole view.
+const FRESH_MAX: usize = 8;
+/// How long an address holds back others: one that has not answered by then will hardly send much.
+const SOON: Duration = Duration::from_millis(500);
+/// Most addresses tried at once, those included that do not seem to answer: a stream each.
+const ADDRESSES_AT_ONCE: usize = 32;
+/// Most names being resolved at once.
+const NAMES_AT_ONCE: usize = 16;
+/// Most addresses of all seeds of one join, which is as many as fit an answer of the domain name system.
+/// Which are left out beyond it is drawn anew each time, and those that have not failed yet come first.
+const ADDRESSES_MAX: usize = 4096;
+/// How long what does not answer is waited for once one address has answered and all others have been begun.
 const GRACE: Duration = Duration::from_secs(1);
+/// Addresses of a name reported as this member's own, or as none at all.
+const FAULTS_MAX: usize = 16;
+/// As good as no limit.
+const FOREVER: Duration = Duration::from_secs(1 << 32);
+/// Between two looks at what may be begun, while something waits.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What the join hears while it waits.
 #[derive(Debug)]
@@ -35,42 +50,78 @@ pub(in crate::cluster) enum Note {
     },
     /// An address answered, or not.
     Ended {
-        /// Which seed's.
-        seed: usize,
+        /// Its number among all that this member has tried.
+        token: u32,
         /// Whether its view came.
         result: Result<(), SeedError>,
     },
 }
 
-enum Progress {
+/// Which addresses of the seeds a join contacts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::cluster) enum Whom {
+    /// All, until one has answered; then those that are not in the view.
+    All,
+    /// Those that are not in the view: who is in it is in the same pool.
+    Missing,
+}
+
+/// How far a seed's name is.
+enum Naming {
     /// Its turn has not come.
     Waiting,
     Resolving,
-    /// An address is being tried; the others come after it.
-    Trying {
-        address: SocketAddr,
-        token: u32,
-        next: VecDeque<SocketAddr>,
-    },
-    Ended(Result<SocketAddr, SeedError>),
+    /// It is resolved, or there is none.
+    Done,
+}
+
+/// What is known of a seed.
+struct Progress {
+    seed: Seed,
+    naming: Naming,
+    queue: Queue,
+    ended: Vec<AddressOutcome>,
+    left_out: usize,
+    /// Why it has no addresses.
+    fault: Option<SeedError>,
+}
+
+/// An address that is being tried.
+struct UnderWay {
+    seed: usize,
+    address: SocketAddr,
+    since: Instant,
 }
 
 struct Attempt<'a> {
     shared: &'a Shared,
-    seeds: Vec<Seed>,
-    progress: Vec<Progress>,
+    whom: Whom,
+    seeds: Vec<Progress>,
+    under_way: HashMap<u32, UnderWay>,
+    /// Addresses of all seeds so far.
+    addresses: usize,
     notes: Sender<Note>,
+    rng: fastrand::Rng,
     timeout: Duration,
     /// How often the member had been told to leave when the join began: joining brings a member that has
     /// left back, and one that is told to leave during a join has to stay away.
     leaves: u32,
+    /// When the last address was begun, or the first one answered, whichever was later.
+    last_begun: Instant,
+    answered: bool,
+    /// Whether the view is to be held against the addresses that wait.
+    view_changed: bool,
 }
 
-/// Joins through `seeds`: until all have ended, one has answered and the others had a moment more,
-/// `timeout` has passed, `cancelled` says something or loses its other end, or the cluster is shut down.
+/// Joins through `seeds`: until all have ended; or one address has answered, all others have been begun and had
+/// a moment more; or `timeout` has passed; or `cancelled` says something or loses its other end; or the cluster
+/// is shut down. `leaves` is how often the member had been told to leave when the join was asked for, which is
+/// before its thread runs.
 pub(in crate::cluster) fn run(
     shared: &Shared,
     seeds: Vec<Seed>,
+    whom: Whom,
+    leaves: u32,
     timeout: Duration,
     cancelled: &Receiver<()>,
 ) -> Result<JoinReport, JoinError> {
@@ -80,142 +131,250 @@ pub(in crate::cluster) fn run(
     if seeds.len() > SEEDS_MAX {
         return Err(JoinError::TooManySeeds(seeds.len()));
     }
-    // A seed is resolved once, and each of its addresses ends once.
-    let (notes, heard) = bounded(seeds.len() * (1 + ADDRESSES_MAX));
-    let progress = seeds.iter().map(|_| Progress::Waiting).collect();
-    let leaves = shared.leaves();
-    let mut attempt = Attempt { shared, seeds, progress, notes, timeout, leaves };
+    // Bounded by what it is about: a name is resolved once, and each address ends once.
+    let (notes, heard) = unbounded();
+    let mut attempt = Attempt::new(shared, seeds, whom, leaves, timeout, notes);
     let stopped = attempt.wait(&heard, cancelled);
-    let gave_up = match &stopped {
-        Ok(()) if attempt.answered() => SeedError::NotAwaited,
-        _ => SeedError::TimedOut(timeout),
-    };
-    let report = attempt.finish(&gave_up);
+    let report = attempt.finish();
     stopped?;
-    if report.answered() > 0 { Ok(report) } else { Err(JoinError::NoneAnswered(report)) }
+    if report.answered() > 0 || report.seeds.is_empty() {
+        Ok(report)
+    } else {
+        Err(JoinError::NoneAnswered(report))
+    }
 }
 
 impl Attempt<'_> {
+    fn new(
+        shared: &Shared,
+        seeds: Vec<Seed>,
+        whom: Whom,
+        leaves: u32,
+        timeout: Duration,
+        notes: Sender<Note>,
+    ) -> Attempt<'_> {
+        let mut rng = shared.fork_rng();
+        let progress = |seed| Progress {
+            seed,
+            naming: Naming::Done,
+            queue: Queue::new(&mut rng),
+            ended: Vec::new(),
+            left_out: 0,
+            fault: None,
+        };
+        let mut attempt = Attempt {
+            seeds: seeds.into_iter().map(progress).collect(),
+            shared,
+            whom,
+            under_way: HashMap::new(),
+            addresses: 0,
+            notes,
+            rng,
+            timeout,
+            leaves,
+            last_begun: Instant::now(),
+            answered: false,
+            view_changed: false,
+        };
+        for seed in 0..attempt.seeds.len() {
+            attempt.look_at(seed);
+        }
+        attempt
+    }
+
+    /// A seed at the beginning: its address, or its name, or its fault.
+    fn look_at(&mut self, seed: usize) {
+        let progress = &mut self.seeds[seed];
+        progress.fault = progress.seed.fault();
+        match progress.seed.0 {
+            _ if progress.fault.is_some() => {}
+            Place::Address(address) => self.add(seed, vec![address]),
+            Place::Name { .. } => progress.naming = Naming::Waiting,
+            Place::Unusable(_) => progress.fault = Some(SeedError::Syntax),
+        }
+    }
+
+    /// Has the addresses of a seed wait for their turn.
+    fn add(&mut self, seed: usize, addresses: Vec<SocketAddr>) {
+        let progress = &mut self.seeds[seed];
+        let mut others = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            // Some resolvers answer with 0.0.0.0, which would be this machine.
+            let fault = Seed::from(address).fault();
+            match fault.or(self.shared.is_own(address).then_some(SeedError::Itself)) {
+                None => others.push(address),
+                Some(fault) if progress.ended.len() < FAULTS_MAX => {
+                    progress.ended.push(AddressOutcome { address, result: Err(fault) });
+                }
+                Some(_) => {}
+            }
+        }
+        let own_is_v4 = self.shared.advertised.ip().to_canonical().is_ipv4();
+        let most = ADDRESSES_MAX - self.addresses;
+        let tried = self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.left_out = progress.queue.add(others, own_is_v4, most, &tried, &mut self.rng);
+        self.addresses += progress.queue.len();
+        self.view_changed |= self.answered || self.whom == Whom::Missing;
+    }
+
     fn wait(&mut self, heard: &Receiver<Note>, cancelled: &Receiver<()>) -> Result<(), JoinError> {
-        let started = Instant::now();
-        let mut limit = self.timeout;
+        let now = Instant::now();
+        // A time that is out of the clock's reach is no limit.
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + FOREVER);
         loop {
-            self.begin_more();
             if self.shared.is_closing() {
                 return Err(JoinError::Stopped);
             }
-            if self.progress.iter().all(|progress| matches!(progress, Progress::Ended(_))) {
+            self.pass_over_the_known();
+            let now = Instant::now();
+            self.begin_more(now);
+            if self.has_ended() {
                 return Ok(());
             }
-            if self.answered() && limit == self.timeout {
-                limit = limit.min(started.elapsed() + GRACE);
+            let waits = self.waits();
+            let limit =
+                if self.answered && !waits { deadline.min(self.last_begun + GRACE) } else { deadline };
+            let mut left = limit.saturating_duration_since(now);
+            if left.is_zero() {
+                return Ok(());
+            }
+            if waits {
+                left = left.min(LOOK);
             }
             crossbeam::select! {
-                recv(heard) -> note => if let Ok(note) = note { self.hear(note) },
+                recv(heard) -> note => if let Ok(note) = note {
+                    self.hear(note);
+                    // Those that came with it, so that the view is looked at once for all of them.
+                    heard.try_iter().for_each(|note| self.hear(note));
+                },
                 recv(cancelled) -> _ => return Err(JoinError::Cancelled),
                 recv(self.shared.closing) -> _ => return Err(JoinError::Stopped),
-                default(limit.saturating_sub(started.elapsed())) => return Ok(()),
+                default(left) => {}
             }
         }
     }
 
-    fn answered(&self) -> bool {
-        self.progress.iter().any(|progress| matches!(progress, Progress::Ended(Ok(_))))
+    /// Whether something could still be begun: an address, or the resolving of a name.
+    fn waits(&self) -> bool {
+        let waits = |seed: &Progress| !seed.queue.is_empty() || matches!(seed.naming, Naming::Waiting);
+        self.seeds.iter().any(waits)
     }
 
-    fn begin_more(&mut self) {
-        let under_way =
-            |progress: &&Progress| matches!(progress, Progress::Resolving | Progress::Trying { .. });
-        for seed in 0..self.seeds.len() {
-            if self.progress.iter().filter(under_way).count() >= SEEDS_AT_ONCE {
+    fn has_ended(&self) -> bool {
+        let resolving = |seed: &Progress| matches!(seed.naming, Naming::Resolving);
+        self.under_way.is_empty() && !self.waits() && !self.seeds.iter().any(resolving)
+    }
+
+    /// Takes those that wait and are in the view by now off the list: they are in the same pool, and would only
+    /// send the same view again.
+    fn pass_over_the_known(&mut self) {
+        let waiting = self.seeds.iter().any(|seed| !seed.queue.is_empty());
+        if !self.view_changed || !waiting {
+            return;
+        }
+        self.view_changed = false;
+        let Ok(live) = self.shared.ask(|host, _| {
+            let member = host.member(LOCAL)?;
+            let live = member.members(host.commons()).filter(|known| known.state.is_live());
+            Some(live.map(|known| known.address).collect::<Vec<_>>())
+        }) else {
+            return;
+        };
+        let live: HashSet<SocketAddr> = live.into_iter().flatten().collect();
+        for seed in &mut self.seeds {
+            let known = seed.queue.drop_those(|address| live.contains(&address));
+            let outcome = |address| AddressOutcome { address, result: Err(SeedError::InView) };
+            seed.ended.extend(known.into_iter().map(outcome));
+        }
+    }
+
+    fn begin_more(&mut self, now: Instant) {
+        self.resolve_more();
+        let mut fresh = self.under_way.values().filter(|tried| now < tried.since + SOON).count();
+        while fresh < FRESH_MAX && self.under_way.len() < ADDRESSES_AT_ONCE {
+            let Some(seed) = order::next(self.seeds.iter().map(|seed| &seed.queue)) else { return };
+            if !self.begin(seed, now) {
                 return;
             }
-            if matches!(self.progress[seed], Progress::Waiting) {
-                self.progress[seed] = self.begin(seed);
-            }
+            fresh += 1;
         }
     }
 
-    fn begin(&self, seed: usize) -> Progress {
-        if let Some(fault) = self.seeds[seed].fault() {
-            return Progress::Ended(Err(fault));
-        }
-        match &self.seeds[seed].0 {
-            Place::Address(address) => self.attempt(seed, VecDeque::from([*address]), SeedError::Syntax),
-            Place::Name { host, port } => {
-                let resolving = self.shared.resolvers.resolve(host, *port, seed, self.notes.clone());
-                if resolving { Progress::Resolving } else { Progress::Ended(Err(SeedError::Busy)) }
+    fn resolve_more(&mut self) {
+        let resolving = |seed: &&Progress| matches!(seed.naming, Naming::Resolving);
+        let mut places = NAMES_AT_ONCE.saturating_sub(self.seeds.iter().filter(resolving).count());
+        let mut waiting: Vec<usize> = (0..self.seeds.len())
+            .filter(|seed| matches!(self.seeds[*seed].naming, Naming::Waiting))
+            .collect();
+        self.rng.shuffle(&mut waiting);
+        for seed in waiting {
+            let progress = &mut self.seeds[seed];
+            let Place::Name { host, port } = &progress.seed.0 else { continue };
+            if places == 0 || !self.shared.resolvers.resolve(host, *port, seed, self.notes.clone()) {
+                return;
             }
-            Place::Unusable(_) => Progress::Ended(Err(SeedError::Syntax)),
+            progress.naming = Naming::Resolving;
+            places -= 1;
         }
     }
 
-    /// Tries the first of `addresses`; without any, `otherwise` is how the seed ended.
-    fn attempt(&self, seed: usize, mut addresses: VecDeque<SocketAddr>, otherwise: SeedError) -> Progress {
-        let mut otherwise = otherwise;
-        while let Some(address) = addresses.pop_front() {
-            if self.shared.is_own(address) {
-                otherwise = SeedError::Itself;
-                continue;
+    /// Tries the next address of a seed. False if the member has too much to do, so that it waits on.
+    fn begin(&mut self, seed: usize, now: Instant) -> bool {
+        let (token, leaves) = (self.shared.next_token(), self.leaves);
+        let queue = &mut self.seeds[seed].queue;
+        let Some(address) = queue.peek() else { return false };
+        let notes = self.notes.clone();
+        let asked = self.shared.call(move |host, trains| {
+            if host.observer.leaves > leaves {
+                let _ = notes.send(Note::Ended { token, result: Err(SeedError::Left) });
+                return;
             }
-            let token = self.shared.next_token();
-            let notes = self.notes.clone();
-            let leaves = self.leaves;
-            let asked = self.shared.call(move |host, trains| {
-                if host.observer.leaves > leaves {
-                    let _ = notes.try_send(Note::Ended { seed, result: Err(SeedError::Left) });
-                    return;
-                }
-                host.observer.joins.insert(token, AwaitedJoin { seed, notes });
-                host.command(LOCAL, trains, |member, now, commons, out| {
-                    member.join(now, address, MemberId::NONE, token, commons, out);
-                });
+            host.observer.joins.insert(token, AwaitedJoin { notes });
+            host.command(LOCAL, trains, |member, now, commons, out| {
+                member.join(now, address, MemberId::NONE, token, commons, out);
             });
-            match asked {
-                Ok(()) => return Progress::Trying { address, token, next: addresses },
-                Err(_) => otherwise = SeedError::Busy,
-            }
+        });
+        if asked.is_err() {
+            return false;
         }
-        Progress::Ended(Err(otherwise))
+        queue.pop();
+        self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner).begin(address);
+        self.under_way.insert(token, UnderWay { seed, address, since: now });
+        self.last_begun = now;
+        true
     }
 
     fn hear(&mut self, note: Note) {
         match note {
             Note::Resolved { seed, result } => {
-                self.progress[seed] = match result {
-                    Ok(mut addresses) => {
-                        addresses.truncate(ADDRESSES_MAX);
+                self.seeds[seed].naming = Naming::Done;
+                match result {
+                    Ok(addresses) if addresses.is_empty() => {
                         let none = SeedError::Unresolved("the name has no address".to_owned());
-                        self.attempt(seed, addresses.into(), none)
+                        self.seeds[seed].fault = Some(none);
                     }
-                    Err(reason) => Progress::Ended(Err(SeedError::Unresolved(reason))),
-                };
+                    Ok(addresses) => self.add(seed, addresses),
+                    Err(reason) => self.seeds[seed].fault = Some(SeedError::Unresolved(reason)),
+                }
             }
-            Note::Ended { seed, result } => {
-                let Progress::Trying { address, next, .. } = &mut self.progress[seed] else { return };
-                let (address, next) = (*address, std::mem::take(next));
-                self.progress[seed] = match result {
-                    Ok(()) => Progress::Ended(Ok(address)),
-                    Err(error) => self.attempt(seed, next, error),
-                };
+            Note::Ended { token, result } => {
+                let Some(UnderWay { seed, address, .. }) = self.under_way.remove(&token) else { return };
+                if result.is_ok() {
+                    self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner).answered(address);
+                    self.last_begun = Instant::now();
+                    (self.answered, self.view_changed) = (true, true);
+                }
+                self.seeds[seed].ended.push(AddressOutcome { address, result });
             }
         }
     }
 
-    /// Gives up what is under way, for the reason `gave_up`.
-    fn finish(self, gave_up: &SeedError) -> JoinReport {
-        let mut seeds = Vec::with_capacity(self.seeds.len());
-        let mut tokens = Vec::new();
-        for (seed, progress) in self.seeds.iter().zip(self.progress) {
-            let result = match progress {
-                Progress::Ended(result) => result,
-                Progress::Trying { token, .. } => {
-                    tokens.push(token);
-                    Err(gave_up.clone())
-                }
-                Progress::Waiting | Progress::Resolving => Err(gave_up.clone()),
-            };
-            seeds.push(SeedOutcome { seed: seed.to_string(), result });
+    /// Gives up what is under way, and says what became of each seed.
+    fn finish(mut self) -> JoinReport {
+        let gave_up = if self.answered { SeedError::NotAwaited } else { SeedError::TimedOut(self.timeout) };
+        let tokens: Vec<u32> = self.under_way.keys().copied().collect();
+        for (_, UnderWay { seed, address, .. }) in self.under_way.drain() {
+            self.seeds[seed].ended.push(AddressOutcome { address, result: Err(gave_up.clone()) });
         }
         if !tokens.is_empty() {
             // A member that has stopped has nothing to give up.
@@ -226,6 +385,26 @@ impl Attempt<'_> {
                 }
             });
         }
-        JoinReport { seeds }
+        let (whom, timeout) = (self.whom, self.timeout);
+        let seeds = self.seeds.into_iter().map(|seed| seed.outcome(&gave_up, timeout));
+        let is_news = |outcome: &SeedOutcome| {
+            whom == Whom::All || !matches!(outcome.result, Err(SeedError::InView | SeedError::Itself))
+        };
+        JoinReport { seeds: seeds.filter(is_news).collect() }
+    }
+}
+
+impl Progress {
+    fn outcome(self, gave_up: &SeedError, timeout: Duration) -> SeedOutcome {
+        let mut addresses = self.ended;
+        let untried = |address| AddressOutcome { address, result: Err(SeedError::NotTried(timeout)) };
+        addresses.extend(self.queue.into_waiting().map(untried));
+        let all_left_out = addresses.is_empty() && self.left_out > 0;
+        let fault = self.fault.or(match self.naming {
+            Naming::Done => all_left_out.then_some(SeedError::NotTried(timeout)),
+            Naming::Resolving => Some(gave_up.clone()),
+            Naming::Waiting => Some(SeedError::NotTried(timeout)),
+        });
+        SeedOutcome::new(self.seed.to_string(), addresses, self.left_out, fault)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbeam::channel;
 
-use super::attempt;
+use super::attempt::{self, Whom};
 use super::outcome::{JoinError, JoinReport};
 use super::seed::Seed;
 use crate::cluster::inbox::{self, Receiver};
@@ -114,8 +114,36 @@ impl Drop for Place {
     }
 }
 
-/// Starts a join.
+/// Starts a join that the application asked for. If it succeeds its seeds are remembered.
 pub(in crate::cluster) fn start(shared: &Arc<Shared>, seeds: Vec<Seed>, timeout: Duration) -> Join {
+    let leaves = shared.leaves();
+    begin(shared, seeds, Whom::All, leaves, timeout, move |shared, seeds| {
+        if shared.leaves() == leaves {
+            shared.remembered().add(seeds);
+        }
+    })
+}
+
+/// Starts a join through seeds that were remembered. It comes to nothing if the member has been told to leave
+/// more than `leaves` times when it gets that far.
+pub(in crate::cluster) fn start_in_the_background(
+    shared: &Arc<Shared>,
+    seeds: Vec<Seed>,
+    whom: Whom,
+    leaves: u32,
+    timeout: Duration,
+) -> Join {
+    begin(shared, seeds, whom, leaves, timeout, |_, _| ())
+}
+
+fn begin(
+    shared: &Arc<Shared>,
+    seeds: Vec<Seed>,
+    whom: Whom,
+    leaves: u32,
+    timeout: Duration,
+    succeeded: impl FnOnce(&Shared, Vec<Seed>) + Send + 'static,
+) -> Join {
     let (sender, result) = inbox::inbox(1);
     let (cancel, cancelled) = channel::bounded(1);
     let join = Join { result, canceller: Canceller(cancel) };
@@ -128,7 +156,10 @@ pub(in crate::cluster) fn start(shared: &Arc<Shared>, seeds: Vec<Seed>, timeout:
     let sender = Arc::new(sender);
     let outcome = Arc::clone(&sender);
     let spawned = thread.spawn(move || {
-        let result = attempt::run(&shared, seeds, timeout, &cancelled);
+        let result = attempt::run(&shared, seeds.clone(), whom, leaves, timeout, &cancelled);
+        if result.is_ok() {
+            succeeded(&shared, seeds);
+        }
         // Before the result is seen: whoever has it may count on nothing of the join being left.
         drop((place, shared));
         outcome.send(result);

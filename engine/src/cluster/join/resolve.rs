@@ -1,6 +1,8 @@
-//! Resolving names with the system's resolver, which blocks for as long as it likes, on threads that
-//! nobody waits for.
+//! Resolving names: with the system's resolver, which blocks for as long as it likes, or with another that the
+//! application gives, on threads that nobody waits for.
 
+use std::fmt;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,23 +15,74 @@ use super::attempt::Note;
 /// for ever must not gather them without limit.
 const RESOLVERS_MAX: usize = 32;
 
-/// Counts the names being resolved.
-#[derive(Clone, Debug, Default)]
-pub(in crate::cluster) struct Resolvers(Arc<AtomicUsize>);
+/// Finds the addresses that a seed's name stands for.
+///
+/// The default, [`SystemResolver`], asks the system. Another can ask a service catalogue, read SRV records, or
+/// hold a table:
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::io;
+/// use std::net::SocketAddr;
+/// use swimring::{Cluster, Resolve};
+///
+/// #[derive(Debug)]
+/// struct Table(HashMap<String, Vec<SocketAddr>>);
+///
+/// impl Resolve for Table {
+///     fn resolve(&self, host: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
+///         self.0.get(host).cloned().ok_or_else(|| io::Error::other("no such name in the table"))
+///     }
+/// }
+///
+/// # fn main() -> Result<(), swimring::ClusterError> {
+/// let table = Table(HashMap::from([("pool".to_owned(), vec![([10, 0, 0, 1], 7946).into()])]));
+/// let cluster = Cluster::builder("web-1").bind("127.0.0.1:0").resolver(table).start()?;
+/// # drop(cluster);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Resolve: fmt::Debug + Send + Sync {
+    /// All addresses of `host`, in any order; `port` is the one that the seed names, and a resolver that knows
+    /// better may give others. It may block: it has a thread of its own for each name, 32 at most.
+    ///
+    /// # Errors
+    /// Whatever kept it from finding out. The join says so for the seed.
+    fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// The system's resolver: the hosts file, DNS, and whatever else it is set up to ask.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        (host, port).to_socket_addrs().map(Iterator::collect)
+    }
+}
+
+/// The resolver, and how many names it is resolving.
+#[derive(Clone, Debug)]
+pub(in crate::cluster) struct Resolvers {
+    resolver: Arc<dyn Resolve>,
+    under_way: Arc<AtomicUsize>,
+}
 
 impl Resolvers {
+    pub(in crate::cluster) fn new(resolver: Arc<dyn Resolve>) -> Resolvers {
+        Resolvers { resolver, under_way: Arc::default() }
+    }
+
     /// Resolves `host`, and says in `notes` what came of it for `seed`. False if too many are under way.
     pub(super) fn resolve(&self, host: &str, port: u16, seed: usize, notes: Sender<Note>) -> bool {
         let taken = Place::take(self);
         let Some(place) = taken else { return false };
         let host = host.to_owned();
         let resolving = std::thread::Builder::new().name("swimring-resolve".to_owned()).spawn(move || {
-            let _place = place;
-            let resolved = (host.as_str(), port).to_socket_addrs();
-            let result =
-                resolved.map(Iterator::collect::<Vec<SocketAddr>>).map_err(|error| error.to_string());
-            // There is room for every seed; the join may have ended.
-            let _ = notes.try_send(Note::Resolved { seed, result });
+            let result = place.0.resolver.resolve(&host, port).map_err(|error| error.to_string());
+            drop(place);
+            // The join may have ended.
+            let _ = notes.send(Note::Resolved { seed, result });
         });
         resolving.is_ok()
     }
@@ -40,8 +93,8 @@ struct Place(Resolvers);
 
 impl Place {
     fn take(resolvers: &Resolvers) -> Option<Place> {
-        if resolvers.0.fetch_add(1, Ordering::Relaxed) >= RESOLVERS_MAX {
-            resolvers.0.fetch_sub(1, Ordering::Relaxed);
+        if resolvers.under_way.fetch_add(1, Ordering::Relaxed) >= RESOLVERS_MAX {
+            resolvers.under_way.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
         Some(Place(resolvers.clone()))
@@ -50,6 +103,6 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use super::attempt::SEEDS_MAX;
 use super::outcome::SeedError;
 
 /// The port of a seed that names none, and of [`ClusterOptions::bind`](crate::cluster::ClusterOptions) by
@@ -13,7 +14,7 @@ pub const DEFAULT_PORT: u16 = 7946;
 /// Longest host name in the domain name system.
 const HOST_MAX: usize = 253;
 
-/// A member to join through: an address, or a name to resolve.
+/// A member to join through: an address, or a name to resolve, which stands for all its addresses.
 ///
 /// ```
 /// use swimring::Seed;
@@ -104,6 +105,19 @@ impl From<SocketAddr> for Seed {
     }
 }
 
+/// With port 7946.
+impl From<IpAddr> for Seed {
+    fn from(ip: IpAddr) -> Seed {
+        Seed(Place::Address(SocketAddr::new(ip, DEFAULT_PORT)))
+    }
+}
+
+impl<I: Into<IpAddr>> From<(I, u16)> for Seed {
+    fn from(pair: (I, u16)) -> Seed {
+        Seed(Place::Address(pair.into()))
+    }
+}
+
 impl From<&Seed> for Seed {
     fn from(seed: &Seed) -> Seed {
         seed.clone()
@@ -122,6 +136,9 @@ impl fmt::Display for Seed {
 
 /// The seeds of a settings file, or the first that is none.
 pub(in crate::cluster) fn parse_all(texts: &[String]) -> Result<Vec<Seed>, String> {
+    if texts.len() > SEEDS_MAX {
+        return Err(format!("has {} entries: give at most {SEEDS_MAX}", texts.len()));
+    }
     texts
         .iter()
         .map(|text| {
@@ -148,6 +165,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Seed>().unwrap().to_string(), expected, "{text}");
         }
+        let ip = IpAddr::from([10, 0, 0, 1]);
+        assert_eq!(Seed::from(ip), Seed::from("10.0.0.1"));
+        assert_eq!(Seed::from(([10, 0, 0, 1], 80)), Seed::from("10.0.0.1:80"));
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Default for TrialOptions {
 }
 
 /// Why a trial was not run to its end. One line.
-#[derive(Clone, PartialEq, Debug, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum TrialError {
     /// An option that cannot be used.
@@ -152,6 +152,8 @@ pub enum TrialError {
         simulated_s: f64,
     },
 }
+
+crate::sentence::debug_is_the_sentence!(TrialError);
 
 impl TrialError {
     pub(super) fn option(option: &'static str, mend: impl Into<String>) -> TrialError {

@@ -41,7 +41,7 @@ impl From<StreamNext> for StreamOutcome {
 }
 
 /// Why a pool is not for us.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The other side said so.
     #[error("it refused: {0}")]
@@ -58,6 +58,8 @@ pub enum Refusal {
     #[error("it answered with something that is no view")]
     Unexpected,
 }
+
+crate::sentence::debug_is_the_sentence!(Refusal);
 
 /// Longest text of a refusal that is kept.
 const REFUSAL_MAX: usize = 300;

@@ -89,9 +89,11 @@ impl Default for MemberlistOptions {
 }
 
 /// An option that cannot be used, and what would do.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[error(transparent)]
 pub struct WireOptionsError(#[from] OptionsError);
+
+crate::sentence::debug_is_the_sentence!(WireOptionsError);
 
 impl MemberlistOptions {
     /// A member of a Serf pool, or of Consul's.

@@ -78,7 +78,7 @@ impl Session<'_, '_> {
         {
             self.unless_interrupted()?;
             if self.fleet.elapsed() - since > patience {
-                return Err(admission::ignored(self.options, self.targets[0], patience.as_secs()));
+                return Err(admission::ignored(self.options, self.joiner.contact(), patience.as_secs()));
             }
             self.sample(Phase::Starting, self.fleet.elapsed() - self.begun, Some(self.joins()))?;
             std::thread::sleep(LOOK_EVERY);
@@ -113,7 +113,7 @@ impl Session<'_, '_> {
     /// Has those whose view lacks somebody join once more, a few at a time.
     fn ask_again(&self) -> Result<(), String> {
         let most = self.live_bounds()?.1;
-        let target = self.targets[0];
+        let target = self.joiner.contact();
         let asked = self.fleet.ask_all(|_| {
             Box::new(move |host: &mut Host<Watch>, trains: &mut Trains| {
                 let lacking = host.members().filter(|(_, member)| member.live() < most);
