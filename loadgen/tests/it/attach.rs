@@ -201,7 +201,7 @@ fn a_real_member_that_stops_is_named_with_how_many_noticed_and_when() {
     assert!(single.replace("\n    ", " ").contains("taken for dead by 8 members of ours"), "{single}");
     let both = text(&loadgen(&["report", path, path]).stdout);
     let of_other = both.split("\nother\n").nth(1).unwrap_or_else(|| panic!("{both}"));
-    assert!(of_other.lines().take(5).any(|line| line.starts_with("  taken for dead by ")), "{both}");
+    assert!(of_other.lines().take(7).any(|line| line.starts_with("  taken for dead by ")), "{both}");
 }
 
 #[test]
