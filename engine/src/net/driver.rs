@@ -128,6 +128,7 @@ impl Driver {
     ) -> Result<(), NetError> {
         let may_sleep = timeout != Some(Duration::ZERO) && self.waker.fall_asleep();
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
+        self.trains.paths_mut().forget_old();
         let shared = Shared { trains: &mut self.trains, counters: &mut self.counters };
         let result = match &mut self.backend {
             Backend::Uring(uring) => uring.turn(timeout, handler, shared),

@@ -15,6 +15,7 @@ mod memberlist_upstream;
 mod net_drivers;
 mod net_no_allocation;
 mod net_own_addresses;
+mod net_paths;
 mod paper_lifeguard;
 mod paper_support;
 mod paper_swim;

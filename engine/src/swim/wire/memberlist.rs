@@ -78,6 +78,11 @@ impl MemberlistWire {
     pub(super) fn packet_overhead(&self) -> usize {
         self.codec.packet_overhead(self.options.packet_crc) + COMPOUND_HEADER_LEN
     }
+
+    /// Bytes of the shortest packet that any user message fits into.
+    pub(super) fn packet_bytes_least(&self) -> usize {
+        self.packet_overhead() + PART_HEADER_LEN + 1 + super::USER_MESSAGE_MAX
+    }
 }
 
 /// Looks up the names that packets carry.
@@ -418,15 +423,17 @@ impl Member {
     pub(super) fn measure_packet(
         &self,
         cx: &Context<'_, '_>,
+        to: SocketAddr,
         destination: MemberId,
         messages: &[Message<'_>],
         chosen: &[u32],
     ) -> (usize, usize) {
+        let bytes_max = self.frame_bytes_max(cx, to);
         let Commons { wire, directory, broadcasts, events, .. } = &*cx.commons;
         let Wire::Memberlist(wire) = wire else { return (0, 0) };
         let names = self.names(directory, wire.options.versions, &wire.stranger);
         let around = wire.packet_overhead() - COMPOUND_HEADER_LEN;
-        let bytes_max = self.settings.frame_bytes_max.saturating_sub(around);
+        let bytes_max = bytes_max.saturating_sub(around);
         let packet = Packet { names, destination, messages, chosen, broadcasts, events };
         let measured = packet.measure(bytes_max);
         let crc = self.wants_crc(wire, directory, destination, messages);
@@ -457,12 +464,13 @@ impl Member {
         messages: &[Message<'_>],
         chosen: &[u32],
     ) -> bool {
+        let bytes_max = self.frame_bytes_max(cx, to);
         let Commons { wire, directory, broadcasts, events, .. } = &mut *cx.commons;
         let Wire::Memberlist(wire) = wire else { return false };
         let stranger = std::mem::take(&mut wire.stranger);
         let names = self.names(directory, wire.options.versions, &stranger);
         let around = wire.packet_overhead() - COMPOUND_HEADER_LEN;
-        let bytes_max = self.settings.frame_bytes_max.saturating_sub(around);
+        let bytes_max = bytes_max.saturating_sub(around);
         let packet = Packet { names, destination, messages, chosen, broadcasts, events };
         let measured = packet.measure(bytes_max);
         let crc = self.wants_crc(wire, directory, destination, messages);
