@@ -19,9 +19,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use swimring_codec::AddressFault;
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::address;
 use super::error::ClusterError;
 use super::join::{self, DEFAULT_PORT, Seed};
 use super::toml_fault::toml_fault;
@@ -180,8 +182,10 @@ impl ClusterOptions {
         if self.metadata.len() > METADATA_MAX {
             return Err(MemberError::MetadataTooLarge(self.metadata.len()).into());
         }
-        if self.advertise.is_some_and(|address| address.ip().to_canonical().is_unspecified()) {
-            return Err(ClusterError::setting("advertise", "has to be an address that others can send to"));
+        if let Some(ip) = self.advertise.map(|address| address.ip().to_canonical())
+            && let Some(fault) = AddressFault::of_ip(ip)
+        {
+            return Err(address::unusable(ip, fault));
         }
         self.wire
             .validate()
@@ -286,6 +290,7 @@ mod tests {
             (with(|o| o.metadata = vec![0; 513]), "the metadata has 513 bytes: use at most 512"),
             (with(|o| o.cluster.clear()), "cluster has to have"),
             (with(|o| o.advertise = Some(([0, 0, 0, 0], 1).into())), "advertise has to be"),
+            (with(|o| o.advertise = Some(([224, 0, 0, 1], 1).into())), "advertise has to be"),
             (with(|o| o.seeds = vec!["a:0".into()]), "seeds has an entry that cannot be used: `a:0`"),
             (with(|o| o.events_queued_max = 1), "events_queued_max has to be between 16"),
             (with(|o| o.join_timeout = Duration::ZERO), "join_timeout_ms has to be between 10 and"),

@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use swimring_codec::canonical;
+
 use super::address::Family;
 use super::counters::NetCounters;
 use super::error::NetError;
@@ -69,17 +71,20 @@ impl Driver {
         let socket = socket.into();
         let address =
             socket.local_addr().map_err(|error| NetError::system("asking for the local address", error))?;
+        // Of the socket, whatever form its address has.
+        let family = Family::of(address);
         let coalescing = socket_options::prepare(&socket, options)?;
         let mut trains = Trains::new(options);
         if options.segmentation {
-            trains.limit_segments(segmentation::segments_max(Family::of(address)));
+            trains.limit_segments(segmentation::segments_max(family));
         }
         let waker = Waker::new()?;
         let mut counters = NetCounters::default();
         let shared = Shared { trains: &mut trains, counters: &mut counters };
         let shape = ReceiveShape::new(coalescing);
         let messages_per_turn = shape.messages;
-        let backend = open_backend(socket, Family::of(address), options.driver, shape, &waker, shared)?;
+        let backend = open_backend(socket, family, options.driver, shape, &waker, shared)?;
+        let address = canonical(address);
         Ok(Driver { backend, trains, counters, waker, address, messages_per_turn, not_send: PhantomData })
     }
 

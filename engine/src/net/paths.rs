@@ -196,10 +196,12 @@ mod tests {
     #[test]
     fn the_kernel_says_what_loopback_takes() {
         let mtu: usize = std::fs::read_to_string("/sys/class/net/lo/mtu").unwrap().trim().parse().unwrap();
-        assert_eq!(path_mtu("127.0.0.1:9".parse().unwrap()), Some(mtu));
-        assert_eq!(path_mtu("[::ffff:127.0.0.1]:9".parse().unwrap()), Some(mtu));
+        // No IP packet is longer than its length field can say.
+        let expected = mtu.min(65_535);
+        assert_eq!(path_mtu("127.0.0.1:9".parse().unwrap()), Some(expected));
+        assert_eq!(path_mtu("[::ffff:127.0.0.1]:9".parse().unwrap()), Some(expected));
         match std::net::UdpSocket::bind("[::1]:0") {
-            Ok(_) => assert_eq!(path_mtu("[::1]:9".parse().unwrap()), Some(mtu)),
+            Ok(_) => assert!(path_mtu("[::1]:9".parse().unwrap()).is_some_and(|mtu| mtu >= expected)),
             Err(error) => println!("skipped: this machine has no IPv6 ({error})"),
         }
     }

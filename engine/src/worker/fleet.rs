@@ -256,7 +256,7 @@ fn check(options: &FleetOptions) -> Result<(), FleetError> {
     if !(Duration::from_millis(1)..=Duration::from_millis(100)).contains(&options.tick) {
         return option("tick", format!("has to be between 1 and 100 ms, and is {:?}", options.tick));
     }
-    if options.own_addresses && !options.bind.ip().is_unspecified() {
+    if options.own_addresses && !options.bind.ip().to_canonical().is_unspecified() {
         let given = options.bind.ip();
         return option("bind", format!("has to be 0.0.0.0 or [::] with own_addresses, and is {given}"));
     }

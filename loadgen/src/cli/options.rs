@@ -126,7 +126,7 @@ impl RunArguments {
             event_bytes: self.event_bytes,
             loss: self.loss,
             seed: self.seed,
-            bind: self.bind,
+            bind: self.bind.to_canonical(),
             port: self.port,
             segmentation: !self.no_segmentation,
             json: self.output.json,

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam::channel::Sender;
 
+use swimring_codec::canonical;
+
 use super::attempt::Note;
 
 /// Most names being resolved at once. A resolver that hangs keeps its thread, and a member that retries
@@ -26,8 +28,9 @@ impl Resolvers {
         let resolving = std::thread::Builder::new().name("swimring-resolve".to_owned()).spawn(move || {
             let _place = place;
             let resolved = (host.as_str(), port).to_socket_addrs();
-            let result =
-                resolved.map(Iterator::collect::<Vec<SocketAddr>>).map_err(|error| error.to_string());
+            let result = resolved
+                .map(|found| found.map(canonical).collect::<Vec<SocketAddr>>())
+                .map_err(|error| error.to_string());
             // There is room for every seed; the join may have ended.
             let _ = notes.try_send(Note::Resolved { seed, result });
         });

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use swimring_codec::canonical;
+
 use super::outcome::SeedError;
 
 /// The port of a seed that names none, and of [`ClusterOptions::bind`](crate::cluster::ClusterOptions) by
@@ -51,10 +53,10 @@ impl Seed {
     fn read(text: &str) -> Place {
         let text = text.trim();
         if let Ok(address) = text.parse() {
-            return Place::Address(address);
+            return Place::Address(canonical(address));
         }
         if let Ok(ip) = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-            return Place::Address(SocketAddr::new(ip, DEFAULT_PORT));
+            return Place::Address(canonical(SocketAddr::new(ip, DEFAULT_PORT)));
         }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) => (host, port.parse().ok()),
@@ -100,7 +102,7 @@ impl From<String> for Seed {
 
 impl From<SocketAddr> for Seed {
     fn from(address: SocketAddr) -> Seed {
-        Seed(Place::Address(address))
+        Seed(Place::Address(canonical(address)))
     }
 }
 

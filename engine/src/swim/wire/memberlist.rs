@@ -12,7 +12,7 @@ use swimring_codec::memberlist::{
     self, Alive, Codec, CompoundWriter, PARTS_MAX, Source, Versions, compound_overhead,
 };
 use swimring_codec::native::{Introduction, Message};
-use swimring_codec::{Incarnation, MemberId, State};
+use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
 use super::super::broadcasts::{Broadcast, BroadcastPool, News};
 use super::super::commons::Commons;
@@ -316,7 +316,7 @@ impl Member {
                 self.on_ping(cx, &stated_origin(unnamed, source), sequence);
             }
             memberlist::Message::IndirectPing { sequence, target, node, nack, source } => {
-                let address = Some(target).filter(|address| address.port() != 0);
+                let address = Some(target).filter(|address| AddressFault::of(*address).is_none());
                 let wanted = Wanted { target: MemberId::of_name(node), address, nack };
                 if let Wire::Memberlist(wire) = &mut cx.commons.wire
                     && node.len() <= NAME_MAX
@@ -535,12 +535,13 @@ fn accuser(name: &str) -> MemberId {
 /// The origin of a ping that states where its answer goes and whose it is.
 fn stated_origin(from: Origin, source: Option<Source<'_>>) -> Origin {
     match source {
-        Some(source) => {
+        // Where nobody can be, an answer would not go to whoever asked.
+        Some(source) if AddressFault::of(source.address).is_none() => {
             let named = !source.name.is_empty();
             let id = if named { MemberId::of_name(source.name) } else { MemberId::NONE };
             Origin { address: source.address, source: id, ..from }
         }
-        None => from,
+        _ => from,
     }
 }
 
@@ -548,6 +549,6 @@ fn stated_origin(from: Origin, source: Option<Source<'_>>) -> Origin {
 /// that peers drop: one record with them would have every peer refuse whole views of ours.
 pub(super) fn is_acceptable(introduction: &Introduction<'_>, versions: Versions) -> bool {
     let Introduction { name, metadata, address, .. } = introduction;
-    let reachable = address.port() != 0 && !address.ip().to_canonical().is_unspecified();
+    let reachable = AddressFault::of(*address).is_none();
     (1..=NAME_MAX).contains(&name.len()) && metadata.len() <= METADATA_MAX && reachable && versions.is_valid()
 }
