@@ -25,6 +25,7 @@ mod protocol_life;
 mod protocol_regressions;
 mod rebasing;
 mod simulation;
+mod small_clusters;
 mod stream_exchanges;
 mod stream_limits;
 mod stream_scanned;
