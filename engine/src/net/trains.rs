@@ -47,6 +47,8 @@ pub struct Trains {
     segmentation: bool,
     segments_max: usize,
     bytes_max: usize,
+    /// The longest frame that is written: no shorter one is padded beyond it.
+    frame_bytes_max: usize,
     /// Paths that take fewer bytes than a frame may have.
     paths: Paths,
     shed_frames: u64,
@@ -193,6 +195,7 @@ impl Trains {
             segmentation: options.segmentation,
             segments_max: options.train_segments_max.clamp(1, TRAIN_SEGMENTS_MAX),
             bytes_max: options.train_bytes_max.clamp(FRAME_MAX, TRAIN_BYTES_MAX),
+            frame_bytes_max: options.frame_bytes_max.clamp(CLASS_MIN, FRAME_MAX),
             paths: Paths::new(options.path_memory.max(Duration::from_millis(1))),
             shed_frames: 0,
             unsendable_frames: 0,
@@ -354,8 +357,9 @@ impl Trains {
         if !self.segmentation || len > path_takes {
             return self.open_single(to, class, len, len > path_takes);
         }
+        let longest = if len <= self.frame_bytes_max { self.frame_bytes_max } else { FRAME_MAX };
         // No two segments may start closer than the smallest class is long.
-        let segment = class.bytes().min(path_takes.max(CLASS_MIN));
+        let segment = class.bytes().min(path_takes.max(CLASS_MIN)).min(longest);
         let (trains, source) = (&self.trains, self.source);
         let is = |number: usize| {
             let train = &trains[number];

@@ -191,6 +191,18 @@ fn segments_are_as_long_as_the_path_takes() {
 }
 
 #[test]
+fn nothing_is_padded_beyond_the_longest_frame() {
+    let options = NetOptions { frame_bytes_max: 1252, ..NetOptions::default() };
+    let mut trains = Trains::new(&options);
+    for len in [1252, 1100, 60, 1252] {
+        trains.reserve(address(0), len).unwrap().fill(7);
+    }
+    let shapes: Vec<_> =
+        trains.open().iter().map(|train| (train.segments(), train.segment_bytes())).collect();
+    assert_eq!(shapes, [(3, 1252), (1, 64)]);
+}
+
+#[test]
 fn what_is_no_frame_is_refused() {
     let mut trains = Trains::new(&NetOptions::default());
     assert!(trains.reserve(address(0), 0).is_none());

@@ -271,6 +271,7 @@ fn check(options: &FleetOptions) -> Result<(), FleetError> {
 fn for_wire(options: &FleetOptions) -> FleetOptions {
     let mut options = options.clone();
     options.net.own_addresses = options.own_addresses;
+    options.net.frame_bytes_max = options.settings.frame_bytes_max;
     // What is set aside has to be kept when it comes back, beside what else does.
     options.stream.pooled_bytes_max =
         options.stream.pooled_bytes_max.max(2 * VIEWS_ASIDE * view_bytes(&options));

@@ -58,9 +58,10 @@ fn a_fleet_loses_nothing_behind_a_narrow_path() {
                 // What is on its way when the window opens or closes is all that may differ.
                 assert!(sent.abs_diff(received) <= sent / 10, "{case}: {sent} sent, {received} received");
                 assert_eq!(report.events.delivered_ratio, Some(1.0), "{case}");
-                // A worker each, at most two of them.
+                // One of each worker, if it had so much to say at once; padded trains always do.
                 let warnings = told.matches(&format!("takes packets of {mtu} bytes only")).count();
-                assert!((1..=report.cpu.worker_busy_ratio.len()).contains(&warnings), "{case}");
+                assert!(warnings <= report.cpu.worker_busy_ratio.len(), "{case}");
+                assert!(warnings > 0 || wire == "memberlist", "{case}");
             }
         }
     }
