@@ -101,6 +101,64 @@ impl State {
     }
 }
 
+/// `address` in its one form: an IPv4-mapped IPv6 address (`::ffff:10.0.0.7`) as the IPv4 address that it
+/// stands for, which is what sockets and the native format have. An IPv6 scope is kept.
+///
+/// Whoever compares addresses, or takes one from anywhere, has it in this form; only on memberlist's wire is the
+/// form kept in which a peer is told of, since its peers compare bytes.
+#[inline]
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
+        IpAddr::V6(_) => address,
+    }
+}
+
+/// Whether both are one place, whatever their forms. An IPv6 flow label or scope id does not count, since
+/// neither travels.
+#[inline]
+pub fn is_same_place(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
+}
+
+/// Why no member can be at an address: nobody, or not one alone, would be sent to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AddressFault {
+    /// `0.0.0.0` or `::`: receivers would probe themselves.
+    #[error("it stands for all addresses of a machine")]
+    Unspecified,
+    /// `224.0.0.0/4` or `ff00::/8`: one forged introduction would have every probe go to many.
+    #[error("it is a multicast address, which stands for many machines")]
+    Multicast,
+    /// `255.255.255.255`.
+    #[error("it is a broadcast address, which stands for many machines")]
+    Broadcast,
+    /// `fe80::/10`: the interface that it belongs to is not told on any wire, and differs between machines.
+    #[error("it is link-local, and the interface that it needs cannot be told to others")]
+    LinkLocal,
+    /// Port 0.
+    #[error("it has no port")]
+    Port,
+}
+
+impl AddressFault {
+    /// What is wrong with the IP address, if no member can be at it.
+    pub fn of_ip(ip: IpAddr) -> Option<AddressFault> {
+        match ip.to_canonical() {
+            ip if ip.is_unspecified() => Some(AddressFault::Unspecified),
+            ip if ip.is_multicast() => Some(AddressFault::Multicast),
+            IpAddr::V4(ip) if ip.is_broadcast() => Some(AddressFault::Broadcast),
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => Some(AddressFault::LinkLocal),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with `address`, if no member can be at it.
+    pub fn of(address: SocketAddr) -> Option<AddressFault> {
+        if address.port() == 0 { Some(AddressFault::Port) } else { AddressFault::of_ip(address.ip()) }
+    }
+}
+
 /// The 16 bytes an IP address has on the native wire: IPv4 as an IPv4-mapped IPv6 address.
 #[inline]
 pub(crate) fn ip_bytes(ip: IpAddr) -> [u8; 16] {
@@ -148,6 +206,51 @@ pub fn root_term(id: MemberId, incarnation: Incarnation, identity_hash: u64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_has_one_form() {
+        let parse = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        for (given, form) in [
+            ("[::ffff:10.0.0.7]:7946", "10.0.0.7:7946"),
+            ("[::ffff:0.0.0.0]:0", "0.0.0.0:0"),
+            ("10.0.0.7:7946", "10.0.0.7:7946"),
+            ("[fe80::1%3]:7946", "[fe80::1%3]:7946"),
+            // Compatible, not mapped: an IPv6 address.
+            ("[::10.0.0.7]:7946", "[::a00:7]:7946"),
+        ] {
+            assert_eq!(canonical(parse(given)), parse(form));
+            assert_eq!(canonical(parse(form)), parse(form));
+            assert!(is_same_place(parse(given), parse(form)));
+            assert_eq!(identity_hash(parse(given), b""), identity_hash(parse(form), b""));
+        }
+        assert!(!is_same_place(parse("10.0.0.7:1"), parse("10.0.0.7:2")));
+        assert!(!is_same_place(parse("10.0.0.7:1"), parse("10.0.0.8:1")));
+    }
+
+    #[test]
+    fn nobody_is_at_an_address_of_all_or_many() {
+        let fault = |text: &str| AddressFault::of(text.parse().expect("an address"));
+        for (address, expected) in [
+            ("10.0.0.7:7946", None),
+            ("127.255.255.255:1", None),
+            ("169.254.1.1:1", None),
+            ("[2001:db8::1]:1", None),
+            ("[fd00::1]:1", None),
+            ("10.0.0.7:0", Some(AddressFault::Port)),
+            ("0.0.0.0:1", Some(AddressFault::Unspecified)),
+            ("[::]:1", Some(AddressFault::Unspecified)),
+            ("[::ffff:0.0.0.0]:1", Some(AddressFault::Unspecified)),
+            ("239.1.2.3:1", Some(AddressFault::Multicast)),
+            ("[::ffff:239.1.2.3]:1", Some(AddressFault::Multicast)),
+            ("[ff02::1]:1", Some(AddressFault::Multicast)),
+            ("255.255.255.255:1", Some(AddressFault::Broadcast)),
+            ("[::ffff:255.255.255.255]:1", Some(AddressFault::Broadcast)),
+            ("[fe80::1]:1", Some(AddressFault::LinkLocal)),
+            ("[fe80::1%2]:1", Some(AddressFault::LinkLocal)),
+        ] {
+            assert_eq!(fault(address), expected, "{address}");
+        }
+    }
 
     #[test]
     fn incarnation_saturates() {

@@ -15,4 +15,7 @@ mod msgpack;
 pub mod native;
 pub mod serf;
 
-pub use identity::{Incarnation, MemberId, State, identity_hash, identity_tag, root_term};
+pub use identity::{
+    AddressFault, Incarnation, MemberId, State, canonical, identity_hash, identity_tag, is_same_place,
+    root_term,
+};

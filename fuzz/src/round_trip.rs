@@ -6,7 +6,7 @@ use swimring_codec::native::{
     FRAME_MAX, Frame, FrameHeader, FrameWriter, STREAM_PREFIX_LEN, StreamMessage, StreamWriter,
     stream_message_len,
 };
-use swimring_codec::{Incarnation, MemberId, State};
+use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
 use crate::support::golden;
 use crate::support::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
@@ -153,8 +153,7 @@ fn introduction_is_within_rules(introduction: &OwnedIntroduction) -> bool {
     (1..=128).contains(&introduction.name.len())
         && introduction.metadata.len() <= 512
         && introduction.subject == MemberId::of_name(&introduction.name).0
-        && introduction.address.port() != 0
-        && !introduction.address.ip().is_unspecified()
+        && AddressFault::of(introduction.address).is_none()
 }
 
 /// The choices that make one message of each kind, and a state of two records.

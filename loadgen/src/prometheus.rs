@@ -67,6 +67,8 @@ fn describe() {
     describe_counter!("swimring_packets_sent_total", "Packets handed to the kernel: trains or datagrams");
     describe_counter!("swimring_bytes_sent_total", "Bytes sent, without IP and UDP headers");
     describe_counter!("swimring_system_calls_total", "System calls that moved datagrams");
+    describe_counter!("swimring_paths_narrowed_total", "Paths found to take fewer bytes than were sent");
+    describe_counter!("swimring_datagrams_fragmented_total", "Datagrams longer than their path takes");
     describe_counter!("swimring_kills_total", "Members killed");
     describe_counter!("swimring_kills_detected_total", "Kills that every live member has noticed");
     describe_counter!("swimring_false_suspicions_total", "Times a live member was suspected");
@@ -141,6 +143,8 @@ fn publish(taken: &Taken) {
         ("swimring_packets_sent_total", traffic.packets_sent),
         ("swimring_bytes_sent_total", traffic.bytes_sent),
         ("swimring_system_calls_total", traffic.system_calls),
+        ("swimring_paths_narrowed_total", traffic.paths_narrowed),
+        ("swimring_datagrams_fragmented_total", traffic.fragmented),
         ("swimring_kills_total", totals.done.kills as u64),
         ("swimring_kills_detected_total", totals.kills_detected),
         ("swimring_false_suspicions_total", tally.false_suspicions),

@@ -1,4 +1,4 @@
-//! A network of its own that loses packets.
+//! A network of its own that loses packets, or takes only short ones.
 //!
 //! A namespace has its own loopback device and its own packet filter, so losing packets in it disturbs nobody
 //! else, and addresses in it cannot be taken. What is [run](NetworkNamespace::run) in it, threads and processes,
@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "namespaces belong to threads")]
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::Command;
@@ -78,6 +79,25 @@ impl NetworkNamespace {
         let outcome = self.tool("nft", &["-f", &path.to_string_lossy()]);
         let _ = std::fs::remove_file(&path);
         outcome.map(drop)
+    }
+
+    /// From now on the loopback device takes packets of at most `mtu` bytes, as a tunnel would.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] for what the kernel does not take: less than 68; below 1,280 IPv6 ends.
+    pub fn set_mtu(&self, mtu: u32) -> Result<(), Error> {
+        tool("ip", &["-n", &self.name, "link", "set", "lo", "mtu", &mtu.to_string()]).map(drop)
+    }
+
+    /// From now on the way to `address`, one of 127.0.0.0/8, takes packets of at most `mtu` bytes, whatever the
+    /// device takes.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] for what the kernel does not take.
+    pub fn set_path_mtu(&self, address: Ipv4Addr, mtu: u32) -> Result<(), Error> {
+        let (address, mtu) = (address.to_string(), mtu.to_string());
+        let route = ["local", &address, "dev", "lo", "table", "local", "src", &address, "mtu", &mtu];
+        tool("ip", &[&["-n", &self.name, "route", "replace"], &route[..]].concat()).map(drop)
     }
 
     /// How many UDP datagrams came in since losses were first set, and how many of these were lost.

@@ -13,7 +13,7 @@ use super::DecodeError;
 use super::layout::{self, IntroductionHeader, kind};
 use super::parts::{member, reserved, split, take, text, update};
 use crate::identity::{METADATA_MAX, NAME_MAX, ip_bytes};
-use crate::{Incarnation, MemberId, State};
+use crate::{AddressFault, Incarnation, MemberId, State, canonical};
 
 /// Bytes of an introduction without its name and metadata.
 pub const INTRODUCTION_HEADER_LEN: usize = size_of::<IntroductionHeader>();
@@ -43,17 +43,15 @@ impl Introduction<'_> {
     }
 }
 
-/// IPv4 travels as an IPv4-mapped IPv6 address. An address that nobody can be sent to is refused: the
-/// unspecified one would make receivers probe themselves.
+/// IPv4 travels as an IPv4-mapped IPv6 address. An address that nobody can be at is refused.
 fn address_from(header: &IntroductionHeader) -> Result<SocketAddr, DecodeError> {
-    let ip = Ipv6Addr::from(header.address);
-    let ip = ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4);
-    let address = SocketAddr::new(ip, header.port.get());
+    let ip = IpAddr::V6(Ipv6Addr::from(header.address));
+    let address = canonical(SocketAddr::new(ip, header.port.get()));
     if reachable(address) { Ok(address) } else { Err(DecodeError::Field("address")) }
 }
 
 fn reachable(address: SocketAddr) -> bool {
-    address.port() != 0 && !address.ip().to_canonical().is_unspecified()
+    AddressFault::of(address).is_none()
 }
 
 impl<'a> Introduction<'a> {

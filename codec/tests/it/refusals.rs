@@ -142,6 +142,16 @@ fn fields_of_introductions() {
     let mut unspecified = bytes();
     unspecified[16..32].fill(0);
     assert_eq!(message_error(&unspecified), address);
+    for of_many in [[224, 0, 0, 1], [239, 255, 255, 255], [255, 255, 255, 255]] {
+        let mut bytes = bytes();
+        bytes[28..32].copy_from_slice(&of_many);
+        assert_eq!(message_error(&bytes), address, "{of_many:?}");
+    }
+    for (first, second) in [(0xff, 0x02), (0xfe, 0x80), (0xfe, 0xbf)] {
+        let mut bytes = bytes();
+        (bytes[16], bytes[17]) = (first, second);
+        assert_eq!(message_error(&bytes), address, "{first:x}{second:x}::");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use swimring_codec::{AddressFault, canonical};
+
 use super::error::ClusterError;
 
 /// Addresses set aside for documentation (RFC 5737, RFC 3849): nobody has them, so the way to them is the
@@ -22,8 +24,33 @@ pub(super) fn advertised(
         None if bound.ip().to_canonical().is_unspecified() => SocketAddr::new(default_ip(bound)?, 0),
         None => bound,
     };
-    let port = if address.port() == 0 { bound.port() } else { address.port() };
-    Ok(SocketAddr::new(address.ip(), port))
+    let mut address = canonical(address);
+    if address.port() == 0 {
+        address.set_port(bound.port());
+    }
+    check(address)
+}
+
+/// `address`, if others can send to it.
+fn check(address: SocketAddr) -> Result<SocketAddr, ClusterError> {
+    let fault = AddressFault::of(address).map(|fault| fault.to_string());
+    match fault.or_else(|| network_fault(address)) {
+        None => Ok(address),
+        Some(fault) => Err(unusable(address.ip(), &fault)),
+    }
+}
+
+/// The error that says why `ip` cannot be advertised.
+pub(super) fn unusable(ip: IpAddr, fault: impl std::fmt::Display) -> ClusterError {
+    let mend = format!("has to be an address that others can send to, and {ip} is not: {fault}");
+    ClusterError::setting("advertise", mend)
+}
+
+/// What the routes of this machine say against `address`: a network's broadcast address is known by them
+/// only, and needs a privilege of the socket to be sent to.
+fn network_fault(address: SocketAddr) -> Option<String> {
+    let refused = source_for(address).err()?.kind() == io::ErrorKind::PermissionDenied;
+    refused.then(|| "it is the broadcast address of a network here".to_owned())
 }
 
 /// The address that this machine sends from along its default route.
@@ -76,6 +103,39 @@ mod tests {
         match advertised(None, "0.0.0.0:5".parse().unwrap()) {
             Ok(address) => assert!(!address.ip().is_unspecified() && address.port() == 5),
             Err(error) => assert!(error.to_string().starts_with("advertise has to be given")),
+        }
+    }
+
+    #[test]
+    fn a_mapped_address_is_advertised_as_what_it_stands_for() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let bound = address("[::ffff:127.0.0.1]:5");
+        assert_eq!(advertised(None, bound).unwrap(), address("127.0.0.1:5"));
+        let said = Some(address("[::ffff:10.0.0.1]:0"));
+        assert_eq!(advertised(said, bound).unwrap(), address("10.0.0.1:5"));
+        let wildcard = address("[::ffff:0.0.0.0]:5");
+        if let Ok(found) = advertised(None, wildcard) {
+            assert!(found.is_ipv4() && !found.ip().is_unspecified(), "{found}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_many_and_of_one_link_are_not_advertised() {
+        for (said, fault) in [
+            ("239.1.2.3:5", "it is a multicast address"),
+            ("[ff02::1]:5", "it is a multicast address"),
+            ("255.255.255.255:5", "it is a broadcast address"),
+            ("127.255.255.255:5", "it is the broadcast address of a network here"),
+            ("[fe80::1%1]:5", "it is link-local"),
+            ("[::ffff:0.0.0.0]:5", "it stands for all addresses"),
+        ] {
+            let said = said.parse().unwrap();
+            let error = advertised(Some(said), "127.0.0.1:5".parse().unwrap()).unwrap_err().to_string();
+            let start = format!(
+                "advertise has to be an address that others can send to, and {} is not: {fault}",
+                said.ip().to_canonical()
+            );
+            assert!(error.starts_with(&start), "{error}");
         }
     }
 

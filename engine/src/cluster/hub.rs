@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crossbeam::channel;
 use hashbrown::HashMap;
-use swimring_codec::{MemberId, State};
+use swimring_codec::{MemberId, State, canonical};
 
 use super::event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
 use super::inbox::Sender;
@@ -140,7 +140,7 @@ fn to_cluster_event(scene: &Scene<'_>, event: &Event) -> Option<ClusterEvent> {
         Event::UserEvent { event } => ClusterEvent::User(user_event(scene, event)),
         Event::Accused => ClusterEvent::Accused,
         Event::Unreachable { address } => ClusterEvent::Unreachable { address },
-        Event::NameConflict { address } => ClusterEvent::NameConflict { address },
+        Event::NameConflict { address } => ClusterEvent::NameConflict { address: canonical(address) },
         Event::ProbeAcked { .. }
         | Event::ProbeUnanswered { .. }
         | Event::JoinFinished { .. }

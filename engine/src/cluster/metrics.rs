@@ -22,6 +22,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ("swimring_datagram_bytes_sent_total", "Bytes of datagrams sent, without UDP and IP headers."),
     ("swimring_datagram_bytes_received_total", "Bytes of datagrams received, without UDP and IP headers."),
     ("swimring_datagram_send_errors_total", "Datagrams the kernel did not take."),
+    ("swimring_paths_narrowed_total", "Times that a path was found to take fewer bytes than were sent."),
+    (
+        "swimring_datagrams_fragmented_total",
+        "Datagrams that the kernel fragmented, being longer than their path takes.",
+    ),
     ("swimring_datagram_receive_errors_total", "Errors on receive, such as ICMP errors."),
     (
         "swimring_datagrams_overflowed_total",
@@ -156,6 +161,8 @@ impl Publisher {
             ("swimring_datagram_bytes_sent_total", net.bytes_sent),
             ("swimring_datagram_bytes_received_total", net.bytes_received),
             ("swimring_datagram_send_errors_total", net.send_errors),
+            ("swimring_paths_narrowed_total", net.paths_narrowed),
+            ("swimring_datagrams_fragmented_total", net.datagrams_fragmented),
             ("swimring_datagram_receive_errors_total", net.receive_errors),
             ("swimring_datagrams_overflowed_total", net.receive_overflow),
             ("swimring_datagrams_unrouted_total", host.unrouted),

@@ -20,9 +20,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use swimring_codec::AddressFault;
 use swimring_codec::identity::METADATA_MAX;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::address;
 use super::error::ClusterError;
 use super::given_address::Address;
 use super::join::{self, DEFAULT_PORT, Resolve, Seed, SystemResolver};
@@ -230,8 +232,10 @@ impl ClusterOptions {
             return Err(MemberError::MetadataTooLarge(self.metadata.len()).into());
         }
         self.bind_address()?;
-        if self.advertised_address()?.is_some_and(|address| address.ip().to_canonical().is_unspecified()) {
-            return Err(ClusterError::setting("advertise", "has to be an address that others can send to"));
+        if let Some(ip) = self.advertised_address()?.map(|address| address.ip().to_canonical())
+            && let Some(fault) = AddressFault::of_ip(ip)
+        {
+            return Err(address::unusable(ip, fault));
         }
         self.wire
             .validate()
@@ -425,6 +429,7 @@ mod tests {
             (with(|o| o.bind = "here".into()), "bind has to be an IP address and port"),
             (with(|o| o.advertise = Some("there".into())), "advertise has to be an IP address and port"),
             (with(|o| o.advertise = Some(([0, 0, 0, 0], 1).into())), "advertise has to be"),
+            (with(|o| o.advertise = Some(([224, 0, 0, 1], 1).into())), "advertise has to be"),
             (with(|o| o.seeds = vec!["a:0".into()]), "seeds has an entry that cannot be used: `a:0`"),
             (with(|o| o.events_queued_max = 1), "events_queued_max has to be between 16"),
             (with(|o| o.join_timeout = Duration::ZERO), "join_timeout_ms has to be between 10 and"),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crossbeam::channel;
+use swimring_codec::canonical;
 
 use super::error::ClusterError;
 use super::hub::Hub;
@@ -157,6 +158,7 @@ impl Shared {
 
     /// Whether `address` leads to this member itself.
     pub(super) fn is_own(&self, address: SocketAddr) -> bool {
+        let address = canonical(address);
         let everywhere = self.bound.ip().to_canonical().is_unspecified();
         let here = everywhere && address.ip().is_loopback() && address.port() == self.bound.port();
         here || address == self.advertised || address == self.bound

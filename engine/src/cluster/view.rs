@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use swimring_codec::{Incarnation, State};
+use swimring_codec::{Incarnation, State, canonical};
 
 use super::event::MemberInfo;
 use crate::swim::{Commons, Known, Member};
@@ -62,7 +62,7 @@ impl RawView {
                 MemberInfo {
                     // Copied from a `&str` of this length.
                     name: std::str::from_utf8(&name).unwrap_or_default().into(),
-                    address: row.address,
+                    address: canonical(row.address),
                     // Of its own, so that one member kept does not keep the bytes of all.
                     metadata: Bytes::copy_from_slice(&metadata),
                     state: row.state,
@@ -79,7 +79,7 @@ impl RawView {
 pub(super) fn owned(known: &Known<'_>) -> MemberInfo {
     MemberInfo {
         name: known.name.into(),
-        address: known.address,
+        address: canonical(known.address),
         metadata: Bytes::copy_from_slice(known.metadata),
         state: known.state,
         incarnation: known.incarnation,

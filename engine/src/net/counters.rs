@@ -19,7 +19,13 @@ pub struct NetCounters {
     pub trains_sent: u64,
     /// Trains the kernel would not segment, whose datagrams were then sent one by one.
     pub trains_refused: u64,
-    /// Datagrams the kernel did not take: unreachable network, too long for the path, no buffer.
+    /// Times that a path was found to take fewer bytes than were sent: frames that way are shorter from then
+    /// on, for [`NetOptions::path_memory`](crate::net::NetOptions::path_memory).
+    pub paths_narrowed: u64,
+    /// Of the datagrams sent, those that were longer than their path takes and could not be shorter, which
+    /// the kernel fragmented.
+    pub datagrams_fragmented: u64,
+    /// Datagrams the kernel did not take: unreachable network, no buffer.
     pub send_errors: u64,
     /// Errors on receive, such as a pending ICMP error. Reception goes on after each.
     pub receive_errors: u64,

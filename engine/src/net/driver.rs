@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use swimring_codec::canonical;
+
 use super::address::Family;
 use super::counters::NetCounters;
 use super::error::NetError;
@@ -73,17 +75,20 @@ impl Driver {
         let socket = socket.into();
         let address =
             socket.local_addr().map_err(|error| NetError::system("asking for the local address", error))?;
+        // Of the socket, whatever form its address has.
+        let family = Family::of(address);
         let prepared = socket_options::prepare(&socket, options)?;
         let mut trains = Trains::new(options);
         if options.segmentation {
-            trains.limit_segments(segmentation::segments_max(Family::of(address)));
+            trains.limit_segments(segmentation::segments_max(family));
         }
         let waker = Waker::new()?;
         let mut counters = NetCounters::default();
         let shared = Shared { trains: &mut trains, counters: &mut counters };
         let shape = ReceiveShape::new(prepared.coalescing);
         let backlog_max = prepared.receive_buffer_bytes / MESSAGE_CHARGE_LEAST;
-        let backend = open_backend(socket, Family::of(address), options.driver, shape, &waker, shared)?;
+        let backend = open_backend(socket, family, options.driver, shape, &waker, shared)?;
+        let address = canonical(address);
         Ok(Driver { backend, trains, counters, waker, address, backlog_max, not_send: PhantomData })
     }
 
@@ -140,6 +145,7 @@ impl Driver {
     ) -> Result<(), NetError> {
         let may_sleep = timeout != Some(Duration::ZERO) && self.waker.fall_asleep();
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
+        self.trains.paths_mut().forget_old();
         let shared = Shared { trains: &mut self.trains, counters: &mut self.counters };
         let result = match &mut self.backend {
             Backend::Uring(uring) => uring.turn(timeout, handler, shared),

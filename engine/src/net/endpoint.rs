@@ -5,6 +5,7 @@
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
+use swimring_codec::{AddressFault, canonical};
 
 use super::error::NetError;
 use super::options::NetOptions;
@@ -26,12 +27,16 @@ pub struct Endpoint {
 impl Endpoint {
     /// Binds `address` for both protocols; port 0 picks one that is free for both.
     ///
-    /// `[::]` takes IPv4 as well. Of `options` the receive buffer matters: datagrams that arrive before the
+    /// `[::]` takes IPv4 as well. An IPv4-mapped address is the IPv4 address that it stands for. Of `options` the receive buffer matters: datagrams that arrive before the
     /// [`Driver`](crate::net::Driver) is open wait in it.
     ///
     /// # Errors
     /// [`NetError`] that says what is wrong with the address, the port in use for instance.
     pub fn bind(address: SocketAddr, options: &NetOptions) -> Result<Endpoint, NetError> {
+        let address = canonical(address);
+        if let Some(fault) = fault_of(address) {
+            return Err(NetError::AddressUnusable { address, fault });
+        }
         if address.port() != 0 {
             let socket = bind_udp(address, options)?;
             return Ok(Endpoint { address, socket, listener: Some(bind_tcp(address)?) });
@@ -64,6 +69,18 @@ impl Endpoint {
 impl From<Endpoint> for UdpSocket {
     fn from(endpoint: Endpoint) -> UdpSocket {
         endpoint.socket
+    }
+}
+
+/// What is wrong with binding `address`, where the kernel would say nothing, or nothing that helps.
+fn fault_of(address: SocketAddr) -> Option<&'static str> {
+    match (AddressFault::of_ip(address.ip())?, address) {
+        (AddressFault::Multicast, _) => Some("a multicast address stands for many machines"),
+        (AddressFault::Broadcast, _) => Some("a broadcast address stands for many machines"),
+        (AddressFault::LinkLocal, SocketAddr::V6(v6)) if v6.scope_id() == 0 => Some(
+            "a link-local address needs its interface, by its number in `ip link`, as in [fe80::1%2]:7946",
+        ),
+        _ => None,
     }
 }
 

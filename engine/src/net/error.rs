@@ -35,6 +35,14 @@ pub enum NetError {
         /// The address asked for.
         address: SocketAddr,
     },
+    /// No member can be at the address.
+    #[error("bind address {address}: {fault}; use one that `ip address` lists, or 0.0.0.0 or [::]")]
+    AddressUnusable {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
     /// The address family is switched off.
     #[error(
         "bind address {address}: this machine does not do this address family; use an address of the other (IPv4 or IPv6)"

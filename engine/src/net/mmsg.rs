@@ -178,7 +178,7 @@ impl Mmsg {
 
     pub(super) fn flush(&mut self, shared: &mut Shared<'_>) {
         loop {
-            let count = self.outgoing.fill(shared.trains, shared.counters);
+            let count = self.outgoing.fill(&self.socket, shared.trains, shared.counters);
             self.send(count, shared);
             if count < SEND_BATCH {
                 break;

@@ -27,6 +27,7 @@ mod memory;
 mod mmsg;
 mod options;
 mod outgoing;
+mod paths;
 #[cfg(test)]
 mod refusal_test;
 mod segmentation;

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use swimring_codec::native::FRAME_MAX;
 
 /// Which driver to use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash, Serialize, Deserialize)]
@@ -113,6 +115,13 @@ pub struct NetOptions {
     pub trains_max: usize,
     /// Memory for frames that wait for the next flush, in bytes, 64 KiB to 64 MiB. Default: 2 MiB.
     pub train_memory_bytes: usize,
+    /// The longest frame that is written, in bytes: none is padded beyond it. Default and upper bound: 1,400. A
+    /// fleet takes it from its [`Settings`](crate::swim::Settings).
+    pub frame_bytes_max: usize,
+    /// How long a path is held to be as narrow as the kernel has said when it refused a datagram that was too
+    /// long, at least 1 ms. Default: 1 min, after which the next long frame finds out whether it still is, at
+    /// the cost of one refused system call. (The kernel itself remembers what routers tell it for ten.)
+    pub path_memory: Duration,
 }
 
 impl Default for NetOptions {
@@ -128,6 +137,8 @@ impl Default for NetOptions {
             train_bytes_max: TRAIN_BYTES_MAX,
             trains_max: 1024,
             train_memory_bytes: 2 << 20,
+            frame_bytes_max: FRAME_MAX,
+            path_memory: Duration::from_secs(60),
         }
     }
 }

@@ -5,14 +5,17 @@
 //! these slots, sendmmsg as an array, io_uring one by one. A slot's contents, and the trains it points into,
 //! must stay until the kernel has taken the message; with `MSG_DONTWAIT` it has when the call returns.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use super::address::{Family, NAME_LEN};
 use super::control::SendControl;
 use super::counters::NetCounters;
 use super::error::last_errno;
+use super::paths;
+use super::socket_options::allow_fragments;
 use super::trains::{CHUNKS_MAX, Train, Trains};
+use crate::swim::settings::FRAME_BYTES_MIN;
 
 /// Messages handed to the kernel at once. More than 32 gain nothing, and this many sends of one datagram
 /// take under a millisecond.
@@ -48,6 +51,8 @@ pub(super) struct Outgoing {
     trains_taken: u32,
     /// It has been said that somebody's rule forbids sending.
     forbidden_told: bool,
+    /// A narrow path has been warned of.
+    warned: bool,
 }
 
 impl Outgoing {
@@ -65,6 +70,7 @@ impl Outgoing {
             refusals: 0,
             trains_taken: 0,
             forbidden_told: false,
+            warned: false,
         };
         for slot in 0..SEND_BATCH {
             let header = &mut outgoing.headers[slot].msg_hdr;
@@ -86,8 +92,9 @@ impl Outgoing {
 
     /// Fills slots with the next messages of `trains`; how many. When fewer than [`SEND_BATCH`], all have been
     /// through and the next call starts anew. The messages count as sent; [`Outgoing::failed`] takes back
-    /// those that are not.
-    pub(super) fn fill(&mut self, trains: &Trains, counters: &mut NetCounters) -> usize {
+    /// those that are not. Frames that are longer than their path takes are not put into slots but sent from
+    /// here, in fragments.
+    pub(super) fn fill(&mut self, socket: &UdpSocket, trains: &Trains, counters: &mut NetCounters) -> usize {
         if std::mem::take(&mut self.trains_taken) > 0 {
             self.refusals = 0;
         }
@@ -95,6 +102,10 @@ impl Outgoing {
         while slot < SEND_BATCH {
             let Some(train) = trains.open().get(self.next.0) else { break };
             self.fill_slot(slot, trains, train);
+            if train.is_oversize() {
+                self.send_in_fragments(slot, train.to(), socket, counters);
+                continue;
+            }
             let origin = &self.origins[slot];
             counters.messages_sent += 1;
             counters.trains_sent += u64::from(origin.datagrams > 1);
@@ -153,8 +164,8 @@ impl Outgoing {
         count
     }
 
-    /// The message in `slot` was not taken, for `errno`: sends a refused train datagram by datagram, and
-    /// counts the rest as lost. Call before the slots are filled anew.
+    /// The message in `slot` was not taken, for `errno`: sends a refused train datagram by datagram, what is
+    /// too long for its path in fragments, and counts the rest as lost. Call before the slots are filled anew.
     pub(super) fn failed(
         &mut self,
         slot: usize,
@@ -164,11 +175,11 @@ impl Outgoing {
         counters: &mut NetCounters,
     ) {
         let origin = self.origins[slot];
+        let train = trains.open()[usize::from(origin.train)];
         if matches!(errno, libc::EPERM | libc::EACCES) && !std::mem::replace(&mut self.forbidden_told, true) {
             let error = std::io::Error::from_raw_os_error(errno);
-            let to = trains.open()[usize::from(origin.train)].to();
             tracing::warn!(
-                %error, %to,
+                %error, to = %train.to(),
                 "sending is forbidden to this process, at least there: look at the firewall's output rules and \
                  the seccomp profile; send_errors counts it from now on"
             );
@@ -177,8 +188,12 @@ impl Outgoing {
         counters.datagrams_sent -= u64::from(origin.datagrams);
         counters.bytes_sent -= u64::from(origin.bytes);
         if origin.datagrams == 1 {
-            counters.send_errors += 1;
-            return;
+            if errno != libc::EMSGSIZE {
+                counters.send_errors += 1;
+                return;
+            }
+            self.learn_path(train.to(), origin.bytes as usize, trains, counters);
+            return self.send_in_fragments(slot, train.to(), socket, counters);
         }
         counters.trains_sent -= 1;
         self.trains_taken -= 1;
@@ -186,11 +201,20 @@ impl Outgoing {
             counters.send_errors += u64::from(origin.datagrams);
             return;
         }
-        let train = trains.open()[usize::from(origin.train)];
-        if self.send_one_by_one(&train, socket, trains, counters) == 0 {
-            // Not for being a train, then: an address that cannot be sent to.
-            return;
+        // Which error means that segments are too long for the path depends on the kernel's version.
+        let narrow = errno == libc::EMSGSIZE || paths::longest(train.to()) < train.segment_bytes();
+        if narrow {
+            self.learn_path(train.to(), train.segment_bytes(), trains, counters);
         }
+        let taken = self.send_one_by_one(&train, socket, trains, counters);
+        // None, if not for being a train: an address that cannot be sent to.
+        if taken > 0 && !narrow {
+            self.train_refused(errno, trains, counters);
+        }
+    }
+
+    /// Keeps account of trains that cannot be segmented, and gives up on them.
+    fn train_refused(&mut self, errno: i32, trains: &mut Trains, counters: &mut NetCounters) {
         counters.trains_refused += 1;
         self.refusals += 1;
         if self.refusals >= REFUSALS_MAX && trains.segmentation() {
@@ -199,7 +223,35 @@ impl Outgoing {
         }
     }
 
-    /// Sends the frames of `train` as a datagram each; how many the kernel took.
+    /// A datagram of `refused` bytes was too long for the path to `to`: frames that way will be shorter.
+    fn learn_path(
+        &mut self,
+        to: SocketAddr,
+        refused: usize,
+        trains: &mut Trains,
+        counters: &mut NetCounters,
+    ) {
+        counters.paths_narrowed += 1;
+        let bytes = trains.paths_mut().learn(to, refused);
+        if !std::mem::replace(&mut self.warned, true) {
+            let mtu = bytes + paths::headers(to);
+            tracing::warn!(
+                to = %to.ip(), mtu, frame_bytes_max = bytes,
+                "the path takes packets of {mtu} bytes only: frames that way are kept to {bytes} bytes, and \
+                 what cannot be shorter is fragmented. Setting frame_bytes_max = {} keeps all so, also where \
+                 a router that drops what is too long does not say so",
+                bytes.max(FRAME_BYTES_MIN)
+            );
+        }
+    }
+
+    /// Sends the datagram in `slot`, in fragments if its path takes no longer ones.
+    fn send_in_fragments(&self, slot: usize, to: SocketAddr, socket: &UdpSocket, counters: &mut NetCounters) {
+        let sent = send_in_fragments(socket, self.header(slot), to, counters);
+        note(sent, self.origins[slot].bytes as usize, counters);
+    }
+
+    /// Sends the frames of `train`, which is in no slot any more, as a datagram each; how many the kernel took.
     fn send_one_by_one(
         &self,
         train: &Train,
@@ -215,16 +267,21 @@ impl Outgoing {
         let Some(control) = control.set(train.source(), None) else { return 0 };
         for segment in 0..train.segments() {
             let (start, len) = trains.frame(train, segment);
+            let mut stretch = stretch(trains, start, len);
+            let mut header = zeroed_header().msg_hdr;
+            header.msg_name = name.as_mut_ptr().cast();
+            header.msg_namelen = name_len as _;
+            header.msg_iov = &raw mut stretch;
+            header.msg_iovlen = 1;
+            header.msg_control = control.0.cast();
+            header.msg_controllen = control.1 as _;
             counters.system_calls += 1;
-            match send(socket, &trains.memory()[start..start + len], &mut name[..name_len], control) {
-                Ok(()) => {
-                    taken += 1;
-                    counters.messages_sent += 1;
-                    counters.datagrams_sent += 1;
-                    counters.bytes_sent += len as u64;
-                }
-                Err(_) => counters.send_errors += 1,
+            let mut sent = send(socket, &raw const header);
+            if sent == Err(libc::EMSGSIZE) {
+                sent = send_in_fragments(socket, &raw const header, train.to(), counters);
             }
+            taken += usize::from(sent.is_ok());
+            note(sent, len, counters);
         }
         taken
     }
@@ -233,7 +290,7 @@ impl Outgoing {
 /// Whether `errno` to a train may mean that it cannot be segmented: no support in the kernel, none in the
 /// device, or a path narrower than the segments.
 fn refuses_segmentation(errno: i32) -> bool {
-    matches!(errno, libc::EINVAL | libc::EIO | libc::ENOPROTOOPT | libc::EOPNOTSUPP)
+    matches!(errno, libc::EINVAL | libc::EIO | libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EMSGSIZE)
 }
 
 fn stretch(trains: &Trains, start: usize, len: usize) -> libc::iovec {
@@ -246,20 +303,40 @@ fn zeroed_header() -> libc::mmsghdr {
     unsafe { std::mem::zeroed() }
 }
 
-/// Sends one datagram to the address laid out in `name`, with the control messages at `control` (start,
-/// length), without waiting.
-fn send(socket: &UdpSocket, bytes: &[u8], name: &mut [u8], control: (*mut u8, usize)) -> Result<(), i32> {
-    let mut stretch = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let mut header = zeroed_header().msg_hdr;
-    header.msg_name = name.as_mut_ptr().cast();
-    header.msg_namelen = name.len() as _;
-    header.msg_iov = &raw mut stretch;
-    header.msg_iovlen = 1;
-    header.msg_control = control.0.cast();
-    header.msg_controllen = control.1 as _;
+/// Counts a datagram of `len` bytes as sent or not.
+fn note(sent: Result<(), i32>, len: usize, counters: &mut NetCounters) {
+    match sent {
+        Ok(()) => {
+            counters.messages_sent += 1;
+            counters.datagrams_sent += 1;
+            counters.bytes_sent += len as u64;
+        }
+        Err(_) => counters.send_errors += 1,
+    }
+}
+
+/// Sends the message that `header` describes to `to`, in fragments if its path takes no longer ones.
+fn send_in_fragments(
+    socket: &UdpSocket,
+    header: *const libc::msghdr,
+    to: SocketAddr,
+    counters: &mut NetCounters,
+) -> Result<(), i32> {
+    counters.system_calls += 3;
+    let allowed = allow_fragments(socket, to, true).map_err(|_| libc::EMSGSIZE);
+    let sent = allowed.and_then(|()| send(socket, header));
+    // This thread alone sends on the socket, so nothing else has been fragmented.
+    let _ = allow_fragments(socket, to, false);
+    counters.datagrams_fragmented += u64::from(sent.is_ok());
+    sent
+}
+
+/// Sends the message that `header` describes, without waiting.
+fn send(socket: &UdpSocket, header: *const libc::msghdr) -> Result<(), i32> {
     loop {
-        // SAFETY: the descriptor is open, and all that the header points at is read during the call only.
-        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
+        // SAFETY: the descriptor is open, and the callers' headers and all that these point at stay as they
+        // are during the call, which is as long as they are read.
+        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), header, libc::MSG_DONTWAIT) };
         match if sent < 0 { last_errno() } else { return Ok(()) } {
             libc::EINTR => {}
             errno => return Err(errno),

@@ -1,4 +1,7 @@
 //! The datagram socket's options: buffers, path MTU discovery, coalescing, drop count.
+//!
+//! Path MTU discovery is on, so no datagram is fragmented and none pays for an IP identification. What is too
+//! long for a path is refused; the few that cannot be shorter are sent with discovery off, datagram by datagram.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -46,7 +49,9 @@ pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<Prepar
             options.receive_buffer_bytes
         );
     }
-    discover_path_mtu(socket);
+    // On an IPv6 socket both matter, the first for IPv4-mapped addresses; on an IPv4 socket the second fails.
+    let _ = set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO);
+    let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO);
     if options.own_addresses {
         tell_destinations(socket).map_err(buffer("own_addresses (IP_PKTINFO)"))?;
     }
@@ -56,12 +61,35 @@ pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<Prepar
     Ok(Prepared { coalescing, receive_buffer_bytes: receive_buffer_bytes as u64 })
 }
 
-/// Frames fit any path, so none need be fragmented; saying so spares the kernel choosing an IP
-/// identification under a global hash, 5 % of a datagram's cost.
-fn discover_path_mtu(socket: &UdpSocket) {
-    // On an IPv6 socket both matter, the first for IPv4-mapped addresses; on an IPv4 socket the second fails.
-    let _ = set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO);
-    let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO);
+/// From now on the kernel fragments datagrams that are too long for the path to `to`, or refuses them again.
+///
+/// Refusing is the rule: nearly all frames fit, and saying that none may be fragmented spares the kernel
+/// choosing an IP identification under a global hash, 5 % of a datagram's cost.
+pub(super) fn allow_fragments(socket: &UdpSocket, to: SocketAddr, allow: bool) -> io::Result<()> {
+    // No message can ask for it, so it is asked of the socket.
+    if to.ip().to_canonical().is_ipv4() {
+        let how = if allow { libc::IP_PMTUDISC_WANT } else { libc::IP_PMTUDISC_DO };
+        return set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, how);
+    }
+    let how = if allow { libc::IPV6_PMTUDISC_WANT } else { libc::IPV6_PMTUDISC_DO };
+    set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, how)
+}
+
+/// The MTU of the path that `socket` is connected along to `to`.
+pub(super) fn path_mtu(socket: &impl AsFd, to: SocketAddr) -> io::Result<usize> {
+    let (level, name) = match to {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU),
+    };
+    let mut value: libc::c_int = 0;
+    let mut len = size_of_val(&value) as libc::socklen_t;
+    let descriptor = socket.as_fd().as_raw_fd();
+    // SAFETY: the descriptor is open, and the kernel writes at most `len` bytes into `value`.
+    let result = unsafe { libc::getsockopt(descriptor, level, name, (&raw mut value).cast(), &raw mut len) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    usize::try_from(value).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// Has the kernel say with every message which address it was sent to.

@@ -7,11 +7,14 @@
 //! cost no more memory than one address with a thousand; chunks that happen to touch are joined.
 //!
 //! Frames that leave from different addresses are different trains. Where trains do not leave segmented every
-//! frame is a train of its own.
+//! frame is a train of its own. Towards a path that is narrower than a size class, segments are what the path
+//! takes; a frame that is longer than that goes alone, and in fragments.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::options::{NetOptions, TRAIN_BYTES_MAX, TRAIN_SEGMENTS_MAX};
+use super::paths::Paths;
 use super::size_class::{CLASS_MIN, SizeClass};
 use super::train_index::{Place, TrainIndex};
 use crate::swim::FrameSink;
@@ -24,7 +27,7 @@ const _: () = assert!(1 << (CHUNKS_MAX - 1) == TRAIN_SEGMENTS_MAX);
 /// Frames on their way out, gathered by destination.
 ///
 /// Frames to one address leave in the order written within a size class; trains leave in the order their
-/// first frames were written.
+/// first frames were written, but for frames that have to be fragmented, which may overtake others.
 #[derive(Debug)]
 pub struct Trains {
     memory: Box<[u8]>,
@@ -44,6 +47,10 @@ pub struct Trains {
     segmentation: bool,
     segments_max: usize,
     bytes_max: usize,
+    /// The longest frame that is written: no shorter one is padded beyond it.
+    frame_bytes_max: usize,
+    /// Paths that take fewer bytes than a frame may have.
+    paths: Paths,
     shed_frames: u64,
     unsendable_frames: u64,
 }
@@ -54,6 +61,10 @@ pub(super) struct Train {
     source: Option<IpAddr>,
     to: SocketAddr,
     class: SizeClass,
+    /// Bytes of a segment: those of the class, or as many as the path takes if that is fewer.
+    segment: u16,
+    /// A single frame that is longer than the path takes.
+    oversize: bool,
     /// Where the index has it, if it does.
     place: Place,
     segments: u16,
@@ -87,12 +98,17 @@ impl Train {
     }
 
     pub(super) fn segment_bytes(&self) -> usize {
-        self.class.bytes()
+        usize::from(self.segment)
+    }
+
+    /// Whether it is a single frame that is longer than its path takes in one piece.
+    pub(super) fn is_oversize(&self) -> bool {
+        self.oversize
     }
 
     /// Bytes on the wire when sent segmented: full segments, and the last one's true length.
     pub(super) fn bytes(&self) -> usize {
-        (self.segments() - 1) * self.class.bytes() + usize::from(self.last.1)
+        (self.segments() - 1) * self.segment_bytes() + usize::from(self.last.1)
     }
 
     /// The stretches of memory (start, length) that make up the train.
@@ -100,7 +116,7 @@ impl Train {
         let chunks = &self.chunks[..usize::from(self.chunk_count)];
         let mut left = self.bytes();
         chunks.iter().map(move |chunk| {
-            let bytes = left.min(usize::from(chunk.segments) * self.class.bytes());
+            let bytes = left.min(usize::from(chunk.segments) * self.segment_bytes());
             left -= bytes;
             (chunk.start as usize, bytes)
         })
@@ -111,7 +127,7 @@ impl Train {
         for chunk in &self.chunks[..usize::from(self.chunk_count)] {
             let segments = usize::from(chunk.segments);
             if number < segments {
-                return chunk.start as usize + number * self.class.bytes();
+                return chunk.start as usize + number * self.segment_bytes();
             }
             number -= segments;
         }
@@ -120,13 +136,13 @@ impl Train {
 
     /// Segments this train may still grow by before it is full.
     fn growth(&self, segments_max: usize, bytes_max: usize) -> usize {
-        segments_max.min(bytes_max / self.class.bytes()).saturating_sub(self.segments())
+        segments_max.min(bytes_max / self.segment_bytes()).saturating_sub(self.segments())
     }
 
     /// Adds room for `segments` more at `start`.
     fn extend(&mut self, start: usize, segments: usize) {
         let last = self.chunks[..usize::from(self.chunk_count)].last();
-        let end = last.map(|chunk| chunk.start as usize + usize::from(chunk.segments) * self.class.bytes());
+        let end = last.map(|chunk| chunk.start as usize + usize::from(chunk.segments) * self.segment_bytes());
         if end != Some(start) {
             self.chunks[usize::from(self.chunk_count)] = Chunk { start: start as u32, segments: 0 };
             self.chunk_count += 1;
@@ -137,8 +153,9 @@ impl Train {
     /// Takes the next segment for a frame of `len` bytes: where it starts.
     #[inline]
     fn take(&mut self, len: usize) -> usize {
+        let bytes = self.segment_bytes();
         let chunk = &mut self.chunks[usize::from(self.chunk_count) - 1];
-        let start = chunk.start as usize + usize::from(chunk.segments) * self.class.bytes();
+        let start = chunk.start as usize + usize::from(chunk.segments) * bytes;
         chunk.segments += 1;
         self.segments += 1;
         self.room -= 1;
@@ -156,6 +173,8 @@ impl Trains {
             source: None,
             to: SocketAddr::from(([0, 0, 0, 0], 0)),
             class: SizeClass::holding(1).expect("a class holds one byte"),
+            segment: CLASS_MIN as u16,
+            oversize: false,
             place: TrainIndex::nowhere(),
             segments: 0,
             room: 0,
@@ -176,6 +195,8 @@ impl Trains {
             segmentation: options.segmentation,
             segments_max: options.train_segments_max.clamp(1, TRAIN_SEGMENTS_MAX),
             bytes_max: options.train_bytes_max.clamp(FRAME_MAX, TRAIN_BYTES_MAX),
+            frame_bytes_max: options.frame_bytes_max.clamp(CLASS_MIN, FRAME_MAX),
+            paths: Paths::new(options.path_memory.max(Duration::from_millis(1))),
             shed_frames: 0,
             unsendable_frames: 0,
         }
@@ -236,6 +257,11 @@ impl Trains {
         (start, usize::from(self.lengths[start / CLASS_MIN]))
     }
 
+    /// What is known of narrow paths.
+    pub(super) fn paths_mut(&mut self) -> &mut Paths {
+        &mut self.paths
+    }
+
     /// Whether trains leave segmented.
     pub(super) fn segmentation(&self) -> bool {
         self.segmentation
@@ -265,7 +291,7 @@ impl Trains {
         let train = &mut self.trains[number];
         if self.segmentation && train.segments > 0 {
             let (start, len) = (train.last.0 as usize, usize::from(train.last.1));
-            self.memory[start + len..start + train.class.bytes()].fill(0);
+            self.memory[start + len..start + train.segment_bytes()].fill(0);
         }
         Some(train.take(len))
     }
@@ -273,7 +299,7 @@ impl Trains {
     /// Gives train `number` as many segments more as it has, if there is memory.
     fn grow(&mut self, number: usize) -> Option<()> {
         let train = &self.trains[number];
-        let (bytes, growth) = (train.class.bytes(), train.growth(self.segments_max, self.bytes_max));
+        let (bytes, growth) = (train.segment_bytes(), train.growth(self.segments_max, self.bytes_max));
         let segments = train.segments().max(1).min(growth).min((self.memory.len() - self.used) / bytes);
         if segments == 0 {
             return None;
@@ -283,14 +309,21 @@ impl Trains {
         Some(())
     }
 
-    /// Opens a train for (`to`, `class`) and takes its first segment.
-    fn open_train(&mut self, to: SocketAddr, class: SizeClass, place: Place, len: usize) -> Option<usize> {
+    /// Opens a train for (`to`, `class`) with segments of `segment` bytes and takes its first.
+    fn open_train(
+        &mut self,
+        to: SocketAddr,
+        (class, segment): (SizeClass, usize),
+        place: Place,
+        len: usize,
+    ) -> Option<usize> {
         let number = self.open;
-        if number == self.trains.len() || self.memory.len() - self.used < class.bytes() {
+        if number == self.trains.len() || self.memory.len() - self.used < segment {
             return None;
         }
         let train = &mut self.trains[number];
         (train.source, train.to, train.class, train.place) = (self.source, to, class, place);
+        (train.segment, train.oversize) = (segment as u16, false);
         (train.segments, train.room, train.chunk_count) = (0, 0, 0);
         self.index.set(place, number);
         self.open += 1;
@@ -301,13 +334,14 @@ impl Trains {
     /// Opens a train that stays alone with its frame. Nothing is gained from gathering frames that leave
     /// one by one, so the index is not asked, which is most of what a frame costs here.
     #[inline]
-    fn open_single(&mut self, to: SocketAddr, class: SizeClass, len: usize) -> Option<usize> {
+    fn open_single(&mut self, to: SocketAddr, class: SizeClass, len: usize, oversize: bool) -> Option<usize> {
         let (number, start) = (self.open, self.used);
         if number == self.trains.len() || self.memory.len() - start < class.bytes() {
             return None;
         }
         let train = &mut self.trains[number];
         (train.source, train.to, train.class) = (self.source, to, class);
+        (train.segment, train.oversize) = (class.bytes() as u16, oversize);
         (train.segments, train.room, train.chunk_count) = (1, 0, 1);
         train.chunks[0] = Chunk { start: start as u32, segments: 1 };
         train.last = (start as u32, len as u16);
@@ -319,13 +353,20 @@ impl Trains {
     /// Where the frame goes.
     #[inline]
     fn place(&mut self, to: SocketAddr, class: SizeClass, len: usize) -> Option<usize> {
-        if !self.segmentation {
-            return self.open_single(to, class, len);
+        let path_takes = self.paths.frame_bytes_max(to.ip());
+        if !self.segmentation || len > path_takes {
+            return self.open_single(to, class, len, len > path_takes);
         }
+        let longest = if len <= self.frame_bytes_max { self.frame_bytes_max } else { FRAME_MAX };
+        // No two segments may start closer than the smallest class is long.
+        let segment = class.bytes().min(path_takes.max(CLASS_MIN)).min(longest);
         let (trains, source) = (&self.trains, self.source);
         let is = |number: usize| {
             let train = &trains[number];
-            train.class == class && train.to == to && train.source == source
+            train.class == class
+                && train.segment_bytes() == segment
+                && train.to == to
+                && train.source == source
         };
         match self.index.find(source, to, class, is) {
             (_, Some(number))
@@ -334,7 +375,7 @@ impl Trains {
             {
                 self.append(number, len)
             }
-            (place, _) => self.open_train(to, class, place, len),
+            (place, _) => self.open_train(to, (class, segment), place, len),
         }
     }
 }
@@ -357,5 +398,10 @@ impl FrameSink for Trains {
     #[inline]
     fn set_source(&mut self, source: Option<IpAddr>) {
         Trains::set_source(self, source);
+    }
+
+    #[inline]
+    fn frame_bytes_max(&self, to: SocketAddr) -> usize {
+        self.paths.frame_bytes_max(to.ip())
     }
 }

@@ -158,6 +158,51 @@ fn a_full_train_is_followed_by_another() {
 }
 
 #[test]
+fn segments_are_as_long_as_the_path_takes() {
+    let options = NetOptions::default();
+    let mut trains = Trains::new(&options);
+    let (narrow, wide) = (SocketAddr::from(([127, 0, 0, 1], 7946)), address(0));
+    assert_eq!(trains.paths_mut().learn(narrow, 1233), 1232);
+    let mut write = |to, len| trains.reserve(to, len).unwrap().fill(7);
+    for to in [narrow, wide] {
+        [1100, 1232, 900, 1100].into_iter().for_each(|len| write(to, len));
+    }
+    write(narrow, 1233);
+    let shapes: Vec<_> =
+        trains.open().iter().map(|train| (train.segments(), train.segment_bytes())).collect();
+    assert_eq!(shapes, [(3, 1232), (1, 1024), (3, 1400), (1, 1024), (1, 1400)]);
+    assert_eq!(
+        trains.open().iter().map(Train::is_oversize).collect::<Vec<_>>(),
+        [false, false, false, false, true]
+    );
+    assert_eq!((trains.frame_bytes_max(narrow), trains.frame_bytes_max(wide)), (1232, FRAME_MAX));
+    // What is written after the path was forgotten does not join the shorter segments.
+    let options = NetOptions { path_memory: std::time::Duration::from_millis(1), ..options };
+    let mut trains = Trains::new(&options);
+    trains.paths_mut().learn(narrow, 1233);
+    trains.reserve(narrow, 1100).unwrap().fill(7);
+    while trains.frame_bytes_max(narrow) < FRAME_MAX {
+        trains.paths_mut().forget_old();
+    }
+    trains.reserve(narrow, 1400).unwrap().fill(7);
+    let shapes: Vec<_> =
+        trains.open().iter().map(|train| (train.segments(), train.segment_bytes())).collect();
+    assert_eq!(shapes, [(1, 1232), (1, 1400)]);
+}
+
+#[test]
+fn nothing_is_padded_beyond_the_longest_frame() {
+    let options = NetOptions { frame_bytes_max: 1252, ..NetOptions::default() };
+    let mut trains = Trains::new(&options);
+    for len in [1252, 1100, 60, 1252] {
+        trains.reserve(address(0), len).unwrap().fill(7);
+    }
+    let shapes: Vec<_> =
+        trains.open().iter().map(|train| (train.segments(), train.segment_bytes())).collect();
+    assert_eq!(shapes, [(3, 1252), (1, 64)]);
+}
+
+#[test]
 fn what_is_no_frame_is_refused() {
     let mut trains = Trains::new(&NetOptions::default());
     assert!(trains.reserve(address(0), 0).is_none());

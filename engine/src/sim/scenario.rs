@@ -14,8 +14,8 @@ use super::simulation::{Simulation, SimulationOptions};
 use crate::swim::{Counters, MemberlistOptions, Preset, Settings, SuspicionMode, Time, WireOptions};
 
 /// With this multiplier an event misses one of 50 members less than once in a million: everyone sends
-/// L copies to random others, and about n * e^-L are missed. With memberlist's 4 it is 1 event in 20 for
-/// clusters of just under ten.
+/// L copies to random others, and about n * e^-L are missed. With memberlist's 4, and so 12 copies, it is
+/// one event in three thousand.
 const RETRANSMIT_AMPLY: u8 = 16;
 
 /// An event store that fills up soon.

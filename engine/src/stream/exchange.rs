@@ -12,6 +12,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use swimring_codec::canonical;
 use tokio::net::TcpSocket;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -115,14 +116,6 @@ impl Ends {
         bind_address_without_port(&socket)?;
         socket.bind(SocketAddr::new(source, 0))?;
         socket.connect(canonical(self.peer)).await
-    }
-}
-
-/// An IPv4 connection to an IPv6 listener has IPv4-mapped addresses.
-pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
-        IpAddr::V6(_) => address,
     }
 }
 

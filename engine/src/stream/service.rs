@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use swimring_codec::canonical;
 use tokio::net::unix::pipe;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep};
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::counters::StreamCounters;
 use super::doorbell::Doorbell;
 use super::event::{CloseReason, ExchangeId, StreamEvent};
-use super::exchange::{Ends, Exchange, FULL_QUEUE_POLL, Mailbox, canonical};
+use super::exchange::{Ends, Exchange, FULL_QUEUE_POLL, Mailbox};
 use super::link::{Link, ReadinessLink, UringLink};
 use super::options::{StreamDriver, StreamError, StreamOptions};
 use super::port::{Channel, Command, StreamPort};

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
 use swimring_codec::native::Introduction;
-use swimring_codec::{Incarnation, MemberId, State};
+use swimring_codec::{AddressFault, Incarnation, MemberId, State, canonical};
 use thiserror::Error;
 
 use super::anti_entropy::AntiEntropy;
@@ -115,8 +115,8 @@ pub enum MemberError {
     #[error("too many versions of the metadata are about: change it more slowly")]
     TooManyVersions,
     /// Nobody can be sent to the address.
-    #[error("{0} is no address that others can reach: give the member a specified IP address and port")]
-    Address(SocketAddr),
+    #[error("{0} is no address that others can reach: {1}; give the member one of its machine's, and a port")]
+    Address(SocketAddr, AddressFault),
     /// The member has left.
     #[error("the member has left the cluster")]
     Left,
@@ -196,13 +196,13 @@ impl Member {
     pub fn new(config: MemberConfig, commons: &mut Commons, now: Time) -> Result<Member, MemberError> {
         check_name(&config.name)?;
         check_metadata(&config.metadata)?;
-        check_address(config.address)?;
+        let address = check_address(config.address)?;
         let incarnation = config.incarnation.min(commons.wire.first_incarnation_max());
         let introduction = Introduction {
             subject: MemberId::of_name(&config.name),
             incarnation,
             state: State::Alive,
-            address: config.address,
+            address,
             name: &config.name,
             metadata: &config.metadata,
         };
@@ -356,10 +356,12 @@ pub(crate) fn check_name(name: &str) -> Result<(), MemberError> {
     if name.len() > NAME_MAX { Err(MemberError::NameTooLong(name.len())) } else { Ok(()) }
 }
 
-/// The format refuses what nobody could be sent to.
-fn check_address(address: SocketAddr) -> Result<(), MemberError> {
-    let reachable = address.port() != 0 && !address.ip().to_canonical().is_unspecified();
-    if reachable { Ok(()) } else { Err(MemberError::Address(address)) }
+/// The address in its one form. The formats refuse what nobody could be at.
+fn check_address(address: SocketAddr) -> Result<SocketAddr, MemberError> {
+    match AddressFault::of(address) {
+        None => Ok(canonical(address)),
+        Some(fault) => Err(MemberError::Address(address, fault)),
+    }
 }
 
 pub(super) fn check_metadata(metadata: &[u8]) -> Result<(), MemberError> {

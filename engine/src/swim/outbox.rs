@@ -6,12 +6,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use swimring_codec::MemberId;
+use swimring_codec::native::FRAME_MAX;
 
 use super::event::Event;
 
 /// Takes frames: the datagram drivers' send buffers, or a simulated network.
 pub trait FrameSink {
-    /// Room for a frame of exactly `len` bytes (at most [`swimring_codec::native::FRAME_MAX`]) to `to`.
+    /// Room for a frame of exactly `len` bytes (at most [`FRAME_MAX`]) to `to`.
     ///
     /// The caller fills all of it at once: calling `reserve` again, or returning to the driver, sends
     /// it. Nothing if the sink is full; the sink counts what it sheds.
@@ -21,6 +22,13 @@ pub trait FrameSink {
     /// each. A sink with a single address need not care.
     fn set_source(&mut self, source: Option<IpAddr>) {
         let _ = source;
+    }
+
+    /// The longest frame that the way to `to` takes in one piece, in bytes, as far as is known. A longer one
+    /// gets there too, in fragments, of which none may be lost; so frames are filled up to this only.
+    fn frame_bytes_max(&self, to: SocketAddr) -> usize {
+        let _ = to;
+        FRAME_MAX
     }
 }
 

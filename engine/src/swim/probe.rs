@@ -9,11 +9,10 @@
 //! With adaptive suspicion every other probe is a return of one that was received (see `watch`), which may
 //! be under way beside one of our own choice.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring_codec::native::Message;
-use swimring_codec::{Incarnation, MemberId, State};
+use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
 use super::commons::Commons;
 use super::directory::MemberIndex;
@@ -467,7 +466,7 @@ impl Member {
         if !origin.source.is_none() {
             return origin.source == cx.commons.directory.id(index);
         }
-        same_address(origin.address, self.identity(index, cx.commons).address())
+        is_same_place(origin.address, self.identity(index, cx.commons).address())
     }
 
     /// What the sender of a frame has to be told about itself.
@@ -493,11 +492,6 @@ impl Member {
             }
         })
     }
-}
-
-/// An IPv4 address and its IPv4-mapped form are one place.
-fn same_address(one: SocketAddr, other: SocketAddr) -> bool {
-    one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Tests of probing: what the pinged one says beside its ack, and what is told of silence.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter};

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use swimring_codec::native::{Introduction, Message};
-use swimring_codec::{Incarnation, State};
+use swimring_codec::{Incarnation, State, is_same_place};
 
 use super::broadcasts::News;
 use super::directory::MemberIndex;
@@ -140,7 +140,7 @@ impl Member {
     pub(super) fn on_own_introduction(&mut self, cx: &mut Context<'_, '_>, introduction: &Introduction<'_>) {
         let own = self.table.get(self.index);
         let identity = self.identity(self.index, cx.commons);
-        let elsewhere = identity.address() != introduction.address;
+        let elsewhere = !is_same_place(identity.address(), introduction.address);
         let same = !elsewhere && identity.metadata() == introduction.metadata;
         let past = introduction.incarnation < own.incarnation();
         // On memberlist's wire a name belongs to whoever had it first, however low his incarnation. Whoever came

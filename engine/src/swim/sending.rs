@@ -31,7 +31,7 @@ impl Member {
         }
         let mut chosen = Selection::new();
         let used = cx.commons.wire.frame_overhead() + own;
-        let budget = self.settings.frame_bytes_max.saturating_sub(used);
+        let budget = self.frame_bytes_max(cx, to).saturating_sub(used);
         let share = self.settings.event_share_percent;
         cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
         self.send_chosen(cx, to, destination, messages, own + chosen.bytes, chosen.nodes());
@@ -40,15 +40,25 @@ impl Member {
     /// Sends news alone to the member at `target`, if there is some that fits.
     pub(super) fn send_news(&mut self, cx: &mut Context<'_, '_>, target: MemberIndex) {
         let mut chosen = Selection::new();
-        let budget = self.settings.frame_bytes_max - cx.commons.wire.frame_overhead();
+        let to = self.identity(target, cx.commons).address();
+        let budget = self.frame_bytes_max(cx, to) - cx.commons.wire.frame_overhead();
         let share = self.settings.event_share_percent;
         cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
         if chosen.nodes().is_empty() {
             return;
         }
         let id = cx.commons.directory.id(target);
-        let to = self.identity(target, cx.commons).address();
         self.send_chosen(cx, to, id, &[], chosen.bytes, chosen.nodes());
+    }
+
+    /// The longest frame to `to`: as the settings have it, or as the path takes it. Never too short for the
+    /// largest news, which would otherwise wait for ever.
+    pub(super) fn frame_bytes_max(&self, cx: &Context<'_, '_>, to: SocketAddr) -> usize {
+        let path_takes = cx.out.frames.frame_bytes_max(to);
+        if path_takes >= self.settings.frame_bytes_max {
+            return self.settings.frame_bytes_max;
+        }
+        self.settings.frame_bytes_max.min(path_takes.max(cx.commons.wire.frame_bytes_least()))
     }
 
     /// Bytes that `messages` take in a frame.

@@ -8,7 +8,7 @@
 
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
-use swimring_codec::{Incarnation, MemberId, State};
+use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
 use super::broadcasts::News;
 use super::directory::{Directory, Full, MemberIndex};
@@ -137,16 +137,17 @@ impl Member {
         versions: Versions,
         spread: bool,
     ) {
+        let mut introduction = *introduction;
         let incarnation = introduction.incarnation;
         let known = cx.commons.directory.find(introduction.subject);
         let known = known.map(|index| (index, self.table.get(index)));
         let entry = match known {
             Some((index, entry)) if !entry.is_unknown() => {
                 if index == self.index {
-                    return self.on_own_introduction(cx, introduction);
+                    return self.on_own_introduction(cx, &introduction);
                 }
-                match self.moved(cx, index, entry, introduction) {
-                    Moved::Refused => return self.tell_owner(cx, index, introduction),
+                match self.moved(cx, index, entry, &mut introduction) {
+                    Moved::Refused => return self.tell_owner(cx, index, &introduction),
                     Moved::Reclaimed => {}
                     Moved::No if incarnation <= entry.incarnation() => return,
                     Moved::No if self.implausible(cx, entry, incarnation) => return,
@@ -158,7 +159,7 @@ impl Member {
             _ if incarnation == Incarnation::ZERO => return,
             _ => Entry::UNKNOWN,
         };
-        let Some((index, version)) = self.intern(cx, introduction, versions) else { return };
+        let Some((index, version)) = self.intern(cx, &introduction, versions) else { return };
         let moved = !entry.is_unknown() && entry.version() != version;
         self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));
         if moved && entry.is_live() {
@@ -172,16 +173,19 @@ impl Member {
     /// Whether someone known comes from another address, and may. In the native format a higher incarnation
     /// says it all. memberlist's peers keep to the address they know of whoever is live, whatever the
     /// incarnation, and views would part if we did not; whoever left, or has been dead for a while, may come
-    /// back elsewhere, even counting anew from one (hashicorp/memberlist#157).
+    /// back elsewhere, even counting anew from one (hashicorp/memberlist#157). An IPv4 address in another form
+    /// than is known, which those peers take for another address, is brought to the known one.
     fn moved(
         &self,
         cx: &mut Context<'_, '_>,
         index: MemberIndex,
         entry: Entry,
-        introduction: &Introduction<'_>,
+        introduction: &mut Introduction<'_>,
     ) -> Moved {
         let Wire::Memberlist(wire) = &cx.commons.wire else { return Moved::No };
-        if cx.commons.directory.identity(index, entry.version()).address() == introduction.address {
+        let known = cx.commons.directory.identity(index, entry.version()).address();
+        if is_same_place(known, introduction.address) {
+            introduction.address = known;
             return Moved::No;
         }
         let gone = cx.commons.departed.since(&self.departed, index).map(|since| cx.now.since(since));

@@ -274,7 +274,7 @@ fn check(options: &FleetOptions) -> Result<(), FleetError> {
     if !(Duration::from_millis(1)..=Duration::from_millis(100)).contains(&options.tick) {
         return option("tick", format!("has to be between 1 and 100 ms, and is {:?}", options.tick));
     }
-    if options.own_addresses && !options.bind.ip().is_unspecified() {
+    if options.own_addresses && !options.bind.ip().to_canonical().is_unspecified() {
         let given = options.bind.ip();
         return option("bind", format!("has to be 0.0.0.0 or [::] with own_addresses, and is {given}"));
     }
@@ -289,6 +289,7 @@ fn check(options: &FleetOptions) -> Result<(), FleetError> {
 fn for_wire(options: &FleetOptions) -> FleetOptions {
     let mut options = options.clone();
     options.net.own_addresses = options.own_addresses;
+    options.net.frame_bytes_max = options.settings.frame_bytes_max;
     // What is set aside has to be kept when it comes back, beside what else does.
     options.stream.pooled_bytes_max =
         options.stream.pooled_bytes_max.max(2 * VIEWS_ASIDE * view_bytes(&options));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use hashbrown::HashMap;
 use swimring_codec::memberlist::{self, Codec, Keyring};
-use swimring_codec::{Incarnation, MemberId};
+use swimring_codec::{Incarnation, MemberId, canonical};
 
 use super::FleetOptions;
 use super::join::JoinFailure;
@@ -328,6 +328,7 @@ impl<O: Observer> Host<O> {
         metadata: &[u8],
         incarnation: Incarnation,
     ) -> Result<LocalMember, MemberError> {
+        let address = canonical(address);
         let config = MemberConfig {
             name: name.to_owned(),
             address,

@@ -4,9 +4,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use swimring_codec::MemberId;
 use swimring_codec::memberlist;
 use swimring_codec::native::{Frame, StreamMessage};
+use swimring_codec::{MemberId, canonical};
 
 use super::host::{Host, LocalMember, Observer, Resident};
 use super::join::JoinFailure;
@@ -87,11 +87,6 @@ impl OpenedStreams {
         }
         opened
     }
-}
-
-/// An IPv4-mapped address as what it stands for: sockets do not take it otherwise.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 impl<O: Observer> DatagramHandler for Host<O> {

@@ -1,6 +1,7 @@
 //! All integration tests of the crate in one program: linking is most of what a test program costs.
 
 mod adaptive_suspicion;
+mod addresses;
 mod cluster_api;
 mod cluster_join;
 mod cluster_life;
@@ -17,6 +18,7 @@ mod memberlist_upstream;
 mod net_drivers;
 mod net_no_allocation;
 mod net_own_addresses;
+mod net_paths;
 mod paper_lifeguard;
 mod paper_support;
 mod paper_swim;
@@ -25,6 +27,7 @@ mod protocol_life;
 mod protocol_regressions;
 mod rebasing;
 mod simulation;
+mod small_clusters;
 mod stream_exchanges;
 mod stream_limits;
 mod stream_scanned;

@@ -1,19 +1,20 @@
 //! One member that speaks memberlist's format, on a clock of the test's own.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use swimring::swim::{Commons, Event, FrameSink, Member, MemberConfig, Outbox, Settings, StreamOpen, Time};
 use swimring::{Incarnation, MemberlistOptions, WireOptions};
-use swimring_codec::memberlist::{Alive, Message, Versions};
+use swimring_codec::memberlist::{Alive, Message, Source, Versions};
 
-/// Keeps what was sent.
+/// Keeps what was sent, and where to.
 #[derive(Default)]
-struct Sent(Vec<Vec<u8>>);
+struct Sent(Vec<Vec<u8>>, Vec<SocketAddr>);
 
 impl FrameSink for Sent {
-    fn reserve(&mut self, _: SocketAddr, len: usize) -> Option<&mut [u8]> {
+    fn reserve(&mut self, to: SocketAddr, len: usize) -> Option<&mut [u8]> {
+        self.1.push(to);
         self.0.push(vec![0; len]);
         self.0.last_mut().map(Vec::as_mut_slice)
     }
@@ -30,12 +31,16 @@ struct Driven {
 
 impl Driven {
     fn new(settings: Settings) -> Driven {
+        Driven::at(SocketAddr::from(([127, 0, 0, 1], 1)), settings)
+    }
+
+    fn at(address: SocketAddr, settings: Settings) -> Driven {
         let wire =
             WireOptions::Memberlist(MemberlistOptions { packet_crc: false, ..MemberlistOptions::serf() });
         let mut commons = Commons::speaking(&wire, 1, [1; 32]).unwrap();
         let config = MemberConfig {
             name: "one".to_owned(),
-            address: SocketAddr::from(([127, 0, 0, 1], 1)),
+            address,
             metadata: Vec::new(),
             cluster: 0,
             incarnation: Incarnation::new(5),
@@ -114,4 +119,89 @@ fn whoever_takes_a_name_that_is_taken_is_told() {
     assert!(told(&mut one, owner));
     let ourselves = Alive { address: SocketAddr::from(([127, 0, 0, 1], 1)), ..owner };
     assert!(!told(&mut one, ourselves), "our own past at our own address is nobody else");
+}
+
+fn hear(one: &mut Driven, from: SocketAddr, message: Message<'_>) {
+    one.call(9, |member, commons, out| {
+        member.handle_packet(Time::ZERO, from, [Ok(message)].into_iter(), commons, out);
+    });
+}
+
+fn mapped(last: u8, port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(127, 0, 0, last).to_ipv6_mapped(), port))
+}
+
+/// al8n/memberlist#170: a member at an IPv4-mapped address took what others said of it for another's.
+#[test]
+fn an_ipv4_mapped_address_is_the_ipv4_address() {
+    let mut one = Driven::at(mapped(1, 1), Settings::default());
+    let plain = SocketAddr::from(([127, 0, 0, 1], 1));
+    let echo = |address, incarnation| {
+        Message::Alive(Alive { incarnation, node: "one", address, metadata: b"", versions: Versions::SERF })
+    };
+    for address in [plain, mapped(1, 1)] {
+        // Our own past, and what we say now.
+        for incarnation in [1, 5] {
+            hear(&mut one, plain, echo(address, incarnation));
+        }
+    }
+    assert_eq!((one.commons.counters.refutations, one.commons.counters.name_conflicts), (0, 0));
+    assert_eq!(one.events, []);
+    let at = one.member.members(&one.commons).map(|known| known.address).collect::<Vec<_>>();
+    assert_eq!(at, [plain]);
+}
+
+/// To memberlist's peers the two forms of an IPv4 address are different addresses: whoever is known in one is
+/// not told of in the other, or they would refuse it.
+#[test]
+fn a_known_address_keeps_its_form_on_memberlist_s_wire() {
+    let forms =
+        [(mapped(2, 2), &b"\xa4Addr\xb0"[..]), (SocketAddr::from(([127, 0, 0, 2], 2)), b"\xa4Addr\xa4")];
+    for (known, other) in [(forms[0], forms[1]), (forms[1], forms[0])] {
+        let mut one = Driven::new(Settings::default());
+        let alive = |incarnation, address, metadata| {
+            Message::Alive(Alive { incarnation, node: "two", address, metadata, versions: Versions::SERF })
+        };
+        hear(&mut one, known.0, alive(1, known.0, b"old"));
+        hear(&mut one, other.0, alive(2, other.0, b"new"));
+        assert_eq!(one.commons.counters.address_conflicts, 0);
+        one.sent.0.clear();
+        let mut now = Time::ZERO;
+        while one.sent.0.is_empty() {
+            now = now.max(one.member.next_timeout());
+            one.call(9, |member, commons, out| member.handle_timeout(now, commons, out));
+        }
+        assert!(one.said(b"new") && one.said(known.1), "{:?}", one.sent.0);
+    }
+}
+
+/// One forged packet must not have a member send to many, or to nobody.
+#[test]
+fn nothing_goes_to_addresses_of_many() {
+    let real = SocketAddr::from(([127, 0, 0, 9], 9));
+    for unusable in ["239.1.2.3:7", "255.255.255.255:7", "[ff02::1]:7", "[::ffff:224.0.0.1]:7", "0.0.0.0:7"] {
+        let unusable: SocketAddr = unusable.parse().unwrap();
+        let mut one = Driven::new(Settings::default());
+        let source = Some(Source { address: unusable, name: "" });
+        hear(&mut one, real, Message::Ping { sequence: 1, node: "one", source });
+        assert_eq!(one.sent.1, [real], "the answer goes to whoever asked");
+        let ask =
+            Message::IndirectPing { sequence: 2, target: unusable, node: "nobody", nack: true, source: None };
+        hear(&mut one, real, ask);
+        let news = Alive {
+            incarnation: 1,
+            node: "many",
+            address: unusable,
+            metadata: b"",
+            versions: Versions::SERF,
+        };
+        hear(&mut one, real, Message::Alive(news));
+        let mut now = Time::ZERO;
+        for _ in 0..20 {
+            now = now.max(one.member.next_timeout());
+            one.call(9, |member, commons, out| member.handle_timeout(now, commons, out));
+        }
+        assert!(!one.sent.1.contains(&unusable), "{unusable}");
+        assert_eq!(one.member.members(&one.commons).count(), 1);
+    }
 }

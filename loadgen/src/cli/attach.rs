@@ -264,7 +264,7 @@ impl AttachArguments {
             run,
             join: self.join.iter().map(|target| with_port(target.trim(), port)).collect(),
             pool: self.pool,
-            first_address: self.first_address,
+            first_address: self.first_address.to_canonical(),
             port: self.port,
             name_prefix: self.name_prefix,
             key,

@@ -189,7 +189,7 @@ impl RunArguments {
             event_bytes: self.event_bytes.unwrap_or(EVENT_BYTES_DEFAULT),
             loss: self.loss,
             seed: self.seed,
-            bind: self.bind.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            bind: self.bind.unwrap_or(Ipv4Addr::LOCALHOST.into()).to_canonical(),
             port: self.port,
             segmentation: !self.no_segmentation,
             json: self.output.json,

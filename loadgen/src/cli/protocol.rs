@@ -95,11 +95,16 @@ pub struct ProtocolSettings {
     #[arg(long, value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_fallback: Option<bool>,
+
+    /// Longest datagram, in bytes; lower it to what a path takes that does not say so [1400 x 3]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame_bytes_max: Option<u64>,
 }
 
 impl ProtocolSettings {
     /// Every setting's name, as the settings file and the report spell it.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 17] = [
         "probe_interval_ms",
         "probe_timeout_ms",
         "indirect_checks",
@@ -116,6 +121,7 @@ impl ProtocolSettings {
         "push_pull_interval_ms",
         "stream_timeout_ms",
         "stream_fallback",
+        "frame_bytes_max",
     ];
 
     /// The settings that were given, by name.
@@ -147,6 +153,7 @@ impl ProtocolSettings {
             push_pull_interval_ms: self.push_pull_interval_ms.or(fallback.push_pull_interval_ms),
             stream_timeout_ms: self.stream_timeout_ms.or(fallback.stream_timeout_ms),
             stream_fallback: self.stream_fallback.or(fallback.stream_fallback),
+            frame_bytes_max: self.frame_bytes_max.or(fallback.frame_bytes_max),
         }
     }
 }

@@ -23,6 +23,9 @@ pub fn of_start(options: &RunOptions, error: &FleetError) -> String {
         FleetError::Net(NetError::AddressNotLocal { .. }) => {
             format!("--bind {bind}: not an address of this machine; use one that `ip address` lists")
         }
+        FleetError::Net(NetError::AddressUnusable { fault, .. }) => {
+            format!("--bind {bind}: {fault}; use one that `ip address` lists")
+        }
         FleetError::Net(NetError::AddressFamily { .. }) => {
             format!("--bind {bind}: this machine does not do this address family; use the other")
         }
@@ -70,6 +73,7 @@ mod tests {
             (NetError::NoFreePort { address, tries: 64 }, "--port 0: "),
             (NetError::AddressNotLocal { address }, "--bind 127.0.0.1: "),
             (NetError::AddressFamily { address }, "--bind 127.0.0.1: "),
+            (NetError::AddressUnusable { address, fault: "of many" }, "--bind 127.0.0.1: of many; use"),
             (NetError::Permission { address: low }, "--port 0: permission denied; choose 1024"),
             (
                 NetError::Permission { address },

@@ -114,6 +114,10 @@ pub struct Traffic {
     pub bytes_sent: u64,
     /// System calls.
     pub system_calls: u64,
+    /// Times that a path was found to take fewer bytes than were sent.
+    pub paths_narrowed: u64,
+    /// Datagrams that the kernel fragmented, being longer than their path takes.
+    pub fragmented: u64,
 }
 
 impl Traffic {
@@ -126,6 +130,8 @@ impl Traffic {
             lost_on_purpose: host.lost,
             bytes_sent: net.bytes_sent,
             system_calls: net.system_calls,
+            paths_narrowed: net.paths_narrowed,
+            fragmented: net.datagrams_fragmented,
         }
     }
 
@@ -138,6 +144,8 @@ impl Traffic {
         self.lost_on_purpose += other.lost_on_purpose;
         self.bytes_sent += other.bytes_sent;
         self.system_calls += other.system_calls;
+        self.paths_narrowed += other.paths_narrowed;
+        self.fragmented += other.fragmented;
     }
 
     /// What went through since `earlier`.
@@ -150,6 +158,8 @@ impl Traffic {
             lost_on_purpose: self.lost_on_purpose - earlier.lost_on_purpose,
             bytes_sent: self.bytes_sent - earlier.bytes_sent,
             system_calls: self.system_calls - earlier.system_calls,
+            paths_narrowed: self.paths_narrowed - earlier.paths_narrowed,
+            fragmented: self.fragmented - earlier.fragmented,
         }
     }
 }

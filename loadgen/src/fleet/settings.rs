@@ -128,6 +128,10 @@ mod tests {
                 "--local-health-max 18446744073709551615: has to be between 0 and 15",
             ),
             (
+                ProtocolSettings { frame_bytes_max: Some(1401), ..none() },
+                "--frame-bytes-max 1401: has to be between 800 and 1400",
+            ),
+            (
                 ProtocolSettings { push_pull_interval_ms: Some(u64::MAX), ..none() },
                 "--push-pull-interval-ms 18446744073709551615: has to be between 0 and 3600000",
             ),

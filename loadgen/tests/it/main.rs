@@ -4,6 +4,7 @@ mod attach;
 mod command_line;
 mod ending;
 mod interrupt;
+mod narrow_paths;
 mod refusals;
 mod runs;
 mod streams;

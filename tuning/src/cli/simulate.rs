@@ -418,7 +418,8 @@ pub fn command(arguments: &SimulateArguments) -> Result<Exit, Faults> {
     // Files first: whatever becomes of standard output, they are there.
     write(arguments, &options, complete, &summaries).map_err(Faults::CouldNotRun)?;
     if !options.standard_output_is_taken {
-        let mut text: String = table::lines(&summaries).iter().map(|line| format!("{line}\n")).collect();
+        let lines = table::lines(&summaries, columns::of_standard_output());
+        let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         text.push_str(
             "\nIn brackets: 95 % confidence intervals; ? where there is too little data for an end.\n",
         );

@@ -34,11 +34,12 @@ fn state() -> impl Strategy<Value = State> {
 }
 
 fn address() -> impl Strategy<Value = SocketAddr> {
-    let v4 = (1..=u32::MAX).prop_map(|ip| IpAddr::V4(Ipv4Addr::from(ip)));
-    let v6 = any::<[u16; 8]>().prop_filter_map("IPv4-mapped or unspecified", |segments| {
+    // Addresses that somebody can be at: neither of all or many, nor of one link.
+    let v4 = (1..0xe000_0000_u32).prop_map(|ip| IpAddr::V4(Ipv4Addr::from(ip)));
+    let v6 = any::<[u16; 8]>().prop_filter_map("IPv4-mapped, or nobody's", |segments| {
         let ip = Ipv6Addr::from(segments);
-        let plain = ip.to_ipv4_mapped().is_none() && !ip.is_unspecified();
-        plain.then_some(IpAddr::V6(ip))
+        let unusable = ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local();
+        (ip.to_ipv4_mapped().is_none() && !unusable).then_some(IpAddr::V6(ip))
     });
     (prop_oneof![v4, v6], 1..=u16::MAX).prop_map(|(ip, port)| SocketAddr::new(ip, port))
 }

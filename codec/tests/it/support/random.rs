@@ -40,10 +40,11 @@ fn header(rng: &mut Rng) -> FrameHeader {
 
 fn introduction(rng: &mut Rng) -> Introduction<'static> {
     let name = NAMES[rng.usize(..NAMES.len())];
+    // Below what is multicast, broadcast or link-local, where nobody can be.
     let ip = if rng.bool() {
-        IpAddr::V4(Ipv4Addr::from(rng.u32(1..)))
+        IpAddr::V4(Ipv4Addr::from(rng.u32(1..0xe000_0000)))
     } else {
-        IpAddr::V6(Ipv6Addr::from(rng.u128(1 << 64..)))
+        IpAddr::V6(Ipv6Addr::from(rng.u128(1 << 64..0xfe80 << 112)))
     };
     Introduction {
         subject: MemberId::of_name(name),

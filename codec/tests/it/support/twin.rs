@@ -196,8 +196,10 @@ fn address(bytes: &[u8], at: usize) -> Option<SocketAddr> {
     let ip: [u8; 16] = copy(bytes, at, 16)?.try_into().ok()?;
     let port = number(bytes, at + 16, 2)? as u16;
     let mapped = ip[..10] == [0; 10] && ip[10..12] == [0xff, 0xff];
-    let tail_is_zero = ip[12..] == [0; 4];
-    if port == 0 || (tail_is_zero && mapped) || ip == [0; 16] {
+    // Unspecified, multicast, broadcast; and IPv6 that is link-local.
+    let of_many_v4 = ip[12..] == [0; 4] || ip[12] & 0xf0 == 0xe0 || ip[12..] == [0xff; 4];
+    let of_many_v6 = ip == [0; 16] || ip[0] == 0xff || ip[0] == 0xfe && ip[1] & 0xc0 == 0x80;
+    if port == 0 || if mapped { of_many_v4 } else { of_many_v6 } {
         return None;
     }
     let ip: IpAddr =

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam::channel::Sender;
 
+use swimring_codec::canonical;
+
 use super::attempt::Note;
 
 /// Most names being resolved at once. A resolver that hangs keeps its thread, and a member that retries
@@ -79,7 +81,10 @@ impl Resolvers {
         let Some(place) = taken else { return false };
         let host = host.to_owned();
         let resolving = std::thread::Builder::new().name("swimring-resolve".to_owned()).spawn(move || {
-            let result = place.0.resolver.resolve(&host, port).map_err(|error| error.to_string());
+            let resolved = place.0.resolver.resolve(&host, port);
+            let result = resolved
+                .map(|found| found.into_iter().map(canonical).collect::<Vec<SocketAddr>>())
+                .map_err(|error| error.to_string());
             drop(place);
             // The join may have ended.
             let _ = notes.send(Note::Resolved { seed, result });

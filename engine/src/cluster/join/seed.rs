@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use swimring_codec::canonical;
+
 use super::attempt::SEEDS_MAX;
 use super::outcome::SeedError;
 
@@ -52,10 +54,10 @@ impl Seed {
     fn read(text: &str) -> Place {
         let text = text.trim();
         if let Ok(address) = text.parse() {
-            return Place::Address(address);
+            return Place::Address(canonical(address));
         }
         if let Ok(ip) = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-            return Place::Address(SocketAddr::new(ip, DEFAULT_PORT));
+            return Place::Address(canonical(SocketAddr::new(ip, DEFAULT_PORT)));
         }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) => (host, port.parse().ok()),
@@ -101,7 +103,7 @@ impl From<String> for Seed {
 
 impl From<SocketAddr> for Seed {
     fn from(address: SocketAddr) -> Seed {
-        Seed(Place::Address(address))
+        Seed(Place::Address(canonical(address)))
     }
 }
 

@@ -182,7 +182,7 @@ impl Uring {
     /// to the call that follows.
     fn queue_sends(&mut self, shared: &mut Shared<'_>) -> Result<(), NetError> {
         loop {
-            let count = self.outgoing.fill(shared.trains, shared.counters);
+            let count = self.outgoing.fill(&self.socket, shared.trains, shared.counters);
             for slot in 0..count {
                 let entry = opcode::SendMsg::new(SOCKET, self.outgoing.header(slot))
                     .flags(libc::MSG_DONTWAIT as u32)

@@ -12,7 +12,7 @@ use swimring_codec::memberlist::{
     self, Alive, Codec, CompoundWriter, PARTS_MAX, Source, Versions, compound_overhead,
 };
 use swimring_codec::native::{Introduction, Message};
-use swimring_codec::{Incarnation, MemberId, State};
+use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
 use super::super::broadcasts::{Broadcast, BroadcastPool, News};
 use super::super::commons::Commons;
@@ -77,6 +77,11 @@ impl MemberlistWire {
 
     pub(super) fn packet_overhead(&self) -> usize {
         self.codec.packet_overhead(self.options.packet_crc) + COMPOUND_HEADER_LEN
+    }
+
+    /// Bytes of the shortest packet that any user message fits into.
+    pub(super) fn packet_bytes_least(&self) -> usize {
+        self.packet_overhead() + PART_HEADER_LEN + 1 + super::USER_MESSAGE_MAX
     }
 }
 
@@ -319,7 +324,7 @@ impl Member {
                 self.on_ping(cx, &stated_origin(unnamed, source), sequence);
             }
             memberlist::Message::IndirectPing { sequence, target, node, nack, source } => {
-                let address = Some(target).filter(|address| address.port() != 0);
+                let address = Some(target).filter(|address| AddressFault::of(*address).is_none());
                 let wanted = Wanted { target: MemberId::of_name(node), address, nack };
                 if let Wire::Memberlist(wire) = &mut cx.commons.wire
                     && node.len() <= NAME_MAX
@@ -426,15 +431,17 @@ impl Member {
     pub(super) fn measure_packet(
         &self,
         cx: &Context<'_, '_>,
+        to: SocketAddr,
         destination: MemberId,
         messages: &[Message<'_>],
         chosen: &[u32],
     ) -> (usize, usize) {
+        let bytes_max = self.frame_bytes_max(cx, to);
         let Commons { wire, directory, broadcasts, events, .. } = &*cx.commons;
         let Wire::Memberlist(wire) = wire else { return (0, 0) };
         let names = self.names(directory, wire.options.versions, &wire.stranger);
         let around = wire.packet_overhead() - COMPOUND_HEADER_LEN;
-        let bytes_max = self.settings.frame_bytes_max.saturating_sub(around);
+        let bytes_max = bytes_max.saturating_sub(around);
         let packet = Packet { names, destination, messages, chosen, broadcasts, events };
         let measured = packet.measure(bytes_max);
         let crc = self.wants_crc(wire, directory, destination, messages);
@@ -465,12 +472,13 @@ impl Member {
         messages: &[Message<'_>],
         chosen: &[u32],
     ) -> bool {
+        let bytes_max = self.frame_bytes_max(cx, to);
         let Commons { wire, directory, broadcasts, events, .. } = &mut *cx.commons;
         let Wire::Memberlist(wire) = wire else { return false };
         let stranger = std::mem::take(&mut wire.stranger);
         let names = self.names(directory, wire.options.versions, &stranger);
         let around = wire.packet_overhead() - COMPOUND_HEADER_LEN;
-        let bytes_max = self.settings.frame_bytes_max.saturating_sub(around);
+        let bytes_max = bytes_max.saturating_sub(around);
         let packet = Packet { names, destination, messages, chosen, broadcasts, events };
         let measured = packet.measure(bytes_max);
         let crc = self.wants_crc(wire, directory, destination, messages);
@@ -535,12 +543,13 @@ fn accuser(name: &str) -> MemberId {
 /// The origin of a ping that states where its answer goes and whose it is.
 fn stated_origin(from: Origin, source: Option<Source<'_>>) -> Origin {
     match source {
-        Some(source) => {
+        // Where nobody can be, an answer would not go to whoever asked.
+        Some(source) if AddressFault::of(source.address).is_none() => {
             let named = !source.name.is_empty();
             let id = if named { MemberId::of_name(source.name) } else { MemberId::NONE };
             Origin { address: source.address, source: id, ..from }
         }
-        None => from,
+        _ => from,
     }
 }
 
@@ -548,6 +557,6 @@ fn stated_origin(from: Origin, source: Option<Source<'_>>) -> Origin {
 /// that peers drop: one record with them would have every peer refuse whole views of ours.
 pub(super) fn is_acceptable(introduction: &Introduction<'_>, versions: Versions) -> bool {
     let Introduction { name, metadata, address, .. } = introduction;
-    let reachable = address.port() != 0 && !address.ip().to_canonical().is_unspecified();
+    let reachable = AddressFault::of(*address).is_none();
     (1..=NAME_MAX).contains(&name.len()) && metadata.len() <= METADATA_MAX && reachable && versions.is_valid()
 }

@@ -19,6 +19,8 @@ use swimring_codec::memberlist::Versions;
 use swimring_codec::native::HEADER_LEN;
 use swimring_codec::{Incarnation, MemberId};
 
+use super::settings::FRAME_BYTES_MIN;
+
 pub use memberlist_streams::{Refusal, StreamOutcome};
 pub use options::{MemberlistOptions, Pool, WireOptions, WireOptionsError};
 
@@ -55,6 +57,14 @@ impl Wire {
         match self {
             Wire::Native => HEADER_LEN,
             Wire::Memberlist(wire) => wire.packet_overhead(),
+        }
+    }
+
+    /// The shortest frame that the largest news fits into.
+    pub(super) fn frame_bytes_least(&self) -> usize {
+        match self {
+            Wire::Native => FRAME_BYTES_MIN,
+            Wire::Memberlist(wire) => wire.packet_bytes_least(),
         }
     }
 

@@ -230,7 +230,7 @@ impl Member {
     ) -> bool {
         let (count, bytes) = match cx.commons.wire {
             Wire::Native => (messages.len() + chosen.len(), HEADER_LEN + length),
-            Wire::Memberlist(_) => self.measure_packet(cx, destination, messages, chosen),
+            Wire::Memberlist(_) => self.measure_packet(cx, to, destination, messages, chosen),
         };
         let Commons { typed, broadcasts, directory, events, .. } = &mut *cx.commons;
         let Some(typed) = typed.as_deref_mut() else { return false };

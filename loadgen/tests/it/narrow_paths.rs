@@ -1,0 +1,85 @@
+//! Fleets in a network that takes short packets only, as behind a tunnel: a run loses nothing by it.
+//!
+//! Each run has a network of its own, whose loopback device takes as little as it is told; that needs root.
+
+use std::process::Command;
+
+use swimring_loadgen::report::Report;
+use swimring_peers::namespace::NetworkNamespace;
+
+use crate::support::{QUICK, text};
+
+/// A hundred members with as much to say as an MTU of 1,500 lets them, often enough that none is missed by
+/// chance.
+const FLEET: [&str; 18] = [
+    "--members",
+    "100",
+    "--events",
+    "20/s",
+    "--event-bytes",
+    "200",
+    "--duration",
+    "3s",
+    "--warmup",
+    "1s",
+    "--kill",
+    "0",
+    "--retransmit-multiplier",
+    "8",
+    "--json",
+    "-",
+    "--slo",
+    "false_deaths==0",
+];
+
+/// Runs the fleet at `mtu`: its report, and what it said.
+fn run(network: &NetworkNamespace, mtu: u32, arguments: &[&str]) -> (Report, String) {
+    network.set_mtu(mtu).unwrap();
+    let mut command: Command = network.command(env!("CARGO_BIN_EXE_swimring-loadgen"));
+    let output = command.arg("run").args(QUICK).args(FLEET).args(arguments).output().unwrap();
+    let told = text(&output.stderr);
+    let report = Report::from_json(&text(&output.stdout)).unwrap_or_else(|fault| panic!("{fault}: {told}"));
+    (report, told)
+}
+
+#[test]
+fn a_fleet_loses_nothing_behind_a_narrow_path() {
+    let network = match NetworkNamespace::create() {
+        Ok(network) => network,
+        Err(error) => return println!("skipped: {error}"),
+    };
+    for wire in ["native", "memberlist"] {
+        for driver in ["auto", "mmsg"] {
+            for mtu in [1420, 1280] {
+                let (report, told) = run(&network, mtu, &["--wire", wire, "--driver", driver]);
+                let case = format!("{wire} {driver} {mtu}: {told}");
+                assert_eq!(report.datagrams.dropped, 0, "{case}");
+                let (sent, received) = (report.datagrams.sent, report.datagrams.received);
+                // What is on its way when the window opens or closes is all that may differ.
+                assert!(sent.abs_diff(received) <= sent / 10, "{case}: {sent} sent, {received} received");
+                assert_eq!(report.events.delivered_ratio, Some(1.0), "{case}");
+                // One of each worker, if it had so much to say at once; padded trains always do.
+                let warnings = told.matches(&format!("takes packets of {mtu} bytes only")).count();
+                assert!(warnings <= report.cpu.worker_busy_ratio.len(), "{case}");
+                assert!(warnings > 0 || wire == "memberlist", "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn frames_that_are_short_enough_need_no_warning() {
+    let network = match NetworkNamespace::create() {
+        Ok(network) => network,
+        Err(error) => return println!("skipped: {error}"),
+    };
+    for (mtu, arguments) in [(1280, &["--frame-bytes-max", "1252"][..]), (1500, &[]), (9000, &[])] {
+        let (report, told) = run(&network, mtu, arguments);
+        assert_eq!(
+            (report.datagrams.dropped, told.contains("takes packets of")),
+            (0, false),
+            "{mtu}: {told}"
+        );
+        assert_eq!(report.events.delivered_ratio, Some(1.0), "{mtu}");
+    }
+}
