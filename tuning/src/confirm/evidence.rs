@@ -10,12 +10,12 @@ use crate::sweep::{Digest, digest};
 /// The finished trials of some settings.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// Members of the quiet trials, and of those with crashes unless these were too slow.
+    /// Members of the quiet trials.
     pub members: u32,
     /// Members of the trials with crashes.
     pub crashing_members: u32,
-    /// What the forms say of the size that is judged over what they say of `crashing_members`, where the two
-    /// differ: an estimate at the small size times this is one at the large size.
+    /// What the forms say of the size that is judged over what they say of the size that was simulated, where the
+    /// two differ: an estimate at the small size times this is one at the large size.
     pub scales: Vec<(Measure, f64)>,
     /// With crashes and events.
     pub crashing: Vec<Digest>,

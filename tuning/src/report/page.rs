@@ -139,13 +139,7 @@ fn limits(told: &Told<'_>) -> String {
     let heading = ["limit", "at most", "closed form", "simulated", "95 % interval", ""].map(str::to_owned);
     let row = |judged: &Judged| {
         let measure = judged.limit.measure;
-        let (seen, interval) = match (judged.seen, judged.rare) {
-            (Some(seen), _) => (measure.show(seen.value), text::interval(measure, &seen)),
-            (_, Some(rare)) if rare.days > 0.0 => {
-                (counted(rare.seen, "death"), format!("at most {}", measure.show(rare.at_most)))
-            }
-            _ => ("-".to_owned(), "-".to_owned()),
-        };
+        let (seen, interval) = text::found(judged);
         let class = match judged.verdict {
             Verdict::Missed => "missed",
             Verdict::NotSeen => "",

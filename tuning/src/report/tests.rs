@@ -22,7 +22,8 @@ fn objective(detect_s: f64) -> Objective {
 
 fn html(detect_s: f64, forms_only: bool) -> String {
     let objective = objective(detect_s);
-    let effort = Effort { threads: 2, seed: 1, time: std::time::Duration::from_secs(4), forms_only };
+    let effort =
+        Effort { threads: 2, seed: 1, core_s: 4.0, time: std::time::Duration::from_secs(600), forms_only };
     let answer = recommend(&objective, &effort, &Stop::default(), &Watch::hidden()).unwrap();
     let compared = defaults(&answer.forms);
     let told = Told {
