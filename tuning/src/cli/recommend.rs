@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use swimring_loadgen::cli::values;
 use swimring_loadgen::columns;
+use swimring_loadgen::environment::Environment;
 use swimring_loadgen::exit::Exit;
 use swimring_loadgen::output::{print, tell};
 
@@ -15,7 +16,7 @@ use crate::confirm::{Answer, CORE_S_DEFAULT, Effort, recommend};
 use crate::objective::measured::measured;
 use crate::objective::{Objective, ObjectiveArguments};
 use crate::outputs::{document, settings, text};
-use crate::report::{Told, detection_chart, page, pareto_chart, spread_chart, standalone};
+use crate::report::{Told, detection_chart, page, pareto_chart, spread_chart, standalone, tail_chart};
 use crate::search::defaults::{Default, defaults};
 use crate::sweep::progress::Watch;
 use crate::sweep::{Stop, table};
@@ -176,15 +177,16 @@ fn write(
         table::write("--json", path, &format!("{value:#}\n"))?;
     }
     if let Some(path) = &arguments.report {
-        let told = Told { objective, answer, compared, command: &typed() };
+        let told = Told { objective, answer, compared, command: &typed(), made: &Environment::here() };
         table::write("--report", path, &page(&told)?)?;
     }
     if let Some(folder) = &arguments.charts {
         std::fs::create_dir_all(folder).map_err(|error| format!("--charts {}: {error}", folder.display()))?;
         let charts = [
             ("pareto.svg", Some(pareto_chart(objective, answer, compared)?)),
-            ("detection.svg", detection_chart(answer)?),
-            ("spread.svg", spread_chart(answer)?),
+            ("detection.svg", detection_chart(objective, answer)?),
+            ("detection-tail.svg", tail_chart(objective, answer)?),
+            ("spread.svg", spread_chart(objective, answer)?),
         ];
         for (name, chart) in charts {
             if let Some(chart) = chart {

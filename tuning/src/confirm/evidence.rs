@@ -59,10 +59,14 @@ impl Evidence {
         }
     }
 
+    /// What an estimate of `measure` is multiplied with to be one of the size that is judged.
+    pub fn scale(&self, measure: Measure) -> f64 {
+        self.scales.iter().find(|(other, _)| *other == measure).map_or(1.0, |(_, scale)| *scale)
+    }
+
     /// The estimate of `measure`, scaled to the size that is judged.
     pub fn scaled_estimate(&self, measure: Measure) -> Option<Estimate> {
-        let scale = self.scales.iter().find(|(other, _)| *other == measure).map_or(1.0, |(_, scale)| *scale);
-        self.estimate(measure).map(|estimate| estimate.scaled(scale))
+        self.estimate(measure).map(|estimate| estimate.scaled(self.scale(measure)))
     }
 
     /// Members without impairment held dead by someone while alive, over all trials.
@@ -109,7 +113,8 @@ fn curve(values: &[f64], points: usize) -> Vec<CurvePoint> {
     finite
         .iter()
         .enumerate()
-        .filter(|(index, _)| index % step == 0 || index + 1 == finite.len())
+        // All of the tail: it decides.
+        .filter(|(index, _)| index % step == 0 || index * 10 >= count * 9 || index + 1 == finite.len())
         .map(at)
         .collect()
 }

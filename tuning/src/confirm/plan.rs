@@ -13,6 +13,7 @@ use swimring::Settings;
 use swimring::sim::trial::TrialOptions;
 
 use crate::objective::{Measures, Objective};
+use crate::sweep::cost::core_s;
 
 /// Crashes that a 99th percentile wants: from 368 on its interval has an upper end.
 pub const CRASHES_WANTED: usize = 400;
@@ -28,23 +29,14 @@ const CRASHES_MIN: u32 = 2;
 const NEWS_PER_FRAME: f64 = 10.0;
 /// Crashes per simulated second at most, whatever frames hold.
 const CRASHES_PER_SECOND_MAX: f64 = 20.0;
-/// As often as this a piece of news is handled by every member at least.
-const TOLD_MIN: u8 = 20;
 /// Probe intervals in the measured time: what probing sends is then even.
 const PROBE_INTERVALS: f64 = 6.0;
 /// Longest measured time.
 const DURATION_MAX_S: f64 = 600.0;
-/// Datagrams of a probe: ping and ack, and what indirect probes there are on average.
-const DATAGRAMS_PER_PROBE: f64 = 3.0;
 /// Events per second in trials with crashes at most, but for the objective's own: to measure their spread.
 const EVENTS_PER_SECOND_MAX: f64 = 1.0;
 /// Events for each crash: their news is to be the lesser part.
 const EVENTS_PER_CRASH: f64 = 0.3;
-/// Seconds of an idle core that a member takes to handle a datagram of a probe, or to tell a piece of news once.
-const CORE_S_PER_UNIT: f64 = 0.15e-6;
-/// Up to this size, members fit into the caches of a core. Beyond, each takes longer, by this power of the size.
-const CACHED_MEMBERS: f64 = 2_000.0;
-const UNCACHED_POWER: f64 = 0.55;
 /// Added to the seeds of quiet trials.
 const QUIET: u64 = 1 << 40;
 
@@ -122,30 +114,12 @@ impl Plan {
 
     /// Seconds of an idle core that a trial with crashes takes, about.
     pub fn crashing_core_s(&self) -> f64 {
-        let (settings, options) = (&self.base.settings, &self.base);
-        let whole_s = (options.warm_up + options.duration).as_secs_f64() + self.detect_s;
-        let events = self.crashing_events_per_second() * options.duration.as_secs_f64();
-        // A crash is news twice: suspected, then dead.
-        let news = 2.0 * f64::from(options.crashes) + events;
-        // Who is told rarely asks for what it missed, which is no less work.
-        let told = settings.retransmit_limit(options.members as usize).max(TOLD_MIN);
-        self.core_s(whole_s, news * f64::from(told))
+        core_s(&self.crashing(0), self.detect_s)
     }
 
     /// The same of a trial without crashes.
     pub fn quiet_core_s(&self) -> f64 {
-        let options = self.quiet(0);
-        let events = options.events_per_second * options.duration.as_secs_f64();
-        let told = options.settings.retransmit_limit(options.members as usize).max(TOLD_MIN);
-        self.core_s((options.warm_up + options.duration).as_secs_f64(), events * f64::from(told))
-    }
-
-    /// So many seconds of probes, and so many times that each member tells a piece of news.
-    fn core_s(&self, whole_s: f64, told: f64) -> f64 {
-        let members = f64::from(self.base.members);
-        let probes = DATAGRAMS_PER_PROBE / self.base.settings.probe_interval.as_secs_f64() * whole_s;
-        let slower = (members / CACHED_MEMBERS).max(1.0).powf(UNCACHED_POWER);
-        members * (probes + told) * CORE_S_PER_UNIT * slower
+        core_s(&self.quiet(0), 0.0)
     }
 }
 

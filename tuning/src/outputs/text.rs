@@ -177,6 +177,9 @@ pub fn simulated(objective: &Objective, answer: &Answer) -> Vec<String> {
             (answer.margin.exp() - 1.0) * 100.0
         ));
     }
+    if answer.interrupted {
+        said.push("ENDED EARLY by a signal: only what was finished by then is judged.".to_owned());
+    }
     if answer.cut {
         said.push(
             "CUT SHORT by --time: another run may come out otherwise. A longer --time makes the answer depend on \
