@@ -194,6 +194,7 @@ mod tests {
             rounds_max: 40,
         };
         let text = render(&Basics::of(&options), Style::PLAIN);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
             text.contains("some never know within 40 rounds by formula; in none of 20 runs all knew"),
             "{text}"
