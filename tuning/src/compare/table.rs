@@ -78,8 +78,11 @@ pub fn markdown(rows: &[Row]) -> String {
     text
 }
 
+/// A measure, a size, and a cell for each loss.
+type RowOfCells = (&'static str, String, Vec<String>);
+
 /// The losses, and for each measure and size a cell for each of them.
-fn cells(rows: &[Row]) -> (Vec<f64>, Vec<(&'static str, String, Vec<String>)>) {
+fn cells(rows: &[Row]) -> (Vec<f64>, Vec<RowOfCells>) {
     let mut losses: Vec<f64> = rows.iter().map(|(case, _)| case.loss).collect();
     losses.sort_by(f64::total_cmp);
     losses.dedup();

@@ -26,13 +26,12 @@ pub(super) struct Choice {
 
 /// The best settings with a margin of at most `wanted`, or more where the budget is slack.
 pub(super) fn choose(objective: &Objective, forms: &Forms, wanted: f64) -> Choice {
-    if wanted < SLACK_MARGIN && objective.minimise.is_cost() {
-        if let Some(budget) = objective.limit(objective.minimise) {
-            let found = search(objective, forms, SLACK_MARGIN);
-            let spent = found.best.predicted.get(objective.minimise);
-            if found.best.keeps(objective, SLACK_MARGIN) && spent <= budget.most * SLACK_SHARE {
-                return Choice { found, margin: SLACK_MARGIN };
-            }
+    let budget = objective.limit(objective.minimise).filter(|_| objective.minimise.is_cost());
+    if let Some(budget) = budget.filter(|_| wanted < SLACK_MARGIN) {
+        let found = search(objective, forms, SLACK_MARGIN);
+        let spent = found.best.predicted.get(objective.minimise);
+        if found.best.keeps(objective, SLACK_MARGIN) && spent <= budget.most * SLACK_SHARE {
+            return Choice { found, margin: SLACK_MARGIN };
         }
     }
     for margin in MARGINS.into_iter().filter(|margin| *margin > 0.0 && *margin <= wanted) {

@@ -81,7 +81,7 @@ impl Costs {
             let values: Vec<f64> =
                 defaults.iter().chain([&by_form]).map(of).chain(limit).chain(ends).collect();
             let finite = || values.iter().copied().filter(|value| value.is_finite() && *value > 0.0);
-            (finite().fold(f64::INFINITY, f64::min) / 2.5, finite().fold(0.0, f64::max) * 2.0)
+            (finite().fold(f64::INFINITY, f64::min) / 2.5, finite().fold(0.0, f64::max) * 1.9)
         };
         let x_range = around(|point| point.0, limit(x), simulated.map(|seen| seen.0));
         let y_range = around(|point| point.1, limit(y), simulated.map(|seen| seen.1));

@@ -32,7 +32,7 @@ fn every_table_fits_eighty_columns() {
     for arguments in [
         &["recommend", "-n", "20000", "--loss", "1%", "--detect-p99", "5s", "--max-bytes-per-second", "2000"]
             [..],
-        &["recommend", "-n", "1000", "--detect-p99", "1s", "--max-bytes-per-second", "20"],
+        &["recommend", "-n", "300", "--for", "serf", "--detect-p99", "3s"],
         &["simulate", "-n", "20", "-d", "9s", "--crashes", "1", "--sweep", "gossip_interval_ms=50,100"],
         &["model", "--runs", "3", "-n", "1000"],
         &["compare", "--members", "20", "--fanout", "3", "--loss", "0,1%"],
