@@ -34,11 +34,18 @@ pub(super) fn choose(objective: &Objective, forms: &Forms, wanted: f64) -> Choic
             return Choice { found, margin: SLACK_MARGIN };
         }
     }
+    let mut last: Option<Found> = None;
     for margin in MARGINS.into_iter().filter(|margin| *margin > 0.0 && *margin <= wanted) {
+        // What nothing came near to that was looked at is not worth another search.
+        let hopeless = |found: &Found| !found.all.iter().any(|candidate| candidate.keeps(objective, margin));
+        if last.as_ref().is_some_and(hopeless) {
+            continue;
+        }
         let found = search(objective, forms, margin);
         if found.best.keeps(objective, margin) {
             return Choice { found, margin };
         }
+        last = Some(found);
     }
     Choice { found: search(objective, forms, 0.0), margin: 0.0 }
 }
