@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use swimring_loadgen::cli::values;
+use swimring_loadgen::columns;
 use swimring_loadgen::environment;
 use swimring_loadgen::exit::Exit;
 use swimring_loadgen::output::{self, tell};
@@ -48,7 +49,7 @@ pub struct CompareArguments {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub csv: Option<PathBuf>,
 
-    /// Write the table to FILE as well
+    /// Write the table to FILE as Markdown
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub markdown: Option<PathBuf>,
 
@@ -114,11 +115,12 @@ pub fn command(arguments: &CompareArguments) -> Result<Exit, Faults> {
     if let Some(path) = &arguments.csv {
         table::write_csv(&rows, path).map_err(Faults::CouldNotRun)?;
     }
-    let text = table::markdown(&rows);
     if let Some(path) = &arguments.markdown {
-        output::write("--markdown", path, &text).map_err(Faults::CouldNotRun)?;
+        output::write("--markdown", path, &table::markdown(&rows)).map_err(Faults::CouldNotRun)?;
     }
     if !is_taken {
+        let lines = table::lines(&rows, columns::of_standard_output());
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         output::print(&text).map_err(Faults::CouldNotRun)?;
     }
     Ok(Exit::Done)

@@ -24,11 +24,17 @@ pub const PROGRAM: &str = "swimring-tune";
 
 const EXAMPLES: &str = "\
 Examples:
-  swimring-tune model                                  how push, pull and push-pull spread news
+  swimring-tune recommend --members 500 --loss 1% --detect-p99 6s --report answer.html
+                                                       settings from limits
+  swimring-tune recommend --members 300 --for consul --detect-p99 8s
+  swimring-tune simulate --members 1000 --crashes 20 --loss 1%
+                                                       a cluster in virtual time
   swimring-tune model --members 160 --fanout 4 --strategy push --loss 5%
+                                                       how push, pull and push-pull spread news
   swimring-tune compare --members 20,100               where the formulas hold
 
-Exit status: 0 done; 1 could not run; 2 bad arguments.";
+Exit status: 0 done; 1 could not run; 2 bad arguments; 99 of recommend: the limits cannot be met together, or
+the chosen settings missed one, or that is not sure.";
 
 /// From an objective to fanout, intervals and suspicion settings.
 #[derive(Parser, Debug)]

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use clap::Args;
 use swimring_loadgen::cli::values;
+use swimring_loadgen::columns;
+use swimring_loadgen::environment::Environment;
 use swimring_loadgen::exit::Exit;
 use swimring_loadgen::output::{print, tell};
 
 use super::simulate::threads;
 use super::{Faults, to_standard_output};
-use crate::confirm::{Answer, Effort, recommend};
+use crate::confirm::{Answer, CORE_S_DEFAULT, Effort, recommend};
 use crate::objective::measured::measured;
 use crate::objective::{Objective, ObjectiveArguments};
 use crate::outputs::{document, settings, text};
-use crate::report::{Told, detection_chart, page, pareto_chart, spread_chart, standalone};
+use crate::report::{Told, detection_chart, page, pareto_chart, spread_chart, standalone, tail_chart};
 use crate::search::defaults::{Default, defaults};
 use crate::sweep::progress::Watch;
 use crate::sweep::{Stop, table};
@@ -30,11 +32,16 @@ Examples:
   swimring-tune recommend --members 500 --detect-p50 2s --minimise false-deaths
   swimring-tune recommend --from report.json --detect-p99 10s --verify
 
-An objective file has the flags' names with underscores. Exit status: 0 the limits are met; 1 could not run;
-2 bad arguments; 99 the limits cannot be met, or the chosen settings missed one when they were judged.";
+An objective file has the flags' names with underscores. The same seed and --effort give the same answer,
+however busy the machine is; --time only cuts it off, and the answer says so.
+
+Exit status: 0 every limit is met; 1 could not run; 2 bad arguments; 99 the limits cannot be met together, or
+the chosen settings missed one when they were judged, or more would have to be simulated to be sure.";
 
 const TIME_MIN: Duration = Duration::from_secs(2);
 const TIME_MAX: Duration = Duration::from_secs(24 * 3600);
+const EFFORT_MIN: f64 = 5.0;
+const EFFORT_MAX: f64 = 1e6;
 
 /// The flags of `recommend`, as typed.
 #[derive(Args, Clone, Debug)]
@@ -51,8 +58,13 @@ pub struct RecommendArguments {
     #[arg(long, value_name = "FILE", help_heading = "Network")]
     pub from: Option<PathBuf>,
 
-    /// Real time for everything, about
-    #[arg(long, value_name = "TIME", default_value = "50s", value_parser = values::duration, help_heading = "Search")]
+    /// How much to simulate, in seconds of an idle core, about; more narrows the intervals, and the answer depends
+    /// on it
+    #[arg(long, value_name = "SECONDS", default_value_t = CORE_S_DEFAULT, help_heading = "Search")]
+    pub effort: f64,
+
+    /// Real time at most; the answer says so if that cut it off
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = values::duration, help_heading = "Search")]
     pub time: Duration,
 
     /// First seed of the simulations; the last judgement uses others
@@ -64,7 +76,7 @@ pub struct RecommendArguments {
     pub threads: Option<usize>,
 
     /// Simulate nothing: the closed forms alone, in a second
-    #[arg(long, conflicts_with_all = ["time", "seed", "threads"], help_heading = "Search")]
+    #[arg(long, conflicts_with_all = ["time", "effort", "seed", "threads"], help_heading = "Search")]
     pub forms_only: bool,
 
     /// Run the settings with swimring-loadgen on this machine, and print predicted beside measured
@@ -102,8 +114,15 @@ impl RecommendArguments {
         if !(TIME_MIN..=TIME_MAX).contains(&self.time) {
             return Err(vec!["--time: has to be between 2s and 24h".to_owned()]);
         }
+        if !(EFFORT_MIN..=EFFORT_MAX).contains(&self.effort) {
+            return Err(vec![format!(
+                "--effort: has to be between {EFFORT_MIN} and {EFFORT_MAX} seconds of a core, and is {}",
+                self.effort
+            )]);
+        }
         let threads = threads(self.threads).map_err(|fault| vec![fault])?;
-        let effort = Effort { threads, seed: self.seed, time: self.time, forms_only: self.forms_only };
+        let (seed, core_s, time) = (self.seed, self.effort, self.time);
+        let effort = Effort { threads, seed, core_s, time, forms_only: self.forms_only };
         Ok((objective, effort))
     }
 }
@@ -117,7 +136,8 @@ pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
     let files = [("--json", &arguments.json), ("--toml", &arguments.toml), ("--report", &arguments.report)];
     let is_taken = to_standard_output(&files).map_err(Faults::BadArguments)?;
     let stop = Stop::on_signals().map_err(Faults::CouldNotRun)?;
-    let watch = Watch::timed(effort.time, arguments.quiet || effort.forms_only);
+    let idle_s = effort.core_s / effort.threads as f64;
+    let watch = Watch::timed(Duration::from_secs_f64(idle_s), arguments.quiet || effort.forms_only);
     let answer = recommend(&objective, &effort, &stop, &watch);
     watch.finish();
     let answer = answer.map_err(Faults::CouldNotRun)?;
@@ -125,13 +145,14 @@ pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
     // Files first: whatever becomes of standard output, they are there.
     write(arguments, &objective, &answer, &compared).map_err(Faults::CouldNotRun)?;
     if !is_taken {
-        print(&together(&text::lines(&objective, &answer, &compared))).map_err(Faults::CouldNotRun)?;
+        let lines = text::lines(&objective, &answer, &compared, columns::of_standard_output());
+        print(&together(&lines)).map_err(Faults::CouldNotRun)?;
     }
     if arguments.verify && !answer.is_refused() {
         let (settings, predicted) = (&answer.chosen.settings, &answer.chosen.predicted);
         let verified =
             verify(&objective, settings, predicted, effort.threads, &stop).map_err(Faults::CouldNotRun)?;
-        let lines = verify::lines(&verified);
+        let lines = verify::lines(&verified, columns::of_standard_output());
         if is_taken {
             lines.iter().for_each(|line| tell(super::PROGRAM, line));
         } else {
@@ -156,15 +177,16 @@ fn write(
         table::write("--json", path, &format!("{value:#}\n"))?;
     }
     if let Some(path) = &arguments.report {
-        let told = Told { objective, answer, compared, command: &typed() };
+        let told = Told { objective, answer, compared, command: &typed(), made: &Environment::here() };
         table::write("--report", path, &page(&told)?)?;
     }
     if let Some(folder) = &arguments.charts {
         std::fs::create_dir_all(folder).map_err(|error| format!("--charts {}: {error}", folder.display()))?;
         let charts = [
             ("pareto.svg", Some(pareto_chart(objective, answer, compared)?)),
-            ("detection.svg", detection_chart(answer)?),
-            ("spread.svg", spread_chart(answer)?),
+            ("detection.svg", detection_chart(objective, answer)?),
+            ("detection-tail.svg", tail_chart(objective, answer)?),
+            ("spread.svg", spread_chart(objective, answer)?),
         ];
         for (name, chart) in charts {
             if let Some(chart) = chart {

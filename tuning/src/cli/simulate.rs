@@ -11,25 +11,31 @@ use swimring::swim::settings::SuspicionMode;
 use swimring_loadgen::cli::protocol::ProtocolSettings;
 use swimring_loadgen::cli::refusal::complain;
 use swimring_loadgen::cli::values;
+use swimring_loadgen::columns;
 use swimring_loadgen::exit::Exit;
-use swimring_loadgen::output::print;
-use swimring_loadgen::text::counted;
+use swimring_loadgen::output::{print, tell};
+use swimring_loadgen::text::{counted, significant};
 
 use super::{Faults, PROGRAM, to_standard_output};
 use crate::store::Store;
+use crate::sweep::cost::core_s;
 use crate::sweep::progress::Watch;
 use crate::sweep::{Digest, Job, Point, Scenario, Stop, Summary, Sweep, grid, run_all, table};
 
 /// Shown under the flags.
 pub const EXAMPLES: &str = "\
 Examples:
+  swimring-tune simulate                               a thousand members, five seeds: seconds
   swimring-tune simulate --members 1000 --crashes 20 --loss 1%
-  swimring-tune simulate --members 5000 --sweep gossip_interval_ms=50,100,200 --sweep gossip_fanout=2,3,4
+  swimring-tune simulate --members 500 --sweep gossip_interval_ms=50,100,200 --sweep gossip_fanout=2,3,4
   swimring-tune simulate --scenario lossy.toml --seeds 20 --resume lossy.runs --csv lossy.csv
   swimring-tune simulate --impaired slow:10%:5s/1s --set members_max=5000
 
-A scenario file has the flags' names with underscores, and [sweep] with a list for each name. Ctrl-C ends
-with what is there; with --resume, the same command goes on from there.";
+A scenario file has the flags' names with underscores, and [sweep] with a list for each name. How long it will
+take on an idle machine is said before. Ctrl-C ends with what is there; with --resume, the same command goes on
+from there.
+
+Exit status: 0 done, or ended early; 1 could not run; 2 bad arguments.";
 
 /// Seeds at most.
 const SEEDS_MAX: u32 = 100_000;
@@ -449,6 +455,32 @@ fn write(
     Ok(())
 }
 
+/// Simulated seconds until the last crash is known, about: what is simulated after the measured time.
+const DRAIN_S: f64 = 15.0;
+/// A minute is nothing to be warned of.
+const LONG_S: f64 = 60.0;
+
+/// How many runs there are, how long they take, and where that is long, what would make it shorter.
+fn forecast(jobs: &[Job], threads: usize) -> String {
+    let core_s: f64 = jobs.iter().map(|job| core_s(&job.options, DRAIN_S)).sum();
+    let seconds = core_s / threads.min(jobs.len()).max(1) as f64;
+    let time = match seconds {
+        seconds if seconds < 10.0 => "seconds".to_owned(),
+        seconds if seconds < 100.0 => format!("about {} s", significant(seconds)),
+        seconds if seconds < 7200.0 => format!("about {} min", significant(seconds / 60.0)),
+        seconds => format!("about {} h", significant(seconds / 3600.0)),
+    };
+    let runs = counted(jobs.len() as u64, "run");
+    let cores = counted(threads as u64, "idle core");
+    let mut line = format!("{runs}: {time} on {cores}");
+    if seconds > LONG_S {
+        line.push_str(
+            "; fewer --seeds, --crashes or --events take less, and --resume keeps what is finished",
+        );
+    }
+    line
+}
+
 /// The finished runs of each point, in order of seed.
 fn simulate(
     options: &SimulateOptions,
@@ -466,6 +498,9 @@ fn simulate(
             jobs.push(Job { index, options: scenario.trial(seed) });
         }
     }
+    if !quiet && !jobs.is_empty() {
+        tell(PROGRAM, &forecast(&jobs, options.threads));
+    }
     let watch = Watch::new(jobs.iter().map(|job| &job.options), "simulating", quiet);
     let outcome = run_all(&jobs, options.threads, stop, &watch, |job, digest| {
         let (point, _) = &options.points[job.index / seeds];
@@ -479,4 +514,26 @@ fn simulate(
     outcome?;
     let mut found = found.into_iter();
     Ok((0..options.points.len()).map(|_| found.by_ref().take(seeds).flatten().collect()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(members: u32, runs: usize) -> String {
+        let options = Scenario { members, ..Scenario::default() }.trial(1);
+        let jobs: Vec<Job> = (0..runs).map(|index| Job { index, options: options.clone() }).collect();
+        forecast(&jobs, 2)
+    }
+
+    #[test]
+    fn how_long_it_takes_is_said_before() {
+        // What nobody changes anything of: five seeds of a thousand members.
+        assert_eq!(said(1000, 5), "5 runs: seconds on 2 idle cores");
+        let long = said(20_000, 90);
+        assert!(
+            long.contains("90 runs: about ") && long.contains(" min on 2 idle cores; fewer --seeds"),
+            "{long}"
+        );
+    }
 }

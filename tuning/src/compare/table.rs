@@ -1,9 +1,11 @@
-//! The comparison as CSV, a line for each case and measure, and as a table for `docs/results`.
+//! The comparison as CSV, a line for each case and measure, and as a table for people and, in Markdown, for `docs/results`.
 
 use std::path::Path;
 
 use serde::Serialize;
 use swimring_loadgen::output;
+use swimring_loadgen::report::Table;
+use swimring_loadgen::text::{percent, thousands};
 
 use super::case::{Compared, MEASURES};
 use super::grid::Row;
@@ -51,33 +53,54 @@ pub fn write_csv(rows: &[Row], path: &Path) -> Result<(), String> {
     output::write("--csv", path, &String::from_utf8_lossy(&bytes))
 }
 
-/// The table: for each measure and size a row, for each loss a cell with the geometric mean of the ratios
-/// and their range, over fanouts and intervals. Cells that stray by more than a fifth are bold.
+/// The same table for people: no line is longer than `columns`.
+pub fn lines(rows: &[Row], columns: usize) -> Vec<String> {
+    let (losses, cells) = cells(rows);
+    let mut table = Table::new(0, 0);
+    let heads = losses.iter().map(|loss| format!("{} loss", percent(*loss)));
+    table.row(["predicted / simulated".to_owned(), "members".to_owned()].into_iter().chain(heads));
+    for (measure, members, cells) in cells {
+        table.row([measure.to_owned(), members].into_iter().chain(cells));
+    }
+    table.lines_within(columns)
+}
+
+/// The table as Markdown: for each measure and size a row, for each loss a cell with the geometric mean of the
+/// ratios and their range, over fanouts and intervals. Cells that stray by more than a fifth are bold.
 pub fn markdown(rows: &[Row]) -> String {
+    let (losses, cells) = cells(rows);
+    let heads: Vec<String> = losses.iter().map(|loss| format!(" {} loss |", percent(*loss))).collect();
+    let mut text = format!("| Predicted / simulated | members |{}\n", heads.concat());
+    text.push_str(&format!("|---|---|{}\n", "---|".repeat(losses.len())));
+    for (measure, members, cells) in cells {
+        text.push_str(&format!("| `{measure}` | {members} | {} |\n", cells.join(" | ")));
+    }
+    text
+}
+
+/// A measure, a size, and a cell for each loss.
+type RowOfCells = (&'static str, String, Vec<String>);
+
+/// The losses, and for each measure and size a cell for each of them.
+fn cells(rows: &[Row]) -> (Vec<f64>, Vec<RowOfCells>) {
     let mut losses: Vec<f64> = rows.iter().map(|(case, _)| case.loss).collect();
     losses.sort_by(f64::total_cmp);
     losses.dedup();
     let mut sizes: Vec<u32> = rows.iter().map(|(case, _)| case.members).collect();
     sizes.sort_unstable();
     sizes.dedup();
-    let heads: Vec<String> =
-        losses.iter().map(|loss| format!(" {} loss |", swimring_loadgen::text::percent(*loss))).collect();
-    let mut text = format!("| Predicted / simulated | members |{}\n", heads.concat());
-    text.push_str(&format!("|---|---|{}\n", "---|".repeat(losses.len())));
+    let of = |place: usize, size: u32, loss: f64| {
+        let here = rows.iter().filter(|(case, _)| case.members == size && case.loss == loss);
+        cell(&here.map(|(_, compared)| compared[place]).collect::<Vec<Compared>>())
+    };
+    let mut all = Vec::new();
     for (place, measure) in MEASURES.into_iter().enumerate() {
         for size in &sizes {
-            let cells: Vec<String> = losses
-                .iter()
-                .map(|loss| {
-                    let here = rows.iter().filter(|(case, _)| case.members == *size && case.loss == *loss);
-                    cell(&here.map(|(_, compared)| compared[place]).collect::<Vec<Compared>>())
-                })
-                .collect();
-            let members = swimring_loadgen::text::thousands((*size).into());
-            text.push_str(&format!("| `{measure}` | {members} | {} |\n", cells.join(" | ")));
+            let cells = losses.iter().map(|loss| of(place, *size, *loss)).collect();
+            all.push((measure, thousands((*size).into()), cells));
         }
     }
-    text
+    (losses, all)
 }
 
 fn cell(compared: &[Compared]) -> String {

@@ -10,12 +10,12 @@ use crate::sweep::{Digest, digest};
 /// The finished trials of some settings.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// Members of the quiet trials, and of those with crashes unless these were too slow.
+    /// Members of the quiet trials.
     pub members: u32,
     /// Members of the trials with crashes.
     pub crashing_members: u32,
-    /// What the forms say of the size that is judged over what they say of `crashing_members`, where the two
-    /// differ: an estimate at the small size times this is one at the large size.
+    /// What the forms say of the size that is judged over what they say of the size that was simulated, where the
+    /// two differ: an estimate at the small size times this is one at the large size.
     pub scales: Vec<(Measure, f64)>,
     /// With crashes and events.
     pub crashing: Vec<Digest>,
@@ -59,10 +59,14 @@ impl Evidence {
         }
     }
 
+    /// What an estimate of `measure` is multiplied with to be one of the size that is judged.
+    pub fn scale(&self, measure: Measure) -> f64 {
+        self.scales.iter().find(|(other, _)| *other == measure).map_or(1.0, |(_, scale)| *scale)
+    }
+
     /// The estimate of `measure`, scaled to the size that is judged.
     pub fn scaled_estimate(&self, measure: Measure) -> Option<Estimate> {
-        let scale = self.scales.iter().find(|(other, _)| *other == measure).map_or(1.0, |(_, scale)| *scale);
-        self.estimate(measure).map(|estimate| estimate.scaled(scale))
+        self.estimate(measure).map(|estimate| estimate.scaled(self.scale(measure)))
     }
 
     /// Members without impairment held dead by someone while alive, over all trials.
@@ -109,7 +113,8 @@ fn curve(values: &[f64], points: usize) -> Vec<CurvePoint> {
     finite
         .iter()
         .enumerate()
-        .filter(|(index, _)| index % step == 0 || index + 1 == finite.len())
+        // All of the tail: it decides.
+        .filter(|(index, _)| index % step == 0 || index * 10 >= count * 9 || index + 1 == finite.len())
         .map(at)
         .collect()
 }

@@ -3,6 +3,9 @@
 //! Crashes and events are what detection and spread are measured on, and there have to be hundreds of them for
 //! a 99th percentile; but their news are traffic too. So bytes are measured in trials of their own, with no
 //! crash and the events of the objective.
+//!
+//! How much a trial costs is reckoned before it is run ([`Plan::crashing_core_s`], [`Plan::quiet_core_s`]), from
+//! counts alone: what is run follows from the objective and the seed, never from how busy the machine is.
 
 use std::time::Duration;
 
@@ -10,14 +13,15 @@ use swimring::Settings;
 use swimring::sim::trial::TrialOptions;
 
 use crate::objective::{Measures, Objective};
+use crate::sweep::cost::core_s;
 
 /// Crashes that a 99th percentile wants: from 368 on its interval has an upper end.
 pub const CRASHES_WANTED: usize = 400;
 /// Share of the members that crash in a trial at most, so that the cluster stays what it is.
 const CRASH_SHARE_MAX: f64 = 0.01;
-/// Crashes times members of a trial at most: the news of a crash takes every member some 20 us of real time, and a
-/// trial that takes longer than a few seconds may not end in the time there is.
-const CRASHES_BY_MEMBERS_MAX: u32 = 250_000;
+/// Crashes times members of a trial at most: the news of a crash takes every member some 10 us of a core, less
+/// where many share the frames, and the threads are to end together.
+const CRASHES_BY_MEMBERS_MAX: u32 = 1_000_000;
 /// But so many crashes at least.
 const CRASHES_MIN: u32 = 2;
 /// Pieces of news in a frame at most, on average: a frame holds several times as many, so that the crashes of a
@@ -25,14 +29,10 @@ const CRASHES_MIN: u32 = 2;
 const NEWS_PER_FRAME: f64 = 10.0;
 /// Crashes per simulated second at most, whatever frames hold.
 const CRASHES_PER_SECOND_MAX: f64 = 20.0;
-/// As often as this a piece of news is handled by every member at least.
-const TOLD_MIN: u8 = 20;
 /// Probe intervals in the measured time: what probing sends is then even.
 const PROBE_INTERVALS: f64 = 6.0;
 /// Longest measured time.
 const DURATION_MAX_S: f64 = 600.0;
-/// Datagrams of a probe: ping and ack, and what indirect probes there are on average.
-const DATAGRAMS_PER_PROBE: f64 = 3.0;
 /// Events per second in trials with crashes at most, but for the objective's own: to measure their spread.
 const EVENTS_PER_SECOND_MAX: f64 = 1.0;
 /// Events for each crash: their news is to be the lesser part.
@@ -52,18 +52,12 @@ pub struct Plan {
 
 impl Plan {
     /// Of `settings`, in the network of `objective`, with `members` members, which are predicted to do as
-    /// `predicted`, and with at most so many crashes in a trial.
-    pub fn new(
-        objective: &Objective,
-        settings: &Settings,
-        predicted: &Measures,
-        members: u32,
-        crashes_max: u32,
-    ) -> Plan {
+    /// `predicted`.
+    pub fn new(objective: &Objective, settings: &Settings, predicted: &Measures, members: u32) -> Plan {
         let interval_s = settings.probe_interval.as_secs_f64();
         let share = (f64::from(members) * CRASH_SHARE_MAX).max(1.0) as u32;
         let quick = (CRASHES_BY_MEMBERS_MAX / members).max(CRASHES_MIN);
-        let crashes = share.min(quick).min(crashes_max).clamp(1, (members / 2).max(1));
+        let crashes = share.min(quick).clamp(1, (members / 2).max(1));
         let two_thirds_s = f64::from(crashes) / crashes_per_second(settings, members);
         let duration_s = (PROBE_INTERVALS * interval_s).max(two_thirds_s * 1.5).clamp(2.0, DURATION_MAX_S);
         let base = TrialOptions {
@@ -118,18 +112,14 @@ impl Plan {
         self.base.members
     }
 
-    /// How much a trial with crashes is to simulate, about: datagrams of probes, and pieces of news that are
-    /// told, each of which every member tells as often as it may. Real time is proportional to it.
-    pub fn work(&self) -> f64 {
-        let (settings, members) = (&self.base.settings, f64::from(self.base.members));
-        let whole_s = (self.base.warm_up + self.base.duration).as_secs_f64() + self.detect_s;
-        let probes = DATAGRAMS_PER_PROBE / settings.probe_interval.as_secs_f64() * whole_s;
-        let events = self.crashing_events_per_second() * self.base.duration.as_secs_f64();
-        // A crash is news twice: suspected, then dead.
-        let news = 2.0 * f64::from(self.base.crashes) + events;
-        // Who is told rarely asks for what it missed, which is no less work.
-        let told = settings.retransmit_limit(self.base.members as usize).max(TOLD_MIN);
-        members * (probes + news * f64::from(told))
+    /// Seconds of an idle core that a trial with crashes takes, about.
+    pub fn crashing_core_s(&self) -> f64 {
+        core_s(&self.crashing(0), self.detect_s)
+    }
+
+    /// The same of a trial without crashes.
+    pub fn quiet_core_s(&self) -> f64 {
+        core_s(&self.quiet(0), 0.0)
     }
 }
 

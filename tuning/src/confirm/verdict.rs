@@ -13,11 +13,11 @@ use crate::sweep::summary::RareRate;
 pub enum Verdict {
     /// The whole interval is within the limit.
     Met,
-    /// The estimate is within the limit and its interval reaches beyond it.
-    MetButUnsure,
+    /// The limit lies within the interval: more simulations would tell.
+    NotSurely,
     /// By the closed form; simulations of minutes cannot show it.
     MetByForm,
-    /// The estimate is beyond the limit.
+    /// The whole interval is beyond the limit.
     Missed,
     /// Nothing was seen: ended early.
     NotSeen,
@@ -28,7 +28,7 @@ impl Verdict {
     pub const fn words(self) -> &'static str {
         match self {
             Verdict::Met => "met",
-            Verdict::MetButUnsure => "met, not surely",
+            Verdict::NotSurely => "not surely",
             Verdict::MetByForm => "met by the form",
             Verdict::Missed => "not met",
             Verdict::NotSeen => "not seen",
@@ -37,7 +37,7 @@ impl Verdict {
 
     /// Whether it counts as met.
     pub const fn is_met(self) -> bool {
-        matches!(self, Verdict::Met | Verdict::MetButUnsure | Verdict::MetByForm)
+        matches!(self, Verdict::Met | Verdict::MetByForm)
     }
 }
 
@@ -71,6 +71,8 @@ fn judge_one(limit: Limit, predicted: f64, evidence: &Evidence) -> Judged {
                 // Seen so often that the limit cannot hold, whatever the form says.
                 _ if rare.low > limit.most => Verdict::Missed,
                 _ if rare.at_most <= limit.most && rare.days > 0.0 => Verdict::Met,
+                // More than the form can be right about, and too few to say how many.
+                _ if predicted <= limit.most && predicted < rare.low => Verdict::NotSurely,
                 _ => by_form,
             };
             Judged { limit, predicted, seen: None, rare: Some(rare), verdict }
@@ -84,11 +86,10 @@ fn judge_one(limit: Limit, predicted: f64, evidence: &Evidence) -> Judged {
 }
 
 fn against(seen: &Estimate, most: f64) -> Verdict {
-    match seen.high {
-        _ if seen.value > most => Verdict::Missed,
-        Some(high) if high <= most => Verdict::Met,
-        _ => Verdict::MetButUnsure,
+    if seen.high.is_some_and(|high| high <= most) {
+        return Verdict::Met;
     }
+    if seen.low.is_some_and(|low| low > most) { Verdict::Missed } else { Verdict::NotSurely }
 }
 
 #[cfg(test)]
@@ -96,12 +97,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_interval_decides_how_sure_it_is() {
-        let seen = |high| Estimate { value: 4.0, low: Some(3.0), high, count: 100 };
-        assert_eq!(against(&seen(Some(5.0)), 5.0), Verdict::Met);
-        assert_eq!(against(&seen(Some(5.1)), 5.0), Verdict::MetButUnsure);
-        assert_eq!(against(&seen(None), 5.0), Verdict::MetButUnsure);
-        assert_eq!(against(&seen(Some(5.1)), 3.9), Verdict::Missed);
+    fn the_whole_interval_decides() {
+        let seen = |low, high| Estimate { value: 4.0, low, high, count: 100 };
+        assert_eq!(against(&seen(Some(3.0), Some(5.0)), 5.0), Verdict::Met);
+        assert_eq!(against(&seen(Some(3.0), Some(5.1)), 5.0), Verdict::NotSurely);
+        assert_eq!(against(&seen(Some(3.0), None), 5.0), Verdict::NotSurely);
+        // The estimate alone is beyond the limit: that may be luck.
+        assert_eq!(against(&seen(Some(3.0), Some(5.1)), 3.9), Verdict::NotSurely);
+        assert_eq!(against(&seen(Some(4.0), None), 3.9), Verdict::Missed);
+        assert_eq!(against(&seen(None, None), 5.0), Verdict::NotSurely);
+        assert!(!Verdict::NotSurely.is_met() && !Verdict::NotSeen.is_met());
     }
 
     #[test]

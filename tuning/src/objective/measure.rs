@@ -61,16 +61,16 @@ impl Measure {
         }
     }
 
-    /// What it is, in a few words.
+    /// What it is, in a few words. Its unit comes with the value.
     pub const fn title(self) -> &'static str {
         match self {
             Measure::DetectP50 => "detection p50",
             Measure::DetectP99 => "detection p99",
             Measure::DetectAllP99 => "detection by all, p99",
             Measure::SpreadP99 => "event spread p99",
-            Measure::Bytes => "bytes per member-second",
-            Measure::Cpu => "CPU us per member-second",
-            Measure::FalseDeaths => "false deaths per day",
+            Measure::Bytes => "traffic of a member",
+            Measure::Cpu => "CPU time of a member",
+            Measure::FalseDeaths => "false deaths",
         }
     }
 
@@ -104,7 +104,7 @@ impl fmt::Display for Measure {
 
 /// A rate that may be far below anything that happens.
 fn rare(value: f64) -> String {
-    if value < 1e-9 { "below 1e-9".to_owned() } else { significant(value) }
+    if value < 1e-9 { "< 1e-9".to_owned() } else { significant(value) }
 }
 
 /// A value for every measure, and what else is told beside them.
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(Measure::DetectP99.show(4.214), "4.21 s");
         assert_eq!(Measure::SpreadP99.show(812.4), "812 ms");
         assert_eq!(Measure::Bytes.show(3100.2), "3,100 B/s");
-        assert_eq!(Measure::FalseDeaths.show(0.0), "below 1e-9/day");
+        assert_eq!(Measure::FalseDeaths.show(0.0), "< 1e-9/day");
         assert_eq!(Measure::DetectP50.show(f64::INFINITY), "never");
     }
 }

@@ -6,7 +6,8 @@ use swimring::Settings;
 use super::settings::{blocks, changed};
 use crate::confirm::{Answer, Evidence};
 use crate::objective::{Measure, Objective};
-use crate::search::{Candidate, Knob, defaults::Default, pareto};
+use crate::search::defaults::{Default, uncorrected};
+use crate::search::{Candidate, Knob, pareto};
 
 /// The version of the names.
 pub const SCHEMA: u32 = 1;
@@ -20,7 +21,12 @@ pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) ->
         "version": env!("CARGO_PKG_VERSION"),
         "met": answer.is_met(),
         "refused": answer.is_refused(),
+        "missed": answer.is_missed(),
         "interrupted": answer.interrupted,
+        "cut_by_time": answer.cut,
+        "seed": answer.seed,
+        "core_s": answer.core_s,
+        "margin": answer.margin,
         "objective": {
             "members": objective.members,
             "loss": network.loss,
@@ -41,6 +47,7 @@ pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) ->
             .map(|block| (block.name.to_owned(), Value::from(block.text)))
             .collect::<serde_json::Map<_, _>>(),
         "predicted": answer.chosen.predicted,
+        "predicted_uncorrected": uncorrected(&answer.chosen, &answer.forms).predicted,
         "corrections": answer.forms.corrections(),
         "limits": answer.judged,
         "obstacles": answer.obstacles,

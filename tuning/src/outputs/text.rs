@@ -2,44 +2,61 @@
 
 use swimring::Settings;
 use swimring::swim::settings::SuspicionMode;
+use swimring_loadgen::columns::wrapped;
 use swimring_loadgen::report::Table;
 use swimring_loadgen::text::{ABSENT, counted, significant};
 
 use super::settings::blocks;
 use crate::confirm::{Answer, Judged, Verdict};
 use crate::objective::{Limit, Measure, Measures, Objective};
-use crate::search::{Knob, defaults::Default, pareto};
+use crate::search::defaults::{Default, uncorrected};
+use crate::search::{Knob, pareto};
 use crate::statistics::Estimate;
 
 /// Points of the front in the text; the report and the JSON file have more.
 const FRONT_LINES: usize = 8;
 
-/// All lines.
-pub fn lines(objective: &Objective, answer: &Answer, compared: &[Default]) -> Vec<String> {
-    let mut lines = heading(objective);
+/// All lines, none longer than `columns` but those that are to be copied.
+pub fn lines(objective: &Objective, answer: &Answer, compared: &[Default], columns: usize) -> Vec<String> {
+    let mut lines = heading(objective, answer, columns);
     if answer.is_refused() {
-        lines.extend(refusal(objective, answer));
+        lines.extend(refusal(objective, answer).iter().flat_map(|line| paragraph(line, columns)));
         lines.push(String::new());
         lines.push("The settings that come closest:".to_owned());
-        lines.extend(settings_lines(&answer.chosen.settings, compared));
+        lines.extend(settings_lines(&answer.chosen.settings, compared, columns));
         return lines;
     }
     let target = objective.target.as_str();
-    let verdict = if answer.is_met() { "" } else { ", which do not meet it" };
-    lines.push(format!("Settings for {target}{verdict}:"));
-    lines.extend(settings_lines(&answer.chosen.settings, compared));
+    lines.push(format!("Settings for {target}{}:", verdict_words(answer)));
+    lines.extend(settings_lines(&answer.chosen.settings, compared, columns));
     lines.push(String::new());
-    lines.extend(evidence(answer));
+    lines.extend(evidence(objective, answer, columns));
     lines.push(String::new());
-    lines.extend(comparison(answer, compared));
+    lines.extend(comparison(answer, compared, columns));
     lines.push(String::new());
-    lines.extend(front(objective, answer));
+    lines.extend(front(objective, answer, columns));
     for block in blocks(&answer.chosen.settings).iter().filter(|block| shown(block.name, objective)) {
         lines.push(String::new());
         lines.push(format!("{}:", block.title));
         lines.extend(block.text.lines().map(|line| format!("  {}", line.replace('\t', "    "))));
     }
     lines
+}
+
+/// What is to be said of settings that are not surely what was wanted.
+fn verdict_words(answer: &Answer) -> &'static str {
+    match answer {
+        answer if answer.is_met() => "",
+        answer if answer.is_missed() => ", which do not meet it",
+        _ => ", which may not meet it",
+    }
+}
+
+/// `text` in lines of at most `columns`, all indented as it is.
+pub(crate) fn paragraph(text: &str, columns: usize) -> Vec<String> {
+    let indent = text.len() - text.trim_start().len();
+    let lines = wrapped(text, columns.saturating_sub(indent));
+    lines.into_iter().map(|line| format!("{}{line}", " ".repeat(indent))).collect()
 }
 
 /// Which block the text shows: that of the target. All of them are in the report and the JSON file.
@@ -54,7 +71,7 @@ fn shown(block: &str, objective: &Objective) -> bool {
         }
 }
 
-fn heading(objective: &Objective) -> Vec<String> {
+fn heading(objective: &Objective, answer: &Answer, columns: usize) -> Vec<String> {
     let limits: Vec<String> = objective
         .limits
         .iter()
@@ -63,11 +80,13 @@ fn heading(objective: &Objective) -> Vec<String> {
             format!("{} at most {}{note}", limit.measure.title(), limit.measure.show(limit.most))
         })
         .collect();
-    vec![
-        format!("Cluster: {}", objective.describe_network()),
-        format!("Wanted: {}; least {}", limits.join(", "), objective.minimise.title()),
-        String::new(),
-    ]
+    let cluster = format!("Cluster: {}", objective.describe_network());
+    let wanted = format!("Wanted: {}; least {}", limits.join(", "), objective.minimise.title());
+    let mut lines = paragraph(&cluster, columns);
+    lines.extend(paragraph(&wanted, columns));
+    lines.push(format!("Seed {}", answer.seed));
+    lines.push(String::new());
+    lines
 }
 
 /// Why no settings meet the limits.
@@ -111,7 +130,7 @@ fn in_the_way(answer: &Answer) -> Option<String> {
     ))
 }
 
-fn settings_lines(settings: &Settings, compared: &[Default]) -> Vec<String> {
+fn settings_lines(settings: &Settings, compared: &[Default], columns: usize) -> Vec<String> {
     let lan = compared.first().map(|default| &default.candidate.settings);
     let mut table = Table::new(36, 8);
     for knob in Knob::ALL {
@@ -123,87 +142,113 @@ fn settings_lines(settings: &Settings, compared: &[Default]) -> Vec<String> {
         };
         table.row([format!("  {}", knob.name()), value, note]);
     }
-    table.lines()
+    table.lines_within(columns)
 }
 
-fn evidence(answer: &Answer) -> Vec<String> {
+/// How much was simulated, in sentences.
+pub fn simulated(objective: &Objective, answer: &Answer) -> Vec<String> {
     let holdout = &answer.holdout;
-    let mut lines = Vec::new();
+    let mut said = Vec::new();
     if holdout.crashing.is_empty() && holdout.quiet.is_empty() {
-        lines.push("Not simulated: by the closed forms alone".to_owned());
+        said.push("Not simulated: by the closed forms alone.".to_owned());
     } else {
-        lines.push(format!(
-            "Judged in simulations of {} with seeds that the search has not used ({} in {}, {}):",
-            counted(holdout.members.into(), "member"),
+        let scaled =
+            |members: u32| if members < objective.members { " (scaled by the closed forms)" } else { "" };
+        said.push(format!(
+            "Judged on {} in {} of {}{}, and on {} of {}{}, with seeds that the search has not used.",
             counted(holdout.crashes() as u64, "crash").replace("crashs", "crashes"),
             counted(holdout.crashing.len() as u64, "trial"),
+            counted(holdout.crashing_members.into(), "member"),
+            scaled(holdout.crashing_members),
             counted(holdout.quiet.len() as u64, "quiet trial"),
-        ));
-    }
-    if holdout.crashing_members < holdout.members {
-        lines.push(format!(
-            "Crashes and events in simulations of {}, scaled by the closed forms: more would take longer than --time.",
-            counted(holdout.crashing_members.into(), "member")
+            counted(holdout.members.into(), "member"),
+            scaled(holdout.members),
         ));
     }
     if answer.holdouts > 1 {
-        lines.push(format!(
-            "({} before missed a limit when judged; these were chosen after it and judged with seeds of their own)",
-            counted(answer.holdouts - 1, "choice")
+        said.push(format!(
+            "{} did not surely meet every limit when judged; each was judged with seeds of its own.",
+            counted(answer.holdouts - 1, "other choice")
         ));
     }
-    let mut table = Table::new(26, 0);
-    table.row(["", "limit", "formula", "simulated", "95 % interval", ""]);
+    if answer.margin >= 0.2 {
+        said.push(format!(
+            "The budget is slack, or other settings came too close: the search kept {:.0} % from every limit.",
+            (answer.margin.exp() - 1.0) * 100.0
+        ));
+    }
+    if answer.interrupted {
+        said.push("ENDED EARLY by a signal: only what was finished by then is judged.".to_owned());
+    }
+    if answer.cut {
+        said.push(
+            "CUT SHORT by --time: another run may come out otherwise. A longer --time makes the answer depend on \
+             the seed alone."
+                .to_owned(),
+        );
+    }
+    said
+}
+
+fn evidence(objective: &Objective, answer: &Answer, columns: usize) -> Vec<String> {
+    let said = simulated(objective, answer);
+    let mut lines: Vec<String> = said.iter().flat_map(|line| paragraph(line, columns)).collect();
+    // The formula is the last column, so that it can be left out: what decides is the interval.
+    let mut table = Table::new(0, 0).spare(&[5]);
+    table.row(["", "limit", "found", "95 % interval", "verdict", "formula"]);
     for judged in &answer.judged {
-        let (seen, interval) = seen(judged);
+        let (found, interval) = found(judged);
         let measure = judged.limit.measure;
         table.row([
             format!("  {}", measure.title()),
             measure.show(judged.limit.most),
-            measure.show(judged.predicted),
-            seen,
+            found,
             interval,
             judged.verdict.words().to_owned(),
+            measure.show(judged.predicted),
         ]);
     }
-    lines.extend(table.lines());
-    if answer.judged.iter().any(|judged| judged.verdict == Verdict::MetButUnsure) {
-        lines.push("  Not surely: the interval reaches beyond the limit, or has no end yet (?). A longer --time narrows it.".to_owned());
+    lines.extend(table.lines_within(columns));
+    if answer.judged.iter().any(|judged| judged.verdict == Verdict::NotSurely) {
+        let words = "  Not surely: the limit lies within the interval, or the interval has no end yet (?). A larger \
+                     --effort narrows it.";
+        lines.extend(paragraph(words, columns));
     }
-    lines.extend(rare_lines(answer));
+    lines.extend(rare_lines(answer).iter().flat_map(|line| paragraph(line, columns)));
     lines
 }
 
-/// The simulated value of a limit and its interval.
-fn seen(judged: &Judged) -> (String, String) {
+/// What decides a limit, and its interval: what was simulated or, where that cannot tell, the form.
+pub fn found(judged: &Judged) -> (String, String) {
     let measure = judged.limit.measure;
     match (judged.seen, judged.rare) {
-        (Some(estimate), _) => (measure.show(estimate.value), interval(measure, &estimate)),
-        (_, Some(rare)) if rare.days > 0.0 => {
-            (counted(rare.seen, "death"), format!("at most {}", measure.show(rare.at_most)))
+        (Some(estimate), _) => (measure.show(estimate.value), interval(&estimate)),
+        (None, Some(rare)) if judged.verdict != Verdict::MetByForm && rare.days > 0.0 && rare.seen > 0 => {
+            let ends = Estimate { value: rare.per_day, low: Some(rare.low), high: Some(rare.high), count: 1 };
+            (measure.show(rare.per_day), interval(&ends))
         }
-        _ => (ABSENT.to_owned(), ABSENT.to_owned()),
+        _ if judged.verdict == Verdict::NotSeen => (ABSENT.to_owned(), ABSENT.to_owned()),
+        _ => (measure.show(judged.predicted), "formula".to_owned()),
     }
 }
 
-/// Both ends of an interval, with the unit once.
-pub fn interval(measure: Measure, estimate: &Estimate) -> String {
+/// Both ends of an interval; the unit stands at the value.
+pub fn interval(estimate: &Estimate) -> String {
     let end = |end: Option<f64>| {
         end.map_or_else(
             || "?".to_owned(),
             |end| if end.is_finite() { significant(end) } else { "never".to_owned() },
         )
     };
-    let unit = measure.show(1.0);
-    let unit = unit.split_once(' ').map_or("", |(_, unit)| unit);
-    format!("{} to {} {unit}", end(estimate.low), end(estimate.high))
+    format!("{} to {}", end(estimate.low), end(estimate.high))
 }
 
-fn rare_lines(answer: &Answer) -> Vec<String> {
+/// What the simulations say of false deaths, and what the form does.
+pub fn rare_lines(answer: &Answer) -> Vec<String> {
     let judged = answer.judged.iter().find_map(|judged| Some((judged, judged.rare?)));
     let Some((judged, rare)) = judged.filter(|(_, rare)| rare.days > 0.0) else { return Vec::new() };
     vec![format!(
-        "  False deaths: the closed form says {}. The simulations saw {} in {} of the whole cluster, which\n  excludes more than {} (95 %); what happens less often than that, only the form can tell.",
+        "  False deaths: the closed form says {}. The simulations saw {} in {} of the whole cluster, which excludes more than {} (95 %); what happens less often than that, only the form can tell.",
         judged.limit.measure.show(judged.predicted),
         rare.seen,
         hours(rare.days),
@@ -220,20 +265,21 @@ fn hours(days: f64) -> String {
     }
 }
 
-fn comparison(answer: &Answer, compared: &[Default]) -> Vec<String> {
-    let mut table = Table::new(26, 0);
+fn comparison(answer: &Answer, compared: &[Default], columns: usize) -> Vec<String> {
+    let own = uncorrected(&answer.chosen, &answer.forms).predicted;
+    let mut table = Table::new(0, 0);
     let names = compared.iter().map(|default| default.name.to_owned());
-    table.row(["By the closed forms".to_owned(), "recommended".to_owned()].into_iter().chain(names));
+    table.row(["By the closed forms alone".to_owned(), "recommended".to_owned()].into_iter().chain(names));
     for measure in Measure::ALL {
         let value = |measures: &Measures| measure.show(measures.get(measure));
         let others = compared.iter().map(|default| value(&default.candidate.predicted));
-        let row = [format!("  {}", measure.title()), value(&answer.chosen.predicted)];
+        let row = [format!("  {}", measure.title()), value(&own)];
         table.row(row.into_iter().chain(others));
     }
-    table.lines()
+    table.lines_within(columns)
 }
 
-fn front(objective: &Objective, answer: &Answer) -> Vec<String> {
+fn front(objective: &Objective, answer: &Answer, columns: usize) -> Vec<String> {
     let mut all = pareto::front(&answer.found.all, objective, Measure::Bytes, Measure::DetectP99);
     // Around the choice: the front reaches far beyond what anybody wants.
     let own = answer.chosen.predicted.bytes_per_member_second;
@@ -242,15 +288,17 @@ fn front(objective: &Objective, answer: &Answer) -> Vec<String> {
         return Vec::new();
     }
     let count = all.len().min(FRONT_LINES);
-    let mut table = Table::new(26, 0);
-    table.row(["What detection costs", "B/s", "p99", "probe every", "gossip every", "fanout", "suspicion"]);
+    let mut table = Table::new(0, 0);
+    table.row(["What detection costs", "B/s", "p99", "probe", "gossip", "fanout", "suspicion"]);
     for index in 0..count {
         let candidate = all[index * (all.len() - 1) / (count - 1).max(1)];
         let settings = &candidate.settings;
+        // Alike to the table above, which knows no corrections.
+        let alone = |measure| candidate.predicted.get(measure) / answer.forms.corrections().of(measure);
         table.row([
             String::new(),
-            significant(candidate.predicted.bytes_per_member_second),
-            Measure::DetectP99.show(candidate.predicted.detect_p99_s),
+            significant(alone(Measure::Bytes)),
+            Measure::DetectP99.show(alone(Measure::DetectP99)),
             format!("{} ms", Knob::ProbeInterval.get(settings)),
             format!("{} ms", Knob::GossipInterval.get(settings)),
             settings.gossip_fanout.to_string(),
@@ -265,5 +313,5 @@ fn front(objective: &Objective, answer: &Answer) -> Vec<String> {
             },
         ]);
     }
-    table.lines()
+    table.lines_within(columns)
 }

@@ -1,22 +1,32 @@
 //! The charts: what detection costs, and how long detection and spread take by formula and in simulations.
+//!
+//! Everything by a closed form is drawn uncorrected, and everything that was simulated with its interval: the two
+//! are never mixed in one curve or one dot.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use swimring_loadgen::text::significant;
 
-use super::palette::{CHOSEN, CLOUD, Colour, FORMULA, GRID, INK, LIMIT, MUTED, SIMULATED};
+use super::labels::places;
+use super::palette::{CLOUD, Colour, FORMULA, GRID, INK, LIMIT, MUTED, SIMULATED};
 use crate::confirm::Answer;
 use crate::objective::{Measure, Objective};
 use crate::search::curves::{self, Curve};
 use crate::search::defaults::Default;
 use crate::search::{Candidate, pareto};
+use crate::statistics::Estimate;
 
 const SIZE: (u32, u32) = (1000, 460);
 const HALF: (u32, u32) = (540, 360);
+const MARGIN: i32 = 14;
+const X_LABELS: i32 = 50;
+const Y_LABELS: i32 = 70;
 const FONT: &str = "sans-serif";
 /// Points of the cloud at most: each is a few dozen bytes of the page.
 const CLOUD_MAX: usize = 600;
+/// The part of the crashes that is the tail.
+const TAIL_FROM: f64 = 0.9;
 
 type DrawError = Box<dyn std::error::Error>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -40,52 +50,97 @@ fn label(colour: Colour, size: u32) -> TextStyle<'static> {
     (FONT, size).into_font().color(&colour.stand_in)
 }
 
-/// Bytes against detection: everything that was looked at, the front, the defaults, the limits, the choice.
+/// What the chart of costs shows, in its axes' units.
+struct Costs {
+    cloud: Vec<(f64, f64)>,
+    front: Vec<(f64, f64)>,
+    defaults: Vec<(f64, f64)>,
+    by_form: (f64, f64),
+    simulated: Option<(Estimate, Estimate)>,
+    limits: (Option<f64>, Option<f64>),
+    x: (f64, f64),
+    y: (f64, f64),
+}
+
+impl Costs {
+    fn of(objective: &Objective, answer: &Answer, compared: &[Default]) -> Costs {
+        let (x, y) = (Measure::Bytes, Measure::DetectP99);
+        let corrected = |measure| answer.forms.corrections().of(measure);
+        let at = |candidate: &Candidate| {
+            (candidate.predicted.get(x) / corrected(x), candidate.predicted.get(y) / corrected(y))
+        };
+        let by_form = at(&answer.chosen);
+        let own =
+            |default: &Default| (default.candidate.predicted.get(x), default.candidate.predicted.get(y));
+        let defaults: Vec<(f64, f64)> = compared.iter().map(own).collect();
+        let simulated = answer.holdout.scaled_estimate(x).zip(answer.holdout.scaled_estimate(y));
+        let limit = |measure| objective.limit(measure).map(|limit| limit.most);
+        // Around what is compared: the cloud reaches decades further than anybody looks.
+        let around = |of: fn(&(f64, f64)) -> f64, limit: Option<f64>, seen: Option<Estimate>| {
+            let ends = seen.into_iter().flat_map(|seen| [Some(seen.value), seen.low, seen.high]).flatten();
+            let values: Vec<f64> =
+                defaults.iter().chain([&by_form]).map(of).chain(limit).chain(ends).collect();
+            let finite = || values.iter().copied().filter(|value| value.is_finite() && *value > 0.0);
+            (finite().fold(f64::INFINITY, f64::min) / 2.5, finite().fold(0.0, f64::max) * 1.9)
+        };
+        let x_range = around(|point| point.0, limit(x), simulated.map(|seen| seen.0));
+        let y_range = around(|point| point.1, limit(y), simulated.map(|seen| seen.1));
+        let inside = |(bytes, seconds): &(f64, f64)| {
+            (x_range.0..=x_range.1).contains(bytes) && (y_range.0..=y_range.1).contains(seconds)
+        };
+        let relaxed = objective.without(x).without(y);
+        let fit = answer.found.all.iter().filter(|candidate| candidate.meets(&relaxed));
+        let cloud: Vec<(f64, f64)> = fit.map(at).filter(inside).collect();
+        let step = cloud.len().div_ceil(CLOUD_MAX).max(1);
+        let front = pareto::front(&answer.found.all, objective, x, y);
+        Costs {
+            cloud: cloud.into_iter().step_by(step).collect(),
+            front: front.iter().map(|candidate| at(candidate)).filter(inside).collect(),
+            limits: (limit(x), limit(y)),
+            defaults,
+            by_form,
+            simulated,
+            x: x_range,
+            y: y_range,
+        }
+    }
+
+    /// A point in pixels, as the chart below is laid out.
+    fn pixel(&self, (bytes, seconds): (f64, f64)) -> (i32, i32) {
+        let (left, top, right, bottom) = inner();
+        let share = |value: f64, range: (f64, f64)| (value / range.0).ln() / (range.1 / range.0).ln();
+        let x = f64::from(left) + share(bytes, self.x) * f64::from(right - left);
+        (x as i32, (f64::from(bottom) - share(seconds, self.y) * f64::from(bottom - top)) as i32)
+    }
+}
+
+/// The area within the axes of the chart of costs.
+fn inner() -> (i32, i32, i32, i32) {
+    (MARGIN + Y_LABELS, MARGIN, SIZE.0 as i32 - MARGIN, SIZE.1 as i32 - MARGIN - X_LABELS)
+}
+
+/// Bytes against detection: everything that was looked at, the front, the defaults, the limits, the choice by the
+/// closed form, and what was simulated of it with its interval.
 ///
 /// # Errors
 /// What the drawing library says.
 pub fn pareto_chart(objective: &Objective, answer: &Answer, compared: &[Default]) -> Result<String, String> {
-    let (x, y) = (Measure::Bytes, Measure::DetectP99);
-    let front = pareto::front(&answer.found.all, objective, x, y);
-    let at = |candidate: &Candidate| (candidate.predicted.get(x), candidate.predicted.get(y));
-    let chosen = at(&answer.chosen);
-    let known: Vec<(f64, f64)> = compared.iter().map(|default| at(&default.candidate)).collect();
-    // Around what is compared: the cloud reaches decades further than anybody looks.
-    let around = |of: fn(&(f64, f64)) -> f64, limit: Option<f64>| {
-        let values = || known.iter().chain([&chosen]).map(of).chain(limit).filter(|value| value.is_finite());
-        (values().fold(f64::INFINITY, f64::min) / 2.5, values().fold(0.0, f64::max) * 2.0)
-    };
-    let limit = |measure| objective.limit(measure).map(|limit| limit.most);
-    let (left, right) = around(|point| point.0, limit(x));
-    let (bottom, top) = around(|point| point.1, limit(y));
-    let inside =
-        |(bytes, seconds): &(f64, f64)| (left..=right).contains(bytes) && (bottom..=top).contains(seconds);
-    let relaxed = objective.without(x).without(y);
-    let mut cloud: Vec<(f64, f64)> = answer
-        .found
-        .all
-        .iter()
-        .filter(|candidate| candidate.meets(&relaxed))
-        .map(at)
-        .filter(inside)
-        .collect();
-    let step = cloud.len().div_ceil(CLOUD_MAX).max(1);
-    cloud = cloud.into_iter().step_by(step).collect();
+    let costs = Costs::of(objective, answer, compared);
     drawn(SIZE, |area| {
         let mut chart = ChartBuilder::on(area)
-            .margin(14)
-            .x_label_area_size(50)
-            .y_label_area_size(70)
+            .margin(MARGIN)
+            .x_label_area_size(X_LABELS)
+            .y_label_area_size(Y_LABELS)
             .build_cartesian_2d(
-                (left..right).log_scale().with_key_points(ticks(left, right)),
-                (bottom..top).log_scale().with_key_points(ticks(bottom, top)),
+                (costs.x.0..costs.x.1).log_scale().with_key_points(ticks(costs.x.0, costs.x.1)),
+                (costs.y.0..costs.y.1).log_scale().with_key_points(ticks(costs.y.0, costs.y.1)),
             )?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID.stand_in)
             .axis_style(MUTED.stand_in)
-            .x_desc("bytes per member-second")
+            .x_desc("bytes that a member sends per second")
             .y_desc("detection p99, seconds")
             .label_style(label(MUTED, 15))
             .axis_desc_style(label(INK, 16))
@@ -94,24 +149,39 @@ pub fn pareto_chart(objective: &Objective, answer: &Answer, compared: &[Default]
             .x_label_formatter(&|value| tick(*value))
             .y_label_formatter(&|value| tick(*value))
             .draw()?;
-        chart.draw_series(cloud.iter().map(|point| Circle::new(*point, 2, CLOUD.stand_in.filled())))?;
-        let line: Vec<(f64, f64)> = front.iter().map(|candidate| at(candidate)).filter(inside).collect();
-        chart.draw_series(LineSeries::new(line, FORMULA.stand_in.stroke_width(2)))?;
-        if let Some(most) = limit(x) {
-            chart.draw_series(dashes((most, bottom), (most, top)))?;
+        chart.draw_series(costs.cloud.iter().map(|point| Circle::new(*point, 2, CLOUD.stand_in.filled())))?;
+        chart.draw_series(LineSeries::new(costs.front.iter().copied(), FORMULA.stand_in.stroke_width(2)))?;
+        if let Some(most) = costs.limits.0 {
+            chart.draw_series(dashes((most, costs.y.0), (most, costs.y.1)))?;
         }
-        if let Some(most) = limit(y) {
-            chart.draw_series(dashes((left, most), (right, most)))?;
+        if let Some(most) = costs.limits.1 {
+            chart.draw_series(dashes((costs.x.0, most), (costs.x.1, most)))?;
         }
-        for (default, point) in compared.iter().zip(&known) {
+        for point in &costs.defaults {
             chart.draw_series([Circle::new(*point, 5, MUTED.stand_in.filled())])?;
-            let style = label(INK, 15).pos(Pos::new(HPos::Center, VPos::Bottom));
-            let offset = if default.wire == crate::model::WireFormat::Memberlist { 24 } else { -9 };
-            chart.draw_series([EmptyElement::at(*point) + Text::new(default.name, (0, offset), style)])?;
         }
-        chart.draw_series([Circle::new(chosen, 8, CHOSEN.stand_in.filled())])?;
-        let style = label(CHOSEN, 16).pos(Pos::new(HPos::Right, VPos::Top));
-        chart.draw_series([EmptyElement::at(chosen) + Text::new("recommended", (-11, 5), style)])?;
+        let mut dots: Vec<((i32, i32), &str)> = Vec::new();
+        let mut busy = Vec::new();
+        chart.draw_series([Circle::new(costs.by_form, 7, FORMULA.stand_in.stroke_width(2))])?;
+        match costs.simulated {
+            Some((bytes, seconds)) => {
+                let at = (bytes.value, seconds.value.min(costs.y.1));
+                let beyond = |end: Option<f64>| end.filter(|end| end.is_finite()).unwrap_or(costs.y.1);
+                let bar = [(at.0, seconds.low.unwrap_or(costs.y.0)), (at.0, beyond(seconds.high))];
+                chart.draw_series([PathElement::new(bar, SIMULATED.stand_in.stroke_width(3))])?;
+                chart.draw_series([Circle::new(at, 7, SIMULATED.stand_in.filled())])?;
+                dots.push((costs.pixel(at), "recommended"));
+                busy.extend([costs.pixel(costs.by_form), costs.pixel(bar[0]), costs.pixel(bar[1])]);
+            }
+            None => dots.push((costs.pixel(costs.by_form), "recommended")),
+        }
+        dots.extend(
+            compared.iter().zip(&costs.defaults).map(|(default, point)| (costs.pixel(*point), default.name)),
+        );
+        for ((at, name), number) in places(&dots, &busy, inner()).into_iter().zip(&dots).zip(0..) {
+            let style = label(INK, if number == 0 { 16 } else { 15 }).pos(Pos::new(HPos::Left, VPos::Top));
+            area.draw_text(name.1, &style, at)?;
+        }
         Ok(())
     })
 }
@@ -131,60 +201,102 @@ fn tick(value: f64) -> String {
 
 /// A dashed line between two points that share a coordinate, on logarithmic axes.
 fn dashes(from: (f64, f64), to: (f64, f64)) -> Vec<PathElement<(f64, f64)>> {
+    dashed(|share| (from.0 * (to.0 / from.0).powf(share), from.1 * (to.1 / from.1).powf(share)))
+}
+
+fn dashed(at: impl Fn(f64) -> (f64, f64)) -> Vec<PathElement<(f64, f64)>> {
     const COUNT: usize = 48;
-    let at = |share: f64| (from.0 * (to.0 / from.0).powf(share), from.1 * (to.1 / from.1).powf(share));
     let dash = |index: usize| {
         let ends = [index as f64 / COUNT as f64, (index as f64 + 0.5) / COUNT as f64];
-        PathElement::new(ends.map(at).to_vec(), LIMIT.stand_in.stroke_width(2))
+        PathElement::new(ends.map(&at).to_vec(), LIMIT.stand_in.stroke_width(2))
     };
     (0..COUNT).map(dash).collect()
+}
+
+/// What a chart of times shows.
+struct Times<'a> {
+    formula: Curve,
+    simulated: Curve,
+    /// What decides: the limit on a share, what was simulated of it, and the share.
+    decides: Option<(Option<f64>, Estimate, f64)>,
+    /// The lowest share that is shown.
+    from: f64,
+    x: &'a str,
+    what: &'a str,
 }
 
 /// How long crashes go unnoticed. Nothing where nothing was simulated.
 ///
 /// # Errors
 /// What the drawing library says.
-pub fn detection_chart(answer: &Answer) -> Result<Option<String>, String> {
+pub fn detection_chart(objective: &Objective, answer: &Answer) -> Result<Option<String>, String> {
+    cumulative(&detection(objective, answer, 0.0))
+}
+
+/// The slowest tenth of the detections: the limit on the 99th percentile is decided there.
+///
+/// # Errors
+/// What the drawing library says.
+pub fn tail_chart(objective: &Objective, answer: &Answer) -> Result<Option<String>, String> {
+    cumulative(&detection(objective, answer, TAIL_FROM))
+}
+
+fn detection(objective: &Objective, answer: &Answer, from: f64) -> Times<'static> {
+    let measure = Measure::DetectP99;
+    let scale = answer.holdout.scale(measure);
     let seen = answer.holdout.detection_curve(300);
-    let simulated: Curve = seen.iter().map(|point| (point.value, point.share)).collect();
-    let formula = curves::detection(&answer.chosen.settings, &answer.forms);
-    cumulative(&formula, &simulated, "seconds from a crash to the first member that holds it dead", "crashes")
+    let limit = objective.limit(measure).map(|limit| limit.most);
+    Times {
+        formula: curves::detection(&answer.chosen.settings, &answer.forms),
+        simulated: seen.iter().map(|point| (point.value * scale, point.share)).collect(),
+        decides: answer.holdout.scaled_estimate(measure).map(|seen| (limit, seen, 0.99)),
+        from,
+        x: "seconds from a crash to the first member that holds it dead",
+        what: "crashes",
+    }
 }
 
 /// How long user events take. Nothing where nothing was simulated.
 ///
 /// # Errors
 /// What the drawing library says.
-pub fn spread_chart(answer: &Answer) -> Result<Option<String>, String> {
+pub fn spread_chart(objective: &Objective, answer: &Answer) -> Result<Option<String>, String> {
+    let measure = Measure::SpreadP99;
+    let scale = answer.holdout.scale(measure);
     let seen = answer.holdout.spread_curve();
-    let simulated: Curve = seen.iter().map(|point| (point.value, point.share)).collect();
-    let formula = curves::spread(&answer.chosen.settings, &answer.forms);
-    cumulative(&formula, &simulated, "milliseconds from a user event to a delivery", "deliveries")
+    let limit = objective.limit(measure).map(|limit| limit.most);
+    cumulative(&Times {
+        formula: curves::spread(&answer.chosen.settings, &answer.forms),
+        simulated: seen.iter().map(|point| (point.value * scale, point.share)).collect(),
+        decides: answer.holdout.scaled_estimate(measure).map(|seen| (limit, seen, 0.99)),
+        from: 0.0,
+        x: "milliseconds from a user event to a delivery",
+        what: "deliveries",
+    })
 }
 
-fn cumulative(formula: &Curve, simulated: &Curve, x: &str, what: &str) -> Result<Option<String>, String> {
-    if simulated.is_empty() {
+fn cumulative(times: &Times<'_>) -> Result<Option<String>, String> {
+    if times.simulated.is_empty() {
         return Ok(None);
     }
-    // The last few of a thousand deliveries take long: the axis ends where the curves have.
-    let most = |curve: &Curve| {
-        curve.iter().filter(|point| point.1 <= 0.992).map(|point| point.0).fold(0.0, f64::max)
+    let (left, right) = times.range();
+    let within = |curve: &Curve| -> Curve {
+        curve.iter().copied().filter(|point| point.0 <= right && point.1 >= times.from).collect()
     };
-    let right = most(formula).max(most(simulated)).max(1e-6) * 1.12;
-    let within = |curve: &Curve| curve.iter().copied().filter(|point| point.0 <= right).collect::<Vec<_>>();
+    let tail = times.from > 0.0;
     drawn(HALF, |area| {
         let mut chart = ChartBuilder::on(area)
-            .margin(14)
-            .x_label_area_size(50)
+            .margin(MARGIN)
+            .x_label_area_size(X_LABELS)
             .y_label_area_size(62)
-            .build_cartesian_2d(0.0..right, 0.0..1.0)?;
+            .build_cartesian_2d(left..right, times.from..1.0)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID.stand_in)
             .axis_style(MUTED.stand_in)
-            .x_desc(x)
-            .y_desc(format!("share of {what}"))
+            .x_desc(times.x)
+            .y_desc(format!("share of {}", times.what))
             .label_style(label(MUTED, 15))
             .axis_desc_style(label(INK, 16))
             .x_labels(7)
@@ -192,9 +304,47 @@ fn cumulative(formula: &Curve, simulated: &Curve, x: &str, what: &str) -> Result
             .x_label_formatter(&|value| tick(*value))
             .y_label_formatter(&|share| format!("{:.0} %", share * 100.0))
             .draw()?;
-        chart.draw_series(LineSeries::new(within(simulated), SIMULATED.stand_in.stroke_width(3)))?;
-        chart.draw_series(LineSeries::new(within(formula), FORMULA.stand_in.stroke_width(2)))?;
+        if let Some((Some(most), ..)) = times.decides {
+            chart.draw_series(dashed(|share| (most, times.from + share * (1.0 - times.from))))?;
+        }
+        chart.draw_series(LineSeries::new(within(&times.simulated), SIMULATED.stand_in.stroke_width(3)))?;
+        chart.draw_series(LineSeries::new(within(&times.formula), FORMULA.stand_in.stroke_width(2)))?;
+        if let Some((_, seen, share)) = times.decides.filter(|decides| decides.1.value <= right) {
+            let end = |end: Option<f64>, open: f64| end.filter(|end| end.is_finite()).unwrap_or(open);
+            let bar = [(end(seen.low, left), share), (end(seen.high, right), share)];
+            chart.draw_series([PathElement::new(bar, SIMULATED.stand_in.stroke_width(4))])?;
+            chart.draw_series([Circle::new((seen.value, share), 6, SIMULATED.stand_in.filled())])?;
+            if tail {
+                let style = label(INK, 15).pos(Pos::new(HPos::Left, VPos::Bottom));
+                let name = EmptyElement::at((left, share)) + Text::new("99 %", (4, -3), style);
+                chart.draw_series([name])?;
+            }
+        }
         Ok(())
     })
     .map(Some)
+}
+
+impl Times<'_> {
+    /// From where to where the times are shown: the limit, the interval, and what lies between.
+    fn range(&self) -> (f64, f64) {
+        // The last few of a thousand take long: the axis ends where the curves have.
+        let shown = |curve: &Curve| -> Vec<f64> {
+            let share = |point: &&(f64, f64)| (self.from..=0.992).contains(&point.1);
+            curve.iter().filter(share).map(|point| point.0).collect()
+        };
+        let mut values = shown(&self.simulated);
+        values.extend(shown(&self.formula));
+        if let Some((limit, seen, _)) = &self.decides {
+            values.extend(limit.iter().chain(&seen.high).chain(&seen.low).filter(|value| value.is_finite()));
+        }
+        let most = values.iter().copied().fold(1e-6, f64::max);
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min).min(most);
+        let room = (most - least) * 0.08;
+        if self.from > 0.0 {
+            ((least - room).max(0.0), most + room.max(most * 0.01))
+        } else {
+            (0.0, most * 1.08)
+        }
+    }
 }

@@ -16,7 +16,8 @@ pub(super) fn escaped(text: &str) -> String {
     safe
 }
 
-/// A table. The first column and the heading are set apart; cells are HTML already.
+/// A table. The first column and the heading are set apart; cells are HTML already. Every cell knows its heading:
+/// on a narrow screen a row becomes a list, and nothing is cut off.
 pub(super) fn table(heading: &[String], rows: &[Vec<String>]) -> String {
     let mut html = String::from("<div class=\"wide\"><table><thead><tr>");
     for cell in heading {
@@ -26,7 +27,11 @@ pub(super) fn table(heading: &[String], rows: &[Vec<String>]) -> String {
     for row in rows {
         html.push_str("<tr>");
         for (index, cell) in row.iter().enumerate() {
-            html.push_str(&if index == 0 { format!("<th>{cell}</th>") } else { cell_html(cell) });
+            html.push_str(&if index == 0 {
+                format!("<th>{cell}</th>")
+            } else {
+                cell_html(cell, &heading[index])
+            });
         }
         html.push_str("</tr>");
     }
@@ -35,6 +40,10 @@ pub(super) fn table(heading: &[String], rows: &[Vec<String>]) -> String {
 }
 
 /// A cell may bring its own `<td …>`, to be coloured.
-fn cell_html(cell: &str) -> String {
-    if cell.starts_with("<td") { cell.to_owned() } else { format!("<td>{cell}</td>") }
+fn cell_html(cell: &str, heading: &str) -> String {
+    let named = format!("<td data-label=\"{heading}\"");
+    match cell.strip_prefix("<td") {
+        Some(rest) => format!("{named}{rest}"),
+        None => format!("{named}>{cell}</td>"),
+    }
 }

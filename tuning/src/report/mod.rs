@@ -5,10 +5,11 @@
 
 mod charts;
 mod html;
+mod labels;
 mod page;
 mod palette;
 
-pub use charts::{detection_chart, pareto_chart, spread_chart};
+pub use charts::{detection_chart, pareto_chart, spread_chart, tail_chart};
 pub use page::{Told, page};
 pub use palette::standalone;
 

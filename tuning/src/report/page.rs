@@ -1,5 +1,6 @@
 //! The page itself.
 
+use swimring_loadgen::environment::Environment;
 use swimring_loadgen::text::{counted, significant, thousands};
 
 use super::html::{escaped, table};
@@ -8,10 +9,12 @@ use crate::confirm::{Answer, Judged, Verdict};
 use crate::objective::{Measure, Measures, Objective};
 use crate::outputs::{blocks, text};
 use crate::search::Knob;
-use crate::search::defaults::Default;
+use crate::search::defaults::{Default, uncorrected};
 use crate::search::sensitivity::sensitivity;
 
 const STYLE: &str = include_str!("style.css");
+/// The one thing that a page does: copying. Where the browser does not let it, the text is selected.
+const SCRIPT: &str = include_str!("copy.js");
 
 /// What a page tells.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,8 @@ pub struct Told<'a> {
     pub compared: &'a [Default],
     /// The command line, to be repeated.
     pub command: &'a str,
+    /// By which program, when, and on which machine.
+    pub made: &'a Environment,
 }
 
 /// The whole page.
@@ -46,7 +51,7 @@ pub fn page(told: &Told<'_>) -> Result<String, String> {
     Ok(format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
-         <title>{}</title>\n<style>\n{}{STYLE}</style></head>\n<body><main>\n{body}</main></body></html>\n",
+         <title>{}</title>\n<style>\n{}{STYLE}</style></head>\n<body><main>\n{body}</main>\n<script>{SCRIPT}</script></body></html>\n",
         escaped(&title),
         palette::style(),
     ))
@@ -61,12 +66,16 @@ fn header(told: &Told<'_>) -> String {
     let (class, words) = match answer {
         answer if answer.is_refused() => ("missed", "These limits cannot be met together"),
         answer if answer.is_met() => ("met", "Every limit is met"),
-        _ => ("missed", "Not every limit is met"),
+        answer if answer.is_missed() => ("missed", "Not every limit is met"),
+        _ => ("unsure", "Not surely: a limit lies within its interval, or was not judged"),
     };
     let mut html = format!(
-        "<header><p class=\"kicker\">swimring-tune recommend, for {}</p><h1>{}</h1>\
+        "<header><p class=\"kicker\">swimring-tune {} recommend, for {}, {}, seed {}</p><h1>{}</h1>\
          <p class=\"network\">{}; least {}</p><p class=\"verdict {class}\">{words}</p></header>\n",
+        escaped(&told.made.version),
         escaped(objective.target.as_str()),
+        escaped(&told.made.started_at),
+        answer.seed,
         escaped(&counted(objective.members.into(), "member")),
         escaped(&objective.describe_network()),
         escaped(objective.minimise.title()),
@@ -77,7 +86,9 @@ fn header(told: &Told<'_>) -> String {
             html.push_str(&card(judged));
         }
         if objective.limit(objective.minimise).is_none() {
-            let value = objective.minimise.show(answer.chosen.predicted.get(objective.minimise));
+            let seen = answer.holdout.scaled_estimate(objective.minimise).map(|seen| seen.value);
+            let value = seen.unwrap_or_else(|| answer.chosen.predicted.get(objective.minimise));
+            let value = objective.minimise.show(value);
             html.push_str(&format!(
                 "<div class=\"card\"><p>{}</p><strong>{}</strong><p class=\"note\">made as small as the limits allow</p></div>",
                 escaped(objective.minimise.title()),
@@ -90,20 +101,31 @@ fn header(told: &Told<'_>) -> String {
 }
 
 fn card(judged: &Judged) -> String {
-    let measure = judged.limit.measure;
-    let value = judged.seen.map_or(judged.predicted, |seen| seen.value);
-    let class = match judged.verdict {
-        Verdict::NotSeen => "",
-        verdict if verdict.is_met() => "met",
-        _ => "missed",
+    let (value, interval) = text::found(judged);
+    let basis = match interval.as_str() {
+        "formula" => "by the closed form".to_owned(),
+        interval if judged.verdict == Verdict::NotSeen => interval.to_owned(),
+        interval => format!("95 %: {interval}"),
     };
     format!(
-        "<div class=\"card {class}\"><p>{}</p><strong>{}</strong><p class=\"note\">limit {}: {}</p></div>",
-        escaped(measure.title()),
-        escaped(&measure.show(value)),
-        escaped(&measure.show(judged.limit.most)),
+        "<div class=\"card {}\"><p>{}</p><strong>{}</strong><p class=\"note\">{}</p>\
+         <p class=\"note\">limit {}: <b>{}</b></p></div>",
+        class(judged.verdict),
+        escaped(judged.limit.measure.title()),
+        escaped(&value),
+        escaped(&basis),
+        escaped(&judged.limit.measure.show(judged.limit.most)),
         judged.verdict.words()
     )
+}
+
+/// Green, red, or neither.
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        verdict if verdict.is_met() => "met",
+        Verdict::Missed => "missed",
+        _ => "unsure",
+    }
 }
 
 fn refusal(told: &Told<'_>) -> String {
@@ -136,44 +158,24 @@ fn settings(told: &Told<'_>) -> String {
 
 fn limits(told: &Told<'_>) -> String {
     let answer = told.answer;
-    let heading = ["limit", "at most", "closed form", "simulated", "95 % interval", ""].map(str::to_owned);
+    let heading = ["limit", "at most", "found", "95 % interval", "verdict", "closed form, corrected"]
+        .map(str::to_owned);
     let row = |judged: &Judged| {
         let measure = judged.limit.measure;
-        let (seen, interval) = match (judged.seen, judged.rare) {
-            (Some(seen), _) => (measure.show(seen.value), text::interval(measure, &seen)),
-            (_, Some(rare)) if rare.days > 0.0 => {
-                (counted(rare.seen, "death"), format!("at most {}", measure.show(rare.at_most)))
-            }
-            _ => ("-".to_owned(), "-".to_owned()),
-        };
-        let class = match judged.verdict {
-            Verdict::Missed => "missed",
-            Verdict::NotSeen => "",
-            _ => "met",
-        };
+        let (found, interval) = text::found(judged);
         vec![
             escaped(measure.title()),
             escaped(&measure.show(judged.limit.most)),
-            escaped(&measure.show(judged.predicted)),
-            escaped(&seen),
+            escaped(&found),
             escaped(&interval),
-            format!("<td class=\"{class}\">{}</td>", judged.verdict.words()),
+            format!("<td class=\"{}\">{}</td>", class(judged.verdict), judged.verdict.words()),
+            escaped(&measure.show(judged.predicted)),
         ]
     };
     let mut html = table(&heading, &answer.judged.iter().map(row).collect::<Vec<_>>());
-    let holdout = &answer.holdout;
-    if holdout.crashing_members < holdout.members {
-        html.push_str("<p class=\"note\">Detection and spread were measured in smaller clusters, since the real size takes longer than the time that was given, and scaled by the closed forms.</p>");
-    }
-    if !holdout.crashing.is_empty() {
-        html.push_str(&format!(
-            "<p class=\"note\">Judged on {} crashes in {} simulated clusters of {}, with seeds that the search has \
-             not used. False deaths are too rare to be simulated: the closed form decides, and the simulations \
-             only exclude what is above their bound.</p>",
-            thousands(holdout.crashes() as u64),
-            thousands(holdout.crashing.len() as u64),
-            escaped(&counted(holdout.crashing_members.into(), "member")),
-        ));
+    let said = text::simulated(told.objective, answer);
+    for line in said.iter().chain(&text::rare_lines(answer)) {
+        html.push_str(&format!("<p class=\"note\">{}</p>", escaped(line)));
     }
     html
 }
@@ -191,11 +193,13 @@ fn legend(entries: &[(&str, &str)]) -> String {
 fn pareto(told: &Told<'_>) -> Result<String, String> {
     let chart = charts::pareto_chart(told.objective, told.answer, told.compared)?;
     Ok(format!(
-        "<p>Each dot is one set of settings that meets the other limits, by the closed forms. On the line nothing \
-         is both cheaper and faster.</p>{}<figure>{chart}</figure>\n",
+        "<p>Each small dot is one set of settings that meets the other limits, by the closed forms alone, uncorrected, \
+         and so are the defaults. On the line nothing is both cheaper and faster. The filled dot is what was simulated \
+         of the recommended settings, with its 95 % interval; the ring is where the closed form puts them.</p>\
+         {}<figure class=\"costs\">{chart}</figure>\n",
         legend(&[
-            ("chosen", "recommended"),
-            ("formula", "the best there is (Pareto front)"),
+            ("simulated", "recommended, simulated"),
+            ("formula", "recommended and the best there is, closed form"),
             ("cloud", "looked at"),
             ("limit", "limits"),
             ("muted", "defaults"),
@@ -205,8 +209,12 @@ fn pareto(told: &Told<'_>) -> Result<String, String> {
 
 fn curves(told: &Told<'_>) -> Result<String, String> {
     let charts = [
-        ("Detection", charts::detection_chart(told.answer)?),
-        ("Spread of a user event", charts::spread_chart(told.answer)?),
+        ("Detection", charts::detection_chart(told.objective, told.answer)?),
+        (
+            "Detection, the slowest tenth: here the 99 % are decided",
+            charts::tail_chart(told.objective, told.answer)?,
+        ),
+        ("Spread of a user event", charts::spread_chart(told.objective, told.answer)?),
     ];
     let figures: String = charts
         .into_iter()
@@ -217,24 +225,30 @@ fn curves(told: &Told<'_>) -> Result<String, String> {
     if figures.is_empty() {
         return Ok(String::new());
     }
-    let legend = legend(&[("simulated", "simulated"), ("formula", "closed form, uncorrected")]);
+    let legend = legend(&[
+        ("simulated", "simulated, with the 95 % interval of the 99th percentile"),
+        ("formula", "closed form, uncorrected"),
+        ("limit", "limit"),
+    ]);
     Ok(section("How long it takes", &format!("{legend}<div class=\"pair\">{figures}</div>\n")))
 }
 
 fn comparison(told: &Told<'_>) -> String {
-    let heading = ["by the closed forms", "recommended"].map(str::to_owned).into_iter();
+    let own = uncorrected(&told.answer.chosen, &told.answer.forms).predicted;
+    let heading = ["by the closed forms alone", "recommended"].map(str::to_owned).into_iter();
     let heading: Vec<String> =
         heading.chain(told.compared.iter().map(|default| escaped(default.name))).collect();
     let row = |measure: &Measure| {
         let value = |measures: &Measures| escaped(&measure.show(measures.get(*measure)));
-        let mut row = vec![
-            escaped(measure.title()),
-            format!("<td class=\"own\">{}</td>", value(&told.answer.chosen.predicted)),
-        ];
+        let mut row = vec![escaped(measure.title()), format!("<td class=\"own\">{}</td>", value(&own))];
         row.extend(told.compared.iter().map(|default| value(&default.candidate.predicted)));
         row
     };
-    table(&heading, &Measure::ALL.iter().map(row).collect::<Vec<_>>())
+    format!(
+        "<p>All columns alike by the closed forms, without the corrections that the simulations brought, so that they \
+         can be compared; memberlist is its defaults with its message sizes.</p>{}",
+        table(&heading, &Measure::ALL.iter().map(row).collect::<Vec<_>>())
+    )
 }
 
 fn changes(told: &Told<'_>) -> String {
@@ -256,7 +270,7 @@ fn changes(told: &Told<'_>) -> String {
         .collect();
     format!(
         "<p>Each setting a tenth lower and higher (or one, where it is a small number), the others as recommended, \
-         by the closed forms. The stronger the colour, the stronger the effect: green lowers a measure, red \
+         by the closed forms. The stronger the colour, the stronger the effect: blue lowers a measure, orange \
          raises it.</p>{}",
         table(&heading, &rows)
     )
@@ -275,7 +289,7 @@ fn change_cell(ratios: [Option<f64>; 2]) -> String {
         if strength < 1.0 {
             return format!("<span class=\"weak\">{words}</span>");
         }
-        let colour = if effect < 0.0 { "chosen" } else { "limit" };
+        let colour = if effect < 0.0 { "formula" } else { "simulated" };
         format!(
             "<span style=\"background:color-mix(in srgb,var(--{colour}) {strength:.0}%,transparent)\">{words}</span>"
         )
@@ -299,7 +313,7 @@ fn change(ratio: f64) -> String {
 fn copies(told: &Told<'_>) -> String {
     let blocks = blocks(&told.answer.chosen.settings);
     let html = |block: &crate::outputs::Block| {
-        format!("<div><h3>{}</h3><pre>{}</pre></div>", escaped(block.title), escaped(&block.text))
+        format!("<div><h3>{}</h3>{}</div>", escaped(block.title), copied(&block.text))
     };
     format!("<div class=\"blocks\">{}</div>\n", blocks.iter().map(html).collect::<String>())
 }
@@ -321,6 +335,26 @@ fn method(told: &Told<'_>) -> String {
             escaped(&ratios.join(", "))
         ));
     }
-    html.push_str(&format!("</p><p>To repeat it:</p><pre>{}</pre>\n", escaped(told.command)));
+    html.push_str(&format!("</p><p>To repeat it:</p>{}\n", copied(told.command)));
+    let made = told.made;
+    html.push_str(&format!(
+        "<p class=\"note\">swimring-tune {} ({}), {}, seed {}, {:.0} core seconds of simulations; {}, {}, {}.</p>\n",
+        escaped(&made.version),
+        escaped(&made.commit),
+        escaped(&made.started_at),
+        answer.seed,
+        answer.core_s,
+        escaped(&made.cpu),
+        escaped(&counted(made.cores.into(), "core")),
+        escaped(&made.kernel),
+    ));
     html
+}
+
+/// A text with a button that copies it.
+fn copied(text: &str) -> String {
+    format!(
+        "<div class=\"copied\"><button type=\"button\" onclick=\"copy(this)\">Copy</button><pre>{}</pre></div>",
+        escaped(text)
+    )
 }

@@ -26,11 +26,12 @@ pub(super) const GRID: Colour = colour(3, "grid", "#e4e8ee", "#2c3542");
 pub(super) const SURFACE: Colour = colour(4, "surface", "#ffffff", "#171d26");
 pub(super) const FORMULA: Colour = colour(5, "formula", "#2563c9", "#6ea8ff");
 pub(super) const SIMULATED: Colour = colour(6, "simulated", "#d9650b", "#ffa057");
-pub(super) const CHOSEN: Colour = colour(7, "chosen", "#12805c", "#4fd1a1");
+/// Green is a limit that is met, and nothing else.
+pub(super) const MET: Colour = colour(7, "met", "#12805c", "#4fd1a1");
 pub(super) const CLOUD: Colour = colour(8, "cloud", "#b9c4d3", "#465467");
 pub(super) const LIMIT: Colour = colour(9, "limit", "#c02b3c", "#ff7b88");
 
-const ALL: [Colour; 9] = [INK, MUTED, GRID, SURFACE, FORMULA, SIMULATED, CHOSEN, CLOUD, LIMIT];
+const ALL: [Colour; 9] = [INK, MUTED, GRID, SURFACE, FORMULA, SIMULATED, MET, CLOUD, LIMIT];
 
 impl Colour {
     fn hex(self) -> String {
@@ -68,7 +69,8 @@ pub fn standalone(svg: &str) -> String {
     }
     match svg.find('>') {
         Some(end) => format!(
-            "{}<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>{}",
+            "{}<style>text{{paint-order:stroke;stroke:#ffffff;stroke-width:4px}}</style>\
+             <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>{}",
             &svg[..=end],
             &svg[end + 1..]
         ),

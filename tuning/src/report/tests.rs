@@ -1,5 +1,7 @@
 //! The page is well-formed, has nothing outside itself, and lets no text become markup.
 
+use swimring_loadgen::environment::Environment;
+
 use super::html::escaped;
 use super::*;
 use crate::confirm::{Effort, recommend};
@@ -22,7 +24,8 @@ fn objective(detect_s: f64) -> Objective {
 
 fn html(detect_s: f64, forms_only: bool) -> String {
     let objective = objective(detect_s);
-    let effort = Effort { threads: 2, seed: 1, time: std::time::Duration::from_secs(4), forms_only };
+    let effort =
+        Effort { threads: 2, seed: 1, core_s: 4.0, time: std::time::Duration::from_secs(600), forms_only };
     let answer = recommend(&objective, &effort, &Stop::default(), &Watch::hidden()).unwrap();
     let compared = defaults(&answer.forms);
     let told = Told {
@@ -30,6 +33,7 @@ fn html(detect_s: f64, forms_only: bool) -> String {
         answer: &answer,
         compared: &compared,
         command: "tune '<script>' & \"x\"",
+        made: &Environment::here(),
     };
     page(&told).unwrap()
 }
@@ -38,10 +42,13 @@ fn html(detect_s: f64, forms_only: bool) -> String {
 fn assert_well_formed(html: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = &html[html.find("<html").unwrap()..];
-    // Style is text.
-    let style = (html.find("<style>").unwrap(), html.find("</style>").unwrap());
-    let page =
-        format!("{}{}", &html[html.find("<html").unwrap()..style.0], &html[style.1 + "</style>".len()..]);
+    // Style and script are text.
+    let mut page = rest.to_owned();
+    for name in ["style", "script"] {
+        let (begin, end) =
+            (page.find(&format!("<{name}>")).unwrap(), page.find(&format!("</{name}>")).unwrap());
+        page.replace_range(begin..end + name.len() + 3, "");
+    }
     rest = if rest.is_empty() { rest } else { &page };
     while let Some(at) = rest.find('<') {
         rest = &rest[at + 1..];
@@ -59,7 +66,7 @@ fn assert_well_formed(html: &str) {
 }
 
 fn assert_self_contained(html: &str) {
-    for outside in ["src=", "href=", "url(", "@import", "<script", "<link", "<iframe"] {
+    for outside in ["src=", "href=", "url(", "@import", "<script ", "fetch(", "<link", "<iframe"] {
         assert!(!html.contains(outside), "{outside}");
     }
     // The name of the SVG format is no address that anybody fetches.
@@ -72,9 +79,30 @@ fn the_page_is_well_formed_and_self_contained() {
     let html = html(6.0, false);
     assert_well_formed(&html);
     assert_self_contained(&html);
-    assert_eq!(html.matches("<svg").count(), 3, "what it costs, detection, spread");
+    assert_eq!(html.matches("<svg").count(), 4, "what it costs, detection, its tail, spread");
+    assert!(html.contains("seed 1") && html.contains("core seconds of simulations"));
     assert!(!html.contains("NaN") && !html.contains(">inf"));
     assert!(html.contains("tune &#39;&lt;script&gt;&#39; &amp; &quot;x&quot;"));
+}
+
+/// Green is a limit that is met: nothing else uses the colour.
+#[test]
+fn green_means_one_thing() {
+    let style = include_str!("style.css");
+    for line in style.lines().filter(|line| line.contains("--met")) {
+        assert!(line.contains(".met{"), "{line}");
+    }
+    let html = html(6.0, true);
+    let page = &html[html.find("<body>").unwrap()..];
+    assert!(!page.contains("var(--met)") && !page.contains("#070707"));
+}
+
+/// On a narrow screen a table is a list: each cell brings its heading.
+#[test]
+fn every_cell_knows_its_heading() {
+    let html = html(6.0, true);
+    assert_eq!(html.matches("<td").count(), html.matches("<td data-label=").count());
+    assert!(!html.contains("data-label=\"\""));
 }
 
 #[test]

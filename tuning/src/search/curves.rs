@@ -8,10 +8,15 @@ use crate::model::{declared_of, spread_of};
 /// (value, share) pairs: so large a share takes at most so long.
 pub type Curve = Vec<(f64, f64)>;
 
-const SHARES: usize = 60;
+const SHARES: usize = 80;
+/// Of these, those below nine tenths: what takes long is what limits are about.
+const BODY: usize = 54;
 
 fn shares() -> [f64; SHARES] {
-    std::array::from_fn(|index| (index as f64 + 0.5) / SHARES as f64)
+    std::array::from_fn(|index| match index.checked_sub(BODY) {
+        None => 0.9 * (index as f64 + 0.5) / BODY as f64,
+        Some(index) => 0.9 + 0.0999 * (index as f64 + 0.5) / (SHARES - BODY) as f64,
+    })
 }
 
 /// From a crash to the first member that holds it dead, seconds; uncorrected.

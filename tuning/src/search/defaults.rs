@@ -8,7 +8,7 @@ use crate::model::WireFormat;
 /// A well-known set of settings and what the forms say of it.
 #[derive(Clone, Debug)]
 pub struct Default {
-    /// What it is called.
+    /// What it is called; `memberlist` for its defaults.
     pub name: &'static str,
     /// Whose message sizes.
     pub wire: WireFormat,
@@ -16,12 +16,18 @@ pub struct Default {
     pub candidate: Candidate,
 }
 
+/// `candidate` as the forms see it without any correction: what it is compared with is predicted so too.
+pub fn uncorrected(candidate: &Candidate, forms: &Forms) -> Candidate {
+    let predicted = forms.corrected(Corrections::none()).predict(&candidate.settings);
+    Candidate { settings: candidate.settings.clone(), predicted }
+}
+
 /// The lan and wan presets on Swimring's wire, and memberlist's defaults, which are the lan preset on its own.
 pub fn defaults(forms: &Forms) -> Vec<Default> {
     [
         ("lan preset", Preset::Lan, WireFormat::Native),
         ("wan preset", Preset::Wan, WireFormat::Native),
-        ("memberlist's default", Preset::Lan, WireFormat::Memberlist),
+        ("memberlist", Preset::Lan, WireFormat::Memberlist),
     ]
     .into_iter()
     .map(|(name, preset, wire)| {

@@ -54,7 +54,12 @@ impl Candidate {
 
     /// Whether it meets every limit by the forms.
     pub fn meets(&self, objective: &Objective) -> bool {
-        self.beyond(objective, 0.0) <= 0.0
+        self.keeps(objective, 0.0)
+    }
+
+    /// Whether it keeps `margin` from every limit by the forms.
+    pub fn keeps(&self, objective: &Objective, margin: f64) -> bool {
+        self.beyond(objective, margin) <= 0.0
     }
 }
 

@@ -5,6 +5,7 @@
 //! kept as a [`Digest`], small enough to store every one of thousands, and [`summary`] puts the digests of one
 //! point together.
 
+pub mod cost;
 pub mod digest;
 pub mod grid;
 pub mod impaired;

@@ -41,14 +41,15 @@ impl Watch {
         Watch { bar, thousandths: AtomicU64::new(0), timed: false }
     }
 
-    /// A bar for work that takes about as long as `time`, however many runs that will be: it shows the time.
+    /// A bar for work that takes at most about `time` on an idle machine, however many runs that will be: it shows
+    /// the time.
     pub fn timed(time: Duration, quiet: bool) -> Watch {
         if quiet {
             return Watch::hidden();
         }
         let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
         let bar = ProgressBar::with_draw_target(None, target);
-        let template = format!("{{spinner}} {{elapsed}} of about {} s: {{msg}}", time.as_secs());
+        let template = format!("{{spinner}} {{elapsed}}, at most some {} s if idle: {{msg}}", time.as_secs());
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }

@@ -24,76 +24,45 @@ pub fn with_interval(estimate: Option<Estimate>) -> String {
     }
 }
 
-/// The lines of the table: one block per point, since every number has its interval.
-pub fn lines(points: &[(Point, Summary)]) -> Vec<String> {
+/// The lines of the tables, none longer than `columns`: detection, spread and traffic, and
+/// what went wrong.
+pub fn lines(points: &[(Point, Summary)], columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    for half in [timing_row as fn(&Summary) -> Vec<String>, cost_row] {
+    for (names, row) in PARTS {
         let mut table = Table::new(0, 0);
-        table.row(heading(half));
+        table.row(std::iter::once("").chain(names.iter().copied()));
         for (point, summary) in points {
             let label = if point.0.is_empty() { "all".to_owned() } else { point.label() };
-            table.row(std::iter::once(label).chain(half(summary)));
+            table.row(std::iter::once(label).chain(row(summary)));
         }
         if !lines.is_empty() {
             lines.push(String::new());
         }
-        lines.extend(table.lines());
+        lines.extend(table.lines_within(columns));
     }
     lines
 }
 
-fn heading(half: fn(&Summary) -> Vec<String>) -> Vec<String> {
-    let names: &[&str] = if std::ptr::fn_addr_eq(half, timing_row as fn(&Summary) -> Vec<String>) {
-        &[
-            "",
-            "crashes",
-            "first p50 s",
-            "first p99 s",
-            "all p50 s",
-            "all p99 s",
-            "spread p50 ms",
-            "spread p99 ms",
-        ]
-    } else {
-        &[
-            "",
-            "runs",
-            "B/member-s",
-            "datagrams/member-s",
-            "false suspicions",
-            "false deaths",
-            "deaths/day at most",
-        ]
-    };
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
-fn timing_row(summary: &Summary) -> Vec<String> {
-    let mut row = vec![thousands(summary.crashes as u64)];
-    let estimates = [
-        summary.first_p50_s,
-        summary.first_p99_s,
-        summary.all_p50_s,
-        summary.all_p99_s,
-        summary.spread_p50_ms,
-        summary.spread_p99_ms,
-    ];
-    row.extend(estimates.map(with_interval));
-    row
-}
-
-fn cost_row(summary: &Summary) -> Vec<String> {
-    let mut row = vec![thousands(summary.runs as u64)];
-    let estimates = [
-        summary.bytes_per_member_second,
-        summary.datagrams_per_member_second,
-        summary.false_suspicions,
-        summary.false_deaths,
-    ];
-    row.extend(estimates.map(with_interval));
-    row.push(significant(summary.false_deaths_per_day.at_most));
-    row
-}
+/// A table: the names of its columns, and a row of it.
+type Part = (&'static [&'static str], fn(&Summary) -> Vec<String>);
+const PARTS: [Part; 3] = [
+    (&["crashes", "first p50 s", "first p99 s", "all p50 s", "all p99 s"], |summary| {
+        let detection = [summary.first_p50_s, summary.first_p99_s, summary.all_p50_s, summary.all_p99_s];
+        std::iter::once(thousands(summary.crashes as u64)).chain(detection.map(with_interval)).collect()
+    }),
+    (&["spread p50 ms", "spread p99 ms", "B/s each", "datagrams/s each"], |summary| {
+        let (spread, traffic) = (
+            [summary.spread_p50_ms, summary.spread_p99_ms],
+            [summary.bytes_per_member_second, summary.datagrams_per_member_second],
+        );
+        spread.into_iter().chain(traffic).map(with_interval).collect()
+    }),
+    (&["runs", "false suspicions", "false deaths", "deaths/day at most"], |summary| {
+        let wrong = [summary.false_suspicions, summary.false_deaths].map(with_interval);
+        let at_most = significant(summary.false_deaths_per_day.at_most);
+        std::iter::once(thousands(summary.runs as u64)).chain(wrong).chain([at_most]).collect()
+    }),
+];
 
 /// The columns of the CSV file that are estimates: each has its value and both ends.
 type Column = (&'static str, fn(&Summary) -> Option<Estimate>);

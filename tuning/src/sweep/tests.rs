@@ -133,8 +133,8 @@ fn a_summary_pools_crashes_and_averages_runs() {
     assert!((summary.bytes_per_member_second.unwrap().value - bytes).abs() < 1e-9);
     let days = digests.iter().map(|digest| digest.simulated_s).sum::<f64>() / summary::DAY_S;
     assert!((summary.false_deaths_per_day.at_most * days - 2.9957).abs() < 1e-3);
-    let table = table::lines(&[(Point::default(), summary.clone())]);
-    assert!(table.iter().all(|line| !line.contains("NaN")), "{table:#?}");
+    let table = table::lines(&[(Point::default(), summary.clone())], 80);
+    assert!(table.iter().all(|line| !line.contains("NaN") && line.chars().count() <= 80), "{table:#?}");
     let csv = table::csv(&[(Point::default(), summary)]).unwrap();
     let widths: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
     assert_eq!(widths, [42, 42]);

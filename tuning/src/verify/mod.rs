@@ -19,6 +19,7 @@ use swimring_loadgen::report::{Report, Table};
 use swimring_loadgen::text::{ABSENT, counted, significant};
 
 use crate::objective::{Measures, Objective, Target};
+use crate::outputs::text::paragraph;
 use crate::sweep::progress::Watch;
 use crate::sweep::{Job, Stop, Summary, run_all, table::with_interval};
 
@@ -175,8 +176,8 @@ fn protocol_file(settings: &Settings) -> String {
     known.map(|(name, value)| format!("{name} = {value}\n")).collect()
 }
 
-/// The lines for people.
-pub fn lines(verified: &Verified) -> Vec<String> {
+/// The lines for people, none longer than `columns`.
+pub fn lines(verified: &Verified, columns: usize) -> Vec<String> {
     let Verified { members, wanted, predicted, measured } = verified;
     let size = counted((*members).into(), "member");
     let fits = if members < wanted {
@@ -184,13 +185,14 @@ pub fn lines(verified: &Verified) -> Vec<String> {
     } else {
         String::new()
     };
-    let mut lines = vec![format!(
+    let heading = format!(
         "Verified with a real fleet of {size} on loopback{fits}: {} kills, {} s",
         measured.kills.count,
         significant(measured.duration_s)
-    )];
-    let mut table = Table::new(30, 0);
-    table.row(["", "predicted (simulated, 95 %)", "measured", "measured / predicted"]);
+    );
+    let mut lines = paragraph(&heading, columns);
+    let mut table = Table::new(0, 0);
+    table.row(["", "simulated (95 %)", "measured", "measured / simulated"]);
     let rows = [
         ("detection p50, s", predicted.first_p50_s, measured.detection_s.first.p50),
         ("detection p99, s", predicted.first_p99_s, measured.detection_s.first.p99),
@@ -212,14 +214,15 @@ pub fn lines(verified: &Verified) -> Vec<String> {
             ratio.unwrap_or_else(|| ABSENT.to_owned()),
         ]);
     }
-    lines.extend(table.lines());
+    lines.extend(table.lines_within(columns));
     lines.push(format!(
-        "  false deaths: {} predicted, {} measured",
+        "  false deaths: {} simulated, {} measured",
         with_interval(predicted.false_deaths),
         measured.false_deaths
     ));
     if !measured.valid {
-        lines.push(format!("  The run is not valid: {}", measured.invalid_reasons.join("; ")));
+        let line = format!("  The run is not valid: {}", measured.invalid_reasons.join("; "));
+        lines.extend(paragraph(&line, columns));
     }
     lines
 }
@@ -243,12 +246,10 @@ mod tests {
         let mut measured = Report { valid: false, ..Report::default() };
         measured.invalid_reasons.push("workers were busy".to_owned());
         let predicted = Summary::of(&[]);
-        let lines = lines(&Verified { members: 500, wanted: 20_000, predicted, measured });
-        assert!(
-            lines[0].contains("500 members on loopback (of 20,000 members: more do not fit"),
-            "{}",
-            lines[0]
-        );
+        let lines = lines(&Verified { members: 500, wanted: 20_000, predicted, measured }, 80);
+        let text = lines.join(" ");
+        assert!(text.contains("500 members on loopback (of 20,000 members: more do not fit"), "{text}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
         assert!(lines.last().unwrap().contains("workers were busy"));
     }
 }

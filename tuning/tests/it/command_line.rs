@@ -12,10 +12,38 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_is_no_fault_and_has_examples() {
-    for arguments in [&["--help"][..], &["model", "--help"]] {
+    for arguments in
+        [&["--help"][..], &["model", "--help"], &["recommend", "--help"], &["simulate", "--help"]]
+    {
         let output = tune(arguments);
         assert_eq!(output.status.code(), Some(0));
         assert!(String::from_utf8_lossy(&output.stdout).contains("Examples:"));
+    }
+    let said = tune(&["--help"]).stdout;
+    let said = String::from_utf8_lossy(&said);
+    for part in ["swimring-tune recommend --", "swimring-tune simulate --", "99 of recommend"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+/// What goes to a pipe fits 80 columns, but for what is to be copied.
+#[test]
+fn every_table_fits_eighty_columns() {
+    for arguments in [
+        &["recommend", "-n", "20000", "--loss", "1%", "--detect-p99", "5s", "--max-bytes-per-second", "2000"]
+            [..],
+        &["recommend", "-n", "300", "--for", "serf", "--detect-p99", "3s"],
+        &["simulate", "-n", "20", "-d", "9s", "--crashes", "1", "--sweep", "gossip_interval_ms=50,100"],
+        &["model", "--runs", "3", "-n", "1000"],
+        &["compare", "--members", "20", "--fanout", "3", "--loss", "0,1%"],
+    ] {
+        let cheap = if arguments[0] == "recommend" { &["--forms-only"][..] } else { &[] };
+        let output = tune(&[arguments, cheap].concat());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.lines().count() > 5, "{arguments:?}: {}", stderr(&output));
+        for line in said.lines() {
+            assert!(line.chars().count() <= 80, "{arguments:?}: {line}");
+        }
     }
 }
 

@@ -105,7 +105,8 @@ fn a_hundred_members_get_settings_that_hold() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (toml, json, report) = (path("settings.toml"), path("answer.json"), path("report.html"));
-    let objective = ["recommend", "--members", "100", "--loss", "1%", "--detect-p99", "10s", "--time", "30s"];
+    let objective =
+        ["recommend", "--members", "100", "--loss", "1%", "--detect-p99", "10s", "--effort", "40"];
     let files = ["--toml", &toml, "--json", &json, "--report", &report];
     let output = tune(&[&objective[..], &files].concat());
     assert!(output.status.success(), "{}\n{}", stdout(&output), stderr(&output));
