@@ -18,6 +18,9 @@ const TEN_THOUSAND_MEMBERLIST: f64 = 0.654;
 /// Datagrams that such a member sends in a second: a ping, an ack, and three to tell in each of five rounds.
 const LAN_DATAGRAMS_PER_SECOND: f64 = 17.0;
 
+/// Whoever needs less gets it on a busy machine, too: a scheduler lets those go first that run rarely.
+const NEEDED_LEAST: f64 = 0.05;
+
 /// How long other programs are watched.
 const WATCHED: Duration = Duration::from_millis(200);
 
@@ -72,7 +75,7 @@ pub fn shortage(needed: f64, cores: u32, busy: Option<f64>) -> Option<String> {
             significant(needed)
         ));
     }
-    let busy = busy.filter(|busy| needed + busy > cores)?;
+    let busy = busy.filter(|busy| needed >= NEEDED_LEAST && needed + busy > cores)?;
     Some(format!(
         "other programs keep {} of {cores} cores busy and {} are needed while news spreads: members will be late, \
          and the run may be invalid",
@@ -105,6 +108,7 @@ mod tests {
     fn only_a_shortage_is_warned_of() {
         assert_eq!(shortage(0.654, 2, Some(1.2)), None);
         assert_eq!(shortage(0.654, 2, None), None);
+        assert_eq!(shortage(0.04, 2, Some(2.0)), None);
         let shared = shortage(0.654, 2, Some(1.98)).unwrap();
         assert!(
             shared.starts_with("other programs keep 1.98 of 2 cores busy and 0.654 are needed"),
