@@ -32,7 +32,7 @@ impl Member {
         let mut chosen = Selection::new();
         let used = cx.commons.wire.frame_overhead() + own;
         let budget = self.settings.frame_bytes_max.saturating_sub(used);
-        let share = self.settings.event_share_percent;
+        let share = self.event_share(cx);
         cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
         self.send_chosen(cx, to, destination, messages, own + chosen.bytes, chosen.nodes());
     }
@@ -41,7 +41,7 @@ impl Member {
     pub(super) fn send_news(&mut self, cx: &mut Context<'_, '_>, target: MemberIndex) {
         let mut chosen = Selection::new();
         let budget = self.settings.frame_bytes_max - cx.commons.wire.frame_overhead();
-        let share = self.settings.event_share_percent;
+        let share = self.event_share(cx);
         cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
         if chosen.nodes().is_empty() {
             return;
@@ -49,6 +49,23 @@ impl Member {
         let id = cx.commons.directory.id(target);
         let to = self.identity(target, cx.commons).address();
         self.send_chosen(cx, to, id, &[], chosen.bytes, chosen.nodes());
+    }
+
+    /// Sends `messages` and no news.
+    pub(super) fn send_bare(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        to: SocketAddr,
+        destination: MemberId,
+        messages: &[Message<'_>],
+    ) {
+        let own = self.messages_len(cx, destination, messages);
+        self.send_chosen(cx, to, destination, messages, own, &[]);
+    }
+
+    /// Share of a frame that waiting events get, in percent.
+    fn event_share(&self, cx: &Context<'_, '_>) -> u8 {
+        if cx.commons.behaviour.events_last { 0 } else { self.settings.event_share_percent }
     }
 
     /// Bytes that `messages` take in a frame.
