@@ -197,6 +197,9 @@ impl Member {
     /// Puts a periodic push/pull off while news about members is under way: roots differ then, and two whole
     /// views would be sent for what gossip brings in a moment. Not for longer than half a period.
     fn put_off_push_pull(&mut self, cx: &mut Context<'_, '_>, period: Duration) -> bool {
+        if cx.commons.behaviour.push_pulls_on_time {
+            return false;
+        }
         let settled = self.settings.gossip_interval * 4;
         let under_way = !self.queue.is_quiet() || cx.now.since(self.anti_entropy.root_changed) < settled;
         let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
@@ -395,6 +398,11 @@ impl Member {
         true
     }
 
+    /// Who accuses whomever a record says is suspect or dead.
+    fn record_accuser(&self, cx: &Context<'_, '_>) -> MemberId {
+        if cx.commons.behaviour.records_accuse { self.id } else { MemberId::NONE }
+    }
+
     /// What is made of one record of a view, in either format.
     pub(super) fn merge_record(
         &mut self,
@@ -412,10 +420,14 @@ impl Member {
             }
             State::Suspect => {
                 // It lives as far as that member knows: learn of it, then doubt it.
-                self.on_introduction(cx, record, versions, spread);
-                self.on_suspect(cx, record.subject, record.incarnation, MemberId::NONE);
+                if !cx.commons.behaviour.suspect_records_say_no_more {
+                    self.on_introduction(cx, record, versions, spread);
+                }
+                self.on_suspect(cx, record.subject, record.incarnation, self.record_accuser(cx));
             }
-            State::Dead => self.on_suspect(cx, record.subject, record.incarnation, MemberId::NONE),
+            State::Dead => {
+                self.on_suspect(cx, record.subject, record.incarnation, self.record_accuser(cx));
+            }
             State::Left => self.on_left(cx, record.subject, record.incarnation),
         }
     }

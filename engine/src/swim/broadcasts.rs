@@ -140,6 +140,10 @@ pub(super) struct BroadcastPool {
     blocks_free: Vec<u32>,
     /// (owner, subject) -> node, for membership news.
     index: HashMap<(u32, MemberIndex), u32, KeyedHash>,
+    /// By node, when it was queued, if the longest goes first.
+    queued: Option<Vec<u64>>,
+    /// Broadcasts queued so far, if so.
+    queued_count: u64,
 }
 
 impl BroadcastPool {
@@ -149,7 +153,14 @@ impl BroadcastPool {
             blocks: Vec::new(),
             blocks_free: Vec::new(),
             index: HashMap::with_hasher(KeyedHash::new(key)),
+            queued: None,
+            queued_count: 0,
         }
+    }
+
+    /// Of what was sent equally often the longest goes first, as upstream has it.
+    pub(super) fn set_longest_first(&mut self, longest_first: bool) {
+        self.queued = longest_first.then(Vec::new);
     }
 
     /// Makes room for `members` queues with `each` broadcasts on average.
@@ -229,6 +240,9 @@ impl BroadcastPool {
     }
 
     fn select_from(&self, tiers: &Tiers, bytes_max: usize, chosen: &mut Selection) {
+        if let Some(queued) = &self.queued {
+            return self.select_longest(tiers, queued, bytes_max, chosen);
+        }
         let mut mask = tiers.mask;
         let mut misfits = 0;
         while mask != 0 {
@@ -250,6 +264,33 @@ impl BroadcastPool {
                     }
                 }
                 node = next;
+            }
+        }
+    }
+
+    /// The same, tier by tier the longest that fits, and of those the newest.
+    fn select_longest(&self, tiers: &Tiers, queued: &[u64], bytes_max: usize, chosen: &mut Selection) {
+        let mut mask = tiers.mask;
+        let mut tier_nodes = Vec::new();
+        while mask != 0 {
+            let tier = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            tier_nodes.clear();
+            let mut node = self.blocks[tiers.block as usize][tier].head();
+            while node != NIL {
+                let (broadcast, next) = self.nodes.get_and_next(node);
+                tier_nodes.push((broadcast.length, queued[node as usize], node));
+                node = next;
+            }
+            tier_nodes.sort_unstable_by(|a, b| b.cmp(a));
+            for (length, _, node) in &tier_nodes {
+                let bytes = chosen.bytes + usize::from(*length);
+                if bytes <= bytes_max {
+                    let Some(place) = chosen.nodes.get_mut(chosen.count) else { return };
+                    *place = *node;
+                    chosen.count += 1;
+                    chosen.bytes = bytes;
+                }
             }
         }
     }
@@ -337,7 +378,13 @@ impl BroadcastPool {
         }
         tiers.len += 1;
         tiers.mask |= 1;
-        self.nodes.push_back(&mut self.blocks[tiers.block as usize][0], broadcast)
+        let node = self.nodes.push_back(&mut self.blocks[tiers.block as usize][0], broadcast);
+        if let Some(queued) = &mut self.queued {
+            queued.resize(queued.len().max(node as usize + 1), 0);
+            self.queued_count += 1;
+            queued[node as usize] = self.queued_count;
+        }
+        node
     }
 
     fn unlink(&mut self, tiers: &mut Tiers, node: u32) {
@@ -443,6 +490,31 @@ mod tests {
             4 => (0usize..1400).prop_map(|budget| Operation::Send { budget }),
             1 => (0u32..12).prop_map(|subject| Operation::Remove { subject }),
         ]
+    }
+
+    #[test]
+    fn the_longest_goes_first_and_of_equal_ones_the_newest_if_asked_for() {
+        let mut pool = BroadcastPool::new(3);
+        pool.set_longest_first(true);
+        let mut queue = Queue::new(5);
+        for (subject, length) in [(0, 50), (1, 80), (2, 50), (3, 200)] {
+            pool.queue_update(&mut queue, subject, News::Dead, Incarnation::new(1), length, false, 8);
+        }
+        let order = |pool: &BroadcastPool, queue: &Queue| {
+            let mut chosen = Selection::new();
+            pool.select(queue, 190, 0, &mut chosen);
+            (
+                chosen.nodes().to_vec(),
+                chosen.nodes().iter().map(|node| pool.get(*node).subject).collect::<Vec<_>>(),
+            )
+        };
+        // The longest does not fit.
+        let (nodes, subjects) = order(&pool, &queue);
+        assert_eq!(subjects, [1, 2, 0]);
+        pool.mark_sent(&mut queue, nodes[0], 9);
+        assert_eq!(order(&pool, &queue).1, [2, 0, 1], "what was sent less often goes first");
+        pool.queue_update(&mut queue, 0, News::Dead, Incarnation::new(2), 50, true, 8);
+        assert_eq!(order(&pool, &queue).1, [0, 2, 1], "news that was queued anew is the newest");
     }
 
     proptest! {

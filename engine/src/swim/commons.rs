@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::base::{Bases, NewBase};
+use super::behaviour::Behaviour;
 use super::broadcasts::BroadcastPool;
 use super::counters::Counters;
 use super::departed::DepartedPool;
@@ -42,6 +43,8 @@ pub struct Commons {
     /// When something that was sent to these members may last have been lost or left unread by the driver;
     /// [`Time::ZERO`] if never. See [`Commons::set_doubt`].
     pub(super) doubt: Time,
+    /// Whose protocol the members follow.
+    pub(super) behaviour: Behaviour,
     members: u32,
     /// Timers are staggered by whole grains.
     timer_grain: Duration,
@@ -94,6 +97,7 @@ impl Commons {
             counters: Counters::default(),
             overload: 0,
             doubt: Time::ZERO,
+            behaviour: Behaviour::swimring(),
             members: 0,
             timer_grain: Duration::from_micros(1),
         }
@@ -182,6 +186,18 @@ impl Commons {
     /// Broadcasts waiting in all queues.
     pub fn broadcasts_queued(&self) -> usize {
         self.broadcasts.used()
+    }
+
+    /// Has all members follow `behaviour`; to be called before there are any. Swimring's own unless said
+    /// otherwise.
+    pub fn set_behaviour(&mut self, behaviour: Behaviour) {
+        self.behaviour = behaviour;
+        self.broadcasts.set_longest_first(behaviour.longest_news_first);
+    }
+
+    /// Whose protocol the members follow.
+    pub fn behaviour(&self) -> Behaviour {
+        self.behaviour
     }
 
     /// Tells the members that the driver runs late: probes wait `level` times longer than their own

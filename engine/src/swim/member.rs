@@ -285,6 +285,9 @@ impl Member {
     /// before [`Member::handle_timeout`].
     pub fn handle_stall(&mut self, by: Duration, commons: &mut Commons) {
         commons.counters.stalls += 1;
+        if commons.behaviour.stalls_unnoticed {
+            return;
+        }
         self.probe.extend(by);
         self.relays.extend(by, &mut commons.relays);
         self.suspicions.extend(by);

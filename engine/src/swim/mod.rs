@@ -14,6 +14,7 @@
 //! | `anti_entropy` | finding and mending what gossip missed |
 //! | `departed`, `reconnect` | the dead: for how long, and whether they came back |
 //! | `sending`, `wire` | what a frame carries, and how it is written |
+//! | `behaviour` | whose protocol it is: ours, or upstream's for simulations |
 //! | `serf` | Serf's clocks, for members of its pools |
 //! | `directory`, `table`, `permutation`, `pool`, `heap` | who is who, in little memory |
 //! | `base`, `sweep` | what the views of a worker's members have in common, and keeping it so |
@@ -22,6 +23,7 @@
 mod adaptive;
 mod anti_entropy;
 mod base;
+mod behaviour;
 mod broadcasts;
 mod commands;
 mod commons;
@@ -57,6 +59,7 @@ mod watch;
 mod wire;
 
 pub use anti_entropy::StreamNext;
+pub use behaviour::Behaviour;
 pub use commands::{Known, View, check_event};
 pub use commons::Commons;
 pub use counters::Counters;

@@ -85,6 +85,10 @@ pub(super) struct Probe {
     sequence: u32,
     /// When the next probe begins.
     next: Time,
+    /// With `probe_when_free`: the next beat of the member's own ticker, and whether one came while a probe
+    /// was under way.
+    tick: Time,
+    tick_missed: bool,
     order: Permutation,
     position: u32,
     /// Whom to probe next, out of turn: the last probe proved nothing.
@@ -109,6 +113,8 @@ struct Attempt {
     phase_ends: Time,
     /// When the probe has failed.
     ends: Time,
+    /// The target has answered over a stream, which counts at the end.
+    stream_answered: bool,
     /// Who was asked, and whose nack has come.
     relays: [MemberIndex; INDIRECT_CHECKS_MAX],
     relays_asked: u8,
@@ -125,6 +131,7 @@ impl Attempt {
         intended: Time::ZERO,
         phase_ends: Time::NEVER,
         ends: Time::NEVER,
+        stream_answered: false,
         relays: [0; INDIRECT_CHECKS_MAX],
         relays_asked: 0,
         nacks: 0,
@@ -148,11 +155,15 @@ impl Attempt {
 
 impl Probe {
     pub(super) fn new(settings: &Settings, rng: &mut fastrand::Rng, commons: &Commons, now: Time) -> Probe {
+        let sequence = rng.u32(..);
+        // Staggered, so that members that start together do not probe in step.
+        let next = commons.stagger(now, settings.chosen_probe_interval(), rng);
         Probe {
             attempts: [Attempt::IDLE; 2],
-            sequence: rng.u32(..),
-            // Staggered, so that members that start together do not probe in step.
-            next: commons.stagger(now, settings.chosen_probe_interval(), rng),
+            sequence,
+            next,
+            tick: next,
+            tick_missed: false,
             order: Permutation::new(0, 0),
             position: 0,
             again: None,
@@ -179,6 +190,14 @@ impl Probe {
     pub(super) fn busy_until(&self, slot: Slot) -> Option<Time> {
         let attempt = &self.attempts[slot as usize];
         (!attempt.is_idle()).then_some(attempt.ends)
+    }
+
+    /// A probe of our own choice is over: if a beat came meanwhile the next begins at once.
+    fn freed(&mut self, slot: Slot, now: Time) {
+        if self.tick_missed && slot == Slot::Chosen {
+            self.tick_missed = false;
+            self.next = now;
+        }
     }
 
     /// Waits `by` longer for whoever is being probed.
@@ -213,6 +232,7 @@ impl Member {
                     Phase::Direct => self.probe_indirectly(cx, slot),
                     Phase::Indirect if self.settings.stream_fallback => self.probe_by_stream(cx, slot),
                     _ if attempt.ends > cx.now => attempt.phase_ends = attempt.ends,
+                    _ if attempt.stream_answered => self.probe_succeeded(cx, slot),
                     _ => self.probe_failed(cx, slot),
                 }
             }
@@ -224,7 +244,10 @@ impl Member {
 
     /// Begins the next probe.
     fn probe_next(&mut self, cx: &mut Context<'_, '_>) {
-        let highest = self.settings.local_health_max;
+        if cx.commons.behaviour.probe_when_free {
+            return self.probe_at_tick(cx);
+        }
+        let highest = self.health_max(cx);
         let overload = cx.commons.overload;
         let interval = self.health.scale(self.settings.chosen_probe_interval(), overload, highest);
         let intended = self.probe.next;
@@ -249,6 +272,33 @@ impl Member {
         self.begin_probe(cx, Slot::Chosen, target, intended, ends);
     }
 
+    /// The same with a ticker that local health does not slow down, and that keeps one beat for later while a
+    /// probe is under way.
+    fn probe_at_tick(&mut self, cx: &mut Context<'_, '_>) {
+        let interval = self.settings.probe_interval;
+        if self.probe.tick <= cx.now {
+            let missed = cx.now.since(self.probe.tick).as_micros() / interval.as_micros();
+            self.probe.tick = self.probe.tick + interval * (missed as u32 + 1);
+        }
+        self.probe.next = self.probe.tick;
+        if self.status != Status::Active {
+            return;
+        }
+        if !self.probe.at(Slot::Chosen).is_idle() {
+            self.probe.tick_missed = true;
+            return;
+        }
+        let Some(target) = self.next_target(cx) else { return };
+        let lasts = self.health.scale(interval, cx.commons.overload, self.health_max(cx));
+        self.begin_probe(cx, Slot::Chosen, target, cx.now, cx.now + lasts);
+    }
+
+    /// The highest local health score.
+    pub(super) fn health_max(&self, cx: &Context<'_, '_>) -> u8 {
+        let lower = u8::from(cx.commons.behaviour.lower_health_max);
+        self.settings.local_health_max.saturating_sub(lower)
+    }
+
     /// Pings `target`; the probe was due at `intended` and has failed at `ends`.
     pub(super) fn begin_probe(
         &mut self,
@@ -258,9 +308,12 @@ impl Member {
         intended: Time,
         ends: Time,
     ) {
-        let (overload, highest) = (cx.commons.overload, self.settings.local_health_max);
         let entry = self.table.get(target);
-        let timeout = self.health.scale(self.settings.probe_timeout, overload, highest);
+        let timeout = if cx.commons.behaviour.fixed_probe_timeout {
+            self.settings.probe_timeout
+        } else {
+            self.health.scale(self.settings.probe_timeout, cx.commons.overload, self.health_max(cx))
+        };
         let id = cx.commons.directory.id(target);
         self.probe.sequence = self.probe.sequence.wrapping_add(1) & !KIND_BITS;
         let kind = if slot == Slot::Return { RETURN_KIND } else { CHOSEN_KIND };
@@ -283,7 +336,11 @@ impl Member {
             // Lifeguard's buddy system: the suspect learns of it first, and can refute in its ack.
             let incarnation = entry.incarnation();
             let suspect = Message::Suspect { subject: id, incarnation, accuser: self.id };
-            self.send(cx, to, id, &[suspect, ping]);
+            if cx.commons.behaviour.bare_pings_to_suspects {
+                self.send_bare(cx, to, id, &[ping, suspect]);
+            } else {
+                self.send(cx, to, id, &[suspect, ping]);
+            }
         } else {
             self.send(cx, to, id, &[ping]);
         }
@@ -335,6 +392,9 @@ impl Member {
         let attempt = self.probe.at(slot);
         (attempt.relays, attempt.relays_asked) = (relays, asked as u8);
         attempt.phase = Phase::Indirect;
+        if cx.commons.behaviour.stream_at_once && self.settings.stream_fallback {
+            return self.probe_by_stream(cx, slot);
+        }
         // The stream is tried half way: a lost datagram is nearly always made good by then, and a
         // connection for each would cost more than the probe.
         attempt.phase_ends = cx.now + attempt.ends.since(cx.now) / 2;
@@ -358,13 +418,14 @@ impl Member {
     /// Nobody answered.
     fn probe_failed(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
         self.probe.at(slot).finish();
+        self.probe.freed(slot, cx.now);
         let attempt = *self.probe.at(slot);
         cx.commons.counters.probes_failed += 1;
         let missed = attempt.relays_asked - attempt.nacks.count_ones() as u8;
         let doubt = if attempt.relays_asked == 0 { 1 } else { missed };
         // As it was before this probe: what the probe itself says of us is in how many nacks came.
         let health = self.health;
-        self.health.raise(doubt, self.settings.local_health_max);
+        self.health.raise(doubt, self.health_max(cx));
         let entry = self.table.get(attempt.target);
         let (target, incarnation) = (attempt.target, attempt.incarnation);
         if !entry.is_live() || entry.incarnation() != incarnation {
@@ -396,9 +457,10 @@ impl Member {
         again
     }
 
-    fn probe_succeeded(&mut self, slot: Slot) {
+    fn probe_succeeded(&mut self, cx: &Context<'_, '_>, slot: Slot) {
         self.reachability.answered();
         self.probe.at(slot).finish();
+        self.probe.freed(slot, cx.now);
         self.health.lower();
     }
 
@@ -422,7 +484,7 @@ impl Member {
             cx.commons.counters.probes_acked_indirectly += 1;
             self.spread.missed();
         }
-        self.probe_succeeded(slot);
+        self.probe_succeeded(cx, slot);
     }
 
     pub(super) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
@@ -443,7 +505,11 @@ impl Member {
         };
         cx.commons.counters.probes_acked_by_stream += 1;
         self.spread.missed();
-        self.probe_succeeded(slot);
+        if cx.commons.behaviour.stream_at_once {
+            self.probe.at(slot).stream_answered = true;
+            return;
+        }
+        self.probe_succeeded(cx, slot);
     }
 
     /// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can
@@ -454,7 +520,9 @@ impl Member {
         if is_chosen(sequence) && self.settings.suspicion == SuspicionMode::Adaptive {
             self.watch(cx, source);
         }
-        match self.accusation(cx, origin) {
+        let accusation =
+            if cx.commons.behaviour.suspects_untold { None } else { self.accusation(cx, origin) };
+        match accusation {
             Some(accusation) => self.send(cx, to, source, &[ack, accusation]),
             None => self.send(cx, to, source, &[ack]),
         }

@@ -57,7 +57,8 @@ impl Member {
         }
         if self.reconnect.next <= cx.now {
             self.reconnect.next = cx.now + self.settings.reconnect_interval;
-            if !self.departed.is_empty() && self.status == Status::Active {
+            let wanted = !cx.commons.behaviour.no_reconnects;
+            if wanted && !self.departed.is_empty() && self.status == Status::Active {
                 self.try_departed(cx);
             }
         }

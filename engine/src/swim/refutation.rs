@@ -76,6 +76,9 @@ impl Member {
     pub(super) fn refute(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
         let own = self.table.get(self.index).incarnation();
         let highest = Incarnation::new(own.get() + cx.commons.wire.incarnation_steps().own);
+        if cx.commons.behaviour.refutes_everything {
+            return self.refute_above(cx, accused, introduce);
+        }
         cx.commons.counters.implausible_incarnation += u64::from(accused > highest);
         self.refute_above(cx, accused.min(highest), introduce);
     }
@@ -86,12 +89,12 @@ impl Member {
         if self.status != Status::Active {
             return;
         }
-        if !self.refutations.admit(cx.now) {
+        if !cx.commons.behaviour.refutes_everything && !self.refutations.admit(cx.now) {
             cx.commons.counters.refutations_deferred += 1;
             return;
         }
         cx.commons.counters.refutations += 1;
-        self.health.raise(1, self.settings.local_health_max);
+        self.health.raise(1, self.health_max(cx));
         let own = self.table.get(self.index);
         let highest = Incarnation::new(cx.commons.wire.incarnation_steps().highest);
         let incarnation = own.incarnation().max(accused).next().min(highest);
@@ -104,6 +107,9 @@ impl Member {
     /// alive. Says it again, so that it goes along with the ack. Otherwise two members that hold each
     /// other dead at past incarnations would each ignore what the other says, for ever.
     pub(super) fn restate(&mut self, cx: &mut Context<'_, '_>) {
+        if cx.commons.behaviour.past_accusations_ignored {
+            return;
+        }
         let own = self.table.get(self.index);
         if self.status == Status::Active && !own.is_queued() && self.refutations.admit(cx.now) {
             cx.commons.counters.restatements += 1;

@@ -132,7 +132,7 @@ impl Member {
     ) {
         let (from, requester, target) = (origin.address, origin.source, wanted.target);
         let known = cx.commons.directory.find(target).filter(|index| !self.table.get(*index).is_unknown());
-        let room = self.relays.len < RELAYS_MAX;
+        let room = self.relays.len < RELAYS_MAX || cx.commons.behaviour.relays_everything;
         cx.commons.counters.relays_shed += u64::from(!room);
         if known == Some(self.index) {
             return self.send(cx, from, requester, &[Message::Ack { sequence: requested }]);
@@ -149,14 +149,19 @@ impl Member {
         };
         let settings = &self.settings;
         let left = (settings.probe_interval - settings.probe_timeout).min(settings.probe_timeout);
+        let (nack_after, expires_after) = if cx.commons.behaviour.late_nacks {
+            (settings.probe_timeout, settings.probe_timeout)
+        } else {
+            (left.mul_f64(0.8), settings.probe_interval)
+        };
         self.relays.sequence = self.relays.sequence.wrapping_add(1) | RELAY_BIT;
         let relay = Relay {
             sequence: self.relays.sequence,
             requested,
             requester,
             requester_address: from,
-            nack: if wanted.nack { cx.now + left.mul_f64(0.8) } else { Time::NEVER },
-            expires: cx.now + settings.probe_interval,
+            nack: if wanted.nack { cx.now + nack_after } else { Time::NEVER },
+            expires: cx.now + expires_after,
         };
         self.relays.add(relay, &mut cx.commons.relays);
         cx.commons.counters.relays_started += 1;

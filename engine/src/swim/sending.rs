@@ -32,7 +32,7 @@ impl Member {
         let mut chosen = Selection::new();
         let used = cx.commons.wire.frame_overhead() + own;
         let budget = self.frame_bytes_max(cx, to).saturating_sub(used);
-        let share = self.settings.event_share_percent;
+        let share = self.event_share(cx);
         cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
         self.send_chosen(cx, to, destination, messages, own + chosen.bytes, chosen.nodes());
     }
@@ -42,7 +42,7 @@ impl Member {
         let mut chosen = Selection::new();
         let to = self.identity(target, cx.commons).address();
         let budget = self.frame_bytes_max(cx, to) - cx.commons.wire.frame_overhead();
-        let share = self.settings.event_share_percent;
+        let share = self.event_share(cx);
         cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
         if chosen.nodes().is_empty() {
             return;
@@ -59,6 +59,23 @@ impl Member {
             return self.settings.frame_bytes_max;
         }
         self.settings.frame_bytes_max.min(path_takes.max(cx.commons.wire.frame_bytes_least()))
+    }
+
+    /// Sends `messages` and no news.
+    pub(super) fn send_bare(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        to: SocketAddr,
+        destination: MemberId,
+        messages: &[Message<'_>],
+    ) {
+        let own = self.messages_len(cx, destination, messages);
+        self.send_chosen(cx, to, destination, messages, own, &[]);
+    }
+
+    /// Share of a frame that waiting events get, in percent.
+    fn event_share(&self, cx: &Context<'_, '_>) -> u8 {
+        if cx.commons.behaviour.events_last { 0 } else { self.settings.event_share_percent }
     }
 
     /// Bytes that `messages` take in a frame.
@@ -97,7 +114,12 @@ impl Member {
             return;
         }
         cx.commons.counters.broadcast_copies_sent += chosen.len() as u64;
-        let limit = self.settings.retransmit_limit(self.table.known());
+        let known = self.table.known();
+        let limit = if cx.commons.behaviour.fewer_copies_in_small_pools {
+            self.settings.upstream_retransmit_limit(known)
+        } else {
+            self.settings.retransmit_limit(known)
+        };
         for node in chosen {
             if let Some(gone) = cx.commons.broadcasts.mark_sent(&mut self.queue, *node, limit) {
                 self.broadcast_gone(cx, gone);

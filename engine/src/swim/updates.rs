@@ -95,7 +95,7 @@ impl Member {
         incarnation: Incarnation,
         step_max: u64,
     ) -> bool {
-        let too_far = incarnation.get() > known.get() + step_max;
+        let too_far = incarnation.get() > known.get() + step_max && !cx.commons.behaviour.refutes_everything;
         cx.commons.counters.implausible_incarnation += u64::from(too_far);
         too_far
     }
@@ -244,7 +244,9 @@ impl Member {
             Standing::Unknown | Standing::Known(_) | Standing::Remembered => {
                 cx.commons.departed.remove(&mut self.departed, index);
                 cx.commons.counters.members_joined += 1;
-                self.anti_entropy.member_returned(index, old);
+                if !cx.commons.behaviour.push_pulls_on_time {
+                    self.anti_entropy.member_returned(index, old);
+                }
                 cx.emit(Event::Joined { subject: index });
             }
         }
@@ -274,7 +276,9 @@ impl Member {
         match entry.state() {
             Some(State::Alive) => self.suspect(cx, index, entry, incarnation, accuser),
             // A higher incarnation is a new accusation: the old timer does not count for it.
-            Some(State::Suspect) if incarnation > entry.incarnation() => {
+            Some(State::Suspect)
+                if incarnation > entry.incarnation() && !cx.commons.behaviour.one_suspicion_at_a_time =>
+            {
                 self.end_suspicion(cx, index);
                 self.suspect(cx, index, entry, incarnation, accuser);
             }

@@ -35,3 +35,4 @@ mod stream_slow_peers;
 mod stream_support;
 mod trial;
 mod trial_network;
+mod upstream_behaviour;

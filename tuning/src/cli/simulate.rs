@@ -77,6 +77,11 @@ pub struct SimulateArguments {
     #[arg(long, value_name = "WIRE")]
     pub wire: Option<String>,
 
+    /// Whose protocol: swimring, or upstream for hashicorp/memberlist's; +ITEM and -ITEM behind it change single
+    /// items, listed in docs/SIMULATION.md [default: swimring]
+    #[arg(long, value_name = "WHOSE")]
+    pub behaviour: Option<String>,
+
     /// When members may act: exact, or the tick of a driver like 1ms [default: exact]
     #[arg(long, value_name = "TICK")]
     pub wakes: Option<String>,
@@ -101,7 +106,7 @@ pub struct SimulateArguments {
     #[arg(long, value_name = "SHARE", help_heading = "Network")]
     pub slow_share: Option<String>,
 
-    /// Trouble of some members, KIND:MEMBERS[:ON/OFF] with the kinds slow, slow-timers-first, slow-reading,
+    /// Trouble of some members, KIND:MEMBERS[:ON/OFF] with the kinds slow, slow-timers-first, slow-reading, held,
     /// loss-in=SHARE, loss-out=SHARE, delay=TIME. Repeatable
     #[arg(long, value_name = "TROUBLE", help_heading = "Network")]
     pub impaired: Vec<String>,
@@ -216,6 +221,7 @@ impl SimulateArguments {
             ("duration", &self.duration),
             ("warm_up", &self.warm_up),
             ("wire", &self.wire),
+            ("behaviour", &self.behaviour),
             ("wakes", &self.wakes),
             ("loss", &self.loss),
             ("rtt_ms", &self.rtt_ms),

@@ -63,6 +63,7 @@ impl Plan {
         let base = TrialOptions {
             settings: settings.clone(),
             wire: objective.target.wire(),
+            behaviour: objective.target.behaviour(),
             warm_up: settings.probe_interval.max(Duration::from_secs(2)),
             duration: Duration::from_secs_f64(duration_s),
             drain_max: Duration::from_secs_f64(drain_s(predicted)),

@@ -1,11 +1,13 @@
 //! Whose settings are looked for: what a program can be told limits what can be recommended for it.
 //!
 //! All of them run the same protocol with the same constants (memberlist's). What differs is which constants
-//! its users can change, and how large its messages are.
+//! its users can change, how large its messages are, and what its members do in some twenty places, which tell
+//! when much is lost or members are slow.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use swimring::sim::trial::WireSizes;
+use swimring::swim::Behaviour;
 use swimring::swim::settings::SuspicionMode;
 use swimring::{Preset, Settings};
 
@@ -42,6 +44,15 @@ impl Target {
         match self {
             Target::Swimring => WireSizes::Native,
             Target::Memberlist | Target::Serf | Target::Consul => WireSizes::Memberlist,
+        }
+    }
+
+    /// Whose protocol is simulated. Serf's agents, and Consul's, look for the dead now and then, as ours do.
+    pub const fn behaviour(self) -> Behaviour {
+        match self {
+            Target::Swimring => Behaviour::swimring(),
+            Target::Memberlist => Behaviour::upstream(),
+            Target::Serf | Target::Consul => Behaviour { no_reconnects: false, ..Behaviour::upstream() },
         }
     }
 

@@ -29,6 +29,7 @@ fn kind(text: &str) -> Result<ImpairmentKind, String> {
         "slow" => Ok(ImpairmentKind::Slow(Slowness::Everything)),
         "slow-timers-first" => Ok(ImpairmentKind::Slow(Slowness::TimersFirst)),
         "slow-reading" => Ok(ImpairmentKind::Slow(Slowness::Reading)),
+        "held" => Ok(ImpairmentKind::Held),
         "loss-in" => Ok(ImpairmentKind::LossIn(share()?)),
         "loss-out" => Ok(ImpairmentKind::LossOut(share()?)),
         "delay" => {
@@ -36,7 +37,7 @@ fn kind(text: &str) -> Result<ImpairmentKind, String> {
             Ok(ImpairmentKind::Delay(values::duration(value)?))
         }
         _ => Err(format!(
-            "{name}: is none of slow, slow-timers-first, slow-reading, loss-in=SHARE, loss-out=SHARE, delay=TIME"
+            "{name}: is none of slow, slow-timers-first, slow-reading, held, loss-in=SHARE, loss-out=SHARE, delay=TIME"
         )),
     }
 }
@@ -62,6 +63,7 @@ pub fn typed(impairment: &Impairment) -> String {
         ImpairmentKind::Slow(Slowness::Everything) => "slow".to_owned(),
         ImpairmentKind::Slow(Slowness::TimersFirst) => "slow-timers-first".to_owned(),
         ImpairmentKind::Slow(Slowness::Reading) => "slow-reading".to_owned(),
+        ImpairmentKind::Held => "held".to_owned(),
         ImpairmentKind::LossIn(share) => format!("loss-in={share}"),
         ImpairmentKind::LossOut(share) => format!("loss-out={share}"),
         ImpairmentKind::Delay(delay) => format!("delay={}", millis(delay)),

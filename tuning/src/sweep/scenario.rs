@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use swimring::settings_file::{Unsettable, hint, set_protocol as set_named};
 use swimring::sim::trial::{Impairment, TrialOptions, Wakes, WireSizes};
+use swimring::swim::Behaviour;
 use swimring::{Preset, Settings};
 use swimring_loadgen::cli::values;
 
@@ -30,6 +31,8 @@ pub struct Scenario {
     pub impaired: Vec<Impairment>,
     /// Whose message sizes.
     pub wire: WireSizes,
+    /// Whose protocol the members follow.
+    pub behaviour: Behaviour,
     /// Members that crash in the first two thirds. Nothing: as many as [`Scenario::crashes`] has it.
     pub crashes: Option<u32>,
     /// User events, per second in the whole cluster.
@@ -52,6 +55,7 @@ impl Default for Scenario {
             network: Network { loss: 0.0, rtt_ms: 1.0, rtt_sigma: 0.3, regions: None, slow_share: 0.0 },
             impaired: Vec::new(),
             wire: WireSizes::Native,
+            behaviour: Behaviour::swimring(),
             crashes: None,
             events_per_second: 1.0,
             event_bytes: 32,
@@ -64,7 +68,7 @@ impl Default for Scenario {
 
 impl Scenario {
     /// The names that are no protocol settings.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "members",
         "preset",
         "loss",
@@ -74,6 +78,7 @@ impl Scenario {
         "slow_share",
         "impaired",
         "wire",
+        "behaviour",
         "crashes",
         "events",
         "event_bytes",
@@ -97,6 +102,7 @@ impl Scenario {
             "slow_share" => self.network.slow_share = values::share(text).map_err(named)?,
             "impaired" => self.impaired.push(impaired::parse(text).map_err(named)?),
             "wire" => self.wire = wire(text)?,
+            "behaviour" => self.behaviour = text.parse::<Behaviour>().map_err(|error| error.to_string())?,
             "crashes" => self.crashes = Some(number(name, text)?),
             "events" => self.events_per_second = values::rate(text).map_err(named)?.per_second,
             "event_bytes" => self.event_bytes = number(name, text)?,
@@ -122,6 +128,7 @@ impl Scenario {
             seed,
             settings: self.settings.clone(),
             wire: self.wire,
+            behaviour: self.behaviour,
             warm_up: self.warm_up,
             duration: self.duration,
             latency: self.network.latency(),
@@ -159,6 +166,7 @@ impl Scenario {
             "slow_share": network.slow_share,
             "impaired": self.impaired.iter().map(impaired::typed).collect::<Vec<_>>(),
             "wire": match self.wire { WireSizes::Native => "native", WireSizes::Memberlist => "memberlist" },
+            "behaviour": self.behaviour.to_string(),
             "crashes": self.crashes(),
             "events_per_second": self.events_per_second,
             "event_bytes": self.event_bytes,

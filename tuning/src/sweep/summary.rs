@@ -82,6 +82,8 @@ pub struct Summary {
     pub false_suspicions: Option<Estimate>,
     /// The same, held dead.
     pub false_deaths: Option<Estimate>,
+    /// Subjects of those, each incarnation once, per run.
+    pub false_death_subjects: Option<Estimate>,
     /// Members held dead while alive, per day of the whole cluster.
     pub false_deaths_per_day: RareRate,
 }
@@ -128,6 +130,7 @@ impl Summary {
             datagrams_per_member_second: mean(&|digest| Some(digest.datagrams_per_member_second)),
             false_suspicions: mean(&|digest| Some(digest.false_suspicions as f64)),
             false_deaths: mean(&|digest| Some(digest.false_deaths as f64)),
+            false_death_subjects: mean(&|digest| Some(digest.false_death_subjects as f64)),
             false_deaths_per_day: RareRate::of(seen, days),
         }
     }

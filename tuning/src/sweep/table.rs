@@ -66,7 +66,7 @@ const PARTS: [Part; 3] = [
 
 /// The columns of the CSV file that are estimates: each has its value and both ends.
 type Column = (&'static str, fn(&Summary) -> Option<Estimate>);
-const COLUMNS: [Column; 13] = [
+const COLUMNS: [Column; 14] = [
     ("suspected_p50_s", |summary| summary.suspected_p50_s),
     ("first_p50_s", |summary| summary.first_p50_s),
     ("first_p99_s", |summary| summary.first_p99_s),
@@ -80,6 +80,7 @@ const COLUMNS: [Column; 13] = [
     ("datagrams_per_member_second", |summary| summary.datagrams_per_member_second),
     ("false_suspicions", |summary| summary.false_suspicions),
     ("false_deaths", |summary| summary.false_deaths),
+    ("false_death_subjects", |summary| summary.false_death_subjects),
 ];
 
 /// The CSV document: one line per point.

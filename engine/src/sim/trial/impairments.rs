@@ -44,6 +44,10 @@ pub enum ImpairmentKind {
     /// While on, the member does nothing (or, with [`Slowness::Reading`], reads nothing); what arrives waits
     /// in an inbox of [`INBOX_MAX`] and is dropped beyond.
     Slow(Slowness),
+    /// While on, all that the member sends and receives waits, up to [`INBOX_MAX`] of what arrives, and its
+    /// timers run on: how Lifeguard's experiments made members slow, and how upstream is measured in
+    /// `peers/virtual`.
+    Held,
     /// This share of what is sent to the member is lost, beside the loss of all: 0 to 1.
     LossIn(f64),
     /// This share of what the member sends is lost, beside the loss of all: 0 to 1.
@@ -83,11 +87,11 @@ impl Impairment {
                 time_within("impaired: the delay", delay, Duration::ZERO, DELAY_MAX)?;
             }
             ImpairmentKind::Slow(Slowness::Reading) => {}
-            ImpairmentKind::Slow(_) if self.cycle.is_none() => {
+            ImpairmentKind::Slow(_) | ImpairmentKind::Held if self.cycle.is_none() => {
                 let mend = "that is slow all the time would never run: give it a cycle, or have it crash";
                 return Err(TrialError::option("impaired: a member", mend));
             }
-            ImpairmentKind::Slow(_) => {}
+            ImpairmentKind::Slow(_) | ImpairmentKind::Held => {}
         }
         if let Some(Cycle { on_for, off_for }) = self.cycle {
             let shortest = Duration::from_millis(1);

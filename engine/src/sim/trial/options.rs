@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::impairments::Impairment;
 use super::latency::Latency;
-use crate::swim::{MemberlistOptions, Settings, WireOptions, typed};
+use crate::swim::{Behaviour, MemberlistOptions, Settings, WireOptions, typed};
 
 /// Most members of a trial.
 pub const MEMBERS_MAX: u32 = 1_000_000;
@@ -69,6 +69,8 @@ pub struct TrialOptions {
     pub settings: Settings,
     /// The format the members speak. Default native.
     pub wire: WireSizes,
+    /// Whose protocol the members follow. Default Swimring's.
+    pub behaviour: Behaviour,
     /// Time before anything is measured. Default 5 s.
     pub warm_up: Duration,
     /// Measured time; crashes and events lie in its first two thirds. 1 ms to a week. Default 60 s.
@@ -107,6 +109,7 @@ impl Default for TrialOptions {
             members: 100,
             settings: Settings::default(),
             wire: WireSizes::Native,
+            behaviour: Behaviour::swimring(),
             warm_up: Duration::from_secs(5),
             duration: Duration::from_secs(60),
             drain_max: DRAIN_FROM_SETTINGS,

@@ -369,6 +369,7 @@ fn storage(options: &TrialOptions, wire: &WireOptions) -> Result<(Commons, Optio
     secret[..8].copy_from_slice(&options.seed.to_le_bytes());
     let unusable = |error: &dyn std::fmt::Display| TrialError::option("wire", error.to_string());
     let mut commons = Commons::speaking(wire, options.seed, secret).map_err(|error| unusable(&error))?;
+    commons.set_behaviour(options.behaviour);
     if !options.encoded {
         commons.use_typed_frames();
         return Ok((commons, None));

@@ -130,7 +130,7 @@ impl Trial {
             if network.happens(out) || network.happens(into) {
                 return None;
             }
-            at += late;
+            at += late + self.troubles.held_for(from, self.now);
         }
         Some(at)
     }

@@ -28,6 +28,8 @@ struct Trouble {
     loss_out: f64,
     late_us: u64,
     slowness: Slowness,
+    /// What it sends and receives waits until then; zero while it runs.
+    held_until: u64,
     /// Nothing is done before this; zero while it runs.
     stalled_until: u64,
     stalled_since: u64,
@@ -105,8 +107,14 @@ impl Troubles {
     }
 
     /// What share of what `node` sends is lost beside the rest, and how much longer it takes.
+    /// While it is held, that is not in it: see `held_for`.
     pub(super) fn sending(&self, node: u32) -> (f64, u64) {
         self.of(node).map_or((0.0, 0), |trouble| (trouble.loss_out, trouble.late_us))
+    }
+
+    /// How much longer what `node` sends now is held.
+    pub(super) fn held_for(&self, node: u32, now: u64) -> u64 {
+        self.of(node).map_or(0, |trouble| trouble.held_until.saturating_sub(now))
     }
 
     /// What share of what is sent to `node` is lost beside the rest.
@@ -116,7 +124,9 @@ impl Troubles {
 
     /// Whether what arrives now has to wait.
     pub(super) fn reads_later(&self, node: u32, now: u64) -> bool {
-        self.of(node).is_some_and(|trouble| now < trouble.stalled_until || !trouble.inbox.is_empty())
+        self.of(node).is_some_and(|trouble| {
+            now < trouble.stalled_until.max(trouble.held_until) || !trouble.inbox.is_empty()
+        })
     }
 
     /// When a member that is due at `due` gets to run.
@@ -173,6 +183,12 @@ impl Trial {
                 ImpairmentKind::Delay(delay) => {
                     trouble.late_us = if on { delay.as_micros() as u64 } else { 0 };
                 }
+                ImpairmentKind::Held => {
+                    trouble.held_until = if on { until } else { 0 };
+                    if !on {
+                        self.read_inbox(self.plan.impaired[nth as usize]);
+                    }
+                }
                 ImpairmentKind::Slow(slowness) if on => {
                     (trouble.slowness, trouble.stalled_since) = (slowness, self.now);
                     trouble.stalled_until = until;
@@ -189,13 +205,13 @@ impl Trial {
         trouble.stalled_until = 0;
         let (slowness, since) = (trouble.slowness, trouble.stalled_since);
         match slowness {
-            Slowness::Everything => {
+            Slowness::Everything if !self.commons.behaviour().stalls_unnoticed => {
                 let lost = Duration::from_micros(self.now - since);
                 self.call(node, |member, _, commons, _| member.handle_stall(lost, commons));
                 self.read_inbox(node);
                 self.run_timers(node);
             }
-            Slowness::TimersFirst => {
+            Slowness::TimersFirst | Slowness::Everything => {
                 self.run_timers(node);
                 self.read_inbox(node);
             }

@@ -88,7 +88,8 @@ impl Trial {
             let back = self.crossing(to, node, HANDSHAKE_RESEND_US);
             let (Some(there), Some(back)) = (there, back) else { continue };
             let mail = Mail { from: node, to, purpose: Some(open.purpose), to_acceptor: true, bytes };
-            self.post(mail, there + back);
+            let held = self.troubles.held_for(node, self.now);
+            self.post(mail, held + there + back);
         }
     }
 
