@@ -137,7 +137,7 @@ fn a_summary_pools_crashes_and_averages_runs() {
     assert!(table.iter().all(|line| !line.contains("NaN") && line.chars().count() <= 80), "{table:#?}");
     let csv = table::csv(&[(Point::default(), summary)]).unwrap();
     let widths: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
-    assert_eq!(widths, [42, 42]);
+    assert_eq!(widths, [45, 45]);
 }
 
 #[test]
