@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use swimring::net::{Driver, DriverChoice, Endpoint, NetOptions, Trains};
-use swimring::swim::{FrameSink, Outbox};
+use swimring::protocol::{FrameSink, Outbox};
 use swimring_bench::{CLUSTER, Fleet, id_of, quick};
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Message, PROBE_LEN};
 

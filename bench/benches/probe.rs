@@ -1,7 +1,7 @@
 //! Probing: whom to probe next, and what a whole probe costs the prober.
 
 use criterion::{BenchmarkId, Criterion, criterion_group};
-use swimring::swim::{Permutation, Time};
+use swimring::protocol::{Permutation, Time};
 use swimring_bench::{Fleet, quick};
 
 fn order(criterion: &mut Criterion) {

@@ -5,7 +5,7 @@
 //! sent most often once the queue is full).
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
-use swimring::swim::Purpose;
+use swimring::protocol::Purpose;
 use swimring_bench::{Deck, Fleet, UPDATES, quick};
 use swimring_codec::MemberId;
 use swimring_codec::native::{StreamBody, StreamMessage, stream_message_len};

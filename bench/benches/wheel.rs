@@ -1,7 +1,7 @@
 //! The worker's timer wheel with one timer for each of its members.
 
 use criterion::{BenchmarkId, Criterion, criterion_group};
-use swimring::swim::Time;
+use swimring::protocol::Time;
 use swimring::worker::wheel::{TICK_MICROS, Wheel};
 use swimring_bench::quick;
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use swimring::swim::{
+use swimring::protocol::{
     Commons, Event, Member, MemberConfig, Outbox, Preset, Settings, StreamOpen, Time, View,
 };
 use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter, Introduction, Message};

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use swimring::swim::{
+use swimring::protocol::{
     Commons, Event, Member, MemberConfig, MemberlistOptions, Outbox, Purpose, StreamOpen, Time, View,
     WireOptions,
 };

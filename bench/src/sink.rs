@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use swimring::swim::FrameSink;
+use swimring::protocol::FrameSink;
 use swimring_codec::native::FRAME_MAX;
 
 /// Takes every frame and forgets it.

@@ -26,7 +26,7 @@
 //! ```
 //!
 //! # Layers
-//! [`cluster`] is what a service embeds. Below it, [`swim`] is the protocol, a plain value without I/O.
+//! [`cluster`] is what a service embeds. Below it, [`protocol`] is the protocol, a plain value without I/O.
 //! [`net`] moves datagrams, [`stream`] the larger exchanges, [`worker`] gives each core a loop that drives
 //! both for the members it owns, one or ten thousand, and [`sim`] drives the same protocol on a virtual
 //! network and clock.
@@ -34,11 +34,11 @@
 
 pub mod cluster;
 pub mod net;
+pub mod protocol;
 mod sentence;
 pub mod settings_file;
 pub mod sim;
 pub mod stream;
-pub mod swim;
 pub mod worker;
 
 pub use cluster::{
@@ -47,6 +47,6 @@ pub use cluster::{
     Resolve, Seed, SeedError, SeedOutcome, Suspicion, SystemResolver, UserEvent,
 };
 pub use net::DriverChoice;
+pub use protocol::{MemberlistOptions, Pool, Preset, Settings, WireOptions};
 pub use settings_file::toml_fault;
-pub use swim::{MemberlistOptions, Pool, Preset, Settings, WireOptions};
 pub use swimring_codec::{Incarnation, MemberId, State};

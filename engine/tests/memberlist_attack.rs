@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostile_support::{Target, packets, streams};
+use swimring::protocol::{Counters, Event, MemberlistOptions, Preset, Settings, WireOptions};
 use swimring::stream::StreamOptions;
-use swimring::swim::{Counters, Event, MemberlistOptions, Preset, Settings, WireOptions};
 use swimring::worker::{Fleet, FleetOptions, HostCounters, Observer, Scene};
 use swimring_codec::Incarnation;
 use swimring_codec::memberlist::DecodeError;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use swimring::swim::Settings;
+use swimring::protocol::Settings;
 
 use crate::cli::{RunOptions, WireChoice};
 use crate::text::significant;

@@ -22,7 +22,7 @@ use super::shared::Shared;
 use super::steward::{Rejoin, Steward};
 use super::subscription::Events;
 use crate::net::{DriverChoice, NetOptions};
-use crate::swim::{Preset, Settings, WireOptions, check_name};
+use crate::protocol::{Preset, Settings, WireOptions, check_name};
 use crate::worker::{Fleet, FleetOptions};
 
 /// 2020-01-01, in seconds since 1970: incarnations count from then.

@@ -7,7 +7,7 @@ use swimring_codec::memberlist::KeyError;
 use thiserror::Error;
 
 use super::join::JoinError;
-use crate::swim::MemberError;
+use crate::protocol::MemberError;
 use crate::worker::FleetError;
 
 /// Why a [`Cluster`](super::Cluster) could not start, or did not do what it was asked.

@@ -19,7 +19,7 @@ use super::leave::{self, Leave};
 use super::shared::{LOCAL, Shared};
 use super::subscription::Events;
 use super::view::{RawView, owned};
-use crate::swim::{Commons, Member, MemberError, check_event};
+use crate::protocol::{Commons, Member, MemberError, check_event};
 use crate::worker::Host;
 
 /// This process's member of a cluster. Clones are handles to the same member; it can be shared between

@@ -13,7 +13,7 @@ use super::inbox::Sender;
 use super::join::{Note, SeedError};
 use super::subscription::Numbered;
 use super::view::owned;
-use crate::swim::{Event, EventIndex, MemberIndex, SuspicionSummary};
+use crate::protocol::{Event, EventIndex, MemberIndex, SuspicionSummary};
 use crate::worker::{JoinFailure, LocalMember, Observer, Scene};
 
 /// Most subscribers at once: each costs the protocol's thread a copy of every event.

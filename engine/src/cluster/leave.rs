@@ -72,7 +72,7 @@ fn begin(shared: &Shared) -> Result<channel::Receiver<()>, ClusterError> {
     let leaves = shared.count_leave();
     let begun = shared.ask(move |host, trains| {
         host.observer.leaves = host.observer.leaves.max(leaves);
-        if host.member(LOCAL).is_some_and(crate::swim::Member::has_left) {
+        if host.member(LOCAL).is_some_and(crate::protocol::Member::has_left) {
             // Everybody has been told before.
             let _ = tell.try_send(());
             return Ok(());

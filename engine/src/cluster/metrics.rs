@@ -8,8 +8,8 @@ use swimring_codec::memberlist::DecodeError;
 
 use super::shared::{LOCAL, Shared};
 use crate::net::NetCounters;
+use crate::protocol::Counters;
 use crate::stream::StreamCounters;
-use crate::swim::Counters;
 use crate::worker::HostCounters;
 
 const METADATA: Metadata<'static> = Metadata::new("swimring", Level::INFO, Some(module_path!()));

@@ -30,9 +30,9 @@ use super::given_address::Address;
 use super::join::{self, DEFAULT_PORT, Resolve, Seed, SystemResolver};
 use super::wire;
 use crate::net::{DriverChoice, NetOptions};
+use crate::protocol::{MemberError, Settings, WireOptions, check_name};
 use crate::settings_file::{self, Unsettable, read_bounded, set_protocol, toml_fault, value};
 use crate::stream::StreamOptions;
-use crate::swim::{MemberError, Settings, WireOptions, check_name};
 
 /// The longest settings file read: far above any real one, far below what could hurt.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -303,7 +303,7 @@ fn read_address(key: &str, value: toml::Value, port: u16) -> Result<SocketAddr, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::swim::Preset;
+    use crate::protocol::Preset;
 
     #[test]
     fn a_file_changes_what_it_says() {

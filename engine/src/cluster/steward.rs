@@ -171,7 +171,7 @@ impl Steward {
 
     /// Live members, this one among them; none if it cannot be asked.
     fn live(&self) -> usize {
-        let live = self.shared.ask(|host, _| host.member(LOCAL).map(crate::swim::Member::live));
+        let live = self.shared.ask(|host, _| host.member(LOCAL).map(crate::protocol::Member::live));
         live.ok().flatten().unwrap_or(0)
     }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use swimring_codec::{Incarnation, State, canonical};
 
 use super::event::MemberInfo;
-use crate::swim::{Commons, Known, Member};
+use crate::protocol::{Commons, Known, Member};
 
 /// Bytes set aside per member for its name and metadata.
 const BYTES_EACH: usize = 64;

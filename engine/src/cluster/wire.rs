@@ -17,8 +17,8 @@ use std::time::Duration;
 use swimring_codec::memberlist::SecretKey;
 
 use super::error::ClusterError;
+use crate::protocol::{MemberlistOptions, WireOptions};
 use crate::settings_file::{secret_key, value};
-use crate::swim::{MemberlistOptions, WireOptions};
 
 /// The keys beside `wire`.
 pub(super) const KEYS: &[&str] = &[
@@ -84,7 +84,7 @@ fn secret_keys(value: toml::Value) -> Result<Vec<SecretKey>, String> {
 mod tests {
     use super::super::ClusterOptions;
     use super::*;
-    use crate::swim::Pool;
+    use crate::protocol::Pool;
 
     #[test]
     fn a_file_chooses_the_wire_whatever_its_order() {

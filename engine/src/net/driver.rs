@@ -26,7 +26,7 @@ const MESSAGE_CHARGE_LEAST: u64 = 768;
 /// ```no_run
 /// use std::time::Duration;
 /// use swimring::net::{Driver, Endpoint, NetOptions, Trains};
-/// use swimring::swim::FrameSink;
+/// use swimring::protocol::FrameSink;
 ///
 /// # fn main() -> Result<(), swimring::net::NetError> {
 /// let options = NetOptions::default();

@@ -116,7 +116,7 @@ pub struct NetOptions {
     /// Memory for frames that wait for the next flush, in bytes, 64 KiB to 64 MiB. Default: 2 MiB.
     pub train_memory_bytes: usize,
     /// The longest frame that is written, in bytes: none is padded beyond it. Default and upper bound: 1,400. A
-    /// fleet takes it from its [`Settings`](crate::swim::Settings).
+    /// fleet takes it from its [`Settings`](crate::protocol::Settings).
     pub frame_bytes_max: usize,
     /// How long a path is held to be as narrow as the kernel has said when it refused a datagram that was too
     /// long, at least 1 ms. Default: 1 min, after which the next long frame finds out whether it still is, at

@@ -15,7 +15,7 @@ use super::error::last_errno;
 use super::paths;
 use super::socket_options::allow_fragments;
 use super::trains::{CHUNKS_MAX, Train, Trains};
-use crate::swim::settings::FRAME_BYTES_MIN;
+use crate::protocol::settings::FRAME_BYTES_MIN;
 
 /// Messages handed to the kernel at once. More than 32 gain nothing, and this many sends of one datagram
 /// take under a millisecond.

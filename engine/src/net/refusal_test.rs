@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::socket_options::set;
 use super::{Driver, DriverChoice, DriverKind, Endpoint, NetCounters, NetError, NetOptions, Trains};
-use crate::swim::{Event, FrameSink};
+use crate::protocol::{Event, FrameSink};
 use crate::worker::{Fleet, FleetOptions, Observer, Scene};
 
 /// Runs `test` on a thread on which the system call `number` fails with `errno`.

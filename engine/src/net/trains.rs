@@ -17,7 +17,7 @@ use super::options::{NetOptions, TRAIN_BYTES_MAX, TRAIN_SEGMENTS_MAX};
 use super::paths::Paths;
 use super::size_class::{CLASS_MIN, SizeClass};
 use super::train_index::{Place, TrainIndex};
-use crate::swim::FrameSink;
+use crate::protocol::FrameSink;
 use swimring_codec::native::FRAME_MAX;
 
 /// Chunks double from one segment to [`TRAIN_SEGMENTS_MAX`] in so many steps.

@@ -8,7 +8,7 @@ use swimring_codec::native::FRAME_MAX;
 use super::NetOptions;
 use super::size_class::SizeClass;
 use super::trains::{CHUNKS_MAX, Train, Trains};
-use crate::swim::FrameSink;
+use crate::protocol::FrameSink;
 
 /// Where a frame leaves from and where it goes.
 type Way = (Option<IpAddr>, SocketAddr);

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use toml::{Table, Value};
 
 use super::value;
-use crate::swim::Settings;
-use crate::swim::settings::SuspicionMode;
+use crate::protocol::Settings;
+use crate::protocol::settings::SuspicionMode;
 
 /// Why a setting was not set.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -10,7 +10,7 @@ use super::network::happens;
 use super::node::{Node, Slowness};
 use super::operations::Restart;
 use super::simulation::{Happening, Simulation};
-use crate::swim::Member;
+use crate::protocol::Member;
 
 /// Kinds of faults that strike at random times.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@ use swimring_codec::{Incarnation, MemberId, State, root_term};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::node::Node;
-use crate::swim::{Commons, Event, Known, Member, Pool, Settings, Time, WireOptions, identity_of};
+use crate::protocol::{Commons, Event, Known, Member, Pool, Settings, Time, WireOptions, identity_of};
 
 /// A check that failed.
 #[derive(Clone, Debug)]

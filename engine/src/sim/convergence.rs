@@ -8,7 +8,7 @@ use swimring_codec::State;
 
 use super::checks::Violation;
 use super::simulation::Simulation;
-use crate::swim::{Settings, SuspicionMode, WireOptions};
+use crate::protocol::{Settings, SuspicionMode, WireOptions};
 
 /// How often it is looked whether the views agree.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -17,7 +17,7 @@ use super::node::Slowness;
 use super::operations::Restart;
 use super::rebasing::Rebasing;
 use super::simulation::{CLUSTER, Simulation, SimulationOptions};
-use crate::swim::{Purpose, Settings};
+use crate::protocol::{Purpose, Settings};
 
 /// Members of the cluster.
 const MEMBERS: usize = 4;

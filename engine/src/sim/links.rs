@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::swim::Time;
+use crate::protocol::Time;
 
 /// Which datagrams a partition stops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

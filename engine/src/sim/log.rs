@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use swimring_codec::MemberId;
 
-use crate::swim::{Commons, Event, Time};
+use crate::protocol::{Commons, Event, Time};
 
 /// Something that a member told its application.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,6 @@
 //! A virtual network and clock that drive the protocol: thousands of minutes of cluster life per second.
 //!
-//! The members are the same [`crate::swim::Member`] values that a worker drives, and what travels between
+//! The members are the same [`crate::protocol::Member`] values that a worker drives, and what travels between
 //! them is what would be on the wire. Everything that is left to chance is drawn from one seed, so a run
 //! can be repeated exactly. See `docs/TESTING.md`.
 //!

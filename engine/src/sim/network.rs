@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::faults::Faults;
-use crate::swim::FrameSink;
+use crate::protocol::FrameSink;
 
 /// The port of every simulated member.
 const PORT: u16 = 7946;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use swimring_codec::{Incarnation, MemberId};
 
 use super::streams::{StreamId, StreamInput};
-use crate::swim::{Member, Time};
+use crate::protocol::{Member, Time};
 
 /// Something that arrived.
 #[derive(Debug)]

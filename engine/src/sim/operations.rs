@@ -14,7 +14,7 @@ use super::network;
 use super::node::{Slowness, Starvation};
 use super::simulation::{Happening, Simulation, Tapped};
 use super::trace::Trace;
-use crate::swim::{Commons, Counters, Known, Member, MemberError, Settings, Time, View};
+use crate::protocol::{Commons, Counters, Known, Member, MemberError, Settings, Time, View};
 
 /// How long an operator waits before a failed join is tried again through someone else.
 const JOIN_RETRY: Duration = Duration::from_secs(1);

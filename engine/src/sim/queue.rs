@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::swim::Time;
+use crate::protocol::Time;
 
 #[derive(Debug)]
 struct Item<T> {

@@ -5,7 +5,7 @@
 //! seed are the same whatever is done here.
 
 use super::node::Node;
-use crate::swim::{Commons, Crew, Member, Sweep};
+use crate::protocol::{Commons, Crew, Member, Sweep};
 
 /// How members' views are held against bases that they share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

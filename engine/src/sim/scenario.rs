@@ -11,7 +11,7 @@ use super::faults::Faults;
 use super::log::What;
 use super::rebasing::Rebasing;
 use super::simulation::{Simulation, SimulationOptions};
-use crate::swim::{Counters, MemberlistOptions, Preset, Settings, SuspicionMode, Time, WireOptions};
+use crate::protocol::{Counters, MemberlistOptions, Preset, Settings, SuspicionMode, Time, WireOptions};
 
 /// With this multiplier an event misses one of 50 members less than once in a million: everyone sends
 /// L copies to random others, and about n * e^-L are missed. With memberlist's 4, and so 12 copies, it is

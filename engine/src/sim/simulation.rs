@@ -22,7 +22,7 @@ use super::rebasing::{Rebaser, Rebasing};
 use super::streams::{StreamId, StreamInput, Streams};
 use super::trace::Trace;
 use super::wire::Wire;
-use crate::swim::{
+use crate::protocol::{
     Commons, Counters, Event, Member, MemberConfig, Outbox, Settings, StreamOpen, Time, WireOptions,
 };
 

@@ -12,7 +12,7 @@ use super::network;
 use super::node::Input;
 use super::simulation::{Happening, Simulation};
 use super::wire::cut_message;
-use crate::swim::{Purpose, StreamNext, StreamOpen, Time};
+use crate::protocol::{Purpose, StreamNext, StreamOpen, Time};
 
 /// Most one write sends in one piece; longer ones arrive in several.
 const SEGMENT: usize = 1448;

@@ -4,7 +4,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::swim::Time;
+use crate::protocol::Time;
 
 /// A running hash. See the module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

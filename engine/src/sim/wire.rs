@@ -12,7 +12,7 @@ use swimring_codec::native::{Frame, STREAM_PREFIX_LEN, StreamMessage, stream_mes
 
 use super::network;
 use super::simulation::Simulation;
-use crate::swim::{Commons, Purpose, StreamNext, WireOptions, WireOptionsError};
+use crate::protocol::{Commons, Purpose, StreamNext, WireOptions, WireOptionsError};
 
 /// The format that all members speak, and what opens it.
 #[derive(Debug)]

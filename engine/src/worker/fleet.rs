@@ -22,8 +22,8 @@ use super::pressure::Pressure;
 use super::scanning::Scanners;
 use super::turn::{self, Calls, Place, Refused};
 use crate::net::{Driver, Endpoint, NetError, Trains, Waker};
+use crate::protocol::{SettingsError, WireOptions, WireOptionsError};
 use crate::stream::{Framing, StreamCounters, StreamError, StreamService, Wake};
-use crate::swim::{SettingsError, WireOptions, WireOptionsError};
 
 fn why(cause: &Option<String>) -> String {
     cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"))

@@ -13,11 +13,11 @@ use super::join::JoinFailure;
 use super::routing::OpenedStreams;
 use super::sweeping::Sweeping;
 use super::wheel::Wheel;
-use crate::stream::StreamPort;
-use crate::swim::{
+use crate::protocol::{
     Commons, Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Purpose, Settings,
     StreamOpen, Time, View, WireOptions,
 };
+use crate::stream::StreamPort;
 
 /// What encryption draws its nonces from.
 pub(super) type Secret = [u8; 32];
@@ -111,7 +111,7 @@ pub struct HostCounters {
     /// Times that members were told that time had been lost.
     pub stalls: u64,
     /// The longest that bringing members' views to a shared base has held up a turn, in microseconds of CPU
-    /// time. See [`crate::swim::Sweep`].
+    /// time. See [`crate::protocol::Sweep`].
     pub sweep_us_max: u64,
 }
 

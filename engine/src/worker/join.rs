@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
+use crate::protocol::Refusal;
 use crate::stream::CloseReason;
-use crate::swim::Refusal;
 
 /// Why a stream to join through ended without the seed's view.
 #[derive(Clone, PartialEq, Eq, Error)]

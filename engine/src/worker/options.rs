@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::net::NetOptions;
+use crate::protocol::{Settings, WireOptions};
 use crate::stream::StreamOptions;
-use crate::swim::{Settings, WireOptions};
 
 /// How to start a [`super::Fleet`].
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use crate::swim::Time;
+use crate::protocol::Time;
 
 /// The loop is late, and says so, when timers fire this much after their tick: half of the smallest
 /// probe timeout that makes sense on a network.

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::swim::Time;
+use crate::protocol::Time;
 
 /// What a worker said is taken for true this long: one that has nothing to do does not say that it is well.
 const FRESH: Duration = Duration::from_secs(2);

@@ -11,8 +11,8 @@ use swimring_codec::{MemberId, canonical};
 use super::host::{Host, LocalMember, Observer, Resident};
 use super::join::JoinFailure;
 use crate::net::{DatagramHandler, Trains};
+use crate::protocol::{FrameSink, Outbox, Purpose, StreamNext, StreamOpen, StreamOutcome};
 use crate::stream::{ExchangeId, StreamEvent};
-use crate::swim::{FrameSink, Outbox, Purpose, StreamNext, StreamOpen, StreamOutcome};
 
 /// Datagrams handled between two looks at the clock, which costs as much as a small one.
 const DATAGRAMS_PER_READING: u32 = 16;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 use super::host::{Host, Observer};
-use crate::swim::{SWEEP_MEMBERS_MAX, Sweep, Time};
+use crate::protocol::{SWEEP_MEMBERS_MAX, Sweep, Time};
 
 /// How long a round of all members takes: in a busy fleet some ten news are heard meanwhile, and looking at
 /// 25,000 members costs a few milliseconds.

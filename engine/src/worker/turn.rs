@@ -17,7 +17,7 @@ use super::host::{Host, Observer};
 use super::pace::{LATE, Pace, Read, Reading};
 use super::pressure::Pressure;
 use crate::net::{Driver, NetError, Trains};
-use crate::swim::{Outbox, Time};
+use crate::protocol::{Outbox, Time};
 
 /// What another thread asks a worker to do, once.
 pub(super) type Call<O> = Box<dyn FnOnce(&mut Host<O>, &mut Trains) + Send>;
@@ -252,7 +252,7 @@ mod tests {
     struct Deaf;
 
     impl Observer for Deaf {
-        fn event(&mut self, _: &super::super::Scene<'_>, _: &crate::swim::Event) {}
+        fn event(&mut self, _: &super::super::Scene<'_>, _: &crate::protocol::Event) {}
     }
 
     #[test]

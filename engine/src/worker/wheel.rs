@@ -10,7 +10,7 @@
 //! early, and less than a tick late.
 #![forbid(unsafe_code)]
 
-use crate::swim::Time;
+use crate::protocol::Time;
 
 /// Length of a tick in microseconds.
 pub const TICK_MICROS: u64 = 1_000;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::paper_support::{count, first, messages, millis, run, seconds, warm};
+use swimring::protocol::{MemberlistOptions, Settings, SuspicionMode, WireOptions};
 use swimring::sim::{Direction, Simulation, SimulationOptions, Slowness, What};
-use swimring::swim::{MemberlistOptions, Settings, SuspicionMode, WireOptions};
 use swimring_codec::State;
 use swimring_codec::native::Message;
 

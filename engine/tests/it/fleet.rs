@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use swimring::net::{DriverChoice, NetOptions};
-use swimring::swim::{Event, Preset, Settings, Time};
+use swimring::protocol::{Event, Preset, Settings, Time};
 use swimring::worker::{Fleet, FleetOptions, Host, Observer, Scene};
 use swimring_codec::{Incarnation, MemberId};
 

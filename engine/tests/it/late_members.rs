@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::paper_support::{millis, plain, seconds};
+use swimring::protocol::{MemberlistOptions, Settings, WireOptions};
 use swimring::sim::{Faults, Simulation, SimulationOptions, Slowness, What};
-use swimring::swim::{MemberlistOptions, Settings, WireOptions};
 use swimring_codec::State;
 
 const MEMBERS: usize = 40;

@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use swimring::swim::{Commons, Event, FrameSink, Member, MemberConfig, Outbox, Settings, StreamOpen, Time};
+use swimring::protocol::{
+    Commons, Event, FrameSink, Member, MemberConfig, Outbox, Settings, StreamOpen, Time,
+};
 use swimring::{Incarnation, MemberlistOptions, WireOptions};
 use swimring_codec::memberlist::{Alive, Message, Source, Versions};
 

@@ -2,8 +2,8 @@
 
 use crate::memberlist_support::*;
 use crate::paper_support::{plain, run, seconds, state};
+use swimring::protocol::{MemberlistOptions, Settings};
 use swimring::sim::{Faults, Simulation, Slowness, What};
-use swimring::swim::{MemberlistOptions, Settings};
 use swimring_codec::State;
 use swimring_codec::memberlist::Message;
 use swimring_codec::serf;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use swimring::swim::{
+use swimring::protocol::{
     Commons, Counters, Event, FrameSink, Member, MemberConfig, MemberlistOptions, Outbox, Purpose, Settings,
     StreamOpen, Time, View, WireOptions,
 };

@@ -2,8 +2,8 @@
 
 use crate::memberlist_support::*;
 use crate::paper_support::{count, incarnation, millis, plain, run, seconds, state};
+use swimring::protocol::{MemberError, MemberlistOptions, Settings, WireOptions};
 use swimring::sim::{Direction, Restart, Simulation, SimulationOptions, What};
-use swimring::swim::{MemberError, MemberlistOptions, Settings, WireOptions};
 use swimring::{Cluster, JoinError};
 use swimring_codec::State;
 use swimring_codec::memberlist::{Message, Source, Versions};

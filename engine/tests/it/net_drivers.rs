@@ -15,7 +15,7 @@ use std::time::Duration;
 use swimring::net::{
     DatagramHandler, Driver, DriverChoice, DriverKind, Endpoint, NetError, NetOptions, Trains,
 };
-use swimring::swim::FrameSink;
+use swimring::protocol::FrameSink;
 
 /// Turns without a datagram after which a test gives up on the rest.
 const QUIET_TURNS: u32 = 20;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use swimring::net::{Driver, DriverChoice, Endpoint, NetError, NetOptions, Trains};
-use swimring::swim::FrameSink;
+use swimring::protocol::FrameSink;
 
 fn allocations(run: impl FnOnce()) -> u64 {
     allocation_counter::measure(run).count_total

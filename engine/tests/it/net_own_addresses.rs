@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use swimring::net::{Driver, DriverChoice, Endpoint, NetCounters, NetError, NetOptions, Trains};
-use swimring::swim::FrameSink;
+use swimring::protocol::FrameSink;
 
 /// Turns without a datagram after which a test gives up on the rest.
 const QUIET_TURNS: u32 = 20;

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use swimring::net::{Driver, DriverChoice, Endpoint, NetCounters, NetError, NetOptions, Trains};
-use swimring::swim::{FrameSink, MemberlistOptions, WireOptions};
+use swimring::protocol::{FrameSink, MemberlistOptions, WireOptions};
 use swimring::{Cluster, ClusterEvent};
 use swimring_peers::namespace::NetworkNamespace;
 

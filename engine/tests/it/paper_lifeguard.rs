@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::paper_support::*;
+use swimring::protocol::Settings;
 use swimring::sim::{Direction, Simulation, Slowness, What};
-use swimring::swim::Settings;
 use swimring_codec::native::{Frame, Message};
 use swimring_codec::{MemberId, State};
 

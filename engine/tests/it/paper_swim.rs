@@ -3,8 +3,8 @@
 use std::f64::consts::E;
 
 use crate::paper_support::*;
+use swimring::protocol::Settings;
 use swimring::sim::{Direction, Faults, Simulation, SimulationOptions, What};
-use swimring::swim::Settings;
 use swimring_codec::native::Message;
 use swimring_codec::{Incarnation, State};
 

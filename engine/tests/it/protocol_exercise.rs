@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use swimring::protocol::{MemberlistOptions, Purpose, Settings, WireOptions};
 use swimring::sim::{Simulation, SimulationOptions, exercise_member};
-use swimring::swim::{MemberlistOptions, Purpose, Settings, WireOptions};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]

@@ -2,8 +2,8 @@
 //! back, fall apart and find together again.
 
 use crate::paper_support::*;
+use swimring::protocol::Settings;
 use swimring::sim::{Direction, Faults, Restart, Simulation, SimulationOptions, What, calm_bound, scenario};
-use swimring::swim::Settings;
 use swimring_codec::State;
 
 /// A cluster of `members`, joined and settled.

@@ -1,8 +1,8 @@
 //! Traps that other implementations have fallen into, each with where.
 
 use crate::paper_support::*;
+use swimring::protocol::{MemberError, MemberlistOptions, Purpose, Settings, StreamNext, WireOptions};
 use swimring::sim::{Direction, Faults, Simulation, SimulationOptions, What};
-use swimring::swim::{MemberError, MemberlistOptions, Purpose, Settings, StreamNext, WireOptions};
 use swimring_codec::native::{
     EVENT_MAX, FrameHeader, Introduction, Message, STREAM_PREFIX_LEN, StreamKind, StreamWriter, UserEvent,
 };

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use swimring::State;
+use swimring::protocol::Counters;
 use swimring::sim::{Outcome, Rebasing, Simulation, SimulationOptions, play, scenario};
-use swimring::swim::Counters;
 
 /// Scenarios of both wire formats, with every kind of fault between them.
 const SEEDS: u64 = 40;

@@ -7,8 +7,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
+use swimring::protocol::Counters;
 use swimring::sim::{Entry, Outcome, Simulation, Violation, play, run_scenario, scenario};
-use swimring::swim::Counters;
 
 /// Of either format.
 const SEEDS: u64 = 170;

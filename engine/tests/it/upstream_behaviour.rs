@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
+use swimring::protocol::Behaviour;
 use swimring::sim::Slowness;
 use swimring::sim::trial::{
     Affected, Cycle, Impairment, ImpairmentKind, Latency, TrialError, TrialOptions, TrialOutcome, WireSizes,
     run,
 };
-use swimring::swim::Behaviour;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

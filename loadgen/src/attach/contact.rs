@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use swimring::swim::{Settings, Time};
+use swimring::protocol::{Settings, Time};
 use swimring_codec::memberlist::DecodeError;
 
 use crate::report::real_members::RealMembers;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use hdrhistogram::Histogram;
-use swimring::swim::Time;
+use swimring::protocol::Time;
 use swimring::worker::LocalMember;
 use swimring_codec::memberlist::DecodeError;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use swimring::swim::Settings;
+use swimring::protocol::Settings;
 
 use super::plan::{AttachPlan, PAUSE};
 use crate::cli::{AttachOptions, PROGRAM, PoolKind};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring::net::Trains;
-use swimring::swim::{Settings, Time};
+use swimring::protocol::{Settings, Time};
 use swimring::worker::{Fleet, Host};
 
 use super::command::Attached;

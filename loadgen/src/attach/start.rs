@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use swimring::net::{self, NetOptions};
+use swimring::protocol::Settings;
 use swimring::stream::{StreamDriver, StreamOptions};
-use swimring::swim::Settings;
 use swimring::worker::{Fleet, FleetOptions};
 use swimring::{Pool, WireOptions};
 use swimring_codec::Incarnation;

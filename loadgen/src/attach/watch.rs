@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring::Pool;
-use swimring::swim::{Event, MemberIndex, Time};
+use swimring::protocol::{Event, MemberIndex, Time};
 use swimring::worker::{JoinFailure, LocalMember, Observer, Scene};
 use swimring_codec::memberlist::{DecodeError, Message};
 use swimring_codec::serf;

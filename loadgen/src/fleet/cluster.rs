@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring::net::{self, NetOptions};
+use swimring::protocol::{Settings, Time};
 use swimring::stream::{StreamDriver, StreamOptions};
-use swimring::swim::{Settings, Time};
 use swimring::worker::{Fleet, FleetOptions};
 use swimring::{MemberlistOptions, WireOptions};
 

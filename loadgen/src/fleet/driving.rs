@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use swimring::net::Trains;
-use swimring::swim::Settings;
+use swimring::protocol::Settings;
 use swimring::worker::{Fleet, FleetError, Host, Observer};
 
 use super::MemberNumber;

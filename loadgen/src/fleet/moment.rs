@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use swimring::net::NetCounters;
-use swimring::swim::Counters;
+use swimring::protocol::Counters;
 use swimring::worker::{Host, HostCounters};
 
 use super::tracker::Tracking;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swimring::swim::Time;
+use swimring::protocol::Time;
 
 use super::moment::{Moment, Timings};
 use super::sampling::Done;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use swimring::protocol::settings as engine;
+use swimring::protocol::{Settings, SettingsError};
 use swimring::settings_file::{Unsettable, set_protocol};
-use swimring::swim::settings as engine;
-use swimring::swim::{Settings, SettingsError};
 
 use crate::cli::{Preset, RunOptions};
 

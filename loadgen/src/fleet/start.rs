@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring::net::Trains;
-use swimring::swim::Time;
+use swimring::protocol::Time;
 use swimring::worker::{Fleet, Host, LocalMember};
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};

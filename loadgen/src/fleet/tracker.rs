@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use swimring::swim::{Event, Time};
+use swimring::protocol::{Event, Time};
 use swimring::worker::{JoinFailure, LocalMember, Observer, Scene};
 
 use super::moment::{Tally, Timings};

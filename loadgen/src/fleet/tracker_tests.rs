@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use swimring::swim::{Commons, FrameSink, Member, MemberConfig, Outbox, Settings};
+use swimring::protocol::{Commons, FrameSink, Member, MemberConfig, Outbox, Settings};
 use swimring_codec::{Incarnation, MemberId};
 
 use super::*;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use swimring::protocol::Settings;
+use swimring::protocol::settings::Preset;
 use swimring::sim::trial::{Latency, TrialError, TrialOptions, TrialOutcome, run};
-use swimring::swim::Settings;
-use swimring::swim::settings::Preset;
 
 use crate::model::{Environment, Prediction, predict};
 

@@ -1,6 +1,6 @@
 //! Adaptive suspicion: from a crash to the first declaration, and how often a live member is declared dead.
 //!
-//! The engine's own (`engine/src/swim/adaptive.rs` and `spread.rs`; docs/PROTOCOL.md): a *witness*, whose own
+//! The engine's own (`engine/src/protocol/adaptive.rs` and `spread.rs`; docs/PROTOCOL.md): a *witness*, whose own
 //! probe failed and whose relays nacked, declares after a short window; everyone else keeps Lifeguard's
 //! timeout.
 //!
@@ -31,7 +31,7 @@
 //! **False deaths.** A witness has appealed in vain, with chance f^appeals, where f is a lost round trip; or
 //! somebody's Lifeguard timeout has run out, as without witnesses.
 
-use swimring::swim::Settings;
+use swimring::protocol::Settings;
 
 use super::Environment;
 use super::detection::FirstSuspicion;
@@ -128,7 +128,7 @@ impl Adaptive {
 
 #[cfg(test)]
 mod tests {
-    use swimring::swim::settings::{Preset, SuspicionMode};
+    use swimring::protocol::settings::{Preset, SuspicionMode};
 
     use super::*;
 

@@ -24,7 +24,7 @@
 //! with the probability above. All the others believe it but for the few that the refutation reaches first,
 //! about ln(n) of n.
 
-use swimring::swim::Settings;
+use swimring::protocol::Settings;
 
 use super::Environment;
 use super::special::log_normal_cdf;
@@ -127,7 +127,7 @@ pub fn believed(members: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use swimring::swim::settings::Preset;
+    use swimring::protocol::settings::Preset;
 
     use super::*;
 

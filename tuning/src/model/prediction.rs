@@ -1,8 +1,8 @@
 //! All closed forms together: settings and environment in, what a report would say out.
 
 use serde::Serialize;
-use swimring::swim::Settings;
-use swimring::swim::settings::SuspicionMode;
+use swimring::protocol::Settings;
+use swimring::protocol::settings::SuspicionMode;
 
 use super::adaptive::Adaptive;
 use super::detection::FirstSuspicion;

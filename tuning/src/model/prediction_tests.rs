@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use swimring::swim::settings::Preset;
+use swimring::protocol::settings::Preset;
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! Spread in time: how long a rumour takes to a member, to nearly all, and to the last.
 //!
 //! What [`super::serf`] leaves out decides the answer, so this is the epidemic of the engine's own rules
-//! (`engine/src/swim/{gossip,broadcasts,sending}.rs`, which follow memberlist's):
+//! (`engine/src/protocol/{gossip,broadcasts,sending}.rs`, which follow memberlist's):
 //!
 //! - a member that has something to tell does so at the points of its own grid of gossip intervals G, to f
 //!   distinct random others; the phases of the grids are uniform;

@@ -26,7 +26,7 @@
 //! suspects it hears the refutation, at the latest, after the last member's delay L of another spread. It comes
 //! in time with probability P(D + L <= W).
 
-use swimring::swim::Settings;
+use swimring::protocol::Settings;
 
 use super::detection::{FirstSuspicion, one_prober};
 use super::special::{fewer_successes, quantile};

@@ -1,6 +1,6 @@
 //! The curve against memberlist's table, and the sums against experiments.
 
-use swimring::swim::settings::Preset;
+use swimring::protocol::settings::Preset;
 
 use super::super::spread::SpreadInputs;
 use super::*;

@@ -23,7 +23,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use swimring::swim::Settings;
+use swimring::protocol::Settings;
 use swimring_codec::memberlist::{self, Alive, Source, Versions};
 use swimring_codec::native::{
     HEADER_LEN, PROBE_LEN, RELAY_LEN, STREAM_PREFIX_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
@@ -232,7 +232,7 @@ fn rumours(settings: &Settings, environment: &Environment, probe: &Probe, sizes:
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use swimring::swim::settings::Preset;
+    use swimring::protocol::settings::Preset;
 
     use super::*;
 

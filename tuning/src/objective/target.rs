@@ -6,9 +6,9 @@
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use swimring::protocol::Behaviour;
+use swimring::protocol::settings::SuspicionMode;
 use swimring::sim::trial::WireSizes;
-use swimring::swim::Behaviour;
-use swimring::swim::settings::SuspicionMode;
 use swimring::{Preset, Settings};
 
 use crate::search::Knob;

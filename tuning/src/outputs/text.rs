@@ -1,7 +1,7 @@
 //! The answer for people: the settings, the evidence, what they cost, and what they are compared with.
 
 use swimring::Settings;
-use swimring::swim::settings::SuspicionMode;
+use swimring::protocol::settings::SuspicionMode;
 use swimring_loadgen::columns::wrapped;
 use swimring_loadgen::report::Table;
 use swimring_loadgen::text::{ABSENT, counted, significant};

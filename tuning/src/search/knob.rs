@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use swimring::Settings;
-use swimring::swim::settings::SuspicionMode;
+use swimring::protocol::settings::SuspicionMode;
 use swimring_loadgen::text::thousands;
 
 /// A setting that can be turned.

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use swimring::protocol::Behaviour;
 use swimring::settings_file::{Unsettable, hint, set_protocol as set_named};
 use swimring::sim::trial::{Impairment, TrialOptions, Wakes, WireSizes};
-use swimring::swim::Behaviour;
 use swimring::{Preset, Settings};
 use swimring_loadgen::cli::values;
 

@@ -1,7 +1,7 @@
 //! The three ways to suspect that are compared.
 
 use clap::ValueEnum;
-use swimring::swim::{Preset, Settings, SuspicionMode};
+use swimring::protocol::{Preset, Settings, SuspicionMode};
 
 /// A way to suspect.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, ValueEnum)]

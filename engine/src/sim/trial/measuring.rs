@@ -12,7 +12,7 @@ use super::options::{TrialOptions, WireSizes};
 use super::outcome::{CrashOutcome, EventOutcome};
 use super::plan::Plan;
 use crate::net::size_class::padded_len;
-use crate::swim::{Event, EventIndex, Member};
+use crate::protocol::{Event, EventIndex, Member};
 
 /// Nobody, or no crash.
 const NONE: u32 = u32::MAX;

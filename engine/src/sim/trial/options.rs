@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::impairments::Impairment;
 use super::latency::Latency;
-use crate::swim::{Behaviour, MemberlistOptions, Settings, WireOptions, typed};
+use crate::protocol::{Behaviour, MemberlistOptions, Settings, WireOptions, typed};
 
 /// Most members of a trial.
 pub const MEMBERS_MAX: u32 = 1_000_000;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::options::TrialOptions;
-use crate::swim::Counters;
+use crate::protocol::Counters;
 
 /// How one crash was noticed. Observers are the members that never crash and have no impairment.
 #[derive(Clone, Copy, PartialEq, Debug)]

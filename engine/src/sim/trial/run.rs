@@ -21,8 +21,8 @@ use super::plan::Plan;
 use super::sending::{Encoded, Network};
 use super::slow::Troubles;
 use super::streams::StreamMail;
-use crate::swim::typed::address_of;
-use crate::swim::{
+use crate::protocol::typed::address_of;
+use crate::protocol::{
     Commons, Crew, Event, Member, MemberConfig, Outbox, SWEEP_MEMBERS_MAX, StreamOpen, Sweep, Time, View,
     WireOptions,
 };
@@ -387,7 +387,7 @@ fn storage(options: &TrialOptions, wire: &WireOptions) -> Result<(Commons, Optio
 /// The members, who all know each other.
 fn start(options: &TrialOptions, commons: &mut Commons) -> Result<Vec<Member>, TrialError> {
     let settings = options.member_settings();
-    let refused = |error: crate::swim::MemberError| TrialError::option("members:", error.to_string());
+    let refused = |error: crate::protocol::MemberError| TrialError::option("members:", error.to_string());
     let mut seeds = fastrand::Rng::with_seed(options.seed ^ 0x6D65_6D62);
     let mut members = Vec::with_capacity(options.members as usize);
     for number in 0..options.members {

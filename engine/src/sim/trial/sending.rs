@@ -8,9 +8,9 @@ use swimring_codec::native::Frame;
 use super::latency::Drawn;
 use super::options::TrialOptions;
 use super::run::{Happening, Trial};
+use crate::protocol::Member;
+use crate::protocol::typed::{Sent, address_of, number_at};
 use crate::sim::network::Written;
-use crate::swim::Member;
-use crate::swim::typed::{Sent, address_of, number_at};
 
 /// The network of a trial.
 #[derive(Debug)]

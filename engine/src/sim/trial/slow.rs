@@ -11,8 +11,8 @@ use super::impairments::{INBOX_MAX, Impairment, ImpairmentKind};
 use super::options::TrialOptions;
 use super::plan::Plan;
 use super::run::{Happening, NEVER, Trial};
+use crate::protocol::Member;
 use crate::sim::Slowness;
-use crate::swim::Member;
 
 /// Something that waits for a slow member.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,8 @@ use swimring_codec::memberlist::StreamScanner;
 use swimring_codec::native::StreamMessage;
 
 use super::run::{Happening, Trial};
+use crate::protocol::{Purpose, StreamNext, WireOptions};
 use crate::sim::wire::cut_message;
-use crate::swim::{Purpose, StreamNext, WireOptions};
 use swimring_codec::memberlist::Codec;
 
 /// What one side wrote, on its way.
@@ -80,7 +80,7 @@ impl Trial {
     /// Opens the streams that the member `node` asks for.
     pub(super) fn open_streams(&mut self, node: u32) {
         for open in std::mem::take(&mut self.opened) {
-            let to = crate::swim::typed::number_at(open.to);
+            let to = crate::protocol::typed::number_at(open.to);
             let mut bytes = Vec::new();
             let member = &self.members[node as usize];
             member.open_stream(open.purpose, open.destination, &mut self.commons, &mut bytes);

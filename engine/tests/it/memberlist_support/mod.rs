@@ -5,8 +5,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use swimring::protocol::{MemberlistOptions, Settings, StreamNext, WireOptions};
 use swimring::sim::{Simulation, SimulationOptions, Tapped, calm_bound};
-use swimring::swim::{MemberlistOptions, Settings, StreamNext, WireOptions};
 use swimring_codec::State;
 use swimring_codec::memberlist::{
     Alive, Codec, CompoundWriter, Message, Options, PushPullWriter, Record, Versions, compound_overhead,

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use swimring::protocol::{Settings, Time};
 use swimring::sim::{Simulation, SimulationOptions, Tapped, What};
-use swimring::swim::{Settings, Time};
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
-use swimring::swim::{Event, Settings, Time};
+use swimring::protocol::{Event, Settings, Time};
 use swimring::worker::{Fleet, FleetOptions, Host, JoinFailure, Observer, Scene};
 use swimring::{Incarnation, MemberId, MemberlistOptions, State, WireOptions};
 

@@ -1,0 +1,163 @@
+//! What the protocol counts: everything it sheds, refuses or does, by name.
+
+use swimring_codec::native::DecodeError;
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])* $name:ident),* $(,)?) => {
+        /// Counters of the protocol, summed over the members that share a [`super::Commons`].
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counters { $($(#[doc = $doc])* pub $name: u64,)* }
+
+        impl Counters {
+            /// Every counter with its name, in order of declaration.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name)),*].into_iter()
+            }
+
+            /// Every counter's name and what it counts, in order of declaration.
+            pub const DESCRIPTIONS: &[(&str, &str)] = &[$((stringify!($name), concat!($($doc),*))),*];
+
+            /// Adds `other` to this.
+            pub fn add(&mut self, other: &Counters) {
+                $(self.$name += other.$name;)*
+            }
+
+            /// What was counted since `earlier`.
+            pub fn since(&self, earlier: &Counters) -> Counters {
+                Counters { $($name: self.$name - earlier.$name,)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Frames handled.
+    frames_received,
+    /// Frames written.
+    frames_sent,
+    /// Frames not written because the sink was full.
+    frames_shed,
+    /// Frames of another cluster.
+    frames_foreign,
+    /// Frames and stream messages that could not be decoded, of any kind.
+    decode_errors,
+    /// Probes begun.
+    probes_sent,
+    /// Of those, probes that returned another member's ping, with adaptive suspicion.
+    probes_returned,
+    /// Pings that will not be returned because too many are waiting for that.
+    watches_shed,
+    /// Probes answered directly.
+    probes_acked,
+    /// Probes answered through another member.
+    probes_acked_indirectly,
+    /// Probes answered over a stream only.
+    probes_acked_by_stream,
+    /// Probes nobody answered.
+    probes_failed,
+    /// Of the failed probes, those that proved nothing because the driver had lost or left unread what others
+    /// sent meanwhile, and were repeated.
+    probes_inconclusive,
+    /// Indirect pings sent.
+    indirect_pings_sent,
+    /// Indirect pings passed on for others.
+    relays_started,
+    /// Indirect pings refused because too many were under way.
+    relays_shed,
+    /// Nacks sent.
+    nacks_sent,
+    /// Acks to nothing that was asked, or too late.
+    acks_unexpected,
+    /// Suspicions begun.
+    suspicions_started,
+    /// Independent confirmations of a suspicion.
+    suspicions_confirmed,
+    /// Suspicions refuted.
+    suspicions_refuted,
+    /// Suspicions whose subject we had probed in vain ourselves, with adaptive suspicion.
+    suspicions_witnessed,
+    /// Suspects that were probed out of turn because nothing more was heard of them.
+    suspicions_checked,
+    /// Times a suspect was told and asked directly by a member that had probed it in vain.
+    appeals_sent,
+    /// Such suspects that answered.
+    appeals_answered,
+    /// Members declared dead at the end of an adaptive window.
+    witnesses_declared,
+    /// Suspicions not begun because too many were under way.
+    suspicions_shed,
+    /// Accusations against ourselves that were refuted.
+    refutations,
+    /// Accusations against ourselves while our own pings were answered and nobody's arrived: the address that we
+    /// announce is wrong, or blocked.
+    accused_unreachable,
+    /// Accusations against ourselves left for later because too many came at once.
+    refutations_deferred,
+    /// Past accusations against ourselves that were answered by saying again that we live.
+    restatements,
+    /// Members declared dead.
+    members_failed,
+    /// Members added.
+    members_joined,
+    /// Members not added because the table was full.
+    members_shed,
+    /// Updates about members we do not know.
+    unknown_subject,
+    /// Updates that raise an incarnation further than is plausible.
+    implausible_incarnation,
+    /// Alive updates of an address or metadata that we have not been told.
+    missed_introduction,
+    /// Introductions not kept because too many versions of one identity are about.
+    versions_shed,
+    /// Claims by someone else to be us.
+    name_conflicts,
+    /// Introductions of live members from another address than theirs, refused as memberlist's peers do.
+    address_conflicts,
+    /// Members told that someone else claims their name, on memberlist's wire.
+    conflicts_told,
+    /// Pings for someone else who had our address, not answered.
+    pings_misdirected,
+    /// User messages not kept because they are longer than a packet.
+    user_messages_too_long,
+    /// User messages of a kind that is not for us.
+    user_messages_ignored,
+    /// Broadcasts queued.
+    broadcasts_queued,
+    /// Broadcasts sent, every copy counted.
+    broadcast_copies_sent,
+    /// Broadcasts dropped from a full queue.
+    broadcasts_shed,
+    /// Gossip rounds put off because the driver could not keep up.
+    gossip_deferred,
+    /// User events delivered, our own not among them.
+    events_delivered,
+    /// Copies of user events that were known already.
+    events_repeated,
+    /// User events not delivered because too many were remembered.
+    events_shed,
+    /// User events no longer told because others may have forgotten them.
+    events_expired,
+    /// Push/pulls begun.
+    push_pulls_started,
+    /// Push/pulls that ended after the two roots.
+    push_pulls_agreed,
+    /// Records received in push/pulls.
+    push_pull_records,
+    /// Times a member was told that its driver had lost time.
+    stalls,
+    /// Attempts to reach a dead or forgotten member.
+    reconnects_tried,
+    /// Base views made, of which members' views are differences.
+    bases_made,
+    /// Base views not made because too many were in use.
+    bases_deferred,
+    /// Times a member's view was moved to a newer base.
+    views_rebased,
+}
+
+impl Counters {
+    /// Counts bytes that were refused.
+    pub(in crate::protocol) fn refused(&mut self, _error: DecodeError) {
+        self.decode_errors += 1;
+    }
+}

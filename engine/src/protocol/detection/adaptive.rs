@@ -1,0 +1,148 @@
+//! Adaptive suspicion: whoever has seen for itself that a member does not answer need not wait for long.
+//!
+//! Lifeguard's shortest timeout is a constant times log N, eight seconds for a hundred members, whatever the
+//! network does. Most of it is there for members that only *heard* of a suspicion: they cannot tell a crash
+//! from a slow accuser. A *witness* can: a member whose own probe failed, whose relays say that the
+//! subject does not answer them either (their nacks are independent observations, and prove that the witness
+//! itself hears), and that goes on asking. It declares when
+//! - enough others agree: nacks and accusers count as confirmations on Lifeguard's logarithm, so with few of
+//!   them the timeout stays long, as for everyone;
+//! - its window is over, which [`crate::protocol::dissemination::spread_estimate`] sets from the measured spread and loss, stretched by local
+//!   health;
+//! - it has told the subject as often as the false-death bound asks, a suspect message and a ping in one datagram.
+//!   A subject that lives answers with its refutation beside the ack; an ack alone ends being a witness;
+//! - it listens: it has heard someone since its probe failed, and lately.
+//!
+//! The same doubt in its own ears puts off the end of every suspicion of a member that hears nobody, by at
+//! most as long as a suspicion lasts. Time that a member finds lost by its own clock, because its timers come late, counts as a stall.
+//! Everyone else keeps Lifeguard's timeouts, and is told by the witness that declares. Whoever hears neither that
+//! nor a refutation for two to four windows probes the suspect once out of turn, and so refreshes its view or
+//! becomes a witness itself.
+
+use swimring_codec::native::Message;
+
+use crate::protocol::detection::local_health::LocalHealth;
+use crate::protocol::detection::probe::appeal_sequence;
+use crate::protocol::detection::suspicion::Suspicion;
+use crate::protocol::member::{Context, Member};
+use crate::protocol::settings::SuspicionMode;
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::wire::Origin;
+
+/// Appeals that a witness sends without having heard anyone since its probe failed.
+const APPEALS_UNHEARD_MAX: u8 = 2;
+
+impl Member {
+    /// We have probed `subject` in vain, and so have the relays `nackers`; `health` is what we were before.
+    pub(in crate::protocol) fn stand_witness(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+        health: LocalHealth,
+        nackers: impl Iterator<Item = MemberIndex>,
+    ) {
+        let mut window = self.spread.window(&self.settings, self.table.known());
+        window.length = health.scale(window.length, cx.commons.overload, self.settings.local_health_max);
+        let directory = &cx.commons.directory;
+        let nackers = nackers.map(|relay| directory.id(relay));
+        if cx.commons.suspicions.witness(&mut self.suspicions, subject, cx.now, window, nackers) {
+            cx.commons.counters.suspicions_witnessed += 1;
+            self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        }
+    }
+
+    /// Tells `suspicion`'s subject, and asks whether it is there. Whoever hears nobody stops after the first
+    /// times: the answers would only fill its receive buffer, before what it has to read.
+    pub(in crate::protocol) fn appeal(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        suspicion: &Suspicion,
+        before: u8,
+        since: Time,
+    ) {
+        let Suspicion { subject, incarnation, .. } = *suspicion;
+        let mut sent = false;
+        if before < APPEALS_UNHEARD_MAX || self.listens(cx.now, since) {
+            let id = cx.commons.directory.id(subject);
+            let suspect = Message::Suspect { subject: id, incarnation, accuser: self.id };
+            let to = self.identity(subject, cx.commons).address();
+            let shed = cx.commons.counters.frames_shed;
+            match appeal_sequence(subject) {
+                Some(sequence) => self.send(cx, to, id, &[suspect, Message::Ping { sequence }]),
+                None => self.send(cx, to, id, &[suspect]),
+            }
+            sent = cx.commons.counters.frames_shed == shed;
+        }
+        cx.commons.counters.appeals_sent += u64::from(sent);
+        let later = self.settings.probe_interval * 2;
+        cx.commons.suspicions.appealed(&mut self.suspicions, subject, sent, cx.now, later);
+    }
+
+    /// An appeal to `subject` was acked. Whoever answers lives; whether it refutes is seen in the same frame or
+    /// in the next gossip, and meanwhile everyone's timeout holds.
+    pub(in crate::protocol) fn appeal_answered(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        origin: &Origin,
+        subject: MemberIndex,
+    ) {
+        let suspect = subject < self.table.len() && self.table.get(subject).is_live();
+        if !suspect || !self.is_from(cx, origin, subject) {
+            cx.commons.counters.acks_unexpected += 1;
+            return;
+        }
+        if cx.commons.suspicions.withdraw(&mut self.suspicions, subject) {
+            cx.commons.counters.appeals_answered += 1;
+            self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        }
+    }
+
+    /// When we see for ourselves what became of a suspicion that we heard of at `now`. Nearly always we have
+    /// heard of a refutation or a declaration by then. Otherwise the accuser is gone, or its last word
+    /// has missed us, and since that may be so for many at once, all take their time.
+    pub(in crate::protocol) fn check_at(&mut self, now: Time) -> Time {
+        let window = self.spread.window(&self.settings, self.table.known()).length;
+        now + window.mul_f64(2.0 + 2.0 * self.rng.f64())
+    }
+
+    /// Probes `subject` out of turn.
+    pub(in crate::protocol) fn check(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) {
+        cx.commons.suspicions.checked(&mut self.suspicions, subject);
+        cx.commons.counters.suspicions_checked += 1;
+        let id = cx.commons.directory.id(subject);
+        self.watch_until(cx, id, cx.now);
+    }
+
+    /// Whether a witness since `since` may declare: it hears others.
+    pub(in crate::protocol) fn listens(&self, now: Time, since: Time) -> bool {
+        self.heard > since && self.hears(now)
+    }
+
+    fn hears(&self, now: Time) -> bool {
+        now.since(self.heard) <= self.settings.probe_interval * 2
+    }
+
+    /// Whether the suspicion of `subject`, whose time is up, goes on because we hear nobody, or lose what we are
+    /// sent, and so hear no refutation either.
+    pub(in crate::protocol) fn puts_off(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) -> bool {
+        let more = self.settings.probe_interval * 2;
+        let adaptive = self.settings.suspicion == SuspicionMode::Adaptive;
+        let deaf = adaptive && !self.hears(cx.now) || cx.commons.doubted_since(cx.now - more);
+        deaf && cx.commons.suspicions.put_off(&mut self.suspicions, subject, more)
+    }
+
+    /// Whether timers come so late that something may lie unread: then the time since the last call was lost.
+    /// Called before anything is done about timers.
+    pub(in crate::protocol) fn notice_lateness(&mut self, cx: &mut Context<'_, '_>) {
+        let called = std::mem::replace(&mut self.called, cx.now);
+        if self.settings.suspicion == SuspicionMode::Lifeguard {
+            return;
+        }
+        let due = self.probe.phase_due().min(self.suspicion_due).min(self.relays.due());
+        if cx.now.since(due) > self.settings.probe_timeout / 4 {
+            let lost = cx.now.since(called.max(self.heard));
+            self.handle_stall(lost, cx.commons);
+        }
+    }
+}

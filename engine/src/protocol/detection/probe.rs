@@ -1,0 +1,577 @@
+//! Probing: is the next member still there? (SWIM section 3.1 and 4.3, Lifeguard section IV.A)
+//!
+//! Every interval one member is pinged, in the order of a random permutation that is renewed after each
+//! round, so nobody waits longer than two rounds. Without an ack in time, a few others are asked to ping it
+//! for us; they send a nack if they are well and got no answer either, which tells a silent target from
+//! our own deafness. A little later the target is tried over a stream. Interval and timeout stretch with
+//! local health.
+//!
+//! With adaptive suspicion every other probe is a return of one that was received (see `watch`), which may
+//! be under way beside one of our own choice.
+
+use std::time::Duration;
+
+use swimring_codec::native::Message;
+use swimring_codec::{Incarnation, MemberId, State, is_same_place};
+
+use crate::protocol::event::Event;
+use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::outbox::{Purpose, StreamOpen};
+use crate::protocol::settings::{Settings, SuspicionMode};
+use crate::protocol::shared_state::Commons;
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::permutation::Permutation;
+use crate::protocol::view::table::Standing;
+use crate::protocol::wire::Origin;
+
+/// Most members asked to probe in our place: the setting's upper bound.
+const INDIRECT_CHECKS_MAX: usize = 8;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// Nobody is being probed.
+    Idle,
+    /// Waiting for the target's own ack.
+    Direct,
+    /// Others have been asked.
+    Indirect,
+    /// The target is also being tried over a stream.
+    Fallback,
+}
+
+/// Probes of one target in a row that prove nothing because the driver lost or left unread what others had sent.
+/// The next that fails is believed: who floods a member must not keep it from noticing a crash.
+const INCONCLUSIVE_MAX: u8 = 2;
+
+/// The top three bits of a sequence number say what a ping is for, so that its ack finds the way and the
+/// pinged one knows whether to return it. To the pinged one's answer it makes no difference.
+const KIND_BITS: u32 = 0b111 << 29;
+/// Of our own choice.
+const CHOSEN_KIND: u32 = 0;
+/// Tells a suspect that we suspect it; the other bits are the subject's index.
+const APPEAL_KIND: u32 = 0b010 << 29;
+/// Returns a ping.
+const RETURN_KIND: u32 = 0b011 << 29;
+
+/// The sequence number of a ping that tells the member at `subject` of our suspicion. Nothing if the index
+/// does not fit, in a directory of half a billion members.
+pub(in crate::protocol) fn appeal_sequence(subject: MemberIndex) -> Option<u32> {
+    (subject & KIND_BITS == 0).then_some(APPEAL_KIND | subject)
+}
+
+/// Whether a ping with this sequence was the sender's own choice, and is to be returned.
+pub(in crate::protocol) fn is_chosen(sequence: u32) -> bool {
+    sequence & KIND_BITS == CHOSEN_KIND
+}
+
+/// Probes that may be under way at once: one of our own choice, and one that returns another's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum Slot {
+    Chosen,
+    Return,
+}
+
+impl Slot {
+    const ALL: [Slot; 2] = [Slot::Chosen, Slot::Return];
+}
+
+/// The probes under way and the order of those to come.
+#[derive(Debug)]
+pub(in crate::protocol) struct Probe {
+    /// By [`Slot`].
+    attempts: [Attempt; 2],
+    /// Of the last probe, without its kind.
+    sequence: u32,
+    /// When the next probe begins.
+    next: Time,
+    /// With `probe_when_free`: the next beat of the member's own ticker, and whether one came while a probe
+    /// was under way.
+    tick: Time,
+    tick_missed: bool,
+    order: Permutation,
+    position: u32,
+    /// Whom to probe next, out of turn: the last probe proved nothing.
+    again: Option<MemberIndex>,
+    /// Probes of it that proved nothing.
+    inconclusive: u8,
+}
+
+/// A probe under way.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    phase: Phase,
+    target: MemberIndex,
+    /// The target's id, so that its ack can be told without the directory.
+    target_id: MemberId,
+    /// The incarnation that is accused if nobody answers.
+    incarnation: Incarnation,
+    sequence: u32,
+    /// When the probe was due to begin.
+    intended: Time,
+    /// When the current phase ends.
+    phase_ends: Time,
+    /// When the probe has failed.
+    ends: Time,
+    /// The target has answered over a stream, which counts at the end.
+    stream_answered: bool,
+    /// Who was asked, and whose nack has come.
+    relays: [MemberIndex; INDIRECT_CHECKS_MAX],
+    relays_asked: u8,
+    nacks: u8,
+}
+
+impl Attempt {
+    const IDLE: Attempt = Attempt {
+        phase: Phase::Idle,
+        target: 0,
+        target_id: MemberId::NONE,
+        incarnation: Incarnation::ZERO,
+        sequence: 0,
+        intended: Time::ZERO,
+        phase_ends: Time::NEVER,
+        ends: Time::NEVER,
+        stream_answered: false,
+        relays: [0; INDIRECT_CHECKS_MAX],
+        relays_asked: 0,
+        nacks: 0,
+    };
+
+    fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
+    }
+
+    fn finish(&mut self) {
+        self.phase = Phase::Idle;
+        self.phase_ends = Time::NEVER;
+    }
+
+    /// Those of the relays that said in time that the target does not answer them either.
+    fn nackers(&self) -> impl Iterator<Item = MemberIndex> + use<> {
+        let (relays, nacks) = (self.relays, self.nacks);
+        (0..usize::from(self.relays_asked)).filter(move |at| nacks & 1 << at != 0).map(move |at| relays[at])
+    }
+}
+
+impl Probe {
+    pub(in crate::protocol) fn new(
+        settings: &Settings,
+        rng: &mut fastrand::Rng,
+        commons: &Commons,
+        now: Time,
+    ) -> Probe {
+        let sequence = rng.u32(..);
+        // Staggered, so that members that start together do not probe in step.
+        let next = commons.stagger(now, settings.chosen_probe_interval(), rng);
+        Probe {
+            attempts: [Attempt::IDLE; 2],
+            sequence,
+            next,
+            tick: next,
+            tick_missed: false,
+            order: Permutation::new(0, 0),
+            position: 0,
+            again: None,
+            inconclusive: 0,
+        }
+    }
+
+    fn at(&mut self, slot: Slot) -> &mut Attempt {
+        &mut self.attempts[slot as usize]
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn due(&self) -> Time {
+        self.next.min(self.phase_due())
+    }
+
+    /// When a phase of a probe under way ends.
+    #[inline]
+    pub(in crate::protocol) fn phase_due(&self) -> Time {
+        self.attempts[0].phase_ends.min(self.attempts[1].phase_ends)
+    }
+
+    /// When the probe in `slot` is over, if one is under way.
+    pub(in crate::protocol) fn busy_until(&self, slot: Slot) -> Option<Time> {
+        let attempt = &self.attempts[slot as usize];
+        (!attempt.is_idle()).then_some(attempt.ends)
+    }
+
+    /// A probe of our own choice is over: if a beat came meanwhile the next begins at once.
+    fn freed(&mut self, slot: Slot, now: Time) {
+        if self.tick_missed && slot == Slot::Chosen {
+            self.tick_missed = false;
+            self.next = now;
+        }
+    }
+
+    /// Waits `by` longer for whoever is being probed.
+    pub(in crate::protocol) fn extend(&mut self, by: Duration) {
+        for attempt in self.attempts.iter_mut().filter(|attempt| !attempt.is_idle()) {
+            attempt.phase_ends = attempt.phase_ends + by;
+            attempt.ends = attempt.ends + by;
+        }
+    }
+
+    /// Drops the probes under way.
+    pub(in crate::protocol) fn abandon(&mut self) {
+        self.attempts.iter_mut().for_each(Attempt::finish);
+    }
+
+    /// The probe under way that `sequence` is of.
+    fn find(&self, sequence: u32) -> Option<Slot> {
+        let under_way = |slot: &Slot| {
+            let attempt = &self.attempts[*slot as usize];
+            !attempt.is_idle() && attempt.sequence == sequence
+        };
+        Slot::ALL.into_iter().find(under_way)
+    }
+}
+
+impl Member {
+    pub(in crate::protocol) fn probe_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        for slot in Slot::ALL {
+            while !self.probe.at(slot).is_idle() && self.probe.at(slot).phase_ends <= cx.now {
+                let attempt = self.probe.at(slot);
+                match attempt.phase {
+                    Phase::Direct => self.probe_indirectly(cx, slot),
+                    Phase::Indirect if self.settings.stream_fallback => self.probe_by_stream(cx, slot),
+                    _ if attempt.ends > cx.now => attempt.phase_ends = attempt.ends,
+                    _ if attempt.stream_answered => self.probe_succeeded(cx, slot),
+                    _ => self.probe_failed(cx, slot),
+                }
+            }
+        }
+        if self.probe.next <= cx.now {
+            self.probe_next(cx);
+        }
+    }
+
+    /// Begins the next probe.
+    fn probe_next(&mut self, cx: &mut Context<'_, '_>) {
+        if cx.commons.behaviour.probe_when_free {
+            return self.probe_at_tick(cx);
+        }
+        let highest = self.health_max(cx);
+        let overload = cx.commons.overload;
+        let interval = self.health.scale(self.settings.chosen_probe_interval(), overload, highest);
+        let intended = self.probe.next;
+        let late = cx.now.since(intended);
+        if late >= interval {
+            // A driver that lost time does not catch up, and members keep out of step with each other: the
+            // next probe is at the next point of the member's own grid.
+            let missed = (late.as_micros() / interval.as_micros()) as u32;
+            self.probe.next = intended + interval * (missed + 1);
+            return;
+        }
+        self.probe.next = intended + interval;
+        if !self.probe.at(Slot::Chosen).is_idle() || self.status != Status::Active {
+            return;
+        }
+        let Some(target) = self.next_target(cx) else { return };
+        // When the next begins, so that a driver that is late by a little does not skip that one.
+        let ends = match self.settings.suspicion {
+            SuspicionMode::Lifeguard => self.probe.next,
+            SuspicionMode::Adaptive => self.probe.next - interval / 2,
+        };
+        self.begin_probe(cx, Slot::Chosen, target, intended, ends);
+    }
+
+    /// The same with a ticker that local health does not slow down, and that keeps one beat for later while a
+    /// probe is under way.
+    fn probe_at_tick(&mut self, cx: &mut Context<'_, '_>) {
+        let interval = self.settings.probe_interval;
+        if self.probe.tick <= cx.now {
+            let missed = cx.now.since(self.probe.tick).as_micros() / interval.as_micros();
+            self.probe.tick = self.probe.tick + interval * (missed as u32 + 1);
+        }
+        self.probe.next = self.probe.tick;
+        if self.status != Status::Active {
+            return;
+        }
+        if !self.probe.at(Slot::Chosen).is_idle() {
+            self.probe.tick_missed = true;
+            return;
+        }
+        let Some(target) = self.next_target(cx) else { return };
+        let lasts = self.health.scale(interval, cx.commons.overload, self.health_max(cx));
+        self.begin_probe(cx, Slot::Chosen, target, cx.now, cx.now + lasts);
+    }
+
+    /// The highest local health score.
+    pub(in crate::protocol) fn health_max(&self, cx: &Context<'_, '_>) -> u8 {
+        let lower = u8::from(cx.commons.behaviour.lower_health_max);
+        self.settings.local_health_max.saturating_sub(lower)
+    }
+
+    /// Pings `target`; the probe was due at `intended` and has failed at `ends`.
+    pub(in crate::protocol) fn begin_probe(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        slot: Slot,
+        target: MemberIndex,
+        intended: Time,
+        ends: Time,
+    ) {
+        let entry = self.table.get(target);
+        let timeout = if cx.commons.behaviour.fixed_probe_timeout {
+            self.settings.probe_timeout
+        } else {
+            self.health.scale(self.settings.probe_timeout, cx.commons.overload, self.health_max(cx))
+        };
+        let id = cx.commons.directory.id(target);
+        self.probe.sequence = self.probe.sequence.wrapping_add(1) & !KIND_BITS;
+        let kind = if slot == Slot::Return { RETURN_KIND } else { CHOSEN_KIND };
+        let sequence = self.probe.sequence | kind;
+        *self.probe.at(slot) = Attempt {
+            phase: Phase::Direct,
+            target,
+            target_id: id,
+            incarnation: entry.incarnation(),
+            sequence,
+            intended,
+            phase_ends: cx.now + timeout,
+            ends,
+            ..Attempt::IDLE
+        };
+        let ping = Message::Ping { sequence };
+        cx.commons.counters.probes_sent += 1;
+        let to = self.identity(target, cx.commons).address();
+        if entry.state() == Some(State::Suspect) {
+            // Lifeguard's buddy system: the suspect learns of it first, and can refute in its ack.
+            let incarnation = entry.incarnation();
+            let suspect = Message::Suspect { subject: id, incarnation, accuser: self.id };
+            if cx.commons.behaviour.bare_pings_to_suspects {
+                self.send_bare(cx, to, id, &[ping, suspect]);
+            } else {
+                self.send(cx, to, id, &[suspect, ping]);
+            }
+        } else {
+            self.send(cx, to, id, &[ping]);
+        }
+    }
+
+    /// The next live member in the round's order, or the last once more.
+    fn next_target(&mut self, cx: &mut Context<'_, '_>) -> Option<MemberIndex> {
+        match self.probe.again.take() {
+            Some(again) if again < self.table.len() && self.table.get(again).is_live() => return Some(again),
+            _ => self.probe.inconclusive = 0,
+        }
+        // At most one round: the rest of this one, and the beginning of the next.
+        for _ in 0..=self.table.len() {
+            if self.probe.position >= self.probe.order.len() {
+                self.probe.order = Permutation::new(self.rng.u64(..), self.table.len());
+                self.probe.position = 0;
+                self.reap(cx);
+            }
+            let target = self.probe.order.at(self.probe.position);
+            self.probe.position += 1;
+            if target != self.index && self.table.get(target).is_live() {
+                return Some(target);
+            }
+        }
+        None
+    }
+
+    /// Asks others to probe the target.
+    fn probe_indirectly(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
+        let Attempt { target, target_id, sequence, .. } = *self.probe.at(slot);
+        cx.emit(Event::ProbeUnanswered { subject: target });
+        let wanted = usize::from(self.settings.indirect_checks).min(INDIRECT_CHECKS_MAX);
+        let mut relays = [0; INDIRECT_CHECKS_MAX];
+        let mut asked = 0;
+        while asked < wanted {
+            let own = self.index;
+            let relay = self.table.choose(&mut self.rng, |index, entry| {
+                entry.is_alive() && index != own && index != target && !relays[..asked].contains(&index)
+            });
+            let Some(relay) = relay else { break };
+            relays[asked] = relay;
+            asked += 1;
+            let id = cx.commons.directory.id(relay);
+            let to = self.identity(relay, cx.commons).address();
+            let message = Message::IndirectPing { sequence, target: target_id };
+            cx.commons.counters.indirect_pings_sent += 1;
+            self.send(cx, to, id, &[message]);
+        }
+        let attempt = self.probe.at(slot);
+        (attempt.relays, attempt.relays_asked) = (relays, asked as u8);
+        attempt.phase = Phase::Indirect;
+        if cx.commons.behaviour.stream_at_once && self.settings.stream_fallback {
+            return self.probe_by_stream(cx, slot);
+        }
+        // The stream is tried half way: a lost datagram is nearly always made good by then, and a
+        // connection for each would cost more than the probe.
+        attempt.phase_ends = cx.now + attempt.ends.since(cx.now) / 2;
+    }
+
+    fn probe_by_stream(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
+        let attempt = self.probe.at(slot);
+        attempt.phase = Phase::Fallback;
+        attempt.phase_ends = attempt.ends;
+        if attempt.ends <= cx.now {
+            return;
+        }
+        let Attempt { target, sequence, .. } = *attempt;
+        cx.out.streams.push(StreamOpen {
+            to: self.identity(target, cx.commons).address(),
+            destination: cx.commons.directory.id(target),
+            purpose: Purpose::Probe { sequence },
+        });
+    }
+
+    /// Nobody answered.
+    fn probe_failed(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
+        self.probe.at(slot).finish();
+        self.probe.freed(slot, cx.now);
+        let attempt = *self.probe.at(slot);
+        cx.commons.counters.probes_failed += 1;
+        let missed = attempt.relays_asked - attempt.nacks.count_ones() as u8;
+        let doubt = if attempt.relays_asked == 0 { 1 } else { missed };
+        // As it was before this probe: what the probe itself says of us is in how many nacks came.
+        let health = self.health;
+        self.health.raise(doubt, self.health_max(cx));
+        let entry = self.table.get(attempt.target);
+        let (target, incarnation) = (attempt.target, attempt.incarnation);
+        if !entry.is_live() || entry.incarnation() != incarnation {
+            return;
+        }
+        if self.proves_nothing(cx, slot, &attempt) {
+            cx.commons.counters.probes_inconclusive += 1;
+            return;
+        }
+        let id = cx.commons.directory.id(target);
+        self.on_suspect(cx, id, incarnation, self.id);
+        if self.settings.suspicion == SuspicionMode::Adaptive {
+            self.stand_witness(cx, target, health, attempt.nackers());
+        }
+    }
+
+    /// Whether an answer to `attempt`, which failed, may have been lost here. Then its target is asked again.
+    fn proves_nothing(&mut self, cx: &Context<'_, '_>, slot: Slot, attempt: &Attempt) -> bool {
+        if !cx.commons.doubted_since(attempt.intended) {
+            return false;
+        }
+        if slot == Slot::Return {
+            // Others, and our own round, see after it.
+            return true;
+        }
+        self.probe.inconclusive += 1;
+        let again = self.probe.inconclusive <= INCONCLUSIVE_MAX;
+        self.probe.again = again.then_some(attempt.target);
+        again
+    }
+
+    fn probe_succeeded(&mut self, cx: &Context<'_, '_>, slot: Slot) {
+        self.reachability.answered();
+        self.probe.at(slot).finish();
+        self.probe.freed(slot, cx.now);
+        self.health.lower();
+    }
+
+    pub(in crate::protocol) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
+        let Some(slot) = self.probe.find(sequence) else {
+            if sequence & KIND_BITS == APPEAL_KIND {
+                self.appeal_answered(cx, origin, sequence & !KIND_BITS);
+            } else if !self.relay_ack(cx, sequence) {
+                cx.commons.counters.acks_unexpected += 1;
+            }
+            return;
+        };
+        let Attempt { target, intended, phase, .. } = *self.probe.at(slot);
+        if self.is_from(cx, origin, target) {
+            cx.commons.counters.probes_acked += 1;
+            let rtt = cx.now.since(intended);
+            self.spread.answered(phase == Phase::Direct, rtt);
+            cx.emit(Event::ProbeAcked { subject: target, rtt });
+            self.compare_roots(cx, origin);
+        } else {
+            cx.commons.counters.probes_acked_indirectly += 1;
+            self.spread.missed();
+        }
+        self.probe_succeeded(cx, slot);
+    }
+
+    pub(in crate::protocol) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
+        let Some(slot) = self.probe.find(sequence) else { return };
+        let Attempt { relays, relays_asked, .. } = *self.probe.at(slot);
+        let asked = &relays[..usize::from(relays_asked)];
+        let relay = asked.iter().position(|index| self.is_from(cx, origin, *index));
+        if let Some(relay) = relay {
+            self.probe.at(slot).nacks |= 1 << relay;
+        }
+    }
+
+    /// The target answered over a stream.
+    pub(in crate::protocol) fn on_stream_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) {
+        let Some(slot) = self.probe.find(sequence) else {
+            cx.commons.counters.acks_unexpected += 1;
+            return;
+        };
+        cx.commons.counters.probes_acked_by_stream += 1;
+        self.spread.missed();
+        if cx.commons.behaviour.stream_at_once {
+            self.probe.at(slot).stream_answered = true;
+            return;
+        }
+        self.probe_succeeded(cx, slot);
+    }
+
+    /// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can
+    /// refute.
+    pub(in crate::protocol) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
+        self.reachability.pinged(cx.now);
+        let (to, source, ack) = (origin.address, origin.source, Message::Ack { sequence });
+        if is_chosen(sequence) && self.settings.suspicion == SuspicionMode::Adaptive {
+            self.watch(cx, source);
+        }
+        let accusation =
+            if cx.commons.behaviour.suspects_untold { None } else { self.accusation(cx, origin) };
+        match accusation {
+            Some(accusation) => self.send(cx, to, source, &[ack, accusation]),
+            None => self.send(cx, to, source, &[ack]),
+        }
+    }
+
+    /// Whether a message came from the member at `index` itself: by its id where the format names the
+    /// sender, else by its address.
+    pub(in crate::protocol) fn is_from(
+        &self,
+        cx: &Context<'_, '_>,
+        origin: &Origin,
+        index: MemberIndex,
+    ) -> bool {
+        if !origin.source.is_none() {
+            return origin.source == cx.commons.directory.id(index);
+        }
+        is_same_place(origin.address, self.identity(index, cx.commons).address())
+    }
+
+    /// What the sender of a frame has to be told about itself.
+    fn accusation(&self, cx: &Context<'_, '_>, origin: &Origin) -> Option<Message<'static>> {
+        // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
+        // it up, which in a fleet waits for memory, only a suspicion could be missed.
+        if origin.root == Some(self.table.root()) && self.suspicions.is_empty() {
+            return None;
+        }
+        let source = origin.source;
+        cx.commons.directory.find(source).and_then(|index| {
+            let entry = self.table.get(index);
+            let incarnation = entry.incarnation();
+            match entry.standing() {
+                Standing::Unknown | Standing::Known(State::Alive) => None,
+                Standing::Known(State::Suspect) => {
+                    Some(Message::Suspect { subject: source, incarnation, accuser: self.id })
+                }
+                Standing::Known(State::Left) => Some(Message::Left { subject: source, incarnation }),
+                Standing::Known(State::Dead) | Standing::Remembered => {
+                    Some(Message::Dead { subject: source, incarnation })
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "probe_test.rs"]
+mod tests;

@@ -1,0 +1,140 @@
+//! Tests of probing: what the pinged one says beside its ack, and what is told of silence.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter};
+
+use super::*;
+use crate::protocol::{FrameSink, MemberConfig, Outbox, Preset, View};
+
+/// Keeps the last frame.
+#[derive(Default)]
+struct Last(Vec<u8>);
+
+impl FrameSink for Last {
+    fn reserve(&mut self, _to: SocketAddr, len: usize) -> Option<&mut [u8]> {
+        self.0 = vec![0; len];
+        Some(&mut self.0)
+    }
+}
+
+/// Two members that know each other, and what they share.
+fn pair() -> (Member, Member, Commons) {
+    let mut commons = Commons::new(1);
+    let settings = Arc::new(Settings::preset(Preset::Lan));
+    let mut member = |name: &str| {
+        let config = MemberConfig {
+            name: name.to_owned(),
+            address: SocketAddr::from(([127, 0, 0, 1], 1)),
+            metadata: Vec::new(),
+            cluster: 1,
+            incarnation: Incarnation::new(7),
+            seed: 1,
+            settings: Arc::clone(&settings),
+        };
+        Member::new(config, &mut commons, Time::ZERO).unwrap()
+    };
+    let (mut one, mut other) = (member("one"), member("other"));
+    let view = View::of([&one, &other], &mut commons);
+    one.load(&view, &mut commons);
+    other.load(&view, &mut commons);
+    view.release(&mut commons);
+    (one, other, commons)
+}
+
+/// What `member` answers to a frame with `message` from `source`, whose root is `root`.
+fn answer(
+    member: &mut Member,
+    commons: &mut Commons,
+    source: MemberId,
+    root: u64,
+    message: Message<'_>,
+) -> Vec<u8> {
+    let header = FrameHeader { cluster: 1, source, destination: member.id(), root, quiet: true };
+    let mut bytes = [0; FRAME_MAX];
+    let mut writer = FrameWriter::new(header, &mut bytes).unwrap();
+    assert!(writer.push(&message));
+    let used = writer.finish();
+    let mut last = Last::default();
+    let (streams, events) = (&mut Vec::new(), &mut Vec::new());
+    let mut out = Outbox { frames: &mut last, streams, events, gossip_budget: &mut 0 };
+    let frame = Frame::decode(&bytes[..used]).unwrap();
+    let from = SocketAddr::from(([127, 0, 0, 1], 1));
+    member.handle_frame(Time::from_micros(1), from, &frame, commons, &mut out);
+    last.0
+}
+
+/// How often the answer to a ping says `message` beside its ack.
+fn says(answer: &[u8], message: Message<'_>) -> usize {
+    let said: Vec<_> = Frame::decode(answer).unwrap().messages().map(Result::unwrap).collect();
+    assert_eq!(said[0], Message::Ack { sequence: 5 });
+    said[1..].iter().filter(|said| **said == message).count()
+}
+
+#[test]
+fn whoever_pings_learns_that_it_is_suspected_or_dead() {
+    let (mut one, other, mut commons) = pair();
+    let (subject, incarnation) = (other.id(), Incarnation::new(7));
+    let ping = Message::Ping { sequence: 5 };
+    let suspect = Message::Suspect { subject, incarnation, accuser: one.id() };
+    let dead = Message::Dead { subject, incarnation };
+    let calm = answer(&mut one, &mut commons, subject, other.root(), ping);
+    assert_eq!((says(&calm, suspect), says(&calm, dead)), (0, 0));
+    let accuser = MemberId(9);
+    answer(&mut one, &mut commons, subject, 0, Message::Suspect { subject, incarnation, accuser });
+    // A suspect is still live: the roots agree, and it is told all the same.
+    assert_eq!(one.root(), other.root());
+    let answered = answer(&mut one, &mut commons, subject, other.root(), ping);
+    assert_eq!(says(&answered, suspect), 1);
+    answer(&mut one, &mut commons, subject, 0, dead);
+    assert_ne!(one.root(), other.root());
+    let answered = answer(&mut one, &mut commons, subject, other.root(), ping);
+    // Once to the sender, and once among the news for everyone.
+    assert_eq!(says(&answered, dead), 2);
+}
+
+#[test]
+fn a_probe_without_a_direct_ack_in_time_is_told() {
+    let (mut one, other, mut commons) = pair();
+    let (mut last, mut streams, mut events) = (Last::default(), Vec::new(), Vec::new());
+    let unanswered = Event::ProbeUnanswered { subject: other.index() };
+    // The first probe of an interval, and the end of its timeout, with the gossip between.
+    for _ in 0..50 {
+        let (streams, budget) = (&mut streams, &mut 0);
+        let mut out = Outbox { frames: &mut last, streams, events: &mut events, gossip_budget: budget };
+        one.handle_timeout(one.next_timeout(), &mut commons, &mut out);
+        if events.contains(&unanswered) {
+            return;
+        }
+    }
+    panic!("{events:?}");
+}
+
+/// What happens when `one` probes someone who never answers, while `doubted` says that datagrams are being lost.
+fn probed_in_vain(doubted: bool) -> (u64, u64) {
+    let (mut one, other, mut commons) = pair();
+    let (mut last, mut events) = (Last::default(), Vec::new());
+    let suspected = Event::Suspected { subject: other.index(), accuser: one.id() };
+    for _ in 0..100 {
+        let now = one.next_timeout();
+        if doubted {
+            commons.set_doubt(now);
+        }
+        let streams = &mut Vec::new();
+        let mut out = Outbox { frames: &mut last, streams, events: &mut events, gossip_budget: &mut 0 };
+        one.handle_timeout(now, &mut commons, &mut out);
+        if events.contains(&suspected) {
+            return (commons.counters.probes_failed, commons.counters.probes_inconclusive);
+        }
+    }
+    panic!("{events:?}");
+}
+
+/// Whose answers may have been lost here is asked again before it is suspected, but not for ever: somebody may make
+/// us lose datagrams on purpose.
+#[test]
+fn a_probe_whose_answer_may_be_lost_is_repeated() {
+    assert_eq!(probed_in_vain(false), (1, 0));
+    assert_eq!(probed_in_vain(true), (3, 2));
+}

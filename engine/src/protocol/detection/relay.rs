@@ -1,0 +1,199 @@
+//! Indirect probes on behalf of others (SWIM section 3.1, Lifeguard section IV.A).
+//!
+//! A relay pings the target under a sequence number of its own, passes the ack on, and sends a nack if
+//! none has come in time. "In time" is what upstream gets wrong: a nack has to leave early enough to reach
+//! the prober before its probe ends (apple/swift-cluster-membership#6), so it leaves at 80 % of the shorter
+//! of probe timeout and what the prober has left.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use swimring_codec::MemberId;
+use swimring_codec::native::Message;
+
+use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::time::Time;
+use crate::protocol::view::pool::{List, NIL, Pool};
+use crate::protocol::wire::Origin;
+
+/// Most relays under way at a member. One member is asked three times a second even if a third of a
+/// large cluster fails at once; more are refused with a nack.
+const RELAYS_MAX: usize = 16;
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Relay {
+    /// Of our ping.
+    sequence: u32,
+    /// Of the request.
+    requested: u32,
+    requester: MemberId,
+    requester_address: SocketAddr,
+    /// When to send the nack; [`Time::NEVER`] once sent.
+    nack: Time,
+    expires: Time,
+}
+
+/// What an indirect ping asks for.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Wanted {
+    pub(in crate::protocol) target: MemberId,
+    /// Where the target is, if the format says so: a relay may not know it yet, or know it elsewhere.
+    pub(in crate::protocol) address: Option<SocketAddr>,
+    /// The requester understands nacks.
+    pub(in crate::protocol) nack: bool,
+}
+
+/// One member's relays under way.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Relays {
+    list: List,
+    len: usize,
+    due: Time,
+    sequence: u32,
+}
+
+/// Storage for the relays of many members.
+pub(in crate::protocol) type RelayPool = Pool<Relay>;
+
+/// Set in the sequence numbers of relays and clear in those of a member's own probes, so that they never
+/// meet.
+pub(in crate::protocol) const RELAY_BIT: u32 = 1 << 31;
+
+impl Relays {
+    pub(in crate::protocol) fn new() -> Relays {
+        Relays { list: List::EMPTY, len: 0, due: Time::NEVER, sequence: 0 }
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn due(&self) -> Time {
+        self.due
+    }
+
+    fn add(&mut self, relay: Relay, pool: &mut RelayPool) {
+        pool.push_back(&mut self.list, relay);
+        self.len += 1;
+        self.due = self.due.min(relay.nack).min(relay.expires);
+    }
+
+    /// Takes out a relay that `wanted` accepts.
+    fn take(&mut self, pool: &mut RelayPool, wanted: impl Fn(&Relay) -> bool) -> Option<Relay> {
+        let node = self.find(pool, wanted)?;
+        self.len -= 1;
+        Some(pool.remove(&mut self.list, node))
+    }
+
+    fn find(&self, pool: &RelayPool, wanted: impl Fn(&Relay) -> bool) -> Option<u32> {
+        let mut node = self.list.head();
+        while node != NIL {
+            if wanted(pool.get(node)) {
+                return Some(node);
+            }
+            node = pool.next(node);
+        }
+        None
+    }
+
+    fn update_due(&mut self, pool: &RelayPool) {
+        self.due = Time::NEVER;
+        let mut node = self.list.head();
+        while node != NIL {
+            let relay = pool.get(node);
+            self.due = self.due.min(relay.nack).min(relay.expires);
+            node = pool.next(node);
+        }
+    }
+
+    /// Waits `by` longer for the targets.
+    pub(in crate::protocol) fn extend(&mut self, by: Duration, pool: &mut RelayPool) {
+        let mut node = self.list.head();
+        while node != NIL {
+            let relay = pool.get_mut(node);
+            relay.nack = relay.nack + by;
+            relay.expires = relay.expires + by;
+            node = pool.next(node);
+        }
+        self.update_due(pool);
+    }
+
+    /// Gives every relay back.
+    pub(in crate::protocol) fn clear(&mut self, pool: &mut RelayPool) {
+        while self.take(pool, |_| true).is_some() {}
+        self.due = Time::NEVER;
+    }
+}
+
+impl Member {
+    pub(in crate::protocol) fn on_indirect_ping(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        origin: &Origin,
+        requested: u32,
+        wanted: Wanted,
+    ) {
+        let (from, requester, target) = (origin.address, origin.source, wanted.target);
+        let known = cx.commons.directory.find(target).filter(|index| !self.table.get(*index).is_unknown());
+        let room = self.relays.len < RELAYS_MAX || cx.commons.behaviour.relays_everything;
+        cx.commons.counters.relays_shed += u64::from(!room);
+        if known == Some(self.index) {
+            return self.send(cx, from, requester, &[Message::Ack { sequence: requested }]);
+        }
+        // Where the requester takes it to be. At the address that we know of it may have answered for long,
+        // and the requester would never doubt an old one.
+        let to = wanted.address.or_else(|| known.map(|index| self.identity(index, cx.commons).address()));
+        let (Some(to), true, Status::Active) = (to, room, self.status) else {
+            if wanted.nack {
+                cx.commons.counters.nacks_sent += 1;
+                self.send(cx, from, requester, &[Message::Nack { sequence: requested }]);
+            }
+            return;
+        };
+        let settings = &self.settings;
+        let left = (settings.probe_interval - settings.probe_timeout).min(settings.probe_timeout);
+        let (nack_after, expires_after) = if cx.commons.behaviour.late_nacks {
+            (settings.probe_timeout, settings.probe_timeout)
+        } else {
+            (left.mul_f64(0.8), settings.probe_interval)
+        };
+        self.relays.sequence = self.relays.sequence.wrapping_add(1) | RELAY_BIT;
+        let relay = Relay {
+            sequence: self.relays.sequence,
+            requested,
+            requester,
+            requester_address: from,
+            nack: if wanted.nack { cx.now + nack_after } else { Time::NEVER },
+            expires: cx.now + expires_after,
+        };
+        self.relays.add(relay, &mut cx.commons.relays);
+        cx.commons.counters.relays_started += 1;
+        self.send(cx, to, target, &[Message::Ping { sequence: relay.sequence }]);
+    }
+
+    /// Passes an ack on. False if nobody asked for it.
+    pub(in crate::protocol) fn relay_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) -> bool {
+        if self.relays.len == 0 {
+            return false;
+        }
+        let taken = self.relays.take(&mut cx.commons.relays, |relay| relay.sequence == sequence);
+        let Some(relay) = taken else { return false };
+        self.relays.update_due(&cx.commons.relays);
+        let ack = Message::Ack { sequence: relay.requested };
+        self.send(cx, relay.requester_address, relay.requester, &[ack]);
+        true
+    }
+
+    pub(in crate::protocol) fn relay_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        if self.relays.due > cx.now {
+            return;
+        }
+        let now = cx.now;
+        while let Some(node) = self.relays.find(&cx.commons.relays, |relay| relay.nack <= now) {
+            let relay = cx.commons.relays.get_mut(node);
+            relay.nack = Time::NEVER;
+            let Relay { requested, requester, requester_address, .. } = *relay;
+            cx.commons.counters.nacks_sent += 1;
+            self.send(cx, requester_address, requester, &[Message::Nack { sequence: requested }]);
+        }
+        while self.relays.take(&mut cx.commons.relays, |relay| relay.expires <= now).is_some() {}
+        self.relays.update_due(&cx.commons.relays);
+    }
+}

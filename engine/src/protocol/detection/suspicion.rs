@@ -1,0 +1,510 @@
+//! Suspicions: how long a member that did not answer has to refute (SWIM section 4.2, Lifeguard IV.B).
+//!
+//! A suspicion starts with a long timeout. Each independent confirmation, a suspect message from someone
+//! who has not accused before, shortens it along a logarithm, down to a minimum after K of them: one slow
+//! detector cannot have a member declared dead quickly, several healthy ones can.
+//!
+//! With adaptive suspicion a member that has itself probed the suspect in vain is a *witness*: it may end
+//! its suspicion earlier, after the window that `adaptive` gives it. Those who only heard keep Lifeguard's
+//! timeouts.
+
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use swimring_codec::{Incarnation, MemberId};
+
+use crate::protocol::event::SuspicionSummary;
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::{KeyedHash, MemberIndex};
+use crate::protocol::view::heap::{Heap, HeapPool};
+
+/// Most confirmations that shorten a suspicion: the suspicion multiplier is at most 9, and K is two less.
+const CONFIRMATIONS_MAX: usize = 7;
+
+/// Most times that a witness tells a suspect.
+pub(in crate::protocol) const APPEALS_MAX: u8 = 64;
+
+/// Most suspicions of one member at once. A member that suspects this many others has lost its network;
+/// more are shed, and found again by the next round of probes.
+const SUSPICIONS_MAX: u32 = 16_384;
+
+/// Most suspicions of all members that share a pool: this, and so many for each member. In a fleet a storm
+/// of suspicions, where everyone doubts everyone, is cut off before memory is.
+const POOL_MAX: usize = 65_536;
+const POOL_MAX_EACH: usize = 256;
+
+/// One suspicion.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Suspicion {
+    pub(in crate::protocol) subject: MemberIndex,
+    pub(in crate::protocol) incarnation: Incarnation,
+    /// Who began it.
+    accuser: MemberId,
+    started: Time,
+    shortest_ms: u32,
+    longest_ms: u32,
+    /// Confirmations that bring the timeout to the shortest (Lifeguard's K). Zero starts it there.
+    needed: u8,
+    /// How many are named beside the one who began it.
+    named: u8,
+    /// Bit `n`: accuser `n` has not accused, but told us as a relay that the subject does not answer it.
+    /// That counts for a witness' own window, and for nothing else.
+    by_nack: u8,
+    /// Who has accused, the one who began it first; the low half of their ids. Two accusers with the same
+    /// low half, one pair in four billion, count as one.
+    accusers: [u32; CONFIRMATIONS_MAX + 1],
+    /// That we have probed the subject in vain, if we have.
+    witness: Option<Witness>,
+    /// What was added to the timeout because its holder heard nobody.
+    unheard_ms: u32,
+    /// When whoever only heard of it sees for itself; [`Time::NEVER`] if not.
+    check: Time,
+}
+
+/// A witness' own part in a suspicion.
+#[derive(Clone, Copy, Debug)]
+struct Witness {
+    /// When its probe had failed.
+    since: Time,
+    window_ms: u32,
+    /// When the subject is next told; [`Time::NEVER`] once it was told often enough.
+    appeal: Time,
+    appeals: u8,
+    appeals_needed: u8,
+    /// Time between two of them.
+    appeal_every_ms: u32,
+}
+
+/// What a witness may do: how long it waits, and how often it tells the subject meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) struct Window {
+    /// From the failed probe to the declaration, with enough confirmations.
+    pub(in crate::protocol) length: Duration,
+    /// How often the subject has to have been told by then.
+    pub(in crate::protocol) appeals: u8,
+    /// Time between two appeals, so that they cover the window.
+    pub(in crate::protocol) appeal_every: Duration,
+}
+
+/// What is due of a suspicion.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) enum Due {
+    /// Nothing more was heard for long: we are to see for ourselves.
+    Check(Suspicion),
+    /// The subject is to be told by a witness since `since`, who told it so often before.
+    Appeal { suspicion: Suspicion, before: u8, since: Time },
+    /// A witness' window is over; `appealed` says whether the subject was told often enough, and `since`
+    /// when the witness' probe had failed.
+    Window { suspicion: Suspicion, appealed: bool, since: Time },
+    /// The time that everyone waits is over.
+    End(Suspicion),
+}
+
+impl Suspicion {
+    /// A suspicion that `accuser` begins at `now`, with the shortest and longest `timeouts`.
+    pub(in crate::protocol) fn new(
+        now: Time,
+        subject: MemberIndex,
+        incarnation: Incarnation,
+        accuser: MemberId,
+        timeouts: (Duration, Duration),
+        needed: u8,
+    ) -> Suspicion {
+        let mut accusers = [0; CONFIRMATIONS_MAX + 1];
+        accusers[0] = accuser.0 as u32;
+        Suspicion {
+            subject,
+            incarnation,
+            accuser,
+            started: now,
+            shortest_ms: millis(timeouts.0),
+            longest_ms: millis(timeouts.1),
+            needed: needed.min(CONFIRMATIONS_MAX as u8),
+            named: 0,
+            by_nack: 0,
+            accusers,
+            witness: None,
+            unheard_ms: 0,
+            check: Time::NEVER,
+        }
+    }
+
+    /// The same suspicion; at `check` we see for ourselves.
+    pub(in crate::protocol) fn checked_at(self, check: Time) -> Suspicion {
+        Suspicion { check, ..self }
+    }
+
+    /// The same suspicion, begun at `now`.
+    fn begun_anew(self, now: Time) -> Suspicion {
+        Suspicion {
+            started: now,
+            named: 0,
+            by_nack: 0,
+            witness: None,
+            unheard_ms: 0,
+            check: Time::NEVER,
+            ..self
+        }
+    }
+
+    /// Others who have accused.
+    fn confirmed(&self) -> u8 {
+        self.named - self.by_nack.count_ones() as u8
+    }
+
+    /// The place of `accuser` among those that are named.
+    fn place_of(&self, accuser: MemberId) -> Option<usize> {
+        self.accusers[..=usize::from(self.named)].iter().position(|known| *known == accuser.0 as u32)
+    }
+
+    /// Takes a confirmation. True if it came from someone new and shortened the timeout; the message is
+    /// then worth passing on.
+    fn confirm(&mut self, accuser: MemberId) -> bool {
+        if accuser.is_none() || self.confirmed() >= self.needed {
+            return false;
+        }
+        if let Some(place) = self.place_of(accuser) {
+            // Now it says so itself.
+            let new = self.by_nack & 1 << place != 0;
+            self.by_nack &= !(1 << place);
+            return new;
+        }
+        let mut place = usize::from(self.named) + 1;
+        if place == self.accusers.len() {
+            // There is at least one: there were fewer confirmations than are needed.
+            place = self.by_nack.trailing_zeros() as usize;
+            self.by_nack &= !(1 << place);
+        } else {
+            self.named += 1;
+        }
+        self.accusers[place] = accuser.0 as u32;
+        true
+    }
+
+    /// A relay has told us that the subject does not answer it.
+    fn nacked(&mut self, relay: MemberId) {
+        let place = usize::from(self.named) + 1;
+        if place < self.accusers.len() && self.place_of(relay).is_none() {
+            self.named += 1;
+            self.accusers[place] = relay.0 as u32;
+            self.by_nack |= 1 << place;
+        }
+    }
+
+    /// When it ends for all who hold it.
+    fn deadline(&self) -> Time {
+        let unheard = Duration::from_millis(self.unheard_ms.into());
+        self.started + self.timeout(self.shortest_ms, self.confirmed()) + unheard
+    }
+
+    /// When it ends for a witness.
+    fn window_ends(&self) -> Option<Time> {
+        let witness = self.witness.filter(|_| self.needed > 0)?;
+        let window = Duration::from_millis(witness.window_ms.into());
+        let confirmed = self.started + self.timeout(witness.window_ms, self.named);
+        Some(confirmed.max(witness.since + window))
+    }
+
+    /// When something is due.
+    fn next(&self) -> Time {
+        let appeal = self.witness.map_or(Time::NEVER, |witness| witness.appeal);
+        self.deadline().min(self.window_ends().unwrap_or(Time::NEVER)).min(appeal).min(self.check)
+    }
+
+    fn due(self, now: Time) -> Due {
+        let end = self.deadline();
+        if end > now && self.check <= now {
+            return Due::Check(self);
+        }
+        match self.witness {
+            Some(witness) if end > now => {
+                if witness.appeal <= now {
+                    return Due::Appeal { suspicion: self, before: witness.appeals, since: witness.since };
+                }
+                let appealed = witness.appeals >= witness.appeals_needed;
+                Due::Window { suspicion: self, appealed, since: witness.since }
+            }
+            _ => Due::End(self),
+        }
+    }
+
+    /// How it went, as of `now`, `lost` being what its member's driver has lost.
+    fn summary(&self, now: Time, lost: Duration) -> SuspicionSummary {
+        SuspicionSummary {
+            accuser: self.accuser,
+            lasted: now.since(self.started + lost),
+            confirmations: self.confirmed(),
+        }
+    }
+
+    /// Lifeguard: max(Min, Max - (Max - Min) * log(C + 1) / log(K + 1)).
+    fn timeout(&self, shortest_ms: u32, confirmed: u8) -> Duration {
+        if self.needed == 0 {
+            return Duration::from_millis(shortest_ms.into());
+        }
+        let confirmed = confirmed.min(self.needed);
+        let fraction = (f64::from(confirmed) + 1.0).ln() / (f64::from(self.needed) + 1.0).ln();
+        let span = f64::from(self.longest_ms.saturating_sub(shortest_ms));
+        // memberlist cuts to whole milliseconds; so is this, to be the same on both.
+        let timeout_ms = (f64::from(self.longest_ms) - span * fraction).floor() as u32;
+        Duration::from_millis(timeout_ms.max(shortest_ms).into())
+    }
+}
+
+/// Timeouts are at most minutes.
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// K for a cluster of `members` (memberlist: two less than the multiplier, and none if there are too few
+/// others to confirm).
+pub(in crate::protocol) fn confirmations_needed(multiplier: u8, members: usize) -> u8 {
+    let needed = multiplier.saturating_sub(2);
+    if members < usize::from(needed) + 2 { 0 } else { needed }
+}
+
+/// One member's suspicions.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Suspicions {
+    owner: u32,
+    len: u32,
+    heap: Heap,
+    /// Time that the driver has lost since the member began: every suspicion under way lasts that much
+    /// longer. Times in the heap are as if it had not been lost.
+    lost: Duration,
+}
+
+impl Suspicions {
+    pub(in crate::protocol) const fn new(owner: u32) -> Suspicions {
+        Suspicions { owner, len: 0, heap: Heap::EMPTY, lost: Duration::ZERO }
+    }
+
+    /// Gives every suspect `by` longer to refute.
+    pub(in crate::protocol) fn extend(&mut self, by: Duration) {
+        self.lost += by;
+    }
+
+    pub(in crate::protocol) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Time that the driver has lost since the member began.
+    pub(in crate::protocol) const fn lost(&self) -> Duration {
+        self.lost
+    }
+
+    pub(in crate::protocol) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Storage for the suspicions of many members.
+#[derive(Debug)]
+pub(in crate::protocol) struct SuspicionPool {
+    heaps: HeapPool<Suspicion>,
+    /// (owner, subject) -> node.
+    index: HashMap<(u32, MemberIndex), u32, KeyedHash>,
+    members: usize,
+}
+
+impl SuspicionPool {
+    pub(in crate::protocol) fn new(key: u64) -> SuspicionPool {
+        SuspicionPool { heaps: HeapPool::new(), index: HashMap::with_hasher(KeyedHash::new(key)), members: 0 }
+    }
+
+    pub(in crate::protocol) fn reserve(&mut self, capacity: usize) {
+        self.heaps.reserve(capacity);
+        self.index.reserve(capacity);
+    }
+
+    /// One more member shares the pool.
+    pub(in crate::protocol) fn register(&mut self) {
+        self.members += 1;
+    }
+
+    /// Adds a suspicion of a subject that has none. False if there are too many.
+    pub(in crate::protocol) fn start(&mut self, of: &mut Suspicions, mut suspicion: Suspicion) -> bool {
+        if of.len >= SUSPICIONS_MAX || self.heaps.used() >= POOL_MAX + POOL_MAX_EACH * self.members {
+            return false;
+        }
+        suspicion.started = suspicion.started - of.lost;
+        if suspicion.check != Time::NEVER {
+            suspicion.check = suspicion.check - of.lost;
+        }
+        let node = self.heaps.insert(&mut of.heap, suspicion.next(), suspicion);
+        self.index.insert((of.owner, suspicion.subject), node);
+        of.len += 1;
+        true
+    }
+
+    /// Takes a confirmation of the suspicion of `subject`. True if it counts.
+    pub(in crate::protocol) fn confirm(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        accuser: MemberId,
+    ) -> bool {
+        let Some(node) = self.index.get(&(of.owner, subject)).copied() else { return false };
+        let suspicion = self.heaps.get_mut(node);
+        if !suspicion.confirm(accuser) {
+            return false;
+        }
+        let next = suspicion.next();
+        self.heaps.reschedule(&mut of.heap, node, next);
+        true
+    }
+
+    /// Changes the suspicion of `subject`, if there is one. False if there is none.
+    fn change(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        change: impl FnOnce(&mut Suspicion),
+    ) -> bool {
+        let Some(node) = self.index.get(&(of.owner, subject)).copied() else { return false };
+        let suspicion = self.heaps.get_mut(node);
+        change(suspicion);
+        let next = suspicion.next();
+        self.heaps.reschedule(&mut of.heap, node, next);
+        true
+    }
+
+    /// We have probed `subject` in vain, and the relays `nackers` too. False if it is not suspected.
+    pub(in crate::protocol) fn witness(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        now: Time,
+        window: Window,
+        nackers: impl Iterator<Item = MemberId>,
+    ) -> bool {
+        let now = now - of.lost;
+        self.change(of, subject, |suspicion| {
+            suspicion.check = Time::NEVER;
+            nackers.for_each(|relay| suspicion.nacked(relay));
+            suspicion.witness = Some(Witness {
+                since: now,
+                window_ms: millis(window.length),
+                appeal: now,
+                appeals: 0,
+                appeals_needed: window.appeals,
+                appeal_every_ms: millis(window.appeal_every),
+            });
+        })
+    }
+
+    /// We see for ourselves what is with `subject`, once.
+    pub(in crate::protocol) fn checked(&mut self, of: &mut Suspicions, subject: MemberIndex) {
+        self.change(of, subject, |suspicion| suspicion.check = Time::NEVER);
+    }
+
+    /// `subject` was told at `now`, or was not. Once it was told as often as is needed, it is told every
+    /// `later`: what kept the answer away may pass.
+    pub(in crate::protocol) fn appealed(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        sent: bool,
+        now: Time,
+        later: Duration,
+    ) {
+        let now = now - of.lost;
+        self.change(of, subject, |suspicion| {
+            if let Some(witness) = &mut suspicion.witness {
+                witness.appeals += u8::from(sent);
+                let often = Duration::from_millis(witness.appeal_every_ms.into());
+                witness.appeal = match witness.appeals {
+                    APPEALS_MAX.. => Time::NEVER,
+                    appeals if appeals >= witness.appeals_needed => now + later,
+                    _ => now + often,
+                };
+            }
+        });
+    }
+
+    /// A witness' window goes on until `until`.
+    pub(in crate::protocol) fn postpone(&mut self, of: &mut Suspicions, subject: MemberIndex, until: Time) {
+        let until = until - of.lost;
+        self.change(of, subject, |suspicion| {
+            if let Some(witness) = &mut suspicion.witness {
+                witness.window_ms = millis(until.since(witness.since)).max(witness.window_ms);
+            }
+        });
+    }
+
+    /// Nobody was heard lately: the suspicion of `subject` goes on by `more`, unless it has been put off for
+    /// as long as it lasts at most, or there are too few members to expect to hear one. False if so.
+    pub(in crate::protocol) fn put_off(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        more: Duration,
+    ) -> bool {
+        let mut put_off = false;
+        self.change(of, subject, |suspicion| {
+            put_off = suspicion.needed > 0 && suspicion.unheard_ms < suspicion.longest_ms;
+            suspicion.unheard_ms += if put_off { millis(more).max(1) } else { 0 };
+        });
+        put_off
+    }
+
+    /// `subject` has answered: we are no witness any more. False if we were none.
+    pub(in crate::protocol) fn withdraw(&mut self, of: &mut Suspicions, subject: MemberIndex) -> bool {
+        let mut withdrawn = false;
+        self.change(of, subject, |suspicion| withdrawn = suspicion.witness.take().is_some());
+        withdrawn
+    }
+
+    /// Ends the suspicion of `subject`, whatever came of it, and says how it went.
+    pub(in crate::protocol) fn end(
+        &mut self,
+        of: &mut Suspicions,
+        subject: MemberIndex,
+        now: Time,
+    ) -> Option<SuspicionSummary> {
+        if of.len == 0 {
+            return None;
+        }
+        let node = self.index.remove(&(of.owner, subject))?;
+        of.len -= 1;
+        Some(self.heaps.remove(&mut of.heap, node).summary(now, of.lost))
+    }
+
+    /// Begins all suspicions of a member anew at `now`: for one that has not listened for a while, and has
+    /// missed whatever was refuted meanwhile.
+    pub(in crate::protocol) fn restart(&mut self, of: &mut Suspicions, now: Time) {
+        let mut under_way = Vec::with_capacity(of.len as usize);
+        while let Some((node, _)) = self.heaps.first(&of.heap) {
+            let suspicion = *self.heaps.get(node);
+            self.end(of, suspicion.subject, now);
+            under_way.push(suspicion.begun_anew(now));
+        }
+        for suspicion in under_way {
+            // There is room: it has just been given back.
+            self.start(of, suspicion);
+        }
+    }
+
+    /// When something is first due.
+    pub(in crate::protocol) fn due(&self, of: &Suspicions) -> Time {
+        self.heaps.first(&of.heap).map_or(Time::NEVER, |(_, at)| at + of.lost)
+    }
+
+    /// What is due of a suspicion at `now`.
+    pub(in crate::protocol) fn expired(&self, of: &Suspicions, now: Time) -> Option<Due> {
+        let (node, at) = self.heaps.first(&of.heap)?;
+        (at + of.lost <= now).then(|| self.heaps.get(node).due(now - of.lost))
+    }
+
+    /// Ends all suspicions of a member.
+    pub(in crate::protocol) fn clear(&mut self, of: &mut Suspicions) {
+        while let Some((node, _)) = self.heaps.first(&of.heap) {
+            let subject = self.heaps.get(node).subject;
+            self.end(of, subject, Time::ZERO);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "suspicion_test.rs"]
+mod tests;

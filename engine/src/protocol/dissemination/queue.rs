@@ -1,0 +1,581 @@
+//! The dissemination queue: what a member still has to tell.
+//!
+//! Every piece of news is sent a limited number of times (SWIM, section 4.1; memberlist's
+//! `retransmitLimit`), the least often sent first. Queued broadcasts stand in *tiers* by how often they
+//! have been sent; a bit mask names the tiers in use, so queueing, replacing, taking the least-sent and
+//! shedding the most-sent are all O(1). News about a member replaces older news about the same member.
+//! User events have tiers of their own and a share of every frame, so membership churn cannot starve
+//! them (hashicorp/memberlist#299) nor they it.
+
+use hashbrown::HashMap;
+use swimring_codec::native;
+use swimring_codec::{Incarnation, MemberId};
+
+use crate::protocol::settings::RETRANSMIT_LIMIT_MAX;
+use crate::protocol::view::directory::{KeyedHash, MemberIndex};
+use crate::protocol::view::pool::{List, NIL, Pool};
+
+/// Tiers of one queue: a broadcast in tier `t` has been sent `t` times.
+const TIERS: usize = RETRANSMIT_LIMIT_MAX as usize + 1;
+
+/// Broadcasts looked at for one frame beyond those that fit, so that a long queue of large ones does not
+/// make every frame slow.
+const MISFITS_MAX: usize = 16;
+
+/// Most messages in one frame: what the header's count can say, less the probe's own.
+pub(in crate::protocol) const FRAME_MESSAGES_MAX: usize = 120;
+
+/// What a broadcast says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum News {
+    /// A member lives; `introduce` sends everything that is known of it.
+    Alive { introduce: bool },
+    /// A member is suspected by `accuser`.
+    Suspect { accuser: MemberId },
+    /// A member is dead.
+    Dead,
+    /// A member left.
+    Left,
+    /// A user event; the subject is its place in the event store.
+    Event,
+}
+
+/// A queued broadcast.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Broadcast {
+    pub(in crate::protocol) subject: u32,
+    pub(in crate::protocol) news: News,
+    pub(in crate::protocol) incarnation: Incarnation,
+    /// Bytes on the wire.
+    length: u16,
+    sent: u8,
+}
+
+/// Bytes of an update about a known member.
+pub(in crate::protocol) fn news_len(news: News) -> usize {
+    match news {
+        News::Suspect { .. } => native::SUSPECT_LEN,
+        _ => native::UPDATE_LEN,
+    }
+}
+
+/// One member's tiers of one kind of news.
+#[derive(Clone, Copy, Debug)]
+struct Tiers {
+    /// Bit `t`: tier `t` is not empty.
+    mask: u64,
+    /// Where the lists lie in the pool; [`NIL`] while empty.
+    block: u32,
+    len: u32,
+}
+
+impl Tiers {
+    const EMPTY: Tiers = Tiers { mask: 0, block: NIL, len: 0 };
+}
+
+/// One member's queue.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Queue {
+    /// The member's number in the shared pools.
+    owner: u32,
+    updates: Tiers,
+    events: Tiers,
+}
+
+impl Queue {
+    pub(in crate::protocol) const fn new(owner: u32) -> Queue {
+        Queue { owner, updates: Tiers::EMPTY, events: Tiers::EMPTY }
+    }
+
+    pub(in crate::protocol) const fn is_empty(&self) -> bool {
+        self.updates.len == 0 && self.events.len == 0
+    }
+
+    pub(in crate::protocol) const fn len(&self) -> u32 {
+        self.updates.len + self.events.len
+    }
+
+    /// Whether nothing is left to tell about members. User events do not change anyone's view.
+    pub(in crate::protocol) const fn is_quiet(&self) -> bool {
+        self.updates.len == 0
+    }
+
+    /// Whether another event would be refused.
+    pub(in crate::protocol) const fn is_full_of_events(&self, len_max: u32) -> bool {
+        self.events.len >= len_max
+    }
+}
+
+/// What one frame carries: nodes of the pool, chosen but not yet counted as sent.
+#[derive(Debug)]
+pub(in crate::protocol) struct Selection {
+    nodes: [u32; FRAME_MESSAGES_MAX],
+    count: usize,
+    /// Bytes they take.
+    pub(in crate::protocol) bytes: usize,
+}
+
+impl Selection {
+    pub(in crate::protocol) fn new() -> Selection {
+        Selection { nodes: [NIL; FRAME_MESSAGES_MAX], count: 0, bytes: 0 }
+    }
+
+    pub(in crate::protocol) fn nodes(&self) -> &[u32] {
+        &self.nodes[..self.count]
+    }
+}
+
+/// What left a queue, for its owner to take note of.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Gone {
+    pub(in crate::protocol) subject: u32,
+    pub(in crate::protocol) news: News,
+}
+
+/// Storage for the queues of many members.
+#[derive(Debug)]
+pub(in crate::protocol) struct BroadcastPool {
+    nodes: Pool<Broadcast>,
+    blocks: Vec<[List; TIERS]>,
+    blocks_free: Vec<u32>,
+    /// (owner, subject) -> node, for membership news.
+    index: HashMap<(u32, MemberIndex), u32, KeyedHash>,
+    /// By node, when it was queued, if the longest goes first.
+    queued: Option<Vec<u64>>,
+    /// Broadcasts queued so far, if so.
+    queued_count: u64,
+}
+
+impl BroadcastPool {
+    pub(in crate::protocol) fn new(key: u64) -> BroadcastPool {
+        BroadcastPool {
+            nodes: Pool::new(),
+            blocks: Vec::new(),
+            blocks_free: Vec::new(),
+            index: HashMap::with_hasher(KeyedHash::new(key)),
+            queued: None,
+            queued_count: 0,
+        }
+    }
+
+    /// Of what was sent equally often the longest goes first, as upstream has it.
+    pub(in crate::protocol) fn set_longest_first(&mut self, longest_first: bool) {
+        self.queued = longest_first.then(Vec::new);
+    }
+
+    /// Makes room for `members` queues with `each` broadcasts on average.
+    pub(in crate::protocol) fn reserve(&mut self, members: usize, each: usize) {
+        self.nodes.reserve(members * each);
+        self.blocks.reserve(2 * members);
+        self.blocks_free.reserve(2 * members);
+        self.index.reserve(members * each);
+    }
+
+    /// Broadcasts queued, of all members.
+    pub(in crate::protocol) fn used(&self) -> usize {
+        self.nodes.used()
+    }
+
+    pub(in crate::protocol) fn get(&self, node: u32) -> &Broadcast {
+        self.nodes.get(node)
+    }
+
+    /// Queues news about the member `subject`, in place of older news about it if `queued` says there is
+    /// some. Gives what had to go to keep the queue at `len_max`.
+    #[expect(clippy::too_many_arguments, reason = "a broadcast, field by field, and the bound of its queue")]
+    pub(in crate::protocol) fn queue_update(
+        &mut self,
+        queue: &mut Queue,
+        subject: MemberIndex,
+        news: News,
+        incarnation: Incarnation,
+        length: usize,
+        queued: bool,
+        len_max: u32,
+    ) -> Option<Gone> {
+        let mut shed = None;
+        if queued {
+            self.remove_update(queue, subject);
+        } else if queue.updates.len >= len_max {
+            shed = self.shed_most_sent(queue);
+        }
+        let broadcast = Broadcast { subject, news, incarnation, length: length as u16, sent: 0 };
+        let node = self.push(&mut queue.updates, broadcast);
+        self.index.insert((queue.owner, subject), node);
+        shed
+    }
+
+    /// Queues the user event at `event` in the store. False, and nothing queued, if the queue is full.
+    pub(in crate::protocol) fn queue_event(
+        &mut self,
+        queue: &mut Queue,
+        event: u32,
+        length: usize,
+        len_max: u32,
+    ) -> bool {
+        if queue.events.len >= len_max {
+            return false;
+        }
+        let incarnation = Incarnation::ZERO;
+        let broadcast =
+            Broadcast { subject: event, news: News::Event, incarnation, length: length as u16, sent: 0 };
+        self.push(&mut queue.events, broadcast);
+        true
+    }
+
+    /// Drops the news about `subject`, if there is some.
+    pub(in crate::protocol) fn remove_update(&mut self, queue: &mut Queue, subject: MemberIndex) {
+        if let Some(node) = self.index.remove(&(queue.owner, subject)) {
+            self.unlink(&mut queue.updates, node);
+        }
+    }
+
+    /// Chooses what the next frame carries: the least-sent that fit into `budget` bytes, waiting events
+    /// getting at least `event_share_percent` of it.
+    pub(in crate::protocol) fn select(
+        &self,
+        queue: &Queue,
+        budget: usize,
+        event_share_percent: u8,
+        chosen: &mut Selection,
+    ) {
+        let share = if queue.events.len == 0 { 0 } else { budget * usize::from(event_share_percent) / 100 };
+        self.select_from(&queue.updates, chosen.bytes + budget - share, chosen);
+        let left = budget - (chosen.bytes.min(budget));
+        self.select_from(&queue.events, chosen.bytes + left, chosen);
+    }
+
+    fn select_from(&self, tiers: &Tiers, bytes_max: usize, chosen: &mut Selection) {
+        if let Some(queued) = &self.queued {
+            return self.select_longest(tiers, queued, bytes_max, chosen);
+        }
+        let mut mask = tiers.mask;
+        let mut misfits = 0;
+        while mask != 0 {
+            let tier = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            let mut node = self.blocks[tiers.block as usize][tier].head();
+            while node != NIL {
+                let (broadcast, next) = self.nodes.get_and_next(node);
+                let bytes = chosen.bytes + usize::from(broadcast.length);
+                if bytes <= bytes_max {
+                    let Some(place) = chosen.nodes.get_mut(chosen.count) else { return };
+                    *place = node;
+                    chosen.count += 1;
+                    chosen.bytes = bytes;
+                } else {
+                    misfits += 1;
+                    if misfits == MISFITS_MAX {
+                        return;
+                    }
+                }
+                node = next;
+            }
+        }
+    }
+
+    /// The same, tier by tier the longest that fits, and of those the newest.
+    fn select_longest(&self, tiers: &Tiers, queued: &[u64], bytes_max: usize, chosen: &mut Selection) {
+        let mut mask = tiers.mask;
+        let mut tier_nodes = Vec::new();
+        while mask != 0 {
+            let tier = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            tier_nodes.clear();
+            let mut node = self.blocks[tiers.block as usize][tier].head();
+            while node != NIL {
+                let (broadcast, next) = self.nodes.get_and_next(node);
+                tier_nodes.push((broadcast.length, queued[node as usize], node));
+                node = next;
+            }
+            tier_nodes.sort_unstable_by(|a, b| b.cmp(a));
+            for (length, _, node) in &tier_nodes {
+                let bytes = chosen.bytes + usize::from(*length);
+                if bytes <= bytes_max {
+                    let Some(place) = chosen.nodes.get_mut(chosen.count) else { return };
+                    *place = *node;
+                    chosen.count += 1;
+                    chosen.bytes = bytes;
+                }
+            }
+        }
+    }
+
+    /// Counts `node` as sent once more. Gives it if that was the last time.
+    pub(in crate::protocol) fn mark_sent(&mut self, queue: &mut Queue, node: u32, limit: u8) -> Option<Gone> {
+        let broadcast = self.nodes.get_mut(node);
+        let tier = usize::from(broadcast.sent);
+        if broadcast.sent + 1 >= limit {
+            return Some(self.sent_enough(queue, node));
+        }
+        broadcast.sent += 1;
+        let event = matches!(broadcast.news, News::Event);
+        let tiers = if event { &mut queue.events } else { &mut queue.updates };
+        let (from, to) = self.blocks[tiers.block as usize].split_at_mut(tier + 1);
+        let (from, to) = (&mut from[tier], &mut to[0]);
+        self.nodes.relink(from, to, node);
+        if from.is_empty() {
+            tiers.mask &= !(1 << tier);
+        }
+        tiers.mask |= 2 << tier;
+        None
+    }
+
+    /// Drops `node`, which everyone has been told of by now.
+    fn sent_enough(&mut self, queue: &mut Queue, node: u32) -> Gone {
+        let Broadcast { subject, news, .. } = *self.nodes.get(node);
+        if news == News::Event {
+            self.unlink(&mut queue.events, node);
+        } else {
+            self.unlink(&mut queue.updates, node);
+            self.index.remove(&(queue.owner, subject));
+        }
+        Gone { subject, news }
+    }
+
+    /// Drops everything queued, telling `gone` of each.
+    pub(in crate::protocol) fn clear(&mut self, queue: &mut Queue, mut gone: impl FnMut(Gone)) {
+        while queue.updates.len > 0 {
+            if let Some(shed) = self.shed_most_sent(queue) {
+                gone(shed);
+            }
+        }
+        while queue.events.len > 0 {
+            let tier = queue.events.mask.trailing_zeros() as usize;
+            let node = self.blocks[queue.events.block as usize][tier].head();
+            let subject = self.nodes.get(node).subject;
+            self.unlink(&mut queue.events, node);
+            gone(Gone { subject, news: News::Event });
+        }
+    }
+
+    /// Takes the user events out of the queue that `keep` does not keep.
+    pub(in crate::protocol) fn retain_events(
+        &mut self,
+        queue: &mut Queue,
+        mut keep: impl FnMut(u32) -> bool,
+    ) {
+        let mut mask = queue.events.mask;
+        while mask != 0 {
+            let tier = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            let mut node = self.blocks[queue.events.block as usize][tier].head();
+            while node != NIL {
+                let next = self.nodes.next(node);
+                if !keep(self.nodes.get(node).subject) {
+                    self.unlink(&mut queue.events, node);
+                }
+                node = next;
+            }
+        }
+    }
+
+    fn shed_most_sent(&mut self, queue: &mut Queue) -> Option<Gone> {
+        let tier = queue.updates.mask.checked_ilog2()? as usize;
+        let node = self.blocks[queue.updates.block as usize][tier].head();
+        let Broadcast { subject, news, .. } = *self.nodes.get(node);
+        self.unlink(&mut queue.updates, node);
+        self.index.remove(&(queue.owner, subject));
+        Some(Gone { subject, news })
+    }
+
+    fn push(&mut self, tiers: &mut Tiers, broadcast: Broadcast) -> u32 {
+        if tiers.block == NIL {
+            tiers.block = self.blocks_free.pop().unwrap_or_else(|| {
+                self.blocks.push([List::EMPTY; TIERS]);
+                (self.blocks.len() - 1) as u32
+            });
+        }
+        tiers.len += 1;
+        tiers.mask |= 1;
+        let node = self.nodes.push_back(&mut self.blocks[tiers.block as usize][0], broadcast);
+        if let Some(queued) = &mut self.queued {
+            queued.resize(queued.len().max(node as usize + 1), 0);
+            self.queued_count += 1;
+            queued[node as usize] = self.queued_count;
+        }
+        node
+    }
+
+    fn unlink(&mut self, tiers: &mut Tiers, node: u32) {
+        let tier = usize::from(self.nodes.get(node).sent);
+        let list = &mut self.blocks[tiers.block as usize][tier];
+        self.nodes.remove(list, node);
+        if list.is_empty() {
+            tiers.mask &= !(1 << tier);
+        }
+        tiers.len -= 1;
+        if tiers.len == 0 {
+            self.blocks_free.push(tiers.block);
+            tiers.block = NIL;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The queue, naively: a vector, sorted when asked.
+    #[derive(Default)]
+    struct Twin {
+        /// (sent, order within the tier, subject, is event, length, news)
+        queued: Vec<(u8, u64, u32, bool, usize)>,
+        clock: u64,
+    }
+
+    impl Twin {
+        fn tick(&mut self) -> u64 {
+            self.clock += 1;
+            self.clock
+        }
+
+        fn queue(&mut self, subject: u32, event: bool, length: usize, len_max: usize) -> bool {
+            if event {
+                if self.queued.iter().filter(|entry| entry.3).count() >= len_max {
+                    return false;
+                }
+            } else if let Some(at) = self.queued.iter().position(|entry| !entry.3 && entry.2 == subject) {
+                self.queued.remove(at);
+            } else if self.queued.iter().filter(|entry| !entry.3).count() >= len_max {
+                let most = self.queued.iter().filter(|entry| !entry.3).map(|entry| entry.0).max().unwrap();
+                let shed = self.queued.iter().filter(|entry| !entry.3 && entry.0 == most);
+                let shed = *shed.min_by_key(|entry| entry.1).unwrap();
+                self.queued.retain(|entry| *entry != shed);
+            }
+            let order = self.tick();
+            self.queued.push((0, order, subject, event, length));
+            true
+        }
+
+        fn select(&self, budget: usize, share_percent: usize) -> Vec<(u32, bool)> {
+            let has_events = self.queued.iter().any(|entry| entry.3);
+            let share = if has_events { budget * share_percent / 100 } else { 0 };
+            let mut used = 0;
+            let mut chosen = Vec::new();
+            for (event, limit) in [(false, budget - share), (true, budget)] {
+                let mut tier: Vec<_> = self.queued.iter().filter(|entry| entry.3 == event).collect();
+                tier.sort_by_key(|entry| (entry.0, entry.1));
+                let mut misfits = 0;
+                for entry in tier {
+                    if misfits == MISFITS_MAX || chosen.len() == FRAME_MESSAGES_MAX {
+                        break;
+                    }
+                    if used + entry.4 <= limit {
+                        used += entry.4;
+                        chosen.push((entry.2, event));
+                    } else {
+                        misfits += 1;
+                    }
+                }
+            }
+            chosen
+        }
+
+        fn mark_sent(&mut self, subject: u32, event: bool, limit: u8) {
+            let order = self.tick();
+            let at = self.queued.iter().position(|entry| entry.2 == subject && entry.3 == event).unwrap();
+            self.queued[at].0 += 1;
+            self.queued[at].1 = order;
+            if self.queued[at].0 >= limit {
+                self.queued.remove(at);
+            }
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Operation {
+        Update { subject: u32, length: usize },
+        Event { length: usize },
+        Send { budget: usize },
+        Remove { subject: u32 },
+    }
+
+    fn operation() -> impl Strategy<Value = Operation> {
+        prop_oneof![
+            4 => (0u32..12, 16usize..200).prop_map(|(subject, length)| Operation::Update { subject, length }),
+            2 => (16usize..300).prop_map(|length| Operation::Event { length }),
+            4 => (0usize..1400).prop_map(|budget| Operation::Send { budget }),
+            1 => (0u32..12).prop_map(|subject| Operation::Remove { subject }),
+        ]
+    }
+
+    #[test]
+    fn the_longest_goes_first_and_of_equal_ones_the_newest_if_asked_for() {
+        let mut pool = BroadcastPool::new(3);
+        pool.set_longest_first(true);
+        let mut queue = Queue::new(5);
+        for (subject, length) in [(0, 50), (1, 80), (2, 50), (3, 200)] {
+            pool.queue_update(&mut queue, subject, News::Dead, Incarnation::new(1), length, false, 8);
+        }
+        let order = |pool: &BroadcastPool, queue: &Queue| {
+            let mut chosen = Selection::new();
+            pool.select(queue, 190, 0, &mut chosen);
+            (
+                chosen.nodes().to_vec(),
+                chosen.nodes().iter().map(|node| pool.get(*node).subject).collect::<Vec<_>>(),
+            )
+        };
+        // The longest does not fit.
+        let (nodes, subjects) = order(&pool, &queue);
+        assert_eq!(subjects, [1, 2, 0]);
+        pool.mark_sent(&mut queue, nodes[0], 9);
+        assert_eq!(order(&pool, &queue).1, [2, 0, 1], "what was sent less often goes first");
+        pool.queue_update(&mut queue, 0, News::Dead, Incarnation::new(2), 50, true, 8);
+        assert_eq!(order(&pool, &queue).1, [0, 2, 1], "news that was queued anew is the newest");
+    }
+
+    proptest! {
+        /// Order, replacement, limits, shares and bounds are those of a sorted vector.
+        #[test]
+        fn behaves_as_a_sorted_vector(operations in prop::collection::vec(operation(), 0..200), limit in 1u8..8) {
+            const LEN_MAX: u32 = 8;
+            let mut pool = BroadcastPool::new(3);
+            let mut queue = Queue::new(5);
+            let mut twin = Twin::default();
+            let mut next_event = 0;
+            for operation in operations {
+                match operation {
+                    Operation::Update { subject, length } => {
+                        let queued = twin.queued.iter().any(|entry| !entry.3 && entry.2 == subject);
+                        let incarnation = Incarnation::new(1);
+                        pool.queue_update(&mut queue, subject, News::Dead, incarnation, length, queued, LEN_MAX);
+                        twin.queue(subject, false, length, LEN_MAX as usize);
+                    }
+                    Operation::Event { length } => {
+                        next_event += 1;
+                        let accepted = pool.queue_event(&mut queue, next_event, length, LEN_MAX);
+                        prop_assert_eq!(accepted, twin.queue(next_event, true, length, LEN_MAX as usize));
+                    }
+                    Operation::Send { budget } => {
+                        let mut chosen = Selection::new();
+                        pool.select(&queue, budget, 25, &mut chosen);
+                        let subjects: Vec<_> = chosen.nodes().iter().map(|node| {
+                            let broadcast = pool.get(*node);
+                            (broadcast.subject, broadcast.news == News::Event)
+                        }).collect();
+                        prop_assert_eq!(&subjects, &twin.select(budget, 25));
+                        prop_assert!(chosen.bytes <= budget);
+                        for node in chosen.nodes() {
+                            pool.mark_sent(&mut queue, *node, limit);
+                        }
+                        for (subject, event) in subjects {
+                            twin.mark_sent(subject, event, limit);
+                        }
+                    }
+                    Operation::Remove { subject } => {
+                        pool.remove_update(&mut queue, subject);
+                        twin.queued.retain(|entry| entry.3 || entry.2 != subject);
+                    }
+                }
+                prop_assert_eq!(queue.len() as usize, twin.queued.len());
+                prop_assert_eq!(pool.used(), twin.queued.len());
+            }
+            pool.clear(&mut queue, |_| {});
+            prop_assert_eq!(pool.used(), 0);
+            prop_assert!(pool.index.is_empty());
+        }
+    }
+}

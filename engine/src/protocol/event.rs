@@ -1,0 +1,109 @@
+//! What a member tells its driver.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use swimring_codec::MemberId;
+
+use crate::protocol::dissemination::user_events::EventIndex;
+use crate::protocol::view::directory::MemberIndex;
+
+/// How a suspicion went: what an operator needs to explain why a member flapped or was declared dead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SuspicionSummary {
+    /// Who accused first; [`MemberId::NONE`] if that came in a push/pull, which names nobody.
+    pub accuser: MemberId,
+    /// From the accusation to the end.
+    pub lasted: Duration,
+    /// Others who accused independently.
+    pub confirmations: u8,
+}
+
+/// Something that happened at a member. Indexes are resolved through the member's
+/// [`super::Commons`] before it is next called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A member is new, or back.
+    Joined {
+        /// Who.
+        subject: MemberIndex,
+    },
+    /// A member changed its address or metadata.
+    Updated {
+        /// Who.
+        subject: MemberIndex,
+    },
+    /// A member is suspected.
+    Suspected {
+        /// Who.
+        subject: MemberIndex,
+        /// By whom: our own id if it did not answer us, [`MemberId::NONE`] if it came in a push/pull.
+        accuser: MemberId,
+    },
+    /// A suspected member turned out to be alive.
+    Refuted {
+        /// Who.
+        subject: MemberIndex,
+        /// How it was suspected.
+        suspicion: SuspicionSummary,
+    },
+    /// A member was declared dead.
+    Failed {
+        /// Who.
+        subject: MemberIndex,
+        /// How we suspected it; nothing if we did not.
+        suspicion: Option<SuspicionSummary>,
+        /// Whether our own suspicion ran out; if not, someone else's did and we were told.
+        declared: bool,
+    },
+    /// A member said goodbye.
+    Left {
+        /// Who.
+        subject: MemberIndex,
+    },
+    /// A dead or left member was reaped: it is no longer part of the view.
+    Reaped {
+        /// Who. Valid until the member is next called.
+        subject: MemberIndex,
+    },
+    /// A user event arrived.
+    UserEvent {
+        /// Where it is in the store.
+        event: EventIndex,
+    },
+    /// A probe was answered directly, `rtt` after its intended time.
+    ProbeAcked {
+        /// By whom.
+        subject: MemberIndex,
+        /// From the time the probe was scheduled for, so that the driver's own delay shows.
+        rtt: Duration,
+    },
+    /// A probe was not answered directly in time: others are asked. If the ack comes all the same,
+    /// [`Event::ProbeAcked`] follows.
+    ProbeUnanswered {
+        /// By whom.
+        subject: MemberIndex,
+    },
+    /// We were accused and refuted.
+    Accused,
+    /// The same, and our own pings are answered while nobody's ever arrive: others cannot reach us where we say.
+    /// Comes in place of [`Event::Accused`] while that is so, once in ten minutes.
+    Unreachable {
+        /// The address that we announce.
+        address: SocketAddr,
+    },
+    /// Someone else claims our name, or did before we started at another address.
+    NameConflict {
+        /// From where.
+        address: SocketAddr,
+    },
+    /// A join ended.
+    JoinFinished {
+        /// From [`super::Member::join`].
+        token: u32,
+        /// Whether the seed answered with its view.
+        joined: bool,
+    },
+    /// Everyone who could be told has been told that we leave.
+    LeaveFinished,
+}

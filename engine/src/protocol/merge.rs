@@ -1,0 +1,439 @@
+//! What a member makes of news about others: alive, suspect, dead, left.
+//!
+//! Each rule compares incarnation and state with the table entry and either ignores the news, which for
+//! nearly all of it takes one hash lookup and one comparison, or adopts it, tells it on, and says what
+//! happened. The order of precedence is SWIM's (section 4.2): a higher incarnation always knows better; at
+//! the same incarnation dead outranks suspect outranks alive. News about ourselves is answered in
+//! `refutation`.
+
+use swimring_codec::memberlist::Versions;
+use swimring_codec::native::Introduction;
+use swimring_codec::{Incarnation, MemberId, State, is_same_place};
+
+use crate::protocol::detection::suspicion::{Due, Suspicion, confirmations_needed};
+use crate::protocol::dissemination::queue::News;
+use crate::protocol::event::{Event, SuspicionSummary};
+use crate::protocol::member::{Context, Member};
+use crate::protocol::settings::SuspicionMode;
+use crate::protocol::view::directory::{Directory, Full, MemberIndex};
+use crate::protocol::view::table::{Entry, Standing};
+use crate::protocol::wire::Wire;
+
+/// How far above the known incarnation news may lie. A member raises its own by one at a time and starts
+/// from seconds of wall time, so 2^27 covers four years between two starts, while someone who forges
+/// incarnations needs two million accepted steps to exhaust the 48 bits, each of which the subject outranks
+/// (memberlist needs one message: hashicorp/memberlist#358).
+const INCARNATION_STEP_MAX: u64 = 1 << 27;
+
+/// Whom news is about: by id on the wire, by index where a frame is a value.
+pub(in crate::protocol) trait Subject {
+    /// Its place in the directory, if anybody knows it.
+    fn find(self, directory: &Directory) -> Option<MemberIndex>;
+}
+
+impl Subject for MemberId {
+    #[inline]
+    fn find(self, directory: &Directory) -> Option<MemberIndex> {
+        directory.find(self)
+    }
+}
+
+impl Subject for MemberIndex {
+    #[inline]
+    fn find(self, _: &Directory) -> Option<MemberIndex> {
+        Some(self)
+    }
+}
+
+/// Whether an introduction comes from another address than is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Moved {
+    /// From the known one, or it does not matter.
+    No,
+    /// From another, which is refused.
+    Refused,
+    /// From another, which it may have whatever its incarnation.
+    Reclaimed,
+}
+
+impl Member {
+    /// The index and entry of a member that is not unknown.
+    #[inline]
+    fn lookup(&self, cx: &mut Context<'_, '_>, subject: impl Subject) -> Option<(MemberIndex, Entry)> {
+        let found = subject.find(&cx.commons.directory).map(|index| (index, self.table.get(index)));
+        match found {
+            Some((index, entry)) if !entry.is_unknown() => Some((index, entry)),
+            _ => {
+                cx.commons.counters.unknown_subject += 1;
+                None
+            }
+        }
+    }
+
+    /// Whether `incarnation` lies further above `entry` than a member could have raised it. Where peers
+    /// count from one, a member that counts from wall time may follow one that did not: it is plausible as
+    /// far as our own is.
+    fn implausible(&self, cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
+        let known = match cx.commons.wire {
+            Wire::Native => entry.incarnation(),
+            Wire::Memberlist(_) => entry.incarnation().max(self.table.get(self.index).incarnation()),
+        };
+        Self::too_far(cx, known, incarnation, INCARNATION_STEP_MAX)
+    }
+
+    /// The same for accusations. They quote an incarnation that the accused has stated, so they are hardly
+    /// ahead of what is known, unless an alive has passed us by that anti-entropy will bring. Much less than
+    /// what the accused rises by in one refutation, so that every accusation that is believed can be refuted.
+    fn implausible_accusation(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
+        let step_max = cx.commons.wire.incarnation_steps().accused;
+        Self::too_far(cx, entry.incarnation(), incarnation, step_max)
+    }
+
+    fn too_far(
+        cx: &mut Context<'_, '_>,
+        known: Incarnation,
+        incarnation: Incarnation,
+        step_max: u64,
+    ) -> bool {
+        let too_far = incarnation.get() > known.get() + step_max && !cx.commons.behaviour.refutes_everything;
+        cx.commons.counters.implausible_incarnation += u64::from(too_far);
+        too_far
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn on_alive(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+        tag: u8,
+    ) {
+        let Some((index, entry)) = self.lookup(cx, subject) else { return };
+        if incarnation <= entry.incarnation() || self.implausible(cx, entry, incarnation) {
+            if index == self.index {
+                self.spread.echoed(incarnation.get(), cx.now);
+            }
+            return;
+        }
+        if index == self.index {
+            return self.refute(cx, incarnation, false);
+        }
+        if cx.commons.directory.identity(index, entry.version()).tag() != tag {
+            // An introduction passed us by. Adopting the incarnation would hide that from the root.
+            cx.commons.counters.missed_introduction += 1;
+            return;
+        }
+        // Whoever held it dead may have reaped it since: those need to be introduced again.
+        let introduce = !entry.is_live();
+        self.adopt_alive(cx, index, entry, entry.with_incarnation(incarnation));
+        self.tell(cx, index, News::Alive { introduce }, incarnation);
+    }
+
+    /// An introduction of a member that announced `versions`; `spread` says whether to tell it on.
+    pub(in crate::protocol) fn on_introduction(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        introduction: &Introduction<'_>,
+        versions: Versions,
+        spread: bool,
+    ) {
+        let mut introduction = *introduction;
+        let incarnation = introduction.incarnation;
+        let known = cx.commons.directory.find(introduction.subject);
+        let known = known.map(|index| (index, self.table.get(index)));
+        let entry = match known {
+            Some((index, entry)) if !entry.is_unknown() => {
+                if index == self.index {
+                    return self.on_own_introduction(cx, &introduction);
+                }
+                match self.moved(cx, index, entry, &mut introduction) {
+                    Moved::Refused => return self.tell_owner(cx, index, &introduction),
+                    Moved::Reclaimed => {}
+                    Moved::No if incarnation <= entry.incarnation() => return,
+                    Moved::No if self.implausible(cx, entry, incarnation) => return,
+                    Moved::No => {}
+                }
+                entry
+            }
+            // Incarnation zero is nobody's: a member starts above it.
+            _ if incarnation == Incarnation::ZERO => return,
+            _ => Entry::UNKNOWN,
+        };
+        let Some((index, version)) = self.intern(cx, &introduction, versions) else { return };
+        let moved = !entry.is_unknown() && entry.version() != version;
+        self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));
+        if moved && entry.is_live() {
+            cx.emit(Event::Updated { subject: index });
+        }
+        if spread {
+            self.tell(cx, index, News::Alive { introduce: true }, incarnation);
+        }
+    }
+
+    /// Whether someone known comes from another address, and may. In the native format a higher incarnation
+    /// says it all. memberlist's peers keep to the address they know of whoever is live, whatever the
+    /// incarnation, and views would part if we did not; whoever left, or has been dead for a while, may come
+    /// back elsewhere, even counting anew from one (hashicorp/memberlist#157). An IPv4 address in another form
+    /// than is known, which those peers take for another address, is brought to the known one.
+    fn moved(
+        &self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        entry: Entry,
+        introduction: &mut Introduction<'_>,
+    ) -> Moved {
+        let Wire::Memberlist(wire) = &cx.commons.wire else { return Moved::No };
+        let known = cx.commons.directory.identity(index, entry.version()).address();
+        if is_same_place(known, introduction.address) {
+            introduction.address = known;
+            return Moved::No;
+        }
+        let gone = cx.commons.departed.since(&self.departed, index).map(|since| cx.now.since(since));
+        let reclaimable = match entry.standing() {
+            Standing::Known(State::Left) | Standing::Remembered | Standing::Unknown => true,
+            Standing::Known(State::Dead) => {
+                gone.is_some_and(|gone| gone >= wire.options.dead_node_reclaim_time)
+            }
+            Standing::Known(State::Alive | State::Suspect) => false,
+        };
+        if !reclaimable {
+            cx.commons.counters.address_conflicts += 1;
+            return Moved::Refused;
+        }
+        Moved::Reclaimed
+    }
+
+    fn intern(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        introduction: &Introduction<'_>,
+        versions: Versions,
+    ) -> Option<(MemberIndex, u8)> {
+        let members_max = self.settings.members_max;
+        let mut interned = cx.commons.directory.intern(introduction, versions, members_max);
+        if interned == Err(Full::Members) && self.forget_longest_gone(cx) {
+            interned = cx.commons.directory.intern(introduction, versions, members_max);
+        }
+        match interned {
+            Ok(place) => Some(place),
+            Err(Full::Members) => {
+                cx.commons.counters.members_shed += 1;
+                None
+            }
+            Err(Full::Versions) => {
+                cx.commons.counters.versions_shed += 1;
+                None
+            }
+        }
+    }
+
+    /// Makes `index` alive with the entry `new`, whatever it was.
+    fn adopt_alive(&mut self, cx: &mut Context<'_, '_>, index: MemberIndex, old: Entry, new: Entry) {
+        self.set_entry(cx, index, new.with_state(State::Alive));
+        match old.standing() {
+            Standing::Known(State::Alive) => {}
+            Standing::Known(State::Suspect) => {
+                let suspicion = self.end_suspicion(cx, index);
+                cx.commons.counters.suspicions_refuted += 1;
+                debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
+                if let Some(suspicion) = suspicion {
+                    self.spread.took(suspicion.lasted);
+                    cx.emit(Event::Refuted { subject: index, suspicion });
+                }
+            }
+            Standing::Unknown | Standing::Known(_) | Standing::Remembered => {
+                cx.commons.departed.remove(&mut self.departed, index);
+                cx.commons.counters.members_joined += 1;
+                if !cx.commons.behaviour.push_pulls_on_time {
+                    self.anti_entropy.member_returned(index, old);
+                }
+                cx.emit(Event::Joined { subject: index });
+            }
+        }
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn on_suspect(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+        accuser: MemberId,
+    ) {
+        let Some((index, entry)) = self.lookup(cx, subject) else { return };
+        if incarnation < entry.incarnation() {
+            if index == self.index {
+                self.restate(cx);
+            }
+            return;
+        }
+        if index == self.index {
+            return self.refute(cx, incarnation, false);
+        }
+        if Self::implausible_accusation(cx, entry, incarnation) {
+            return;
+        }
+        match entry.state() {
+            Some(State::Alive) => self.suspect(cx, index, entry, incarnation, accuser),
+            // A higher incarnation is a new accusation: the old timer does not count for it.
+            Some(State::Suspect)
+                if incarnation > entry.incarnation() && !cx.commons.behaviour.one_suspicion_at_a_time =>
+            {
+                self.end_suspicion(cx, index);
+                self.suspect(cx, index, entry, incarnation, accuser);
+            }
+            Some(State::Suspect) => self.confirm(cx, index, incarnation, accuser),
+            _ => {}
+        }
+    }
+
+    fn confirm(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        incarnation: Incarnation,
+        accuser: MemberId,
+    ) {
+        if cx.commons.suspicions.confirm(&mut self.suspicions, index, accuser) {
+            self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+            cx.commons.counters.suspicions_confirmed += 1;
+            self.tell(cx, index, News::Suspect { accuser }, incarnation);
+        }
+    }
+
+    /// Ends the suspicion of `index`, if there is one, and says how it went.
+    pub(in crate::protocol) fn end_suspicion(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+    ) -> Option<SuspicionSummary> {
+        let summary = cx.commons.suspicions.end(&mut self.suspicions, index, cx.now);
+        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        summary
+    }
+
+    /// Begins to suspect `index`, and tells.
+    pub(in crate::protocol) fn suspect(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        entry: Entry,
+        incarnation: Incarnation,
+        accuser: MemberId,
+    ) {
+        let members = self.table.known();
+        let timeouts = self.settings.suspicion_timeouts(members);
+        let needed = confirmations_needed(self.settings.suspicion_multiplier, members);
+        let mut suspicion = Suspicion::new(cx.now, index, incarnation, accuser, timeouts, needed);
+        if self.settings.suspicion == SuspicionMode::Adaptive && accuser != self.id {
+            suspicion = suspicion.checked_at(self.check_at(cx.now));
+        }
+        if !cx.commons.suspicions.start(&mut self.suspicions, suspicion) {
+            cx.commons.counters.suspicions_shed += 1;
+            self.set_entry(cx, index, entry.with_state(State::Alive));
+            return;
+        }
+        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        self.set_entry(cx, index, entry.with_state(State::Suspect).with_incarnation(incarnation));
+        cx.commons.counters.suspicions_started += 1;
+        if entry.is_alive() {
+            cx.emit(Event::Suspected { subject: index, accuser });
+        }
+        self.tell(cx, index, News::Suspect { accuser }, incarnation);
+    }
+
+    /// Declares dead whoever did not refute in time.
+    pub(in crate::protocol) fn suspicion_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        while let Some(due) = cx.commons.suspicions.expired(&self.suspicions, cx.now) {
+            let suspicion = match due {
+                Due::Check(suspicion) => {
+                    self.check(cx, suspicion.subject);
+                    continue;
+                }
+                Due::Appeal { suspicion, before, since } => {
+                    self.appeal(cx, &suspicion, before, since + self.suspicions.lost());
+                    continue;
+                }
+                Due::Window { suspicion, appealed, since } => {
+                    if !appealed || !self.listens(cx.now, since + self.suspicions.lost()) {
+                        let until = cx.now + self.settings.gossip_interval;
+                        cx.commons.suspicions.postpone(&mut self.suspicions, suspicion.subject, until);
+                        continue;
+                    }
+                    cx.commons.counters.witnesses_declared += 1;
+                    suspicion
+                }
+                Due::End(suspicion) if self.puts_off(cx, suspicion.subject) => continue,
+                Due::End(suspicion) => suspicion,
+            };
+            let entry = self.table.get(suspicion.subject);
+            debug_assert_eq!(entry.state(), Some(State::Suspect));
+            self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead, true);
+        }
+        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn on_dead(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+    ) {
+        self.on_departure(cx, subject, incarnation, State::Dead);
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn on_left(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+    ) {
+        self.on_departure(cx, subject, incarnation, State::Left);
+    }
+
+    fn on_departure(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+        state: State,
+    ) {
+        let Some((index, entry)) = self.lookup(cx, subject) else { return };
+        if index == self.index {
+            let past = incarnation < entry.incarnation();
+            return if past { self.restate(cx) } else { self.refute(cx, incarnation, true) };
+        }
+        if incarnation < entry.incarnation() || !entry.is_live() {
+            return;
+        }
+        if !Self::implausible_accusation(cx, entry, incarnation) {
+            self.depart(cx, index, entry, incarnation, state, false);
+        }
+    }
+
+    /// Takes a live member for dead or left, and tells. `declared` says that our own suspicion ran out.
+    fn depart(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        entry: Entry,
+        incarnation: Incarnation,
+        state: State,
+        declared: bool,
+    ) {
+        let suspicion = self.end_suspicion(cx, index);
+        self.set_entry(cx, index, entry.with_state(state).with_incarnation(incarnation));
+        cx.commons.departed.add(&mut self.departed, index, cx.now);
+        self.reconnect.departed(cx.now, &self.settings);
+        if state == State::Dead {
+            cx.commons.counters.members_failed += 1;
+            cx.emit(Event::Failed { subject: index, suspicion, declared });
+            self.tell(cx, index, News::Dead, incarnation);
+        } else {
+            cx.emit(Event::Left { subject: index });
+            self.tell(cx, index, News::Left, incarnation);
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! Anti-entropy: finding and mending what gossip missed.
+//!
+//! Every frame carries the sender's state root, so every ack also says whether the prober and its target
+//! hold the same view. When the roots differ although neither has anything left to tell, the prober asks
+//! for a push/pull; apart from that one happens rarely, at a period that grows with the size of the
+//! cluster. A push/pull opens with the two roots and ends there when they agree.
+//!
+//! What comes in a record is weaker than what is gossiped: a dead member is only suspected (it may have
+//! come back since), a suspicion confirms nothing, and unknown members that are not alive are not added.
+
+use std::time::Duration;
+
+use swimring_codec::memberlist::Versions;
+use swimring_codec::native::{
+    DecodeError, FrameHeader, Introduction, StreamBody, StreamKind, StreamMessage, StreamWriter,
+};
+use swimring_codec::{MemberId, State};
+
+use crate::protocol::event::Event;
+use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::outbox::{Outbox, Purpose, StreamOpen};
+use crate::protocol::settings::Settings;
+use crate::protocol::shared_state::Commons;
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::table::{Entry, Standing};
+use crate::protocol::wire::{Origin, UNVERSIONED, Wire};
+
+/// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
+/// others find it by their own roots.
+pub(in crate::protocol) const SPREAD_MAX: u32 = 32;
+
+/// For this many probe intervals after joining a member mends differences at once; later they have to
+/// last.
+const FRESH_PROBE_INTERVALS: u32 = 60;
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct AntiEntropy {
+    /// When the next push/pull begins.
+    pub(in crate::protocol) due: Time,
+    /// With whom, if it has to be someone in particular.
+    with: Option<MemberIndex>,
+    /// No push/pull because of a differing root before this.
+    allowed: Time,
+    root_changed: Time,
+    /// When the member joined; nothing if it did not have to.
+    joined: Option<Time>,
+    /// A periodic push/pull is not put off beyond this.
+    latest: Time,
+    /// The first push/pull has been given its place in the period.
+    spread_out: bool,
+}
+
+impl AntiEntropy {
+    pub(in crate::protocol) fn new(
+        settings: &Settings,
+        rng: &mut fastrand::Rng,
+        commons: &Commons,
+        now: Time,
+    ) -> AntiEntropy {
+        let due = if settings.push_pull_interval.is_zero() {
+            Time::NEVER
+        } else {
+            commons.stagger(now, settings.push_pull_interval, rng)
+        };
+        AntiEntropy {
+            due,
+            with: None,
+            allowed: now,
+            root_changed: now,
+            joined: None,
+            latest: now,
+            spread_out: false,
+        }
+    }
+
+    pub(in crate::protocol) fn root_changed(&mut self, now: Time) {
+        self.root_changed = now;
+    }
+
+    /// A member came back from the dead: whatever parted us has healed, and its view is worth having.
+    pub(in crate::protocol) fn member_returned(&mut self, index: MemberIndex, old: Entry) {
+        if matches!(old.standing(), Standing::Remembered) {
+            self.with = Some(index);
+            self.due = self.due.min(self.allowed);
+        }
+    }
+
+    /// The member has joined at `now`.
+    pub(in crate::protocol) fn joined(&mut self, now: Time) {
+        self.joined = Some(now);
+    }
+
+    fn is_fresh(&self, now: Time, settings: &Settings) -> bool {
+        self.joined.is_some_and(|at| now.since(at) < settings.probe_interval * FRESH_PROBE_INTERVALS)
+    }
+}
+
+/// What a driver does with a stream after a message has been handled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StreamNext {
+    /// Wait for the next message.
+    Wait,
+    /// Send what was written to `reply`, then wait.
+    Reply,
+    /// Send what was written to `reply`, then close.
+    ReplyAndClose,
+    /// Close.
+    Close,
+}
+
+impl Member {
+    /// Compares the root of an ack with ours.
+    pub(in crate::protocol) fn compare_roots(&mut self, cx: &mut Context<'_, '_>, origin: &Origin) {
+        let Some(root) = origin.root else { return };
+        if root == self.table.root() || cx.now < self.anti_entropy.allowed {
+            return;
+        }
+        let settled = self.settings.gossip_interval * 4;
+        let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
+        let quiet = origin.quiet && self.queue.is_quiet();
+        let lasting = quiet && cx.now.since(self.anti_entropy.root_changed) >= settled;
+        if !fresh && !lasting {
+            return;
+        }
+        // Who has been forgotten since the ping is nobody to mend differences with.
+        let Some(source) = cx.commons.directory.find(origin.source) else { return };
+        self.anti_entropy.with = Some(source);
+        self.anti_entropy.due = cx.now;
+    }
+
+    /// Begins a push/pull if one is due.
+    pub(in crate::protocol) fn push_pull_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        if self.anti_entropy.due > cx.now {
+            return;
+        }
+        let period = self.settings.push_pull_period(self.table.known());
+        if self.anti_entropy.with.is_none() && !std::mem::replace(&mut self.anti_entropy.spread_out, true) {
+            // The first was staggered without knowing how large the cluster is: thousands that start
+            // together would all begin in the shortest period.
+            self.anti_entropy.due = cx.now + period.mul_f64(self.rng.f64());
+            self.anti_entropy.latest = self.anti_entropy.due + period / 2;
+            return;
+        }
+        if self.put_off_push_pull(cx, period) {
+            return;
+        }
+        self.anti_entropy.due =
+            if period.is_zero() { Time::NEVER } else { cx.now + self.push_pull_wait(cx, period) };
+        self.anti_entropy.latest = self.anti_entropy.due + period / 2;
+        let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
+        // A tenth of the period: differences that gossip left are mended soon, and not in a storm.
+        let spacing =
+            if fresh { self.settings.probe_interval } else { (period / 10).max(Duration::from_secs(1)) };
+        self.anti_entropy.allowed = cx.now + spacing;
+        if self.status != Status::Active {
+            return;
+        }
+        let own = self.index;
+        let wanted = self.anti_entropy.with.take().filter(|index| self.table.get(*index).is_live());
+        let partner = wanted
+            .or_else(|| self.table.choose(&mut self.rng, |index, entry| entry.is_alive() && index != own));
+        let Some(partner) = partner else { return };
+        cx.commons.counters.push_pulls_started += 1;
+        cx.out.streams.push(StreamOpen {
+            to: self.identity(partner, cx.commons).address(),
+            destination: cx.commons.directory.id(partner),
+            purpose: Purpose::Sync,
+        });
+    }
+
+    /// How long until the next push/pull. Where acks carry no root, what a member missed while many joined at
+    /// once shows in push/pulls alone, and the period is minutes in a large cluster: so the first come soon
+    /// after joining, and each after twice the time of the one before.
+    fn push_pull_wait(&self, cx: &Context<'_, '_>, period: Duration) -> Duration {
+        match (&cx.commons.wire, self.anti_entropy.joined) {
+            (Wire::Memberlist(_), Some(joined)) => {
+                let age = cx.now.since(joined).max(self.settings.probe_interval * 2);
+                period.min(age)
+            }
+            _ => period,
+        }
+    }
+
+    /// Notes that we have joined, in a format whose acks carry no root.
+    pub(in crate::protocol) fn joined_without_roots(&mut self, cx: &Context<'_, '_>) {
+        self.anti_entropy.joined(cx.now);
+        if self.settings.push_pull_interval.is_zero() {
+            return;
+        }
+        // Not all of those that join together at the same time.
+        let wait = self.settings.probe_interval.mul_f64(2.0 + 2.0 * self.rng.f64());
+        self.anti_entropy.due = self.anti_entropy.due.min(cx.now + wait);
+        self.anti_entropy.spread_out = true;
+    }
+
+    /// Puts a periodic push/pull off while news about members is under way: roots differ then, and two whole
+    /// views would be sent for what gossip brings in a moment. Not for longer than half a period.
+    fn put_off_push_pull(&mut self, cx: &mut Context<'_, '_>, period: Duration) -> bool {
+        if cx.commons.behaviour.push_pulls_on_time {
+            return false;
+        }
+        let settled = self.settings.gossip_interval * 4;
+        let under_way = !self.queue.is_quiet() || cx.now.since(self.anti_entropy.root_changed) < settled;
+        let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
+        if !under_way || fresh || self.anti_entropy.with.is_some() || cx.now >= self.anti_entropy.latest {
+            return false;
+        }
+        let wait = settled + settled.mul_f64(self.rng.f64());
+        self.anti_entropy.due = cx.now + wait.min(period);
+        true
+    }
+
+    /// Writes what a stream for `purpose` to `destination` begins with.
+    pub fn open_stream(
+        &self,
+        purpose: Purpose,
+        destination: MemberId,
+        commons: &mut Commons,
+        first: &mut Vec<u8>,
+    ) {
+        if matches!(commons.wire, Wire::Memberlist(_)) {
+            return self.open_packet_stream(purpose, destination, commons, first);
+        }
+        let mut writer = StreamWriter::new(self.header(destination), first);
+        match purpose {
+            Purpose::Join { .. } => {
+                writer.plain(StreamKind::Join);
+                self.write_state(&mut writer, MemberId::NONE, commons);
+            }
+            Purpose::Sync => writer.plain(StreamKind::Sync),
+            Purpose::Probe { sequence } => writer.probe(StreamKind::Ping, sequence),
+        }
+    }
+
+    /// Handles a stream message. `purpose` is why we opened the stream, nothing if the other side did.
+    /// The answer, if any, is appended to `reply`.
+    pub fn handle_stream(
+        &mut self,
+        now: Time,
+        purpose: Option<Purpose>,
+        message: &StreamMessage<'_>,
+        reply: &mut Vec<u8>,
+        commons: &mut Commons,
+        out: &mut Outbox<'_>,
+    ) -> StreamNext {
+        if message.header.cluster != self.cluster {
+            commons.counters.frames_foreign += 1;
+            if let (None, StreamBody::Join) = (purpose, message.body) {
+                // Nothing but which cluster this is, so that whoever mistook it is told clearly.
+                let mut writer = StreamWriter::new(self.header(message.header.source), reply);
+                writer.plain(StreamKind::Differs);
+                return StreamNext::ReplyAndClose;
+            }
+            return Self::break_off(purpose, out);
+        }
+        if self.status == Status::Left {
+            return Self::break_off(purpose, out);
+        }
+        let cx = &mut Context { now, commons, out };
+        let next = match (purpose, message.body) {
+            (None, StreamBody::Join) => {
+                let joiner = message.header.source;
+                let mut writer = StreamWriter::new(self.header(joiner), reply);
+                self.write_state(&mut writer, joiner, cx.commons);
+                StreamNext::Reply
+            }
+            (None, StreamBody::Sync) => self.answer_sync(cx, &message.header, reply),
+            (None, StreamBody::Ping { sequence }) => {
+                let mut writer = StreamWriter::new(self.header(message.header.source), reply);
+                writer.probe(StreamKind::Ack, sequence);
+                StreamNext::ReplyAndClose
+            }
+            (None, StreamBody::State(records)) => {
+                let more = records.more;
+                if self.merge(cx, records, false) && more { StreamNext::Wait } else { StreamNext::Close }
+            }
+            (Some(Purpose::Sync), StreamBody::Agreed) => {
+                cx.commons.counters.push_pulls_agreed += 1;
+                StreamNext::Close
+            }
+            (Some(Purpose::Sync), StreamBody::Differs) => StreamNext::Wait,
+            (Some(purpose), StreamBody::State(records)) => {
+                let more = records.more;
+                if !self.merge(cx, records, matches!(purpose, Purpose::Join { .. })) {
+                    Self::break_off(Some(purpose), cx.out)
+                } else if more {
+                    StreamNext::Wait
+                } else {
+                    self.finish_exchange(cx, purpose, &message.header, reply)
+                }
+            }
+            (Some(Purpose::Probe { .. }), StreamBody::Ack { sequence }) => {
+                self.on_stream_ack(cx, sequence);
+                StreamNext::Close
+            }
+            _ => {
+                cx.commons.counters.decode_errors += 1;
+                Self::break_off(purpose, cx.out)
+            }
+        };
+        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+        next
+    }
+
+    /// Ends an exchange that does not serve its purpose.
+    pub(in crate::protocol) fn break_off(purpose: Option<Purpose>, out: &mut Outbox<'_>) -> StreamNext {
+        if let Some(Purpose::Join { token }) = purpose {
+            out.events.push(Event::JoinFinished { token, joined: false });
+        }
+        StreamNext::Close
+    }
+
+    fn answer_sync(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        header: &FrameHeader,
+        reply: &mut Vec<u8>,
+    ) -> StreamNext {
+        let mut writer = StreamWriter::new(self.header(header.source), reply);
+        if header.root == self.table.root() {
+            writer.plain(StreamKind::Agreed);
+            return StreamNext::ReplyAndClose;
+        }
+        writer.plain(StreamKind::Differs);
+        self.write_state(&mut writer, MemberId::NONE, cx.commons);
+        StreamNext::Reply
+    }
+
+    /// All records of the other side are in.
+    fn finish_exchange(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        purpose: Purpose,
+        header: &FrameHeader,
+        reply: &mut Vec<u8>,
+    ) -> StreamNext {
+        match purpose {
+            Purpose::Join { token } => {
+                self.anti_entropy.joined(cx.now);
+                cx.emit(Event::JoinFinished { token, joined: true });
+                StreamNext::Close
+            }
+            // What we know more is news to the other side, unless there is nothing more.
+            Purpose::Sync if header.root != self.table.root() => {
+                let mut writer = StreamWriter::new(self.header(header.source), reply);
+                self.write_state(&mut writer, MemberId::NONE, cx.commons);
+                StreamNext::ReplyAndClose
+            }
+            _ => StreamNext::Close,
+        }
+    }
+
+    /// A stream we opened for `purpose` has ended before its purpose was met.
+    pub fn handle_stream_closed(&mut self, purpose: Purpose, out: &mut Outbox<'_>) {
+        if let Purpose::Join { token } = purpose {
+            out.events.push(Event::JoinFinished { token, joined: false });
+        }
+    }
+
+    /// Writes the view, and what is remembered of `joiner`: it has to know its own past to overcome it.
+    fn write_state(&self, writer: &mut StreamWriter<'_>, joiner: MemberId, commons: &Commons) {
+        for (index, entry) in self.table.iter() {
+            let state = match entry.standing() {
+                Standing::Known(state) => state,
+                Standing::Remembered if commons.directory.id(index) == joiner => State::Dead,
+                _ => continue,
+            };
+            writer.record(&self.introduction(index, state, entry.incarnation(), commons));
+        }
+        writer.finish_state();
+    }
+
+    /// Merges records, `joining` those that our join is answered with. False if one of them could not be
+    /// read.
+    fn merge<'r>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        records: impl Iterator<Item = Result<Introduction<'r>, DecodeError>>,
+        joining: bool,
+    ) -> bool {
+        let joined_before = cx.commons.counters.members_joined;
+        for record in records {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    cx.commons.counters.refused(error);
+                    return false;
+                }
+            };
+            cx.commons.counters.push_pull_records += 1;
+            if joining && record.subject == self.id {
+                self.on_own_past(cx, &record);
+            }
+            let learned = cx.commons.counters.members_joined - joined_before;
+            self.merge_record(cx, &record, UNVERSIONED, learned < u64::from(SPREAD_MAX));
+        }
+        true
+    }
+
+    /// Who accuses whomever a record says is suspect or dead.
+    fn record_accuser(&self, cx: &Context<'_, '_>) -> MemberId {
+        if cx.commons.behaviour.records_accuse { self.id } else { MemberId::NONE }
+    }
+
+    /// What is made of one record of a view, in either format.
+    pub(in crate::protocol) fn merge_record(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        record: &Introduction<'_>,
+        versions: Versions,
+        spread: bool,
+    ) {
+        match record.state {
+            State::Alive => self.on_introduction(cx, record, versions, spread),
+            State::Suspect | State::Dead if record.subject == self.id => {
+                if record.incarnation >= self.table.get(self.index).incarnation() {
+                    self.refute(cx, record.incarnation, true);
+                }
+            }
+            State::Suspect => {
+                // It lives as far as that member knows: learn of it, then doubt it.
+                if !cx.commons.behaviour.suspect_records_say_no_more {
+                    self.on_introduction(cx, record, versions, spread);
+                }
+                self.on_suspect(cx, record.subject, record.incarnation, self.record_accuser(cx));
+            }
+            State::Dead => {
+                self.on_suspect(cx, record.subject, record.incarnation, self.record_accuser(cx));
+            }
+            State::Left => self.on_left(cx, record.subject, record.incarnation),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Reaping the dead, and finding again who came back.
+//!
+//! A dead member leaves the view after `gossip_to_the_dead`, and everyone forgets that it was there: two
+//! halves of a partition that lasts longer would never speak again (hashicorp/memberlist#222). So its
+//! address is remembered, and now and then one of the departed is pinged and told that it is held dead. If
+//! it lives it refutes in its ack, and the views are mended from there.
+
+use swimring_codec::State;
+use swimring_codec::native::Message;
+
+use crate::protocol::event::Event;
+use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::settings::Settings;
+use crate::protocol::shared_state::Commons;
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::table::Standing;
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Reconnect {
+    /// When the next departed member is tried.
+    next: Time,
+    /// When to look for members to reap.
+    reap: Time,
+}
+
+impl Reconnect {
+    pub(in crate::protocol) fn new(
+        settings: &Settings,
+        rng: &mut fastrand::Rng,
+        commons: &Commons,
+        now: Time,
+    ) -> Reconnect {
+        let next = if settings.reconnect_interval.is_zero() {
+            Time::NEVER
+        } else {
+            commons.stagger(now, settings.reconnect_interval, rng)
+        };
+        Reconnect { next, reap: Time::NEVER }
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn due(&self) -> Time {
+        self.next.min(self.reap)
+    }
+
+    /// Someone departed: it will have to be reaped.
+    pub(in crate::protocol) fn departed(&mut self, now: Time, settings: &Settings) {
+        self.reap = self.reap.min(now + settings.gossip_to_the_dead);
+    }
+}
+
+impl Member {
+    pub(in crate::protocol) fn reconnect_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        if self.reconnect.reap <= cx.now {
+            self.reap(cx);
+        }
+        if self.reconnect.next <= cx.now {
+            self.reconnect.next = cx.now + self.settings.reconnect_interval;
+            let wanted = !cx.commons.behaviour.no_reconnects;
+            if wanted && !self.departed.is_empty() && self.status == Status::Active {
+                self.try_departed(cx);
+            }
+        }
+    }
+
+    /// Pings one of the departed that did not say goodbye, with what we believe of it.
+    fn try_departed(&mut self, cx: &mut Context<'_, '_>) {
+        let Some(index) = self.choose_departed(cx) else { return };
+        let id = cx.commons.directory.id(index);
+        let to = self.identity(index, cx.commons).address();
+        let dead = Message::Dead { subject: id, incarnation: self.table.get(index).incarnation() };
+        // The ack answers no probe of ours: what matters is the refutation beside it.
+        let ping = Message::Ping { sequence: self.rng.u32(..) };
+        cx.commons.counters.reconnects_tried += 1;
+        self.send(cx, to, id, &[dead, ping]);
+    }
+
+    /// One of the departed that did not say goodbye, each with the same chance.
+    fn choose_departed(&mut self, cx: &Context<'_, '_>) -> Option<MemberIndex> {
+        /// Draws from the whole table before the list is walked, which is short unless one of these hits.
+        const DRAWS_MAX: usize = 16;
+        let (table, rng) = (&self.table, &mut self.rng);
+        let is_wanted = |index: MemberIndex| {
+            matches!(table.get(index).standing(), Standing::Known(State::Dead) | Standing::Remembered)
+        };
+        let drawn = (0..DRAWS_MAX).map(|_| rng.u32(..table.len())).find(|index| is_wanted(*index));
+        if drawn.is_some() {
+            return drawn;
+        }
+        let mut chosen = None;
+        let mut seen = 0;
+        for departure in cx.commons.departed.iter(&self.departed) {
+            if is_wanted(departure.subject) {
+                seen += 1;
+                if rng.u32(..seen) == 0 {
+                    chosen = Some(departure.subject);
+                }
+            }
+        }
+        chosen
+    }
+
+    /// Takes members out of the view that have been dead or gone long enough, and forgets those that have
+    /// been remembered long enough.
+    pub(in crate::protocol) fn reap(&mut self, cx: &mut Context<'_, '_>) {
+        let (now, patience) = (cx.now, self.settings.gossip_to_the_dead);
+        let memory = self.settings.reconnect_timeout;
+        self.reconnect.reap = Time::NEVER;
+        while let Some(departure) = cx.commons.departed.oldest_recent(&self.departed) {
+            if now.since(departure.since) < patience {
+                self.reconnect.reap = departure.since + patience;
+                break;
+            }
+            let entry = self.table.get(departure.subject);
+            cx.emit(Event::Reaped { subject: departure.subject });
+            if entry.state() == Some(State::Dead) && !memory.is_zero() {
+                cx.commons.departed.remember(&mut self.departed, departure.subject, now);
+                self.set_entry(cx, departure.subject, entry.remembered());
+            } else {
+                self.forget(cx, departure.subject);
+            }
+        }
+        while let Some(departure) = cx.commons.departed.oldest_remembered(&self.departed) {
+            if now.since(departure.since) < memory {
+                self.reconnect.reap = self.reconnect.reap.min(departure.since + memory);
+                break;
+            }
+            self.forget(cx, departure.subject);
+        }
+    }
+
+    /// Makes room in a full table: drops the member that has been gone for longest. False if there is
+    /// none.
+    pub(in crate::protocol) fn forget_longest_gone(&mut self, cx: &mut Context<'_, '_>) -> bool {
+        let departed = &cx.commons.departed;
+        let longest =
+            departed.oldest_remembered(&self.departed).or_else(|| departed.oldest_recent(&self.departed));
+        let Some(departure) = longest else { return false };
+        self.forget(cx, departure.subject);
+        true
+    }
+}

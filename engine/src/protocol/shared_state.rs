@@ -1,0 +1,227 @@
+//! What the members of one worker have in common: the directory, the event store, and the pools their
+//! short lists come from.
+//!
+//! Sharing is a matter of memory only. What a member believes is in its own table, and two members that
+//! share a [`Commons`] influence each other through frames alone.
+
+use std::time::Duration;
+
+use crate::protocol::behaviour::Behaviour;
+use crate::protocol::counters::Counters;
+use crate::protocol::detection::relay::RelayPool;
+use crate::protocol::detection::suspicion::SuspicionPool;
+use crate::protocol::dissemination::queue::BroadcastPool;
+use crate::protocol::dissemination::user_events::{EventIndex, EventStore};
+use crate::protocol::member::Member;
+use crate::protocol::time::Time;
+use crate::protocol::view::departed::DepartedPool;
+use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::shared_view::{Bases, NewBase};
+use crate::protocol::wire::typed::TypedFrames;
+use crate::protocol::wire::{MemberlistWire, USER_MESSAGE_MAX, Wire, WireOptions, WireOptionsError};
+use swimring_codec::memberlist::Codec;
+use swimring_codec::native::{EVENT_MAX, UserEvent};
+
+/// The shared storage of the members of one worker. An embedded member has one of its own.
+#[derive(Debug)]
+pub struct Commons {
+    pub(in crate::protocol) wire: Wire,
+    pub(in crate::protocol) directory: Directory,
+    pub(in crate::protocol) bases: Bases,
+    pub(in crate::protocol) events: EventStore,
+    pub(in crate::protocol) broadcasts: BroadcastPool,
+    pub(in crate::protocol) suspicions: SuspicionPool,
+    pub(in crate::protocol) departed: DepartedPool,
+    pub(in crate::protocol) relays: RelayPool,
+    /// Frames under way, if they are kept as values.
+    pub(in crate::protocol) typed: Option<Box<TypedFrames>>,
+    /// Everything the members count.
+    pub counters: Counters,
+    /// Added to every member's local health score while the driver runs late. See
+    /// [`Commons::set_overload`].
+    pub(in crate::protocol) overload: u8,
+    /// When something that was sent to these members may last have been lost or left unread by the driver;
+    /// [`Time::ZERO`] if never. See [`Commons::set_doubt`].
+    pub(in crate::protocol) doubt: Time,
+    /// Whose protocol the members follow.
+    pub(in crate::protocol) behaviour: Behaviour,
+    members: u32,
+    /// Timers are staggered by whole grains.
+    timer_grain: Duration,
+}
+
+/// How much to set aside per member so that a fleet's steady state does not allocate: a few concurrent
+/// failures and events for everyone.
+const RESERVED_EACH: usize = 24;
+
+/// Differences of a member's view from the base for which memory is set aside: a few times as many as there
+/// are on average when a new base is made.
+const DIFFERENCES_EACH: usize = 32;
+
+/// Indirect probes that are under way at once, on average: far more than any loss rate causes.
+const RELAYS_EACH: usize = 4;
+
+impl Commons {
+    /// Empty storage for members that speak the native format. `seed` keys the hash tables.
+    pub fn new(seed: u64) -> Commons {
+        Commons::with(Wire::Native, EVENT_MAX, seed)
+    }
+
+    /// Empty storage for members that speak the format of `options`. `seed` keys the hash tables, `secret`
+    /// draws what encryption needs.
+    ///
+    /// # Errors
+    /// If an option cannot be used.
+    pub fn speaking(options: &WireOptions, seed: u64, secret: [u8; 32]) -> Result<Commons, WireOptionsError> {
+        match options {
+            WireOptions::Native => Ok(Commons::new(seed)),
+            WireOptions::Memberlist(options) => {
+                let wire = Wire::Memberlist(Box::new(MemberlistWire::new(options, secret)?));
+                Ok(Commons::with(wire, USER_MESSAGE_MAX, seed))
+            }
+        }
+    }
+
+    fn with(wire: Wire, event_bytes_max: usize, seed: u64) -> Commons {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        Commons {
+            wire,
+            directory: Directory::new(rng.u64(..)),
+            bases: Bases::new(),
+            events: EventStore::new(rng.u64(..), event_bytes_max),
+            broadcasts: BroadcastPool::new(rng.u64(..)),
+            suspicions: SuspicionPool::new(rng.u64(..)),
+            departed: DepartedPool::new(rng.u64(..)),
+            relays: RelayPool::new(),
+            typed: None,
+            counters: Counters::default(),
+            overload: 0,
+            doubt: Time::ZERO,
+            behaviour: Behaviour::swimring(),
+            members: 0,
+            timer_grain: Duration::from_micros(1),
+        }
+    }
+
+    /// Makes room for `members` members that know `known` each and remember `events` events, so that
+    /// neither a handful of concurrent failures nor a stream of events allocates.
+    pub fn reserve(&mut self, members: usize, known: usize, events: usize) {
+        self.directory.reserve(known);
+        self.bases.reserve(known, DIFFERENCES_EACH);
+        self.events.reserve(members, events);
+        self.broadcasts.reserve(members, RESERVED_EACH);
+        self.suspicions.reserve(members * RESERVED_EACH);
+        self.departed.reserve(members * RESERVED_EACH);
+        self.relays.reserve(members * RELAYS_EACH);
+    }
+
+    /// Has members created from now on stagger their timers by whole multiples of `grain`, the driver's
+    /// tick: what is due together can then leave together, and no probe waits for the next tick.
+    pub fn set_timer_grain(&mut self, grain: Duration) {
+        self.timer_grain = grain.max(Duration::from_micros(1));
+    }
+
+    /// A random moment of the `interval` after `now`, on the grid of grains.
+    pub(in crate::protocol) fn stagger(
+        &self,
+        now: Time,
+        interval: Duration,
+        rng: &mut fastrand::Rng,
+    ) -> Time {
+        let grain = self.timer_grain.as_micros() as u64;
+        let grains = (interval.as_micros() as u64 / grain).max(1);
+        Time::from_micros((now.as_micros().div_ceil(grain) + rng.u64(..grains)) * grain)
+    }
+
+    /// A number for a new member.
+    pub(in crate::protocol) fn register(&mut self) -> u32 {
+        let member = self.members;
+        self.members += 1;
+        self.suspicions.register();
+        self.events.grow_members(self.members as usize);
+        member
+    }
+
+    /// Makes a base of what `member` believes, for the views of all members to be held as differences from.
+    /// Nothing that can be observed of anyone changes; [`Member::rebase`] then takes each member there.
+    /// False if it would be no other than the last, or too many are in use.
+    pub fn make_base(&mut self, member: &Member) -> bool {
+        let made = self.bases.advance(&member.table);
+        match made {
+            NewBase::Made => self.counters.bases_made += 1,
+            NewBase::Deferred => self.counters.bases_deferred += 1,
+            NewBase::Same => {}
+        }
+        made == NewBase::Made
+    }
+
+    /// Takes back what a base that nobody uses any more took up: to be called from time to time.
+    pub fn retire_base(&mut self) {
+        self.bases.retire();
+    }
+
+    /// Bases that may be in use.
+    pub fn bases(&self) -> usize {
+        self.bases.len()
+    }
+
+    /// The codec that packets are written with, to change its keys; nothing in the native format.
+    pub fn codec_mut(&mut self) -> Option<&mut Codec> {
+        match &mut self.wire {
+            Wire::Native => None,
+            Wire::Memberlist(wire) => Some(wire.codec_mut()),
+        }
+    }
+
+    /// Who is who.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The user event at `event`.
+    pub fn user_event(&self, event: EventIndex) -> UserEvent<'_> {
+        self.events.get(event)
+    }
+
+    /// The name of the member at `index`.
+    pub fn name(&self, index: MemberIndex) -> &str {
+        self.directory.name(index)
+    }
+
+    /// Broadcasts waiting in all queues.
+    pub fn broadcasts_queued(&self) -> usize {
+        self.broadcasts.used()
+    }
+
+    /// Has all members follow `behaviour`; to be called before there are any. Swimring's own unless said
+    /// otherwise.
+    pub fn set_behaviour(&mut self, behaviour: Behaviour) {
+        self.behaviour = behaviour;
+        self.broadcasts.set_longest_first(behaviour.longest_news_first);
+    }
+
+    /// Whose protocol the members follow.
+    pub fn behaviour(&self) -> Behaviour {
+        self.behaviour
+    }
+
+    /// Tells the members that the driver runs late: probes wait `level` times longer than their own
+    /// local health asks for. Zero when it keeps up again.
+    pub fn set_overload(&mut self, level: u8) {
+        self.overload = level;
+    }
+
+    /// Tells the members that at `at` something others had sent them was lost in a full receive buffer, or lay
+    /// unread for too long. Probes under way then that come to nothing prove nothing: they are repeated, and
+    /// believed when they fail twice more. Nor are
+    /// suspicions ended while it is fresh, for at most as long again as they last. [`Time::ZERO`]: never.
+    pub fn set_doubt(&mut self, at: Time) {
+        self.doubt = at;
+    }
+
+    /// Whether something may have been lost or left unread since `since`.
+    #[inline]
+    pub(in crate::protocol) fn doubted_since(&self, since: Time) -> bool {
+        self.doubt >= since && self.doubt != Time::ZERO
+    }
+}

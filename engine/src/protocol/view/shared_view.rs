@@ -1,0 +1,310 @@
+//! Bases: what the views of many members have in common, stored once.
+//!
+//! Members of one worker that have lived together for a while believe nearly the same of everybody. A *base*
+//! is such a view, immutable and shared; a member's [`Table`] holds only where it differs. Bases are pages of
+//! entries, and a newer base shares the pages in which nothing changed with the one before, so that making
+//! one copies little and comparing two looks at little.
+//!
+//! A base is a matter of representation alone. It holds no references to the directory: every table counts
+//! what it means itself, whichever base it stands on, so that indexes and versions are given back and given
+//! out again exactly as if every table were private. What a base says of a member of whom no table on it
+//! means that any more is never read.
+
+use std::sync::Arc;
+
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::table::{Difference, Entry, Table};
+
+/// Entries of a page: a kilobyte. Smaller pages copy less when something changes, and cost more to point at.
+pub(in crate::protocol) const PAGE_ENTRIES: usize = 128;
+
+/// Most pages that one new base copies; what changed elsewhere stays a difference until the next. 262,144
+/// entries, copied in less than half a millisecond.
+const PAGES_CHANGED_MAX: usize = 2_048;
+
+/// Most bases in use at a time. Members are brought to the newest one by one, so there are rarely more than
+/// three; without the bound, one that is never brought along would let them add up.
+const BASES_MAX: usize = 64;
+
+/// Pages and bases that are no longer in use and kept for the next new ones, so that a fleet does not
+/// allocate for them.
+const SPARE_PAGES_MAX: usize = 256;
+const SPARE_BASES_MAX: usize = 4;
+
+/// Changes between two bases for which memory is set aside in a fleet.
+const CHANGES_RESERVED: usize = 1_024;
+
+/// Part of a base.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Page([Entry; PAGE_ENTRIES]);
+
+const UNKNOWN_PAGE: [Entry; PAGE_ENTRIES] = [Entry::UNKNOWN; PAGE_ENTRIES];
+
+/// A view that tables share. See the module.
+#[derive(Debug)]
+pub(in crate::protocol) struct Base {
+    /// Tells it from all others of the same worker.
+    number: u64,
+    pages: Vec<Arc<Page>>,
+    /// Entries that are not unknown.
+    known: usize,
+}
+
+impl Base {
+    /// What it says at `index`.
+    #[inline]
+    pub(in crate::protocol) fn get(&self, index: MemberIndex) -> Entry {
+        match self.pages.get(index as usize / PAGE_ENTRIES) {
+            Some(page) => page.0[index as usize % PAGE_ENTRIES],
+            None => Entry::UNKNOWN,
+        }
+    }
+
+    /// The entries of the page `nth`.
+    pub(in crate::protocol) fn page(&self, nth: usize) -> &[Entry; PAGE_ENTRIES] {
+        self.pages.get(nth).map_or(&UNKNOWN_PAGE, |page| &page.0)
+    }
+
+    /// Entries that are not unknown.
+    pub(in crate::protocol) fn known(&self) -> usize {
+        self.known
+    }
+
+    /// How many pages it has.
+    pub(in crate::protocol) fn pages(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Tells it from all others of the same worker.
+    pub(in crate::protocol) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether both have the very same page in place `nth`.
+    pub(in crate::protocol) fn shares_page(&self, other: &Base, nth: usize) -> bool {
+        match (self.pages.get(nth), other.pages.get(nth)) {
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Where two bases differ.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Change {
+    pub(in crate::protocol) index: MemberIndex,
+    /// What the older says.
+    pub(in crate::protocol) from: Entry,
+    /// What the newer says.
+    pub(in crate::protocol) to: Entry,
+}
+
+/// What became of a wish for a new base.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum NewBase {
+    /// It is the newest now.
+    Made,
+    /// It would have been the same as the newest.
+    Same,
+    /// Too many are in use.
+    Deferred,
+}
+
+/// The bases of one worker.
+#[derive(Debug)]
+pub(in crate::protocol) struct Bases {
+    empty: Arc<Base>,
+    /// A page of nobody, for places that a base has no page of its own for.
+    unknown: Arc<Page>,
+    newest: Arc<Base>,
+    /// Those before it that may still be in use.
+    older: Vec<Arc<Base>>,
+    made: u64,
+    /// Changes from the base with the first number to that with the second: members that move mostly come
+    /// from the same.
+    changes: Vec<Change>,
+    changes_between: (u64, u64),
+    spare_pages: Vec<Arc<Page>>,
+    spare_bases: Vec<Arc<Base>>,
+    /// Where a moving table gathers its differences.
+    pub(in crate::protocol) gathered: Vec<Difference>,
+    /// Differences for which each table sets memory aside.
+    pub(in crate::protocol) differences_reserved: usize,
+}
+
+impl Bases {
+    pub(in crate::protocol) fn new() -> Bases {
+        let empty = Arc::new(Base { number: 0, pages: Vec::new(), known: 0 });
+        Bases {
+            newest: Arc::clone(&empty),
+            empty,
+            unknown: Arc::new(Page(UNKNOWN_PAGE)),
+            older: Vec::new(),
+            made: 0,
+            changes: Vec::new(),
+            changes_between: (0, 0),
+            spare_pages: Vec::new(),
+            spare_bases: Vec::new(),
+            gathered: Vec::new(),
+            differences_reserved: 0,
+        }
+    }
+
+    /// Sets memory aside for bases of `known` members, and for `each` differences of each table made from
+    /// now on.
+    pub(in crate::protocol) fn reserve(&mut self, known: usize, each: usize) {
+        let pages = known.div_ceil(PAGE_ENTRIES);
+        self.differences_reserved = each;
+        self.older.reserve(BASES_MAX);
+        self.changes.reserve(CHANGES_RESERVED);
+        self.gathered.reserve(CHANGES_RESERVED.max(known / 4));
+        self.spare_pages.reserve(SPARE_PAGES_MAX);
+        self.spare_bases.reserve(SPARE_BASES_MAX);
+        while self.spare_pages.len() < (2 * pages).min(SPARE_PAGES_MAX) {
+            self.spare_pages.push(Arc::new(Page(UNKNOWN_PAGE)));
+        }
+        while self.spare_bases.len() < SPARE_BASES_MAX {
+            self.spare_bases.push(Arc::new(Base { number: 0, pages: Vec::with_capacity(pages), known: 0 }));
+        }
+    }
+
+    /// The base in which nobody is known.
+    pub(in crate::protocol) fn empty(&self) -> Arc<Base> {
+        Arc::clone(&self.empty)
+    }
+
+    /// The base that members move to.
+    pub(in crate::protocol) fn newest(&self) -> &Arc<Base> {
+        &self.newest
+    }
+
+    /// Bases that may be in use, the newest among them.
+    pub(in crate::protocol) fn len(&self) -> usize {
+        self.older.len() + 1
+    }
+
+    /// Makes all that `table` says the newest base, whatever it takes: for views that a fleet starts with.
+    pub(in crate::protocol) fn adopt(&mut self, table: &Table) -> Arc<Base> {
+        self.make(table, usize::MAX, |entry, _| entry.unqueued());
+        Arc::clone(&self.newest)
+    }
+
+    /// Makes a base of what `table` says, except for what will not last: suspicions, and marks of its queue.
+    pub(in crate::protocol) fn advance(&mut self, table: &Table) -> NewBase {
+        self.retire();
+        if self.len() >= BASES_MAX {
+            return NewBase::Deferred;
+        }
+        let lasting = |entry: Entry, old: Entry| if entry.is_suspect() { old } else { entry.unqueued() };
+        if self.make(table, PAGES_CHANGED_MAX, lasting) { NewBase::Made } else { NewBase::Same }
+    }
+
+    /// Makes a base that says what `word` makes of the table's and the newest base's entries. True if
+    /// anything changed.
+    fn make(&mut self, table: &Table, changed_max: usize, word: impl Fn(Entry, Entry) -> Entry) -> bool {
+        let mut made = self.spare_bases.pop().unwrap_or_else(|| self.fresh());
+        let Some(base) = Arc::get_mut(&mut made) else { return false };
+        let mut changed = 0;
+        base.known = self.newest.known;
+        let count = (table.len() as usize).div_ceil(PAGE_ENTRIES).max(self.newest.pages.len());
+        for nth in 0..count {
+            let old = self.newest.pages.get(nth).unwrap_or(&self.unknown);
+            if changed >= changed_max || table.has_page(nth, &self.newest) {
+                base.pages.push(Arc::clone(old));
+                continue;
+            }
+            let mut entries = table.page(nth);
+            for (entry, old) in entries.iter_mut().zip(&old.0) {
+                *entry = word(*entry, *old);
+            }
+            if old.0 == entries {
+                base.pages.push(Arc::clone(old));
+            } else {
+                changed += 1;
+                base.known = base.known + known(&entries) - known(&old.0);
+                base.pages.push(page_of(entries, &mut self.spare_pages));
+            }
+        }
+        if changed == 0 {
+            base.pages.clear();
+            self.keep(made);
+            return false;
+        }
+        self.made += 1;
+        base.number = self.made;
+        let before = std::mem::replace(&mut self.newest, made);
+        if before.number != self.empty.number {
+            self.older.push(before);
+        }
+        true
+    }
+
+    fn fresh(&self) -> Arc<Base> {
+        Arc::new(Base { number: 0, pages: Vec::with_capacity(self.newest.pages.len() + 1), known: 0 })
+    }
+
+    fn keep(&mut self, base: Arc<Base>) {
+        if self.spare_bases.len() < SPARE_BASES_MAX {
+            self.spare_bases.push(base);
+        }
+    }
+
+    /// Takes back the oldest base that nobody uses any more, if there is one.
+    pub(in crate::protocol) fn retire(&mut self) {
+        let unused = |base: &Arc<Base>| Arc::strong_count(base) == 1;
+        let Some(at) = self.older.iter().position(unused) else { return };
+        let mut retired = self.older.remove(at);
+        if let Some(base) = Arc::get_mut(&mut retired) {
+            for mut page in base.pages.drain(..) {
+                if self.spare_pages.len() < SPARE_PAGES_MAX && Arc::get_mut(&mut page).is_some() {
+                    self.spare_pages.push(page);
+                }
+            }
+            self.keep(retired);
+        }
+    }
+
+    /// Works out what changed from `from` to the newest base. Gives how many entries that took a look at.
+    pub(in crate::protocol) fn find_changes(&mut self, from: &Base) -> usize {
+        let between = (from.number, self.newest.number);
+        if self.changes_between == between {
+            return 0;
+        }
+        self.changes_between = between;
+        self.changes.clear();
+        let to = &self.newest;
+        let count = from.pages.len().max(to.pages.len());
+        let mut looked = count;
+        for nth in (0..count).filter(|nth| !from.shares_page(to, *nth)) {
+            let entries = from.page(nth).iter().zip(to.page(nth)).enumerate();
+            let changes = entries.filter(|(_, (from, to))| from != to).map(|(at, (from, to))| Change {
+                index: (nth * PAGE_ENTRIES + at) as MemberIndex,
+                from: *from,
+                to: *to,
+            });
+            self.changes.extend(changes);
+            looked += PAGE_ENTRIES;
+        }
+        looked
+    }
+
+    /// What [`Bases::find_changes`] found last, in order, and where to gather differences.
+    pub(in crate::protocol) fn changes(&mut self) -> (&[Change], &mut Vec<Difference>) {
+        (&self.changes, &mut self.gathered)
+    }
+}
+
+fn known(entries: &[Entry; PAGE_ENTRIES]) -> usize {
+    entries.iter().filter(|entry| !entry.is_unknown()).count()
+}
+
+fn page_of(entries: [Entry; PAGE_ENTRIES], spare: &mut Vec<Arc<Page>>) -> Arc<Page> {
+    if let Some(mut page) = spare.pop()
+        && let Some(free) = Arc::get_mut(&mut page)
+    {
+        free.0 = entries;
+        return page;
+    }
+    Arc::new(Page(entries))
+}

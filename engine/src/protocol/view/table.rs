@@ -1,0 +1,509 @@
+//! A member's view of all members.
+//!
+//! An entry packs an incarnation, a state and the version of the identity into one word of eight bytes, at the
+//! member's directory index. The table keeps what is asked for all the time up to date at each change: how
+//! many are known and live, and the *state root*, a sum of one hash per live member, so that two views can
+//! be compared by one number.
+//!
+//! How entries are represented is the secret of this file and of [`crate::protocol::view::shared_view`]. A table that agrees with most
+//! of a base holds its few differences from it, sorted; one that agrees with none, as an embedded member's or
+//! that of a member that is still joining, holds all its words itself. Which it is can be told from outside
+//! only by the memory it takes.
+
+use std::sync::Arc;
+
+use swimring_codec::{Incarnation, State, root_term};
+
+use crate::protocol::view::directory::{Directory, MemberIndex, Version};
+use crate::protocol::view::shared_view::{Base, Bases, Change, PAGE_ENTRIES};
+
+/// What a table holds about one member.
+///
+/// Bits 0..3 state, 3..7 identity version, 7 a broadcast is queued, 16..64 incarnation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) struct Entry(u64);
+
+const STATE_MASK: u64 = 0b111;
+const VERSION_SHIFT: u32 = 3;
+const VERSION_MASK: u64 = 0b1111 << VERSION_SHIFT;
+const QUEUED: u64 = 1 << 7;
+const INCARNATION_SHIFT: u32 = 16;
+
+/// [`State`], and two for members that are not part of the view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum Standing {
+    /// Nothing is known.
+    Unknown,
+    /// Part of the view.
+    Known(State),
+    /// Was dead and is no longer part of the view; its address is kept to find it again.
+    Remembered,
+}
+
+const REMEMBERED: u64 = 5;
+
+impl Entry {
+    pub(in crate::protocol) const UNKNOWN: Entry = Entry(0);
+
+    pub(in crate::protocol) fn new(state: State, incarnation: Incarnation, version: Version) -> Entry {
+        Entry(state as u64 | u64::from(version) << VERSION_SHIFT | incarnation.get() << INCARNATION_SHIFT)
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn standing(self) -> Standing {
+        match self.0 & STATE_MASK {
+            0 => Standing::Unknown,
+            REMEMBERED => Standing::Remembered,
+            state => match State::from_u8(state as u8) {
+                Some(state) => Standing::Known(state),
+                None => Standing::Unknown,
+            },
+        }
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn state(self) -> Option<State> {
+        match self.standing() {
+            Standing::Known(state) => Some(state),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn is_unknown(self) -> bool {
+        self.0 & STATE_MASK == 0
+    }
+
+    /// Alive or suspect.
+    #[inline]
+    pub(in crate::protocol) fn is_live(self) -> bool {
+        matches!(self.0 & STATE_MASK, 1 | 2)
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn is_alive(self) -> bool {
+        self.0 & STATE_MASK == State::Alive as u64
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn incarnation(self) -> Incarnation {
+        Incarnation::new(self.0 >> INCARNATION_SHIFT)
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn version(self) -> Version {
+        ((self.0 & VERSION_MASK) >> VERSION_SHIFT) as Version
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn is_suspect(self) -> bool {
+        self.0 & STATE_MASK == State::Suspect as u64
+    }
+
+    /// The entry without the mark of [`Entry::is_queued`].
+    #[inline]
+    pub(in crate::protocol) fn unqueued(self) -> Entry {
+        Entry(self.0 & !QUEUED)
+    }
+
+    #[cfg(test)]
+    pub(in crate::protocol) fn queued(self) -> Entry {
+        Entry(self.0 | QUEUED)
+    }
+
+    /// Whether the member's queue holds a broadcast about this one.
+    pub(in crate::protocol) fn is_queued(self) -> bool {
+        self.0 & QUEUED != 0
+    }
+
+    pub(in crate::protocol) fn with_state(self, state: State) -> Entry {
+        Entry(self.0 & !STATE_MASK | state as u64)
+    }
+
+    pub(in crate::protocol) fn remembered(self) -> Entry {
+        Entry(self.0 & !STATE_MASK | REMEMBERED)
+    }
+
+    pub(in crate::protocol) fn with_incarnation(self, incarnation: Incarnation) -> Entry {
+        let low = self.0 & ((1 << INCARNATION_SHIFT) - 1);
+        Entry(low | incarnation.get() << INCARNATION_SHIFT)
+    }
+
+    pub(in crate::protocol) fn with_version(self, version: Version) -> Entry {
+        Entry(self.0 & !VERSION_MASK | u64::from(version) << VERSION_SHIFT)
+    }
+}
+
+/// Where a table differs from its base.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) struct Difference {
+    index: MemberIndex,
+    entry: Entry,
+}
+
+/// A table holds all words itself once it has more differences than this and a quarter of its length: they
+/// would soon take more room than the words, and moving them at each change more time.
+const DIFFERENCES_LEAST: usize = 32;
+
+/// A table that holds all words itself goes over to a base that it differs from in at most so many places, and
+/// an eighth of its length. Fewer than above, so that a table does not go back and forth.
+const DIFFERENCES_WELCOME: usize = 16;
+
+#[derive(Clone, Debug)]
+enum Held {
+    /// Every word. `tried` is the number of the newest base that it was found to be too far from, `kept` the
+    /// memory that was set aside for differences.
+    Whole { entries: Vec<Entry>, tried: u64, kept: Vec<Difference> },
+    /// What differs from a base, sorted by index.
+    Shared { base: Arc<Base>, differences: Vec<Difference> },
+}
+
+/// All entries of one member. See the module.
+#[derive(Clone, Debug)]
+pub(in crate::protocol) struct Table {
+    held: Held,
+    /// One more than the largest index that was ever set.
+    len: u32,
+    known: u32,
+    live: u32,
+    root: u64,
+}
+
+impl Table {
+    pub(in crate::protocol) fn new(bases: &Bases) -> Table {
+        let differences = Vec::with_capacity(bases.differences_reserved);
+        let held = Held::Shared { base: bases.empty(), differences };
+        Table { held, len: 0, known: 0, live: 0, root: 0 }
+    }
+
+    /// One more than the largest index with an entry.
+    pub(in crate::protocol) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Members that are part of the view, the dead and left that have not been reaped among them.
+    pub(in crate::protocol) fn known(&self) -> usize {
+        self.known as usize
+    }
+
+    /// Alive and suspect members.
+    pub(in crate::protocol) fn live(&self) -> usize {
+        self.live as usize
+    }
+
+    /// The state root.
+    pub(in crate::protocol) fn root(&self) -> u64 {
+        self.root
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn get(&self, index: MemberIndex) -> Entry {
+        match &self.held {
+            Held::Whole { entries, .. } => entries.get(index as usize).copied().unwrap_or(Entry::UNKNOWN),
+            Held::Shared { base, differences } => {
+                if !differences.is_empty()
+                    && let Ok(at) = find(differences, index)
+                {
+                    return differences[at].entry;
+                }
+                base.get(index)
+            }
+        }
+    }
+
+    /// Every entry that is not unknown.
+    pub(in crate::protocol) fn iter(&self) -> impl Iterator<Item = (MemberIndex, Entry)> + '_ {
+        let pages = (0..(self.len as usize).div_ceil(PAGE_ENTRIES)).map(|nth| (nth, self.page(nth)));
+        let entries = pages.flat_map(|(nth, page)| {
+            let first = (nth * PAGE_ENTRIES) as MemberIndex;
+            (first..).zip(page)
+        });
+        entries.filter(|(_, entry)| !entry.is_unknown())
+    }
+
+    /// The entries of page `nth`.
+    pub(in crate::protocol) fn page(&self, nth: usize) -> [Entry; PAGE_ENTRIES] {
+        let first = nth * PAGE_ENTRIES;
+        match &self.held {
+            Held::Whole { entries, .. } => {
+                let mut page = [Entry::UNKNOWN; PAGE_ENTRIES];
+                let held = entries.get(first..).unwrap_or_default();
+                let held = &held[..held.len().min(PAGE_ENTRIES)];
+                page[..held.len()].copy_from_slice(held);
+                page
+            }
+            Held::Shared { base, differences } => {
+                let mut page = *base.page(nth);
+                for difference in in_page(differences, nth) {
+                    page[difference.index as usize - first] = difference.entry;
+                }
+                page
+            }
+        }
+    }
+
+    /// Whether page `nth` is known to be the same as that of `other`, without comparing it.
+    pub(in crate::protocol) fn has_page(&self, nth: usize, other: &Base) -> bool {
+        match &self.held {
+            Held::Whole { .. } => false,
+            Held::Shared { base, differences } => {
+                in_page(differences, nth).is_empty() && base.shares_page(other, nth)
+            }
+        }
+    }
+
+    /// Replaces the entry at `index`, keeping the counts, the root and the directory's references.
+    /// Carries the queued mark over.
+    pub(in crate::protocol) fn set(&mut self, index: MemberIndex, new: Entry, directory: &mut Directory) {
+        let old = self.get(index);
+        self.known -= u32::from(old.state().is_some());
+        self.known += u32::from(new.state().is_some());
+        if old.is_live() {
+            self.live -= 1;
+            self.root = self.root.wrapping_sub(term(index, old, directory));
+        }
+        if new.is_live() {
+            self.live += 1;
+            self.root = self.root.wrapping_add(term(index, new, directory));
+        }
+        if !new.is_unknown() {
+            directory.retain(index, new.version());
+        }
+        if !old.is_unknown() {
+            directory.release(index, old.version());
+        }
+        let queued = if new.is_unknown() { 0 } else { old.0 & QUEUED };
+        self.len = self.len.max(index + 1);
+        self.put(index, Entry(new.0 & !QUEUED | queued));
+    }
+
+    /// Marks that a broadcast about `index` is queued, or no longer.
+    pub(in crate::protocol) fn set_queued(&mut self, index: MemberIndex, queued: bool) {
+        if index < self.len {
+            let entry = self.get(index);
+            self.put(index, Entry(if queued { entry.0 | QUEUED } else { entry.0 & !QUEUED }));
+        }
+    }
+
+    /// Stores a word.
+    fn put(&mut self, index: MemberIndex, entry: Entry) {
+        match &mut self.held {
+            Held::Whole { entries, .. } => {
+                if index as usize >= entries.len() {
+                    entries.resize(index as usize + 1, Entry::UNKNOWN);
+                }
+                entries[index as usize] = entry;
+            }
+            Held::Shared { base, differences } => {
+                let differs = base.get(index) != entry;
+                match find(differences, index) {
+                    Ok(at) if differs => differences[at].entry = entry,
+                    Ok(at) => _ = differences.remove(at),
+                    Err(at) if differs => differences.insert(at, Difference { index, entry }),
+                    Err(_) => {}
+                }
+                if differences.len() > DIFFERENCES_LEAST + self.len as usize / 4 {
+                    self.hold_whole();
+                }
+            }
+        }
+    }
+
+    /// Leaves the base.
+    #[cold]
+    fn hold_whole(&mut self) {
+        let pages = (self.len as usize).div_ceil(PAGE_ENTRIES);
+        let mut entries = Vec::with_capacity(pages * PAGE_ENTRIES);
+        (0..pages).for_each(|nth| entries.extend_from_slice(&self.page(nth)));
+        entries.truncate(self.len as usize);
+        let kept = self.take_differences();
+        self.held = Held::Whole { entries, tried: 0, kept };
+    }
+
+    /// The memory for differences, empty.
+    fn take_differences(&mut self) -> Vec<Difference> {
+        let (Held::Whole { kept: differences, .. } | Held::Shared { differences, .. }) = &mut self.held;
+        let mut differences = std::mem::take(differences);
+        differences.clear();
+        differences
+    }
+
+    /// A random entry that is `eligible`, each with the same chance.
+    pub(in crate::protocol) fn choose(
+        &self,
+        rng: &mut fastrand::Rng,
+        eligible: impl Fn(MemberIndex, Entry) -> bool,
+    ) -> Option<MemberIndex> {
+        /// Draws before looking at every entry: with one entry in two eligible, one choice in 65,000
+        /// gets that far.
+        const DRAWS_MAX: usize = 16;
+        if self.live == 0 {
+            return None;
+        }
+        for _ in 0..DRAWS_MAX {
+            let index = rng.u32(..self.len);
+            if eligible(index, self.get(index)) {
+                return Some(index);
+            }
+        }
+        let mut chosen = None;
+        let mut seen = 0;
+        for (index, entry) in self.iter() {
+            if eligible(index, entry) {
+                seen += 1;
+                if rng.u32(..seen) == 0 {
+                    chosen = Some(index);
+                }
+            }
+        }
+        chosen
+    }
+
+    /// Takes over the view `view`, for which `base` was made, except what this table says of `own`: how a
+    /// fleet starts with complete views. The directory's references for all of `view` have been counted.
+    pub(in crate::protocol) fn load(
+        &mut self,
+        view: &Table,
+        base: &Arc<Base>,
+        own: MemberIndex,
+        directory: &mut Directory,
+    ) {
+        debug_assert!(self.known <= 1, "loading is for fresh tables");
+        let entry = self.get(own);
+        let differences = self.take_differences();
+        self.held = Held::Shared { base: Arc::clone(base), differences };
+        (self.len, self.known, self.live, self.root) = (view.len, view.known, view.live, view.root);
+        self.set(own, entry, directory);
+        if !entry.is_unknown() {
+            // It had this one before.
+            directory.release(own, entry.version());
+        }
+    }
+
+    /// Forgets everything, giving the directory its references back.
+    pub(in crate::protocol) fn clear(&mut self, directory: &mut Directory) {
+        for (index, entry) in self.iter() {
+            directory.release(index, entry.version());
+        }
+        let held = Held::Whole { entries: Vec::new(), tried: 0, kept: Vec::new() };
+        *self = Table { held, len: 0, known: 0, live: 0, root: 0 };
+    }
+
+    #[cfg(test)]
+    pub(in crate::protocol) fn grow(&mut self, len: u32) {
+        if len > self.len {
+            let entry = self.get(len - 1);
+            self.len = len;
+            self.put(len - 1, entry);
+        }
+    }
+
+    /// How many words of its own it holds.
+    pub(in crate::protocol) fn differences(&self) -> usize {
+        match &self.held {
+            Held::Whole { entries, .. } => entries.len(),
+            Held::Shared { differences, .. } => differences.len(),
+        }
+    }
+}
+
+/// Moving to another base.
+impl Table {
+    /// Moves to the newest base, unless it is too far away. Says whether it moved, and how many entries that
+    /// took a look at.
+    pub(in crate::protocol) fn rebase(&mut self, bases: &mut Bases) -> (bool, usize) {
+        match &mut self.held {
+            Held::Whole { tried, .. } if *tried == bases.newest().number() => (false, 0),
+            Held::Whole { .. } => self.join_base(bases),
+            Held::Shared { base, .. } if base.number() == bases.newest().number() => (false, 0),
+            // Who has hardly begun to join would have to say of everyone that they are unknown.
+            Held::Shared { base, differences }
+                if base.pages() == 0 && differences.len() + DIFFERENCES_WELCOME < bases.newest().known() =>
+            {
+                (false, 0)
+            }
+            Held::Shared { base, differences } => {
+                let mut looked = bases.find_changes(base);
+                let (changes, gathered) = bases.changes();
+                looked += changes.len() + differences.len();
+                merge(differences, changes, gathered);
+                differences.clear();
+                differences.extend_from_slice(gathered);
+                *base = Arc::clone(bases.newest());
+                if differences.len() > DIFFERENCES_LEAST + self.len as usize / 4 {
+                    self.hold_whole();
+                }
+                (true, looked)
+            }
+        }
+    }
+
+    /// From holding everything to differing from a base.
+    fn join_base(&mut self, bases: &mut Bases) -> (bool, usize) {
+        let Held::Whole { entries, tried, .. } = &mut self.held else { return (false, 0) };
+        let welcome = DIFFERENCES_WELCOME + entries.len() / 8;
+        let base = Arc::clone(bases.newest());
+        *tried = base.number();
+        let gathered = &mut bases.gathered;
+        gathered.clear();
+        let count = entries.len().div_ceil(PAGE_ENTRIES).max(base.pages());
+        for nth in 0..count {
+            if gathered.len() > welcome {
+                return (false, nth * PAGE_ENTRIES);
+            }
+            let first = nth * PAGE_ENTRIES;
+            let held = entries.get(first..).unwrap_or_default();
+            let held = held.iter().copied().chain(std::iter::repeat(Entry::UNKNOWN));
+            let both = (first as MemberIndex..).zip(held.zip(base.page(nth)));
+            let different = both.filter(|(_, (held, shared))| held != *shared);
+            gathered.extend(different.map(|(index, (entry, _))| Difference { index, entry }));
+        }
+        if gathered.len() > welcome {
+            return (false, count * PAGE_ENTRIES);
+        }
+        let mut differences = self.take_differences();
+        differences.extend_from_slice(gathered);
+        self.held = Held::Shared { base, differences };
+        (true, count * PAGE_ENTRIES)
+    }
+}
+
+/// Gathers the differences from a newer base, of a table with `differences` from an older one.
+fn merge(differences: &[Difference], changes: &[Change], gathered: &mut Vec<Difference>) {
+    gathered.clear();
+    let mut rest = differences.iter().copied().peekable();
+    for change in changes {
+        while let Some(earlier) = rest.next_if(|difference| difference.index < change.index) {
+            gathered.push(earlier);
+        }
+        match rest.next_if(|difference| difference.index == change.index) {
+            Some(difference) if difference.entry == change.to => {}
+            Some(difference) => gathered.push(difference),
+            // The table means what the older base says.
+            None => gathered.push(Difference { index: change.index, entry: change.from }),
+        }
+    }
+    gathered.extend(rest);
+}
+
+#[inline]
+fn find(differences: &[Difference], index: MemberIndex) -> Result<usize, usize> {
+    differences.binary_search_by_key(&index, |difference| difference.index)
+}
+
+/// Those of page `nth`.
+fn in_page(differences: &[Difference], nth: usize) -> &[Difference] {
+    if differences.is_empty() {
+        return differences;
+    }
+    let first = nth * PAGE_ENTRIES;
+    let from = differences.partition_point(|difference| (difference.index as usize) < first);
+    let rest = &differences[from..];
+    let count = rest.partition_point(|difference| (difference.index as usize) < first + PAGE_ENTRIES);
+    &rest[..count]
+}
+
+fn term(index: MemberIndex, entry: Entry, directory: &Directory) -> u64 {
+    let identity = directory.identity(index, entry.version());
+    root_term(directory.id(index), entry.incarnation(), identity.hash())
+}
