@@ -5,7 +5,7 @@
 //! sent most often once the queue is full).
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
-use swimring::protocol::Purpose;
+use swimring::protocol::StreamPurpose;
 use swimring_bench::{Deck, Fleet, UPDATES, quick};
 use swimring_codec::MemberId;
 use swimring_codec::native::{StreamBody, StreamMessage, stream_message_len};
@@ -40,7 +40,7 @@ fn views(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("write", known), |bencher| {
             bencher.iter(|| {
                 view.clear();
-                let purpose = Purpose::Join { token: 1 };
+                let purpose = StreamPurpose::Join { token: 1 };
                 let Fleet { members, scenery } = &mut fleet;
                 members[0].open_stream(purpose, MemberId::NONE, &mut scenery.commons, &mut view);
                 view.len()

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use swimring::protocol::{
-    Commons, Event, Member, MemberConfig, Outbox, Preset, Settings, StreamOpen, Time, View,
+    Event, Member, MemberConfig, Outbox, Preset, Settings, SharedState, StreamOpen, Time, View,
 };
 use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter, Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State};
@@ -64,7 +64,7 @@ pub struct Fleet {
 #[derive(Debug)]
 pub struct Scenery {
     /// The shared storage.
-    pub commons: Commons,
+    pub commons: SharedState,
     /// Takes frames.
     pub sink: Sink,
     /// Streams asked for.
@@ -88,7 +88,7 @@ impl Fleet {
         assert!(members <= known, "every member knows itself and its neighbours");
         let now = Time::from_micros(1_000_000);
         let settings = Arc::new(settings);
-        let mut commons = Commons::new(1);
+        let mut commons = SharedState::new(1);
         commons.reserve(members, known, 64);
         let mut fleet: Vec<Member> =
             (0..members).map(|number| member(number, &settings, &mut commons, now)).collect();
@@ -162,7 +162,7 @@ impl Fleet {
 impl Scenery {
     /// Calls a member.
     #[inline]
-    pub fn call<R>(&mut self, call: impl FnOnce(Time, &mut Commons, &mut Outbox<'_>) -> R) -> R {
+    pub fn call<R>(&mut self, call: impl FnOnce(Time, &mut SharedState, &mut Outbox<'_>) -> R) -> R {
         let mut out = Outbox {
             frames: &mut self.sink,
             streams: &mut self.streams,
@@ -173,7 +173,7 @@ impl Scenery {
     }
 }
 
-fn member(number: usize, settings: &Arc<Settings>, commons: &mut Commons, now: Time) -> Member {
+fn member(number: usize, settings: &Arc<Settings>, commons: &mut SharedState, now: Time) -> Member {
     let config = MemberConfig {
         name: name_of(number),
         address: address_of(number),

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring::protocol::{
-    Commons, Event, Member, MemberConfig, MemberlistOptions, Outbox, Purpose, StreamOpen, Time, View,
-    WireOptions,
+    Event, Member, MemberConfig, MemberlistOptions, Outbox, SharedState, StreamOpen, StreamPurpose, Time,
+    View, WireOptions,
 };
 use swimring_codec::memberlist::{
     Alive, Codec, CompoundWriter, Message, PushPullWriter, Record, StreamScanner, Versions,
@@ -78,7 +78,7 @@ fn address_of(number: usize) -> SocketAddr {
 #[derive(Debug)]
 pub struct PacketMember {
     member: Member,
-    commons: Commons,
+    commons: SharedState,
     codec: Codec,
     sink: Sink,
     streams: Vec<StreamOpen>,
@@ -97,7 +97,7 @@ impl PacketMember {
         let codec = Codec::new(&options.codec(), [1; 32]).expect("valid options");
         let now = Time::from_micros(1_000_000);
         let mut commons =
-            Commons::speaking(&WireOptions::Memberlist(options), 1, [2; 32]).expect("valid options");
+            SharedState::speaking(&WireOptions::Memberlist(options), 1, [2; 32]).expect("valid options");
         commons.reserve(1, known + 1, 64);
         let mut settings = settings();
         settings.frame_bytes_max = PACKET_BYTES_MAX;
@@ -174,7 +174,7 @@ impl PacketMember {
     /// Writes a push/pull of our own; its bytes.
     pub fn write_view(&mut self) -> usize {
         self.reply.clear();
-        self.member.open_stream(Purpose::Sync, MemberId::NONE, &mut self.commons, &mut self.reply);
+        self.member.open_stream(StreamPurpose::Sync, MemberId::NONE, &mut self.commons, &mut self.reply);
         self.reply.len()
     }
 

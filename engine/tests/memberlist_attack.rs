@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use hostile_support::{Target, packets, streams};
 use swimring::protocol::{Counters, Event, MemberlistOptions, Preset, Settings, WireOptions};
 use swimring::stream::StreamOptions;
-use swimring::worker::{Fleet, FleetOptions, HostCounters, Observer, Scene};
+use swimring::worker::{EventContext, Fleet, FleetOptions, HostCounters, Observer};
 use swimring_codec::Incarnation;
 use swimring_codec::memberlist::DecodeError;
 
@@ -37,7 +37,7 @@ struct Witness {
 }
 
 impl Observer for Witness {
-    fn event(&mut self, scene: &Scene<'_>, event: &Event) {
+    fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
         if let Event::Failed { subject, .. } | Event::Left { subject } = *event {
             self.lost.push(format!("{event:?} of {} at {}", scene.commons.name(subject), scene.local));
         }

@@ -26,7 +26,7 @@ pub mod progress;
 pub mod prometheus;
 pub mod report;
 pub mod run;
+pub mod run_context;
 pub mod schedule;
 pub mod slo;
-pub mod surroundings;
 pub mod text;

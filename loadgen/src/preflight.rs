@@ -6,7 +6,7 @@ use std::fs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::cli::{RunOptions, Start};
-use crate::fleet::seen::Seen;
+use crate::fleet::seen::SeenBits;
 use crate::schedule;
 use crate::text::{bytes, thousands};
 
@@ -55,7 +55,7 @@ impl Needs {
     pub fn of(options: &RunOptions) -> Needs {
         let members = u64::from(options.members);
         let events = schedule::event_count(options.duration, options.events);
-        let tracked = Seen::bytes(u64::from(options.kills) + events, members);
+        let tracked = SeenBits::bytes(u64::from(options.kills) + events, members);
         let (bytes_per_pair, joining) = match options.start {
             Start::Warm => (BYTES_PER_PAIR, 0),
             Start::Cold => (BYTES_PER_PAIR_JOINING, BYTES_PER_MEMBER_JOINING),

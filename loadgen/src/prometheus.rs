@@ -186,12 +186,17 @@ mod tests {
 
     use super::*;
     use crate::cpu::CpuTime;
-    use crate::fleet::moment::{Moment, Timings};
     use crate::fleet::sampling::{Done, Totals};
+    use crate::fleet::snapshot::{Timings, WorkerSnapshot};
     use crate::measurements::record;
 
     fn taken() -> Taken {
-        let mut moment = Moment { alive: 299, held_live: 299 * 299 - 3, suspected: 5, ..Moment::default() };
+        let mut moment = WorkerSnapshot {
+            alive: 299,
+            held_live: 299 * 299 - 3,
+            suspected: 5,
+            ..WorkerSnapshot::default()
+        };
         moment.traffic.sent = 1000;
         moment.traffic.packets_sent = 250;
         moment.protocol.probes_sent = 42;

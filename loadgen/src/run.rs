@@ -23,8 +23,8 @@ use crate::preflight::{self, Needs};
 use crate::progress::Progress;
 use crate::prometheus::Endpoint;
 use crate::report::{Report, Style, Subject, changed_settings, render};
+use crate::run_context::RunContext;
 use crate::schedule::Plan;
-use crate::surroundings::Surroundings;
 
 /// Why a run could not be carried out: one line that names the setting and the mend.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
             .map_err(|fault| vec![fault])?;
     }
     let plan = Plan::new(options.members, options.duration, options.kills, options.events, options.seed);
-    let execute = |surroundings: &mut Surroundings<'_>| execute(options, surroundings);
+    let execute = |surroundings: &mut RunContext<'_>| execute(options, surroundings);
     carry_out(options, &plan, execute, |executed| assemble(options, executed, environment))
 }
 
@@ -73,7 +73,7 @@ fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
 pub(crate) fn carry_out<T>(
     options: &RunOptions,
     plan: &Plan,
-    execute: impl FnOnce(&mut Surroundings<'_>) -> Result<T, RunError>,
+    execute: impl FnOnce(&mut RunContext<'_>) -> Result<T, RunError>,
     assemble: impl FnOnce(T) -> Report,
 ) -> Result<Exit, Vec<String>> {
     // Outputs are opened before the run: a typing error must not cost the minutes it takes.
@@ -81,7 +81,7 @@ pub(crate) fn carry_out<T>(
     let log = options.hlog.as_deref().map(HistogramLog::create).transpose().map_err(|fault| vec![fault])?;
     let metrics = options.metrics.map(Endpoint::open).transpose().map_err(|fault| vec![fault])?;
     let interrupt = Interrupt::install(PROGRAM).map_err(|fault| vec![fault])?;
-    let mut surroundings = Surroundings {
+    let mut surroundings = RunContext {
         plan,
         interrupt: &interrupt,
         progress: Progress::new(options.quiet),

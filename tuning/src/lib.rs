@@ -9,16 +9,16 @@
 #![deny(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 #![forbid(unsafe_code)]
 
-pub mod basics;
 pub mod cli;
 pub mod compare;
-pub mod confirm;
 pub mod model;
 pub mod objective;
 pub mod outputs;
 pub mod report;
+pub mod rumour_model;
 pub mod search;
 pub mod statistics;
 pub mod store;
 pub mod sweep;
+pub mod validation;
 pub mod verify;

@@ -11,15 +11,15 @@ use crossbeam::channel;
 use swimring_codec::Incarnation;
 
 use super::address;
+use super::background::{Background, Rejoin};
+use super::dispatcher::EventDispatcher;
 use super::error::ClusterError;
 use super::given_address::Address;
 use super::handle::Cluster;
-use super::hub::Hub;
-use super::inbox::inbox;
 use super::join::{Remembered, Resolve, Seed};
+use super::lossy_channel::lossy_channel;
 use super::options::ClusterOptions;
 use super::shared::Shared;
-use super::steward::{Rejoin, Steward};
 use super::subscription::Events;
 use crate::net::{DriverChoice, NetOptions};
 use crate::protocol::{Preset, Settings, WireOptions, check_name};
@@ -196,12 +196,12 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
         tracing::warn!("{doubt}");
     }
     let seed = RandomState::new().hash_one(&name);
-    let fleet = Fleet::start(&fleet_options(&options, seed)?, |_| Hub::default())?;
+    let fleet = Fleet::start(&fleet_options(&options, seed)?, |_| EventDispatcher::default())?;
     let bound = fleet.address(0);
     let advertised = address::advertised(options.advertised_address()?, bound)?;
     let (member, metadata) = (name.clone(), options.metadata.clone());
     let incarnation = first_incarnation();
-    let (sender, receiver) = inbox(options.events_queued_max);
+    let (sender, receiver) = lossy_channel(options.events_queued_max);
     let added = fleet.ask(0, move |host, _| {
         // Before the member is there: whoever knows its address may join it at once.
         let first = host.observer.subscribe(sender).unwrap_or_default();
@@ -212,16 +212,16 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let shared =
         Arc::new(Shared::new(fleet, name.into(), advertised, seed, Remembered::new(seeds), &options, closed));
     let rejoin = Rejoin { timeout: options.join_timeout, interval: options.rejoin_interval };
-    let steward = Steward::new(Arc::clone(&shared), events, rejoin);
-    let steward = std::thread::Builder::new()
+    let background = Background::new(Arc::clone(&shared), events, rejoin);
+    let background = std::thread::Builder::new()
         .name("swimring-steward".to_owned())
-        .spawn(move || steward.run())
+        .spawn(move || background.run())
         .map_err(|error| ClusterError::Start(crate::worker::FleetError::Thread(error)))?;
     tracing::info!(
         local = &*shared.name, cluster = shared.cluster, %bound, %advertised,
         incarnation = incarnation.get(), "member started"
     );
-    Ok(Cluster::new(shared, closing, steward, options.join_timeout))
+    Ok(Cluster::new(shared, closing, background, options.join_timeout))
 }
 
 fn fleet_options(options: &ClusterOptions, seed: u64) -> Result<FleetOptions, ClusterError> {

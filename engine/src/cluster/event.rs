@@ -27,7 +27,7 @@ pub struct MemberInfo {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Accuser {
     /// This member: it probed, and nobody answered.
-    Ourselves,
+    Local,
     /// The member of this name.
     Member(Arc<str>),
     /// Somebody: it came in a push/pull, or from a member that is not known here.
@@ -37,7 +37,7 @@ pub enum Accuser {
 impl fmt::Display for Accuser {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Accuser::Ourselves => "this member, whose probes were not answered",
+            Accuser::Local => "this member, whose probes were not answered",
             Accuser::Member(name) => name,
             Accuser::Unknown => "a member whose name did not come with it",
         })

@@ -19,7 +19,7 @@ use super::leave::{self, Leave};
 use super::shared::{LOCAL, Shared};
 use super::subscription::Events;
 use super::view::{RawView, owned};
-use crate::protocol::{Commons, Member, MemberError, check_event};
+use crate::protocol::{Member, MemberError, SharedState, check_event};
 use crate::worker::Host;
 
 /// This process's member of a cluster. Clones are handles to the same member; it can be shared between
@@ -57,7 +57,7 @@ struct Handle {
     shared: Arc<Shared>,
     /// Dropped when the cluster shuts down.
     closing: Mutex<Option<channel::Sender<Infallible>>>,
-    steward: Mutex<Option<JoinHandle<()>>>,
+    background: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Cluster {
@@ -69,11 +69,11 @@ impl Cluster {
     pub(super) fn new(
         shared: Arc<Shared>,
         closing: channel::Sender<Infallible>,
-        steward: JoinHandle<()>,
+        background: JoinHandle<()>,
         join_timeout: Duration,
     ) -> Cluster {
         let handle =
-            Handle { shared, closing: Mutex::new(Some(closing)), steward: Mutex::new(Some(steward)) };
+            Handle { shared, closing: Mutex::new(Some(closing)), background: Mutex::new(Some(background)) };
         Cluster { handle: Arc::new(handle), join_timeout }
     }
 
@@ -257,7 +257,7 @@ impl Cluster {
 
     fn ask_member<R: Send + 'static>(
         &self,
-        look: impl FnOnce(&Member, &Commons) -> R + Send + 'static,
+        look: impl FnOnce(&Member, &SharedState) -> R + Send + 'static,
     ) -> Result<R, ClusterError> {
         let seen = self.shared().ask(move |host, _| Some(look(host.member(LOCAL)?, host.commons())))?;
         seen.ok_or(ClusterError::Stopped)
@@ -276,9 +276,9 @@ impl Handle {
     fn shutdown(&self) {
         drop(self.closing.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.shared.stop();
-        let steward = self.steward.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let background = self.background.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It ends with the events.
-        if steward.is_some_and(|steward| steward.join().is_err()) {
+        if background.is_some_and(|background| background.join().is_err()) {
             tracing::error!("the steward's thread panicked");
         }
     }

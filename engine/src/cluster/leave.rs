@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam::channel;
 
 use super::error::ClusterError;
-use super::inbox::{self, Receiver};
+use super::lossy_channel::{self, Receiver};
 use super::shared::{LOCAL, Shared};
 
 /// Most leaves waited for at once: each has a thread.
@@ -40,7 +40,7 @@ impl Future for Leave {
 
 /// Has the member leave.
 pub(super) fn start(shared: &Arc<Shared>, timeout: Duration) -> Leave {
-    let (sender, result) = inbox::inbox(1);
+    let (sender, result) = lossy_channel::lossy_channel(1);
     let sender = Arc::new(sender);
     match begin(shared) {
         Ok(told) => {

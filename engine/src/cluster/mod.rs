@@ -14,27 +14,27 @@
 //! | `builder`, `options`, `wire`, `given_address`, `address` | from settings to a running member |
 //! | `handle`, `shared` | the application's side, and the way to the protocol's thread |
 //! | `join`, `leave` | what takes time |
-//! | `hub`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
-//! | `inbox`, `subscription` | the bounded queues between the two |
-//! | `steward`, `log`, `metrics` | what may wait |
+//! | `dispatcher`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
+//! | `lossy_channel`, `subscription` | the bounded queues between the two |
+//! | `background`, `log`, `metrics` | what may wait |
 #![forbid(unsafe_code)]
 
 mod address;
+mod background;
 mod builder;
+mod dispatcher;
 mod error;
 mod event;
 mod given_address;
 mod handle;
-mod hub;
-mod inbox;
 mod join;
 mod keys;
 mod leave;
 mod log;
+mod lossy_channel;
 mod metrics;
 mod options;
 mod shared;
-mod steward;
 mod subscription;
 mod view;
 mod wire;

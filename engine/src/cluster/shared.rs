@@ -8,23 +8,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crossbeam::channel;
 use swimring_codec::canonical;
 
+use super::dispatcher::EventDispatcher;
 use super::error::ClusterError;
-use super::hub::Hub;
-use super::inbox::inbox;
 use super::join::{Remembered, Resolvers, Tried};
+use super::lossy_channel::lossy_channel;
 use super::options::ClusterOptions;
 use super::subscription::Events;
 use crate::net::Trains;
-use crate::worker::{Fleet, Host, LocalMember};
+use crate::worker::{Fleet, Host, HostedMember};
 
 /// The member's number in its worker: it is the only one.
-pub(super) const LOCAL: LocalMember = 0;
+pub(super) const LOCAL: HostedMember = 0;
 
 /// See the module.
 pub(super) struct Shared {
     /// Nothing once it has been shut down. Calls hold it for reading, so that shutting down waits for
     /// those under way, which take a turn of the worker's loop.
-    fleet: RwLock<Option<Fleet<Hub>>>,
+    fleet: RwLock<Option<Fleet<EventDispatcher>>>,
     pub(super) name: Arc<str>,
     pub(super) cluster: String,
     /// Where it is bound.
@@ -50,7 +50,7 @@ pub(super) struct Shared {
 impl Shared {
     /// A member called `name`, reached at `advertised`, which runs in `fleet`. `seed` is that of its randomness.
     pub(super) fn new(
-        fleet: Fleet<Hub>,
+        fleet: Fleet<EventDispatcher>,
         name: Arc<str>,
         advertised: SocketAddr,
         seed: u64,
@@ -80,7 +80,7 @@ impl Shared {
     /// Runs `use_it` with the fleet.
     pub(super) fn with<R>(
         &self,
-        use_it: impl FnOnce(&Fleet<Hub>) -> Result<R, ClusterError>,
+        use_it: impl FnOnce(&Fleet<EventDispatcher>) -> Result<R, ClusterError>,
     ) -> Result<R, ClusterError> {
         // Nothing that runs under the lock can leave it half changed.
         let fleet = self.fleet.read().unwrap_or_else(PoisonError::into_inner);
@@ -90,7 +90,7 @@ impl Shared {
     /// Has the member's thread run `call`.
     pub(super) fn call(
         &self,
-        call: impl FnOnce(&mut Host<Hub>, &mut Trains) + Send + 'static,
+        call: impl FnOnce(&mut Host<EventDispatcher>, &mut Trains) + Send + 'static,
     ) -> Result<(), ClusterError> {
         self.with(|fleet| Ok(fleet.call(0, call)?))
     }
@@ -98,7 +98,7 @@ impl Shared {
     /// Has the member's thread run `call`, and waits for what it gives.
     pub(super) fn ask<R: Send + 'static>(
         &self,
-        call: impl FnOnce(&mut Host<Hub>, &mut Trains) -> R + Send + 'static,
+        call: impl FnOnce(&mut Host<EventDispatcher>, &mut Trains) -> R + Send + 'static,
     ) -> Result<R, ClusterError> {
         self.with(|fleet| Ok(fleet.ask(0, call)?))
     }
@@ -106,13 +106,13 @@ impl Shared {
     /// A subscription, and what `look` gives at the moment it begins.
     pub(super) fn subscribe<R: Send + 'static>(
         &self,
-        look: impl FnOnce(&Host<Hub>) -> R + Send + 'static,
+        look: impl FnOnce(&Host<EventDispatcher>) -> R + Send + 'static,
     ) -> Result<(R, Events), ClusterError> {
-        let (sender, receiver) = inbox(self.events_queued_max);
+        let (sender, receiver) = lossy_channel(self.events_queued_max);
         let subscribed =
             self.ask(move |host, _| host.observer.subscribe(sender).map(|first| (look(host), first)))?;
         let (seen, first) =
-            subscribed.ok_or(ClusterError::TooManySubscribers(super::hub::SUBSCRIBERS_MAX))?;
+            subscribed.ok_or(ClusterError::TooManySubscribers(super::dispatcher::SUBSCRIBERS_MAX))?;
         Ok((seen, Events::new(receiver, first)))
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_core::Stream;
 
 use super::event::ClusterEvent;
-use super::inbox::Receiver;
+use super::lossy_channel::Receiver;
 
 /// An event with its number among all events of the member, by which a gap is seen.
 pub(super) type Numbered = (u64, ClusterEvent);

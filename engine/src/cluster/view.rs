@@ -9,7 +9,7 @@ use bytes::Bytes;
 use swimring_codec::{Incarnation, State, canonical};
 
 use super::event::MemberInfo;
-use crate::protocol::{Commons, Known, Member};
+use crate::protocol::{Member, MemberRef, SharedState};
 
 /// Bytes set aside per member for its name and metadata.
 const BYTES_EACH: usize = 64;
@@ -30,7 +30,7 @@ pub(super) struct RawView {
 
 impl RawView {
     /// Copies those of `member`'s view that `wanted` accepts.
-    pub(super) fn of(member: &Member, commons: &Commons, wanted: impl Fn(State) -> bool) -> RawView {
+    pub(super) fn of(member: &Member, commons: &SharedState, wanted: impl Fn(State) -> bool) -> RawView {
         let members = member.known();
         let mut view =
             RawView { rows: Vec::with_capacity(members), bytes: Vec::with_capacity(members * BYTES_EACH) };
@@ -40,7 +40,7 @@ impl RawView {
         view
     }
 
-    fn push(&mut self, known: &Known<'_>) {
+    fn push(&mut self, known: &MemberRef<'_>) {
         self.bytes.extend_from_slice(known.name.as_bytes());
         self.bytes.extend_from_slice(known.metadata);
         self.rows.push(Row {
@@ -76,7 +76,7 @@ impl RawView {
 }
 
 /// An owned member.
-pub(super) fn owned(known: &Known<'_>) -> MemberInfo {
+pub(super) fn owned(known: &MemberRef<'_>) -> MemberInfo {
     MemberInfo {
         name: known.name.into(),
         address: canonical(known.address),

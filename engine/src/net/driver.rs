@@ -9,10 +9,10 @@ use swimring_codec::canonical;
 use super::address::Family;
 use super::counters::NetCounters;
 use super::error::NetError;
+use super::gso_trains::Trains;
 use super::incoming::ReceiveShape;
 use super::mmsg::Mmsg;
 use super::options::{DriverChoice, DriverKind, NetOptions};
-use super::trains::Trains;
 use super::uring::{Opened, Uring};
 use super::waker::Waker;
 use super::{DatagramHandler, segmentation, socket_options};
@@ -143,7 +143,7 @@ impl Driver {
         timeout: Option<Duration>,
         handler: &mut H,
     ) -> Result<(), NetError> {
-        let may_sleep = timeout != Some(Duration::ZERO) && self.waker.fall_asleep();
+        let may_sleep = timeout != Some(Duration::ZERO) && self.waker.prepare_wait();
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
         self.trains.paths_mut().forget_old();
         let shared = Shared { trains: &mut self.trains, counters: &mut self.counters };
@@ -151,7 +151,7 @@ impl Driver {
             Backend::Uring(uring) => uring.turn(timeout, handler, shared),
             Backend::Mmsg(mmsg) => mmsg.turn(timeout, handler, shared),
         };
-        self.counters.wakes += u64::from(self.waker.get_up());
+        self.counters.wakes += u64::from(self.waker.finish_wait());
         result
     }
 

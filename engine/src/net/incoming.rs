@@ -6,7 +6,7 @@ use super::DatagramHandler;
 use super::address::{self, NAME_LEN};
 use super::control::{RECEIVE_CONTROL_LEN, ReceiveControl};
 use super::counters::NetCounters;
-use super::trains::Trains;
+use super::gso_trains::Trains;
 
 /// Room for the sender's address in front of a payload; a multiple of 8 keeps what follows aligned.
 pub(super) const NAME_ROOM: usize = NAME_LEN.next_multiple_of(8);

@@ -59,12 +59,12 @@ impl Inbox {
                 iov_len: shape.payload,
             })
             .collect();
-        let wire = |(i, stretch): (usize, &mut libc::iovec)| {
+        let wire = |(i, iovec_of): (usize, &mut libc::iovec)| {
             // SAFETY: a C structure of integers and pointers, for which zero is valid.
             let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
             header.msg_hdr.msg_name = memory.at(i * stride).cast();
             header.msg_hdr.msg_control = memory.at(i * stride + NAME_ROOM).cast();
-            header.msg_hdr.msg_iov = stretch;
+            header.msg_hdr.msg_iov = iovec_of;
             header.msg_hdr.msg_iovlen = 1;
             header
         };

@@ -22,6 +22,7 @@ mod counters;
 mod driver;
 mod endpoint;
 mod error;
+mod gso_trains;
 mod incoming;
 mod memory;
 mod mmsg;
@@ -34,7 +35,6 @@ mod segmentation;
 pub(crate) mod size_class;
 mod socket_options;
 mod train_index;
-mod trains;
 #[cfg(test)]
 mod trains_test;
 mod uring;
@@ -47,9 +47,9 @@ pub use counters::NetCounters;
 pub use driver::Driver;
 pub use endpoint::Endpoint;
 pub use error::NetError;
+pub use gso_trains::Trains;
 pub use options::{DriverChoice, DriverKind, NetOptions, UnknownDriver};
 pub(crate) use socket_options::bind_address_without_port;
-pub use trains::Trains;
 pub use waker::Waker;
 
 /// A longer wait is cut to this, a day, so that no timeout overflows what the kernel counts in.

@@ -12,9 +12,9 @@ use super::address::{Family, NAME_LEN};
 use super::control::SendControl;
 use super::counters::NetCounters;
 use super::error::last_errno;
+use super::gso_trains::{CHUNKS_MAX, Train, Trains};
 use super::paths;
 use super::socket_options::allow_fragments;
-use super::trains::{CHUNKS_MAX, Train, Trains};
 use crate::protocol::settings::FRAME_BYTES_MIN;
 
 /// Messages handed to the kernel at once. More than 32 gain nothing, and this many sends of one datagram
@@ -128,7 +128,7 @@ impl Outgoing {
             (self.point_at_train(slot, trains, train), train.segments(), train.bytes())
         } else {
             let (start, len) = trains.frame(train, self.next.1);
-            self.stretches[slot][0] = stretch(trains, start, len);
+            self.stretches[slot][0] = iovec_of(trains, start, len);
             (1, 1, len)
         };
         let number = self.next.0;
@@ -158,7 +158,7 @@ impl Outgoing {
     fn point_at_train(&mut self, slot: usize, trains: &Trains, train: &Train) -> usize {
         let mut count = 0;
         for (start, len) in train.stretches() {
-            self.stretches[slot][count] = stretch(trains, start, len);
+            self.stretches[slot][count] = iovec_of(trains, start, len);
             count += 1;
         }
         count
@@ -267,11 +267,11 @@ impl Outgoing {
         let Some(control) = control.set(train.source(), None) else { return 0 };
         for segment in 0..train.segments() {
             let (start, len) = trains.frame(train, segment);
-            let mut stretch = stretch(trains, start, len);
+            let mut iovec_of = iovec_of(trains, start, len);
             let mut header = zeroed_header().msg_hdr;
             header.msg_name = name.as_mut_ptr().cast();
             header.msg_namelen = name_len as _;
-            header.msg_iov = &raw mut stretch;
+            header.msg_iov = &raw mut iovec_of;
             header.msg_iovlen = 1;
             header.msg_control = control.0.cast();
             header.msg_controllen = control.1 as _;
@@ -293,7 +293,7 @@ fn refuses_segmentation(errno: i32) -> bool {
     matches!(errno, libc::EINVAL | libc::EIO | libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EMSGSIZE)
 }
 
-fn stretch(trains: &Trains, start: usize, len: usize) -> libc::iovec {
+fn iovec_of(trains: &Trains, start: usize, len: usize) -> libc::iovec {
     // The kernel only reads what a send points at.
     libc::iovec { iov_base: trains.memory()[start..].as_ptr().cast_mut().cast(), iov_len: len }
 }

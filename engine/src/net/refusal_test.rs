@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::socket_options::set;
 use super::{Driver, DriverChoice, DriverKind, Endpoint, NetCounters, NetError, NetOptions, Trains};
 use crate::protocol::{Event, FrameSink};
-use crate::worker::{Fleet, FleetOptions, Observer, Scene};
+use crate::worker::{EventContext, Fleet, FleetOptions, Observer};
 
 /// Runs `test` on a thread on which the system call `number` fails with `errno`.
 fn without(number: libc::c_long, errno: i32, test: fn()) {
@@ -129,7 +129,7 @@ fn a_forbidden_bind_is_no_matter_of_the_port() {
 struct Deaf;
 
 impl Observer for Deaf {
-    fn event(&mut self, _: &Scene<'_>, _: &Event) {}
+    fn event(&mut self, _: &EventContext<'_>, _: &Event) {}
 }
 
 #[test]

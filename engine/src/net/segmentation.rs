@@ -31,14 +31,14 @@ fn takes_train(loopback: SocketAddr, segments: usize) -> bool {
     let mut name = [0; NAME_LEN];
     let name_len = Family::of(address).write(address, &mut name);
     let mut payload = [0; TRAIN_SEGMENTS_MAX];
-    let mut stretch = libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: segments };
+    let mut iovec_of = libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: segments };
     let mut control = SendControl::new(Family::of(address));
     let Some((control, control_len)) = control.set(None, Some(1)) else { return false };
     // SAFETY: a C structure of integers and pointers, for which zero is valid, padding fields included.
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     header.msg_name = name.as_mut_ptr().cast();
     header.msg_namelen = name_len as _;
-    header.msg_iov = &raw mut stretch;
+    header.msg_iov = &raw mut iovec_of;
     header.msg_iovlen = 1;
     header.msg_control = control.cast();
     header.msg_controllen = control_len as _;

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use swimring_codec::native::FRAME_MAX;
 
 use super::NetOptions;
+use super::gso_trains::{CHUNKS_MAX, Train, Trains};
 use super::size_class::SizeClass;
-use super::trains::{CHUNKS_MAX, Train, Trains};
 use crate::protocol::FrameSink;
 
 /// Where a frame leaves from and where it goes.

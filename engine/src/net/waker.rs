@@ -50,12 +50,12 @@ impl Waker {
     }
 
     /// The driver is about to sleep; false if it must not, because it has been woken.
-    pub(super) fn fall_asleep(&self) -> bool {
+    pub(super) fn prepare_wait(&self) -> bool {
         self.0.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// The driver is up; whether it was woken since it last asked.
-    pub(super) fn get_up(&self) -> bool {
+    pub(super) fn finish_wait(&self) -> bool {
         self.0.state.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
     }
 

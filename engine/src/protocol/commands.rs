@@ -9,22 +9,22 @@ use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::detection::return_probes::Watch;
-use crate::protocol::dissemination::queue::News;
+use crate::protocol::dissemination::queue::Update;
 use crate::protocol::dissemination::user_events::EventIndex;
 use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, MemberError, Status, check_metadata};
-use crate::protocol::outbox::{Outbox, Purpose, StreamOpen};
+use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Full, MemberIndex};
-use crate::protocol::view::shared_view::Base;
+use crate::protocol::view::shared_view::SharedView;
 use crate::protocol::view::table::{Entry, Table};
 use crate::protocol::wire::Wire;
 
 /// A member of a view.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub struct MemberRef<'a> {
     /// Its place in the directory.
     pub index: MemberIndex,
     /// Its name.
@@ -46,12 +46,12 @@ pub struct Known<'a> {
 pub struct View {
     table: Table,
     /// Made of the table when it is first loaded.
-    base: OnceCell<Arc<Base>>,
+    base: OnceCell<Arc<SharedView>>,
 }
 
 impl View {
     /// The view in which every member of `members` is alive.
-    pub fn of<'a>(members: impl IntoIterator<Item = &'a Member>, commons: &mut Commons) -> View {
+    pub fn of<'a>(members: impl IntoIterator<Item = &'a Member>, commons: &mut SharedState) -> View {
         let mut table = Table::new(&commons.bases);
         for member in members {
             table.set(member.index, member.table.get(member.index), &mut commons.directory);
@@ -67,7 +67,7 @@ impl View {
         &mut self,
         introduction: &Introduction<'_>,
         settings: &Settings,
-        commons: &mut Commons,
+        commons: &mut SharedState,
     ) -> Result<(), MemberError> {
         let versions = commons.wire.versions();
         let interned = commons.directory.intern(introduction, versions, settings.members_max);
@@ -80,7 +80,7 @@ impl View {
 
     /// Has all of `members`, who know nobody else yet, start from this view instead of joining. They share it
     /// as a base: besides one pass over the view, it costs the same for each whatever the view's size.
-    pub fn load<'a>(&self, members: impl IntoIterator<Item = &'a mut Member>, commons: &mut Commons) {
+    pub fn load<'a>(&self, members: impl IntoIterator<Item = &'a mut Member>, commons: &mut SharedState) {
         let members: Vec<&mut Member> = members.into_iter().collect();
         let base = self.base.get_or_init(|| commons.bases.adopt(&self.table));
         for (index, entry) in self.table.iter() {
@@ -92,7 +92,7 @@ impl View {
     }
 
     /// Gives the directory its references back.
-    pub fn release(mut self, commons: &mut Commons) {
+    pub fn release(mut self, commons: &mut SharedState) {
         self.table.clear(&mut commons.directory);
     }
 }
@@ -100,13 +100,13 @@ impl View {
 impl Member {
     /// Starts from a complete view instead of joining. For a member that knows nobody else yet; many are
     /// better loaded together, with [`View::load`].
-    pub fn load(&mut self, view: &View, commons: &mut Commons) {
+    pub fn load(&mut self, view: &View, commons: &mut SharedState) {
         view.load([self], commons);
     }
 
     /// Moves the member's view to the newest base that was made of its kind. What can be observed of the
     /// member, and every byte it sends, stays the same. Gives how many entries that took a look at.
-    pub fn rebase(&mut self, commons: &mut Commons) -> usize {
+    pub fn rebase(&mut self, commons: &mut SharedState) -> usize {
         let (moved, looked) = self.table.rebase(&mut commons.bases);
         commons.counters.views_rebased += u64::from(moved);
         looked
@@ -125,7 +125,7 @@ impl Member {
         seed: SocketAddr,
         destination: MemberId,
         token: u32,
-        commons: &mut Commons,
+        commons: &mut SharedState,
         out: &mut Outbox<'_>,
     ) {
         let cx = &mut Context { now, commons, out };
@@ -140,7 +140,7 @@ impl Member {
             self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
         }
         self.introduce_self(cx);
-        cx.out.streams.push(StreamOpen { to: seed, destination, purpose: Purpose::Join { token } });
+        cx.out.streams.push(StreamOpen { to: seed, destination, purpose: StreamPurpose::Join { token } });
     }
 
     /// Listens again after a time in which nothing was heard: what was due then says nothing about anyone.
@@ -155,12 +155,12 @@ impl Member {
 
     fn introduce_self(&mut self, cx: &mut Context<'_, '_>) {
         let incarnation = self.table.get(self.index).incarnation();
-        self.tell(cx, self.index, News::Alive { introduce: true }, incarnation);
+        self.queue_update(cx, self.index, Update::Alive { introduce: true }, incarnation);
         self.gossip.arm(cx.now, &self.settings, true);
     }
 
     /// Says goodbye. [`Event::LeaveFinished`] follows once it has been told as often as any news.
-    pub fn leave(&mut self, now: Time, commons: &mut Commons, out: &mut Outbox<'_>) {
+    pub fn leave(&mut self, now: Time, commons: &mut SharedState, out: &mut Outbox<'_>) {
         let cx = &mut Context { now, commons, out };
         if self.status != Status::Active {
             return;
@@ -178,7 +178,7 @@ impl Member {
         self.leave_intent = None;
         let own = self.table.get(self.index);
         self.set_entry(cx, self.index, own.with_state(State::Left));
-        self.tell(cx, self.index, News::Left, own.incarnation());
+        self.queue_update(cx, self.index, Update::Left, own.incarnation());
         if self.table.live() == 0 {
             self.drop_queue(cx);
         }
@@ -201,7 +201,7 @@ impl Member {
         let commons = &mut *cx.commons;
         let (table, events) = (&mut self.table, &mut commons.events);
         commons.broadcasts.clear(&mut self.queue, |gone| match gone.news {
-            News::Event => events.release(gone.subject),
+            Update::Event => events.release(gone.subject),
             _ => table.set_queued(gone.subject, false),
         });
         if self.status == Status::Leaving {
@@ -217,7 +217,7 @@ impl Member {
         &mut self,
         now: Time,
         metadata: &[u8],
-        commons: &mut Commons,
+        commons: &mut SharedState,
         out: &mut Outbox<'_>,
     ) -> Result<(), MemberError> {
         check_metadata(metadata)?;
@@ -257,7 +257,7 @@ impl Member {
         now: Time,
         name: &str,
         payload: &[u8],
-        commons: &mut Commons,
+        commons: &mut SharedState,
         out: &mut Outbox<'_>,
     ) -> Result<u32, MemberError> {
         check_event(name, payload)?;
@@ -282,7 +282,7 @@ impl Member {
         &mut self,
         event: &UserEvent<'_>,
         now: Time,
-        commons: &mut Commons,
+        commons: &mut SharedState,
     ) -> Option<EventIndex> {
         match &mut commons.wire {
             Wire::Native => commons.events.insert(event, now, &self.settings),
@@ -355,19 +355,24 @@ impl Member {
     }
 
     /// The view, in no particular order.
-    pub fn members<'a>(&'a self, commons: &'a Commons) -> impl Iterator<Item = Known<'a>> + 'a {
+    pub fn members<'a>(&'a self, commons: &'a SharedState) -> impl Iterator<Item = MemberRef<'a>> + 'a {
         self.table.iter().filter_map(|(index, entry)| self.known_member(index, entry, commons))
     }
 
     /// What the view says of the member at `index`, which is still resolved when it has just departed.
-    pub fn member<'a>(&self, index: MemberIndex, commons: &'a Commons) -> Option<Known<'a>> {
+    pub fn member<'a>(&self, index: MemberIndex, commons: &'a SharedState) -> Option<MemberRef<'a>> {
         self.known_member(index, self.table.get(index), commons)
     }
 
-    fn known_member<'a>(&self, index: MemberIndex, entry: Entry, commons: &'a Commons) -> Option<Known<'a>> {
+    fn known_member<'a>(
+        &self,
+        index: MemberIndex,
+        entry: Entry,
+        commons: &'a SharedState,
+    ) -> Option<MemberRef<'a>> {
         let state = entry.state()?;
         let identity = commons.directory.identity(index, entry.version());
-        Some(Known {
+        Some(MemberRef {
             index,
             name: commons.directory.name(index),
             address: identity.address(),

@@ -4,7 +4,7 @@ use swimring_codec::native::DecodeError;
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])* $name:ident),* $(,)?) => {
-        /// Counters of the protocol, summed over the members that share a [`super::Commons`].
+        /// Counters of the protocol, summed over the members that share a [`super::SharedState`].
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Counters { $($(#[doc = $doc])* pub $name: u64,)* }
 

@@ -20,7 +20,7 @@ pub struct SuspicionSummary {
 }
 
 /// Something that happened at a member. Indexes are resolved through the member's
-/// [`super::Commons`] before it is next called.
+/// [`super::SharedState`] before it is next called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
     /// A member is new, or back.

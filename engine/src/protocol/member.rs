@@ -12,12 +12,12 @@
 //!   [`Member::broadcast`];
 //! - *outputs*, written to the [`Outbox`] that every input and command is given: frames first, straight
 //!   into the driver's send buffers; then `streams` to open; then `events`. After each call the driver
-//!   drains both vectors, in this order, before the next call on any member of the same [`Commons`], and
+//!   drains both vectors, in this order, before the next call on any member of the same [`SharedState`], and
 //!   asks for [`Member::next_timeout`] again;
 //! - *getters*, which change nothing.
 //!
 //! `now` must never go backwards. Calling `handle_timeout` early or late is harmless; late is what the
-//! member cannot know about itself, which is what [`Commons::set_overload`] is for. The same seed and
+//! member cannot know about itself, which is what [`SharedState::set_overload`] is for. The same seed and
 //! the same inputs give the same bytes out.
 
 use std::net::SocketAddr;
@@ -37,7 +37,7 @@ use crate::protocol::detection::relay::Relays;
 use crate::protocol::detection::return_probes::Watch;
 use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::gossip::Gossip;
-use crate::protocol::dissemination::queue::{News, Queue};
+use crate::protocol::dissemination::queue::{Queue, Update};
 use crate::protocol::dissemination::spread_estimate::Spread;
 use crate::protocol::dissemination::user_events::EventIndex;
 use crate::protocol::event::Event;
@@ -46,7 +46,7 @@ use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::repair::reconnect::Reconnect;
 use crate::protocol::serf::Serf;
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
 use crate::protocol::view::directory::{Identity, MemberIndex};
@@ -140,7 +140,7 @@ pub struct Member {
     pub(in crate::protocol) id: MemberId,
     /// Its own place in the directory.
     pub(in crate::protocol) index: MemberIndex,
-    /// Its number among the members that share a [`Commons`].
+    /// Its number among the members that share a [`SharedState`].
     pub(in crate::protocol) number: u32,
     pub(in crate::protocol) cluster: u32,
     pub(in crate::protocol) status: Status,
@@ -178,7 +178,7 @@ pub struct Member {
 /// What every step of the protocol is given.
 pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) now: Time,
-    pub(in crate::protocol) commons: &'a mut Commons,
+    pub(in crate::protocol) commons: &'a mut SharedState,
     pub(in crate::protocol) out: &'a mut Outbox<'b>,
 }
 
@@ -193,7 +193,7 @@ impl Member {
     ///
     /// # Errors
     /// A name or metadata that the format cannot carry, or a name that is taken in `commons`.
-    pub fn new(config: MemberConfig, commons: &mut Commons, now: Time) -> Result<Member, MemberError> {
+    pub fn new(config: MemberConfig, commons: &mut SharedState, now: Time) -> Result<Member, MemberError> {
         check_name(&config.name)?;
         check_metadata(&config.metadata)?;
         let address = check_address(config.address)?;
@@ -248,7 +248,7 @@ impl Member {
     }
 
     /// Does what is due at `now`.
-    pub fn handle_timeout(&mut self, now: Time, commons: &mut Commons, out: &mut Outbox<'_>) {
+    pub fn handle_timeout(&mut self, now: Time, commons: &mut SharedState, out: &mut Outbox<'_>) {
         if self.status == Status::Left {
             return;
         }
@@ -272,7 +272,7 @@ impl Member {
     }
 
     /// Starts the timers anew, staggered from `now`: for a member that was set up ahead of time.
-    pub fn restart_timers(&mut self, now: Time, commons: &Commons) {
+    pub fn restart_timers(&mut self, now: Time, commons: &SharedState) {
         let settings = &self.settings;
         self.probe = Probe::new(settings, &mut self.rng, commons, now);
         self.anti_entropy = AntiEntropy::new(settings, &mut self.rng, commons, now);
@@ -283,7 +283,7 @@ impl Member {
     /// under way wait that much longer, since acks and refutations may lie unread; it is Lifeguard's
     /// insight, that the slow one is the detector, applied to time that is known to be lost. To be called
     /// before [`Member::handle_timeout`].
-    pub fn handle_stall(&mut self, by: Duration, commons: &mut Commons) {
+    pub fn handle_stall(&mut self, by: Duration, commons: &mut SharedState) {
         commons.counters.stalls += 1;
         if commons.behaviour.stalls_unnoticed {
             return;
@@ -308,7 +308,7 @@ impl Member {
     pub(in crate::protocol) fn identity<'a>(
         &self,
         subject: MemberIndex,
-        commons: &'a Commons,
+        commons: &'a SharedState,
     ) -> &'a Identity {
         commons.directory.identity(subject, self.table.get(subject).version())
     }
@@ -339,11 +339,11 @@ impl Member {
     }
 
     /// Gives back all shared storage: the member vanishes without a word.
-    pub fn release(&mut self, commons: &mut Commons) {
+    pub fn release(&mut self, commons: &mut SharedState) {
         self.status = Status::Left;
         let (broadcasts, events) = (&mut commons.broadcasts, &mut commons.events);
         broadcasts.clear(&mut self.queue, |gone| {
-            if gone.news == News::Event {
+            if gone.news == Update::Event {
                 events.release(gone.subject);
             }
         });

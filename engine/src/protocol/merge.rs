@@ -11,12 +11,12 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
 use crate::protocol::detection::suspicion::{Due, Suspicion, confirmations_needed};
-use crate::protocol::dissemination::queue::News;
+use crate::protocol::dissemination::queue::Update;
 use crate::protocol::event::{Event, SuspicionSummary};
 use crate::protocol::member::{Context, Member};
 use crate::protocol::settings::SuspicionMode;
 use crate::protocol::view::directory::{Directory, Full, MemberIndex};
-use crate::protocol::view::table::{Entry, Standing};
+use crate::protocol::view::table::{Entry, EntryState};
 use crate::protocol::wire::Wire;
 
 /// How far above the known incarnation news may lie. A member raises its own by one at a time and starts
@@ -126,7 +126,7 @@ impl Member {
         // Whoever held it dead may have reaped it since: those need to be introduced again.
         let introduce = !entry.is_live();
         self.adopt_alive(cx, index, entry, entry.with_incarnation(incarnation));
-        self.tell(cx, index, News::Alive { introduce }, incarnation);
+        self.queue_update(cx, index, Update::Alive { introduce }, incarnation);
     }
 
     /// An introduction of a member that announced `versions`; `spread` says whether to tell it on.
@@ -166,7 +166,7 @@ impl Member {
             cx.emit(Event::Updated { subject: index });
         }
         if spread {
-            self.tell(cx, index, News::Alive { introduce: true }, incarnation);
+            self.queue_update(cx, index, Update::Alive { introduce: true }, incarnation);
         }
     }
 
@@ -190,11 +190,11 @@ impl Member {
         }
         let gone = cx.commons.departed.since(&self.departed, index).map(|since| cx.now.since(since));
         let reclaimable = match entry.standing() {
-            Standing::Known(State::Left) | Standing::Remembered | Standing::Unknown => true,
-            Standing::Known(State::Dead) => {
+            EntryState::MemberRef(State::Left) | EntryState::Remembered | EntryState::Unknown => true,
+            EntryState::MemberRef(State::Dead) => {
                 gone.is_some_and(|gone| gone >= wire.options.dead_node_reclaim_time)
             }
-            Standing::Known(State::Alive | State::Suspect) => false,
+            EntryState::MemberRef(State::Alive | State::Suspect) => false,
         };
         if !reclaimable {
             cx.commons.counters.address_conflicts += 1;
@@ -231,8 +231,8 @@ impl Member {
     fn adopt_alive(&mut self, cx: &mut Context<'_, '_>, index: MemberIndex, old: Entry, new: Entry) {
         self.set_entry(cx, index, new.with_state(State::Alive));
         match old.standing() {
-            Standing::Known(State::Alive) => {}
-            Standing::Known(State::Suspect) => {
+            EntryState::MemberRef(State::Alive) => {}
+            EntryState::MemberRef(State::Suspect) => {
                 let suspicion = self.end_suspicion(cx, index);
                 cx.commons.counters.suspicions_refuted += 1;
                 debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
@@ -241,7 +241,7 @@ impl Member {
                     cx.emit(Event::Refuted { subject: index, suspicion });
                 }
             }
-            Standing::Unknown | Standing::Known(_) | Standing::Remembered => {
+            EntryState::Unknown | EntryState::MemberRef(_) | EntryState::Remembered => {
                 cx.commons.departed.remove(&mut self.departed, index);
                 cx.commons.counters.members_joined += 1;
                 if !cx.commons.behaviour.push_pulls_on_time {
@@ -263,7 +263,7 @@ impl Member {
         let Some((index, entry)) = self.lookup(cx, subject) else { return };
         if incarnation < entry.incarnation() {
             if index == self.index {
-                self.restate(cx);
+                self.reannounce(cx);
             }
             return;
         }
@@ -297,7 +297,7 @@ impl Member {
         if cx.commons.suspicions.confirm(&mut self.suspicions, index, accuser) {
             self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
             cx.commons.counters.suspicions_confirmed += 1;
-            self.tell(cx, index, News::Suspect { accuser }, incarnation);
+            self.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
         }
     }
 
@@ -339,7 +339,7 @@ impl Member {
         if entry.is_alive() {
             cx.emit(Event::Suspected { subject: index, accuser });
         }
-        self.tell(cx, index, News::Suspect { accuser }, incarnation);
+        self.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
     }
 
     /// Declares dead whoever did not refute in time.
@@ -363,7 +363,7 @@ impl Member {
                     cx.commons.counters.witnesses_declared += 1;
                     suspicion
                 }
-                Due::End(suspicion) if self.puts_off(cx, suspicion.subject) => continue,
+                Due::End(suspicion) if self.defer_expiry(cx, suspicion.subject) => continue,
                 Due::End(suspicion) => suspicion,
             };
             let entry = self.table.get(suspicion.subject);
@@ -403,7 +403,7 @@ impl Member {
         let Some((index, entry)) = self.lookup(cx, subject) else { return };
         if index == self.index {
             let past = incarnation < entry.incarnation();
-            return if past { self.restate(cx) } else { self.refute(cx, incarnation, true) };
+            return if past { self.reannounce(cx) } else { self.refute(cx, incarnation, true) };
         }
         if incarnation < entry.incarnation() || !entry.is_live() {
             return;
@@ -430,10 +430,10 @@ impl Member {
         if state == State::Dead {
             cx.commons.counters.members_failed += 1;
             cx.emit(Event::Failed { subject: index, suspicion, declared });
-            self.tell(cx, index, News::Dead, incarnation);
+            self.queue_update(cx, index, Update::Dead, incarnation);
         } else {
             cx.emit(Event::Left { subject: index });
-            self.tell(cx, index, News::Left, incarnation);
+            self.queue_update(cx, index, Update::Left, incarnation);
         }
     }
 }

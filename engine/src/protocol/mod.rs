@@ -1,7 +1,7 @@
 //! The protocol, sans-I/O: time, randomness and bytes come in; bytes, timers and events go out.
 //!
 //! [`Member`] is one member of the cluster and documents how it is driven. What members of one worker
-//! share is in [`Commons`]. Beside them there is one file per concern:
+//! share is in [`SharedState`]. Beside them there is one file per concern:
 //!
 //! | file | concern |
 //! |---|---|
@@ -38,18 +38,18 @@ mod view;
 mod wire;
 
 pub use behaviour::Behaviour;
-pub use commands::{Known, View, check_event};
+pub use commands::{MemberRef, View, check_event};
 pub use counters::Counters;
 pub use dissemination::user_events::EventIndex;
 pub use event::{Event, SuspicionSummary};
 pub(crate) use member::check_name;
 pub use member::{Member, MemberConfig, MemberError};
-pub use outbox::{FrameSink, Outbox, Purpose, StreamOpen};
+pub use outbox::{FrameSink, Outbox, StreamOpen, StreamPurpose};
 pub use repair::push_pull::StreamNext;
 pub use settings::{Preset, Settings, SettingsError, SuspicionMode};
-pub use shared_state::Commons;
+pub use shared_state::SharedState;
 pub use time::Time;
-pub use view::compaction::{Crew, SWEEP_MEMBERS_MAX, Sweep};
+pub use view::compaction::{COMPACTION_MEMBERS_MAX, Compaction, Crew};
 pub(crate) use view::directory::identity_of;
 pub use view::directory::{Directory, Identity, MemberIndex};
 pub use view::permutation::Permutation;

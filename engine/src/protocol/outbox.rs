@@ -34,7 +34,7 @@ pub trait FrameSink {
 
 /// Why a stream is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Purpose {
+pub enum StreamPurpose {
     /// To join through a seed.
     Join {
         /// From [`super::Member::join`].
@@ -57,7 +57,7 @@ pub struct StreamOpen {
     /// Whom for; [`MemberId::NONE`] for whoever owns the address.
     pub destination: MemberId,
     /// Why.
-    pub purpose: Purpose,
+    pub purpose: StreamPurpose,
 }
 
 /// What a member writes to while it is called. The driver drains `streams` and `events` afterwards.

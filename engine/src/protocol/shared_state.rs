@@ -2,7 +2,7 @@
 //! short lists come from.
 //!
 //! Sharing is a matter of memory only. What a member believes is in its own table, and two members that
-//! share a [`Commons`] influence each other through frames alone.
+//! share a [`SharedState`] influence each other through frames alone.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::protocol::member::Member;
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::DepartedPool;
 use crate::protocol::view::directory::{Directory, MemberIndex};
-use crate::protocol::view::shared_view::{Bases, NewBase};
+use crate::protocol::view::shared_view::{NewBase, SharedViews};
 use crate::protocol::wire::typed::TypedFrames;
 use crate::protocol::wire::{MemberlistWire, USER_MESSAGE_MAX, Wire, WireOptions, WireOptionsError};
 use swimring_codec::memberlist::Codec;
@@ -24,10 +24,10 @@ use swimring_codec::native::{EVENT_MAX, UserEvent};
 
 /// The shared storage of the members of one worker. An embedded member has one of its own.
 #[derive(Debug)]
-pub struct Commons {
+pub struct SharedState {
     pub(in crate::protocol) wire: Wire,
     pub(in crate::protocol) directory: Directory,
-    pub(in crate::protocol) bases: Bases,
+    pub(in crate::protocol) bases: SharedViews,
     pub(in crate::protocol) events: EventStore,
     pub(in crate::protocol) broadcasts: BroadcastPool,
     pub(in crate::protocol) suspicions: SuspicionPool,
@@ -38,10 +38,10 @@ pub struct Commons {
     /// Everything the members count.
     pub counters: Counters,
     /// Added to every member's local health score while the driver runs late. See
-    /// [`Commons::set_overload`].
+    /// [`SharedState::set_overload`].
     pub(in crate::protocol) overload: u8,
     /// When something that was sent to these members may last have been lost or left unread by the driver;
-    /// [`Time::ZERO`] if never. See [`Commons::set_doubt`].
+    /// [`Time::ZERO`] if never. See [`SharedState::set_doubt`].
     pub(in crate::protocol) doubt: Time,
     /// Whose protocol the members follow.
     pub(in crate::protocol) behaviour: Behaviour,
@@ -61,10 +61,10 @@ const DIFFERENCES_EACH: usize = 32;
 /// Indirect probes that are under way at once, on average: far more than any loss rate causes.
 const RELAYS_EACH: usize = 4;
 
-impl Commons {
+impl SharedState {
     /// Empty storage for members that speak the native format. `seed` keys the hash tables.
-    pub fn new(seed: u64) -> Commons {
-        Commons::with(Wire::Native, EVENT_MAX, seed)
+    pub fn new(seed: u64) -> SharedState {
+        SharedState::with(Wire::Native, EVENT_MAX, seed)
     }
 
     /// Empty storage for members that speak the format of `options`. `seed` keys the hash tables, `secret`
@@ -72,22 +72,26 @@ impl Commons {
     ///
     /// # Errors
     /// If an option cannot be used.
-    pub fn speaking(options: &WireOptions, seed: u64, secret: [u8; 32]) -> Result<Commons, WireOptionsError> {
+    pub fn speaking(
+        options: &WireOptions,
+        seed: u64,
+        secret: [u8; 32],
+    ) -> Result<SharedState, WireOptionsError> {
         match options {
-            WireOptions::Native => Ok(Commons::new(seed)),
+            WireOptions::Native => Ok(SharedState::new(seed)),
             WireOptions::Memberlist(options) => {
                 let wire = Wire::Memberlist(Box::new(MemberlistWire::new(options, secret)?));
-                Ok(Commons::with(wire, USER_MESSAGE_MAX, seed))
+                Ok(SharedState::with(wire, USER_MESSAGE_MAX, seed))
             }
         }
     }
 
-    fn with(wire: Wire, event_bytes_max: usize, seed: u64) -> Commons {
+    fn with(wire: Wire, event_bytes_max: usize, seed: u64) -> SharedState {
         let mut rng = fastrand::Rng::with_seed(seed);
-        Commons {
+        SharedState {
             wire,
             directory: Directory::new(rng.u64(..)),
-            bases: Bases::new(),
+            bases: SharedViews::new(),
             events: EventStore::new(rng.u64(..), event_bytes_max),
             broadcasts: BroadcastPool::new(rng.u64(..)),
             suspicions: SuspicionPool::new(rng.u64(..)),

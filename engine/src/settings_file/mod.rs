@@ -7,15 +7,15 @@
 mod fault;
 mod files;
 mod names;
-mod near;
 mod protocol;
 mod secret;
+mod suggest;
 pub mod value;
 
 pub use fault::toml_fault;
 pub use files::read_bounded;
 pub use names::doubt;
 pub(crate) use names::ours;
-pub use near::hint;
 pub use protocol::{Unsettable, set_protocol};
 pub use secret::secret_key;
+pub use suggest::hint;

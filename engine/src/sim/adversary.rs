@@ -9,12 +9,12 @@ use super::links::Direction;
 use super::network::happens;
 use super::node::{Node, Slowness};
 use super::operations::Restart;
-use super::simulation::{Happening, Simulation};
+use super::simulation::{SimEvent, Simulation};
 use crate::protocol::Member;
 
 /// Kinds of faults that strike at random times.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Trouble {
+pub(super) enum FaultKind {
     Partition,
     Starve,
     Clock,
@@ -24,26 +24,26 @@ pub(super) enum Trouble {
     Event,
 }
 
-impl Trouble {
-    const ALL: [Trouble; 7] = [
-        Trouble::Partition,
-        Trouble::Starve,
-        Trouble::Clock,
-        Trouble::Crash,
-        Trouble::Leave,
-        Trouble::Metadata,
-        Trouble::Event,
+impl FaultKind {
+    const ALL: [FaultKind; 7] = [
+        FaultKind::Partition,
+        FaultKind::Starve,
+        FaultKind::Clock,
+        FaultKind::Crash,
+        FaultKind::Leave,
+        FaultKind::Metadata,
+        FaultKind::Event,
     ];
 
     fn every(self, faults: &Faults) -> Duration {
         match self {
-            Trouble::Partition => faults.partition_every,
-            Trouble::Starve => faults.starve_every,
-            Trouble::Clock => faults.clock_every,
-            Trouble::Crash => faults.crash_every,
-            Trouble::Leave => faults.leave_every,
-            Trouble::Metadata => faults.metadata_every,
-            Trouble::Event => faults.event_every,
+            FaultKind::Partition => faults.partition_every,
+            FaultKind::Starve => faults.starve_every,
+            FaultKind::Clock => faults.clock_every,
+            FaultKind::Crash => faults.crash_every,
+            FaultKind::Leave => faults.leave_every,
+            FaultKind::Metadata => faults.metadata_every,
+            FaultKind::Event => faults.event_every,
         }
     }
 }
@@ -53,45 +53,45 @@ impl Simulation {
     pub fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;
         self.faults_generation += 1;
-        for trouble in Trouble::ALL {
+        for trouble in FaultKind::ALL {
             self.expect(trouble);
         }
     }
 
-    fn expect(&mut self, trouble: Trouble) {
+    fn expect(&mut self, trouble: FaultKind) {
         let every = trouble.every(&self.faults);
         if !every.is_zero() {
             let wait = every.mul_f64(-(1.0 - self.dice.f64()).ln());
             let generation = self.faults_generation;
-            self.agenda.push(self.now + wait, Happening::Trouble { trouble, generation });
+            self.agenda.push(self.now + wait, SimEvent::FaultKind { trouble, generation });
         }
     }
 
-    pub(super) fn trouble(&mut self, trouble: Trouble) {
+    pub(super) fn trouble(&mut self, trouble: FaultKind) {
         self.expect(trouble);
         let node = self.dice.usize(..self.nodes.len());
         match trouble {
-            Trouble::Partition => self.trouble_partition(node),
-            Trouble::Starve => {
+            FaultKind::Partition => self.trouble_partition(node),
+            FaultKind::Starve => {
                 let (length, stall) = (self.faults.starve_max, self.faults.starve_stall_max);
                 let length = length.mul_f64(self.dice.f64());
                 let slowness = [Slowness::Everything, Slowness::TimersFirst, Slowness::Reading];
                 let slowness = slowness[self.dice.usize(..3)];
                 self.starve(node, slowness, length, stall);
             }
-            Trouble::Clock => {
+            FaultKind::Clock => {
                 let length = self.faults.clock_max.mul_f64(self.dice.f64());
                 self.stall_clock(node, length);
             }
-            Trouble::Crash => self.trouble_crash(node),
-            Trouble::Leave => self.trouble_leave(node),
-            Trouble::Metadata => {
+            FaultKind::Crash => self.trouble_crash(node),
+            FaultKind::Leave => self.trouble_leave(node),
+            FaultKind::Metadata => {
                 let length = if self.dice.u8(..8) == 0 { 512 } else { self.dice.usize(..40) };
                 let metadata: Vec<u8> = (0..length).map(|_| self.dice.u8(..)).collect();
                 // Refused while it is down, leaving, or when too many versions are about.
                 let _ = self.update_metadata(node, &metadata);
             }
-            Trouble::Event => {
+            FaultKind::Event => {
                 let length = if self.dice.u8(..8) == 0 { 490 } else { self.dice.usize(..100) };
                 let mut payload = vec![self.dice.u8(..); length];
                 // No two say the same: that is how they are told apart.
@@ -155,7 +155,7 @@ impl Simulation {
         if !happens(self.faults.crash_for_good, &mut self.dice) {
             let away = self.faults.crash_away_max.mul_f64(self.dice.f64());
             let boot = self.nodes[node].boots;
-            self.agenda.push(self.now + away, Happening::Return { node, boot });
+            self.agenda.push(self.now + away, SimEvent::Return { node, boot });
         }
     }
 
@@ -197,6 +197,6 @@ impl Simulation {
 
     fn wake_now(&mut self, node: usize) {
         self.nodes[node].wake = self.now;
-        self.agenda.push(self.now, Happening::Wake { node });
+        self.agenda.push(self.now, SimEvent::Wake { node });
     }
 }

@@ -12,7 +12,9 @@ use swimring_codec::{Incarnation, MemberId, State, root_term};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::node::Node;
-use crate::protocol::{Commons, Event, Known, Member, Pool, Settings, Time, WireOptions, identity_of};
+use crate::protocol::{
+    Event, Member, MemberRef, Pool, Settings, SharedState, Time, WireOptions, identity_of,
+};
 
 /// A check that failed.
 #[derive(Clone, Debug)]
@@ -214,7 +216,7 @@ impl Checks {
         node: usize,
         place: &Node,
         event: Event,
-        commons: &Commons,
+        commons: &SharedState,
         settings: &Settings,
     ) {
         let Event::UserEvent { event } = event else {
@@ -241,7 +243,7 @@ impl Checks {
         at: Time,
         node: usize,
         member: &Member,
-        commons: &Commons,
+        commons: &SharedState,
         settings: &Settings,
     ) {
         if !self.enabled {
@@ -284,8 +286,8 @@ impl Checks {
         at: Time,
         node: usize,
         member: &Member,
-        other: &Known<'_>,
-        commons: &Commons,
+        other: &MemberRef<'_>,
+        commons: &SharedState,
         settings: &Settings,
     ) {
         let id = commons.directory().id(other.index);
@@ -298,7 +300,7 @@ impl Checks {
             watched.seen.resize(place + 1, None);
         }
         let look = watched.looks;
-        let Known { state, incarnation, address, .. } = *other;
+        let MemberRef { state, incarnation, address, .. } = *other;
         let before = watched.seen[place].replace(Seen { id, state, incarnation, address, look, at });
         let Some(before) = before.filter(|before| before.id == id) else { return };
         if self.memberlist && address != before.address && other.index != member.index() {
@@ -329,8 +331,8 @@ impl Checks {
     }
 }
 
-fn introduction<'a>(subject: MemberId, known: &Known<'a>) -> Introduction<'a> {
-    let Known { name, address, metadata, state, incarnation, .. } = *known;
+fn introduction<'a>(subject: MemberId, known: &MemberRef<'a>) -> Introduction<'a> {
+    let MemberRef { name, address, metadata, state, incarnation, .. } = *known;
     Introduction { subject, incarnation, state, address, name, metadata }
 }
 

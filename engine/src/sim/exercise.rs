@@ -17,7 +17,7 @@ use super::node::Slowness;
 use super::operations::Restart;
 use super::rebasing::Rebasing;
 use super::simulation::{CLUSTER, Simulation, SimulationOptions};
-use crate::protocol::{Purpose, Settings};
+use crate::protocol::{Settings, StreamPurpose};
 
 /// Members of the cluster.
 const MEMBERS: usize = 4;
@@ -163,12 +163,12 @@ fn trouble(simulation: &mut Simulation, node: usize, input: &mut Input<'_>) {
     }
 }
 
-fn purpose(input: &mut Input<'_>) -> Option<Purpose> {
+fn purpose(input: &mut Input<'_>) -> Option<StreamPurpose> {
     match input.byte() % 4 {
         0 => None,
-        1 => Some(Purpose::Sync),
-        2 => Some(Purpose::Join { token: 1 }),
-        _ => Some(Purpose::Probe { sequence: u32::from(input.byte()) }),
+        1 => Some(StreamPurpose::Sync),
+        2 => Some(StreamPurpose::Join { token: 1 }),
+        _ => Some(StreamPurpose::Probe { sequence: u32::from(input.byte()) }),
     }
 }
 

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use swimring_codec::MemberId;
 
-use crate::protocol::{Commons, Event, Time};
+use crate::protocol::{Event, SharedState, Time};
 
 /// Something that a member told its application.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +80,7 @@ impl Log {
         at: Time,
         observer: usize,
         event: Event,
-        commons: &Commons,
+        commons: &SharedState,
         by_id: &HashMap<MemberId, usize>,
     ) -> Entry {
         let node = |id: MemberId| by_id.get(&id).copied();

@@ -47,5 +47,5 @@ pub use node::Slowness;
 pub use operations::Restart;
 pub use rebasing::Rebasing;
 pub use scenario::{Outcome, play, run_scenario, scenario};
-pub use simulation::{Simulation, SimulationOptions, Tapped};
+pub use simulation::{CapturedFrame, Simulation, SimulationOptions};
 pub use trace::Trace;

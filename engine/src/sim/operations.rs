@@ -12,9 +12,9 @@ use super::links::Direction;
 use super::log::Log;
 use super::network;
 use super::node::{Slowness, Starvation};
-use super::simulation::{Happening, Simulation, Tapped};
+use super::simulation::{CapturedFrame, SimEvent, Simulation};
 use super::trace::Trace;
-use crate::protocol::{Commons, Counters, Known, Member, MemberError, Settings, Time, View};
+use crate::protocol::{Counters, Member, MemberError, MemberRef, Settings, SharedState, Time, View};
 
 /// How long an operator waits before a failed join is tried again through someone else.
 const JOIN_RETRY: Duration = Duration::from_secs(1);
@@ -85,7 +85,7 @@ impl Simulation {
     /// Has `node` join through a member that is up, and again until it has succeeded.
     pub fn join(&mut self, node: usize) {
         let boot = self.nodes[node].boots;
-        self.agenda.push(self.now, Happening::Join { node, boot });
+        self.agenda.push(self.now, SimEvent::Join { node, boot });
     }
 
     pub(super) fn try_join(&mut self, node: usize, boot: u32) {
@@ -126,7 +126,7 @@ impl Simulation {
         self.nodes[node].joined |= joined;
         if !self.nodes[node].joined {
             let boot = self.nodes[node].boots;
-            self.agenda.push(self.now + JOIN_RETRY, Happening::Join { node, boot });
+            self.agenda.push(self.now + JOIN_RETRY, SimEvent::Join { node, boot });
         }
     }
 
@@ -291,7 +291,7 @@ impl Simulation {
     }
 
     /// The commons of `node`.
-    pub fn commons(&self, node: usize) -> &Commons {
+    pub fn commons(&self, node: usize) -> &SharedState {
         &self.commons[self.nodes[node].commons]
     }
 
@@ -316,7 +316,7 @@ impl Simulation {
     }
 
     /// The view of `node`, empty if it is down.
-    pub fn view(&self, node: usize) -> impl Iterator<Item = Known<'_>> {
+    pub fn view(&self, node: usize) -> impl Iterator<Item = MemberRef<'_>> {
         let commons = self.commons(node);
         self.member(node).into_iter().flat_map(|member| member.members(commons))
     }
@@ -342,7 +342,7 @@ impl Simulation {
     }
 
     /// The frames sent since [`Simulation::tap`].
-    pub fn tapped(&self) -> &[Tapped] {
+    pub fn tapped(&self) -> &[CapturedFrame] {
         self.tapped.as_deref().unwrap_or_default()
     }
 

@@ -5,7 +5,7 @@
 //! seed are the same whatever is done here.
 
 use super::node::Node;
-use crate::protocol::{Commons, Crew, Member, Sweep};
+use crate::protocol::{Compaction, Crew, Member, SharedState};
 
 /// How members' views are held against bases that they share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -41,7 +41,7 @@ impl Crew for Vec<Node> {
 #[derive(Debug)]
 pub(super) struct Rebaser {
     rebasing: Rebasing,
-    sweep: Sweep,
+    sweep: Compaction,
     happenings: u32,
     rng: fastrand::Rng,
 }
@@ -51,7 +51,7 @@ impl Rebaser {
         let alone = rebasing == Rebasing::Swept && !shared_commons;
         Rebaser {
             rebasing: if alone { Rebasing::Never } else { rebasing },
-            sweep: Sweep::default(),
+            sweep: Compaction::default(),
             happenings: 0,
             rng: fastrand::Rng::with_seed(seed ^ 0x7265_6261_7365_0000),
         }
@@ -59,7 +59,7 @@ impl Rebaser {
 
     /// Something has happened.
     #[inline]
-    pub(super) fn step(&mut self, nodes: &mut Vec<Node>, commons: &mut [Commons]) {
+    pub(super) fn step(&mut self, nodes: &mut Vec<Node>, commons: &mut [SharedState]) {
         match self.rebasing {
             Rebasing::Never => {}
             Rebasing::Swept => {
@@ -75,7 +75,7 @@ impl Rebaser {
     }
 
     /// Moves someone.
-    fn stir(&mut self, nodes: &mut [Node], commons: &mut [Commons]) {
+    fn stir(&mut self, nodes: &mut [Node], commons: &mut [SharedState]) {
         let node = &mut nodes[self.rng.usize(..nodes.len())];
         let commons = &mut commons[node.commons];
         let Some(member) = &mut node.member else { return commons.retire_base() };

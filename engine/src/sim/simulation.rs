@@ -10,7 +10,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use swimring_codec::{MemberId, State};
 
-use super::adversary::Trouble;
+use super::adversary::FaultKind;
 use super::checks::{Checks, Violation};
 use super::faults::Faults;
 use super::links::Links;
@@ -23,7 +23,7 @@ use super::streams::{StreamId, StreamInput, Streams};
 use super::trace::Trace;
 use super::wire::Wire;
 use crate::protocol::{
-    Commons, Counters, Event, Member, MemberConfig, Outbox, Settings, StreamOpen, Time, WireOptions,
+    Counters, Event, Member, MemberConfig, Outbox, Settings, SharedState, StreamOpen, Time, WireOptions,
 };
 
 /// Which cluster the simulated members are of.
@@ -42,7 +42,7 @@ pub struct SimulationOptions {
     pub wire: WireOptions,
     /// What goes wrong.
     pub faults: Faults,
-    /// Whether all members share one [`Commons`], as in a worker, or have one each, as when embedded.
+    /// Whether all members share one [`SharedState`], as in a worker, or have one each, as when embedded.
     pub shared_commons: bool,
     /// Whether everything is checked after every step. The checks cost more than the protocol.
     pub checked: bool,
@@ -68,7 +68,7 @@ impl SimulationOptions {
 
 /// A frame that was sent while the simulation was tapped.
 #[derive(Clone, Debug)]
-pub struct Tapped {
+pub struct CapturedFrame {
     /// When.
     pub at: Time,
     /// By which member.
@@ -84,7 +84,7 @@ const TAPPED_MAX: usize = 1 << 20;
 
 /// Something on the agenda.
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(super) enum SimEvent {
     /// A member's timeout, or the end of a stall.
     Wake {
         node: usize,
@@ -115,8 +115,8 @@ pub(super) enum Happening {
         boot: u32,
     },
     /// A fault strikes.
-    Trouble {
-        trouble: Trouble,
+    FaultKind {
+        trouble: FaultKind,
         generation: u32,
     },
 }
@@ -129,8 +129,8 @@ pub struct Simulation {
     pub(super) seed: u64,
     pub(super) nodes: Vec<Node>,
     pub(super) by_id: HashMap<MemberId, usize>,
-    pub(super) commons: Vec<Commons>,
-    pub(super) agenda: Queue<Happening>,
+    pub(super) commons: Vec<SharedState>,
+    pub(super) agenda: Queue<SimEvent>,
     pub(super) faults: Faults,
     /// Counts changes of `faults`, so that what an earlier model had in store no longer strikes.
     pub(super) faults_generation: u32,
@@ -145,7 +145,7 @@ pub struct Simulation {
     pub(super) trace: Trace,
     pub(super) log: Log,
     pub(super) checks: Checks,
-    pub(super) tapped: Option<Vec<Tapped>>,
+    pub(super) tapped: Option<Vec<CapturedFrame>>,
     rebaser: Rebaser,
     /// What members that are no more counted in commons of their own.
     pub(super) counted: Counters,
@@ -221,10 +221,10 @@ impl Simulation {
         Ok(())
     }
 
-    fn happen(&mut self, happening: Happening) {
+    fn happen(&mut self, happening: SimEvent) {
         match happening {
-            Happening::Wake { node } => self.wake(node),
-            Happening::Frame { node, from, to, bytes } => {
+            SimEvent::Wake { node } => self.wake(node),
+            SimEvent::Frame { node, from, to, bytes } => {
                 if self.nodes[node].address != to {
                     // It moved while this was under way: nobody is reached there any more.
                     self.checks.coverage.frames_misdirected += 1;
@@ -235,14 +235,14 @@ impl Simulation {
                     self.buffers.give_back(bytes);
                 }
             }
-            Happening::Stream { stream, end, input } => self.stream_arrives(stream, end, input),
-            Happening::StreamExpires { stream } => self.stream_expires(stream),
-            Happening::Join { node, boot } => self.try_join(node, boot),
-            Happening::Return { node, boot } => self.come_back(node, boot),
-            Happening::Trouble { trouble, generation } if generation == self.faults_generation => {
+            SimEvent::Stream { stream, end, input } => self.stream_arrives(stream, end, input),
+            SimEvent::StreamExpires { stream } => self.stream_expires(stream),
+            SimEvent::Join { node, boot } => self.try_join(node, boot),
+            SimEvent::Return { node, boot } => self.come_back(node, boot),
+            SimEvent::FaultKind { trouble, generation } if generation == self.faults_generation => {
                 self.trouble(trouble);
             }
-            Happening::Trouble { .. } => {}
+            SimEvent::FaultKind { .. } => {}
         }
     }
 
@@ -331,7 +331,7 @@ impl Simulation {
     pub(super) fn call<R>(
         &mut self,
         node: usize,
-        call: impl FnOnce(&mut Member, Time, &mut Commons, &mut Outbox<'_>) -> R,
+        call: impl FnOnce(&mut Member, Time, &mut SharedState, &mut Outbox<'_>) -> R,
     ) -> Option<R> {
         let place = &mut self.nodes[node];
         let member = place.member.as_mut()?;
@@ -380,7 +380,7 @@ impl Simulation {
     fn send(&mut self, from: usize, to: SocketAddr, bytes: &[u8]) {
         let node = network::node_at(to).filter(|node| *node < self.nodes.len());
         if let Some(tapped) = self.tapped.as_mut().filter(|tapped| tapped.len() < TAPPED_MAX) {
-            tapped.push(Tapped { at: self.now, from, to: node, bytes: bytes.to_vec() });
+            tapped.push(CapturedFrame { at: self.now, from, to: node, bytes: bytes.to_vec() });
         }
         let Some(node) = node.filter(|node| self.nodes[*node].address == to) else { return };
         let copies = 1 + usize::from(network::happens(self.faults.duplication, &mut self.rng));
@@ -398,7 +398,7 @@ impl Simulation {
 
             let at = self.now + network::delay(&self.faults, &mut self.rng);
             let from = self.nodes[from].address;
-            self.agenda.push(at, Happening::Frame { node, from, to, bytes });
+            self.agenda.push(at, SimEvent::Frame { node, from, to, bytes });
         }
     }
 
@@ -438,7 +438,7 @@ impl Simulation {
         };
         if wake < place.wake {
             place.wake = wake;
-            self.agenda.push(wake, Happening::Wake { node });
+            self.agenda.push(wake, SimEvent::Wake { node });
         }
     }
 

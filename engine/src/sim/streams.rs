@@ -10,9 +10,9 @@ use swimring_codec::memberlist::StreamScanner;
 
 use super::network;
 use super::node::Input;
-use super::simulation::{Happening, Simulation};
+use super::simulation::{SimEvent, Simulation};
 use super::wire::cut_message;
-use crate::protocol::{Purpose, StreamNext, StreamOpen, Time};
+use crate::protocol::{StreamNext, StreamOpen, StreamPurpose, Time};
 
 /// Most one write sends in one piece; longer ones arrive in several.
 const SEGMENT: usize = 1448;
@@ -52,7 +52,7 @@ struct End {
 #[derive(Debug)]
 struct Stream {
     generation: u32,
-    purpose: Purpose,
+    purpose: StreamPurpose,
     ends: [End; 2],
     /// After so many more pieces the connection breaks.
     breaks_after: u32,
@@ -68,7 +68,7 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    fn add(&mut self, purpose: Purpose, ends: [End; 2], breaks_after: u32) -> StreamId {
+    fn add(&mut self, purpose: StreamPurpose, ends: [End; 2], breaks_after: u32) -> StreamId {
         match self.free.pop() {
             Some(slot) => {
                 let generation = self.slots[slot as usize].generation + 1;
@@ -89,10 +89,10 @@ impl Streams {
 
 impl Simulation {
     /// How long a stream may take: a probe no longer than its interval, as no answer counts later.
-    fn stream_patience(&self, purpose: Purpose) -> Duration {
+    fn stream_patience(&self, purpose: StreamPurpose) -> Duration {
         match purpose {
-            Purpose::Probe { .. } => self.settings.probe_interval,
-            Purpose::Join { .. } | Purpose::Sync => self.settings.probe_interval * 5,
+            StreamPurpose::Probe { .. } => self.settings.probe_interval,
+            StreamPurpose::Join { .. } | StreamPurpose::Sync => self.settings.probe_interval * 5,
         }
     }
 
@@ -117,7 +117,7 @@ impl Simulation {
         let breaks_after = if breaks { self.rng.u32(..4) } else { u32::MAX };
         let stream = self.streams.add(open.purpose, [opener, acceptor], breaks_after);
         let expires = self.now + self.stream_patience(open.purpose);
-        self.agenda.push(expires, Happening::StreamExpires { stream });
+        self.agenda.push(expires, SimEvent::StreamExpires { stream });
         if to.is_none() {
             // Refused: the host answers although the member is not there.
             return self.end_for(stream, OPENER);
@@ -149,7 +149,7 @@ impl Simulation {
         let Some(stream) = self.streams.get(id) else { return };
         let at = stream.ends[end].last_arrival.max(self.now + delay);
         stream.ends[end].last_arrival = at;
-        self.agenda.push(at, Happening::Stream { stream: id, end, input });
+        self.agenda.push(at, SimEvent::Stream { stream: id, end, input });
     }
 
     /// Something reaches an end: through the network, so it may still be stopped.

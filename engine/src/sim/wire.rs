@@ -12,7 +12,7 @@ use swimring_codec::native::{Frame, STREAM_PREFIX_LEN, StreamMessage, stream_mes
 
 use super::network;
 use super::simulation::Simulation;
-use crate::protocol::{Commons, Purpose, StreamNext, WireOptions, WireOptionsError};
+use crate::protocol::{SharedState, StreamNext, StreamPurpose, WireOptions, WireOptionsError};
 
 /// The format that all members speak, and what opens it.
 #[derive(Debug)]
@@ -36,11 +36,11 @@ impl Wire {
     }
 
     /// Storage for members that speak the format.
-    pub(super) fn commons(&self, seed: u64) -> Commons {
+    pub(super) fn commons(&self, seed: u64) -> SharedState {
         let mut secret = [0; 32];
         secret[..8].copy_from_slice(&seed.to_le_bytes());
         // The options were checked.
-        Commons::speaking(&self.options, seed, secret).unwrap_or_else(|_| Commons::new(seed))
+        SharedState::speaking(&self.options, seed, secret).unwrap_or_else(|_| SharedState::new(seed))
     }
 
     pub(super) fn options(&self) -> &WireOptions {
@@ -119,7 +119,7 @@ impl Simulation {
     pub fn deliver_stream(
         &mut self,
         node: usize,
-        purpose: Option<Purpose>,
+        purpose: Option<StreamPurpose>,
         bytes: &[u8],
     ) -> Option<StreamNext> {
         self.read_stream(node, purpose, bytes, &mut Vec::new()).ok()?
@@ -132,7 +132,7 @@ impl Simulation {
     pub(super) fn read_stream(
         &mut self,
         node: usize,
-        purpose: Option<Purpose>,
+        purpose: Option<StreamPurpose>,
         bytes: &[u8],
         reply: &mut Vec<u8>,
     ) -> Result<Option<StreamNext>, String> {

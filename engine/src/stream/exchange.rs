@@ -17,8 +17,8 @@ use tokio::net::TcpSocket;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::any_assembler::AnyAssembler;
 use super::assembler::{HEAD_LEN, Want};
-use super::assembly::Assembly;
 use super::event::{CloseReason, ExchangeId, StreamEvent};
 use super::link::Link;
 use super::service::{PortEnd, Shared};
@@ -265,7 +265,7 @@ impl Exchange {
     async fn read<L: Link>(&self, link: &L) -> CloseReason {
         let pool = &self.port.channel.pool;
         let mut held = Held { shared: &self.shared, bytes: 0 };
-        let mut assembler = Assembly::new(&self.shared.options, pool.take(), self.token.is_none());
+        let mut assembler = AnyAssembler::new(&self.shared.options, pool.take(), self.token.is_none());
         let reason = loop {
             let Want { buffer, limit } = assembler.want();
             if !held.set(buffer.capacity()) {
@@ -294,7 +294,7 @@ impl Exchange {
     }
 
     /// Hands the messages that are complete to the worker.
-    async fn hand_over(&self, assembler: &mut Assembly) -> Result<(), CloseReason> {
+    async fn hand_over(&self, assembler: &mut AnyAssembler) -> Result<(), CloseReason> {
         while let Some(bytes) = assembler.next(&self.port.channel.pool)? {
             if self.deaf.get() {
                 self.port.channel.pool.put(bytes);

@@ -26,14 +26,14 @@
 //! has a deadline, and ends early when no byte moves. What is refused is counted in [`StreamCounters`].
 #![forbid(unsafe_code)]
 
+mod any_assembler;
 mod assembler;
-mod assembly;
 mod counters;
-mod doorbell;
 mod event;
 mod exchange;
 mod framing;
 mod link;
+mod notifier;
 mod options;
 mod pool;
 mod port;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crossbeam::queue::ArrayQueue;
 
 use super::counters::StreamCounters;
-use super::doorbell::Doorbell;
 use super::event::{ExchangeId, StreamEvent};
+use super::notifier::Notifier;
 use super::options::StreamOptions;
 use super::pool::Pool;
 
@@ -84,7 +84,7 @@ pub struct StreamPort {
     index: usize,
     opened: u64,
     channel: Arc<Channel>,
-    doorbell: Arc<Doorbell>,
+    notifier: Arc<Notifier>,
     counters: Arc<StreamCounters>,
 }
 
@@ -92,10 +92,10 @@ impl StreamPort {
     pub(super) fn new(
         index: usize,
         channel: Arc<Channel>,
-        doorbell: Arc<Doorbell>,
+        notifier: Arc<Notifier>,
         counters: Arc<StreamCounters>,
     ) -> StreamPort {
-        StreamPort { index, opened: 0, channel, doorbell, counters }
+        StreamPort { index, opened: 0, channel, notifier, counters }
     }
 
     /// An empty buffer to write a turn into, with capacity from its last life if there is one to reuse.
@@ -181,7 +181,7 @@ impl StreamPort {
                 Command::Close { .. } => Vec::new(),
             });
         }
-        self.doorbell.ring();
+        self.notifier.ring();
         Ok(())
     }
 }

@@ -17,10 +17,10 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep};
 
 use super::counters::StreamCounters;
-use super::doorbell::Doorbell;
 use super::event::{CloseReason, ExchangeId, StreamEvent};
 use super::exchange::{Ends, Exchange, FULL_QUEUE_POLL, Mailbox};
 use super::link::{Link, ReadinessLink, UringLink};
+use super::notifier::Notifier;
 use super::options::{StreamDriver, StreamError, StreamOptions};
 use super::port::{Channel, Command, StreamPort};
 
@@ -42,7 +42,7 @@ pub trait Wake: Send + Sync {
 #[derive(Debug)]
 pub struct StreamService {
     thread: Option<JoinHandle<()>>,
-    doorbell: Arc<Doorbell>,
+    notifier: Arc<Notifier>,
     counters: Arc<StreamCounters>,
     driver: StreamDriver,
 }
@@ -64,19 +64,19 @@ impl StreamService {
             let mend = format!("give one per listener: {}, not {}", listeners.len(), wakers.len());
             return Err(StreamError::Option { setting: "wakers", mend });
         }
-        let (doorbell, listener) =
-            Doorbell::new().map_err(StreamError::os("make the stream thread's pipe"))?;
-        let doorbell = Arc::new(doorbell);
+        let (notifier, listener) =
+            Notifier::new().map_err(StreamError::os("make the stream thread's pipe"))?;
+        let notifier = Arc::new(notifier);
         let counters = Arc::new(StreamCounters::default());
         let channels: Vec<_> = wakers.iter().map(|_| Arc::new(Channel::new(&options))).collect();
         let ports = (channels.iter().enumerate())
-            .map(|(i, channel)| StreamPort::new(i, channel.clone(), doorbell.clone(), counters.clone()))
+            .map(|(i, channel)| StreamPort::new(i, channel.clone(), notifier.clone(), counters.clone()))
             .collect();
         let setup = Setup {
             ends: channels.into_iter().zip(wakers).collect(),
             listeners,
             bell: listener,
-            doorbell: doorbell.clone(),
+            notifier: notifier.clone(),
             counters: counters.clone(),
             options,
         };
@@ -86,7 +86,7 @@ impl StreamService {
             .spawn(move || run(setup, &started))
             .map_err(StreamError::os("start the stream thread"))?;
         let mut service =
-            StreamService { thread: Some(thread), doorbell, counters, driver: StreamDriver::Automatic };
+            StreamService { thread: Some(thread), notifier, counters, driver: StreamDriver::Automatic };
         service.driver = outcome.recv().unwrap_or_else(|_| {
             let source = io::Error::other("the stream thread ended while starting");
             Err(StreamError::Os { action: "start the stream thread", source })
@@ -112,7 +112,7 @@ impl StreamService {
 
 impl Drop for StreamService {
     fn drop(&mut self) {
-        self.doorbell.stop();
+        self.notifier.stop();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the stream thread panicked");
         }
@@ -124,7 +124,7 @@ struct Setup {
     ends: Vec<(Arc<Channel>, Arc<dyn Wake>)>,
     listeners: Vec<TcpListener>,
     bell: PipeReader,
-    doorbell: Arc<Doorbell>,
+    notifier: Arc<Notifier>,
     counters: Arc<StreamCounters>,
     options: StreamOptions,
 }
@@ -187,7 +187,7 @@ impl PortEnd {
 pub(super) struct Shared {
     pub(super) options: StreamOptions,
     pub(super) counters: Arc<StreamCounters>,
-    doorbell: Arc<Doorbell>,
+    notifier: Arc<Notifier>,
     exchanges: RefCell<HashMap<ExchangeId, Rc<Mailbox>>>,
     /// How many of them the peers opened.
     accepted: Cell<usize>,
@@ -219,7 +219,7 @@ impl Shared {
     }
 
     pub(super) fn stopping(&self) -> bool {
-        self.doorbell.stopping()
+        self.notifier.stopping()
     }
 
     pub(super) fn count_end(&self, reason: CloseReason) {
@@ -270,7 +270,7 @@ async fn serve<L: Link>(setup: Setup, started: &Started, driver: StreamDriver) {
     while !shared.stopping() {
         let stalled = ports.iter().filter(|port| !dispatch::<L>(port, &shared)).count();
         tokio::select! {
-            answered = shared.doorbell.answer(&bell) => {
+            answered = shared.notifier.answer(&bell) => {
                 if let Err(error) = answered {
                     tracing::error!(%error, "the stream thread lost its workers");
                     break;
@@ -305,7 +305,7 @@ fn prepare(setup: Setup) -> Result<Prepared, StreamError> {
         exchanges: RefCell::new(HashMap::with_capacity(setup.options.exchanges_max)),
         options: setup.options,
         counters: setup.counters,
-        doorbell: setup.doorbell,
+        notifier: setup.notifier,
         accepted: Cell::new(0),
         assembled_bytes: Cell::new(0),
         sequence: Cell::new(0),

@@ -9,13 +9,13 @@ use swimring_codec::memberlist::{self, Codec, Keyring};
 use swimring_codec::{Incarnation, MemberId, canonical};
 
 use super::FleetOptions;
-use super::join::JoinFailure;
+use super::join_error::JoinFailure;
 use super::routing::OpenedStreams;
 use super::sweeping::Sweeping;
 use super::wheel::Wheel;
 use crate::protocol::{
-    Commons, Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Purpose, Settings,
-    StreamOpen, Time, View, WireOptions,
+    Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState, StreamOpen,
+    StreamPurpose, Time, View, WireOptions,
 };
 use crate::stream::StreamPort;
 
@@ -23,7 +23,7 @@ use crate::stream::StreamPort;
 pub(super) type Secret = [u8; 32];
 
 /// A member's number within its worker.
-pub type LocalMember = u32;
+pub type HostedMember = u32;
 
 /// Milliseconds that the wheel sees ahead: longer than most timers run.
 const WHEEL_SLOTS: usize = 4096;
@@ -48,7 +48,7 @@ pub(super) fn view_bytes(options: &FleetOptions) -> usize {
 /// block.
 pub trait Observer: Send + 'static {
     /// Something happened at a member.
-    fn event(&mut self, scene: &Scene<'_>, event: &Event);
+    fn event(&mut self, scene: &EventContext<'_>, event: &Event);
 
     /// A member's timers fired `lag_us` microseconds after the tick they were due at.
     fn timer(&mut self, lag_us: u64) {
@@ -57,7 +57,13 @@ pub trait Observer: Send + 'static {
 
     /// A packet of memberlist's format brought `message` to a member, before it is handled.
     #[inline]
-    fn heard(&mut self, now: Time, member: LocalMember, from: SocketAddr, message: &memberlist::Message<'_>) {
+    fn heard(
+        &mut self,
+        now: Time,
+        member: HostedMember,
+        from: SocketAddr,
+        message: &memberlist::Message<'_>,
+    ) {
         let _ = (now, member, from, message);
     }
 
@@ -67,22 +73,22 @@ pub trait Observer: Send + 'static {
     }
 
     /// A stream to join through ended without a view. [`Event::JoinFinished`] follows.
-    fn join_failed(&mut self, member: LocalMember, token: u32, reason: &JoinFailure) {
+    fn join_failed(&mut self, member: HostedMember, token: u32, reason: &JoinFailure) {
         let _ = (member, token, reason);
     }
 }
 
 /// Where an event happened.
 #[derive(Debug)]
-pub struct Scene<'a> {
+pub struct EventContext<'a> {
     /// When.
     pub now: Time,
     /// The member's number within its worker.
-    pub local: LocalMember,
+    pub local: HostedMember,
     /// The member.
     pub member: &'a Member,
     /// What resolves indexes.
-    pub commons: &'a Commons,
+    pub commons: &'a SharedState,
 }
 
 /// What a worker counts besides what the protocol and the driver do.
@@ -111,12 +117,12 @@ pub struct HostCounters {
     /// Times that members were told that time had been lost.
     pub stalls: u64,
     /// The longest that bringing members' views to a shared base has held up a turn, in microseconds of CPU
-    /// time. See [`crate::protocol::Sweep`].
+    /// time. See [`crate::protocol::Compaction`].
     pub sweep_us_max: u64,
 }
 
 /// A member and when the wheel will next call it.
-pub(super) struct Resident {
+pub(super) struct HostedMemberState {
     pub(super) member: Member,
     /// Whether it takes part: a killed member stays as a number only.
     pub(super) present: bool,
@@ -124,7 +130,7 @@ pub(super) struct Resident {
     pub(super) source: Option<IpAddr>,
 }
 
-impl Crew for Vec<Resident> {
+impl Crew for Vec<HostedMemberState> {
     fn places(&self) -> usize {
         self.len()
     }
@@ -138,15 +144,15 @@ impl Crew for Vec<Resident> {
 pub struct Host<O> {
     /// Who hears what happens.
     pub observer: O,
-    pub(super) residents: Vec<Resident>,
-    pub(super) local: HashMap<MemberId, LocalMember>,
+    pub(super) residents: Vec<HostedMemberState>,
+    pub(super) local: HashMap<MemberId, HostedMember>,
     /// Members with an address of their own, by it.
-    pub(super) at: HashMap<IpAddr, LocalMember>,
+    pub(super) at: HashMap<IpAddr, HostedMember>,
     /// Opens packets and streams; nothing in the native format.
     pub(super) codec: Option<Box<Codec>>,
     /// Members have an address each.
     pub(super) own_addresses: bool,
-    pub(super) commons: Commons,
+    pub(super) commons: SharedState,
     pub(super) wheel: Wheel,
     pub(super) sweeping: Sweeping,
     pub(super) port: StreamPort,
@@ -166,7 +172,7 @@ pub struct Host<O> {
     /// Datagrams since the clock was last read.
     pub(super) unread: u32,
     /// Joins that came to nothing, whose members have not been told.
-    pub(super) failures: Vec<(LocalMember, Purpose)>,
+    pub(super) failures: Vec<(HostedMember, StreamPurpose)>,
     /// Where members write their stream replies.
     pub(super) reply: Vec<u8>,
     /// Stream events are left for the next turn.
@@ -191,8 +197,8 @@ impl<O: Observer> Host<O> {
         let seed = options.seed.wrapping_add((worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut rng = fastrand::Rng::with_seed(seed);
         // Options were checked when the fleet started.
-        let mut commons = Commons::speaking(&options.wire, rng.u64(..), secrets[0])
-            .unwrap_or_else(|_| Commons::new(rng.u64(..)));
+        let mut commons = SharedState::speaking(&options.wire, rng.u64(..), secrets[0])
+            .unwrap_or_else(|_| SharedState::new(rng.u64(..)));
         commons.set_timer_grain(options.tick);
         let members = options.members_expected;
         let view_bytes = view_bytes(options);
@@ -250,7 +256,7 @@ impl<O: Observer> Host<O> {
     }
 
     /// What the members have in common.
-    pub fn commons(&self) -> &Commons {
+    pub fn commons(&self) -> &SharedState {
         &self.commons
     }
 
@@ -290,7 +296,7 @@ impl<O: Observer> Host<O> {
     }
 
     /// A member, if it is there and was not killed.
-    pub fn member(&self, local: LocalMember) -> Option<&Member> {
+    pub fn member(&self, local: HostedMember) -> Option<&Member> {
         self.residents
             .get(local as usize)
             .filter(|resident| resident.present)
@@ -298,9 +304,9 @@ impl<O: Observer> Host<O> {
     }
 
     /// The members that were not killed.
-    pub fn members(&self) -> impl Iterator<Item = (LocalMember, &Member)> {
+    pub fn members(&self) -> impl Iterator<Item = (HostedMember, &Member)> {
         let present = self.residents.iter().enumerate().filter(|(_, resident)| resident.present);
-        present.map(|(local, resident)| (local as LocalMember, &resident.member))
+        present.map(|(local, resident)| (local as HostedMember, &resident.member))
     }
 
     /// Adds a member that knows only itself and is reached where this worker receives.
@@ -312,7 +318,7 @@ impl<O: Observer> Host<O> {
         name: &str,
         metadata: &[u8],
         incarnation: Incarnation,
-    ) -> Result<LocalMember, MemberError> {
+    ) -> Result<HostedMember, MemberError> {
         self.add_at(self.address, name, metadata, incarnation)
     }
 
@@ -327,7 +333,7 @@ impl<O: Observer> Host<O> {
         name: &str,
         metadata: &[u8],
         incarnation: Incarnation,
-    ) -> Result<LocalMember, MemberError> {
+    ) -> Result<HostedMember, MemberError> {
         let address = canonical(address);
         let config = MemberConfig {
             name: name.to_owned(),
@@ -346,9 +352,9 @@ impl<O: Observer> Host<O> {
             return Err(MemberError::AddressTaken(address));
         }
         let member = Member::new(config, &mut self.commons, self.now)?;
-        let local = self.residents.len() as LocalMember;
+        let local = self.residents.len() as HostedMember;
         let source = self.own_addresses.then_some(address.ip());
-        self.residents.push(Resident { member, present: true, source });
+        self.residents.push(HostedMemberState { member, present: true, source });
         self.local.insert(id, local);
         if let Some(source) = source {
             self.at.insert(source, local);
@@ -364,7 +370,7 @@ impl<O: Observer> Host<O> {
     /// What `elsewhere` gives.
     pub fn load_views(
         &mut self,
-        elsewhere: impl FnOnce(&mut View, &Settings, &mut Commons) -> Result<(), MemberError>,
+        elsewhere: impl FnOnce(&mut View, &Settings, &mut SharedState) -> Result<(), MemberError>,
     ) -> Result<(), MemberError> {
         let present = self.residents.iter().filter(|resident| resident.present);
         let mut view = View::of(present.map(|resident| &resident.member), &mut self.commons);
@@ -380,9 +386,9 @@ impl<O: Observer> Host<O> {
     /// Calls a member's command and sees to what it put out.
     pub fn command<R>(
         &mut self,
-        local: LocalMember,
+        local: HostedMember,
         frames: &mut dyn FrameSink,
-        command: impl FnOnce(&mut Member, Time, &mut Commons, &mut Outbox<'_>) -> R,
+        command: impl FnOnce(&mut Member, Time, &mut SharedState, &mut Outbox<'_>) -> R,
     ) -> Option<R> {
         let resident = self.residents.get_mut(local as usize).filter(|resident| resident.present)?;
         frames.set_source(resident.source);
@@ -399,7 +405,7 @@ impl<O: Observer> Host<O> {
 
     /// Gives up the join that `local` began with `token`. Without effect once the seed's view is in; if it
     /// is not, neither [`Observer::join_failed`] nor [`Event::JoinFinished`] follows.
-    pub fn cancel_join(&mut self, local: LocalMember, token: u32) {
+    pub fn cancel_join(&mut self, local: HostedMember, token: u32) {
         if let Some(exchange) = self.opened.abandon_join(local, token) {
             // A full queue leaves it to the deadline.
             self.port.close(exchange);
@@ -407,7 +413,7 @@ impl<O: Observer> Host<O> {
     }
 
     /// Makes a member vanish without a word: what arrives for it is dropped from now on.
-    pub fn kill(&mut self, local: LocalMember) {
+    pub fn kill(&mut self, local: HostedMember) {
         let Some(resident) = self.residents.get_mut(local as usize) else { return };
         if resident.present {
             resident.present = false;
@@ -447,7 +453,7 @@ impl<O: Observer> Host<O> {
         for (local, resident) in self.residents.iter_mut().enumerate() {
             if resident.present {
                 resident.member.restart_timers(self.now, &self.commons);
-                self.wheel.schedule(local as LocalMember, resident.member.next_timeout());
+                self.wheel.schedule(local as HostedMember, resident.member.next_timeout());
             }
         }
     }
@@ -459,10 +465,10 @@ impl<O: Observer> Host<O> {
 
     /// After a call on a member: tells the observer, opens streams, sets the timer.
     #[inline]
-    pub(super) fn settle(&mut self, local: LocalMember) {
+    pub(super) fn settle(&mut self, local: HostedMember) {
         let member = &self.residents[local as usize].member;
         if !self.events.is_empty() {
-            let scene = Scene { now: self.now, local, member, commons: &self.commons };
+            let scene = EventContext { now: self.now, local, member, commons: &self.commons };
             for event in &self.events {
                 self.observer.event(&scene, event);
             }

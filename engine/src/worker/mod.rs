@@ -8,7 +8,7 @@
 
 mod fleet;
 mod host;
-mod join;
+mod join_error;
 mod options;
 mod pace;
 mod pressure;
@@ -19,6 +19,6 @@ mod turn;
 pub mod wheel;
 
 pub use fleet::{Fleet, FleetError};
-pub use host::{Host, HostCounters, LocalMember, Observer, Scene};
-pub use join::JoinFailure;
+pub use host::{EventContext, Host, HostCounters, HostedMember, Observer};
+pub use join_error::JoinFailure;
 pub use options::FleetOptions;

@@ -8,10 +8,10 @@ use swimring_codec::memberlist;
 use swimring_codec::native::{Frame, StreamMessage};
 use swimring_codec::{MemberId, canonical};
 
-use super::host::{Host, LocalMember, Observer, Resident};
-use super::join::JoinFailure;
+use super::host::{Host, HostedMember, HostedMemberState, Observer};
+use super::join_error::JoinFailure;
 use crate::net::{DatagramHandler, Trains};
-use crate::protocol::{FrameSink, Outbox, Purpose, StreamNext, StreamOpen, StreamOutcome};
+use crate::protocol::{FrameSink, Outbox, StreamNext, StreamOpen, StreamOutcome, StreamPurpose};
 use crate::stream::{ExchangeId, StreamEvent};
 
 /// Datagrams handled between two looks at the clock, which costs as much as a small one.
@@ -29,8 +29,8 @@ const STREAM_EVENTS_PER_TURN: usize = 32;
 /// A stream that a member of this worker opened.
 #[derive(Clone, Copy, Debug)]
 struct Opened {
-    local: LocalMember,
-    purpose: Purpose,
+    local: HostedMember,
+    purpose: StreamPurpose,
     exchange: Option<ExchangeId>,
     /// Its purpose was met: that it closes is no failure.
     finished: bool,
@@ -72,8 +72,8 @@ impl OpenedStreams {
     }
 
     /// Finishes the stream of a join; gives it if it was under way.
-    pub(super) fn abandon_join(&mut self, local: LocalMember, token: u32) -> Option<ExchangeId> {
-        let purpose = Purpose::Join { token };
+    pub(super) fn abandon_join(&mut self, local: HostedMember, token: u32) -> Option<ExchangeId> {
+        let purpose = StreamPurpose::Join { token };
         let mut under_way = self.slots.iter_mut().flatten().filter(|opened| !opened.finished);
         let opened = under_way.find(|opened| opened.local == local && opened.purpose == purpose)?;
         opened.finished = true;
@@ -164,7 +164,7 @@ impl<O: Observer> Host<O> {
 
     /// Whose it is. Without a destination it is for the first member that lives here.
     #[inline]
-    fn route(&self, destination: MemberId) -> Option<LocalMember> {
+    fn route(&self, destination: MemberId) -> Option<HostedMember> {
         if destination.is_none() {
             return self.members().next().map(|(local, _)| local);
         }
@@ -173,7 +173,7 @@ impl<O: Observer> Host<O> {
 
     /// Whose the address is. Where members share one, it is the first's.
     #[inline]
-    fn route_to(&self, to: Option<IpAddr>) -> Option<LocalMember> {
+    fn route_to(&self, to: Option<IpAddr>) -> Option<HostedMember> {
         match to.filter(|_| self.own_addresses) {
             Some(to) => self.at.get(&to).copied(),
             None => self.route(MemberId::NONE),
@@ -181,7 +181,7 @@ impl<O: Observer> Host<O> {
     }
 
     /// Opens the streams a member asked for.
-    pub(super) fn open_streams(&mut self, local: LocalMember) {
+    pub(super) fn open_streams(&mut self, local: HostedMember) {
         for at in 0..self.wanted.len() {
             let open = self.wanted[at].clone();
             self.open_stream(local, &open);
@@ -189,21 +189,21 @@ impl<O: Observer> Host<O> {
         self.wanted.clear();
     }
 
-    fn open_stream(&mut self, local: LocalMember, open: &StreamOpen) {
+    fn open_stream(&mut self, local: HostedMember, open: &StreamOpen) {
         let opened = Opened { local, purpose: open.purpose, exchange: None, finished: false };
         let Some(token) = self.opened.add(opened) else {
             self.counters.streams_shed += 1;
             return self.stream_failed(opened, &JoinFailure::TooManyStreams);
         };
         let mut first = std::mem::take(&mut self.reply);
-        let Resident { member, source, .. } = &self.residents[local as usize];
+        let HostedMemberState { member, source, .. } = &self.residents[local as usize];
         let source = source.filter(|source| source.is_ipv4() == open.to.ip().to_canonical().is_ipv4());
         member.open_stream(open.purpose, open.destination, &mut self.commons, &mut first);
         let first = self.turn_of(first);
         // A fallback probe that takes longer than a probe is of no use.
         let deadline = match open.purpose {
-            Purpose::Probe { .. } => Duration::from_secs(2),
-            Purpose::Join { .. } | Purpose::Sync => Duration::from_secs(60),
+            StreamPurpose::Probe { .. } => Duration::from_secs(2),
+            StreamPurpose::Join { .. } | StreamPurpose::Sync => Duration::from_secs(60),
         };
         match self.port.open(token, source, canonical(open.to), first, deadline) {
             Ok(exchange) => self.opened.started(token, exchange),
@@ -217,7 +217,7 @@ impl<O: Observer> Host<O> {
     }
 
     fn stream_failed(&mut self, opened: Opened, reason: &JoinFailure) {
-        if let Purpose::Join { token } = opened.purpose {
+        if let StreamPurpose::Join { token } = opened.purpose {
             self.observer.join_failed(opened.local, token, reason);
             self.failures.push((opened.local, opened.purpose));
         }
@@ -277,7 +277,7 @@ impl<O: Observer> Host<O> {
             return;
         };
         let member = &self.residents[local as usize].member;
-        if let Some(Opened { purpose: Purpose::Join { token }, .. }) = opened
+        if let Some(Opened { purpose: StreamPurpose::Join { token }, .. }) = opened
             && message.header.cluster != member.cluster()
         {
             self.observer.join_failed(local, token, &JoinFailure::OtherCluster);
@@ -346,7 +346,7 @@ impl<O: Observer> Host<O> {
             &mut self.commons,
             &mut out,
         );
-        if let (Some(refusal), Some(Purpose::Join { token })) = (refusal, purpose) {
+        if let (Some(refusal), Some(StreamPurpose::Join { token })) = (refusal, purpose) {
             self.observer.join_failed(local, token, &JoinFailure::Refused(refusal));
         }
         self.answer(exchange, next, reply);

@@ -1,11 +1,11 @@
-//! When a worker sweeps its members: see [`Sweep`].
+//! When a worker sweeps its members: see [`Compaction`].
 
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
 use super::host::{Host, Observer};
-use crate::protocol::{SWEEP_MEMBERS_MAX, Sweep, Time};
+use crate::protocol::{COMPACTION_MEMBERS_MAX, Compaction, Time};
 
 /// How long a round of all members takes: in a busy fleet some ten news are heard meanwhile, and looking at
 /// 25,000 members costs a few milliseconds.
@@ -14,7 +14,7 @@ const ROUND: Duration = Duration::from_secs(4);
 /// A sweep, and how far it has to be by now.
 #[derive(Debug, Default)]
 pub(super) struct Sweeping {
-    sweep: Sweep,
+    sweep: Compaction,
     /// Until when the members that were due have been looked at.
     done: Time,
 }
@@ -24,10 +24,10 @@ impl Sweeping {
     fn due(&mut self, now: Time, members: usize) -> usize {
         let each_us = (ROUND.as_micros() as u64 / members.max(1) as u64).max(1);
         let due = now.since(self.done).as_micros() as u64 / each_us;
-        if due > SWEEP_MEMBERS_MAX as u64 {
+        if due > COMPACTION_MEMBERS_MAX as u64 {
             // What a turn cannot do is not made up for.
             self.done = now;
-            return SWEEP_MEMBERS_MAX;
+            return COMPACTION_MEMBERS_MAX;
         }
         self.done = self.done + Duration::from_micros(due * each_us);
         due as usize

@@ -252,7 +252,7 @@ mod tests {
     struct Deaf;
 
     impl Observer for Deaf {
-        fn event(&mut self, _: &super::super::Scene<'_>, _: &crate::protocol::Event) {}
+        fn event(&mut self, _: &super::super::EventContext<'_>, _: &crate::protocol::Event) {}
     }
 
     #[test]

@@ -20,12 +20,12 @@ fn a_killed_member_is_suspected_then_failed_with_the_reason() {
         _ => None,
     });
     let (member, accuser) = suspected.expect("it is suspected before");
-    assert_eq!((&*member.name, member.state, accuser), ("two", State::Suspect, Accuser::Ourselves));
+    assert_eq!((&*member.name, member.state, accuser), ("two", State::Suspect, Accuser::Local));
     let ClusterEvent::Failed { member, suspicion: Some(suspicion), declared_here } = failed else {
         panic!("{failed:?}")
     };
     assert_eq!((member.state, member.address), (State::Dead, two.address()));
-    assert_eq!((suspicion.accuser, suspicion.confirmations), (Accuser::Ourselves, 0));
+    assert_eq!((suspicion.accuser, suspicion.confirmations), (Accuser::Local, 0));
     assert!(declared_here && !suspicion.lasted.is_zero());
     assert_eq!(one.len().unwrap(), 1);
     assert_eq!(names(&one.departed().unwrap()), ["two"]);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use swimring::net::{DriverChoice, NetOptions};
 use swimring::protocol::{Event, Preset, Settings, Time};
-use swimring::worker::{Fleet, FleetOptions, Host, Observer, Scene};
+use swimring::worker::{EventContext, Fleet, FleetOptions, Host, Observer};
 use swimring_codec::{Incarnation, MemberId};
 
 /// Remembers who noticed what.
@@ -22,7 +22,7 @@ struct Witness {
 }
 
 impl Observer for Witness {
-    fn event(&mut self, scene: &Scene<'_>, event: &Event) {
+    fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
         match *event {
             Event::Failed { subject, .. } => {
                 self.failed.insert((scene.local, scene.commons.name(subject).to_owned()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring::protocol::{
-    Commons, Event, FrameSink, Member, MemberConfig, Outbox, Settings, StreamOpen, Time,
+    Event, FrameSink, Member, MemberConfig, Outbox, Settings, SharedState, StreamOpen, Time,
 };
 use swimring::{Incarnation, MemberlistOptions, WireOptions};
 use swimring_codec::memberlist::{Alive, Message, Source, Versions};
@@ -25,7 +25,7 @@ impl FrameSink for Sent {
 /// A member, and what it put out.
 struct Driven {
     member: Member,
-    commons: Commons,
+    commons: SharedState,
     sent: Sent,
     streams: Vec<StreamOpen>,
     events: Vec<Event>,
@@ -39,7 +39,7 @@ impl Driven {
     fn at(address: SocketAddr, settings: Settings) -> Driven {
         let wire =
             WireOptions::Memberlist(MemberlistOptions { packet_crc: false, ..MemberlistOptions::serf() });
-        let mut commons = Commons::speaking(&wire, 1, [1; 32]).unwrap();
+        let mut commons = SharedState::speaking(&wire, 1, [1; 32]).unwrap();
         let config = MemberConfig {
             name: "one".to_owned(),
             address,
@@ -53,7 +53,11 @@ impl Driven {
         Driven { member, commons, sent: Sent::default(), streams: Vec::new(), events: Vec::new() }
     }
 
-    fn call(&mut self, gossip_budget: u32, call: impl FnOnce(&mut Member, &mut Commons, &mut Outbox<'_>)) {
+    fn call(
+        &mut self,
+        gossip_budget: u32,
+        call: impl FnOnce(&mut Member, &mut SharedState, &mut Outbox<'_>),
+    ) {
         let mut gossip_budget = gossip_budget;
         let Driven { member, commons, sent, streams, events } = self;
         let mut out = Outbox { frames: sent, streams, events, gossip_budget: &mut gossip_budget };

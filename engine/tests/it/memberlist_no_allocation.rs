@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring::protocol::{
-    Commons, Counters, Event, FrameSink, Member, MemberConfig, MemberlistOptions, Outbox, Purpose, Settings,
-    StreamOpen, Time, View, WireOptions,
+    Counters, Event, FrameSink, Member, MemberConfig, MemberlistOptions, Outbox, Settings, SharedState,
+    StreamOpen, StreamPurpose, Time, View, WireOptions,
 };
 use swimring_codec::Incarnation;
 use swimring_codec::memberlist::{Codec, Message};
@@ -54,7 +54,7 @@ impl FrameSink for Network {
 
 struct Pool {
     members: Vec<Member>,
-    commons: Commons,
+    commons: SharedState,
     codec: Codec,
     network: [Network; 2],
     streams: Vec<(usize, StreamOpen)>,
@@ -83,7 +83,7 @@ impl Pool {
         let settings =
             Arc::new(Settings { push_pull_interval: Duration::from_secs(5), ..Settings::default() });
         let wire = WireOptions::Memberlist(options.clone());
-        let mut commons = Commons::speaking(&wire, 1, [1; 32]).unwrap();
+        let mut commons = SharedState::speaking(&wire, 1, [1; 32]).unwrap();
         commons.reserve(MEMBERS, MEMBERS, 1_024);
         let mut members: Vec<Member> = (0..MEMBERS)
             .map(|number| {
@@ -119,7 +119,7 @@ impl Pool {
     fn call<R>(
         &mut self,
         member: usize,
-        call: impl FnOnce(&mut Member, Time, &mut Commons, &mut Outbox<'_>) -> R,
+        call: impl FnOnce(&mut Member, Time, &mut SharedState, &mut Outbox<'_>) -> R,
     ) -> R {
         self.network[0].from = member;
         let mut out = Outbox {
@@ -173,7 +173,7 @@ impl Pool {
         }
     }
 
-    fn read(&mut self, member: usize, purpose: Option<Purpose>, bytes: &[u8], reply: &mut Vec<u8>) {
+    fn read(&mut self, member: usize, purpose: Option<StreamPurpose>, bytes: &[u8], reply: &mut Vec<u8>) {
         let Pool { members, commons, codec, network: [network, _], .. } = self;
         network.from = member;
         let mut out = Outbox {

@@ -51,7 +51,7 @@ fn every_member_is_probed_within_two_rounds() {
     let mut longest = 0.0f64;
     for prober in 0..members {
         for target in (0..members).filter(|target| *target != prober) {
-            let pinged = |frame: &&swimring::sim::Tapped| {
+            let pinged = |frame: &&swimring::sim::CapturedFrame| {
                 frame.from == prober
                     && frame.to == Some(target)
                     && messages(frame).iter().any(|message| matches!(message, Message::Ping { .. }))

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use swimring::protocol::{MemberlistOptions, Purpose, Settings, WireOptions};
+use swimring::protocol::{MemberlistOptions, Settings, StreamPurpose, WireOptions};
 use swimring::sim::{Simulation, SimulationOptions, exercise_member};
 
 proptest! {
@@ -59,7 +59,7 @@ fn a_hundred_thousand_inputs_of_garbage_leave_a_member_bounded() {
         // The same header opens stream messages: with a kind in place of the count.
         if bytes.len() > 32 {
             bytes[2] = rng.u8(1..8);
-            let purpose = [None, Some(Purpose::Sync), Some(Purpose::Join { token: 1 })];
+            let purpose = [None, Some(StreamPurpose::Sync), Some(StreamPurpose::Join { token: 1 })];
             simulation.deliver_stream(0, purpose[rng.usize(..3)], &bytes);
         }
         if round % 100 == 0 {
@@ -108,7 +108,7 @@ fn garbage_on_memberlists_wire_leaves_a_member_bounded() {
             }
             let from = simulation.address(rng.usize(..8));
             simulation.deliver(0, from, &bytes);
-            let purpose = [None, Some(Purpose::Sync), Some(Purpose::Join { token: 1 })];
+            let purpose = [None, Some(StreamPurpose::Sync), Some(StreamPurpose::Join { token: 1 })];
             simulation.deliver_stream(0, purpose[rng.usize(..3)], &bytes);
             if round % 100 == 0 {
                 simulation.run_for(Duration::from_millis(20)).unwrap();

@@ -1,7 +1,7 @@
 //! Traps that other implementations have fallen into, each with where.
 
 use crate::paper_support::*;
-use swimring::protocol::{MemberError, MemberlistOptions, Purpose, Settings, StreamNext, WireOptions};
+use swimring::protocol::{MemberError, MemberlistOptions, Settings, StreamNext, StreamPurpose, WireOptions};
 use swimring::sim::{Direction, Faults, Simulation, SimulationOptions, What};
 use swimring_codec::native::{
     EVENT_MAX, FrameHeader, Introduction, Message, STREAM_PREFIX_LEN, StreamKind, StreamWriter, UserEvent,
@@ -287,7 +287,7 @@ fn a_join_that_is_answered_with_nonsense_fails() {
         };
         let mut bytes = Vec::new();
         StreamWriter::new(header, &mut bytes).plain(kind);
-        let purpose = Some(Purpose::Join { token: 9 });
+        let purpose = Some(StreamPurpose::Join { token: 9 });
         let next = simulation.deliver_stream(0, purpose, &bytes[STREAM_PREFIX_LEN..]);
         assert_eq!(next, Some(StreamNext::Close));
         assert_eq!(simulation.log().count(What::JoinFinished(false)), 1, "{kind:?}");

@@ -15,7 +15,7 @@ use crate::cli::{AttachOptions, PoolKind};
 
 /// A member of the pool, as the first of ours has it in its view.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenBits {
     /// Its name.
     pub name: String,
     /// Where it lives.
@@ -34,9 +34,9 @@ pub fn check(
     options: &AttachOptions,
     names: &Names,
     addresses: &OwnAddresses,
-    view: &[Seen],
+    view: &[SeenBits],
 ) -> Result<usize, String> {
-    let live: Vec<&Seen> =
+    let live: Vec<&SeenBits> =
         view.iter().filter(|seen| seen.state.is_live() && !addresses.contains(seen.address)).collect();
     if live.is_empty() {
         return Err("--join: nobody in the pool is alive besides us; give a member of it".to_owned());
@@ -53,7 +53,7 @@ pub fn check(
     Ok(live.len())
 }
 
-fn check_consul(options: &AttachOptions, live: &[&Seen]) -> Result<(), String> {
+fn check_consul(options: &AttachOptions, live: &[&SeenBits]) -> Result<(), String> {
     let mut agents = 0;
     for seen in live {
         let Ok(tags) = Tags::decode(&seen.metadata) else { continue };
@@ -95,8 +95,8 @@ mod tests {
     use super::*;
     use crate::attach::tests::options;
 
-    fn seen(name: &str, last: u8, tags: &[(&str, &str)]) -> Seen {
-        Seen {
+    fn seen(name: &str, last: u8, tags: &[(&str, &str)]) -> SeenBits {
+        SeenBits {
             name: name.to_owned(),
             address: SocketAddr::from(([127, 0, 0, last], 8301)),
             metadata: Tags::encode(tags).unwrap(),
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    fn checked(flags: &[&str], view: &[Seen]) -> Result<usize, String> {
+    fn checked(flags: &[&str], view: &[SeenBits]) -> Result<usize, String> {
         let options = options(flags);
         let addresses = options.addresses(7946).unwrap();
         check(&options, &Names::new(&options.name_prefix, options.run.members), &addresses, view)
@@ -130,7 +130,7 @@ mod tests {
             checked(&["--pool", "serf", "--name-prefix", "other"], std::slice::from_ref(&taken)),
             Ok(1)
         );
-        let gone = Seen { state: State::Left, ..taken };
+        let gone = SeenBits { state: State::Left, ..taken };
         let fault = checked(&["--pool", "serf"], &[gone]).unwrap_err();
         assert!(fault.starts_with("--join: nobody"), "{fault}");
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use swimring::worker::LocalMember;
+use swimring::worker::HostedMember;
 
 /// Bits in a word.
 const WORD: usize = 64;
@@ -19,7 +19,7 @@ impl Locals {
     }
 
     /// Adds a member: whether it was not there.
-    pub fn insert(&mut self, local: LocalMember) -> bool {
+    pub fn insert(&mut self, local: HostedMember) -> bool {
         let (word, bit) = (local as usize / WORD, 1 << (local as usize % WORD));
         if self.0.len() <= word {
             self.0.resize(word + 1, 0);
@@ -30,7 +30,7 @@ impl Locals {
     }
 
     /// Takes a member out: whether it was there.
-    pub fn remove(&mut self, local: LocalMember) -> bool {
+    pub fn remove(&mut self, local: HostedMember) -> bool {
         let (word, bit) = (local as usize / WORD, 1 << (local as usize % WORD));
         let Some(word) = self.0.get_mut(word) else { return false };
         let was_there = *word & bit != 0;
@@ -67,7 +67,7 @@ pub struct Doubts {
 
 impl Doubts {
     /// `local` begins to doubt, `at` into the measured time.
-    pub fn note(&mut self, local: LocalMember, at: Duration) {
+    pub fn note(&mut self, local: HostedMember, at: Duration) {
         self.times += 1;
         self.by += u64::from(self.who.insert(local));
         self.first = Some(self.first.map_or(at, |first| first.min(at)));

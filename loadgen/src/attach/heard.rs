@@ -10,7 +10,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use hdrhistogram::Histogram;
 use swimring::protocol::Time;
-use swimring::worker::LocalMember;
+use swimring::worker::HostedMember;
 use swimring_codec::memberlist::DecodeError;
 
 use super::contact::Contact;
@@ -200,7 +200,7 @@ impl Heard {
     }
 
     /// Observer `local` now holds `slot` to be dead, or alive. `elapsed` is since the measured time began, if it has.
-    pub fn believes(&mut self, slot: Slot, local: LocalMember, dead: bool, elapsed: Option<Duration>) {
+    pub fn believes(&mut self, slot: Slot, local: HostedMember, dead: bool, elapsed: Option<Duration>) {
         let member = &mut self.members[slot as usize];
         let before = member.dead_count;
         if dead {

@@ -7,14 +7,14 @@ use swimring::protocol::Settings;
 
 use super::plan::{AttachPlan, PAUSE};
 use crate::cli::{AttachOptions, PROGRAM, PoolKind};
-use crate::fleet::driving;
+use crate::fleet::fleet_control;
 use crate::output::tell;
 use crate::text::counted;
 
 /// How long settling may take: as in a `run`, and long enough for whoever left to come back.
 pub fn settling_bound(settings: &Settings, options: &AttachOptions, plan: &AttachPlan) -> Duration {
     let back = if plan.leaves.is_empty() { Duration::ZERO } else { PAUSE * 2 };
-    driving::settling_bound(settings, options.run.members, back)
+    fleet_control::settling_bound(settings, options.run.members, back)
 }
 
 /// How long each part takes.

@@ -30,17 +30,17 @@ use super::start;
 use super::watch::{Common, Watch};
 use crate::cli::{AttachOptions, PROGRAM};
 use crate::cpu::{self, CpuTime};
-use crate::fleet::moment::Moment;
 use crate::fleet::outcome::{self as fleet_outcome, Window};
 use crate::fleet::sampling::{Done, Sampler};
 use crate::fleet::settings;
+use crate::fleet::snapshot::WorkerSnapshot;
 use crate::fleet::tracker::{Tracker, Tracking};
-use crate::fleet::{MemberNumber, driving};
+use crate::fleet::{MemberNumber, fleet_control};
 use crate::measurements::Measurements;
 use crate::output::tell;
 use crate::progress::{Phase, Sample};
 use crate::run::{Executed, RunError};
-use crate::surroundings::Surroundings;
+use crate::run_context::RunContext;
 use crate::text::counted;
 
 /// How often to look for Ctrl-C and at the clock while nothing is due.
@@ -55,7 +55,7 @@ struct Session<'a, 'b> {
     fleet: Fleet<Watch>,
     options: &'a AttachOptions,
     plan: &'a AttachPlan,
-    surroundings: &'a mut Surroundings<'b>,
+    surroundings: &'a mut RunContext<'b>,
     protocol: Arc<Settings>,
     common: Arc<Common>,
     joiner: Joiner,
@@ -75,7 +75,7 @@ pub(super) fn execute(
     options: &AttachOptions,
     plan: &AttachPlan,
     targets: &[SocketAddr],
-    surroundings: &mut Surroundings<'_>,
+    surroundings: &mut RunContext<'_>,
 ) -> Result<Attached, RunError> {
     let protocol = Arc::new(start::protocol(options).map_err(RunError)?);
     let common = Arc::new(start::common(options, plan).map_err(RunError)?);
@@ -118,7 +118,7 @@ struct Measured {
     idle: Option<f64>,
     convergence: Option<Duration>,
     known: f64,
-    last: Vec<Moment>,
+    last: Vec<WorkerSnapshot>,
     interrupted: bool,
 }
 
@@ -154,8 +154,8 @@ impl Session<'_, '_> {
         let idle = self.warm_up()?;
         let window = self.window()?;
         self.settle()?;
-        let (known, interrupted) = (driving::members_known(&self.fleet)?, self.interrupted());
-        let last = driving::moments(&self.fleet, |_| ())?;
+        let (known, interrupted) = (fleet_control::members_known(&self.fleet)?, self.interrupted());
+        let last = fleet_control::moments(&self.fleet, |_| ())?;
         self.conclude()?;
         Ok(Measured { window, idle, convergence, known, last, interrupted })
     }
@@ -209,12 +209,12 @@ impl Session<'_, '_> {
     /// The measured window.
     fn window(&mut self) -> Result<Window, String> {
         self.make_room()?;
-        let before = driving::moments(&self.fleet, |_| ())?;
+        let before = fleet_control::moments(&self.fleet, |_| ())?;
         self.surroundings.begin_log()?;
         let cpu = CpuTime::of_process();
         let begun = self.fleet.elapsed();
         let origin = Time::ZERO + begun;
-        driving::moments(&self.fleet, move |tracker| tracker.begin(origin))?;
+        fleet_control::moments(&self.fleet, move |tracker| tracker.begin(origin))?;
         self.sampler.begin(begun);
         let length = self.options.run.duration;
         loop {
@@ -229,7 +229,7 @@ impl Session<'_, '_> {
             let look = if self.joiner.outstanding() > 0 { LOOK_OFTEN } else { LOOK_EVERY };
             std::thread::sleep(until.min(look));
         }
-        let after = driving::moments(&self.fleet, Tracker::end)?;
+        let after = fleet_control::moments(&self.fleet, Tracker::end)?;
         let length = self.fleet.elapsed() - begun;
         let cpu = CpuTime::of_process().since(cpu);
         let window = Window { length, cpu, resident_bytes: cpu::resident_bytes(), before, after, origin };
@@ -264,13 +264,13 @@ impl Session<'_, '_> {
         while let Some(kill) = plan.kills.get(self.done.kills).filter(|kill| kill.at <= elapsed) {
             self.done.kills += 1;
             self.common.roster.set(kill.victim, Stage::Killed);
-            driving::kill(&self.fleet, kill.victim)?;
+            fleet_control::kill(&self.fleet, kill.victim)?;
         }
         while let Some(event) = plan.events.get(self.done.events).filter(|event| event.at <= elapsed) {
             let length = self.options.run.event_bytes as usize;
             let payload = event_payload(self.done.events, self.common.run, length);
             self.done.events += 1;
-            driving::send_event(&self.fleet, event.sender, EVENT_NAME, payload)?;
+            fleet_control::send_event(&self.fleet, event.sender, EVENT_NAME, payload)?;
         }
         self.churn(elapsed)
     }
@@ -306,7 +306,7 @@ impl Session<'_, '_> {
             if elapsed >= bound
                 || self.interrupted()
                 || (self.all_are_back()
-                    && driving::everything_seen(&self.fleet, self.done, self.observers())?)
+                    && fleet_control::everything_seen(&self.fleet, self.done, self.observers())?)
             {
                 return self.sample_now(Phase::Settling, elapsed, None);
             }
@@ -372,7 +372,7 @@ impl Session<'_, '_> {
             return Ok(());
         }
         let taken = self.sampler.take(&self.fleet, phase, self.done, self.observers())?;
-        let total = driving::length_of(phase, &self.options.run, self.settling_bound());
+        let total = fleet_control::length_of(phase, &self.options.run, self.settling_bound());
         let sample = Sample { joins: steps, ..taken.sample(elapsed, total) };
         self.surroundings.show(&taken, &sample)?;
         if let Some(metrics) = &self.surroundings.metrics {

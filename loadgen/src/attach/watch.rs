@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use swimring::Pool;
 use swimring::protocol::{Event, MemberIndex, Time};
-use swimring::worker::{JoinFailure, LocalMember, Observer, Scene};
+use swimring::worker::{EventContext, HostedMember, JoinFailure, Observer};
 use swimring_codec::memberlist::{DecodeError, Message};
 use swimring_codec::serf;
 
@@ -100,14 +100,14 @@ impl Watch {
     }
 
     /// Whether a member is there all the time.
-    fn is_observer(&self, local: LocalMember) -> bool {
+    fn is_observer(&self, local: HostedMember) -> bool {
         let number = self.tracker.number(local);
         let churns = self.common.churns.get(number as usize).copied().unwrap_or(false);
         !churns && self.tracker.observes(local)
     }
 
     /// The member of ours at `subject`, if it takes part or was killed: of others nothing false can be said.
-    fn ours(&self, scene: &Scene<'_>, subject: MemberIndex) -> Option<MemberNumber> {
+    fn ours(&self, scene: &EventContext<'_>, subject: MemberIndex) -> Option<MemberNumber> {
         let number = self.common.names.number_of(scene.commons.name(subject))?;
         matches!(self.common.roster.stage(number), Stage::Present | Stage::Killed).then_some(number)
     }
@@ -130,21 +130,21 @@ impl Watch {
     }
 
     /// A member of ours takes real member `slot` for dead, or has it in its view again.
-    fn believes(&mut self, scene: &Scene<'_>, slot: Slot, dead: bool) {
+    fn believes(&mut self, scene: &EventContext<'_>, slot: Slot, dead: bool) {
         if !self.is_over && self.is_observer(scene.local) {
             self.heard.believes(slot, scene.local, dead, self.elapsed(scene.now));
         }
     }
 
     /// A real member said goodbye.
-    fn departed(&mut self, scene: &Scene<'_>, subject: MemberIndex) {
+    fn departed(&mut self, scene: &EventContext<'_>, subject: MemberIndex) {
         if let Some(slot) = self.slot(subject).filter(|_| !self.is_over) {
             self.heard.belongs(slot, false, self.elapsed(scene.now));
         }
     }
 
     /// One of ours has somebody in its view.
-    fn met(&mut self, scene: &Scene<'_>, subject: MemberIndex) {
+    fn met(&mut self, scene: &EventContext<'_>, subject: MemberIndex) {
         let at = subject as usize;
         let known_as = self.who.get(at).copied().unwrap_or(Who::NotReal);
         let Some(known) = scene.member.member(subject, scene.commons) else { return };
@@ -170,7 +170,7 @@ impl Watch {
     }
 
     /// A real member is in a view, alive.
-    fn lives(&mut self, scene: &Scene<'_>, slot: Slot) {
+    fn lives(&mut self, scene: &EventContext<'_>, slot: Slot) {
         let member = &self.heard.members[slot as usize];
         if member.dead_count > 0 {
             self.believes(scene, slot, false);
@@ -180,7 +180,7 @@ impl Watch {
         }
     }
 
-    fn suspected(&mut self, scene: &Scene<'_>, subject: MemberIndex) {
+    fn suspected(&mut self, scene: &EventContext<'_>, subject: MemberIndex) {
         let Some(elapsed) = self.elapsed(scene.now) else { return };
         if let Some(real) = self.real(subject) {
             real.suspected.note(scene.local, elapsed);
@@ -189,7 +189,7 @@ impl Watch {
         }
     }
 
-    fn failed(&mut self, scene: &Scene<'_>, subject: MemberIndex) {
+    fn failed(&mut self, scene: &EventContext<'_>, subject: MemberIndex) {
         let elapsed = self.elapsed(scene.now);
         if let Some(slot) = self.slot(subject) {
             self.believes(scene, slot, true);
@@ -201,7 +201,7 @@ impl Watch {
         }
     }
 
-    fn join_finished(&mut self, scene: &Scene<'_>, joined: bool) {
+    fn join_finished(&mut self, scene: &EventContext<'_>, joined: bool) {
         let number = self.tracker.number(scene.local);
         if self.common.roster.stage(number) == Stage::Joining {
             self.common.roster.set(number, if joined { Stage::Present } else { Stage::Refused });
@@ -213,7 +213,7 @@ impl Watch {
         }
     }
 
-    fn left(&mut self, scene: &Scene<'_>) {
+    fn left(&mut self, scene: &EventContext<'_>) {
         let number = self.tracker.number(scene.local);
         if self.common.roster.stage(number) == Stage::Leaving {
             self.common.roster.set(number, Stage::Away);
@@ -263,7 +263,7 @@ impl Tracking for Watch {
 }
 
 impl Observer for Watch {
-    fn event(&mut self, scene: &Scene<'_>, event: &Event) {
+    fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
         match *event {
             Event::ProbeAcked { subject, rtt } => {
                 self.tracker.event(scene, event);
@@ -299,7 +299,7 @@ impl Observer for Watch {
     }
 
     #[inline]
-    fn heard(&mut self, now: Time, _: LocalMember, from: SocketAddr, message: &Message<'_>) {
+    fn heard(&mut self, now: Time, _: HostedMember, from: SocketAddr, message: &Message<'_>) {
         if self.common.addresses.contains(from) {
             return;
         }
@@ -334,7 +334,7 @@ impl Observer for Watch {
         }
     }
 
-    fn join_failed(&mut self, local: LocalMember, token: u32, reason: &JoinFailure) {
+    fn join_failed(&mut self, local: HostedMember, token: u32, reason: &JoinFailure) {
         self.failure = Some((self.tracker.number(local), token, reason.clone()));
     }
 }

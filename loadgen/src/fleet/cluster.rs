@@ -16,15 +16,15 @@ use super::outcome::{self, Window};
 use super::sampling::{Done, Sampler};
 use super::start::{self, ColdStart};
 use super::tracker::{Tracker, event_payload};
-use super::{driving, faults, settings};
+use super::{faults, fleet_control, settings};
 use crate::cli::{DriverChoice, RunOptions, Start, WireChoice};
 use crate::cores;
 use crate::cpu::{self, CpuTime};
 use crate::measurements::Measurements;
 use crate::progress::{Phase, Sample};
 use crate::run::{Executed, RunError};
+use crate::run_context::RunContext;
 use crate::schedule::Plan;
-use crate::surroundings::Surroundings;
 
 /// Timers of the fleet are rounded to this, so that what many members do at once leaves together.
 const TICK: Duration = Duration::from_millis(10);
@@ -62,7 +62,7 @@ const NOTHING_MEASURED: &str = "ended before the measured time began: there is n
 struct Run<'a, 'b> {
     fleet: Fleet<Tracker>,
     options: &'a RunOptions,
-    surroundings: &'a mut Surroundings<'b>,
+    surroundings: &'a mut RunContext<'b>,
     settings: Arc<Settings>,
     sampler: Sampler,
     done: Done,
@@ -72,7 +72,7 @@ struct Run<'a, 'b> {
 ///
 /// # Errors
 /// One line that names the setting and the mend.
-pub fn execute(options: &RunOptions, surroundings: &mut Surroundings<'_>) -> Result<Executed, RunError> {
+pub fn execute(options: &RunOptions, surroundings: &mut RunContext<'_>) -> Result<Executed, RunError> {
     let settings = Arc::new(settings::in_force(options).map_err(RunError)?);
     let needed = cores::needed(options, &settings);
     let busy = if options.quiet { None } else { cores::busy() };
@@ -162,7 +162,7 @@ impl Run<'_, '_> {
         let window = self.measure()?;
         self.settle()?;
         let interrupted = self.interrupted();
-        let known = driving::members_known(&self.fleet)?;
+        let known = fleet_control::members_known(&self.fleet)?;
         let kind = self.fleet.ask(0, |host, _| host.driver()).map_err(|error| error.to_string())?;
         let protocol = settings::by_name(&self.settings, settings::stream_timeout(self.options));
         let (preset, wire) = (self.options.preset, self.options.wire);
@@ -252,12 +252,12 @@ impl Run<'_, '_> {
 
     /// The measured window.
     fn measure(&mut self) -> Result<Window, String> {
-        let before = driving::moments(&self.fleet, |_| ())?;
+        let before = fleet_control::moments(&self.fleet, |_| ())?;
         self.surroundings.begin_log()?;
         let cpu = CpuTime::of_process();
         let begun = self.fleet.elapsed();
         let origin = Time::ZERO + begun;
-        driving::moments(&self.fleet, move |tracker| tracker.begin(origin))?;
+        fleet_control::moments(&self.fleet, move |tracker| tracker.begin(origin))?;
         self.sampler.begin(begun);
         let length = self.options.duration;
         loop {
@@ -271,7 +271,7 @@ impl Run<'_, '_> {
             let until = planned.min(length).saturating_sub(self.fleet.elapsed() - begun);
             std::thread::sleep(until.min(LOOK_EVERY));
         }
-        let after = driving::moments(&self.fleet, Tracker::end)?;
+        let after = fleet_control::moments(&self.fleet, Tracker::end)?;
         let length = self.fleet.elapsed() - begun;
         let cpu = CpuTime::of_process().since(cpu);
         let window = Window { length, cpu, resident_bytes: cpu::resident_bytes(), before, after, origin };
@@ -285,7 +285,7 @@ impl Run<'_, '_> {
         let plan = self.surroundings.plan;
         while let Some(kill) = plan.kills.get(self.done.kills).filter(|kill| kill.at <= elapsed) {
             self.done.kills += 1;
-            driving::kill(&self.fleet, kill.victim)?;
+            fleet_control::kill(&self.fleet, kill.victim)?;
         }
         while let Some(event) = plan.events.get(self.done.events).filter(|event| event.at <= elapsed) {
             if self.interrupted() {
@@ -293,7 +293,7 @@ impl Run<'_, '_> {
             }
             let payload = event_payload(self.done.events, self.options.event_bytes as usize);
             self.done.events += 1;
-            driving::send_event(&self.fleet, event.sender, EVENT_NAME, payload)?;
+            fleet_control::send_event(&self.fleet, event.sender, EVENT_NAME, payload)?;
         }
         Ok(())
     }
@@ -306,7 +306,7 @@ impl Run<'_, '_> {
             let elapsed = self.fleet.elapsed() - begun;
             if elapsed >= bound
                 || self.interrupted()
-                || driving::everything_seen(&self.fleet, self.done, self.observers())?
+                || fleet_control::everything_seen(&self.fleet, self.done, self.observers())?
             {
                 return self.sample_now(Phase::Settling, elapsed, None);
             }
@@ -317,7 +317,7 @@ impl Run<'_, '_> {
 
     /// How long settling may take.
     fn settling_bound(&self) -> Duration {
-        driving::settling_bound(&self.settings, self.options.members, Duration::ZERO)
+        fleet_control::settling_bound(&self.settings, self.options.members, Duration::ZERO)
     }
 
     /// Members that are never killed.
@@ -346,7 +346,7 @@ impl Run<'_, '_> {
             return Ok(());
         }
         let taken = self.sampler.take(&self.fleet, phase, self.done, observers)?;
-        let total = driving::length_of(phase, self.options, self.settling_bound());
+        let total = fleet_control::length_of(phase, self.options, self.settling_bound());
         let sample = Sample { joins, ..taken.sample(elapsed, total) };
         self.surroundings.show(&taken, &sample)
     }
@@ -354,7 +354,7 @@ impl Run<'_, '_> {
     /// Stops the fleet and puts together what its workers counted.
     fn collect(mut self, window: &Window, idle: Option<f64>) -> Result<Measurements, String> {
         let (observers, done) = (self.observers(), self.done);
-        let last = driving::moments(&self.fleet, |_| ())?;
+        let last = fleet_control::moments(&self.fleet, |_| ())?;
         let trackers = self.fleet.stop().map_err(|error| error.to_string())?;
         let timed = self.sampler.finish(&trackers);
         let workers = timed.into_iter().enumerate();

@@ -4,13 +4,13 @@
 //! worker carries the same share and any member's place follows from its number.
 
 pub mod cluster;
-pub mod driving;
 pub(crate) mod faults;
-pub mod moment;
+pub mod fleet_control;
 pub(crate) mod outcome;
 pub mod sampling;
 pub mod seen;
 pub mod settings;
+pub mod snapshot;
 mod start;
 pub mod tracker;
 

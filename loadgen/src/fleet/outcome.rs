@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use swimring::protocol::Time;
 
-use super::moment::{Moment, Timings};
 use super::sampling::Done;
+use super::snapshot::{Timings, WorkerSnapshot};
 use super::tracker::Tracker;
 use crate::allocations;
 use crate::cpu::CpuTime;
@@ -21,9 +21,9 @@ pub struct Window {
     /// Resident bytes at its end.
     pub resident_bytes: Option<u64>,
     /// By worker, at its beginning.
-    pub before: Vec<Moment>,
+    pub before: Vec<WorkerSnapshot>,
     /// By worker, at its end.
-    pub after: Vec<Moment>,
+    pub after: Vec<WorkerSnapshot>,
     /// When it began, on the members' clock.
     pub origin: Time,
 }
@@ -39,7 +39,7 @@ impl Window {
 
     /// What worker `number` measured. Costs are those of the window; suspicions, deaths and copies of
     /// events are counted until `last`, the end of the run; so is what became of views.
-    pub fn worker(&self, number: usize, last: &Moment, timed: Timings) -> WorkerMeasurements {
+    pub fn worker(&self, number: usize, last: &WorkerSnapshot, timed: Timings) -> WorkerMeasurements {
         let (before, after) = (&self.before[number], &self.after[number]);
         let traffic = after.traffic.since(&before.traffic);
         let copies = last.protocol.since(&before.protocol);

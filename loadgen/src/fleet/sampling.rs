@@ -10,8 +10,8 @@ use std::time::Duration;
 use swimring::net::Trains;
 use swimring::worker::{Fleet, Host};
 
-use super::driving::catch_up;
-use super::moment::{Moment, Timings};
+use super::fleet_control::catch_up;
+use super::snapshot::{Timings, WorkerSnapshot};
 use super::tracker::{Tracker, Tracking};
 use crate::cpu::{self, CpuTime};
 use crate::progress::{Phase, Sample};
@@ -45,7 +45,7 @@ pub struct Totals {
     /// Where the run is.
     pub phase: Phase,
     /// What was counted since the fleet's start.
-    pub moment: Moment,
+    pub moment: WorkerSnapshot,
     /// CPU time of the process since its start.
     pub cpu: CpuTime,
     /// Resident bytes of the process.
@@ -133,11 +133,11 @@ impl Sampler {
                 for (kill, count) in parcel.declared.iter_mut().enumerate() {
                     *count = tracker.declared.count(kill);
                 }
-                (Moment::of(host), parcel)
+                (WorkerSnapshot::of(host), parcel)
             })
         });
         let answers = answers.map_err(|error| error.to_string())?;
-        let mut moment = Moment::default();
+        let mut moment = WorkerSnapshot::default();
         let mut interval = Timings::default();
         let mut declared = vec![0; done.kills];
         for (worker, (there, mut parcel)) in answers.into_iter().enumerate() {
@@ -222,7 +222,7 @@ mod tests {
     fn two_samples_at_once_do_not_make_a_rate() {
         let mut sampler = Sampler::new(1, 0);
         let mut sample = |at_ms: u64, sent: u64| {
-            let mut moment = Moment::default();
+            let mut moment = WorkerSnapshot::default();
             moment.traffic.sent = sent;
             let totals = Totals {
                 phase: Phase::Measuring,

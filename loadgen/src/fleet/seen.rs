@@ -4,33 +4,33 @@
 //! the same event twice (when its copies outlive the memory for them). Sums would let one such repetition
 //! hide that another member saw nothing; bits do not. All memory is taken at the start.
 
-use swimring::worker::LocalMember;
+use swimring::worker::HostedMember;
 
 /// Bits in a word.
 const WORD: usize = 64;
 
 /// One bit for each (thing, member).
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct SeenBits {
     words: Vec<u64>,
     /// Words of one thing.
     row: usize,
 }
 
-impl Seen {
+impl SeenBits {
     /// Nobody of `members` has seen any of `things`.
-    pub fn new(things: usize, members: usize) -> Seen {
+    pub fn new(things: usize, members: usize) -> SeenBits {
         let row = members.div_ceil(WORD).max(1);
-        Seen { words: vec![0; things * row], row }
+        SeenBits { words: vec![0; things * row], row }
     }
 
-    /// Bytes that [`Seen::new`] takes.
+    /// Bytes that [`SeenBits::new`] takes.
     pub fn bytes(things: u64, members: u64) -> u64 {
         things.saturating_mul(members.div_ceil(WORD as u64).max(1) * 8)
     }
 
     /// `member` sees `thing`: whether for the first time.
-    pub fn mark(&mut self, thing: usize, member: LocalMember) -> bool {
+    pub fn mark(&mut self, thing: usize, member: HostedMember) -> bool {
         let bit = 1 << (member as usize % WORD);
         let word = &mut self.words[thing * self.row + member as usize / WORD];
         let is_new = *word & bit == 0;
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn each_pair_counts_once() {
-        let mut seen = Seen::new(3, 130);
+        let mut seen = SeenBits::new(3, 130);
         assert!(seen.mark(1, 0) && seen.mark(1, 63) && seen.mark(1, 64) && seen.mark(1, 129));
         assert!(!seen.mark(1, 64), "a second time");
         assert!(seen.mark(2, 64), "another thing");
@@ -60,8 +60,8 @@ mod tests {
 
     #[test]
     fn its_size_is_told_before_it_is_taken() {
-        let seen = Seen::new(10, 130);
-        assert_eq!(Seen::bytes(10, 130), seen.words.len() as u64 * 8);
-        assert_eq!(Seen::bytes(u64::MAX, 1), u64::MAX);
+        let seen = SeenBits::new(10, 130);
+        assert_eq!(SeenBits::bytes(10, 130), seen.words.len() as u64 * 8);
+        assert_eq!(SeenBits::bytes(u64::MAX, 1), u64::MAX);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use swimring::net::Trains;
 use swimring::protocol::Time;
-use swimring::worker::{Fleet, Host, LocalMember};
+use swimring::worker::{Fleet, Host, HostedMember};
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -102,7 +102,7 @@ pub struct ColdStart {
     /// Of each seed: where it receives.
     addresses: Vec<SocketAddr>,
     /// By worker: the next local member to join, and the joins begun.
-    next: Vec<(LocalMember, u64)>,
+    next: Vec<(HostedMember, u64)>,
     members: u32,
     seeds: u32,
     /// How long to go on without any join that succeeds.
@@ -197,9 +197,9 @@ fn begin_joins(
     host: &mut Host<Tracker>,
     trains: &mut Trains,
     place: &Place,
-    from: LocalMember,
+    from: HostedMember,
     begun: u64,
-) -> (LocalMember, u64, u64) {
+) -> (HostedMember, u64, u64) {
     let finished = host.observer.tally.joined + host.observer.tally.joins_failed;
     let (mut next, mut begun) = (from, begun);
     while begun - finished < JOINS_AT_ONCE {

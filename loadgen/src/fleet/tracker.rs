@@ -12,10 +12,10 @@
 use std::time::Duration;
 
 use swimring::protocol::{Event, Time};
-use swimring::worker::{JoinFailure, LocalMember, Observer, Scene};
+use swimring::worker::{EventContext, HostedMember, JoinFailure, Observer};
 
-use super::moment::{Tally, Timings};
-use super::seen::Seen;
+use super::seen::SeenBits;
+use super::snapshot::{Tally, Timings};
 use super::{MemberNumber, number_of};
 use crate::measurements::record;
 use crate::schedule::Plan;
@@ -48,15 +48,15 @@ pub struct Tracker {
     /// By kill: when it was noticed.
     pub noticed: Vec<Noticed>,
     /// By kill: the observers that declared the victim dead.
-    pub declared: Seen,
+    pub declared: SeenBits,
     /// By event: the observers it was delivered to.
-    pub received: Seen,
+    pub received: SeenBits,
     /// What was counted.
     pub tally: Tally,
     /// What was timed since it was last taken.
     pub timings: Timings,
     /// Joins that failed, to be tried again.
-    pub retry: Vec<LocalMember>,
+    pub retry: Vec<HostedMember>,
     /// Why the last of them failed.
     pub failure: String,
 }
@@ -78,8 +78,8 @@ impl Tracker {
             origin: None,
             timing: false,
             noticed: vec![Noticed::default(); plan.kills.len()],
-            declared: Seen::new(plan.kills.len(), here),
-            received: Seen::new(plan.events.len(), here),
+            declared: SeenBits::new(plan.kills.len(), here),
+            received: SeenBits::new(plan.events.len(), here),
             tally: Tally::default(),
             timings: Timings::default(),
             retry: Vec::with_capacity(here),
@@ -105,12 +105,12 @@ impl Tracker {
     }
 
     /// The number of the worker's member `local` in the whole fleet.
-    pub fn number(&self, local: LocalMember) -> MemberNumber {
+    pub fn number(&self, local: HostedMember) -> MemberNumber {
         local * self.workers + self.worker
     }
 
     /// Whether a member is never killed: what it notices counts.
-    pub fn observes(&self, local: LocalMember) -> bool {
+    pub fn observes(&self, local: HostedMember) -> bool {
         self.kill_of.get(self.number(local) as usize).is_some_and(|kill| *kill == SPARED)
     }
 
@@ -144,7 +144,7 @@ impl Tracker {
     }
 
     /// The member of `scene` suspects member `subject`.
-    pub fn suspected(&mut self, scene: &Scene<'_>, subject: MemberNumber) {
+    pub fn suspected(&mut self, scene: &EventContext<'_>, subject: MemberNumber) {
         let Some(origin) = self.origin else { return };
         if self.observes(scene.local) && self.killed(subject, scene.now, origin).is_none() {
             self.tally.false_suspicions += 1;
@@ -152,7 +152,7 @@ impl Tracker {
     }
 
     /// The member of `scene` takes member `subject` for dead.
-    pub fn failed(&mut self, scene: &Scene<'_>, subject: MemberNumber) {
+    pub fn failed(&mut self, scene: &EventContext<'_>, subject: MemberNumber) {
         let Some(origin) = self.origin else { return };
         if !self.observes(scene.local) {
             return;
@@ -170,7 +170,7 @@ impl Tracker {
     }
 
     /// Event `number` was delivered to the member of `scene`.
-    pub fn delivered(&mut self, scene: &Scene<'_>, number: usize) {
+    pub fn delivered(&mut self, scene: &EventContext<'_>, number: usize) {
         let Some(origin) = self.origin else { return };
         let Some(at) = self.event_at.get(number) else { return };
         if !self.observes(scene.local) {
@@ -186,7 +186,7 @@ impl Tracker {
 }
 
 impl Observer for Tracker {
-    fn event(&mut self, scene: &Scene<'_>, event: &Event) {
+    fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
         match *event {
             Event::ProbeAcked { rtt, .. } if self.timing => record(&mut self.timings.probe_rtt_us, rtt),
             Event::Suspected { subject, .. } => {
@@ -219,7 +219,7 @@ impl Observer for Tracker {
         }
     }
 
-    fn join_failed(&mut self, _: LocalMember, _: u32, reason: &JoinFailure) {
+    fn join_failed(&mut self, _: HostedMember, _: u32, reason: &JoinFailure) {
         self.failure = reason.to_string();
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use swimring::protocol::{Commons, FrameSink, Member, MemberConfig, Outbox, Settings};
+use swimring::protocol::{FrameSink, Member, MemberConfig, Outbox, Settings, SharedState};
 use swimring_codec::{Incarnation, MemberId};
 
 use super::*;
@@ -29,7 +29,7 @@ impl FrameSink for Nowhere {
 /// A tracker, and members to tell it about.
 struct Stage {
     tracker: Tracker,
-    commons: Commons,
+    commons: SharedState,
     members: Vec<Member>,
     /// Events sent.
     sent: u32,
@@ -42,7 +42,7 @@ impl Stage {
             kills: vec![schedule::Kill { at: Duration::from_secs(2), victim: VICTIM }],
             events: vec![schedule::Event { at: Duration::from_secs(1), sender: 0 }; 2],
         };
-        let mut commons = Commons::new(1);
+        let mut commons = SharedState::new(1);
         let member = |number: u32| {
             let config = MemberConfig {
                 name: name_of(number),
@@ -67,10 +67,10 @@ impl Stage {
     }
 
     /// `seconds` into the window, `event` happens at `local`.
-    fn at(&mut self, seconds: f64, local: LocalMember, event: Event) {
+    fn at(&mut self, seconds: f64, local: HostedMember, event: Event) {
         let now = WINDOW + Duration::from_secs_f64(seconds);
         let member = &self.members[self.tracker.number(local) as usize];
-        let scene = Scene { now, local, member, commons: &self.commons };
+        let scene = EventContext { now, local, member, commons: &self.commons };
         self.tracker.event(&scene, &event);
     }
 

@@ -9,9 +9,9 @@ use swimring_loadgen::output::print;
 use swimring_loadgen::report::Style;
 
 use super::{Faults, to_standard_output};
-use crate::basics::table::{Basics, Options};
-use crate::basics::{files, plot, text};
 use crate::model::rounds::Strategy;
+use crate::rumour_model::table::{Basics, Options};
+use crate::rumour_model::{files, plot, text};
 
 /// Shown under the flags.
 pub const EXAMPLES: &str = "\

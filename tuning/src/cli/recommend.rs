@@ -12,14 +12,14 @@ use swimring_loadgen::output::{print, tell};
 
 use super::simulate::threads;
 use super::{Faults, to_standard_output};
-use crate::confirm::{Answer, CORE_S_DEFAULT, Effort, recommend};
 use crate::objective::measured::measured;
 use crate::objective::{Objective, ObjectiveArguments};
 use crate::outputs::{document, settings, text};
-use crate::report::{Told, detection_chart, page, pareto_chart, spread_chart, standalone, tail_chart};
+use crate::report::{PageInput, detection_chart, page, pareto_chart, spread_chart, standalone, tail_chart};
 use crate::search::defaults::{Default, defaults};
 use crate::sweep::progress::Watch;
 use crate::sweep::{Stop, table};
+use crate::validation::{Answer, CORE_S_DEFAULT, Effort, recommend};
 use crate::verify::{self, verify};
 
 /// Shown under the flags.
@@ -177,7 +177,7 @@ fn write(
         table::write("--json", path, &format!("{value:#}\n"))?;
     }
     if let Some(path) = &arguments.report {
-        let told = Told { objective, answer, compared, command: &typed(), made: &Environment::here() };
+        let told = PageInput { objective, answer, compared, command: &typed(), made: &Environment::here() };
         table::write("--report", path, &page(&told)?)?;
     }
     if let Some(folder) = &arguments.charts {

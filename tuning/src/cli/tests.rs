@@ -19,7 +19,7 @@ fn a_missing_or_unknown_command_is_told_what_there_is() {
 }
 
 /// `model` with these flags, checked.
-fn model(flags: &[&str]) -> Result<crate::basics::table::Options, String> {
+fn model(flags: &[&str]) -> Result<crate::rumour_model::table::Options, String> {
     let arguments = [PROGRAM, "model"].iter().chain(flags).map(OsString::from);
     match parse(arguments).map_err(|error| one_line(&error))?.command {
         Command::Model(arguments) => arguments.check().map_err(|faults| faults.join("\n")),

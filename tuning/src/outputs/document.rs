@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use swimring::Settings;
 
 use super::settings::{blocks, changed};
-use crate::confirm::{Answer, Evidence};
 use crate::objective::{Measure, Objective};
 use crate::search::defaults::{Default, uncorrected};
 use crate::search::{Candidate, Knob, pareto};
+use crate::validation::{Answer, Evidence};
 
 /// The version of the names.
 pub const SCHEMA: u32 = 1;

@@ -7,11 +7,11 @@ use swimring_loadgen::report::Table;
 use swimring_loadgen::text::{ABSENT, counted, significant};
 
 use super::settings::blocks;
-use crate::confirm::{Answer, Judged, Verdict};
 use crate::objective::{Limit, Measure, Measures, Objective};
 use crate::search::defaults::{Default, uncorrected};
 use crate::search::{Knob, pareto};
 use crate::statistics::Estimate;
+use crate::validation::{Answer, Judged, Verdict};
 
 /// Points of the front in the text; the report and the JSON file have more.
 const FRONT_LINES: usize = 8;

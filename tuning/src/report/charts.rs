@@ -10,12 +10,12 @@ use swimring_loadgen::text::significant;
 
 use super::labels::places;
 use super::palette::{CLOUD, Colour, FORMULA, GRID, INK, LIMIT, MUTED, SIMULATED};
-use crate::confirm::Answer;
 use crate::objective::{Measure, Objective};
 use crate::search::curves::{self, Curve};
 use crate::search::defaults::Default;
 use crate::search::{Candidate, pareto};
 use crate::statistics::Estimate;
+use crate::validation::Answer;
 
 const SIZE: (u32, u32) = (1000, 460);
 const HALF: (u32, u32) = (540, 360);

@@ -10,7 +10,7 @@ mod page;
 mod palette;
 
 pub use charts::{detection_chart, pareto_chart, spread_chart, tail_chart};
-pub use page::{Told, page};
+pub use page::{PageInput, page};
 pub use palette::standalone;
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use swimring_loadgen::text::{counted, significant, thousands};
 
 use super::html::{escaped, table};
 use super::{charts, palette};
-use crate::confirm::{Answer, Judged, Verdict};
 use crate::objective::{Measure, Measures, Objective};
 use crate::outputs::{blocks, text};
 use crate::search::Knob;
 use crate::search::defaults::{Default, uncorrected};
 use crate::search::sensitivity::sensitivity;
+use crate::validation::{Answer, Judged, Verdict};
 
 const STYLE: &str = include_str!("style.css");
 /// The one thing that a page does: copying. Where the browser does not let it, the text is selected.
@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("copy.js");
 
 /// What a page tells.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub struct PageInput<'a> {
     /// What was wanted.
     pub objective: &'a Objective,
     /// What came out.
@@ -35,7 +35,7 @@ pub struct Told<'a> {
 ///
 /// # Errors
 /// What the drawing library says.
-pub fn page(told: &Told<'_>) -> Result<String, String> {
+pub fn page(told: &PageInput<'_>) -> Result<String, String> {
     let mut body = header(told);
     if told.answer.is_refused() {
         body.push_str(&refusal(told));
@@ -61,7 +61,7 @@ fn section(title: &str, content: &str) -> String {
     format!("<section><h2>{}</h2>\n{content}</section>\n", escaped(title))
 }
 
-fn header(told: &Told<'_>) -> String {
+fn header(told: &PageInput<'_>) -> String {
     let (objective, answer) = (told.objective, told.answer);
     let (class, words) = match answer {
         answer if answer.is_refused() => ("missed", "These limits cannot be met together"),
@@ -128,7 +128,7 @@ fn class(verdict: Verdict) -> &'static str {
     }
 }
 
-fn refusal(told: &Told<'_>) -> String {
+fn refusal(told: &PageInput<'_>) -> String {
     let lines = text::refusal(told.objective, told.answer);
     let items: String = lines
         .iter()
@@ -141,7 +141,7 @@ fn refusal(told: &Told<'_>) -> String {
     section("What is in the way", &list)
 }
 
-fn settings(told: &Told<'_>) -> String {
+fn settings(told: &PageInput<'_>) -> String {
     let heading = ["setting", "recommended"].map(str::to_owned).into_iter();
     let heading: Vec<String> =
         heading.chain(told.compared.iter().map(|default| escaped(default.name))).collect();
@@ -156,7 +156,7 @@ fn settings(told: &Told<'_>) -> String {
     table(&heading, &Knob::ALL.iter().map(row).collect::<Vec<_>>())
 }
 
-fn limits(told: &Told<'_>) -> String {
+fn limits(told: &PageInput<'_>) -> String {
     let answer = told.answer;
     let heading = ["limit", "at most", "found", "95 % interval", "verdict", "closed form, corrected"]
         .map(str::to_owned);
@@ -190,7 +190,7 @@ fn legend(entries: &[(&str, &str)]) -> String {
     format!("<p class=\"legend\">{items}</p>\n")
 }
 
-fn pareto(told: &Told<'_>) -> Result<String, String> {
+fn pareto(told: &PageInput<'_>) -> Result<String, String> {
     let chart = charts::pareto_chart(told.objective, told.answer, told.compared)?;
     Ok(format!(
         "<p>Each small dot is one set of settings that meets the other limits, by the closed forms alone, uncorrected, \
@@ -207,7 +207,7 @@ fn pareto(told: &Told<'_>) -> Result<String, String> {
     ))
 }
 
-fn curves(told: &Told<'_>) -> Result<String, String> {
+fn curves(told: &PageInput<'_>) -> Result<String, String> {
     let charts = [
         ("Detection", charts::detection_chart(told.objective, told.answer)?),
         (
@@ -233,7 +233,7 @@ fn curves(told: &Told<'_>) -> Result<String, String> {
     Ok(section("How long it takes", &format!("{legend}<div class=\"pair\">{figures}</div>\n")))
 }
 
-fn comparison(told: &Told<'_>) -> String {
+fn comparison(told: &PageInput<'_>) -> String {
     let own = uncorrected(&told.answer.chosen, &told.answer.forms).predicted;
     let heading = ["by the closed forms alone", "recommended"].map(str::to_owned).into_iter();
     let heading: Vec<String> =
@@ -251,7 +251,7 @@ fn comparison(told: &Told<'_>) -> String {
     )
 }
 
-fn changes(told: &Told<'_>) -> String {
+fn changes(told: &PageInput<'_>) -> String {
     let heading: Vec<String> = std::iter::once("setting: lower, higher".to_owned())
         .chain(Measure::ALL.iter().map(|measure| escaped(measure.title())))
         .collect();
@@ -310,7 +310,7 @@ fn change(ratio: f64) -> String {
     }
 }
 
-fn copies(told: &Told<'_>) -> String {
+fn copies(told: &PageInput<'_>) -> String {
     let blocks = blocks(&told.answer.chosen.settings);
     let html = |block: &crate::outputs::Block| {
         format!("<div><h3>{}</h3>{}</div>", escaped(block.title), copied(&block.text))
@@ -318,7 +318,7 @@ fn copies(told: &Told<'_>) -> String {
     format!("<div class=\"blocks\">{}</div>\n", blocks.iter().map(html).collect::<String>())
 }
 
-fn method(told: &Told<'_>) -> String {
+fn method(told: &PageInput<'_>) -> String {
     let answer = told.answer;
     let mut html = format!(
         "<p>{} sets of settings were looked at with closed forms.",

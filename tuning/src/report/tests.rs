@@ -4,11 +4,11 @@ use swimring_loadgen::environment::Environment;
 
 use super::html::escaped;
 use super::*;
-use crate::confirm::{Effort, recommend};
 use crate::objective::{Limit, Measure, Network, Objective, Target};
 use crate::search::defaults::defaults;
 use crate::sweep::Stop;
 use crate::sweep::progress::Watch;
+use crate::validation::{Effort, recommend};
 
 fn objective(detect_s: f64) -> Objective {
     Objective {
@@ -28,7 +28,7 @@ fn html(detect_s: f64, forms_only: bool) -> String {
         Effort { threads: 2, seed: 1, core_s: 4.0, time: std::time::Duration::from_secs(600), forms_only };
     let answer = recommend(&objective, &effort, &Stop::default(), &Watch::hidden()).unwrap();
     let compared = defaults(&answer.forms);
-    let told = Told {
+    let told = PageInput {
         objective: &objective,
         answer: &answer,
         compared: &compared,

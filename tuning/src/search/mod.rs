@@ -9,8 +9,8 @@
 pub mod curves;
 pub mod defaults;
 mod forms;
+pub mod infeasible;
 mod knob;
-pub mod obstacles;
 pub mod pareto;
 pub mod sensitivity;
 
@@ -65,7 +65,7 @@ impl Candidate {
 
 /// What a search looked at.
 #[derive(Debug)]
-pub struct Found {
+pub struct SearchResult {
     /// The best of all: it meets the limits if any does.
     pub best: Candidate,
     /// Everything, in no order that means anything.
@@ -73,7 +73,7 @@ pub struct Found {
 }
 
 /// Searches. `margin` is kept from every limit, as the logarithm of a ratio: 0.03 is 3 %.
-pub fn search(objective: &Objective, forms: &Forms, margin: f64) -> Found {
+pub fn search(objective: &Objective, forms: &Forms, margin: f64) -> SearchResult {
     Search::new(objective, forms, margin).run()
 }
 
@@ -106,7 +106,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn run(mut self) -> Found {
+    fn run(mut self) -> SearchResult {
         for settings in self.objective.target.starts() {
             self.look_at(settings);
         }
@@ -119,7 +119,7 @@ impl<'a> Search<'a> {
             }
         }
         let best = (0..self.all.len()).min_by(|a, b| self.all[*a].0.total_cmp(&self.all[*b].0)).unwrap_or(0);
-        Found {
+        SearchResult {
             best: self.all[best].1.clone(),
             all: self.all.into_iter().map(|(_, candidate)| candidate).collect(),
         }

@@ -123,7 +123,7 @@ fn obstacles_say_which_limit_and_by_how_much() {
         objective(&[(Measure::DetectP99, 1.0), (Measure::Bytes, 20.0), (Measure::FalseDeaths, 0.1)]);
     let forms = Forms::of(&objective);
     assert!(!search(&objective, &forms, 0.0).best.meets(&objective));
-    let obstacles = obstacles::obstacles(&objective, &forms);
+    let obstacles = infeasible::obstacles(&objective, &forms);
     let bytes = obstacles.iter().find(|obstacle| obstacle.limit.measure == Measure::Bytes).unwrap();
     let needed = bytes.needed.unwrap();
     assert!(needed > 20.0 && !bytes.is_out_of_reach());
@@ -132,7 +132,7 @@ fn obstacles_say_which_limit_and_by_how_much() {
     let mut raised = objective.clone();
     raised.limits[1].most = needed * 1.001;
     assert!(search(&raised, &forms, 0.0).best.meets(&raised));
-    let out_of_reach = obstacles::obstacles(&self::objective(&[(Measure::DetectP99, 0.01)]), &forms);
+    let out_of_reach = infeasible::obstacles(&self::objective(&[(Measure::DetectP99, 0.01)]), &forms);
     assert!(out_of_reach[0].is_out_of_reach() && out_of_reach[0].line().contains("is out of reach"));
 }
 

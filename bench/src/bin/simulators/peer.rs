@@ -42,7 +42,7 @@ type Peer = Foca<Number, PostcardCodec, StdRng, NoCustomBroadcast>;
 
 /// Something on the agenda.
 #[derive(Clone, Copy, Debug)]
-enum Happening {
+enum SimEvent {
     Packet(u32),
     Timer(u32),
     Crash,
@@ -70,7 +70,7 @@ impl<T> Slots<T> {
 /// The network, clock and observer of all members.
 struct World {
     now: u64,
-    agenda: Agenda<Happening>,
+    agenda: Agenda<SimEvent>,
     packets: Slots<(u32, Vec<u8>)>,
     timers: Slots<Option<(u32, Timer<Number>)>>,
     datagrams: u64,
@@ -112,14 +112,14 @@ impl Runtime<Number> for Outside<'_> {
         *receiver = to.0;
         bytes.clear();
         bytes.extend_from_slice(data);
-        world.agenda.push(world.now + LATENCY_US, Happening::Packet(at));
+        world.agenda.push(world.now + LATENCY_US, SimEvent::Packet(at));
     }
 
     fn submit_after(&mut self, event: Timer<Number>, after: Duration) {
         let world = &mut *self.world;
         let at = world.timers.at(|| None);
         world.timers.slots[at as usize] = Some((self.node, event));
-        world.agenda.push(world.now + after.as_micros() as u64, Happening::Timer(at));
+        world.agenda.push(world.now + after.as_micros() as u64, SimEvent::Timer(at));
     }
 }
 
@@ -182,14 +182,14 @@ fn set_up(members: u32, seed: u64) -> Result<(World, Vec<Peer>), Box<dyn Error>>
         peers.push(peer);
     }
     world.now = 0;
-    world.agenda.push(CRASH_S * 1_000_000, Happening::Crash);
+    world.agenda.push(CRASH_S * 1_000_000, SimEvent::Crash);
     Ok((world, peers))
 }
 
-fn happen(happening: Happening, world: &mut World, peers: &mut [Peer]) -> Result<(), foca::Error> {
+fn happen(happening: SimEvent, world: &mut World, peers: &mut [Peer]) -> Result<(), foca::Error> {
     match happening {
-        Happening::Crash => world.crashed = true,
-        Happening::Packet(at) => {
+        SimEvent::Crash => world.crashed = true,
+        SimEvent::Packet(at) => {
             let (to, bytes) = std::mem::take(&mut world.packets.slots[at as usize]);
             if !(world.crashed && to == world.victim) {
                 peers[to as usize].handle_data(&bytes, Outside { world, node: to })?;
@@ -197,7 +197,7 @@ fn happen(happening: Happening, world: &mut World, peers: &mut [Peer]) -> Result
             world.packets.slots[at as usize].1 = bytes;
             world.packets.free.push(at);
         }
-        Happening::Timer(at) => {
+        SimEvent::Timer(at) => {
             let Some((node, timer)) = world.timers.slots[at as usize].take() else { return Ok(()) };
             world.timers.free.push(at);
             if !(world.crashed && node == world.victim) {

@@ -35,7 +35,7 @@ pub enum Extent {
 
 /// What is wrong in a cell.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Trouble {
+pub enum FaultKind {
     Crash { loss: f64 },
     Slow { slowness: Slowness, percent: u32, blocked_ms: u64, open_ms: u64 },
     Loss { loss: f64 },
@@ -50,7 +50,7 @@ pub enum Trouble {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Cell {
     pub members: u32,
-    pub trouble: Trouble,
+    pub trouble: FaultKind,
 }
 
 /// Share of the members that Rapid's patterns befall, what they lose, and how long a cut lasts.
@@ -62,12 +62,17 @@ impl Cell {
     /// The cells of `class` at `members`.
     pub fn of(class: Class, extent: Extent, members: u32) -> Vec<Cell> {
         let troubles = match class {
-            Class::Crash => [0.0, 0.01, 0.05].into_iter().map(|loss| Trouble::Crash { loss }).collect(),
+            Class::Crash => [0.0, 0.01, 0.05].into_iter().map(|loss| FaultKind::Crash { loss }).collect(),
             Class::Slow => slow(extent),
             Class::Loss => {
-                let patterns =
-                    [Trouble::LossIn, Trouble::LossOut, Trouble::CutIn, Trouble::CutOut, Trouble::CutBoth];
-                let uniform = [0.01, 0.05, 0.1, 0.2, 0.3].map(|loss| Trouble::Loss { loss });
+                let patterns = [
+                    FaultKind::LossIn,
+                    FaultKind::LossOut,
+                    FaultKind::CutIn,
+                    FaultKind::CutOut,
+                    FaultKind::CutBoth,
+                ];
+                let uniform = [0.01, 0.05, 0.1, 0.2, 0.3].map(|loss| FaultKind::Loss { loss });
                 patterns.into_iter().chain(uniform).collect::<Vec<_>>()
             }
         };
@@ -76,8 +81,8 @@ impl Cell {
 
     pub fn class(self) -> Class {
         match self.trouble {
-            Trouble::Crash { .. } => Class::Crash,
-            Trouble::Slow { .. } => Class::Slow,
+            FaultKind::Crash { .. } => Class::Crash,
+            FaultKind::Slow { .. } => Class::Slow,
             _ => Class::Loss,
         }
     }
@@ -86,31 +91,31 @@ impl Cell {
     pub fn name(self) -> String {
         let members = self.members;
         match self.trouble {
-            Trouble::Crash { loss } => format!("{members}/crash/loss {}", percent(loss)),
-            Trouble::Slow { slowness, percent, blocked_ms, open_ms } => {
+            FaultKind::Crash { loss } => format!("{members}/crash/loss {}", percent(loss)),
+            FaultKind::Slow { slowness, percent, blocked_ms, open_ms } => {
                 let slowness = slowness_name(slowness);
                 format!("{members}/slow/{slowness} {percent} % blocked {blocked_ms} ms open {open_ms} ms")
             }
-            Trouble::Loss { loss } => format!("{members}/loss/everywhere {}", percent(loss)),
-            Trouble::LossIn => format!("{members}/loss/1 % of members lose 80 % in"),
-            Trouble::LossOut => format!("{members}/loss/1 % of members lose 80 % out"),
-            Trouble::CutIn => format!("{members}/loss/1 % of members cut off in 20 s of 40"),
-            Trouble::CutOut => format!("{members}/loss/1 % of members cut off out 20 s of 40"),
-            Trouble::CutBoth => format!("{members}/loss/1 % of members cut off 20 s of 40"),
+            FaultKind::Loss { loss } => format!("{members}/loss/everywhere {}", percent(loss)),
+            FaultKind::LossIn => format!("{members}/loss/1 % of members lose 80 % in"),
+            FaultKind::LossOut => format!("{members}/loss/1 % of members lose 80 % out"),
+            FaultKind::CutIn => format!("{members}/loss/1 % of members cut off in 20 s of 40"),
+            FaultKind::CutOut => format!("{members}/loss/1 % of members cut off out 20 s of 40"),
+            FaultKind::CutBoth => format!("{members}/loss/1 % of members cut off 20 s of 40"),
         }
     }
 
     /// Which row of the summary it is part of.
     pub fn row(self) -> String {
         match self.trouble {
-            Trouble::Slow { slowness, .. } => format!("slow: {}", slowness_name(slowness)),
-            Trouble::Crash { loss } => format!("crash, loss {}", percent(loss)),
-            Trouble::Loss { loss } => format!("loss {}", percent(loss)),
-            Trouble::LossIn => "1 %: 80 % loss in".to_owned(),
-            Trouble::LossOut => "1 %: 80 % loss out".to_owned(),
-            Trouble::CutIn => "1 %: cut in, 20 s".to_owned(),
-            Trouble::CutOut => "1 %: cut out, 20 s".to_owned(),
-            Trouble::CutBoth => "1 %: cut both, 20 s".to_owned(),
+            FaultKind::Slow { slowness, .. } => format!("slow: {}", slowness_name(slowness)),
+            FaultKind::Crash { loss } => format!("crash, loss {}", percent(loss)),
+            FaultKind::Loss { loss } => format!("loss {}", percent(loss)),
+            FaultKind::LossIn => "1 %: 80 % loss in".to_owned(),
+            FaultKind::LossOut => "1 %: 80 % loss out".to_owned(),
+            FaultKind::CutIn => "1 %: cut in, 20 s".to_owned(),
+            FaultKind::CutOut => "1 %: cut out, 20 s".to_owned(),
+            FaultKind::CutBoth => "1 %: cut both, 20 s".to_owned(),
         }
     }
 
@@ -125,11 +130,11 @@ impl Cell {
             |kind, cycle| Impairment { members: Affected::Count(self.share(RAPID_SHARE)), kind, cycle };
         let flips = Some(Cycle { on_for: RAPID_PERIOD, off_for: RAPID_PERIOD });
         match self.trouble {
-            Trouble::Crash { loss } => {
+            FaultKind::Crash { loss } => {
                 options.loss = loss;
                 options.crashes = (self.members / 50).clamp(1, 10);
             }
-            Trouble::Slow { slowness, percent, blocked_ms, open_ms } => {
+            FaultKind::Slow { slowness, percent, blocked_ms, open_ms } => {
                 let cycle = Cycle {
                     on_for: Duration::from_millis(blocked_ms),
                     off_for: Duration::from_millis(open_ms),
@@ -138,12 +143,12 @@ impl Cell {
                 let kind = ImpairmentKind::Slow(slowness);
                 options.impaired = vec![Impairment { members, kind, cycle: Some(cycle) }];
             }
-            Trouble::Loss { loss } => options.loss = loss,
-            Trouble::LossIn => options.impaired = vec![rapid(ImpairmentKind::LossIn(RAPID_LOSS), None)],
-            Trouble::LossOut => options.impaired = vec![rapid(ImpairmentKind::LossOut(RAPID_LOSS), None)],
-            Trouble::CutIn => options.impaired = vec![rapid(ImpairmentKind::LossIn(1.0), flips)],
-            Trouble::CutOut => options.impaired = vec![rapid(ImpairmentKind::LossOut(1.0), flips)],
-            Trouble::CutBoth => {
+            FaultKind::Loss { loss } => options.loss = loss,
+            FaultKind::LossIn => options.impaired = vec![rapid(ImpairmentKind::LossIn(RAPID_LOSS), None)],
+            FaultKind::LossOut => options.impaired = vec![rapid(ImpairmentKind::LossOut(RAPID_LOSS), None)],
+            FaultKind::CutIn => options.impaired = vec![rapid(ImpairmentKind::LossIn(1.0), flips)],
+            FaultKind::CutOut => options.impaired = vec![rapid(ImpairmentKind::LossOut(1.0), flips)],
+            FaultKind::CutBoth => {
                 let cut = [ImpairmentKind::LossIn(1.0), ImpairmentKind::LossOut(1.0)];
                 options.impaired = cut.map(|kind| rapid(kind, flips)).to_vec();
             }
@@ -170,7 +175,7 @@ fn slowness_name(slowness: Slowness) -> &'static str {
 }
 
 /// Lifeguard's table of blocked and open durations, thinned to factors of four, and its numbers of members.
-fn slow(extent: Extent) -> Vec<Trouble> {
+fn slow(extent: Extent) -> Vec<FaultKind> {
     let (percents, blocked, open): (&[u32], &[u64], &[u64]) = match extent {
         Extent::Full => {
             (&[1, 4, 8, 16, 32], &[128, 512, 2048, 8192, 32_768], &[1, 16, 64, 256, 1024, 4096, 16_384])
@@ -182,7 +187,7 @@ fn slow(extent: Extent) -> Vec<Trouble> {
         for &percent in percents {
             for &blocked_ms in blocked {
                 for &open_ms in open {
-                    troubles.push(Trouble::Slow { slowness, percent, blocked_ms, open_ms });
+                    troubles.push(FaultKind::Slow { slowness, percent, blocked_ms, open_ms });
                 }
             }
         }

@@ -13,7 +13,7 @@ use swimring_codec::MemberId;
 use super::order::{self, Queue};
 use super::outcome::{AddressOutcome, JoinError, JoinReport, SeedError, SeedOutcome};
 use super::seed::{Place, Seed};
-use crate::cluster::hub::AwaitedJoin;
+use crate::cluster::dispatcher::AwaitedJoin;
 use crate::cluster::shared::{LOCAL, Shared};
 
 /// Most seeds of one join. A list that long is a mistake: one that answers is enough.
@@ -40,7 +40,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// What the join hears while it waits.
 #[derive(Debug)]
-pub(in crate::cluster) enum Note {
+pub(in crate::cluster) enum JoinProgress {
     /// A name was resolved, or not.
     Resolved {
         /// Which seed's.
@@ -100,7 +100,7 @@ struct Attempt<'a> {
     under_way: HashMap<u32, UnderWay>,
     /// Addresses of all seeds so far.
     addresses: usize,
-    notes: Sender<Note>,
+    notes: Sender<JoinProgress>,
     rng: fastrand::Rng,
     timeout: Duration,
     /// How often the member had been told to leave when the join began: joining brings a member that has
@@ -151,7 +151,7 @@ impl Attempt<'_> {
         whom: Whom,
         leaves: u32,
         timeout: Duration,
-        notes: Sender<Note>,
+        notes: Sender<JoinProgress>,
     ) -> Attempt<'_> {
         let mut rng = shared.fork_rng();
         let progress = |seed| Progress {
@@ -217,7 +217,7 @@ impl Attempt<'_> {
         self.view_changed |= self.answered || self.whom == Whom::Missing;
     }
 
-    fn wait(&mut self, heard: &Receiver<Note>, cancelled: &Receiver<()>) -> Result<(), JoinError> {
+    fn wait(&mut self, heard: &Receiver<JoinProgress>, cancelled: &Receiver<()>) -> Result<(), JoinError> {
         let now = Instant::now();
         // A time that is out of the clock's reach is no limit.
         let deadline = now.checked_add(self.timeout).unwrap_or(now + FOREVER);
@@ -326,7 +326,7 @@ impl Attempt<'_> {
         let notes = self.notes.clone();
         let asked = self.shared.call(move |host, trains| {
             if host.observer.leaves > leaves {
-                let _ = notes.send(Note::Ended { token, result: Err(SeedError::Left) });
+                let _ = notes.send(JoinProgress::Ended { token, result: Err(SeedError::Left) });
                 return;
             }
             host.observer.joins.insert(token, AwaitedJoin { notes });
@@ -344,9 +344,9 @@ impl Attempt<'_> {
         true
     }
 
-    fn hear(&mut self, note: Note) {
+    fn hear(&mut self, note: JoinProgress) {
         match note {
-            Note::Resolved { seed, result } => {
+            JoinProgress::Resolved { seed, result } => {
                 self.seeds[seed].naming = Naming::Done;
                 match result {
                     Ok(addresses) if addresses.is_empty() => {
@@ -357,7 +357,7 @@ impl Attempt<'_> {
                     Err(reason) => self.seeds[seed].fault = Some(SeedError::Unresolved(reason)),
                 }
             }
-            Note::Ended { token, result } => {
+            JoinProgress::Ended { token, result } => {
                 let Some(UnderWay { seed, address, .. }) = self.under_way.remove(&token) else { return };
                 if result.is_ok() {
                     self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner).answered(address);

@@ -12,7 +12,7 @@ use crossbeam::channel;
 use super::attempt::{self, Whom};
 use super::outcome::{JoinError, JoinReport};
 use super::seed::Seed;
-use crate::cluster::inbox::{self, Receiver};
+use crate::cluster::lossy_channel::{self, Receiver};
 use crate::cluster::shared::Shared;
 
 /// Most joins of one member under way at once: each has a thread.
@@ -144,7 +144,7 @@ fn begin(
     timeout: Duration,
     succeeded: impl FnOnce(&Shared, Vec<Seed>) + Send + 'static,
 ) -> Join {
-    let (sender, result) = inbox::inbox(1);
+    let (sender, result) = lossy_channel::lossy_channel(1);
     let (cancel, cancelled) = channel::bounded(1);
     let join = Join { result, canceller: Canceller(cancel) };
     let Some(place) = Place::take(&shared.joins) else {

@@ -25,7 +25,7 @@ mod remembered;
 mod resolve;
 mod seed;
 
-pub(super) use attempt::{Note, Whom};
+pub(super) use attempt::{JoinProgress, Whom};
 pub(super) use handle::{start, start_in_the_background};
 pub(super) use order::Tried;
 pub(super) use remembered::Remembered;

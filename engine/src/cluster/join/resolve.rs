@@ -11,7 +11,7 @@ use crossbeam::channel::Sender;
 
 use swimring_codec::canonical;
 
-use super::attempt::Note;
+use super::attempt::JoinProgress;
 
 /// Most names being resolved at once. A resolver that hangs keeps its thread, and a member that retries
 /// for ever must not gather them without limit.
@@ -76,7 +76,7 @@ impl Resolvers {
     }
 
     /// Resolves `host`, and says in `notes` what came of it for `seed`. False if too many are under way.
-    pub(super) fn resolve(&self, host: &str, port: u16, seed: usize, notes: Sender<Note>) -> bool {
+    pub(super) fn resolve(&self, host: &str, port: u16, seed: usize, notes: Sender<JoinProgress>) -> bool {
         let taken = Place::take(self);
         let Some(place) = taken else { return false };
         let host = host.to_owned();
@@ -87,7 +87,7 @@ impl Resolvers {
                 .map_err(|error| error.to_string());
             drop(place);
             // The join may have ended.
-            let _ = notes.send(Note::Resolved { seed, result });
+            let _ = notes.send(JoinProgress::Resolved { seed, result });
         });
         resolving.is_ok()
     }

@@ -28,14 +28,14 @@ use crate::protocol::member::{Context, Member};
 use crate::protocol::settings::SuspicionMode;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::wire::Origin;
+use crate::protocol::wire::Sender;
 
 /// Appeals that a witness sends without having heard anyone since its probe failed.
 const APPEALS_UNHEARD_MAX: u8 = 2;
 
 impl Member {
     /// We have probed `subject` in vain, and so have the relays `nackers`; `health` is what we were before.
-    pub(in crate::protocol) fn stand_witness(
+    pub(in crate::protocol) fn begin_fast_path(
         &mut self,
         cx: &mut Context<'_, '_>,
         subject: MemberIndex,
@@ -84,7 +84,7 @@ impl Member {
     pub(in crate::protocol) fn appeal_answered(
         &mut self,
         cx: &mut Context<'_, '_>,
-        origin: &Origin,
+        origin: &Sender,
         subject: MemberIndex,
     ) {
         let suspect = subject < self.table.len() && self.table.get(subject).is_live();
@@ -125,7 +125,11 @@ impl Member {
 
     /// Whether the suspicion of `subject`, whose time is up, goes on because we hear nobody, or lose what we are
     /// sent, and so hear no refutation either.
-    pub(in crate::protocol) fn puts_off(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) -> bool {
+    pub(in crate::protocol) fn defer_expiry(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+    ) -> bool {
         let more = self.settings.probe_interval * 2;
         let adaptive = self.settings.suspicion == SuspicionMode::Adaptive;
         let deaf = adaptive && !self.hears(cx.now) || cx.commons.doubted_since(cx.now - more);

@@ -16,14 +16,14 @@ use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
 use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
-use crate::protocol::outbox::{Purpose, StreamOpen};
+use crate::protocol::outbox::{StreamOpen, StreamPurpose};
 use crate::protocol::settings::{Settings, SuspicionMode};
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::permutation::Permutation;
-use crate::protocol::view::table::Standing;
-use crate::protocol::wire::Origin;
+use crate::protocol::view::table::EntryState;
+use crate::protocol::wire::Sender;
 
 /// Most members asked to probe in our place: the setting's upper bound.
 const INDIRECT_CHECKS_MAX: usize = 8;
@@ -157,7 +157,7 @@ impl Probe {
     pub(in crate::protocol) fn new(
         settings: &Settings,
         rng: &mut fastrand::Rng,
-        commons: &Commons,
+        commons: &SharedState,
         now: Time,
     ) -> Probe {
         let sequence = rng.u32(..);
@@ -416,7 +416,7 @@ impl Member {
         cx.out.streams.push(StreamOpen {
             to: self.identity(target, cx.commons).address(),
             destination: cx.commons.directory.id(target),
-            purpose: Purpose::Probe { sequence },
+            purpose: StreamPurpose::Probe { sequence },
         });
     }
 
@@ -443,7 +443,7 @@ impl Member {
         let id = cx.commons.directory.id(target);
         self.on_suspect(cx, id, incarnation, self.id);
         if self.settings.suspicion == SuspicionMode::Adaptive {
-            self.stand_witness(cx, target, health, attempt.nackers());
+            self.begin_fast_path(cx, target, health, attempt.nackers());
         }
     }
 
@@ -469,7 +469,7 @@ impl Member {
         self.health.lower();
     }
 
-    pub(in crate::protocol) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
+    pub(in crate::protocol) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
         let Some(slot) = self.probe.find(sequence) else {
             if sequence & KIND_BITS == APPEAL_KIND {
                 self.appeal_answered(cx, origin, sequence & !KIND_BITS);
@@ -492,7 +492,7 @@ impl Member {
         self.probe_succeeded(cx, slot);
     }
 
-    pub(in crate::protocol) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
+    pub(in crate::protocol) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
         let Some(slot) = self.probe.find(sequence) else { return };
         let Attempt { relays, relays_asked, .. } = *self.probe.at(slot);
         let asked = &relays[..usize::from(relays_asked)];
@@ -519,7 +519,7 @@ impl Member {
 
     /// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can
     /// refute.
-    pub(in crate::protocol) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, sequence: u32) {
+    pub(in crate::protocol) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
         self.reachability.pinged(cx.now);
         let (to, source, ack) = (origin.address, origin.source, Message::Ack { sequence });
         if is_chosen(sequence) && self.settings.suspicion == SuspicionMode::Adaptive {
@@ -538,7 +538,7 @@ impl Member {
     pub(in crate::protocol) fn is_from(
         &self,
         cx: &Context<'_, '_>,
-        origin: &Origin,
+        origin: &Sender,
         index: MemberIndex,
     ) -> bool {
         if !origin.source.is_none() {
@@ -548,7 +548,7 @@ impl Member {
     }
 
     /// What the sender of a frame has to be told about itself.
-    fn accusation(&self, cx: &Context<'_, '_>, origin: &Origin) -> Option<Message<'static>> {
+    fn accusation(&self, cx: &Context<'_, '_>, origin: &Sender) -> Option<Message<'static>> {
         // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
         // it up, which in a fleet waits for memory, only a suspicion could be missed.
         if origin.root == Some(self.table.root()) && self.suspicions.is_empty() {
@@ -559,12 +559,12 @@ impl Member {
             let entry = self.table.get(index);
             let incarnation = entry.incarnation();
             match entry.standing() {
-                Standing::Unknown | Standing::Known(State::Alive) => None,
-                Standing::Known(State::Suspect) => {
+                EntryState::Unknown | EntryState::MemberRef(State::Alive) => None,
+                EntryState::MemberRef(State::Suspect) => {
                     Some(Message::Suspect { subject: source, incarnation, accuser: self.id })
                 }
-                Standing::Known(State::Left) => Some(Message::Left { subject: source, incarnation }),
-                Standing::Known(State::Dead) | Standing::Remembered => {
+                EntryState::MemberRef(State::Left) => Some(Message::Left { subject: source, incarnation }),
+                EntryState::MemberRef(State::Dead) | EntryState::Remembered => {
                     Some(Message::Dead { subject: source, incarnation })
                 }
             }

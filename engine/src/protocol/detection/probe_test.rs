@@ -20,8 +20,8 @@ impl FrameSink for Last {
 }
 
 /// Two members that know each other, and what they share.
-fn pair() -> (Member, Member, Commons) {
-    let mut commons = Commons::new(1);
+fn pair() -> (Member, Member, SharedState) {
+    let mut commons = SharedState::new(1);
     let settings = Arc::new(Settings::preset(Preset::Lan));
     let mut member = |name: &str| {
         let config = MemberConfig {
@@ -46,7 +46,7 @@ fn pair() -> (Member, Member, Commons) {
 /// What `member` answers to a frame with `message` from `source`, whose root is `root`.
 fn answer(
     member: &mut Member,
-    commons: &mut Commons,
+    commons: &mut SharedState,
     source: MemberId,
     root: u64,
     message: Message<'_>,

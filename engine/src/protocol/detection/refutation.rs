@@ -10,7 +10,7 @@ use std::time::Duration;
 use swimring_codec::native::{Introduction, Message};
 use swimring_codec::{Incarnation, State, is_same_place};
 
-use crate::protocol::dissemination::queue::News;
+use crate::protocol::dissemination::queue::Update;
 use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::time::Time;
@@ -104,21 +104,21 @@ impl Member {
         let highest = Incarnation::new(cx.commons.wire.incarnation_steps().highest);
         let incarnation = own.incarnation().max(accused).next().min(highest);
         self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
-        self.tell(cx, self.index, News::Alive { introduce }, incarnation);
+        self.queue_update(cx, self.index, Update::Alive { introduce }, incarnation);
         self.say_accused(cx);
     }
 
     /// Someone holds us suspect, dead or gone at an incarnation that is past: he has missed that we are
     /// alive. Says it again, so that it goes along with the ack. Otherwise two members that hold each
     /// other dead at past incarnations would each ignore what the other says, for ever.
-    pub(in crate::protocol) fn restate(&mut self, cx: &mut Context<'_, '_>) {
+    pub(in crate::protocol) fn reannounce(&mut self, cx: &mut Context<'_, '_>) {
         if cx.commons.behaviour.past_accusations_ignored {
             return;
         }
         let own = self.table.get(self.index);
         if self.status == Status::Active && !own.is_queued() && self.refutations.admit(cx.now) {
             cx.commons.counters.restatements += 1;
-            self.tell(cx, self.index, News::Alive { introduce: true }, own.incarnation());
+            self.queue_update(cx, self.index, Update::Alive { introduce: true }, own.incarnation());
         }
     }
 

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::*;
-use crate::protocol::{Commons, FrameSink, MemberConfig, MemberlistOptions, Outbox, Settings, WireOptions};
+use crate::protocol::{
+    FrameSink, MemberConfig, MemberlistOptions, Outbox, Settings, SharedState, WireOptions,
+};
 use swimring_codec::MemberId;
 
 struct Nowhere;
@@ -22,8 +24,8 @@ fn wires() -> [WireOptions; 2] {
 }
 
 /// A member whose clock shows `seconds`.
-fn member(wire: &WireOptions, seconds: u64) -> (Member, Commons) {
-    let mut commons = Commons::speaking(wire, 1, [1; 32]).unwrap();
+fn member(wire: &WireOptions, seconds: u64) -> (Member, SharedState) {
+    let mut commons = SharedState::speaking(wire, 1, [1; 32]).unwrap();
     let config = MemberConfig {
         name: "one".to_owned(),
         address: ADDRESS.into(),
@@ -39,7 +41,7 @@ fn member(wire: &WireOptions, seconds: u64) -> (Member, Commons) {
 /// Does `call` at `now`, and gives what happened.
 fn call(
     member: &mut Member,
-    commons: &mut Commons,
+    commons: &mut SharedState,
     now: Time,
     call: impl FnOnce(&mut Member, &mut Context<'_, '_>),
 ) -> Vec<Event> {

@@ -14,7 +14,7 @@ use swimring_codec::native::Message;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::pool::{List, NIL, Pool};
-use crate::protocol::wire::Origin;
+use crate::protocol::wire::Sender;
 
 /// Most relays under way at a member. One member is asked three times a second even if a third of a
 /// large cluster fails at once; more are refused with a nack.
@@ -35,7 +35,7 @@ pub(in crate::protocol) struct Relay {
 
 /// What an indirect ping asks for.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct Wanted {
+pub(in crate::protocol) struct IndirectRequest {
     pub(in crate::protocol) target: MemberId,
     /// Where the target is, if the format says so: a relay may not know it yet, or know it elsewhere.
     pub(in crate::protocol) address: Option<SocketAddr>,
@@ -126,9 +126,9 @@ impl Member {
     pub(in crate::protocol) fn on_indirect_ping(
         &mut self,
         cx: &mut Context<'_, '_>,
-        origin: &Origin,
+        origin: &Sender,
         requested: u32,
-        wanted: Wanted,
+        wanted: IndirectRequest,
     ) {
         let (from, requester, target) = (origin.address, origin.source, wanted.target);
         let known = cx.commons.directory.find(target).filter(|index| !self.table.get(*index).is_unknown());

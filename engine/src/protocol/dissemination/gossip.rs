@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
-use crate::protocol::view::table::Standing;
+use crate::protocol::view::table::EntryState;
 use swimring_codec::State;
 
 /// Most members told in a round: the setting's upper bound.
@@ -27,7 +27,7 @@ impl Gossip {
     pub(in crate::protocol) fn new(
         settings: &Settings,
         rng: &mut fastrand::Rng,
-        commons: &Commons,
+        commons: &SharedState,
     ) -> Gossip {
         Gossip {
             due: Time::NEVER,
@@ -84,8 +84,8 @@ impl Member {
         let (pool, patience) = (&cx.commons.departed, self.settings.gossip_to_the_dead);
         self.table.choose(&mut self.rng, |index, entry| {
             let eligible = match entry.standing() {
-                Standing::Known(State::Alive | State::Suspect) => true,
-                Standing::Known(State::Dead) => {
+                EntryState::MemberRef(State::Alive | State::Suspect) => true,
+                EntryState::MemberRef(State::Dead) => {
                     pool.since(&departed, index).is_some_and(|since| now.since(since) <= patience)
                 }
                 _ => false,

@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use swimring_codec::native::{Introduction, Message, UserEvent};
 use swimring_codec::{Incarnation, MemberId};
 
-use crate::protocol::dissemination::queue::{Gone, News, Selection};
+use crate::protocol::dissemination::queue::{Dequeued, Selection, Update};
 use crate::protocol::dissemination::user_events::EventIndex;
 use crate::protocol::member::{Context, Member, Status};
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::Wire;
 
@@ -128,11 +128,11 @@ impl Member {
     }
 
     /// Queues news about `subject` and takes note of what had to go for it.
-    pub(in crate::protocol) fn tell(
+    pub(in crate::protocol) fn queue_update(
         &mut self,
         cx: &mut Context<'_, '_>,
         subject: MemberIndex,
-        news: News,
+        news: Update,
         incarnation: Incarnation,
     ) {
         let length = self.news_len(cx, subject, news, incarnation);
@@ -149,7 +149,7 @@ impl Member {
         );
         self.table.set_queued(subject, true);
         cx.commons.counters.broadcasts_queued += 1;
-        if subject == self.index && matches!(news, News::Alive { .. }) {
+        if subject == self.index && matches!(news, Update::Alive { .. }) {
             self.spread.told(incarnation.get(), cx.now);
         }
         if let Some(gone) = shed {
@@ -163,12 +163,12 @@ impl Member {
         &self,
         cx: &Context<'_, '_>,
         subject: MemberIndex,
-        news: News,
+        news: Update,
         incarnation: Incarnation,
     ) -> usize {
         match (&cx.commons.wire, news) {
             (Wire::Memberlist(_), _) => self.packet_news_len(cx.commons, subject, news, incarnation),
-            (Wire::Native, News::Alive { introduce: true }) => {
+            (Wire::Native, Update::Alive { introduce: true }) => {
                 let metadata = self.identity(subject, cx.commons).metadata().len();
                 Introduction::encoded_len(cx.commons.directory.name(subject).len(), metadata)
             }
@@ -177,24 +177,24 @@ impl Member {
     }
 
     /// Bytes that the event at `at` takes in a frame.
-    pub(in crate::protocol) fn event_len(&self, commons: &Commons, at: EventIndex) -> usize {
+    pub(in crate::protocol) fn event_len(&self, commons: &SharedState, at: EventIndex) -> usize {
         match commons.wire {
             Wire::Native => {
                 let event = commons.events.get(at);
                 UserEvent::encoded_len(event.name.len(), event.payload.len())
             }
-            Wire::Memberlist(_) => self.packet_news_len(commons, at, News::Event, Incarnation::ZERO),
+            Wire::Memberlist(_) => self.packet_news_len(commons, at, Update::Event, Incarnation::ZERO),
         }
     }
 
-    fn broadcast_gone(&mut self, cx: &mut Context<'_, '_>, gone: Gone) {
-        if gone.news == News::Event {
+    fn broadcast_gone(&mut self, cx: &mut Context<'_, '_>, gone: Dequeued) {
+        if gone.news == Update::Event {
             cx.commons.events.release(gone.subject);
             return self.event_gone(cx, gone.subject);
         }
         self.table.set_queued(gone.subject, false);
         // Other news about us, of a metadata change for instance, may end before the goodbye has even begun.
-        if gone.subject == self.index && gone.news == News::Left && self.status == Status::Leaving {
+        if gone.subject == self.index && gone.news == Update::Left && self.status == Status::Leaving {
             self.finish_leaving(cx);
         }
     }

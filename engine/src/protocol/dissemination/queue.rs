@@ -27,7 +27,7 @@ pub(in crate::protocol) const FRAME_MESSAGES_MAX: usize = 120;
 
 /// What a broadcast says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::protocol) enum News {
+pub(in crate::protocol) enum Update {
     /// A member lives; `introduce` sends everything that is known of it.
     Alive { introduce: bool },
     /// A member is suspected by `accuser`.
@@ -44,7 +44,7 @@ pub(in crate::protocol) enum News {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Broadcast {
     pub(in crate::protocol) subject: u32,
-    pub(in crate::protocol) news: News,
+    pub(in crate::protocol) news: Update,
     pub(in crate::protocol) incarnation: Incarnation,
     /// Bytes on the wire.
     length: u16,
@@ -52,9 +52,9 @@ pub(in crate::protocol) struct Broadcast {
 }
 
 /// Bytes of an update about a known member.
-pub(in crate::protocol) fn news_len(news: News) -> usize {
+pub(in crate::protocol) fn news_len(news: Update) -> usize {
     match news {
-        News::Suspect { .. } => native::SUSPECT_LEN,
+        Update::Suspect { .. } => native::SUSPECT_LEN,
         _ => native::UPDATE_LEN,
     }
 }
@@ -127,9 +127,9 @@ impl Selection {
 
 /// What left a queue, for its owner to take note of.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct Gone {
+pub(in crate::protocol) struct Dequeued {
     pub(in crate::protocol) subject: u32,
-    pub(in crate::protocol) news: News,
+    pub(in crate::protocol) news: Update,
 }
 
 /// Storage for the queues of many members.
@@ -187,12 +187,12 @@ impl BroadcastPool {
         &mut self,
         queue: &mut Queue,
         subject: MemberIndex,
-        news: News,
+        news: Update,
         incarnation: Incarnation,
         length: usize,
         queued: bool,
         len_max: u32,
-    ) -> Option<Gone> {
+    ) -> Option<Dequeued> {
         let mut shed = None;
         if queued {
             self.remove_update(queue, subject);
@@ -218,7 +218,7 @@ impl BroadcastPool {
         }
         let incarnation = Incarnation::ZERO;
         let broadcast =
-            Broadcast { subject: event, news: News::Event, incarnation, length: length as u16, sent: 0 };
+            Broadcast { subject: event, news: Update::Event, incarnation, length: length as u16, sent: 0 };
         self.push(&mut queue.events, broadcast);
         true
     }
@@ -302,14 +302,19 @@ impl BroadcastPool {
     }
 
     /// Counts `node` as sent once more. Gives it if that was the last time.
-    pub(in crate::protocol) fn mark_sent(&mut self, queue: &mut Queue, node: u32, limit: u8) -> Option<Gone> {
+    pub(in crate::protocol) fn mark_sent(
+        &mut self,
+        queue: &mut Queue,
+        node: u32,
+        limit: u8,
+    ) -> Option<Dequeued> {
         let broadcast = self.nodes.get_mut(node);
         let tier = usize::from(broadcast.sent);
         if broadcast.sent + 1 >= limit {
             return Some(self.sent_enough(queue, node));
         }
         broadcast.sent += 1;
-        let event = matches!(broadcast.news, News::Event);
+        let event = matches!(broadcast.news, Update::Event);
         let tiers = if event { &mut queue.events } else { &mut queue.updates };
         let (from, to) = self.blocks[tiers.block as usize].split_at_mut(tier + 1);
         let (from, to) = (&mut from[tier], &mut to[0]);
@@ -322,19 +327,19 @@ impl BroadcastPool {
     }
 
     /// Drops `node`, which everyone has been told of by now.
-    fn sent_enough(&mut self, queue: &mut Queue, node: u32) -> Gone {
+    fn sent_enough(&mut self, queue: &mut Queue, node: u32) -> Dequeued {
         let Broadcast { subject, news, .. } = *self.nodes.get(node);
-        if news == News::Event {
+        if news == Update::Event {
             self.unlink(&mut queue.events, node);
         } else {
             self.unlink(&mut queue.updates, node);
             self.index.remove(&(queue.owner, subject));
         }
-        Gone { subject, news }
+        Dequeued { subject, news }
     }
 
     /// Drops everything queued, telling `gone` of each.
-    pub(in crate::protocol) fn clear(&mut self, queue: &mut Queue, mut gone: impl FnMut(Gone)) {
+    pub(in crate::protocol) fn clear(&mut self, queue: &mut Queue, mut gone: impl FnMut(Dequeued)) {
         while queue.updates.len > 0 {
             if let Some(shed) = self.shed_most_sent(queue) {
                 gone(shed);
@@ -345,7 +350,7 @@ impl BroadcastPool {
             let node = self.blocks[queue.events.block as usize][tier].head();
             let subject = self.nodes.get(node).subject;
             self.unlink(&mut queue.events, node);
-            gone(Gone { subject, news: News::Event });
+            gone(Dequeued { subject, news: Update::Event });
         }
     }
 
@@ -370,13 +375,13 @@ impl BroadcastPool {
         }
     }
 
-    fn shed_most_sent(&mut self, queue: &mut Queue) -> Option<Gone> {
+    fn shed_most_sent(&mut self, queue: &mut Queue) -> Option<Dequeued> {
         let tier = queue.updates.mask.checked_ilog2()? as usize;
         let node = self.blocks[queue.updates.block as usize][tier].head();
         let Broadcast { subject, news, .. } = *self.nodes.get(node);
         self.unlink(&mut queue.updates, node);
         self.index.remove(&(queue.owner, subject));
-        Some(Gone { subject, news })
+        Some(Dequeued { subject, news })
     }
 
     fn push(&mut self, tiers: &mut Tiers, broadcast: Broadcast) -> u32 {
@@ -508,7 +513,7 @@ mod tests {
         pool.set_longest_first(true);
         let mut queue = Queue::new(5);
         for (subject, length) in [(0, 50), (1, 80), (2, 50), (3, 200)] {
-            pool.queue_update(&mut queue, subject, News::Dead, Incarnation::new(1), length, false, 8);
+            pool.queue_update(&mut queue, subject, Update::Dead, Incarnation::new(1), length, false, 8);
         }
         let order = |pool: &BroadcastPool, queue: &Queue| {
             let mut chosen = Selection::new();
@@ -523,7 +528,7 @@ mod tests {
         assert_eq!(subjects, [1, 2, 0]);
         pool.mark_sent(&mut queue, nodes[0], 9);
         assert_eq!(order(&pool, &queue).1, [2, 0, 1], "what was sent less often goes first");
-        pool.queue_update(&mut queue, 0, News::Dead, Incarnation::new(2), 50, true, 8);
+        pool.queue_update(&mut queue, 0, Update::Dead, Incarnation::new(2), 50, true, 8);
         assert_eq!(order(&pool, &queue).1, [0, 2, 1], "news that was queued anew is the newest");
     }
 
@@ -541,7 +546,7 @@ mod tests {
                     Operation::Update { subject, length } => {
                         let queued = twin.queued.iter().any(|entry| !entry.3 && entry.2 == subject);
                         let incarnation = Incarnation::new(1);
-                        pool.queue_update(&mut queue, subject, News::Dead, incarnation, length, queued, LEN_MAX);
+                        pool.queue_update(&mut queue, subject, Update::Dead, incarnation, length, queued, LEN_MAX);
                         twin.queue(subject, false, length, LEN_MAX as usize);
                     }
                     Operation::Event { length } => {
@@ -554,7 +559,7 @@ mod tests {
                         pool.select(&queue, budget, 25, &mut chosen);
                         let subjects: Vec<_> = chosen.nodes().iter().map(|node| {
                             let broadcast = pool.get(*node);
-                            (broadcast.subject, broadcast.news == News::Event)
+                            (broadcast.subject, broadcast.news == Update::Event)
                         }).collect();
                         prop_assert_eq!(&subjects, &twin.select(budget, 25));
                         prop_assert!(chosen.bytes <= budget);

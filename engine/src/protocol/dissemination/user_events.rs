@@ -1,7 +1,7 @@
 //! User events: small messages from one member to all.
 //!
 //! An event travels as a broadcast with its own share of every frame. Copies are told apart by origin and
-//! sequence. Members that share a [`super::Commons`] share the stored events, one bit per member saying
+//! sequence. Members that share a [`super::SharedState`] share the stored events, one bit per member saying
 //! who has had it; an event is kept for `event_memory`, longer than a rumour lives, so that a late copy
 //! is known as one. For the same reason an event that was queued for half as long is no longer told: a
 //! process that was stopped for a while would bring it back to life everywhere. A store that is full of events younger than that sheds new ones and counts them.
@@ -16,7 +16,7 @@ use swimring_codec::native::UserEvent;
 use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member};
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::KeyedHash;
 
@@ -347,7 +347,7 @@ impl Member {
         }
         let intent = self.leave_intent;
         let mut intent_gone = None;
-        let Commons { broadcasts, events, counters, .. } = &mut *cx.commons;
+        let SharedState { broadcasts, events, counters, .. } = &mut *cx.commons;
         let mut oldest = Time::NEVER;
         broadcasts.retain_events(&mut self.queue, |at| {
             let first_seen = events.first_seen(at);

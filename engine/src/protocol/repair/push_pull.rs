@@ -18,13 +18,13 @@ use swimring_codec::{MemberId, State};
 
 use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
-use crate::protocol::outbox::{Outbox, Purpose, StreamOpen};
+use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::table::{Entry, Standing};
-use crate::protocol::wire::{Origin, UNVERSIONED, Wire};
+use crate::protocol::view::table::{Entry, EntryState};
+use crate::protocol::wire::{Sender, UNVERSIONED, Wire};
 
 /// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
 /// others find it by their own roots.
@@ -55,7 +55,7 @@ impl AntiEntropy {
     pub(in crate::protocol) fn new(
         settings: &Settings,
         rng: &mut fastrand::Rng,
-        commons: &Commons,
+        commons: &SharedState,
         now: Time,
     ) -> AntiEntropy {
         let due = if settings.push_pull_interval.is_zero() {
@@ -80,7 +80,7 @@ impl AntiEntropy {
 
     /// A member came back from the dead: whatever parted us has healed, and its view is worth having.
     pub(in crate::protocol) fn member_returned(&mut self, index: MemberIndex, old: Entry) {
-        if matches!(old.standing(), Standing::Remembered) {
+        if matches!(old.standing(), EntryState::Remembered) {
             self.with = Some(index);
             self.due = self.due.min(self.allowed);
         }
@@ -111,7 +111,7 @@ pub enum StreamNext {
 
 impl Member {
     /// Compares the root of an ack with ours.
-    pub(in crate::protocol) fn compare_roots(&mut self, cx: &mut Context<'_, '_>, origin: &Origin) {
+    pub(in crate::protocol) fn compare_roots(&mut self, cx: &mut Context<'_, '_>, origin: &Sender) {
         let Some(root) = origin.root else { return };
         if root == self.table.root() || cx.now < self.anti_entropy.allowed {
             return;
@@ -165,7 +165,7 @@ impl Member {
         cx.out.streams.push(StreamOpen {
             to: self.identity(partner, cx.commons).address(),
             destination: cx.commons.directory.id(partner),
-            purpose: Purpose::Sync,
+            purpose: StreamPurpose::Sync,
         });
     }
 
@@ -214,9 +214,9 @@ impl Member {
     /// Writes what a stream for `purpose` to `destination` begins with.
     pub fn open_stream(
         &self,
-        purpose: Purpose,
+        purpose: StreamPurpose,
         destination: MemberId,
-        commons: &mut Commons,
+        commons: &mut SharedState,
         first: &mut Vec<u8>,
     ) {
         if matches!(commons.wire, Wire::Memberlist(_)) {
@@ -224,12 +224,12 @@ impl Member {
         }
         let mut writer = StreamWriter::new(self.header(destination), first);
         match purpose {
-            Purpose::Join { .. } => {
+            StreamPurpose::Join { .. } => {
                 writer.plain(StreamKind::Join);
                 self.write_state(&mut writer, MemberId::NONE, commons);
             }
-            Purpose::Sync => writer.plain(StreamKind::Sync),
-            Purpose::Probe { sequence } => writer.probe(StreamKind::Ping, sequence),
+            StreamPurpose::Sync => writer.plain(StreamKind::Sync),
+            StreamPurpose::Probe { sequence } => writer.probe(StreamKind::Ping, sequence),
         }
     }
 
@@ -238,10 +238,10 @@ impl Member {
     pub fn handle_stream(
         &mut self,
         now: Time,
-        purpose: Option<Purpose>,
+        purpose: Option<StreamPurpose>,
         message: &StreamMessage<'_>,
         reply: &mut Vec<u8>,
-        commons: &mut Commons,
+        commons: &mut SharedState,
         out: &mut Outbox<'_>,
     ) -> StreamNext {
         if message.header.cluster != self.cluster {
@@ -275,14 +275,14 @@ impl Member {
                 let more = records.more;
                 if self.merge(cx, records, false) && more { StreamNext::Wait } else { StreamNext::Close }
             }
-            (Some(Purpose::Sync), StreamBody::Agreed) => {
+            (Some(StreamPurpose::Sync), StreamBody::Agreed) => {
                 cx.commons.counters.push_pulls_agreed += 1;
                 StreamNext::Close
             }
-            (Some(Purpose::Sync), StreamBody::Differs) => StreamNext::Wait,
+            (Some(StreamPurpose::Sync), StreamBody::Differs) => StreamNext::Wait,
             (Some(purpose), StreamBody::State(records)) => {
                 let more = records.more;
-                if !self.merge(cx, records, matches!(purpose, Purpose::Join { .. })) {
+                if !self.merge(cx, records, matches!(purpose, StreamPurpose::Join { .. })) {
                     Self::break_off(Some(purpose), cx.out)
                 } else if more {
                     StreamNext::Wait
@@ -290,7 +290,7 @@ impl Member {
                     self.finish_exchange(cx, purpose, &message.header, reply)
                 }
             }
-            (Some(Purpose::Probe { .. }), StreamBody::Ack { sequence }) => {
+            (Some(StreamPurpose::Probe { .. }), StreamBody::Ack { sequence }) => {
                 self.on_stream_ack(cx, sequence);
                 StreamNext::Close
             }
@@ -304,8 +304,8 @@ impl Member {
     }
 
     /// Ends an exchange that does not serve its purpose.
-    pub(in crate::protocol) fn break_off(purpose: Option<Purpose>, out: &mut Outbox<'_>) -> StreamNext {
-        if let Some(Purpose::Join { token }) = purpose {
+    pub(in crate::protocol) fn break_off(purpose: Option<StreamPurpose>, out: &mut Outbox<'_>) -> StreamNext {
+        if let Some(StreamPurpose::Join { token }) = purpose {
             out.events.push(Event::JoinFinished { token, joined: false });
         }
         StreamNext::Close
@@ -331,18 +331,18 @@ impl Member {
     fn finish_exchange(
         &mut self,
         cx: &mut Context<'_, '_>,
-        purpose: Purpose,
+        purpose: StreamPurpose,
         header: &FrameHeader,
         reply: &mut Vec<u8>,
     ) -> StreamNext {
         match purpose {
-            Purpose::Join { token } => {
+            StreamPurpose::Join { token } => {
                 self.anti_entropy.joined(cx.now);
                 cx.emit(Event::JoinFinished { token, joined: true });
                 StreamNext::Close
             }
             // What we know more is news to the other side, unless there is nothing more.
-            Purpose::Sync if header.root != self.table.root() => {
+            StreamPurpose::Sync if header.root != self.table.root() => {
                 let mut writer = StreamWriter::new(self.header(header.source), reply);
                 self.write_state(&mut writer, MemberId::NONE, cx.commons);
                 StreamNext::ReplyAndClose
@@ -352,18 +352,18 @@ impl Member {
     }
 
     /// A stream we opened for `purpose` has ended before its purpose was met.
-    pub fn handle_stream_closed(&mut self, purpose: Purpose, out: &mut Outbox<'_>) {
-        if let Purpose::Join { token } = purpose {
+    pub fn handle_stream_closed(&mut self, purpose: StreamPurpose, out: &mut Outbox<'_>) {
+        if let StreamPurpose::Join { token } = purpose {
             out.events.push(Event::JoinFinished { token, joined: false });
         }
     }
 
     /// Writes the view, and what is remembered of `joiner`: it has to know its own past to overcome it.
-    fn write_state(&self, writer: &mut StreamWriter<'_>, joiner: MemberId, commons: &Commons) {
+    fn write_state(&self, writer: &mut StreamWriter<'_>, joiner: MemberId, commons: &SharedState) {
         for (index, entry) in self.table.iter() {
             let state = match entry.standing() {
-                Standing::Known(state) => state,
-                Standing::Remembered if commons.directory.id(index) == joiner => State::Dead,
+                EntryState::MemberRef(state) => state,
+                EntryState::Remembered if commons.directory.id(index) == joiner => State::Dead,
                 _ => continue,
             };
             writer.record(&self.introduction(index, state, entry.incarnation(), commons));

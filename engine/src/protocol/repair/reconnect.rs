@@ -11,10 +11,10 @@ use swimring_codec::native::Message;
 use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::table::Standing;
+use crate::protocol::view::table::EntryState;
 
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Reconnect {
@@ -28,7 +28,7 @@ impl Reconnect {
     pub(in crate::protocol) fn new(
         settings: &Settings,
         rng: &mut fastrand::Rng,
-        commons: &Commons,
+        commons: &SharedState,
         now: Time,
     ) -> Reconnect {
         let next = if settings.reconnect_interval.is_zero() {
@@ -82,7 +82,7 @@ impl Member {
         const DRAWS_MAX: usize = 16;
         let (table, rng) = (&self.table, &mut self.rng);
         let is_wanted = |index: MemberIndex| {
-            matches!(table.get(index).standing(), Standing::Known(State::Dead) | Standing::Remembered)
+            matches!(table.get(index).standing(), EntryState::MemberRef(State::Dead) | EntryState::Remembered)
         };
         let drawn = (0..DRAWS_MAX).map(|_| rng.u32(..table.len())).find(|index| is_wanted(*index));
         if drawn.is_some() {

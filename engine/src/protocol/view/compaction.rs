@@ -1,4 +1,4 @@
-//! The sweep: keeps the members of one [`Commons`] close to a base that they share.
+//! The sweep: keeps the members of one [`SharedState`] close to a base that they share.
 //!
 //! It goes round the members, a few at a time, and takes each to the newest base. At the end of a round it
 //! knows how far they are from it on average; when that is far enough to be worth it, it has a new base made
@@ -9,10 +9,10 @@
 //! no closer, because everyone believes something else, more and more rounds pass between them.
 
 use crate::protocol::member::Member;
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 
 /// Most members that one step looks at.
-pub const SWEEP_MEMBERS_MAX: usize = 256;
+pub const COMPACTION_MEMBERS_MAX: usize = 256;
 
 /// Most entries that one step looks at: it stops after the member with whom they are reached. Some 100
 /// microseconds.
@@ -36,7 +36,7 @@ pub trait Crew {
 
 /// Where the sweep is. See the module.
 #[derive(Debug, Default)]
-pub struct Sweep {
+pub struct Compaction {
     /// The next place to look at.
     place: usize,
     members: u64,
@@ -53,10 +53,10 @@ pub struct Sweep {
     rounds_left: u32,
 }
 
-impl Sweep {
-    /// Looks at the next members of `crew`, at most `members` and at most [`SWEEP_MEMBERS_MAX`], or ends the
+impl Compaction {
+    /// Looks at the next members of `crew`, at most `members` and at most [`COMPACTION_MEMBERS_MAX`], or ends the
     /// round. All of them share `commons`.
-    pub fn step(&mut self, members: usize, crew: &mut impl Crew, commons: &mut Commons) {
+    pub fn step(&mut self, members: usize, crew: &mut impl Crew, commons: &mut SharedState) {
         let places = crew.places();
         if places < 2 {
             // With nobody to share with there is nothing to gain.
@@ -66,7 +66,7 @@ impl Sweep {
             return self.end_round(crew, commons);
         }
         let mut looked = 0;
-        for _ in 0..members.min(SWEEP_MEMBERS_MAX) {
+        for _ in 0..members.min(COMPACTION_MEMBERS_MAX) {
             if self.place >= places || looked >= ENTRIES_MAX {
                 break;
             }
@@ -90,7 +90,7 @@ impl Sweep {
         }
     }
 
-    fn end_round(&mut self, crew: &mut impl Crew, commons: &mut Commons) {
+    fn end_round(&mut self, crew: &mut impl Crew, commons: &mut SharedState) {
         commons.retire_base();
         let average = self.differences.checked_div(self.members).unwrap_or_default();
         let typical = self.typical.map(|(_, place)| place);

@@ -42,7 +42,7 @@ const UNKNOWN_PAGE: [Entry; PAGE_ENTRIES] = [Entry::UNKNOWN; PAGE_ENTRIES];
 
 /// A view that tables share. See the module.
 #[derive(Debug)]
-pub(in crate::protocol) struct Base {
+pub(in crate::protocol) struct SharedView {
     /// Tells it from all others of the same worker.
     number: u64,
     pages: Vec<Arc<Page>>,
@@ -50,7 +50,7 @@ pub(in crate::protocol) struct Base {
     known: usize,
 }
 
-impl Base {
+impl SharedView {
     /// What it says at `index`.
     #[inline]
     pub(in crate::protocol) fn get(&self, index: MemberIndex) -> Entry {
@@ -81,7 +81,7 @@ impl Base {
     }
 
     /// Whether both have the very same page in place `nth`.
-    pub(in crate::protocol) fn shares_page(&self, other: &Base, nth: usize) -> bool {
+    pub(in crate::protocol) fn shares_page(&self, other: &SharedView, nth: usize) -> bool {
         match (self.pages.get(nth), other.pages.get(nth)) {
             (Some(one), Some(two)) => Arc::ptr_eq(one, two),
             (None, None) => true,
@@ -113,30 +113,30 @@ pub(in crate::protocol) enum NewBase {
 
 /// The bases of one worker.
 #[derive(Debug)]
-pub(in crate::protocol) struct Bases {
-    empty: Arc<Base>,
+pub(in crate::protocol) struct SharedViews {
+    empty: Arc<SharedView>,
     /// A page of nobody, for places that a base has no page of its own for.
     unknown: Arc<Page>,
-    newest: Arc<Base>,
+    newest: Arc<SharedView>,
     /// Those before it that may still be in use.
-    older: Vec<Arc<Base>>,
+    older: Vec<Arc<SharedView>>,
     made: u64,
     /// Changes from the base with the first number to that with the second: members that move mostly come
     /// from the same.
     changes: Vec<Change>,
     changes_between: (u64, u64),
     spare_pages: Vec<Arc<Page>>,
-    spare_bases: Vec<Arc<Base>>,
+    spare_bases: Vec<Arc<SharedView>>,
     /// Where a moving table gathers its differences.
     pub(in crate::protocol) gathered: Vec<Difference>,
     /// Differences for which each table sets memory aside.
     pub(in crate::protocol) differences_reserved: usize,
 }
 
-impl Bases {
-    pub(in crate::protocol) fn new() -> Bases {
-        let empty = Arc::new(Base { number: 0, pages: Vec::new(), known: 0 });
-        Bases {
+impl SharedViews {
+    pub(in crate::protocol) fn new() -> SharedViews {
+        let empty = Arc::new(SharedView { number: 0, pages: Vec::new(), known: 0 });
+        SharedViews {
             newest: Arc::clone(&empty),
             empty,
             unknown: Arc::new(Page(UNKNOWN_PAGE)),
@@ -165,17 +165,21 @@ impl Bases {
             self.spare_pages.push(Arc::new(Page(UNKNOWN_PAGE)));
         }
         while self.spare_bases.len() < SPARE_BASES_MAX {
-            self.spare_bases.push(Arc::new(Base { number: 0, pages: Vec::with_capacity(pages), known: 0 }));
+            self.spare_bases.push(Arc::new(SharedView {
+                number: 0,
+                pages: Vec::with_capacity(pages),
+                known: 0,
+            }));
         }
     }
 
     /// The base in which nobody is known.
-    pub(in crate::protocol) fn empty(&self) -> Arc<Base> {
+    pub(in crate::protocol) fn empty(&self) -> Arc<SharedView> {
         Arc::clone(&self.empty)
     }
 
     /// The base that members move to.
-    pub(in crate::protocol) fn newest(&self) -> &Arc<Base> {
+    pub(in crate::protocol) fn newest(&self) -> &Arc<SharedView> {
         &self.newest
     }
 
@@ -185,7 +189,7 @@ impl Bases {
     }
 
     /// Makes all that `table` says the newest base, whatever it takes: for views that a fleet starts with.
-    pub(in crate::protocol) fn adopt(&mut self, table: &Table) -> Arc<Base> {
+    pub(in crate::protocol) fn adopt(&mut self, table: &Table) -> Arc<SharedView> {
         self.make(table, usize::MAX, |entry, _| entry.unqueued());
         Arc::clone(&self.newest)
     }
@@ -240,11 +244,11 @@ impl Bases {
         true
     }
 
-    fn fresh(&self) -> Arc<Base> {
-        Arc::new(Base { number: 0, pages: Vec::with_capacity(self.newest.pages.len() + 1), known: 0 })
+    fn fresh(&self) -> Arc<SharedView> {
+        Arc::new(SharedView { number: 0, pages: Vec::with_capacity(self.newest.pages.len() + 1), known: 0 })
     }
 
-    fn keep(&mut self, base: Arc<Base>) {
+    fn keep(&mut self, base: Arc<SharedView>) {
         if self.spare_bases.len() < SPARE_BASES_MAX {
             self.spare_bases.push(base);
         }
@@ -252,7 +256,7 @@ impl Bases {
 
     /// Takes back the oldest base that nobody uses any more, if there is one.
     pub(in crate::protocol) fn retire(&mut self) {
-        let unused = |base: &Arc<Base>| Arc::strong_count(base) == 1;
+        let unused = |base: &Arc<SharedView>| Arc::strong_count(base) == 1;
         let Some(at) = self.older.iter().position(unused) else { return };
         let mut retired = self.older.remove(at);
         if let Some(base) = Arc::get_mut(&mut retired) {
@@ -266,7 +270,7 @@ impl Bases {
     }
 
     /// Works out what changed from `from` to the newest base. Gives how many entries that took a look at.
-    pub(in crate::protocol) fn find_changes(&mut self, from: &Base) -> usize {
+    pub(in crate::protocol) fn find_changes(&mut self, from: &SharedView) -> usize {
         let between = (from.number, self.newest.number);
         if self.changes_between == between {
             return 0;
@@ -289,7 +293,7 @@ impl Bases {
         looked
     }
 
-    /// What [`Bases::find_changes`] found last, in order, and where to gather differences.
+    /// What [`SharedViews::find_changes`] found last, in order, and where to gather differences.
     pub(in crate::protocol) fn changes(&mut self) -> (&[Change], &mut Vec<Difference>) {
         (&self.changes, &mut self.gathered)
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use swimring_codec::{Incarnation, State, root_term};
 
 use crate::protocol::view::directory::{Directory, MemberIndex, Version};
-use crate::protocol::view::shared_view::{Base, Bases, Change, PAGE_ENTRIES};
+use crate::protocol::view::shared_view::{Change, PAGE_ENTRIES, SharedView, SharedViews};
 
 /// What a table holds about one member.
 ///
@@ -31,11 +31,11 @@ const INCARNATION_SHIFT: u32 = 16;
 
 /// [`State`], and two for members that are not part of the view.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::protocol) enum Standing {
+pub(in crate::protocol) enum EntryState {
     /// Nothing is known.
     Unknown,
     /// Part of the view.
-    Known(State),
+    MemberRef(State),
     /// Was dead and is no longer part of the view; its address is kept to find it again.
     Remembered,
 }
@@ -50,13 +50,13 @@ impl Entry {
     }
 
     #[inline]
-    pub(in crate::protocol) fn standing(self) -> Standing {
+    pub(in crate::protocol) fn standing(self) -> EntryState {
         match self.0 & STATE_MASK {
-            0 => Standing::Unknown,
-            REMEMBERED => Standing::Remembered,
+            0 => EntryState::Unknown,
+            REMEMBERED => EntryState::Remembered,
             state => match State::from_u8(state as u8) {
-                Some(state) => Standing::Known(state),
-                None => Standing::Unknown,
+                Some(state) => EntryState::MemberRef(state),
+                None => EntryState::Unknown,
             },
         }
     }
@@ -64,7 +64,7 @@ impl Entry {
     #[inline]
     pub(in crate::protocol) fn state(self) -> Option<State> {
         match self.standing() {
-            Standing::Known(state) => Some(state),
+            EntryState::MemberRef(state) => Some(state),
             _ => None,
         }
     }
@@ -155,7 +155,7 @@ enum Held {
     /// memory that was set aside for differences.
     Whole { entries: Vec<Entry>, tried: u64, kept: Vec<Difference> },
     /// What differs from a base, sorted by index.
-    Shared { base: Arc<Base>, differences: Vec<Difference> },
+    Shared { base: Arc<SharedView>, differences: Vec<Difference> },
 }
 
 /// All entries of one member. See the module.
@@ -170,7 +170,7 @@ pub(in crate::protocol) struct Table {
 }
 
 impl Table {
-    pub(in crate::protocol) fn new(bases: &Bases) -> Table {
+    pub(in crate::protocol) fn new(bases: &SharedViews) -> Table {
         let differences = Vec::with_capacity(bases.differences_reserved);
         let held = Held::Shared { base: bases.empty(), differences };
         Table { held, len: 0, known: 0, live: 0, root: 0 }
@@ -243,7 +243,7 @@ impl Table {
     }
 
     /// Whether page `nth` is known to be the same as that of `other`, without comparing it.
-    pub(in crate::protocol) fn has_page(&self, nth: usize, other: &Base) -> bool {
+    pub(in crate::protocol) fn has_page(&self, nth: usize, other: &SharedView) -> bool {
         match &self.held {
             Held::Whole { .. } => false,
             Held::Shared { base, differences } => {
@@ -364,7 +364,7 @@ impl Table {
     pub(in crate::protocol) fn load(
         &mut self,
         view: &Table,
-        base: &Arc<Base>,
+        base: &Arc<SharedView>,
         own: MemberIndex,
         directory: &mut Directory,
     ) {
@@ -411,7 +411,7 @@ impl Table {
 impl Table {
     /// Moves to the newest base, unless it is too far away. Says whether it moved, and how many entries that
     /// took a look at.
-    pub(in crate::protocol) fn rebase(&mut self, bases: &mut Bases) -> (bool, usize) {
+    pub(in crate::protocol) fn rebase(&mut self, bases: &mut SharedViews) -> (bool, usize) {
         match &mut self.held {
             Held::Whole { tried, .. } if *tried == bases.newest().number() => (false, 0),
             Held::Whole { .. } => self.join_base(bases),
@@ -439,7 +439,7 @@ impl Table {
     }
 
     /// From holding everything to differing from a base.
-    fn join_base(&mut self, bases: &mut Bases) -> (bool, usize) {
+    fn join_base(&mut self, bases: &mut SharedViews) -> (bool, usize) {
         let Held::Whole { entries, tried, .. } = &mut self.held else { return (false, 0) };
         let welcome = DIFFERENCES_WELCOME + entries.len() / 8;
         let base = Arc::clone(bases.newest());

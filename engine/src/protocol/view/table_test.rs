@@ -9,7 +9,7 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State, root_term};
 
 use crate::protocol::view::directory::{Directory, MemberIndex, Version};
-use crate::protocol::view::shared_view::{Bases, NewBase, PAGE_ENTRIES};
+use crate::protocol::view::shared_view::{NewBase, PAGE_ENTRIES, SharedViews};
 use crate::protocol::view::table::{Entry, Table};
 use crate::protocol::wire::UNVERSIONED;
 
@@ -136,7 +136,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 /// Both kinds, side by side.
 struct Both {
-    bases: Bases,
+    bases: SharedViews,
     directory: Directory,
     tables: Vec<Table>,
     plain_directory: Directory,
@@ -145,7 +145,7 @@ struct Both {
 
 impl Both {
     fn new() -> Both {
-        let bases = Bases::new();
+        let bases = SharedViews::new();
         Both {
             tables: (0..TABLES).map(|_| Table::new(&bases)).collect(),
             bases,
@@ -315,7 +315,7 @@ proptest! {
 }
 
 /// A directory and a table in which `count` members are alive.
-fn alive(count: u32, bases: &Bases) -> (Directory, Table) {
+fn alive(count: u32, bases: &SharedViews) -> (Directory, Table) {
     let mut both = Both::new();
     let mut table = Table::new(bases);
     for subject in 0..count {
@@ -336,7 +336,7 @@ fn alive(count: u32, bases: &Bases) -> (Directory, Table) {
 
 #[test]
 fn who_agrees_holds_nothing() {
-    let mut bases = Bases::new();
+    let mut bases = SharedViews::new();
     let (mut directory, mut table) = alive(1_000, &bases);
     assert_eq!(table.differences(), 1_000, "on its own it holds everything");
     assert_eq!(bases.advance(&table), NewBase::Made);
@@ -367,7 +367,7 @@ fn who_agrees_holds_nothing() {
 
 #[test]
 fn a_base_that_nobody_uses_is_taken_back() {
-    let mut bases = Bases::new();
+    let mut bases = SharedViews::new();
     let (mut directory, mut table) = alive(300, &bases);
     for round in 0..200_u64 {
         let entry = table.get(7).with_incarnation(Incarnation::new(2 + round));

@@ -15,13 +15,13 @@ use swimring_codec::native::{Introduction, Message};
 use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
 use super::options::{MemberlistOptions, WireOptionsError};
-use super::{Origin, Wire};
-use crate::protocol::detection::relay::Wanted;
-use crate::protocol::dissemination::queue::{Broadcast, BroadcastPool, News};
+use super::{Sender, Wire};
+use crate::protocol::detection::relay::IndirectRequest;
+use crate::protocol::dissemination::queue::{Broadcast, BroadcastPool, Update};
 use crate::protocol::dissemination::user_events::EventStore;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::outbox::{FrameSink, Outbox};
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::table::Table;
@@ -40,13 +40,13 @@ pub(in crate::protocol) struct MemberlistWire {
     plain: Vec<u8>,
     /// Where user messages are put together.
     pub(super) body: Vec<u8>,
-    stranger: Stranger,
+    stranger: UnknownTarget,
 }
 
 /// Whom a relay was asked to ping without knowing him. A ping without a name would be answered by whoever
 /// has the address now.
 #[derive(Debug, Default)]
-struct Stranger {
+struct UnknownTarget {
     id: MemberId,
     name: String,
 }
@@ -61,7 +61,7 @@ impl MemberlistWire {
             options: options.clone(),
             plain: Vec::with_capacity(swimring_codec::native::FRAME_MAX),
             body: Vec::with_capacity(super::USER_MESSAGE_MAX),
-            stranger: Stranger { id: MemberId::NONE, name: String::with_capacity(NAME_MAX) },
+            stranger: UnknownTarget { id: MemberId::NONE, name: String::with_capacity(NAME_MAX) },
         })
     }
 
@@ -88,7 +88,7 @@ impl MemberlistWire {
 /// Looks up the names that packets carry.
 struct Names<'a> {
     directory: &'a Directory,
-    stranger: &'a Stranger,
+    stranger: &'a UnknownTarget,
     table: &'a Table,
     own: MemberIndex,
     versions: Versions,
@@ -185,27 +185,27 @@ impl<'a> Names<'a> {
     fn news(
         &self,
         subject: MemberIndex,
-        news: News,
+        news: Update,
         incarnation: Incarnation,
         events: &'a EventStore,
     ) -> memberlist::Message<'a> {
         let node = || self.directory.name(subject);
         let wire_incarnation = wire_incarnation(incarnation);
         match news {
-            News::Event => memberlist::Message::User(events.body(subject)),
-            News::Alive { .. } => memberlist::Message::Alive(self.alive(subject, incarnation)),
-            News::Suspect { accuser } => memberlist::Message::Suspect {
+            Update::Event => memberlist::Message::User(events.body(subject)),
+            Update::Alive { .. } => memberlist::Message::Alive(self.alive(subject, incarnation)),
+            Update::Suspect { accuser } => memberlist::Message::Suspect {
                 incarnation: wire_incarnation,
                 node: node(),
                 from: self.of(accuser),
             },
-            News::Dead => memberlist::Message::Dead {
+            Update::Dead => memberlist::Message::Dead {
                 incarnation: wire_incarnation,
                 node: node(),
                 from: self.own_name(),
             },
             // memberlist's way to tell leaving from failing: whoever left says so himself.
-            News::Left => {
+            Update::Left => {
                 memberlist::Message::Dead { incarnation: wire_incarnation, node: node(), from: node() }
             }
         }
@@ -287,7 +287,7 @@ impl Member {
         now: Time,
         from: SocketAddr,
         messages: impl Iterator<Item = Result<memberlist::Message<'m>, memberlist::DecodeError>>,
-        commons: &mut Commons,
+        commons: &mut SharedState,
         out: &mut Outbox<'_>,
     ) {
         commons.counters.frames_received += 1;
@@ -314,7 +314,7 @@ impl Member {
         from: SocketAddr,
         message: &memberlist::Message<'_>,
     ) {
-        let unnamed = Origin { address: from, source: MemberId::NONE, root: None, quiet: false };
+        let unnamed = Sender { address: from, source: MemberId::NONE, root: None, quiet: false };
         match *message {
             memberlist::Message::Ping { sequence, node, source } => {
                 if !node.is_empty() && MemberId::of_name(node) != self.id {
@@ -325,7 +325,7 @@ impl Member {
             }
             memberlist::Message::IndirectPing { sequence, target, node, nack, source } => {
                 let address = Some(target).filter(|address| AddressFault::of(*address).is_none());
-                let wanted = Wanted { target: MemberId::of_name(node), address, nack };
+                let wanted = IndirectRequest { target: MemberId::of_name(node), address, nack };
                 if let Wire::Memberlist(wire) = &mut cx.commons.wire
                     && node.len() <= NAME_MAX
                 {
@@ -407,9 +407,9 @@ impl Member {
     /// Bytes that news about `subject` takes in a packet.
     pub(in crate::protocol) fn packet_news_len(
         &self,
-        commons: &Commons,
+        commons: &SharedState,
         subject: MemberIndex,
-        news: News,
+        news: Update,
         incarnation: Incarnation,
     ) -> usize {
         let Wire::Memberlist(wire) = &commons.wire else { return 0 };
@@ -421,7 +421,7 @@ impl Member {
         &'a self,
         directory: &'a Directory,
         versions: Versions,
-        stranger: &'a Stranger,
+        stranger: &'a UnknownTarget,
     ) -> Names<'a> {
         Names { directory, stranger, table: &self.table, own: self.index, versions }
     }
@@ -437,7 +437,7 @@ impl Member {
         chosen: &[u32],
     ) -> (usize, usize) {
         let bytes_max = self.frame_bytes_max(cx, to);
-        let Commons { wire, directory, broadcasts, events, .. } = &*cx.commons;
+        let SharedState { wire, directory, broadcasts, events, .. } = &*cx.commons;
         let Wire::Memberlist(wire) = wire else { return (0, 0) };
         let names = self.names(directory, wire.options.versions, &wire.stranger);
         let around = wire.packet_overhead() - COMPOUND_HEADER_LEN;
@@ -473,7 +473,7 @@ impl Member {
         chosen: &[u32],
     ) -> bool {
         let bytes_max = self.frame_bytes_max(cx, to);
-        let Commons { wire, directory, broadcasts, events, .. } = &mut *cx.commons;
+        let SharedState { wire, directory, broadcasts, events, .. } = &mut *cx.commons;
         let Wire::Memberlist(wire) = wire else { return false };
         let stranger = std::mem::take(&mut wire.stranger);
         let names = self.names(directory, wire.options.versions, &stranger);
@@ -541,13 +541,13 @@ fn accuser(name: &str) -> MemberId {
 }
 
 /// The origin of a ping that states where its answer goes and whose it is.
-fn stated_origin(from: Origin, source: Option<Source<'_>>) -> Origin {
+fn stated_origin(from: Sender, source: Option<Source<'_>>) -> Sender {
     match source {
         // Where nobody can be, an answer would not go to whoever asked.
         Some(source) if AddressFault::of(source.address).is_none() => {
             let named = !source.name.is_empty();
             let id = if named { MemberId::of_name(source.name) } else { MemberId::NONE };
-            Origin { address: source.address, source: id, ..from }
+            Sender { address: source.address, source: id, ..from }
         }
         _ => from,
     }

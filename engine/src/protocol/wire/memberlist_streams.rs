@@ -19,11 +19,11 @@ use super::memberlist::{is_acceptable, wire_incarnation};
 use super::options::Pool;
 use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
-use crate::protocol::outbox::{Outbox, Purpose};
+use crate::protocol::outbox::{Outbox, StreamPurpose};
 use crate::protocol::repair::push_pull::{SPREAD_MAX, StreamNext};
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
-use crate::protocol::view::table::Standing;
+use crate::protocol::view::table::EntryState;
 
 /// What a driver does after a message of a stream has been handled.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -107,15 +107,15 @@ impl Member {
     /// Writes what a stream for `purpose` to `destination` begins with.
     pub(in crate::protocol) fn open_packet_stream(
         &self,
-        purpose: Purpose,
+        purpose: StreamPurpose,
         destination: MemberId,
-        commons: &mut Commons,
+        commons: &mut SharedState,
         first: &mut Vec<u8>,
     ) {
         match purpose {
-            Purpose::Join { .. } => self.write_push_pull(true, true, commons, first),
-            Purpose::Sync => self.write_push_pull(false, true, commons, first),
-            Purpose::Probe { sequence } => {
+            StreamPurpose::Join { .. } => self.write_push_pull(true, true, commons, first),
+            StreamPurpose::Sync => self.write_push_pull(false, true, commons, first),
+            StreamPurpose::Probe { sequence } => {
                 let at = first.len();
                 let known = commons.directory.find(destination);
                 let node = known.map_or("", |index| commons.directory.name(index));
@@ -127,17 +127,17 @@ impl Member {
         }
     }
 
-    fn own_address(&self, commons: &Commons) -> SocketAddr {
+    fn own_address(&self, commons: &SharedState) -> SocketAddr {
         self.identity(self.index, commons).address()
     }
 
     /// Writes the whole view.
-    fn write_push_pull(&self, join: bool, dialed_by_us: bool, commons: &mut Commons, out: &mut Vec<u8>) {
+    fn write_push_pull(&self, join: bool, dialed_by_us: bool, commons: &mut SharedState, out: &mut Vec<u8>) {
         let at = out.len();
         let versions = commons.wire.versions();
         let mut writer = PushPullWriter::new(out, join);
         for (index, entry) in self.table.iter() {
-            let Standing::Known(state) = entry.standing() else { continue };
+            let EntryState::MemberRef(state) = entry.standing() else { continue };
             let identity = commons.directory.identity(index, entry.version());
             writer.record(&Record {
                 node: commons.directory.name(index),
@@ -164,10 +164,10 @@ impl Member {
     pub fn handle_packet_stream(
         &mut self,
         now: Time,
-        purpose: Option<Purpose>,
+        purpose: Option<StreamPurpose>,
         message: &StreamMessage<'_>,
         reply: &mut Vec<u8>,
-        commons: &mut Commons,
+        commons: &mut SharedState,
         out: &mut Outbox<'_>,
     ) -> StreamOutcome {
         if self.status == Status::Left {
@@ -196,7 +196,7 @@ impl Member {
                 self.on_user_message(cx, body);
                 StreamNext::Close.into()
             }
-            (Some(Purpose::Probe { .. }), StreamMessage::Ack { sequence, .. }) => {
+            (Some(StreamPurpose::Probe { .. }), StreamMessage::Ack { sequence, .. }) => {
                 self.on_stream_ack(cx, *sequence);
                 StreamNext::Close.into()
             }
@@ -221,11 +221,11 @@ impl Member {
     fn on_push_pull_answer(
         &mut self,
         cx: &mut Context<'_, '_>,
-        purpose: Purpose,
+        purpose: StreamPurpose,
         records: &Records<'_>,
         user_state: &[u8],
     ) -> StreamOutcome {
-        let Purpose::Join { token } = purpose else {
+        let StreamPurpose::Join { token } = purpose else {
             self.merge_packet_records(cx, records, false);
             self.merge_user_state(cx, user_state);
             return StreamNext::Close.into();
@@ -316,7 +316,7 @@ impl Member {
 }
 
 /// Compresses, encrypts and labels the message at the end of `out`, as the options say.
-fn seal(commons: &mut Commons, out: &mut Vec<u8>, at: usize, dialed_by_us: bool) {
+fn seal(commons: &mut SharedState, out: &mut Vec<u8>, at: usize, dialed_by_us: bool) {
     if let Wire::Memberlist(wire) = &mut commons.wire {
         wire.codec.seal_stream(out, at, dialed_by_us);
     }

@@ -3,7 +3,7 @@
 //! The protocol is one; formats differ in how a message names its sender, in what surrounds the messages
 //! of a frame and how long each is, and in what a stream looks like. Those differences live here, a format
 //! to a file: [`native`] frames, and [`memberlist`] packets with their [`memberlist_streams`] and
-//! [`user_messages`]. The rest of the protocol sees [`Origin`] and the shared messages, and asks
+//! [`user_messages`]. The rest of the protocol sees [`Sender`] and the shared messages, and asks
 //! [`Member::send`](super::Member) to be sent something.
 
 mod memberlist;
@@ -32,7 +32,7 @@ pub(super) const UNVERSIONED: Versions = Versions([0; 6]);
 
 /// Where a message came from, as far as its format says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Origin {
+pub(super) struct Sender {
     /// Where an answer goes.
     pub(super) address: SocketAddr,
     /// Who sent it; [`MemberId::NONE`] if the format does not say.
@@ -43,7 +43,7 @@ pub(super) struct Origin {
     pub(super) quiet: bool,
 }
 
-/// The format that the members of a [`super::Commons`] speak, with what writing it takes.
+/// The format that the members of a [`super::SharedState`] speak, with what writing it takes.
 #[derive(Debug)]
 pub(super) enum Wire {
     Native,

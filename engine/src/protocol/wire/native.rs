@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::{Origin, UNVERSIONED};
-use crate::protocol::detection::relay::Wanted;
-use crate::protocol::dissemination::queue::{Broadcast, News};
+use super::{Sender, UNVERSIONED};
+use crate::protocol::detection::relay::IndirectRequest;
+use crate::protocol::dissemination::queue::{Broadcast, Update};
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::outbox::Outbox;
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 
@@ -25,7 +25,7 @@ impl Member {
         now: Time,
         from: SocketAddr,
         frame: &Frame<'_>,
-        commons: &mut Commons,
+        commons: &mut SharedState,
         out: &mut Outbox<'_>,
     ) {
         commons.counters.frames_received += 1;
@@ -38,7 +38,7 @@ impl Member {
         }
         self.heard = now;
         let FrameHeader { source, root, quiet, .. } = frame.header;
-        let origin = Origin { address: from, source, root: Some(root), quiet };
+        let origin = Sender { address: from, source, root: Some(root), quiet };
         let cx = &mut Context { now, commons, out };
         for message in frame.messages() {
             match message {
@@ -53,11 +53,16 @@ impl Member {
     }
 
     #[inline]
-    fn handle_message(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, message: &Message<'_>) {
+    fn handle_message(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, message: &Message<'_>) {
         match *message {
             Message::Ping { sequence } => self.on_ping(cx, origin, sequence),
             Message::IndirectPing { sequence, target } => {
-                self.on_indirect_ping(cx, origin, sequence, Wanted { target, address: None, nack: true });
+                self.on_indirect_ping(
+                    cx,
+                    origin,
+                    sequence,
+                    IndirectRequest { target, address: None, nack: true },
+                );
             }
             Message::Ack { sequence } => self.on_ack(cx, origin, sequence),
             Message::Nack { sequence } => self.on_nack(cx, origin, sequence),
@@ -118,20 +123,20 @@ impl Member {
     }
 
     /// The message a broadcast is sent as.
-    fn message<'a>(&self, broadcast: &Broadcast, commons: &'a Commons) -> Message<'a> {
+    fn message<'a>(&self, broadcast: &Broadcast, commons: &'a SharedState) -> Message<'a> {
         let Broadcast { subject, incarnation, .. } = *broadcast;
-        if broadcast.news == News::Event {
+        if broadcast.news == Update::Event {
             return Message::UserEvent(commons.events.get(subject));
         }
         let id = commons.directory.id(subject);
         match broadcast.news {
-            News::Alive { introduce: true } => {
+            Update::Alive { introduce: true } => {
                 Message::Introduction(self.introduction(subject, State::Alive, incarnation, commons))
             }
-            News::Suspect { accuser } => Message::Suspect { subject: id, incarnation, accuser },
-            News::Dead => Message::Dead { subject: id, incarnation },
-            News::Left => Message::Left { subject: id, incarnation },
-            News::Alive { introduce: false } | News::Event => {
+            Update::Suspect { accuser } => Message::Suspect { subject: id, incarnation, accuser },
+            Update::Dead => Message::Dead { subject: id, incarnation },
+            Update::Left => Message::Left { subject: id, incarnation },
+            Update::Alive { introduce: false } | Update::Event => {
                 let version = self.table.get(subject).version();
                 let tag = commons.directory.identity(subject, version).tag();
                 Message::Alive { subject: id, incarnation, tag }
@@ -144,7 +149,7 @@ impl Member {
         subject: MemberIndex,
         state: State,
         incarnation: Incarnation,
-        commons: &'a Commons,
+        commons: &'a SharedState,
     ) -> Introduction<'a> {
         let identity = commons.directory.identity(subject, self.table.get(subject).version());
         Introduction {

@@ -1,8 +1,8 @@
 //! Frames as values: what a frame would say, without its bytes.
 //!
 //! A simulation of a large cluster sends millions of frames that nobody looks at but their receivers, which
-//! share one [`Commons`] with the sender. Writing bytes to read them again is most of the cost then. So a
-//! [`Commons`] can be told to keep frames as values ([`Commons::use_typed_frames`]): the same messages, each
+//! share one [`SharedState`] with the sender. Writing bytes to read them again is most of the cost then. So a
+//! [`SharedState`] can be told to keep frames as values ([`SharedState::use_typed_frames`]): the same messages, each
 //! a small plain value, and the exact number of bytes they would have taken. Everything else is as with bytes:
 //! the same choice of news, and the same functions that take the messages in.
 //!
@@ -13,13 +13,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use swimring_codec::native::{HEADER_LEN, Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::{Origin, Wire};
-use crate::protocol::detection::relay::Wanted;
-use crate::protocol::dissemination::queue::{Broadcast, News};
+use super::{Sender, Wire};
+use crate::protocol::detection::relay::IndirectRequest;
+use crate::protocol::dissemination::queue::{Broadcast, Update};
 use crate::protocol::dissemination::user_events::{EventIndex, EventKey, EventStore};
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::outbox::Outbox;
-use crate::protocol::shared_state::Commons;
+use crate::protocol::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::pool::NIL;
@@ -27,7 +27,7 @@ use crate::protocol::view::pool::NIL;
 /// The port of every member whose frames are values.
 const PORT: u16 = 7946;
 
-/// Members whose frames are values are addressed by their number in their [`Commons`], at most so many.
+/// Members whose frames are values are addressed by their number in their [`SharedState`], at most so many.
 pub(crate) const NUMBERS_MAX: u32 = (1 << 24) - 1;
 
 /// Where the member `number` is reached.
@@ -202,7 +202,7 @@ impl TypedFrames {
     }
 }
 
-impl Commons {
+impl SharedState {
     /// Has the members of this storage keep their frames as values from now on. Every member has to be at
     /// [`address_of`] its number, and nobody else to take part.
     pub(crate) fn use_typed_frames(&mut self) {
@@ -232,7 +232,7 @@ impl Member {
             Wire::Native => (messages.len() + chosen.len(), HEADER_LEN + length),
             Wire::Memberlist(_) => self.measure_packet(cx, to, destination, messages, chosen),
         };
-        let Commons { typed, broadcasts, directory, events, .. } = &mut *cx.commons;
+        let SharedState { typed, broadcasts, directory, events, .. } = &mut *cx.commons;
         let Some(typed) = typed.as_deref_mut() else { return false };
         let frame = TypedFrame {
             root: self.table.root(),
@@ -261,21 +261,21 @@ impl Member {
     fn packed_news(&self, broadcast: &Broadcast, directory: &Directory, events: &EventStore) -> Packed {
         let Broadcast { subject, news, incarnation, .. } = *broadcast;
         match news {
-            News::Event => {
+            Update::Event => {
                 let key = events.key(subject);
                 let (origin, sequence) = key.map_or((MemberId::NONE, 0), |key| (key.origin, key.sequence));
                 Packed::UserEvent { at: subject, origin, sequence }
             }
-            News::Alive { introduce: true } => {
+            Update::Alive { introduce: true } => {
                 Packed::Introduction { version: self.table.get(subject).version(), subject, incarnation }
             }
-            News::Alive { introduce: false } => {
+            Update::Alive { introduce: false } => {
                 let version = self.table.get(subject).version();
                 Packed::Alive { tag: directory.identity(subject, version).tag(), subject, incarnation }
             }
-            News::Suspect { accuser } => Packed::Suspect { subject, incarnation, accuser },
-            News::Dead => Packed::Dead { subject, incarnation },
-            News::Left => Packed::Left { subject, incarnation },
+            Update::Suspect { accuser } => Packed::Suspect { subject, incarnation, accuser },
+            Update::Dead => Packed::Dead { subject, incarnation },
+            Update::Left => Packed::Left { subject, incarnation },
         }
     }
 
@@ -285,7 +285,7 @@ impl Member {
         &mut self,
         now: Time,
         at: u32,
-        commons: &mut Commons,
+        commons: &mut SharedState,
         out: &mut Outbox<'_>,
     ) {
         commons.counters.frames_received += 1;
@@ -299,9 +299,9 @@ impl Member {
         let origin = match commons.wire {
             Wire::Native => {
                 let source = commons.directory.id(frame.from);
-                Origin { address, source, root: Some(frame.root), quiet: frame.quiet }
+                Sender { address, source, root: Some(frame.root), quiet: frame.quiet }
             }
-            Wire::Memberlist(_) => Origin { address, source: MemberId::NONE, root: None, quiet: false },
+            Wire::Memberlist(_) => Sender { address, source: MemberId::NONE, root: None, quiet: false },
         };
         let cx = &mut Context { now, commons, out };
         self.handle_packed(cx, &origin, frame.from, frame.first);
@@ -321,13 +321,13 @@ impl Member {
     }
 
     #[inline]
-    fn handle_packed(&mut self, cx: &mut Context<'_, '_>, origin: &Origin, from: u32, message: Packed) {
+    fn handle_packed(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, from: u32, message: Packed) {
         match message {
             Packed::Ping { sequence } => {
                 // memberlist's pings state whom they are from; no other message of its does.
                 let source =
                     if origin.source.is_none() { cx.commons.directory.id(from) } else { origin.source };
-                self.on_ping(cx, &Origin { source, ..*origin }, sequence);
+                self.on_ping(cx, &Sender { source, ..*origin }, sequence);
             }
             Packed::Ack { sequence } => self.on_ack(cx, origin, sequence),
             Packed::Nack { sequence } => self.on_nack(cx, origin, sequence),
@@ -335,8 +335,8 @@ impl Member {
                 let source = cx.commons.directory.id(from);
                 let stated = || cx.commons.directory.find(target).map(address_of);
                 let address = if cx.commons.wire.is_native() { None } else { stated() };
-                let wanted = Wanted { target, address, nack: true };
-                self.on_indirect_ping(cx, &Origin { source, ..*origin }, sequence, wanted);
+                let wanted = IndirectRequest { target, address, nack: true };
+                self.on_indirect_ping(cx, &Sender { source, ..*origin }, sequence, wanted);
             }
             Packed::Alive { tag, subject, incarnation } => self.on_alive(cx, subject, incarnation, tag),
             Packed::Suspect { subject, incarnation, accuser } => {
@@ -366,7 +366,7 @@ impl Member {
         if !native && self.is_old_news(cx, id, incarnation) {
             return;
         }
-        let Commons { typed, directory, .. } = &mut *cx.commons;
+        let SharedState { typed, directory, .. } = &mut *cx.commons;
         let Some(typed) = typed.as_deref_mut() else { return };
         let (mut name, mut metadata) = (std::mem::take(&mut typed.name), std::mem::take(&mut typed.metadata));
         name.clear();

@@ -2,7 +2,7 @@
 //!
 //! [`super::Simulation`] checks everything after every step; a trial measures, and does it fast: a thousand
 //! members live through a million simulated seconds in a real one. The members are the same
-//! [`crate::protocol::Member`] values, all in one [`crate::protocol::Commons`]; what travels between them is what
+//! [`crate::protocol::Member`] values, all in one [`crate::protocol::SharedState`]; what travels between them is what
 //! would be on the wire, kept as values instead of bytes ([`TrialOptions::encoded`] writes and reads the
 //! bytes), and every size is the exact one. A trial is one thread, and the same options give the same outcome
 //! to the last bit.

@@ -23,8 +23,8 @@ use super::slow::Troubles;
 use super::streams::StreamMail;
 use crate::protocol::typed::address_of;
 use crate::protocol::{
-    Commons, Crew, Event, Member, MemberConfig, Outbox, SWEEP_MEMBERS_MAX, StreamOpen, Sweep, Time, View,
-    WireOptions,
+    COMPACTION_MEMBERS_MAX, Compaction, Crew, Event, Member, MemberConfig, Outbox, SharedState, StreamOpen,
+    Time, View, WireOptions,
 };
 
 /// Which cluster the members are of.
@@ -56,7 +56,7 @@ impl Crew for Places<'_> {
 
 /// Something on the agenda.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Happening {
+pub(super) enum SimEvent {
     /// A member may be due.
     Wake(u32),
     /// A frame arrives.
@@ -70,7 +70,7 @@ pub(super) enum Happening {
     /// An impairment begins or ends.
     Turn(u32),
     /// The next members' views are brought to their newest base.
-    Sweep,
+    Compaction,
 }
 
 /// How far a trial has got.
@@ -92,9 +92,9 @@ pub(super) struct Trial {
     pub(super) due: Vec<u64>,
     /// By member: the earliest wake on the agenda.
     pub(super) wake: Vec<u64>,
-    pub(super) commons: Commons,
-    sweep: Sweep,
-    pub(super) agenda: Agenda<Happening>,
+    pub(super) commons: SharedState,
+    sweep: Compaction,
+    pub(super) agenda: Agenda<SimEvent>,
     pub(super) network: Network,
     pub(super) troubles: Troubles,
     pub(super) streams: StreamMail,
@@ -181,7 +181,7 @@ impl Trial {
             measuring: Measuring::new(plan.clone(), options),
             members,
             commons,
-            sweep: Sweep::default(),
+            sweep: Compaction::default(),
             plan,
             grain: match options.wakes {
                 Wakes::Exact => 1,
@@ -202,36 +202,36 @@ impl Trial {
         }
         let at = |offset: Duration| (origin + offset).as_micros() as u64;
         for (number, crash) in self.plan.crashes.iter().enumerate() {
-            self.agenda.push(at(crash.at), Happening::Crash(number as u32));
+            self.agenda.push(at(crash.at), SimEvent::Crash(number as u32));
         }
         for (number, event) in self.plan.events.iter().enumerate() {
-            self.agenda.push(at(event.at), Happening::Event(number as u32));
+            self.agenda.push(at(event.at), SimEvent::Event(number as u32));
         }
-        self.agenda.push(SWEEP_ROUND_US, Happening::Sweep);
+        self.agenda.push(SWEEP_ROUND_US, SimEvent::Compaction);
         for number in 0..self.troubles.len() {
-            self.agenda.push(at(Duration::ZERO), Happening::Turn(number));
+            self.agenda.push(at(Duration::ZERO), SimEvent::Turn(number));
         }
     }
 
     #[inline]
-    fn happen(&mut self, happening: Happening) {
+    fn happen(&mut self, happening: SimEvent) {
         match happening {
-            Happening::Wake(node) => self.wake(node),
-            Happening::Frame(frame) => self.frame_arrives(frame),
-            Happening::Stream(mail) => self.stream_arrives(mail),
-            Happening::Crash(number) => self.crash(number),
-            Happening::Event(number) => self.say(number),
-            Happening::Turn(number) => self.turn_trouble(number),
-            Happening::Sweep => self.sweep(),
+            SimEvent::Wake(node) => self.wake(node),
+            SimEvent::Frame(frame) => self.frame_arrives(frame),
+            SimEvent::Stream(mail) => self.stream_arrives(mail),
+            SimEvent::Crash(number) => self.crash(number),
+            SimEvent::Event(number) => self.say(number),
+            SimEvent::Turn(number) => self.turn_trouble(number),
+            SimEvent::Compaction => self.sweep(),
         }
     }
 
-    /// Keeps views small, which nobody can tell from outside. See [`Sweep`].
+    /// Keeps views small, which nobody can tell from outside. See [`Compaction`].
     fn sweep(&mut self) {
-        let members = SWEEP_MEMBERS_MAX.min(self.members.len());
+        let members = COMPACTION_MEMBERS_MAX.min(self.members.len());
         self.sweep.step(members, &mut Places(&mut self.members), &mut self.commons);
         let wait = SWEEP_ROUND_US * members as u64 / self.members.len() as u64;
-        self.agenda.push(self.now + wait, Happening::Sweep);
+        self.agenda.push(self.now + wait, SimEvent::Compaction);
     }
 
     #[inline]
@@ -253,7 +253,7 @@ impl Trial {
     pub(super) fn call<R>(
         &mut self,
         node: u32,
-        call: impl FnOnce(&mut Member, Time, &mut Commons, &mut Outbox<'_>) -> R,
+        call: impl FnOnce(&mut Member, Time, &mut SharedState, &mut Outbox<'_>) -> R,
     ) -> R {
         let mut out = Outbox {
             frames: &mut self.network.written,
@@ -292,7 +292,7 @@ impl Trial {
         let at = self.troubles.runs_at(node, self.due[place]);
         if at < self.wake[place] {
             self.wake[place] = at;
-            self.agenda.push(at, Happening::Wake(node));
+            self.agenda.push(at, SimEvent::Wake(node));
         }
     }
 
@@ -364,11 +364,11 @@ impl Trial {
 }
 
 /// What the members share, and what reads their frames if these are bytes.
-fn storage(options: &TrialOptions, wire: &WireOptions) -> Result<(Commons, Option<Encoded>), TrialError> {
+fn storage(options: &TrialOptions, wire: &WireOptions) -> Result<(SharedState, Option<Encoded>), TrialError> {
     let mut secret = [0; 32];
     secret[..8].copy_from_slice(&options.seed.to_le_bytes());
     let unusable = |error: &dyn std::fmt::Display| TrialError::option("wire", error.to_string());
-    let mut commons = Commons::speaking(wire, options.seed, secret).map_err(|error| unusable(&error))?;
+    let mut commons = SharedState::speaking(wire, options.seed, secret).map_err(|error| unusable(&error))?;
     commons.set_behaviour(options.behaviour);
     if !options.encoded {
         commons.use_typed_frames();
@@ -385,7 +385,7 @@ fn storage(options: &TrialOptions, wire: &WireOptions) -> Result<(Commons, Optio
 }
 
 /// The members, who all know each other.
-fn start(options: &TrialOptions, commons: &mut Commons) -> Result<Vec<Member>, TrialError> {
+fn start(options: &TrialOptions, commons: &mut SharedState) -> Result<Vec<Member>, TrialError> {
     let settings = options.member_settings();
     let refused = |error: crate::protocol::MemberError| TrialError::option("members:", error.to_string());
     let mut seeds = fastrand::Rng::with_seed(options.seed ^ 0x6D65_6D62);

@@ -7,7 +7,7 @@ use swimring_codec::native::Frame;
 
 use super::latency::Drawn;
 use super::options::TrialOptions;
-use super::run::{Happening, Trial};
+use super::run::{SimEvent, Trial};
 use crate::protocol::Member;
 use crate::protocol::typed::{Sent, address_of, number_at};
 use crate::sim::network::Written;
@@ -90,7 +90,7 @@ impl Trial {
         for Sent { frame, to, bytes } in sent.drain(..) {
             self.measuring.datagram(self.now, node, to, bytes);
             match self.arrival(node, to) {
-                Some(at) => self.agenda.push(at, Happening::Frame(frame)),
+                Some(at) => self.agenda.push(at, SimEvent::Frame(frame)),
                 None => self.drop_frame(frame),
             }
         }
@@ -109,7 +109,7 @@ impl Trial {
                 && let Some(encoded) = &mut self.network.encoded
             {
                 let frame = encoded.add(node, to, bytes);
-                self.agenda.push(at, Happening::Frame(frame));
+                self.agenda.push(at, SimEvent::Frame(frame));
             }
         }
         self.network.written = written;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::impairments::{INBOX_MAX, Impairment, ImpairmentKind};
 use super::options::TrialOptions;
 use super::plan::Plan;
-use super::run::{Happening, NEVER, Trial};
+use super::run::{NEVER, SimEvent, Trial};
 use crate::protocol::Member;
 use crate::sim::Slowness;
 
@@ -23,7 +23,7 @@ enum Waiting {
 
 /// What troubles one member now.
 #[derive(Debug, Default)]
-struct Trouble {
+struct FaultKind {
     loss_in: f64,
     loss_out: f64,
     late_us: u64,
@@ -51,7 +51,7 @@ pub(super) struct Troubles {
     gone: Vec<bool>,
     /// By member: its place in `troubled`.
     place: Vec<u32>,
-    troubled: Vec<Trouble>,
+    troubled: Vec<FaultKind>,
     spells: Vec<Spell>,
 }
 
@@ -73,7 +73,7 @@ impl Troubles {
         Troubles {
             gone: vec![false; members],
             place,
-            troubled: plan.impaired.iter().map(|_| Trouble::default()).collect(),
+            troubled: plan.impaired.iter().map(|_| FaultKind::default()).collect(),
             spells: options.impaired.iter().map(spell).collect(),
         }
     }
@@ -98,11 +98,11 @@ impl Troubles {
         self.gone[node as usize] = true;
     }
 
-    fn of(&self, node: u32) -> Option<&Trouble> {
+    fn of(&self, node: u32) -> Option<&FaultKind> {
         self.troubled.get(*self.place.get(node as usize)? as usize)
     }
 
-    fn of_mut(&mut self, node: u32) -> Option<&mut Trouble> {
+    fn of_mut(&mut self, node: u32) -> Option<&mut FaultKind> {
         self.troubled.get_mut(*self.place.get(node as usize)? as usize)
     }
 
@@ -173,7 +173,7 @@ impl Trial {
         let lasts = cycle.map(|cycle| if on { cycle.on_for } else { cycle.off_for });
         let until = lasts.map_or(NEVER, |lasts| self.now + lasts.as_micros() as u64);
         if until != NEVER {
-            self.agenda.push(until, Happening::Turn(number));
+            self.agenda.push(until, SimEvent::Turn(number));
         }
         for nth in 0..members {
             let trouble = &mut self.troubles.troubled[nth as usize];

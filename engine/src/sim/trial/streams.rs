@@ -7,8 +7,8 @@
 use swimring_codec::memberlist::StreamScanner;
 use swimring_codec::native::StreamMessage;
 
-use super::run::{Happening, Trial};
-use crate::protocol::{Purpose, StreamNext, WireOptions};
+use super::run::{SimEvent, Trial};
+use crate::protocol::{StreamNext, StreamPurpose, WireOptions};
 use crate::sim::wire::cut_message;
 use swimring_codec::memberlist::Codec;
 
@@ -17,7 +17,7 @@ use swimring_codec::memberlist::Codec;
 struct Mail {
     from: u32,
     to: u32,
-    purpose: Option<Purpose>,
+    purpose: Option<StreamPurpose>,
     /// It goes to the side that accepted.
     to_acceptor: bool,
     bytes: Vec<u8>,
@@ -99,7 +99,7 @@ impl Trial {
         if let Some(crossing) = self.crossing(mail.from, mail.to, RESEND_US) {
             let at = self.now + wait + crossing;
             let mail = self.streams.add(mail);
-            self.agenda.push(at, Happening::Stream(mail));
+            self.agenda.push(at, SimEvent::Stream(mail));
         }
     }
 
@@ -153,7 +153,7 @@ impl Trial {
     fn read_stream(
         &mut self,
         node: u32,
-        purpose: Option<Purpose>,
+        purpose: Option<StreamPurpose>,
         bytes: &[u8],
         reply: &mut Vec<u8>,
     ) -> Option<StreamNext> {

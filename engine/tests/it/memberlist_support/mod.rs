@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring::protocol::{MemberlistOptions, Settings, StreamNext, WireOptions};
-use swimring::sim::{Simulation, SimulationOptions, Tapped, calm_bound};
+use swimring::sim::{CapturedFrame, Simulation, SimulationOptions, calm_bound};
 use swimring_codec::State;
 use swimring_codec::memberlist::{
     Alive, Codec, CompoundWriter, Message, Options, PushPullWriter, Record, Versions, compound_overhead,
@@ -72,7 +72,7 @@ pub fn record(node: &str, incarnation: u32, address: SocketAddr, state: State) -
 }
 
 /// Calls `look` with every message of the packets that `node` sent while tapped, and with whom it went to.
-pub fn sent(simulation: &Simulation, node: usize, mut look: impl FnMut(&Tapped, &Message<'_>)) {
+pub fn sent(simulation: &Simulation, node: usize, mut look: impl FnMut(&CapturedFrame, &Message<'_>)) {
     let mut codec = Codec::new(&Options::default(), [0; 32]).expect("plain options");
     for tapped in simulation.tapped().iter().filter(|tapped| tapped.from == node) {
         for message in codec.open_packet(&tapped.bytes).expect("a packet") {

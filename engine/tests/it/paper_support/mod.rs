@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use swimring::protocol::{Settings, Time};
-use swimring::sim::{Simulation, SimulationOptions, Tapped, What};
+use swimring::sim::{CapturedFrame, Simulation, SimulationOptions, What};
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -74,7 +74,7 @@ pub fn run_until(
 }
 
 /// The messages of a tapped frame, as text: kind and fields.
-pub fn messages(frame: &Tapped) -> Vec<Message<'_>> {
+pub fn messages(frame: &CapturedFrame) -> Vec<Message<'_>> {
     let frame = Frame::decode(&frame.bytes).expect("a frame");
     frame.messages().map(|message| message.expect("a message")).collect()
 }

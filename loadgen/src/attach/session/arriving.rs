@@ -8,7 +8,7 @@ use swimring::worker::Host;
 use swimring_codec::MemberId;
 
 use super::{LOOK_EVERY, LOOK_OFTEN, Session};
-use crate::attach::admission::{self, Seen};
+use crate::attach::admission::{self, SeenBits};
 use crate::attach::contact;
 use crate::attach::roster::Stage;
 use crate::attach::watch::Watch;
@@ -58,7 +58,7 @@ impl Session<'_, '_> {
             let first = host.member(0);
             let known = first.into_iter().flat_map(|member| member.members(host.commons()));
             known
-                .map(|known| Seen {
+                .map(|known| SeenBits {
                     name: known.name.to_owned(),
                     address: known.address,
                     metadata: known.metadata.to_vec(),

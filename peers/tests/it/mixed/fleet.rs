@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use swimring::protocol::{Event, Settings, Time};
-use swimring::worker::{Fleet, FleetOptions, Host, JoinFailure, Observer, Scene};
+use swimring::worker::{EventContext, Fleet, FleetOptions, Host, JoinFailure, Observer};
 use swimring::{Incarnation, MemberId, MemberlistOptions, State, WireOptions};
 
 use super::swimmer::after;
@@ -41,7 +41,7 @@ struct Notes {
 }
 
 impl Observer for Notes {
-    fn event(&mut self, scene: &Scene<'_>, event: &Event) {
+    fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
         let name = |subject| scene.commons.name(subject).to_owned();
         let fact = match *event {
             Event::Failed { subject, .. } => Fact::Failed(name(subject)),

@@ -8,22 +8,22 @@ use super::pool::Pool;
 use super::scanned::ScannedAssembler;
 
 /// Either assembler; see [`Assembler`] for how it is used.
-pub(super) enum Assembly {
+pub(super) enum AnyAssembler {
     LengthPrefixed(Assembler),
     Scanned(ScannedAssembler),
 }
 
-impl Assembly {
+impl AnyAssembler {
     /// For an exchange that the peer opened (`accepted`) or that we did.
-    pub(super) fn new(options: &StreamOptions, head: Vec<u8>, accepted: bool) -> Assembly {
+    pub(super) fn new(options: &StreamOptions, head: Vec<u8>, accepted: bool) -> AnyAssembler {
         let limits = Limits {
             message_bytes_max: options.message_bytes_max,
             received_bytes_max: options.exchange_bytes_max,
         };
         match &options.framing {
-            Framing::LengthPrefixed => Assembly::LengthPrefixed(Assembler::new(head, limits)),
+            Framing::LengthPrefixed => AnyAssembler::LengthPrefixed(Assembler::new(head, limits)),
             Framing::Scanned(factory) => {
-                Assembly::Scanned(ScannedAssembler::new(head, limits, factory.clone(), accepted))
+                AnyAssembler::Scanned(ScannedAssembler::new(head, limits, factory.clone(), accepted))
             }
         }
     }
@@ -31,40 +31,40 @@ impl Assembly {
     /// The next read.
     pub(super) fn want(&mut self) -> Want {
         match self {
-            Assembly::LengthPrefixed(assembler) => assembler.want(),
-            Assembly::Scanned(assembler) => assembler.want(),
+            AnyAssembler::LengthPrefixed(assembler) => assembler.want(),
+            AnyAssembler::Scanned(assembler) => assembler.want(),
         }
     }
 
     /// Takes back the buffer of the last `want`, into which `count` bytes were read.
     pub(super) fn filled(&mut self, buffer: Vec<u8>, count: usize) {
         match self {
-            Assembly::LengthPrefixed(assembler) => assembler.filled(buffer, count),
-            Assembly::Scanned(assembler) => assembler.filled(buffer, count),
+            AnyAssembler::LengthPrefixed(assembler) => assembler.filled(buffer, count),
+            AnyAssembler::Scanned(assembler) => assembler.filled(buffer, count),
         }
     }
 
     /// The next complete message, in a buffer from `pool`; nothing if more must be read.
     pub(super) fn next(&mut self, pool: &Pool) -> Result<Option<Vec<u8>>, CloseReason> {
         match self {
-            Assembly::LengthPrefixed(assembler) => assembler.next(pool),
-            Assembly::Scanned(assembler) => assembler.next(pool),
+            AnyAssembler::LengthPrefixed(assembler) => assembler.next(pool),
+            AnyAssembler::Scanned(assembler) => assembler.next(pool),
         }
     }
 
     /// What it means that the peer has closed now.
     pub(super) fn end(&self) -> CloseReason {
         match self {
-            Assembly::LengthPrefixed(assembler) => assembler.end(),
-            Assembly::Scanned(assembler) => assembler.end(),
+            AnyAssembler::LengthPrefixed(assembler) => assembler.end(),
+            AnyAssembler::Scanned(assembler) => assembler.end(),
         }
     }
 
     /// Gives its buffers to `pool`.
     pub(super) fn recycle(self, pool: &Pool) {
         match self {
-            Assembly::LengthPrefixed(assembler) => assembler.recycle(pool),
-            Assembly::Scanned(assembler) => assembler.recycle(pool),
+            AnyAssembler::LengthPrefixed(assembler) => assembler.recycle(pool),
+            AnyAssembler::Scanned(assembler) => assembler.recycle(pool),
         }
     }
 }

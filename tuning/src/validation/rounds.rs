@@ -5,8 +5,8 @@ use super::trials::{Effort, JUDGED, TRIED, Trials, scales};
 use super::verdict::{Judged, Verdict, judge};
 use super::{Evidence, Plan};
 use crate::objective::{Measure, Objective};
-use crate::search::obstacles::{Obstacle, obstacles};
-use crate::search::{Candidate, Corrections, Forms, Found};
+use crate::search::infeasible::{Obstacle, obstacles};
+use crate::search::{Candidate, Corrections, Forms, SearchResult};
 use crate::sweep::Stop;
 use crate::sweep::progress::Watch;
 
@@ -45,7 +45,7 @@ pub struct Answer {
     /// The forms, corrected by all rounds.
     pub forms: Forms,
     /// The last search.
-    pub found: Found,
+    pub found: SearchResult,
     /// The chosen settings.
     pub chosen: Candidate,
     /// How they were found.

@@ -41,7 +41,7 @@ struct UnderWay {
 }
 
 /// See the module.
-pub(super) struct Steward {
+pub(super) struct Background {
     shared: Arc<Shared>,
     events: Events,
     log: Log,
@@ -59,10 +59,10 @@ pub(super) struct Steward {
     rng: fastrand::Rng,
 }
 
-impl Steward {
-    pub(super) fn new(shared: Arc<Shared>, events: Events, rejoin: Rejoin) -> Steward {
+impl Background {
+    pub(super) fn new(shared: Arc<Shared>, events: Events, rejoin: Rejoin) -> Background {
         let tried = shared.remembered().all().is_empty();
-        let mut steward = Steward {
+        let mut background = Background {
             log: Log::new(Arc::clone(&shared.name)),
             publisher: Publisher::new(&shared.cluster, &shared.name),
             next_join: (!tried || !rejoin.interval.is_zero()).then(Instant::now),
@@ -75,8 +75,8 @@ impl Steward {
             join: None,
             tried,
         };
-        steward.next_look = steward.look_after(Instant::now());
-        steward
+        background.next_look = background.look_after(Instant::now());
+        background
     }
 
     /// Works until the member's thread has ended.

@@ -17,7 +17,7 @@ use atomic_waker::AtomicWaker;
 use crossbeam::queue::ArrayQueue;
 
 #[derive(Debug)]
-struct Inbox<T> {
+struct LossyChannel<T> {
     queue: ArrayQueue<T>,
     receiver: AtomicWaker,
     sender_gone: AtomicBool,
@@ -26,21 +26,21 @@ struct Inbox<T> {
 
 /// The protocol's end.
 #[derive(Debug)]
-pub(super) struct Sender<T>(Arc<Inbox<T>>);
+pub(super) struct Sender<T>(Arc<LossyChannel<T>>);
 
 /// The application's end.
 #[derive(Debug)]
-pub(super) struct Receiver<T>(Arc<Inbox<T>>);
+pub(super) struct Receiver<T>(Arc<LossyChannel<T>>);
 
 /// A queue of at most `capacity` entries.
-pub(super) fn inbox<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    let inbox = Arc::new(Inbox {
+pub(super) fn lossy_channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    let lossy_channel = Arc::new(LossyChannel {
         queue: ArrayQueue::new(capacity),
         receiver: AtomicWaker::new(),
         sender_gone: AtomicBool::new(false),
         receiver_gone: AtomicBool::new(false),
     });
-    (Sender(Arc::clone(&inbox)), Receiver(inbox))
+    (Sender(Arc::clone(&lossy_channel)), Receiver(lossy_channel))
 }
 
 impl<T> Sender<T> {
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_loses_its_oldest_entry() {
-        let (sender, mut receiver) = inbox(2);
+        let (sender, mut receiver) = lossy_channel(2);
         assert_eq!([sender.send(1), sender.send(2), sender.send(3)], [None, None, Some(1)]);
         assert_eq!((receiver.recv(), receiver.recv()), (Some(2), Some(3)));
         assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_received_after_the_sender_has_gone() {
-        let (sender, mut receiver) = inbox(2);
+        let (sender, mut receiver) = lossy_channel(2);
         sender.send(1);
         drop(sender);
         assert_eq!(receiver.recv(), Some(1));
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_waiting_thread_gets_every_entry() {
-        let (sender, mut receiver) = inbox(1);
+        let (sender, mut receiver) = lossy_channel(1);
         let receiving = std::thread::spawn(move || std::iter::from_fn(|| receiver.recv()).last());
         for entry in 0..10_000 {
             sender.send(entry);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_abandoned_queue_says_so() {
-        let (sender, receiver) = inbox::<u8>(1);
+        let (sender, receiver) = lossy_channel::<u8>(1);
         assert!(!sender.is_abandoned());
         drop(receiver);
         assert!(sender.is_abandoned());

@@ -17,7 +17,7 @@ use crate::schedule::Plan;
 use crate::text::counted;
 
 /// What a run is given besides its options.
-pub struct Surroundings<'a> {
+pub struct RunContext<'a> {
     /// Kills and events, decided.
     pub plan: &'a Plan,
     /// Ends the run early.
@@ -34,7 +34,7 @@ pub struct Surroundings<'a> {
     pub seed: u64,
 }
 
-impl Surroundings<'_> {
+impl RunContext<'_> {
     /// Whether anybody looks: samples need not be taken otherwise, and cost nothing.
     pub fn wants_samples(&self) -> bool {
         self.progress.visible() || self.histogram_log.is_some() || self.metrics.is_some()

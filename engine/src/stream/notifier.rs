@@ -11,17 +11,17 @@ use tokio::net::unix::pipe::Receiver;
 
 /// The workers' end.
 #[derive(Debug)]
-pub(super) struct Doorbell {
+pub(super) struct Notifier {
     rung: AtomicBool,
     stopping: AtomicBool,
     writer: PipeWriter,
 }
 
-impl Doorbell {
+impl Notifier {
     /// A doorbell, and the end that the stream thread listens at.
-    pub(super) fn new() -> io::Result<(Doorbell, PipeReader)> {
+    pub(super) fn new() -> io::Result<(Notifier, PipeReader)> {
         let (reader, writer) = io::pipe()?;
-        Ok((Doorbell { rung: AtomicBool::new(false), stopping: AtomicBool::new(false), writer }, reader))
+        Ok((Notifier { rung: AtomicBool::new(false), stopping: AtomicBool::new(false), writer }, reader))
     }
 
     /// Wakes the thread. Call it after queuing.

@@ -166,7 +166,7 @@ impl Traffic {
 
 /// One worker's totals at one moment.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Moment {
+pub struct WorkerSnapshot {
     /// The protocol's.
     pub protocol: Counters,
     /// The sockets'.
@@ -187,10 +187,10 @@ pub struct Moment {
     pub sweep_us_max: u64,
 }
 
-impl Moment {
+impl WorkerSnapshot {
     /// The moment on this worker's thread.
-    pub fn of<O: Tracking>(host: &Host<O>) -> Moment {
-        Moment {
+    pub fn of<O: Tracking>(host: &Host<O>) -> WorkerSnapshot {
+        WorkerSnapshot {
             protocol: host.commons().counters,
             traffic: Traffic::of(&host.net_counters(), &host.counters()),
             tally: host.observer.tracker().tally,
@@ -204,7 +204,7 @@ impl Moment {
     }
 
     /// Adds another worker's.
-    pub fn add(&mut self, other: &Moment) {
+    pub fn add(&mut self, other: &WorkerSnapshot) {
         self.protocol.add(&other.protocol);
         self.traffic.add(&other.traffic);
         self.tally.add(&other.tally);

@@ -9,12 +9,12 @@ use hashbrown::HashMap;
 use swimring_codec::{MemberId, State, canonical};
 
 use super::event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
-use super::inbox::Sender;
-use super::join::{Note, SeedError};
+use super::join::{JoinProgress, SeedError};
+use super::lossy_channel::Sender;
 use super::subscription::Numbered;
 use super::view::owned;
 use crate::protocol::{Event, EventIndex, MemberIndex, SuspicionSummary};
-use crate::worker::{JoinFailure, LocalMember, Observer, Scene};
+use crate::worker::{EventContext, HostedMember, JoinFailure, Observer};
 
 /// Most subscribers at once: each costs the protocol's thread a copy of every event.
 pub(super) const SUBSCRIBERS_MAX: usize = 64;
@@ -26,12 +26,12 @@ const RTTS_MAX: usize = 256;
 /// An answer to a join that is waited for.
 pub(super) struct AwaitedJoin {
     /// Where to say how it ended.
-    pub(super) notes: channel::Sender<Note>,
+    pub(super) notes: channel::Sender<JoinProgress>,
 }
 
 /// Hears what happens to the member.
 #[derive(Default)]
-pub(super) struct Hub {
+pub(super) struct EventDispatcher {
     subscribers: Vec<Sender<Numbered>>,
     /// The number of the next event.
     next: u64,
@@ -45,7 +45,7 @@ pub(super) struct Hub {
     rtts_us: Vec<u32>,
 }
 
-impl Hub {
+impl EventDispatcher {
     /// Adds a subscriber and gives the number of the first event it will get; nothing if there are too
     /// many.
     pub(super) fn subscribe(&mut self, subscriber: Sender<Numbered>) -> Option<u64> {
@@ -75,7 +75,7 @@ impl Hub {
     fn join_ended(&mut self, token: u32, result: Result<(), SeedError>) {
         if let Some(join) = self.joins.remove(&token) {
             // Whoever waited may have given up.
-            let _ = join.notes.send(Note::Ended { token, result });
+            let _ = join.notes.send(JoinProgress::Ended { token, result });
         }
     }
 
@@ -86,8 +86,8 @@ impl Hub {
     }
 }
 
-impl Observer for Hub {
-    fn event(&mut self, scene: &Scene<'_>, event: &Event) {
+impl Observer for EventDispatcher {
+    fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
         match *event {
             Event::ProbeAcked { rtt, .. } => self.probe_acked(rtt.as_micros()),
             Event::JoinFinished { token, joined } => {
@@ -111,13 +111,13 @@ impl Observer for Hub {
         }
     }
 
-    fn join_failed(&mut self, _: LocalMember, token: u32, reason: &JoinFailure) {
+    fn join_failed(&mut self, _: HostedMember, token: u32, reason: &JoinFailure) {
         self.join_ended(token, Err(SeedError::Failed(reason.clone())));
     }
 }
 
 /// What subscribers are told of `event`.
-fn to_cluster_event(scene: &Scene<'_>, event: &Event) -> Option<ClusterEvent> {
+fn to_cluster_event(scene: &EventContext<'_>, event: &Event) -> Option<ClusterEvent> {
     // What is believed now may be later than the event: it happened in the middle of a frame.
     let member = |subject: MemberIndex, state: State| info(scene, subject, state);
     Some(match *event {
@@ -148,12 +148,12 @@ fn to_cluster_event(scene: &Scene<'_>, event: &Event) -> Option<ClusterEvent> {
     })
 }
 
-fn info(scene: &Scene<'_>, subject: MemberIndex, state: State) -> Option<MemberInfo> {
+fn info(scene: &EventContext<'_>, subject: MemberIndex, state: State) -> Option<MemberInfo> {
     let known = scene.member.member(subject, scene.commons)?;
     Some(MemberInfo { state, ..owned(&known) })
 }
 
-fn explained(scene: &Scene<'_>, summary: &SuspicionSummary) -> Suspicion {
+fn explained(scene: &EventContext<'_>, summary: &SuspicionSummary) -> Suspicion {
     Suspicion {
         accuser: accuser(scene, summary.accuser),
         lasted: summary.lasted,
@@ -161,18 +161,18 @@ fn explained(scene: &Scene<'_>, summary: &SuspicionSummary) -> Suspicion {
     }
 }
 
-fn accuser(scene: &Scene<'_>, id: MemberId) -> Accuser {
+fn accuser(scene: &EventContext<'_>, id: MemberId) -> Accuser {
     if id == scene.member.id() {
-        return Accuser::Ourselves;
+        return Accuser::Local;
     }
     name_of(scene, id).map_or(Accuser::Unknown, Accuser::Member)
 }
 
-fn name_of(scene: &Scene<'_>, id: MemberId) -> Option<Arc<str>> {
+fn name_of(scene: &EventContext<'_>, id: MemberId) -> Option<Arc<str>> {
     scene.commons.directory().find(id).map(|index| scene.commons.name(index).into())
 }
 
-fn user_event(scene: &Scene<'_>, event: EventIndex) -> UserEvent {
+fn user_event(scene: &EventContext<'_>, event: EventIndex) -> UserEvent {
     let event = scene.commons.user_event(event);
     UserEvent {
         name: event.name.into(),

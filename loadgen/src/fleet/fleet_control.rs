@@ -7,8 +7,8 @@ use swimring::protocol::Settings;
 use swimring::worker::{Fleet, FleetError, Host, Observer};
 
 use super::MemberNumber;
-use super::moment::Moment;
 use super::sampling::Done;
+use super::snapshot::WorkerSnapshot;
 use super::tracker::{Tracker, Tracking};
 use crate::cli::RunOptions;
 use crate::progress::Phase;
@@ -47,12 +47,12 @@ pub fn catch_up<O: Observer>(fleet: &Fleet<O>) -> Result<(), String> {
 pub fn moments<O: Tracking>(
     fleet: &Fleet<O>,
     first: impl Fn(&mut Tracker) + Copy + Send + 'static,
-) -> Result<Vec<Moment>, String> {
+) -> Result<Vec<WorkerSnapshot>, String> {
     catch_up(fleet)?;
     let moments = fleet.ask_all(|_| {
         Box::new(move |host: &mut Host<O>, _: &mut Trains| {
             first(host.observer.tracker_mut());
-            Moment::of(host)
+            WorkerSnapshot::of(host)
         })
     });
     moments.map_err(|error| error.to_string())

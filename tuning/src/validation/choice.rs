@@ -6,7 +6,7 @@
 //! allows 2,000 bytes per second is served by 99 that may miss instead of 150 that do not.
 
 use crate::objective::Objective;
-use crate::search::{Forms, Found, search};
+use crate::search::{Forms, SearchResult, search};
 
 /// Margins as logarithms of ratios, the largest first: the first that some settings keep is taken.
 const MARGINS: [f64; 5] = [0.40, SLACK_MARGIN, MARGIN, 0.05, 0.0];
@@ -20,7 +20,7 @@ const SLACK_SHARE: f64 = 0.5;
 /// A search and the margin that its best keeps.
 #[derive(Debug)]
 pub(super) struct Choice {
-    pub(super) found: Found,
+    pub(super) found: SearchResult,
     pub(super) margin: f64,
 }
 
@@ -34,10 +34,11 @@ pub(super) fn choose(objective: &Objective, forms: &Forms, wanted: f64) -> Choic
             return Choice { found, margin: SLACK_MARGIN };
         }
     }
-    let mut last: Option<Found> = None;
+    let mut last: Option<SearchResult> = None;
     for margin in MARGINS.into_iter().filter(|margin| *margin > 0.0 && *margin <= wanted) {
         // What nothing came near to that was looked at is not worth another search.
-        let hopeless = |found: &Found| !found.all.iter().any(|candidate| candidate.keeps(objective, margin));
+        let hopeless =
+            |found: &SearchResult| !found.all.iter().any(|candidate| candidate.keeps(objective, margin));
         if last.as_ref().is_some_and(hopeless) {
             continue;
         }
