@@ -37,7 +37,6 @@ pub mod net;
 pub mod protocol;
 mod sentence;
 pub mod settings_file;
-pub mod sim;
 pub mod stream;
 pub mod worker;
 

@@ -1,6 +1,6 @@
 //! Operations: time, commands, faults and forgeries on a small simulated cluster.
 
-use swimring::sim::exercise_member;
+use swimring_simulation::fuzz_member;
 
 use crate::Seed;
 
@@ -9,7 +9,7 @@ use crate::Seed;
 /// # Panics
 /// When a member panics, or one of the simulator's checks fails.
 pub fn operations(bytes: &[u8]) {
-    exercise_member(bytes);
+    fuzz_member(bytes);
 }
 
 /// Bytes without a pattern, from a cluster that starts warm and from one that starts cold: what they do

@@ -32,7 +32,7 @@ mod paths;
 #[cfg(test)]
 mod refusal_test;
 mod segmentation;
-pub(crate) mod size_class;
+mod size_class;
 mod socket_options;
 mod train_index;
 #[cfg(test)]
@@ -49,6 +49,7 @@ pub use endpoint::Endpoint;
 pub use error::NetError;
 pub use gso_trains::Trains;
 pub use options::{DriverChoice, DriverKind, NetOptions, UnknownDriver};
+pub use size_class::padded_len;
 pub(crate) use socket_options::bind_address_without_port;
 pub use waker::Waker;
 

@@ -55,7 +55,7 @@ impl SizeClass {
 }
 
 /// Bytes that a native frame of `len` bytes takes on the wire with its padding.
-pub(crate) fn padded_len(len: usize) -> usize {
+pub fn padded_len(len: usize) -> usize {
     SizeClass::holding(len).map_or(len, SizeClass::bytes)
 }
 

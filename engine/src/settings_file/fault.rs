@@ -36,27 +36,3 @@ pub fn toml_fault(text: &str, error: &toml::de::Error) -> String {
         None => message,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::sim::trial::RegionMap;
-
-    #[test]
-    fn types_are_told_in_words() {
-        let with = |sigma: &str, regions: &str, round_trips: &str| {
-            let text = format!(
-                "source = 'none'\nsigma = {sigma}\nregions = {regions}\nround_trip_ms = {round_trips}"
-            );
-            RegionMap::parse(&text).unwrap_err()
-        };
-        for (told, expected) in [
-            (with("'wide'", "['a']", "[[1]]"), "line 2: invalid type: string \"wide\", expected a number"),
-            (with("true", "['a']", "[[1]]"), "line 2: invalid type: `true`, expected a number"),
-            (with("0.1", "7", "[[1]]"), "line 3: invalid type: integer `7`, expected a list"),
-            (with("0.1", "[1.5]", "[[1]]"), "line 3: invalid type: the number `1.5`, expected text"),
-            (with("0.1", "['a']", "[1]"), "line 4: invalid type: integer `1`, expected a list"),
-        ] {
-            assert_eq!(told, expected);
-        }
-    }
-}

@@ -1,6 +1,5 @@
 //! All integration tests of the crate in one program: linking is most of what a test program costs.
 
-mod adaptive_suspicion;
 mod addresses;
 mod cluster_api;
 mod cluster_join;
@@ -8,31 +7,15 @@ mod cluster_life;
 mod cluster_seeds;
 mod cluster_support;
 mod fleet;
-mod late_members;
 mod memberlist_cluster;
 mod memberlist_member;
-mod memberlist_messages;
 mod memberlist_no_allocation;
-mod memberlist_support;
-mod memberlist_upstream;
 mod net_drivers;
 mod net_no_allocation;
 mod net_own_addresses;
 mod net_paths;
-mod paper_lifeguard;
-mod paper_support;
-mod paper_swim;
-mod protocol_exercise;
-mod protocol_life;
-mod protocol_regressions;
-mod rebasing;
-mod simulation;
-mod small_clusters;
 mod stream_exchanges;
 mod stream_limits;
 mod stream_scanned;
 mod stream_slow_peers;
 mod stream_support;
-mod trial;
-mod trial_network;
-mod upstream_behaviour;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use swimring::protocol::Settings;
 use swimring::protocol::settings::Preset;
-use swimring::sim::trial::{Latency, TrialError, TrialOptions, TrialOutcome, run};
+use swimring_simulation::experiment::{Latency, TrialError, TrialOptions, TrialOutcome, run};
 
 use crate::model::{Environment, Prediction, predict};
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use swimring::sim::trial::TrialError;
+use swimring_simulation::experiment::TrialError;
 
 use super::case::{Case, Compared, MEASURES, compare};
 

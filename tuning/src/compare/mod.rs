@@ -1,6 +1,6 @@
 //! The closed forms against the simulator, over a grid: where they hold, and where they stop.
 //!
-//! Every case runs the whole protocol ([`swimring::sim::trial`]) with crashes and events, several seeds, and
+//! Every case runs the whole protocol ([`swimring_simulation::experiment`]) with crashes and events, several seeds, and
 //! asks [`crate::model::predict`] the same. Small clusters run without the stream fallback, so that loss makes
 //! enough false suspicions to count.
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use swimring::sim::trial::{LOSS_MAX, MEMBERS_MAX};
 use swimring_loadgen::text::{percent, thousands};
+use swimring_simulation::experiment::{LOSS_MAX, MEMBERS_MAX};
 
 use super::{FALSE_DEATHS_DEFAULT, Limit, Measure, Network, Objective, ObjectiveArguments, network};
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring::settings_file::read_bounded;
-use swimring::sim::Slowness;
-use swimring::sim::trial::{Affected, Cycle, Impairment, ImpairmentKind, Latency, RegionMap};
+use swimring_simulation::Slowness;
+use swimring_simulation::experiment::{Affected, Cycle, Impairment, ImpairmentKind, Latency, RegionMap};
 
 /// The longest file of regions read.
 const FILE_MAX_BYTES: u64 = 1 << 20;

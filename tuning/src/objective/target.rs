@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use swimring::protocol::Behaviour;
 use swimring::protocol::settings::SuspicionMode;
-use swimring::sim::trial::WireSizes;
 use swimring::{Preset, Settings};
+use swimring_simulation::experiment::WireSizes;
 
 use crate::search::Knob;
 

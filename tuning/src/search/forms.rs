@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use swimring::Settings;
-use swimring::sim::trial::WireSizes;
+use swimring_simulation::experiment::WireSizes;
 
 use crate::model::{Environment, WireFormat, predict};
 use crate::objective::{Measure, Measures, Objective};

@@ -5,7 +5,7 @@
 //! are news too. An idle cluster of a thousand members lives through some two million node-seconds in a second;
 //! with crashes and events it is a tenth of that.
 
-use swimring::sim::trial::TrialOptions;
+use swimring_simulation::experiment::TrialOptions;
 
 /// As often as this a piece of news is handled by every member at least.
 const TOLD_MIN: u8 = 20;

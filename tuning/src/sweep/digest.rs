@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
-use swimring::sim::trial::TrialOutcome;
+use swimring_simulation::experiment::TrialOutcome;
 
 /// The shares at which the spread of events is kept, in thousandths.
 pub const SPREAD_SHARES: [u16; 26] = [

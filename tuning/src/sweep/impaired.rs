@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use swimring::sim::Slowness;
-use swimring::sim::trial::{Affected, Cycle, Impairment, ImpairmentKind};
 use swimring_loadgen::cli::values;
+use swimring_simulation::Slowness;
+use swimring_simulation::experiment::{Affected, Cycle, Impairment, ImpairmentKind};
 
 /// Parses `KIND:MEMBERS` or `KIND:MEMBERS:ON/OFF`.
 ///

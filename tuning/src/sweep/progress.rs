@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use swimring::sim::trial::TrialOptions;
+use swimring_simulation::experiment::TrialOptions;
 
 /// Draws per second at most.
 const DRAWS_PER_SECOND: u8 = 8;

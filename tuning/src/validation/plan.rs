@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use swimring::Settings;
-use swimring::sim::trial::TrialOptions;
+use swimring_simulation::experiment::TrialOptions;
 
 use crate::objective::{Measures, Objective};
 use crate::sweep::cost::core_s;

@@ -14,7 +14,7 @@ use crate::search::{Candidate, Forms};
 use crate::sweep::progress::Watch;
 use crate::sweep::run::now;
 use crate::sweep::{Digest, Job, Stop, run_all};
-use swimring::sim::trial::TrialOptions;
+use swimring_simulation::experiment::TrialOptions;
 
 /// Seconds of an idle core that are spent on simulations where nothing else is said: about a minute on two.
 pub const CORE_S_DEFAULT: f64 = 120.0;

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use swimring::sim::Slowness;
-use swimring::sim::trial::{Affected, Cycle, Impairment, ImpairmentKind, TrialOptions};
+use swimring_simulation::Slowness;
+use swimring_simulation::experiment::{Affected, Cycle, Impairment, ImpairmentKind, TrialOptions};
 
 use super::contender::Contender;
 

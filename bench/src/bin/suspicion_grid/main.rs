@@ -154,7 +154,8 @@ fn run_all(cli: &Cli, tasks: &[Task], csv: &Path) -> Result<(), String> {
 fn run_task(cli: &Cli, task: Task, writer: &Mutex<csv::Writer<std::fs::File>>) -> Result<(), String> {
     let Task { cell, contender, seed } = task;
     let options = cell.options(contender, seed, Duration::from_secs(cli.seconds));
-    let outcome = swimring::sim::trial::run(&options).map_err(|error| format!("{}: {error}", cell.name()))?;
+    let outcome = swimring_simulation::experiment::run(&options)
+        .map_err(|error| format!("{}: {error}", cell.name()))?;
     let mut writer = writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     writer.serialize(Line::new(cell, contender, &outcome)).map_err(|error| error.to_string())?;
     writer.flush().map_err(|error| error.to_string())

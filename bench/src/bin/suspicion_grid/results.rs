@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use swimring::sim::trial::TrialOutcome;
+use swimring_simulation::experiment::TrialOutcome;
 
 use super::cells::Cell;
 use super::contender::Contender;
@@ -38,7 +38,7 @@ pub struct Line {
 
 impl Line {
     pub fn new(cell: Cell, contender: Contender, outcome: &TrialOutcome) -> Line {
-        let each = |of: fn(&swimring::sim::trial::CrashOutcome) -> Option<f64>| {
+        let each = |of: fn(&swimring_simulation::experiment::CrashOutcome) -> Option<f64>| {
             let times = outcome.crashes.iter().map(|crash| match of(crash) {
                 Some(seconds) => format!("{seconds:.3}"),
                 None => "never".to_owned(),

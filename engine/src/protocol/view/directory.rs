@@ -313,7 +313,7 @@ impl Identity {
 /// What a member is apart from its name. In the native format, which announces no versions and has one form
 /// for an address, that is [`identity_hash`]; memberlist's tells an IPv4 address from its IPv4-mapped form,
 /// and so do we, to pass on what we were given.
-pub(crate) fn identity_of(introduction: &Introduction<'_>, announced: Versions) -> u64 {
+pub fn identity_of(introduction: &Introduction<'_>, announced: Versions) -> u64 {
     let hash = identity_hash(introduction.address, introduction.metadata);
     if announced == UNVERSIONED {
         return hash;

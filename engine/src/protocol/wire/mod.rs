@@ -10,7 +10,7 @@ mod memberlist;
 mod memberlist_streams;
 mod native;
 mod options;
-pub(crate) mod typed;
+pub mod typed;
 mod user_messages;
 
 use std::net::SocketAddr;

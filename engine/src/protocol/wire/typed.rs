@@ -28,17 +28,17 @@ use crate::protocol::view::pool::NIL;
 const PORT: u16 = 7946;
 
 /// Members whose frames are values are addressed by their number in their [`SharedState`], at most so many.
-pub(crate) const NUMBERS_MAX: u32 = (1 << 24) - 1;
+pub const NUMBERS_MAX: u32 = (1 << 24) - 1;
 
 /// Where the member `number` is reached.
-pub(crate) fn address_of(number: u32) -> SocketAddr {
+pub fn address_of(number: u32) -> SocketAddr {
     let [_, high, middle, low] = number.to_be_bytes();
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, high, middle, low)), PORT)
 }
 
 /// The member that is reached at `address`.
 #[inline]
-pub(crate) fn number_at(address: SocketAddr) -> u32 {
+pub fn number_at(address: SocketAddr) -> u32 {
     match address {
         SocketAddr::V4(address) => u32::from(*address.ip()) & NUMBERS_MAX,
         SocketAddr::V6(_) => NUMBERS_MAX,
@@ -81,24 +81,24 @@ struct Rest {
 
 /// A frame that was sent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sent {
+pub struct Sent {
     /// Where it lies.
-    pub(crate) frame: u32,
+    pub frame: u32,
     /// The number of the member it is for.
-    pub(crate) to: u32,
+    pub to: u32,
     /// What it would take on the wire.
-    pub(crate) bytes: u32,
+    pub bytes: u32,
 }
 
 /// Storage for frames under way. See the module.
 #[derive(Debug)]
-pub(crate) struct TypedFrames {
+pub struct TypedFrames {
     frames: Vec<TypedFrame>,
     frames_free: u32,
     rests: Vec<Rest>,
     rests_free: u32,
     /// Written since the driver last looked.
-    pub(crate) sent: Vec<Sent>,
+    pub sent: Vec<Sent>,
     /// Who is introduced, while it is taken in.
     name: String,
     metadata: Vec<u8>,
@@ -183,13 +183,13 @@ impl TypedFrames {
 
     /// The members that the frame at `at` is from and for.
     #[inline]
-    pub(crate) fn ends(&self, at: u32) -> (u32, u32) {
+    pub fn ends(&self, at: u32) -> (u32, u32) {
         let frame = &self.frames[at as usize];
         (frame.from, frame.to)
     }
 
     /// Drops the frame at `at`: it was lost.
-    pub(crate) fn drop(&mut self, at: u32) {
+    pub fn drop(&mut self, at: u32) {
         let mut next = self.take(at).rest;
         while next != NIL {
             next = self.take_rest(next).next;
@@ -197,7 +197,7 @@ impl TypedFrames {
     }
 
     /// Bytes of memory that the frames under way take at most so far.
-    pub(crate) fn memory_bytes(&self) -> usize {
+    pub fn memory_bytes(&self) -> usize {
         self.frames.capacity() * size_of::<TypedFrame>() + self.rests.capacity() * size_of::<Rest>()
     }
 }
@@ -205,13 +205,13 @@ impl TypedFrames {
 impl SharedState {
     /// Has the members of this storage keep their frames as values from now on. Every member has to be at
     /// [`address_of`] its number, and nobody else to take part.
-    pub(crate) fn use_typed_frames(&mut self) {
+    pub fn use_typed_frames(&mut self) {
         self.typed = Some(Box::new(TypedFrames::new()));
     }
 
     /// The frames under way; nothing unless they are kept as values.
     #[inline]
-    pub(crate) fn typed_frames(&mut self) -> Option<&mut TypedFrames> {
+    pub fn typed_frames(&mut self) -> Option<&mut TypedFrames> {
         self.typed.as_deref_mut()
     }
 }
@@ -281,7 +281,7 @@ impl Member {
 
     /// Takes in the frame at `at`, as `handle_frame` or `handle_packet` takes in its bytes. The frame is gone
     /// then.
-    pub(crate) fn handle_typed_frame(
+    pub fn handle_typed_frame(
         &mut self,
         now: Time,
         at: u32,

@@ -1,0 +1,283 @@
+//! What a trial simulates: size, settings, network, and what goes wrong.
+
+use std::mem::discriminant;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::impairments::Impairment;
+use super::latency::Latency;
+use swimring::protocol::{Behaviour, MemberlistOptions, Settings, WireOptions, typed};
+
+/// Most members of a trial.
+pub const MEMBERS_MAX: u32 = 1_000_000;
+
+/// Highest loss: with more, no protocol does anything that is worth measuring.
+pub const LOSS_MAX: f64 = 0.95;
+
+/// Events of a trial at most: each is followed to its last delivery.
+pub const EVENTS_MAX: u32 = 1_000_000;
+
+/// As [`TrialOptions::drain_max`]: as long as the suspicion settings make a last detection take. The default.
+pub const DRAIN_FROM_SETTINGS: Duration = Duration::MAX;
+
+/// Longest of any time in the options: a simulated week.
+const TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+const EVENT_BYTES_MAX: u16 = swimring_codec::native::EVENT_MAX as u16;
+
+const _: () = assert!(MEMBERS_MAX < typed::NUMBERS_MAX);
+
+/// Whose format a trial's members speak, and so whose sizes are accounted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum WireSizes {
+    /// Swimring's own. The default.
+    #[default]
+    Native,
+    /// That of hashicorp/memberlist, plain: without compression and encryption. Acks carry no state root
+    /// then, and push/pulls send whole views.
+    Memberlist,
+}
+
+impl WireSizes {
+    pub(super) fn options(self) -> WireOptions {
+        match self {
+            WireSizes::Native => WireOptions::Native,
+            WireSizes::Memberlist => WireOptions::Memberlist(MemberlistOptions::default()),
+        }
+    }
+}
+
+/// When a member may act on its timers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Wakes {
+    /// At the very microsecond. The default.
+    #[default]
+    Exact,
+    /// At the ticks of a driver, which are so far apart: a worker's are 1 ms apart. 1 us to 1 s.
+    Every(Duration),
+}
+
+/// What is simulated. See the module.
+#[derive(Clone, Debug)]
+pub struct TrialOptions {
+    /// Of every random choice. Default 1.
+    pub seed: u64,
+    /// Members, all known to all from the start. 2 to [`MEMBERS_MAX`]. Default 100.
+    pub members: u32,
+    /// The settings of every member. `members_max` is raised to the size. Default LAN.
+    pub settings: Settings,
+    /// The format the members speak. Default native.
+    pub wire: WireSizes,
+    /// Whose protocol the members follow. Default Swimring's.
+    pub behaviour: Behaviour,
+    /// Time before anything is measured. Default 5 s.
+    pub warm_up: Duration,
+    /// Measured time; crashes and events lie in its first two thirds. 1 ms to a week. Default 60 s.
+    pub duration: Duration,
+    /// Longest time after it until every crash is held by everyone and every event has arrived. Default
+    /// [`DRAIN_FROM_SETTINGS`].
+    pub drain_max: Duration,
+    /// One way. Default 1 ms.
+    pub latency: Latency,
+    /// Of every datagram. 0 to [`LOSS_MAX`]. Default 0.
+    pub loss: f64,
+    /// What is wrong with some members, each kind at most once. Default nothing. All fall on the same members,
+    /// the first of one random order, so that several can strike one member; they begin with the measured
+    /// time.
+    pub impaired: Vec<Impairment>,
+    /// Members that vanish without a word, none of the impaired among them, spread evenly over the first two
+    /// thirds. At most half of the members. Default 0.
+    pub crashes: u32,
+    /// User events by random healthy members, per second in the whole cluster. Default 0.
+    pub events_per_second: f64,
+    /// Payload of an event in bytes, 4 to 512. Default 32.
+    pub event_bytes: u16,
+    /// When a member may act. Default at any time.
+    pub wakes: Wakes,
+    /// The trial is stopped and fails when it has taken so long in real time. Default never.
+    pub wall_limit: Option<Duration>,
+    /// Writes every frame to bytes and reads it again as on a wire: several times slower, and the same
+    /// outcome, which a test compares. Default false.
+    pub encoded: bool,
+}
+
+impl Default for TrialOptions {
+    fn default() -> TrialOptions {
+        TrialOptions {
+            seed: 1,
+            members: 100,
+            settings: Settings::default(),
+            wire: WireSizes::Native,
+            behaviour: Behaviour::swimring(),
+            warm_up: Duration::from_secs(5),
+            duration: Duration::from_secs(60),
+            drain_max: DRAIN_FROM_SETTINGS,
+            latency: Latency::Fixed(Duration::from_millis(1)),
+            loss: 0.0,
+            impaired: Vec::new(),
+            crashes: 0,
+            events_per_second: 0.0,
+            event_bytes: 32,
+            wakes: Wakes::Exact,
+            wall_limit: None,
+            encoded: false,
+        }
+    }
+}
+
+/// Why a trial was not run to its end. One line.
+#[derive(Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum TrialError {
+    /// An option that cannot be used.
+    #[error("{option} {mend}")]
+    Option {
+        /// The option, as its field is called.
+        option: &'static str,
+        /// What would do.
+        mend: String,
+    },
+    /// It took too long.
+    #[error(
+        "the trial took longer than its limit of {limit:?} and was at {simulated_s:.1} simulated seconds: simulate fewer members or less time, or raise wall_limit"
+    )]
+    TooSlow {
+        /// The limit.
+        limit: Duration,
+        /// How far it got.
+        simulated_s: f64,
+    },
+    /// Whoever watched it stopped it.
+    #[error("the trial was stopped at {simulated_s:.1} simulated seconds")]
+    Stopped {
+        /// How far it got.
+        simulated_s: f64,
+    },
+}
+
+/// What is printed where an error is unwrapped is its sentence, as of every error of the engine.
+impl std::fmt::Debug for TrialError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, out)
+    }
+}
+
+impl TrialError {
+    pub(super) fn option(option: &'static str, mend: impl Into<String>) -> TrialError {
+        TrialError::Option { option, mend: mend.into() }
+    }
+}
+
+/// Checks that `value` lies within `lowest` and `highest`. Not a number lies nowhere.
+pub(super) fn within(option: &'static str, value: f64, lowest: f64, highest: f64) -> Result<(), TrialError> {
+    if (lowest..=highest).contains(&value) {
+        return Ok(());
+    }
+    Err(TrialError::option(option, format!("has to be between {lowest} and {highest}, and is {value}")))
+}
+
+/// The same for a time.
+pub(super) fn time_within(
+    option: &'static str,
+    value: Duration,
+    lowest: Duration,
+    highest: Duration,
+) -> Result<(), TrialError> {
+    if (lowest..=highest).contains(&value) {
+        return Ok(());
+    }
+    Err(TrialError::option(option, format!("has to be between {lowest:?} and {highest:?}, and is {value:?}")))
+}
+
+impl TrialOptions {
+    /// The defaults with `members` members and this `seed`.
+    pub fn new(seed: u64, members: u32) -> TrialOptions {
+        TrialOptions { seed, members, ..TrialOptions::default() }
+    }
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// The first option that cannot be used, and what would do.
+    pub fn validate(&self) -> Result<(), TrialError> {
+        if !(2..=MEMBERS_MAX).contains(&self.members) {
+            let mend = format!("has to be between 2 and {MEMBERS_MAX}, and is {}", self.members);
+            return Err(TrialError::option("members", mend));
+        }
+        self.settings.validate().map_err(|error| TrialError::option("settings:", error.to_string()))?;
+        time_within("warm_up", self.warm_up, Duration::ZERO, TIME_MAX)?;
+        time_within("duration", self.duration, Duration::from_millis(1), TIME_MAX)?;
+        if self.drain_max != DRAIN_FROM_SETTINGS {
+            time_within("drain_max", self.drain_max, Duration::ZERO, TIME_MAX)?;
+        }
+        self.latency.validate()?;
+        within("loss", self.loss, 0.0, LOSS_MAX)?;
+        if self.crashes > self.members / 2 {
+            let mend =
+                format!("has to be at most half of the {} members, and is {}", self.members, self.crashes);
+            return Err(TrialError::option("crashes", mend));
+        }
+        self.validate_impaired()?;
+        self.validate_events()?;
+        if let Wakes::Every(grain) = self.wakes {
+            time_within("wakes", grain, Duration::from_micros(1), Duration::from_secs(1))?;
+        }
+        Ok(())
+    }
+
+    fn validate_impaired(&self) -> Result<(), TrialError> {
+        for (number, impairment) in self.impaired.iter().enumerate() {
+            impairment.validate(self.members)?;
+            let same = |other: &Impairment| discriminant(&other.kind) == discriminant(&impairment.kind);
+            if self.impaired[..number].iter().any(same) {
+                let mend = format!("has two of one kind, {:?}: give each kind once", impairment.kind);
+                return Err(TrialError::option("impaired", mend));
+            }
+        }
+        if self.crashes + self.impaired_members() >= self.members {
+            let mend = format!(
+                "and crashes have to leave a member that has no trouble, and make {} of {}",
+                self.crashes + self.impaired_members(),
+                self.members
+            );
+            return Err(TrialError::option("impaired", mend));
+        }
+        Ok(())
+    }
+
+    fn validate_events(&self) -> Result<(), TrialError> {
+        within("events_per_second", self.events_per_second, 0.0, f64::from(EVENTS_MAX))?;
+        within("event_bytes", self.event_bytes.into(), 4.0, EVENT_BYTES_MAX.into())?;
+        let events = self.events_per_second * self.duration.as_secs_f64() * 2.0 / 3.0;
+        if events > f64::from(EVENTS_MAX) {
+            let mend = format!("makes {events:.0} events: at most {EVENTS_MAX} are followed");
+            return Err(TrialError::option("events_per_second", mend));
+        }
+        Ok(())
+    }
+
+    /// Members that have some impairment.
+    pub(super) fn impaired_members(&self) -> u32 {
+        self.impaired.iter().map(|impairment| impairment.members.of(self.members)).max().unwrap_or(0)
+    }
+
+    /// The settings as the members have them.
+    pub(super) fn member_settings(&self) -> Arc<Settings> {
+        let mut settings = self.settings.clone();
+        settings.members_max = settings.members_max.max(self.members);
+        Arc::new(settings)
+    }
+
+    /// How long the trial goes on after the measured time at most.
+    pub(super) fn drain(&self) -> Duration {
+        if self.drain_max != DRAIN_FROM_SETTINGS {
+            return self.drain_max;
+        }
+        let (settings, members) = (&self.settings, self.members as usize);
+        let doubt = u32::from(settings.local_health_max) + 1;
+        let (_, longest) = settings.suspicion_timeouts(members);
+        let told = settings.gossip_interval * u32::from(settings.retransmit_limit(members)) * 4;
+        longest + settings.probe_interval * 2 * doubt + told
+    }
+}

@@ -1,0 +1,237 @@
+//! Members in trouble: gone, half deaf or mute, far away, or slow.
+//!
+//! A slow member does nothing until its spell is over, while what arrives waits in a bounded inbox; then it
+//! runs as the kind of its slowness says. The fast path asks one byte per member, and nothing at all in a
+//! trial without troubles.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::impairments::{INBOX_MAX, Impairment, ImpairmentKind};
+use super::options::TrialOptions;
+use super::plan::Plan;
+use super::run::{NEVER, SimEvent, Trial};
+use crate::Slowness;
+use swimring::protocol::Member;
+
+/// Something that waits for a slow member.
+#[derive(Clone, Copy, Debug)]
+enum Waiting {
+    Frame(u32),
+    Stream(u32),
+}
+
+/// What troubles one member now.
+#[derive(Debug, Default)]
+struct FaultKind {
+    loss_in: f64,
+    loss_out: f64,
+    late_us: u64,
+    slowness: Slowness,
+    /// What it sends and receives waits until then; zero while it runs.
+    held_until: u64,
+    /// Nothing is done before this; zero while it runs.
+    stalled_until: u64,
+    stalled_since: u64,
+    inbox: VecDeque<Waiting>,
+}
+
+/// An impairment as it comes and goes.
+#[derive(Debug)]
+struct Spell {
+    impairment: Impairment,
+    /// The first so many of the impaired.
+    members: u32,
+    on: bool,
+}
+
+/// All troubles of a trial. See the module.
+#[derive(Debug)]
+pub(super) struct Troubles {
+    gone: Vec<bool>,
+    /// By member: its place in `troubled`.
+    place: Vec<u32>,
+    troubled: Vec<FaultKind>,
+    spells: Vec<Spell>,
+}
+
+const SPARED: u32 = u32::MAX;
+
+impl Troubles {
+    pub(super) fn new(options: &TrialOptions, plan: &Plan) -> Troubles {
+        let members = options.members as usize;
+        let any = !plan.impaired.is_empty();
+        let mut place = vec![SPARED; if any { members } else { 0 }];
+        for (number, member) in plan.impaired.iter().enumerate() {
+            place[*member as usize] = number as u32;
+        }
+        let spell = |impairment: &Impairment| Spell {
+            impairment: *impairment,
+            members: impairment.members.of(options.members),
+            on: false,
+        };
+        Troubles {
+            gone: vec![false; members],
+            place,
+            troubled: plan.impaired.iter().map(|_| FaultKind::default()).collect(),
+            spells: options.impaired.iter().map(spell).collect(),
+        }
+    }
+
+    /// How many impairments there are.
+    pub(super) fn len(&self) -> u32 {
+        self.spells.len() as u32
+    }
+
+    /// Whether anybody has any trouble beside being gone.
+    #[inline]
+    pub(super) fn any(&self) -> bool {
+        !self.place.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn is_gone(&self, node: u32) -> bool {
+        self.gone[node as usize]
+    }
+
+    pub(super) fn vanish(&mut self, node: u32) {
+        self.gone[node as usize] = true;
+    }
+
+    fn of(&self, node: u32) -> Option<&FaultKind> {
+        self.troubled.get(*self.place.get(node as usize)? as usize)
+    }
+
+    fn of_mut(&mut self, node: u32) -> Option<&mut FaultKind> {
+        self.troubled.get_mut(*self.place.get(node as usize)? as usize)
+    }
+
+    /// What share of what `node` sends is lost beside the rest, and how much longer it takes.
+    /// While it is held, that is not in it: see `held_for`.
+    pub(super) fn sending(&self, node: u32) -> (f64, u64) {
+        self.of(node).map_or((0.0, 0), |trouble| (trouble.loss_out, trouble.late_us))
+    }
+
+    /// How much longer what `node` sends now is held.
+    pub(super) fn held_for(&self, node: u32, now: u64) -> u64 {
+        self.of(node).map_or(0, |trouble| trouble.held_until.saturating_sub(now))
+    }
+
+    /// What share of what is sent to `node` is lost beside the rest.
+    pub(super) fn receiving(&self, node: u32) -> f64 {
+        self.of(node).map_or(0.0, |trouble| trouble.loss_in)
+    }
+
+    /// Whether what arrives now has to wait.
+    pub(super) fn reads_later(&self, node: u32, now: u64) -> bool {
+        self.of(node).is_some_and(|trouble| {
+            now < trouble.stalled_until.max(trouble.held_until) || !trouble.inbox.is_empty()
+        })
+    }
+
+    /// When a member that is due at `due` gets to run.
+    #[inline]
+    pub(super) fn runs_at(&self, node: u32, due: u64) -> u64 {
+        if !self.any() {
+            return due;
+        }
+        match self.of(node) {
+            Some(trouble) if trouble.slowness != Slowness::Reading => due.max(trouble.stalled_until),
+            _ => due,
+        }
+    }
+}
+
+impl Trial {
+    /// Keeps a frame for a member that is slow.
+    pub(super) fn keep_frame(&mut self, node: u32, frame: u32) {
+        match self.troubles.of_mut(node) {
+            Some(trouble) if trouble.inbox.len() < INBOX_MAX => {
+                trouble.inbox.push_back(Waiting::Frame(frame));
+            }
+            _ => self.drop_frame(frame),
+        }
+    }
+
+    /// Keeps part of a stream for a member that is slow. True if it has to wait.
+    pub(super) fn keeps_stream(&mut self, node: u32, mail: u32) -> bool {
+        if !self.troubles.reads_later(node, self.now) {
+            return false;
+        }
+        if let Some(trouble) = self.troubles.of_mut(node) {
+            trouble.inbox.push_back(Waiting::Stream(mail));
+        }
+        true
+    }
+
+    /// An impairment begins, or ends.
+    pub(super) fn turn_trouble(&mut self, number: u32) {
+        let spell = &mut self.troubles.spells[number as usize];
+        spell.on = !spell.on;
+        let (on, members) = (spell.on, spell.members);
+        let Impairment { kind, cycle, .. } = spell.impairment;
+        let lasts = cycle.map(|cycle| if on { cycle.on_for } else { cycle.off_for });
+        let until = lasts.map_or(NEVER, |lasts| self.now + lasts.as_micros() as u64);
+        if until != NEVER {
+            self.agenda.push(until, SimEvent::Turn(number));
+        }
+        for nth in 0..members {
+            let trouble = &mut self.troubles.troubled[nth as usize];
+            match kind {
+                ImpairmentKind::LossIn(loss) => trouble.loss_in = if on { loss } else { 0.0 },
+                ImpairmentKind::LossOut(loss) => trouble.loss_out = if on { loss } else { 0.0 },
+                ImpairmentKind::Delay(delay) => {
+                    trouble.late_us = if on { delay.as_micros() as u64 } else { 0 };
+                }
+                ImpairmentKind::Held => {
+                    trouble.held_until = if on { until } else { 0 };
+                    if !on {
+                        self.read_inbox(self.plan.impaired[nth as usize]);
+                    }
+                }
+                ImpairmentKind::Slow(slowness) if on => {
+                    (trouble.slowness, trouble.stalled_since) = (slowness, self.now);
+                    trouble.stalled_until = until;
+                }
+                ImpairmentKind::Slow(_) => self.run_again(nth),
+            }
+        }
+    }
+
+    /// A slow member gets to run: what it does first depends on what it is slow at.
+    fn run_again(&mut self, nth: u32) {
+        let node = self.plan.impaired[nth as usize];
+        let trouble = &mut self.troubles.troubled[nth as usize];
+        trouble.stalled_until = 0;
+        let (slowness, since) = (trouble.slowness, trouble.stalled_since);
+        match slowness {
+            Slowness::Everything if !self.commons.behaviour().stalls_unnoticed => {
+                let lost = Duration::from_micros(self.now - since);
+                self.call(node, |member, _, commons, _| member.handle_stall(lost, commons));
+                self.read_inbox(node);
+                self.run_timers(node);
+            }
+            Slowness::TimersFirst | Slowness::Everything => {
+                self.run_timers(node);
+                self.read_inbox(node);
+            }
+            Slowness::Reading => self.read_inbox(node),
+        }
+        self.schedule(node);
+    }
+
+    fn run_timers(&mut self, node: u32) {
+        if self.due[node as usize] <= self.now {
+            self.call(node, Member::handle_timeout);
+        }
+    }
+
+    fn read_inbox(&mut self, node: u32) {
+        while let Some(waiting) = self.troubles.of_mut(node).and_then(|trouble| trouble.inbox.pop_front()) {
+            match waiting {
+                Waiting::Frame(frame) => self.take_in(node, frame),
+                Waiting::Stream(mail) => self.take_in_stream(mail),
+            }
+        }
+    }
+}

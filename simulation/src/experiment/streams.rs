@@ -1,0 +1,174 @@
+//! Streams: push/pulls and the probes that no datagram got through for, as bytes, since they are rare.
+//!
+//! What one side writes before it waits arrives as a whole, after the handshake if it is the first. A lost
+//! packet costs time, as TCP resends it: a second in the handshake, 200 ms later, doubling. A stream to or
+//! from a member that gets nothing through, or has vanished, stays silent; nobody waits for it.
+
+use swimring_codec::memberlist::StreamScanner;
+use swimring_codec::native::StreamMessage;
+
+use super::run::{SimEvent, Trial};
+use crate::wire::cut_message;
+use swimring::protocol::{StreamNext, StreamPurpose, WireOptions};
+use swimring_codec::memberlist::Codec;
+
+/// What one side wrote, on its way.
+#[derive(Clone, Debug, Default)]
+struct Mail {
+    from: u32,
+    to: u32,
+    purpose: Option<StreamPurpose>,
+    /// It goes to the side that accepted.
+    to_acceptor: bool,
+    bytes: Vec<u8>,
+}
+
+/// Streams under way.
+#[derive(Debug)]
+pub(super) struct StreamMail {
+    wire: WireOptions,
+    codec: Option<Box<Codec>>,
+    mail: Vec<Mail>,
+    free: Vec<u32>,
+}
+
+/// Linux's first retransmission timeouts of a handshake and of an open connection, and how often a packet is
+/// sent again before it no longer matters, in microseconds.
+const HANDSHAKE_RESEND_US: u64 = 1_000_000;
+const RESEND_US: u64 = 200_000;
+const RESENDS_MAX: u32 = 6;
+
+impl StreamMail {
+    pub(super) fn new(wire: WireOptions) -> StreamMail {
+        let codec = match &wire {
+            WireOptions::Native => None,
+            // The options were checked.
+            WireOptions::Memberlist(options) => Codec::new(&options.codec(), [7; 32]).ok().map(Box::new),
+        };
+        StreamMail { wire, codec, mail: Vec::new(), free: Vec::new() }
+    }
+
+    fn add(&mut self, mail: Mail) -> u32 {
+        match self.free.pop() {
+            Some(at) => {
+                self.mail[at as usize] = mail;
+                at
+            }
+            None => {
+                self.mail.push(mail);
+                (self.mail.len() - 1) as u32
+            }
+        }
+    }
+
+    fn take(&mut self, at: u32) -> Mail {
+        self.free.push(at);
+        std::mem::take(&mut self.mail[at as usize])
+    }
+
+    fn scanner(&self, accepted: bool) -> Option<StreamScanner> {
+        match &self.wire {
+            WireOptions::Native => None,
+            WireOptions::Memberlist(options) => {
+                Some(StreamScanner::new(accepted && !options.label.is_empty()))
+            }
+        }
+    }
+}
+
+impl Trial {
+    /// Opens the streams that the member `node` asks for.
+    pub(super) fn open_streams(&mut self, node: u32) {
+        for open in std::mem::take(&mut self.opened) {
+            let to = swimring::protocol::typed::number_at(open.to);
+            let mut bytes = Vec::new();
+            let member = &self.members[node as usize];
+            member.open_stream(open.purpose, open.destination, &mut self.commons, &mut bytes);
+            let there = self.crossing(node, to, HANDSHAKE_RESEND_US);
+            let back = self.crossing(to, node, HANDSHAKE_RESEND_US);
+            let (Some(there), Some(back)) = (there, back) else { continue };
+            let mail = Mail { from: node, to, purpose: Some(open.purpose), to_acceptor: true, bytes };
+            let held = self.troubles.held_for(node, self.now);
+            self.post(mail, held + there + back);
+        }
+    }
+
+    /// Sends `mail` after `wait`.
+    fn post(&mut self, mail: Mail, wait: u64) {
+        self.measuring.stream(self.now, mail.bytes.len());
+        if let Some(crossing) = self.crossing(mail.from, mail.to, RESEND_US) {
+            let at = self.now + wait + crossing;
+            let mail = self.streams.add(mail);
+            self.agenda.push(at, SimEvent::Stream(mail));
+        }
+    }
+
+    /// How long a packet of a stream takes; nothing if it never gets through.
+    fn crossing(&mut self, from: u32, to: u32, resend_us: u64) -> Option<u64> {
+        let (out, late) = self.troubles.sending(from);
+        let into = self.troubles.receiving(to);
+        let network = &mut self.network;
+        let mut took = late + network.latency.draw(from, to, &mut network.rng);
+        for resends in 0..RESENDS_MAX {
+            let lost = network.happens(network.loss) | network.happens(out) | network.happens(into);
+            if !lost {
+                return Some(took);
+            }
+            took += resend_us << resends;
+        }
+        None
+    }
+
+    pub(super) fn stream_arrives(&mut self, at: u32) {
+        let to = self.streams.mail[at as usize].to;
+        if self.troubles.is_gone(to) {
+            self.streams.take(at);
+            return;
+        }
+        if !self.keeps_stream(to, at) {
+            self.take_in_stream(at);
+        }
+    }
+
+    /// A member takes in what the other side of a stream wrote, and answers.
+    pub(super) fn take_in_stream(&mut self, at: u32) {
+        let Mail { from, to, purpose, to_acceptor, mut bytes } = self.streams.take(at);
+        let mut reply = Vec::new();
+        let mut scanner = self.streams.scanner(to_acceptor);
+        let known = if to_acceptor { None } else { purpose };
+        // Members write whole and valid messages.
+        while let Ok(Some(message)) = cut_message(&mut bytes, scanner.as_mut()) {
+            scanner = self.streams.scanner(false);
+            let next = self.read_stream(to, known, &message, &mut reply);
+            if matches!(next, None | Some(StreamNext::Close | StreamNext::ReplyAndClose)) {
+                break;
+            }
+        }
+        if !reply.is_empty() {
+            let mail = Mail { from: to, to: from, purpose, to_acceptor: !to_acceptor, bytes: reply };
+            self.post(mail, 0);
+        }
+    }
+
+    fn read_stream(
+        &mut self,
+        node: u32,
+        purpose: Option<StreamPurpose>,
+        bytes: &[u8],
+        reply: &mut Vec<u8>,
+    ) -> Option<StreamNext> {
+        if let Some(mut codec) = self.streams.codec.take() {
+            let next = codec.open_stream(bytes, purpose.is_none()).ok().map(|message| {
+                self.call(node, |member, now, commons, out| {
+                    member.handle_packet_stream(now, purpose, &message, reply, commons, out).next
+                })
+            });
+            self.streams.codec = Some(codec);
+            return next;
+        }
+        let message = StreamMessage::decode(bytes).ok()?;
+        Some(self.call(node, |member, now, commons, out| {
+            member.handle_stream(now, purpose, &message, reply, commons, out)
+        }))
+    }
+}

@@ -1,0 +1,292 @@
+//! Any bytes as a sequence of operations on a small cluster: what a fuzzer drives.
+//!
+//! Beside time, commands and faults there are forgeries: frames and stream messages with any content,
+//! mutations of what was really sent, and plain garbage. A member may come to believe what is forged, but
+//! none of the checks may fail and nothing may panic or grow beyond its bounds.
+
+use std::time::Duration;
+
+use swimring_codec::native::{
+    FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, StreamKind, StreamWriter, UserEvent,
+};
+use swimring_codec::{Incarnation, MemberId, State};
+
+use super::links::Direction;
+use super::network;
+use super::node::Slowness;
+use super::operations::Restart;
+use super::rebasing::Rebasing;
+use super::simulation::{CLUSTER, Simulation, SimulationOptions};
+use swimring::protocol::{Settings, StreamPurpose};
+
+/// Members of the cluster.
+const MEMBERS: usize = 4;
+
+/// Operations in one exercise: enough to reach anything, few enough to be quick.
+const OPERATIONS_MAX: usize = 400;
+
+/// Most time that passes in one exercise.
+const TIME_MAX: Duration = Duration::from_secs(600);
+
+/// Bytes to draw from; zeros once they are used up.
+struct Input<'a>(&'a [u8]);
+
+impl Input<'_> {
+    fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::from(self.byte()) % bound
+    }
+
+    fn number(&mut self) -> u64 {
+        (0..8).fold(0, |number, _| number << 8 | u64::from(self.byte()))
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let length = usize::from(self.byte()).min(self.0.len());
+        let (taken, rest) = self.0.split_at(length);
+        self.0 = rest;
+        taken.to_vec()
+    }
+}
+
+/// Does what `data` says to a small cluster.
+///
+/// # Panics
+/// If a check fails.
+pub fn fuzz_member(data: &[u8]) {
+    let mut input = Input(data);
+    let mut simulation = Simulation::new(SimulationOptions {
+        settings: small_settings(),
+        shared_commons: input.byte() & 1 == 1,
+        rebasing: Rebasing::Restless,
+        ..SimulationOptions::new(u64::from(input.byte()), MEMBERS)
+    });
+    if input.byte() & 1 == 1 {
+        simulation.start_warm();
+    } else {
+        simulation.start_cold();
+    }
+    for _ in 0..OPERATIONS_MAX {
+        if input.0.is_empty() || simulation.now().as_micros() > TIME_MAX.as_micros() as u64 {
+            break;
+        }
+        operate(&mut simulation, &mut input);
+        if let Err(violation) = simulation.verify() {
+            panic!("{violation}");
+        }
+    }
+    for node in 0..simulation.len() {
+        let commons = simulation.commons(node);
+        assert!(commons.directory().len() <= MEMBERS_MAX as usize, "the directory exceeds members_max");
+    }
+}
+
+/// Members known at most: two strangers beside the four, so that tables fill up.
+const MEMBERS_MAX: u32 = 6;
+
+fn small_settings() -> Settings {
+    Settings {
+        gossip_to_the_dead: Duration::from_secs(2),
+        // Forgetting is allowed at any time.
+        reconnect_timeout: Duration::ZERO,
+        reconnect_interval: Duration::from_secs(2),
+        members_max: MEMBERS_MAX,
+        broadcasts_max: 16,
+        events_max: 16,
+        event_memory: Duration::from_secs(2),
+        frame_bytes_max: 800,
+        ..Settings::default()
+    }
+}
+
+fn operate(simulation: &mut Simulation, input: &mut Input<'_>) {
+    let node = input.below(MEMBERS);
+    match input.byte() % 16 {
+        0 => pass(simulation, Duration::from_millis(u64::from(input.byte()) * 4)),
+        1 => pass(simulation, Duration::from_millis(u64::from(input.byte()) * 100)),
+        2..=4 => {
+            let frame = forged_frame(simulation, input);
+            simulation.deliver(node, network::address(input.below(MEMBERS + 1), 0), &frame);
+        }
+        5 => {
+            let bytes = input.bytes();
+            simulation.deliver(node, network::address(input.below(MEMBERS + 1), 0), &bytes);
+        }
+        6 => {
+            let message = forged_stream(simulation, input);
+            simulation.deliver_stream(node, purpose(input), &message);
+        }
+        7 => {
+            let mut message = forged_stream(simulation, input);
+            mutate(&mut message, input);
+            simulation.deliver_stream(node, purpose(input), &message);
+        }
+        8 => {
+            let mut frame = forged_frame(simulation, input);
+            mutate(&mut frame, input);
+            simulation.deliver(node, network::address(input.below(MEMBERS + 1), 0), &frame);
+        }
+        9 => simulation.crash(node),
+        10 => {
+            let incarnation_step = i64::from(input.byte()) - 128;
+            simulation.restart(node, Restart { incarnation_step, moved: input.byte() & 1 == 1 });
+        }
+        11 if input.byte() & 1 == 1 => simulation.leave(node),
+        11 => simulation.rejoin(node),
+        // Refused while down, or when too much is under way.
+        12 => drop(simulation.broadcast(node, "event", &input.bytes())),
+        13 => drop(simulation.update_metadata(node, &input.bytes())),
+        14 => trouble(simulation, node, input),
+        _ => simulation.set_overload(node, input.byte() % 16),
+    }
+}
+
+fn pass(simulation: &mut Simulation, duration: Duration) {
+    // What it has to say is asked for after every operation.
+    let _ = simulation.run_for(duration);
+}
+
+fn trouble(simulation: &mut Simulation, node: usize, input: &mut Input<'_>) {
+    let length = Duration::from_millis(u64::from(input.byte()) * 100);
+    match input.byte() % 6 {
+        0 => simulation.partition(&[node], Direction::Both, length, length / 8),
+        1 => simulation.partition(&[node], Direction::Outbound, length, Duration::ZERO),
+        2 => simulation.starve(node, Slowness::Everything, length, length / 4),
+        3 => simulation.starve(node, Slowness::Reading, length, length / 4),
+        4 => simulation.stall_clock(node, length),
+        _ => simulation.heal(),
+    }
+}
+
+fn purpose(input: &mut Input<'_>) -> Option<StreamPurpose> {
+    match input.byte() % 4 {
+        0 => None,
+        1 => Some(StreamPurpose::Sync),
+        2 => Some(StreamPurpose::Join { token: 1 }),
+        _ => Some(StreamPurpose::Probe { sequence: u32::from(input.byte()) }),
+    }
+}
+
+/// Mostly a member, else someone of whom there are many.
+fn someone(simulation: &Simulation, input: &mut Input<'_>) -> MemberId {
+    let byte = input.byte();
+    match usize::from(byte) % (MEMBERS + 1) {
+        MEMBERS => MemberId::of_name(&format!("stranger-{byte}")),
+        node => simulation.id(node),
+    }
+}
+
+/// Close to what members have, or anything.
+fn incarnation(input: &mut Input<'_>) -> Incarnation {
+    match input.byte() % 4 {
+        0 => Incarnation::new(input.number()),
+        1 => Incarnation::MAX,
+        _ => Incarnation::new(990 + u64::from(input.byte())),
+    }
+}
+
+fn header(simulation: &Simulation, input: &mut Input<'_>) -> FrameHeader {
+    let source = someone(simulation, input);
+    FrameHeader {
+        cluster: CLUSTER ^ u32::from(input.byte() == 255),
+        source,
+        destination: MemberId::NONE,
+        root: u64::from(input.byte()),
+        quiet: input.byte() & 1 == 1,
+    }
+}
+
+fn forged_frame(simulation: &Simulation, input: &mut Input<'_>) -> Vec<u8> {
+    let mut frame = vec![0; FRAME_MAX];
+    let header = header(simulation, input);
+    let Some(mut writer) = FrameWriter::new(header, &mut frame) else { return Vec::new() };
+    for _ in 0..=input.byte() % 6 {
+        forged_message(simulation, input, &mut writer);
+    }
+    let length = writer.finish();
+    frame.truncate(length);
+    frame
+}
+
+fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut FrameWriter<'_>) {
+    let subject = someone(simulation, input);
+    let sequence = u32::from(input.byte());
+    let (name, metadata) = (name(subject, input), input.bytes());
+    let message = match input.byte() % 10 {
+        0 => Message::Ping { sequence },
+        1 => Message::IndirectPing { sequence, target: subject },
+        2 => Message::Ack { sequence },
+        3 => Message::Nack { sequence },
+        4 => Message::Alive { subject, incarnation: incarnation(input), tag: input.byte() },
+        5 => {
+            let accuser = someone(simulation, input);
+            Message::Suspect { subject, incarnation: incarnation(input), accuser }
+        }
+        6 => Message::Dead { subject, incarnation: incarnation(input) },
+        7 => Message::Left { subject, incarnation: incarnation(input) },
+        8 => Message::Introduction(introduction(&name, &metadata, input)),
+        _ => Message::UserEvent(UserEvent { origin: subject, sequence, name: "forged", payload: &metadata }),
+    };
+    // What breaks a rule of the format is not written.
+    writer.push(&message);
+}
+
+fn name(subject: MemberId, input: &mut Input<'_>) -> String {
+    let members = (0..MEMBERS).map(|number| format!("member-{number:04}"));
+    let known = members.into_iter().find(|name| MemberId::of_name(name) == subject);
+    known.unwrap_or_else(|| format!("stranger-{}", input.byte()))
+}
+
+fn introduction<'a>(name: &'a str, metadata: &'a [u8], input: &mut Input<'_>) -> Introduction<'a> {
+    let states = [State::Alive, State::Suspect, State::Dead, State::Left];
+    Introduction {
+        subject: MemberId::of_name(name),
+        incarnation: incarnation(input),
+        state: states[input.below(4)],
+        address: network::address(input.below(MEMBERS + 1), input.byte() % 3),
+        name,
+        metadata,
+    }
+}
+
+/// A stream message without its length prefix.
+fn forged_stream(simulation: &Simulation, input: &mut Input<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = StreamWriter::new(header(simulation, input), &mut bytes);
+    match input.byte() % 8 {
+        0 => writer.plain(StreamKind::Join),
+        1 => writer.plain(StreamKind::Sync),
+        2 => writer.plain(StreamKind::Agreed),
+        3 => writer.plain(StreamKind::Differs),
+        4 => writer.probe(StreamKind::Ping, u32::from(input.byte())),
+        5 => writer.probe(StreamKind::Ack, u32::from(input.byte())),
+        _ => {
+            for _ in 0..input.byte() % 8 {
+                let subject = someone(simulation, input);
+                let (name, metadata) = (name(subject, input), input.bytes());
+                writer.record(&introduction(&name, &metadata, input));
+            }
+            writer.finish_state();
+        }
+    }
+    bytes.split_off(swimring_codec::native::STREAM_PREFIX_LEN)
+}
+
+fn mutate(bytes: &mut Vec<u8>, input: &mut Input<'_>) {
+    for _ in 0..input.byte() % 8 {
+        if bytes.is_empty() {
+            return;
+        }
+        let at = usize::from(u16::from(input.byte()) << 8 | u16::from(input.byte())) % bytes.len();
+        match input.byte() % 4 {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at, input.byte()),
+            _ => bytes[at] ^= 1 << (input.byte() % 8),
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! The simulation: members, agenda and network, and the loop that makes time pass.
+//!
+//! Each member is driven as `swim::Member` documents it: an input or timeout at a time, then its frames,
+//! streams and events are taken, checked and passed on, then its next timeout is put on the agenda.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use swimring_codec::{MemberId, State};
+
+use super::adversary::FaultKind;
+use super::checks::{Checks, Violation};
+use super::faults::Faults;
+use super::links::Links;
+use super::log::Log;
+use super::network::{self, Buffers, Written};
+use super::node::{Input, Node, Slowness, Starvation};
+use super::queue::Queue;
+use super::rebasing::{Rebaser, Rebasing};
+use super::streams::{StreamId, StreamInput, Streams};
+use super::trace::Trace;
+use super::wire::Wire;
+use swimring::protocol::{
+    Counters, Event, Member, MemberConfig, Outbox, Settings, SharedState, StreamOpen, Time, WireOptions,
+};
+
+/// Which cluster the simulated members are of.
+pub(super) const CLUSTER: u32 = 0x51A1;
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub struct SimulationOptions {
+    /// Of every random choice.
+    pub seed: u64,
+    /// How many members, at most 65,536.
+    pub members: usize,
+    /// Their settings.
+    pub settings: Settings,
+    /// The format they speak.
+    pub wire: WireOptions,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Whether all members share one [`SharedState`], as in a worker, or have one each, as when embedded.
+    pub shared_commons: bool,
+    /// Whether everything is checked after every step. The checks cost more than the protocol.
+    pub checked: bool,
+    /// How the members' views are held.
+    pub rebasing: Rebasing,
+}
+
+impl SimulationOptions {
+    /// `members` members with LAN settings, the native format, private commons, all checks and no faults.
+    pub fn new(seed: u64, members: usize) -> SimulationOptions {
+        SimulationOptions {
+            seed,
+            members,
+            settings: Settings::default(),
+            wire: WireOptions::Native,
+            faults: Faults::NONE,
+            shared_commons: false,
+            checked: true,
+            rebasing: Rebasing::Swept,
+        }
+    }
+}
+
+/// A frame that was sent while the simulation was tapped.
+#[derive(Clone, Debug)]
+pub struct CapturedFrame {
+    /// When.
+    pub at: Time,
+    /// By which member.
+    pub from: usize,
+    /// To which member, if it is anyone's address.
+    pub to: Option<usize>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Most frames kept while tapped.
+const TAPPED_MAX: usize = 1 << 20;
+
+/// Something on the agenda.
+#[derive(Debug)]
+pub(super) enum SimEvent {
+    /// A member's timeout, or the end of a stall.
+    Wake {
+        node: usize,
+    },
+    Frame {
+        node: usize,
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    Stream {
+        stream: StreamId,
+        end: usize,
+        input: StreamInput,
+    },
+    /// A stream has taken too long.
+    StreamExpires {
+        stream: StreamId,
+    },
+    /// A member tries to join.
+    Join {
+        node: usize,
+        boot: u32,
+    },
+    /// A crashed or departed member comes back.
+    Return {
+        node: usize,
+        boot: u32,
+    },
+    /// A fault strikes.
+    FaultKind {
+        trouble: FaultKind,
+        generation: u32,
+    },
+}
+
+/// A cluster on a virtual network and clock. See the module.
+#[derive(Debug)]
+pub struct Simulation {
+    pub(super) now: Time,
+    pub(super) settings: Arc<Settings>,
+    pub(super) seed: u64,
+    pub(super) nodes: Vec<Node>,
+    pub(super) by_id: HashMap<MemberId, usize>,
+    pub(super) commons: Vec<SharedState>,
+    pub(super) agenda: Queue<SimEvent>,
+    pub(super) faults: Faults,
+    /// Counts changes of `faults`, so that what an earlier model had in store no longer strikes.
+    pub(super) faults_generation: u32,
+    pub(super) links: Links,
+    pub(super) streams: Streams,
+    pub(super) wire: Wire,
+    /// Of the network.
+    pub(super) rng: fastrand::Rng,
+    /// Of the adversary and the operators.
+    pub(super) dice: fastrand::Rng,
+    pub(super) buffers: Buffers,
+    pub(super) trace: Trace,
+    pub(super) log: Log,
+    pub(super) checks: Checks,
+    pub(super) tapped: Option<Vec<CapturedFrame>>,
+    rebaser: Rebaser,
+    /// What members that are no more counted in commons of their own.
+    pub(super) counted: Counters,
+    written: Written,
+    opened: Vec<StreamOpen>,
+    happened: Vec<Event>,
+}
+
+impl Simulation {
+    /// A cluster whose members have not started.
+    ///
+    /// # Panics
+    /// If the wire's options cannot be used.
+    pub fn new(options: SimulationOptions) -> Simulation {
+        let wire = Wire::new(&options.wire).unwrap_or_else(|error| panic!("{error}"));
+        let count = options.members.min(1 << 16);
+        let nodes: Vec<Node> = (0..count)
+            .map(|number| Node::new(number, if options.shared_commons { 0 } else { number }))
+            .collect();
+        let commons = if options.shared_commons { 1 } else { count };
+        let mut simulation = Simulation {
+            now: Time::ZERO,
+            settings: Arc::new(options.settings),
+            seed: options.seed,
+            by_id: nodes.iter().enumerate().map(|(number, node)| (node.id, number)).collect(),
+            nodes,
+            commons: (0..commons as u64).map(|number| wire.commons(options.seed ^ number)).collect(),
+            agenda: Queue::new(),
+            faults: Faults::NONE,
+            faults_generation: 0,
+            links: Links::default(),
+            streams: Streams::default(),
+            wire,
+            rng: fastrand::Rng::with_seed(options.seed ^ 0x6E65_7477_6F72_6B00),
+            dice: fastrand::Rng::with_seed(options.seed ^ 0x6469_6365_0000_0000),
+            buffers: Buffers::default(),
+            trace: Trace::default(),
+            log: Log::default(),
+            checks: Checks::new(count, options.checked, &options.wire),
+            tapped: None,
+            rebaser: Rebaser::new(options.rebasing, options.seed, options.shared_commons),
+            counted: Counters::default(),
+            written: Written::default(),
+            opened: Vec::new(),
+            happened: Vec::new(),
+        };
+        simulation.set_faults(options.faults);
+        simulation
+    }
+
+    /// Lets `duration` pass.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub fn run_for(&mut self, duration: Duration) -> Result<(), Violation> {
+        self.run_until(self.now + duration)
+    }
+
+    /// Lets time pass until `until`.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub fn run_until(&mut self, until: Time) -> Result<(), Violation> {
+        while let Some((at, happening)) = self.agenda.pop_until(until) {
+            self.now = at;
+            self.happen(happening);
+            self.rebaser.step(&mut self.nodes, &mut self.commons);
+            if let Some(violation) = self.checks.violation() {
+                return Err(violation);
+            }
+        }
+        self.now = until;
+        Ok(())
+    }
+
+    fn happen(&mut self, happening: SimEvent) {
+        match happening {
+            SimEvent::Wake { node } => self.wake(node),
+            SimEvent::Frame { node, from, to, bytes } => {
+                if self.nodes[node].address != to {
+                    // It moved while this was under way: nobody is reached there any more.
+                    self.checks.coverage.frames_misdirected += 1;
+                    self.buffers.give_back(bytes);
+                } else if self.nodes[node].member.is_some() {
+                    self.input(node, Input::Frame { from, bytes });
+                } else {
+                    self.buffers.give_back(bytes);
+                }
+            }
+            SimEvent::Stream { stream, end, input } => self.stream_arrives(stream, end, input),
+            SimEvent::StreamExpires { stream } => self.stream_expires(stream),
+            SimEvent::Join { node, boot } => self.try_join(node, boot),
+            SimEvent::Return { node, boot } => self.come_back(node, boot),
+            SimEvent::FaultKind { trouble, generation } if generation == self.faults_generation => {
+                self.trouble(trouble);
+            }
+            SimEvent::FaultKind { .. } => {}
+        }
+    }
+
+    /// Hands an input to a member, or keeps it while the member is stalled.
+    pub(super) fn input(&mut self, node: usize, input: Input) {
+        let place = &mut self.nodes[node];
+        if self.now >= place.starvation.stalled_until && place.inbox.is_empty() {
+            return self.process(node, input);
+        }
+        let frame = matches!(input, Input::Frame { .. });
+        if !frame || place.inbox.len() < self.faults.starve_inbox {
+            place.inbox.push_back(input);
+        } else {
+            place.overflowed = true;
+        }
+    }
+
+    fn process(&mut self, node: usize, input: Input) {
+        match input {
+            Input::Frame { from, bytes } => {
+                self.deliver(node, from, &bytes);
+                self.buffers.give_back(bytes);
+            }
+            Input::Stream { stream, end, input } => self.stream_input(node, stream, end, input),
+        }
+    }
+
+    /// A timeout, or the end of a stall: inputs that waited come first, as they do in a driver.
+    fn wake(&mut self, node: usize) {
+        if self.nodes[node].wake > self.now {
+            return;
+        }
+        self.nodes[node].wake = Time::NEVER;
+        if self.nodes[node].member.is_none() {
+            return;
+        }
+        let starvation = self.nodes[node].starvation;
+        let stalled = starvation.stalled_until > self.now;
+        match starvation.slowness {
+            Slowness::Reading if stalled => self.handle_timeout(node),
+            _ if stalled => {}
+            Slowness::TimersFirst => {
+                self.handle_timeout(node);
+                self.read_inbox(node);
+            }
+            Slowness::Everything if starvation.stalled_until > Time::ZERO => {
+                let lost = self.now.since(starvation.stalled_since);
+                let overflowed = std::mem::take(&mut self.nodes[node].overflowed);
+                self.call(node, |member, now, commons, _| {
+                    member.handle_stall(lost, commons);
+                    if overflowed {
+                        commons.set_doubt(now);
+                    }
+                });
+                self.read_inbox(node);
+                self.handle_timeout(node);
+            }
+            Slowness::Everything | Slowness::Reading => {
+                self.read_inbox(node);
+                self.handle_timeout(node);
+            }
+        }
+        if !stalled {
+            self.nodes[node].starvation.stalled_until = Time::ZERO;
+            self.stall_again(node);
+        }
+        self.schedule(node);
+    }
+
+    fn read_inbox(&mut self, node: usize) {
+        while let Some(input) = self.nodes[node].inbox.pop_front() {
+            self.process(node, input);
+        }
+    }
+
+    fn handle_timeout(&mut self, node: usize) {
+        let place = &self.nodes[node];
+        let shown = place.clock.read(self.now);
+        if place.member.as_ref().is_some_and(|member| member.next_timeout() <= shown) {
+            self.call(node, Member::handle_timeout);
+            self.checks.timeout_handled(self.now, shown, node, self.nodes[node].member.as_ref());
+        }
+    }
+
+    /// Calls the member of `node`, if it has one, and takes everything it has to say.
+    pub(super) fn call<R>(
+        &mut self,
+        node: usize,
+        call: impl FnOnce(&mut Member, Time, &mut SharedState, &mut Outbox<'_>) -> R,
+    ) -> Option<R> {
+        let place = &mut self.nodes[node];
+        let member = place.member.as_mut()?;
+        let shown = place.clock.read(self.now);
+        let refused = network::happens(self.faults.gossip_refused, &mut self.rng);
+        let mut gossip_budget = if refused { 0 } else { u32::MAX };
+        let had_left = member.has_left();
+        let mut out = Outbox {
+            frames: &mut self.written,
+            streams: &mut self.opened,
+            events: &mut self.happened,
+            gossip_budget: &mut gossip_budget,
+        };
+        let result = call(member, shown, &mut self.commons[place.commons], &mut out);
+        // Unless it has just been told to join again.
+        let had_left = had_left && member.has_left();
+        place.incarnation = place.incarnation.max(member.incarnation());
+        let silent = self.written.len() == 0 && self.opened.is_empty();
+        self.checks.after_leaving(self.now, node, had_left, silent);
+        self.send_written(node);
+        for open in std::mem::take(&mut self.opened) {
+            self.open_stream(node, &open);
+        }
+        self.take_events(node);
+        if let Some(member) = &self.nodes[node].member {
+            self.checks.view(self.now, node, member, &self.commons[self.nodes[node].commons], &self.settings);
+        }
+        self.schedule(node);
+        Some(result)
+    }
+
+    fn send_written(&mut self, node: usize) {
+        let written = std::mem::take(&mut self.written);
+        for nth in 0..written.len() {
+            let (to, bytes) = written.get(nth);
+            self.checks.datagram(self.now, node, bytes, &self.settings, self.wire.inspector.as_deref_mut());
+            self.trace.add(self.now, node, bytes);
+            self.log.sent(node, bytes.len());
+            self.send(node, to, bytes);
+        }
+        self.written = written;
+        self.written.clear();
+    }
+
+    /// Puts a datagram on the network.
+    fn send(&mut self, from: usize, to: SocketAddr, bytes: &[u8]) {
+        let node = network::node_at(to).filter(|node| *node < self.nodes.len());
+        if let Some(tapped) = self.tapped.as_mut().filter(|tapped| tapped.len() < TAPPED_MAX) {
+            tapped.push(CapturedFrame { at: self.now, from, to: node, bytes: bytes.to_vec() });
+        }
+        let Some(node) = node.filter(|node| self.nodes[*node].address == to) else { return };
+        let copies = 1 + usize::from(network::happens(self.faults.duplication, &mut self.rng));
+        for _ in 0..copies {
+            let lost = network::happens(self.faults.loss, &mut self.rng);
+            if lost || self.links.stops(self.now, from, node) {
+                continue;
+            }
+            let mut bytes = self.buffers.take(bytes);
+            let damage = network::happens(self.faults.corruption, &mut self.rng);
+            if damage && !self.survives_damage(from, &mut bytes) {
+                self.buffers.give_back(bytes);
+                continue;
+            }
+
+            let at = self.now + network::delay(&self.faults, &mut self.rng);
+            let from = self.nodes[from].address;
+            self.agenda.push(at, SimEvent::Frame { node, from, to, bytes });
+        }
+    }
+
+    fn take_events(&mut self, node: usize) {
+        let mut happened = std::mem::take(&mut self.happened);
+        for event in happened.drain(..) {
+            self.take_event(node, event);
+        }
+        self.happened = happened;
+    }
+
+    fn take_event(&mut self, node: usize, event: Event) {
+        let commons = &self.commons[self.nodes[node].commons];
+        let what = self.log.record(self.now, node, event, commons, &self.by_id);
+        self.trace.add(self.now, node, format!("{what:?}").as_bytes());
+        self.checks.event(self.now, node, &self.nodes[node], event, commons, &self.settings);
+        match event {
+            Event::JoinFinished { joined, .. } => self.join_finished(node, joined),
+            Event::LeaveFinished => self.left(node),
+            _ => {}
+        }
+    }
+
+    /// Puts a member's next timeout, or the end of its stall, on the agenda.
+    pub(super) fn schedule(&mut self, node: usize) {
+        let place = &mut self.nodes[node];
+        let Some(member) = &place.member else { return };
+        let Starvation { slowness, stalled_until, .. } = place.starvation;
+        let due = match member.next_timeout() {
+            Time::NEVER => Time::NEVER,
+            timeout => place.clock.when(timeout, self.now),
+        };
+        let wake = match slowness {
+            _ if stalled_until <= self.now => due.max(self.now),
+            Slowness::Reading => due.min(stalled_until),
+            Slowness::Everything | Slowness::TimersFirst => stalled_until,
+        };
+        if wake < place.wake {
+            place.wake = wake;
+            self.agenda.push(wake, SimEvent::Wake { node });
+        }
+    }
+
+    /// Starts the member of `node` at `incarnation`, knowing only itself.
+    pub(super) fn start_at(&mut self, node: usize, incarnation: swimring_codec::Incarnation) {
+        let place = &mut self.nodes[node];
+        place.boots += 1;
+        let config = MemberConfig {
+            name: place.name.clone(),
+            address: place.address,
+            metadata: place.metadata.clone(),
+            cluster: CLUSTER,
+            incarnation,
+            seed: self.seed ^ u64::from(place.boots) << 32,
+            settings: self.settings.clone(),
+        };
+        let shown = place.clock.read(self.now);
+        // A name that fits and a table that has room for its owner: it cannot be refused.
+        place.member = Member::new(config, &mut self.commons[place.commons], shown).ok();
+        place.incarnation = place.incarnation.max(incarnation);
+        (place.joined, place.leaving) = (false, false);
+        self.checks.started(node);
+        self.schedule(node);
+    }
+
+    /// Takes the member of `node` away without a word.
+    pub(super) fn stop(&mut self, node: usize) {
+        let place = &mut self.nodes[node];
+        let Some(mut member) = place.member.take() else { return };
+        member.release(&mut self.commons[place.commons]);
+        place.inbox.clear();
+        place.wake = Time::NEVER;
+        place.joined = false;
+        if self.commons.len() > 1 {
+            let seed = self.seed ^ node as u64;
+            let gone = std::mem::replace(&mut self.commons[place.commons], self.wire.commons(seed));
+            self.counted.add(&gone.counters);
+        }
+    }
+
+    /// What is believed at `observer` of the member `subject`.
+    pub fn belief(&self, observer: usize, subject: usize) -> Option<State> {
+        let place = &self.nodes[observer];
+        let index = self.commons[place.commons].directory().find(self.nodes[subject].id)?;
+        place.member.as_ref()?.state_of(index).map(|(state, _)| state)
+    }
+}

@@ -1,0 +1,181 @@
+//! Adaptive suspicion: fast where a witness is sure, and slow wherever it cannot be.
+
+use std::time::Duration;
+
+use crate::paper_support::{count, first, messages, millis, run, seconds, warm};
+use swimring::protocol::{MemberlistOptions, Settings, SuspicionMode, WireOptions};
+use swimring_codec::State;
+use swimring_codec::native::Message;
+use swimring_simulation::{Direction, Simulation, SimulationOptions, Slowness, What};
+
+const VICTIM: usize = 3;
+
+fn adaptive() -> Settings {
+    Settings { suspicion: SuspicionMode::Adaptive, ..Settings::default() }
+}
+
+/// From the crash of a member to its first declaration.
+fn detection(simulation: &mut Simulation) -> Duration {
+    let crashed = simulation.now();
+    simulation.crash(VICTIM);
+    run(simulation, seconds(30));
+    let declared = first(simulation, What::Failed, VICTIM, crashed);
+    declared.expect("declared").since(crashed)
+}
+
+#[test]
+fn crashes_are_declared_sooner_than_by_lifeguard() {
+    let mut took: Vec<Duration> = (0..20).map(|seed| detection(&mut warm(seed, 60, &adaptive()))).collect();
+    took.sort();
+    assert!(took[10] < seconds(4) && took[19] < seconds(8), "{took:?}");
+    let lifeguard = detection(&mut warm(1, 60, &Settings::default()));
+    assert!(lifeguard > seconds(7), "{lifeguard:?}");
+    // The floor, and the probe that failed before.
+    assert!(took[0] > seconds(3), "{took:?}");
+}
+
+#[test]
+fn members_send_as_many_probes_as_with_lifeguard() {
+    let probes = |settings: &Settings| {
+        let mut simulation = warm(5, 60, settings);
+        let before = simulation.counters();
+        run(&mut simulation, seconds(60));
+        simulation.counters().since(&before)
+    };
+    let (ours, theirs) = (probes(&adaptive()), probes(&Settings::default()));
+    let share = ours.probes_sent as f64 / theirs.probes_sent as f64;
+    assert!((0.85..1.05).contains(&share), "{share}");
+    let returned = ours.probes_returned as f64 / ours.probes_sent as f64;
+    assert!((0.4..0.55).contains(&returned), "a return for each probe by choice: {returned}");
+    assert_eq!((theirs.probes_returned, ours.suspicions_started), (0, 0));
+}
+
+/// Nobody waits for chance: whoever was pinged last by a member sees after it.
+#[test]
+fn the_first_probe_after_a_crash_comes_in_time() {
+    for seed in 0..30 {
+        let mut simulation = warm(seed, 40, &adaptive());
+        let crashed = simulation.now();
+        simulation.crash(VICTIM);
+        run(&mut simulation, seconds(4));
+        let suspected = first(&simulation, What::Suspected, VICTIM, crashed);
+        // Two intervals until the return, another until it has failed, and a return may have to queue.
+        let suspected = suspected.expect("suspected").since(crashed);
+        assert!(suspected < millis(3500), "seed {seed}: {suspected:?}");
+    }
+}
+
+/// A member that gets nothing out accuses everyone, and nobody can confirm it: not even relays, which are
+/// not reached. It hears the others all the while.
+#[test]
+fn an_unconfirmed_accuser_declares_nobody_soon() {
+    let mut simulation = warm(7, 40, &adaptive());
+    let before = simulation.counters();
+    simulation.partition(&[0], Direction::Outbound, seconds(25), Duration::ZERO);
+    run(&mut simulation, seconds(25));
+    let during = simulation.counters().since(&before);
+    assert!(during.suspicions_witnessed > 0, "{during:?}");
+    let others = |subject: usize| subject != 0;
+    assert_eq!(count(&simulation, What::Failed, others), 0);
+    run(&mut simulation, seconds(60));
+    assert_eq!(count(&simulation, What::Failed, others), 0, "its appeals get through again");
+}
+
+/// A member whose receive path is blocked: all that could refute lies unread, for longer than Lifeguard's
+/// longest timeout.
+#[test]
+fn whoever_does_not_listen_does_not_declare() {
+    let failed_by_the_slow = |settings: &Settings| {
+        let mut simulation = warm(11, 40, settings);
+        simulation.starve(0, Slowness::Reading, seconds(70), seconds(70));
+        run(&mut simulation, seconds(68));
+        let entries = simulation.log().entries().iter();
+        entries.filter(|entry| entry.what == What::Failed && entry.observer == 0).count()
+    };
+    assert_eq!(failed_by_the_slow(&adaptive()), 0);
+    assert!(failed_by_the_slow(&Settings::default()) > 0, "or the test shows nothing");
+}
+
+/// Members that look at their clocks before they read what came in time.
+#[test]
+fn timers_that_come_late_are_a_stall() {
+    let mut simulation = warm(13, 40, &adaptive());
+    for node in 0..10 {
+        simulation.starve(node, Slowness::TimersFirst, seconds(60), seconds(5));
+    }
+    run(&mut simulation, seconds(90));
+    assert!(simulation.counters().stalls > 20, "{}", simulation.counters().stalls);
+    assert_eq!(count(&simulation, What::Failed, |subject| subject >= 10), 0);
+}
+
+/// A suspect is told by its witness, in one datagram with a ping, a bounded number of times.
+#[test]
+fn witnesses_tell_the_suspect_directly_and_not_for_ever() {
+    let mut simulation = warm(17, 40, &adaptive());
+    let before = simulation.counters();
+    simulation.tap();
+    simulation.crash(VICTIM);
+    run(&mut simulation, seconds(20));
+    let during = simulation.counters().since(&before);
+    let victim = simulation.id(VICTIM);
+    let told = simulation.tapped().iter().filter(|frame| {
+        let messages = messages(frame);
+        let accused = matches!(messages[0], Message::Suspect { subject, .. } if subject == victim);
+        frame.to == Some(VICTIM) && accused && matches!(messages.get(1), Some(Message::Ping { .. }))
+    });
+    let told = told.count() as u64;
+    assert!(told >= 4 && during.appeals_sent >= 4 && told >= during.appeals_sent, "{told} {during:?}");
+    assert!(during.appeals_sent <= 12 * during.suspicions_witnessed, "{during:?}");
+}
+
+/// A falsely accused member answers the accuser itself, long before gossip would have told.
+#[test]
+fn a_suspect_that_lives_refutes_at_once() {
+    let mut simulation = warm(19, 40, &Settings { stream_fallback: false, ..adaptive() });
+    simulation.cut(&[0], &(1..40).collect::<Vec<_>>(), Direction::Outbound, millis(1900), Duration::ZERO);
+    run(&mut simulation, seconds(10));
+    let counters = simulation.counters();
+    assert!(counters.suspicions_witnessed > 0, "{counters:?}");
+    assert_eq!(count(&simulation, What::Failed, |_| true), 0);
+    for subject in 1..40 {
+        assert_eq!(simulation.belief(0, subject), Some(State::Alive), "{subject}");
+    }
+}
+
+/// Who has missed what became of a suspicion looks for himself, long before the timeout is over.
+#[test]
+fn whoever_hears_nothing_more_of_a_suspicion_checks_once() {
+    // Each piece of news is sent once only, so much of it gets lost.
+    let sparse = Settings { retransmit_multiplier: 1, push_pull_interval: Duration::ZERO, ..adaptive() };
+    let (mut checked, mut last) = (0, Duration::ZERO);
+    for seed in 0..20 {
+        let mut simulation = warm(seed, 60, &sparse);
+        let crashed = simulation.now();
+        simulation.crash(VICTIM);
+        run(&mut simulation, seconds(30));
+        let entries = simulation.log().entries().iter();
+        let failed = entries.filter(|entry| entry.what == What::Failed && entry.subject == Some(VICTIM));
+        let times: Vec<_> = failed.map(|entry| entry.at.since(crashed)).collect();
+        assert_eq!(times.len(), 59, "seed {seed}");
+        last = last.max(times.into_iter().max().unwrap_or_default());
+        checked += simulation.counters().suspicions_checked;
+    }
+    assert!(checked > 0 && last < seconds(30), "{checked} {last:?}");
+}
+
+/// On memberlist's wire all of it is ordinary packets, which the simulation's inspector reads one by one.
+#[test]
+fn on_memberlists_wire_everything_is_an_ordinary_message() {
+    let mut simulation = Simulation::new(SimulationOptions {
+        settings: adaptive(),
+        wire: WireOptions::Memberlist(MemberlistOptions::default()),
+        ..SimulationOptions::new(23, 30)
+    });
+    simulation.start_warm();
+    run(&mut simulation, seconds(5));
+    let took = detection(&mut simulation);
+    let counters = simulation.counters();
+    assert!(took < seconds(8), "{took:?}");
+    assert!(counters.appeals_sent > 0 && counters.probes_returned > 0, "{counters:?}");
+    assert_eq!((counters.decode_errors, counters.acks_unexpected), (0, 0));
+}
