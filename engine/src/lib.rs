@@ -28,7 +28,7 @@
 //! # Layers
 //! [`cluster`] is what a service embeds. Below it, [`protocol`] is the protocol, a plain value without I/O.
 //! [`net`] moves datagrams, [`stream`] the larger exchanges, [`worker`] gives each core a loop that drives
-//! both for the members it owns, one or ten thousand, and [`sim`] drives the same protocol on a virtual
+//! both for the members it owns, one or ten thousand, and the crate `swimring-simulation` drives the same protocol on a virtual
 //! network and clock.
 #![deny(missing_docs)]
 

@@ -1,7 +1,7 @@
 //! Random and spoiled datagrams and stream messages by the hundred thousand: no panic, the twin agrees
 //! about each, and the process does not grow.
 //!
-//! `SWIMRING_MUTATIONS=10000000 cargo test --release -p swimring-codec --test mutated -- --nocapture`
+//! `SWIMRING_MUTATIONS=10000000 cargo test --release -p swimring-codec --test mutations -- --nocapture`
 //! runs ten million instead. `SWIMRING_SEED` chooses others; the seed is printed first.
 
 use crate::random;

@@ -1,23 +1,30 @@
 //! The protocol, sans-I/O: time, randomness and bytes come in; bytes, timers and events go out.
 //!
-//! [`Member`] is one member of the cluster and documents how it is driven. What members of one worker
-//! share is in [`SharedState`]. Beside them there is one file per concern:
+//! [`Member`] is one member of the cluster and documents how it is driven. What members of one worker share is in
+//! [`SharedState`]. Each concern has a room:
 //!
-//! | file | concern |
+//! | room | concern |
 //! |---|---|
-//! | `probe`, `relay` | is a member still there? directly, through others, over a stream |
-//! | `local_health` | how far to trust our own probes |
-//! | `suspicion`, `updates`, `refutation` | what is believed of whom, and who may object |
-//! | `adaptive`, `spread`, `watch` | faster suspicion, from how long news takes; who looks after whom |
-//! | `broadcasts`, `gossip` | what is still to be told, and to whom |
-//! | `user_events` | the application's own messages to all |
-//! | `anti_entropy` | finding and mending what gossip missed |
-//! | `departed`, `reconnect` | the dead: for how long, and whether they came back |
-//! | `sending`, `wire` | what a frame carries, and how it is written |
-//! | `behaviour` | whose protocol it is: ours, or upstream's for simulations |
-//! | `serf` | Serf's clocks, for members of its pools |
-//! | `directory`, `table`, `permutation`, `pool`, `heap` | who is who, in little memory |
-//! | `base`, `sweep` | what the views of a worker's members have in common, and keeping it so |
+//! | `view` | who is there: one member's table, shared views, the directory of identities, the departed |
+//! | `detection` | is a member still there? probes, relays, suspicion, refutation, local health, adaptive windows |
+//! | `dissemination` | what is still to be told, to whom, and on what it travels; the application's user events |
+//! | `repair` | finding and mending what telling has missed: roots, push/pull, reconnecting |
+//! | `wire` | what a frame looks like, a format to a file |
+//! | `settings` | every constant, with its presets and ranges |
+//!
+//! Beside the rooms: `member` holds one member's state and drives the rooms, `commands` is what an application asks of it,
+//! `merge` decides between what is known and what is told, `event` and `outbox` are what comes out, `behaviour` says whose
+//! protocol it is (ours, or upstream's for simulations), `serf` has the clocks of Serf's pools.
+//!
+//! What the rooms keep is imported downwards; `Member` puts it together, and each room has its part of `impl Member`:
+//!
+//! ```text
+//! commands  merge  member
+//!    |        |      |
+//!    repair   detection   dissemination      each with its own part of `impl Member`
+//!         \       |       /
+//!          view   wire   settings  time
+//! ```
 #![forbid(unsafe_code)]
 
 mod behaviour;

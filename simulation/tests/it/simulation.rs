@@ -19,7 +19,7 @@ fn run(seed: u64) -> Result<Outcome, String> {
     let run = std::panic::catch_unwind(|| run_scenario(seed));
     let told = |violation: Violation| violation.to_string();
     run.unwrap_or_else(|_| {
-        panic!("seed {seed} panicked: replay with SWIMRING_SEED={seed} cargo test --test simulation")
+        panic!("seed {seed} panicked: replay with SWIMRING_SEED={seed} cargo test -p swimring-simulation --test it simulation")
     })
     .map_err(told)
 }
@@ -27,7 +27,7 @@ fn run(seed: u64) -> Result<Outcome, String> {
 fn report(seed: u64, failure: &str) -> String {
     let options = scenario(seed);
     format!(
-        "seed {seed}: {failure}\nreplay: SWIMRING_SEED={seed} cargo test -p swimring --test simulation \
+        "seed {seed}: {failure}\nreplay: SWIMRING_SEED={seed} cargo test -p swimring-simulation --test it \
          random_scenarios\n{options:#?}"
     )
 }
