@@ -432,9 +432,7 @@ pub fn command(arguments: &SimulateArguments) -> Result<Exit, Faults> {
     if !options.standard_output_is_taken {
         let lines = table::lines(&summaries, columns::of_standard_output());
         let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        text.push_str(
-            "\nIn brackets: 95 % confidence intervals; ? where there is too little data for an end.\n",
-        );
+        text.push_str("\nIn brackets: 95 % confidence intervals; ? where data is too little for an end.\n");
         if !complete {
             let runs = counted((options.points.len() * options.seeds.len()) as u64, "run");
             text.push_str(&format!("Ended early: {finished} of {runs} are finished.\n"));

@@ -114,10 +114,13 @@ fn simulate(
     };
     let jobs: Vec<Job> = (0..SEEDS).map(job).collect();
     let mut digests = Vec::new();
-    run_all(&jobs, threads, stop, &Watch::hidden(), |_, digest| {
-        digests.push(digest);
+    run_all(&jobs, threads, stop, &Watch::hidden(), |job, digest| {
+        digests.push((job.index, digest));
         Ok(())
     })?;
+    // In the order of the seeds, not of finishing: sums of floats depend on it.
+    digests.sort_by_key(|(index, _)| *index);
+    let digests: Vec<_> = digests.into_iter().map(|(_, digest)| digest).collect();
     Ok(Summary::of(&digests))
 }
 

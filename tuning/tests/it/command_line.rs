@@ -216,7 +216,7 @@ fn ten_members_are_simulated_without_further_flags_and_idle_ones_are_doubted() {
         tune(&["simulate", "-n", "10", "--seeds", "1", "--duration", "5s", "--false-death-bound", "0.1"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let told = "swimring-tune: --false-death-bound: has no effect without suspicion adaptive\n";
-    assert_eq!(stderr(&output), told);
+    assert!(stderr(&output).starts_with(told), "{}", stderr(&output));
     let useless = tune(&["recommend", "--members", "9", "--detect-p99", "9s", "--forms-only", "--seed", "2"]);
     assert_eq!(useless.status.code(), Some(2));
     assert!(stderr(&useless).contains("'--forms-only' cannot be used with"), "{}", stderr(&useless));
