@@ -49,3 +49,8 @@ pub use net::DriverChoice;
 pub use protocol::{MemberlistOptions, Pool, Preset, Settings, WireOptions};
 pub use settings_file::toml_fault;
 pub use swimring_codec::{Incarnation, MemberId, State};
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
