@@ -18,6 +18,15 @@ macro_rules! debug_is_the_sentence {
 }
 pub(crate) use debug_is_the_sentence;
 
+/// `a`, `a or b`, `a, b or c`.
+pub(crate) fn listed(names: &[&str]) -> String {
+    match names.split_last() {
+        None => String::new(),
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

@@ -30,7 +30,7 @@ use super::given_address::Address;
 use super::join::{self, DEFAULT_PORT, Resolve, Seed, SystemResolver};
 use super::wire;
 use crate::net::{DriverChoice, NetOptions};
-use crate::protocol::{MemberError, Settings, WireOptions, check_name};
+use crate::protocol::{MemberError, SETTINGS, Settings, WireOptions, check_name};
 use crate::settings_file::{self, Unsettable, read_bounded, set_protocol, toml_fault, value};
 use crate::stream::StreamOptions;
 
@@ -205,7 +205,7 @@ impl ClusterOptions {
         set_protocol(&mut self.protocol, key, value).map_err(|fault| {
             let mend = match fault {
                 Unsettable::Value(mend) => mend,
-                Unsettable::Unknown(names) => unknown(key, &names),
+                Unsettable::Unknown => unknown(key),
             };
             ClusterError::setting(key, mend)
         })
@@ -247,7 +247,7 @@ impl ClusterOptions {
             let mend = format!("has to be between 16 and 1048576, and is {}", self.events_queued_max);
             return Err(ClusterError::setting("events_queued_max", mend));
         }
-        self.protocol.validate().map_err(|error| ClusterError::setting(error.setting, error.mend))
+        self.protocol.validate().map_err(|error| ClusterError::setting(error.setting(), error.expected()))
     }
 
     /// Where to receive, read.
@@ -281,11 +281,11 @@ pub(super) fn chosen<T: FromStr>(key: &str, value: toml::Value, words: &str) -> 
 }
 
 /// What to say of a name that is none: what it is called here, or the nearest names.
-fn unknown(key: &str, protocol: &[String]) -> String {
+fn unknown(key: &str) -> String {
     if let Some(ours) = settings_file::ours(key) {
         return format!("is no setting; here it is called {ours}");
     }
-    let known = KEYS.iter().chain(wire::KEYS).copied().chain(protocol.iter().map(String::as_str));
+    let known = KEYS.iter().chain(wire::KEYS).copied().chain(SETTINGS.iter().map(|setting| setting.name));
     match settings_file::hint(key, known) {
         hint if hint.is_empty() => {
             "is no setting: see ClusterOptions and Settings for those there are".to_owned()

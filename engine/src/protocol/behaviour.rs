@@ -11,7 +11,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::protocol::settings::SettingsError;
+use thiserror::Error;
 
 macro_rules! behaviour {
     ($($(#[doc = $doc:literal])* $name:ident: $place:literal),* $(,)?) => {
@@ -99,13 +99,20 @@ behaviour! {
     no_reconnects: "none: Serf has it in serf.go: reconnect",
 }
 
+/// Text that is no behaviour, and what would be one.
+#[derive(Clone, PartialEq, Eq, Error)]
+#[error("behaviour {0}")]
+pub struct BehaviourError(String);
+
+crate::sentence::debug_is_the_sentence!(BehaviourError);
+
 impl FromStr for Behaviour {
-    type Err = SettingsError;
+    type Err = BehaviourError;
 
     /// `swimring`, `upstream`, or either followed by items that are to be the other's: `swimring+late_nacks`,
     /// `upstream-late_nacks-no_reconnects`.
-    fn from_str(text: &str) -> Result<Behaviour, SettingsError> {
-        let refused = |mend: String| Err(SettingsError { setting: "behaviour", mend });
+    fn from_str(text: &str) -> Result<Behaviour, BehaviourError> {
+        let refused = |mend: String| Err(BehaviourError(mend));
         let end = text.find(['+', '-']).unwrap_or(text.len());
         let mut behaviour = match &text[..end] {
             "swimring" => Behaviour::swimring(),

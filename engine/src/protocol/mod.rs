@@ -44,7 +44,7 @@ mod time;
 mod view;
 mod wire;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, BehaviourError};
 pub use commands::{MemberRef, View, check_event};
 pub use counters::Counters;
 pub use dissemination::user_events::EventIndex;
@@ -53,7 +53,9 @@ pub(crate) use member::check_name;
 pub use member::{Member, MemberConfig, MemberError};
 pub use outbox::{FrameSink, Outbox, StreamOpen, StreamPurpose};
 pub use repair::push_pull::StreamNext;
-pub use settings::{Preset, Settings, SettingsError, SuspicionMode};
+pub use settings::{
+    Preset, SETTINGS, Setting, SettingKind, SettingValue, Settings, SettingsError, SuspicionMode,
+};
 pub use shared_state::SharedState;
 pub use time::Time;
 pub use view::compaction::{COMPACTION_MEMBERS_MAX, Compaction, Crew};

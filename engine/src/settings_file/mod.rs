@@ -16,6 +16,6 @@ pub use fault::toml_fault;
 pub use files::read_bounded;
 pub use names::doubt;
 pub(crate) use names::ours;
-pub use protocol::{Unsettable, set_protocol};
+pub use protocol::{Unsettable, set_protocol, setting_value};
 pub use secret::secret_key;
 pub use suggest::hint;

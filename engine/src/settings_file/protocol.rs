@@ -1,18 +1,15 @@
 //! One constant of the protocol by its name in files.
 
-use std::str::FromStr;
-
-use toml::{Table, Value};
+use toml::Value;
 
 use super::value;
-use crate::protocol::Settings;
-use crate::protocol::settings::SuspicionMode;
+use crate::protocol::{Setting, SettingKind, SettingValue, Settings};
 
 /// Why a setting was not set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unsettable {
-    /// No setting of the protocol has this name. The names there are.
-    Unknown(Vec<String>),
+    /// No setting of the protocol has this name.
+    Unknown,
     /// What it has to be, to follow its name.
     Value(String),
 }
@@ -22,44 +19,24 @@ pub enum Unsettable {
 /// # Errors
 /// [`Unsettable`]: a name that is none, or a value that it cannot hold.
 pub fn set_protocol(settings: &mut Settings, name: &str, given: &Value) -> Result<(), Unsettable> {
-    let unfit = |mend: String| Unsettable::Value(mend);
-    let table = Table::try_from(&*settings).map_err(|error| unfit(error.to_string()))?;
-    let wanted = match table.get(name) {
-        None => return Err(Unsettable::Unknown(table.keys().cloned().collect())),
-        Some(Value::Integer(_)) => {
-            let number = value::whole(name, given).map_err(unfit)?;
-            Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
-        }
-        Some(Value::Float(_)) => Value::Float(value::number(given).map_err(unfit)?),
-        Some(Value::Boolean(_)) => Value::Boolean(value::truth(given).map_err(unfit)?),
-        // Of words there is one setting only.
-        Some(_) => {
-            let word = value::text(given.clone()).map_err(unfit)?;
-            SuspicionMode::from_str(&word).map_err(|error| unfit(error.mend))?;
-            Value::String(word)
-        }
-    };
-    let bounds = || bounds_of(&table, name, &wanted);
-    *settings = with(&table, name, &wanted).ok_or_else(|| unfit(bounds()))?;
-    Ok(())
+    let setting = Settings::named(name).map_err(|_| Unsettable::Unknown)?;
+    let value = setting_value(setting, given).map_err(Unsettable::Value)?;
+    settings.set_value(setting, value).map_err(|error| Unsettable::Value(error.expected()))
 }
 
-fn with(table: &Table, name: &str, value: &Value) -> Option<Settings> {
-    let mut table = table.clone();
-    table.insert(name.to_owned(), value.clone());
-    table.try_into().ok()
-}
-
-/// What a number that is too large for its place has to be: the bounds that the largest number which still
-/// has a place there is refused with.
-fn bounds_of(table: &Table, name: &str, wanted: &Value) -> String {
-    let refused = [u32::MAX, u8::MAX.into()].into_iter().find_map(|largest| {
-        let error = with(table, name, &Value::Integer(largest.into()))?.validate().err()?;
-        (error.setting == name).then(|| error.mend.split(", and is ").next().unwrap_or_default().to_owned())
-    });
-    match refused {
-        Some(bounds) => format!("{bounds}, and is {wanted}"),
-        None => format!("cannot be {wanted}"),
+/// A value of TOML as one of `setting`. The range is checked by who sets it.
+///
+/// # Errors
+/// What kind it has to be, to follow the setting's name.
+pub fn setting_value(setting: &Setting, given: &Value) -> Result<SettingValue, String> {
+    match setting.kind {
+        SettingKind::Whole { .. } => value::whole(setting.name, given).map(SettingValue::Whole),
+        SettingKind::Chance { .. } => value::number(given).map(SettingValue::Chance),
+        SettingKind::Flag => value::truth(given).map(SettingValue::Flag),
+        SettingKind::Choice(_) => {
+            let word = value::text(given.clone())?;
+            setting.parse(&word).map_err(|error| error.expected())
+        }
     }
 }
 
@@ -76,7 +53,7 @@ mod tests {
 
     #[test]
     fn every_setting_takes_its_own_value() {
-        let table = Table::try_from(Settings::default()).unwrap();
+        let table = toml::Table::try_from(Settings::default()).unwrap();
         for (name, value) in &table {
             let mut settings = Settings::default();
             assert_eq!(set_protocol(&mut settings, name, value), Ok(()), "{name}");
@@ -123,7 +100,6 @@ mod tests {
     #[test]
     fn a_name_that_is_none_is_told_apart() {
         let outcome = set_protocol(&mut Settings::default(), "probe_interval", &Value::from(1));
-        let Err(Unsettable::Unknown(names)) = outcome else { panic!("{outcome:?}") };
-        assert!(names.contains(&"probe_interval_ms".to_owned()));
+        assert_eq!(outcome, Err(Unsettable::Unknown));
     }
 }

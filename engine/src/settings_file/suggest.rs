@@ -1,5 +1,7 @@
 //! "Did you mean": the known names nearest to one that is not known.
 
+use crate::sentence::listed;
+
 /// Names shown at most: more is a list, not a hint.
 const HINTS_MAX: usize = 3;
 /// Similarity (Jaro-Winkler, 0 to 1) from which a name is worth showing.
@@ -8,11 +10,7 @@ const SIMILARITY_MIN: f64 = 0.8;
 /// `; did you mean a, b or c?`, or nothing where no name is near.
 pub fn hint<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> String {
     let names = nearest(wanted, known);
-    match names.split_last() {
-        None => String::new(),
-        Some((last, [])) => format!("; did you mean {last}?"),
-        Some((last, rest)) => format!("; did you mean {} or {last}?", rest.join(", ")),
-    }
+    if names.is_empty() { String::new() } else { format!("; did you mean {}?", listed(&names)) }
 }
 
 /// The nearest names, nearest first. A name that contains what was asked for is always near: people

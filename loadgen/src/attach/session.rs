@@ -133,7 +133,7 @@ impl Session<'_, '_> {
         let (run, preset) = (&self.options.run, self.options.run.preset);
         let protocol = settings::by_name(&self.protocol, settings::stream_timeout(run));
         let mut protocol_preset =
-            settings::by_name(&settings::of_preset(preset), settings::stream_timeout_of_preset(preset));
+            settings::by_name(&Settings::preset(preset), settings::stream_timeout_of_preset(preset));
         // Made large enough for everybody, and nobody's wish.
         protocol_preset.insert("members_max".to_owned(), self.protocol.members_max.into());
         let (probe_timeout, patience) = (self.protocol.probe_timeout, contact::patience(&self.protocol));

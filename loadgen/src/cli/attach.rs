@@ -153,7 +153,7 @@ pub struct AttachArguments {
     pub output: OutputArguments,
 
     /// Protocol constants to start from [default: lan]
-    #[arg(long, value_enum, help_heading = protocol::HEADING)]
+    #[arg(long, value_parser = protocol::preset_parser(), help_heading = protocol::HEADING)]
     pub preset: Option<Preset>,
 
     /// Read protocol settings from FILE (TOML, the names below with underscores); flags win

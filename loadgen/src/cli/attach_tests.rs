@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use swimring::protocol::SettingValue;
 use swimring_codec::memberlist::SecretKey;
 
 use crate::attach::tests::{check, options};
@@ -65,7 +66,7 @@ fn flags_reach_the_options() {
     assert_eq!(options.key.as_ref().map(SecretKey::bytes), Some(&b"0123456789abcdef"[..]));
     assert_eq!((options.run.members, options.run.kills, options.port), (200, 5, Some(9000)));
     assert_eq!(options.tags, [("zone".to_owned(), "b".to_owned()), ("note".to_owned(), "a=b".to_owned())]);
-    assert_eq!(options.run.protocol.gossip_fanout, Some(4));
+    assert_eq!(options.run.protocol.get("gossip_fanout"), Some(SettingValue::Whole(4)));
     let settings = options.settings();
     assert_eq!((settings["encrypt"].as_bool(), settings["catalog"].as_bool()), (Some(true), Some(true)));
     assert!(!serde_json::to_string(&settings).unwrap().contains("MDEy"), "the key stays secret");

@@ -25,6 +25,7 @@ pub use attach::{AttachArguments, AttachOptions, PoolKind};
 pub use options::RunOptions;
 pub use output::OutputArguments;
 use protocol::ProtocolSettings;
+pub use swimring::Preset;
 use values::Rate;
 
 use crate::columns;
@@ -145,19 +146,6 @@ pub enum Start {
     Cold,
 }
 
-/// The protocol constants to start from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Preset {
-    /// One data centre.
-    #[default]
-    Lan,
-    /// Across data centres.
-    Wan,
-    /// One machine.
-    Local,
-}
-
 /// The flags of `run`, as typed.
 #[derive(Args, Clone, Debug)]
 pub struct RunArguments {
@@ -234,7 +222,7 @@ pub struct RunArguments {
     pub output: OutputArguments,
 
     /// Protocol constants to start from [default: lan]
-    #[arg(long, value_enum, help_heading = protocol::HEADING)]
+    #[arg(long, value_parser = protocol::preset_parser(), help_heading = protocol::HEADING)]
     pub preset: Option<Preset>,
 
     /// Read protocol settings from FILE (TOML, the names below with underscores); flags win

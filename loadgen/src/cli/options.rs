@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use swimring::protocol::{SettingValue, SuspicionMode};
 use swimring_codec::native::EVENT_MAX;
 
 use super::protocol::ProtocolSettings;
@@ -42,8 +43,6 @@ pub(super) const REAL_MEMBERS: &str = "real_members.";
 const FIRST_ADDRESS_DEFAULT: Ipv4Addr = Ipv4Addr::new(127, 10, 0, 1);
 /// Payload of an event without `--event-bytes`.
 const EVENT_BYTES_DEFAULT: u32 = 100;
-/// The longest stream timeout, an hour, in milliseconds.
-const STREAM_TIMEOUT_MAX_MS: u64 = 3_600_000;
 
 /// A run that has been checked. Later parts trust every value.
 #[derive(Clone, Debug, PartialEq)]
@@ -157,11 +156,12 @@ impl RunArguments {
                 "--no-segmentation: has no effect, for memberlist's wire sends nothing else".to_owned(),
             );
         }
-        if protocol.suspicion.as_deref().is_none_or(|suspicion| suspicion == "lifeguard") {
-            let floor = protocol.suspicion_floor_ms.map(|ms| format!("--suspicion-floor-ms {ms}"));
-            let bound = protocol.false_death_bound.map(|chance| format!("--false-death-bound {chance}"));
-            for flag in floor.into_iter().chain(bound) {
-                doubts.push(format!("{flag}: has no effect without --suspicion adaptive"));
+        if protocol.get("suspicion") != Some(SettingValue::Choice(SuspicionMode::Adaptive.as_str())) {
+            for name in ["suspicion_floor_ms", "false_death_bound"] {
+                doubts.extend(protocol.get(name).map(|value| {
+                    let flag = name.replace('_', "-");
+                    format!("--{flag} {value}: has no effect without --suspicion adaptive")
+                }));
             }
         }
         doubts
@@ -271,14 +271,9 @@ impl RunOptions {
 
     fn protocol_faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if let Some(ms) =
-            self.protocol.stream_timeout_ms.filter(|ms| !(1..=STREAM_TIMEOUT_MAX_MS).contains(ms))
-        {
-            faults.push(format!("--stream-timeout-ms {ms}: has to be between 1 and {STREAM_TIMEOUT_MAX_MS}"));
-        }
         // The engine counts members among its settings: a number out of bounds has been named already.
         if (MEMBERS_MIN..=MEMBERS_MAX).contains(&self.members) {
-            faults.extend(settings::in_force(self).err());
+            faults.extend(settings::faults(self));
         }
         faults
     }

@@ -1,6 +1,7 @@
 //! What the command line accepts, what it refuses, and in which words.
 
 use clap::CommandFactory;
+use swimring::protocol::SettingValue;
 
 use super::*;
 
@@ -87,7 +88,7 @@ fn flags_reach_the_options() {
     );
     assert_eq!((options.events.per_second, options.loss, options.port), (0.5, 0.02, 7000));
     assert_eq!((options.segmentation, options.slos.len()), (false, 2));
-    assert_eq!(options.protocol.gossip_fanout, Some(5));
+    assert_eq!(options.protocol.get("gossip_fanout"), Some(SettingValue::Whole(5)));
     assert_eq!(options.settings()["loss"], 0.02);
     assert_eq!(options.settings()["start"], "cold");
 }
@@ -297,15 +298,23 @@ fn the_settings_file_yields_to_flags_and_wins_over_the_preset() {
     std::fs::write(&file, "preset = \"wan\"\ngossip_fanout = 7\nindirect_checks = 2\n").unwrap();
     let path = file.to_str().unwrap();
     let plain = options(&["--config", path]);
-    assert_eq!((plain.preset, plain.protocol.gossip_fanout), (Preset::Wan, Some(7)));
-    let overridden = options(&["--config", path, "--preset", "local", "--gossip-fanout", "9"]);
-    assert_eq!((overridden.preset, overridden.protocol.gossip_fanout), (Preset::Local, Some(9)));
-    assert_eq!(overridden.protocol.indirect_checks, Some(2));
-    std::fs::write(&file, "gossip_fanout = 17\n").unwrap();
     assert_eq!(
-        faults(&["--config", path]),
-        format!("--config {path}: gossip_fanout 17: has to be between 1 and 16")
+        (plain.preset, plain.protocol.get("gossip_fanout")),
+        (Preset::Wan, Some(SettingValue::Whole(7)))
     );
+    let overridden = options(&["--config", path, "--preset", "local", "--gossip-fanout", "9"]);
+    assert_eq!(
+        (overridden.preset, overridden.protocol.get("gossip_fanout")),
+        (Preset::Local, Some(SettingValue::Whole(9)))
+    );
+    assert_eq!(overridden.protocol.get("indirect_checks"), Some(SettingValue::Whole(2)));
+    for given in [17, 300] {
+        std::fs::write(&file, format!("gossip_fanout = {given}\n")).unwrap();
+        assert_eq!(
+            faults(&["--config", path]),
+            format!("--config {path}: gossip_fanout {given}: has to be between 1 and 16")
+        );
+    }
     assert_eq!(
         faults(&["--config", path, "--gossip-fanout", "18"]),
         "--gossip-fanout 18: has to be between 1 and 16"
@@ -321,7 +330,7 @@ fn help_names_every_flag_and_shows_examples() {
     let mut command = Cli::command();
     let run = command.find_subcommand_mut("run").unwrap();
     let help = run.render_long_help().to_string();
-    for name in ProtocolSettings::NAMES {
+    for name in protocol::declared().map(|setting| setting.name) {
         assert!(help.contains(&format!("--{}", name.replace('_', "-"))), "{name}");
     }
     assert!(help.contains("Examples:") && command.render_help().to_string().contains("Exit status:"));

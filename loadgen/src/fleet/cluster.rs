@@ -179,7 +179,7 @@ impl Run<'_, '_> {
             wire: wire.as_str().to_owned(),
             protocol,
             protocol_preset: settings::by_name(
-                &settings::of_preset(preset),
+                &Settings::preset(preset),
                 settings::stream_timeout_of_preset(preset),
             ),
             probe_timeout,

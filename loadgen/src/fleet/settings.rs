@@ -3,56 +3,36 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use swimring::protocol::settings as engine;
-use swimring::protocol::{Settings, SettingsError};
-use swimring::settings_file::{Unsettable, set_protocol};
+use swimring::Preset;
+use swimring::protocol::{Setting, SettingValue, Settings, SettingsError};
 
-use crate::cli::{Preset, RunOptions};
-
-/// A setting of the stream service, not of the protocol.
-const STREAM_TIMEOUT: &str = "stream_timeout_ms";
-
-/// The engine's preset that `preset` names.
-fn engine_preset(preset: Preset) -> engine::Preset {
-    match preset {
-        Preset::Lan => engine::Preset::Lan,
-        Preset::Wan => engine::Preset::Wan,
-        Preset::Local => engine::Preset::Local,
-    }
-}
+use crate::cli::RunOptions;
+use crate::cli::protocol::STREAM_TIMEOUT;
 
 /// Every setting by name, the streams' timeout among them.
 pub fn by_name(settings: &Settings, stream_timeout: Duration) -> Map<String, Value> {
-    let mut map = engine_by_name(settings);
-    map.insert(STREAM_TIMEOUT.to_owned(), Value::from(stream_timeout.as_millis() as u64));
-    map
-}
-
-fn engine_by_name(settings: &Settings) -> Map<String, Value> {
-    match serde_json::to_value(settings) {
+    let mut map = match serde_json::to_value(settings) {
         Ok(Value::Object(map)) => map,
         _ => Map::new(),
-    }
-}
-
-/// The settings of `preset`.
-pub fn of_preset(preset: Preset) -> Settings {
-    Settings::preset(engine_preset(preset))
+    };
+    map.insert(STREAM_TIMEOUT.name.to_owned(), Value::from(stream_timeout.as_millis() as u64));
+    map
 }
 
 /// Memberlist's `TCPTimeout` of `preset`.
 pub fn stream_timeout_of_preset(preset: Preset) -> Duration {
-    Duration::from_secs(match preset {
-        Preset::Lan => 10,
-        Preset::Wan => 30,
-        Preset::Local => 1,
-    })
+    duration(STREAM_TIMEOUT.presets[preset as usize])
 }
 
 /// How long one stream exchange may take.
 pub fn stream_timeout(options: &RunOptions) -> Duration {
-    let given = options.protocol.stream_timeout_ms.map(Duration::from_millis);
+    let given = options.protocol.get(STREAM_TIMEOUT.name).map(duration);
     given.unwrap_or_else(|| stream_timeout_of_preset(options.preset))
+}
+
+fn duration(value: SettingValue) -> Duration {
+    let SettingValue::Whole(millis) = value else { unreachable!("it is declared in milliseconds") };
+    Duration::from_millis(millis)
 }
 
 /// The settings in force: the preset's, with what the flags and the file override.
@@ -60,42 +40,38 @@ pub fn stream_timeout(options: &RunOptions) -> Duration {
 /// # Errors
 /// One line that names the flag and the mend.
 pub fn in_force(options: &RunOptions) -> Result<Settings, String> {
-    let mut settings = of_preset(options.preset);
+    let mut settings = Settings::preset(options.preset);
     // Everyone has to fit into the table.
     settings.members_max = settings.members_max.max(options.members);
-    let given = options.protocol.given();
-    for (name, value) in given.iter().filter(|(name, _)| *name != STREAM_TIMEOUT) {
-        set_protocol(&mut settings, name, &written(value)).map_err(|fault| match fault {
-            Unsettable::Value(mend) => told(name, &mend, Some(value)),
-            Unsettable::Unknown(_) => format!("{}: no setting of the protocol", flag(name)),
-        })?;
+    for (setting, value) in options.protocol.values() {
+        let set = if setting.name == STREAM_TIMEOUT.name {
+            setting.check(value)
+        } else {
+            settings.set_value(setting, value)
+        };
+        set.map_err(|error| told(&error, Some(value)))?;
     }
-    let in_force = engine_by_name(&settings);
-    let value = |setting: &str| given.get(setting).or_else(|| in_force.get(setting));
-    let refused = |error: SettingsError| told(error.setting, &error.mend, value(error.setting));
-    settings.validate().map_err(refused)?;
+    settings.validate().map_err(|error| told(&error, settings.get(error.setting())))?;
     Ok(settings)
 }
 
-/// A flag's value as a file would have it. What TOML cannot count to is out of every setting's bounds.
-fn written(value: &Value) -> toml::Value {
-    match value {
-        Value::Bool(truth) => (*truth).into(),
-        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
-            (Some(whole), _) => i64::try_from(whole).unwrap_or(i64::MAX).into(),
-            (None, fraction) => fraction.unwrap_or_default().into(),
-        },
-        other => other.as_str().unwrap_or_default().into(),
-    }
+/// What of `options` cannot be: a line for each value out of its range, or else the first that does not fit another.
+pub fn faults(options: &RunOptions) -> Vec<String> {
+    let fault = |(setting, value): (&Setting, SettingValue)| {
+        setting.check(value).err().map(|error| told(&error, Some(value)))
+    };
+    let faults: Vec<String> = options.protocol.values().filter_map(fault).collect();
+    if faults.is_empty() { in_force(options).err().into_iter().collect() } else { faults }
 }
 
-/// The engine's refusal in the words of the command line.
-fn told(setting: &str, mend: &str, value: Option<&Value>) -> String {
+/// The engine's refusal in the words of the command line, with the value next to its flag.
+fn told(error: &SettingsError, value: Option<SettingValue>) -> String {
     let value = value.map(|value| format!(" {value}")).unwrap_or_default();
-    // The engine repeats the value; here it stands next to the flag.
-    let mend = mend.split(", and is ").next().unwrap_or_default();
-    let mend = mend.replace("probe_interval_ms", &flag("probe_interval_ms"));
-    format!("{}{value}: {mend}", flag(setting))
+    let mut required = error.required();
+    if let SettingsError::NotShorter { other, .. } = error {
+        required = required.replace(other, &flag(other));
+    }
+    format!("{}{value}: {required}", flag(error.setting()))
 }
 
 fn flag(setting: &str) -> String {
@@ -105,7 +81,13 @@ fn flag(setting: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::protocol::ProtocolSettings;
+    use crate::cli::protocol::{ProtocolSettings, declared, named};
+
+    fn given(name: &str, value: u64) -> ProtocolSettings {
+        let mut protocol = ProtocolSettings::default();
+        protocol.set(named(name).unwrap(), SettingValue::Whole(value));
+        protocol
+    }
 
     fn refused(protocol: ProtocolSettings) -> String {
         in_force(&RunOptions { protocol, ..RunOptions::defaults(10, 2) }).unwrap_err()
@@ -113,30 +95,21 @@ mod tests {
 
     #[test]
     fn a_value_out_of_bounds_is_told_with_its_flag_and_the_bounds() {
-        let none = ProtocolSettings::default;
         for (protocol, told) in [
+            (given("stream_timeout_ms", 0), "--stream-timeout-ms 0: has to be between 1 and 3600000"),
+            (given("gossip_fanout", 17), "--gossip-fanout 17: has to be between 1 and 16"),
+            (given("gossip_fanout", 300), "--gossip-fanout 300: has to be between 1 and 16"),
             (
-                ProtocolSettings { gossip_fanout: Some(17), ..none() },
-                "--gossip-fanout 17: has to be between 1 and 16",
-            ),
-            (
-                ProtocolSettings { gossip_fanout: Some(300), ..none() },
-                "--gossip-fanout 300: has to be between 1 and 16",
-            ),
-            (
-                ProtocolSettings { local_health_max: Some(u64::MAX), ..none() },
+                given("local_health_max", u64::MAX),
                 "--local-health-max 18446744073709551615: has to be between 0 and 15",
             ),
+            (given("frame_bytes_max", 1401), "--frame-bytes-max 1401: has to be between 800 and 1400"),
             (
-                ProtocolSettings { frame_bytes_max: Some(1401), ..none() },
-                "--frame-bytes-max 1401: has to be between 800 and 1400",
-            ),
-            (
-                ProtocolSettings { push_pull_interval_ms: Some(u64::MAX), ..none() },
+                given("push_pull_interval_ms", u64::MAX),
                 "--push-pull-interval-ms 18446744073709551615: has to be between 0 and 3600000",
             ),
             (
-                ProtocolSettings { probe_interval_ms: Some(100), ..none() },
+                given("probe_interval_ms", 100),
                 "--probe-timeout-ms 500: has to be shorter than --probe-interval-ms: 500 is not below 100",
             ),
         ] {
@@ -148,11 +121,10 @@ mod tests {
     fn every_overridable_setting_reaches_the_engine_or_the_streams() {
         let options = RunOptions::defaults(10, 2);
         let names = by_name(&in_force(&options).unwrap(), stream_timeout(&options));
-        for name in ProtocolSettings::NAMES {
-            assert!(names.contains_key(name), "{name}");
+        for setting in declared() {
+            assert!(names.contains_key(setting.name), "{}", setting.name);
         }
-        let protocol = ProtocolSettings { stream_timeout_ms: Some(7), ..ProtocolSettings::default() };
-        let options = RunOptions { protocol, ..options };
+        let options = RunOptions { protocol: given("stream_timeout_ms", 7), ..options };
         assert_eq!(stream_timeout(&options), Duration::from_millis(7));
         assert!(in_force(&options).is_ok());
     }

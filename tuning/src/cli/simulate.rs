@@ -8,7 +8,7 @@ use swimring::ClusterOptions;
 use swimring::protocol::settings::SuspicionMode;
 use swimring::settings_file::read_bounded;
 use swimring::settings_file::value::kind;
-use swimring_loadgen::cli::protocol::ProtocolSettings;
+use swimring_loadgen::cli::protocol::{HEADING, ProtocolSettings, STREAM_TIMEOUT};
 use swimring_loadgen::cli::refusal::complain;
 use swimring_loadgen::cli::values;
 use swimring_loadgen::columns;
@@ -112,7 +112,7 @@ pub struct SimulateArguments {
     pub impaired: Vec<String>,
 
     /// Protocol constants to start from: lan, wan or local [default: lan]
-    #[arg(long, value_name = "PRESET", help_heading = "Protocol settings [lan / wan / local]")]
+    #[arg(long, value_name = "PRESET", help_heading = HEADING)]
     pub preset: Option<String>,
 
     /// Overrides of single protocol settings.
@@ -120,7 +120,7 @@ pub struct SimulateArguments {
     pub protocol: ProtocolSettings,
 
     /// Any other protocol setting, NAME=VALUE. Repeatable
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "Protocol settings [lan / wan / local]")]
+    #[arg(long, value_name = "NAME=VALUE", help_heading = HEADING)]
     pub set: Vec<String>,
 
     /// Values to go through, NAME=VALUE,VALUE; several make every combination. Repeatable
@@ -232,15 +232,13 @@ impl SimulateArguments {
         let mut said: Said =
             named.iter().filter_map(|(name, value)| Some(by_flag(name, (*value).clone()?))).collect();
         said.extend(self.impaired.iter().map(|text| by_flag("impaired", text.clone())));
-        for (name, value) in self.protocol.given() {
-            if name == "stream_timeout_ms" {
+        for (setting, value) in self.protocol.values() {
+            if setting.name == STREAM_TIMEOUT.name {
                 return Err(
                     "--stream-timeout-ms: streams are instant in a simulation: leave it out".to_owned()
                 );
             }
-            // Without the quotes that JSON has around names.
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            said.push(by_flag(&name, text));
+            said.push(by_flag(setting.name, value.to_string()));
         }
         for text in &self.set {
             let (name, value) = text

@@ -1,7 +1,6 @@
 //! Everything about an answer as one JSON document.
 
 use serde_json::{Value, json};
-use swimring::Settings;
 
 use super::settings::{blocks, changed};
 use crate::objective::{Measure, Objective};
@@ -41,7 +40,7 @@ pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) ->
             "for": objective.target.as_str(),
         },
         "settings": answer.chosen.settings,
-        "settings_changed": changed(&answer.chosen.settings).into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        "settings_changed": changed(&answer.chosen.settings).into_iter().map(|(setting, _)| setting.name).collect::<Vec<_>>(),
         "blocks": blocks(&answer.chosen.settings)
             .into_iter()
             .map(|block| (block.name.to_owned(), Value::from(block.text)))
@@ -74,16 +73,8 @@ pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) ->
 
 fn knobs(candidate: &Candidate) -> Value {
     let values =
-        Knob::ALL.iter().map(|knob| (knob.name().to_owned(), knob_value(*knob, &candidate.settings)));
+        Knob::ALL.iter().map(|knob| (knob.name().to_owned(), json!(candidate.settings.get(knob.name()))));
     Value::Object(values.collect())
-}
-
-/// As it is in files.
-fn knob_value(knob: Knob, settings: &Settings) -> Value {
-    match knob {
-        Knob::Suspicion => Value::from(settings.suspicion.as_str()),
-        _ => Value::from(knob.get(settings)),
-    }
 }
 
 fn evidence(evidence: &Evidence) -> Value {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use swimring::protocol::{Setting, SettingValue};
 use swimring::{Preset, Settings};
 
 /// Settings in one program's language.
@@ -39,17 +40,27 @@ pub fn blocks(settings: &Settings) -> Vec<Block> {
 /// What differs from the lan preset, as a settings file.
 pub fn toml(settings: &Settings) -> String {
     let mut text = String::from("preset = \"lan\"\n");
-    for (name, value) in changed(settings) {
-        text.push_str(&format!("{name} = {value}\n"));
+    for (setting, value) in changed(settings) {
+        text.push_str(&toml_line(setting, value));
     }
     text
 }
 
-/// The settings that differ from the lan preset, by name, in the order of the presets' own file.
-pub fn changed(settings: &Settings) -> Vec<(String, toml::Value)> {
-    let table = |settings: &Settings| toml::Table::try_from(settings).unwrap_or_default();
-    let (lan, own) = (table(&Settings::preset(Preset::Lan)), table(settings));
-    own.into_iter().filter(|(name, value)| lan.get(name) != Some(value)).collect()
+/// A setting's line in a settings file.
+pub fn toml_line(setting: &Setting, value: SettingValue) -> String {
+    match value {
+        SettingValue::Choice(name) => format!("{} = \"{name}\"\n", setting.name),
+        value => format!("{} = {value}\n", setting.name),
+    }
+}
+
+/// The settings that differ from the lan preset, in the order of their names.
+pub fn changed(settings: &Settings) -> Vec<(&'static Setting, SettingValue)> {
+    let differs =
+        |(setting, value): &(&Setting, SettingValue)| setting.presets[Preset::Lan as usize] != *value;
+    let mut changed: Vec<_> = settings.values().filter(differs).collect();
+    changed.sort_by_key(|(setting, _)| setting.name);
+    changed
 }
 
 /// Names that Swimring has and memberlist does not: bounds of memory and events, which change nothing that
@@ -90,7 +101,7 @@ const CONSUL: [&str; 6] = [
 ];
 
 fn only(settings: &Settings, names: &[&str]) -> bool {
-    changed(settings).iter().all(|(name, _)| names.contains(&name.as_str()) || OWN.contains(&name.as_str()))
+    changed(settings).iter().all(|(setting, _)| names.contains(&setting.name) || OWN.contains(&setting.name))
 }
 
 fn is_memberlists(settings: &Settings) -> bool {
@@ -116,14 +127,10 @@ pub fn serf(settings: &Settings) -> Option<String> {
     let presets = [Preset::Lan, Preset::Wan, Preset::Local];
     let same = |preset: &Preset| {
         let preset = Settings::preset(*preset);
-        MEMBERLIST.iter().all(|name| value(&preset, name) == value(settings, name))
+        MEMBERLIST.iter().all(|name| preset.get(name) == settings.get(name))
     };
     let profile = presets.iter().find(|preset| same(preset))?;
     Some(pretty(&json!({ "profile": profile.as_str() })))
-}
-
-fn value(settings: &Settings, name: &str) -> Option<toml::Value> {
-    toml::Table::try_from(settings).ok()?.get(name).cloned()
 }
 
 /// memberlist's `Config` as `encoding/json` reads it into `DefaultLANConfig()`: durations in nanoseconds.

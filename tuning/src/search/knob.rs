@@ -3,11 +3,9 @@
 //! The values are those a person would write: two to three steps to a doubling, all of them round. Finer
 //! steps would move every measure by less than the simulation can tell apart.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use swimring::Settings;
-use swimring::protocol::settings::SuspicionMode;
+use swimring::protocol::{Setting, SettingKind, SettingValue};
 use swimring_loadgen::text::thousands;
 
 /// A setting that can be turned.
@@ -103,40 +101,33 @@ impl Knob {
         }
     }
 
-    /// Its value in `settings`.
+    /// The setting's declaration.
+    pub fn setting(self) -> &'static Setting {
+        Settings::named(self.name()).unwrap_or_else(|error| unreachable!("{error}"))
+    }
+
+    /// Its value in `settings`; of a choice, the place among the names.
     pub fn get(self, settings: &Settings) -> u64 {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        match self {
-            Knob::GossipInterval => millis(settings.gossip_interval),
-            Knob::GossipFanout => settings.gossip_fanout.into(),
-            Knob::ProbeInterval => millis(settings.probe_interval),
-            Knob::ProbeTimeout => millis(settings.probe_timeout),
-            Knob::IndirectChecks => settings.indirect_checks.into(),
-            Knob::SuspicionMultiplier => settings.suspicion_multiplier.into(),
-            Knob::SuspicionMaxMultiplier => settings.suspicion_max_timeout_multiplier.into(),
-            Knob::RetransmitMultiplier => settings.retransmit_multiplier.into(),
-            Knob::Suspicion => match settings.suspicion {
-                SuspicionMode::Lifeguard => LIFEGUARD,
-                SuspicionMode::Adaptive => ADAPTIVE,
-            },
+        match (self.setting().kind, settings.get(self.name())) {
+            (_, Some(SettingValue::Whole(value))) => value,
+            (SettingKind::Choice(names), Some(SettingValue::Choice(chosen))) => {
+                names.iter().take_while(|name| **name != chosen).count() as u64
+            }
+            (kind, _) => unreachable!("{kind:?} is not turned in steps"),
         }
     }
 
-    /// Changes it in `settings`; a small number that does not fit becomes the largest that does.
+    /// Changes it in `settings`; what is out of range becomes the nearest that is not.
     pub fn set(self, settings: &mut Settings, value: u64) {
-        let small = u8::try_from(value).unwrap_or(u8::MAX);
-        match self {
-            Knob::GossipInterval => settings.gossip_interval = Duration::from_millis(value),
-            Knob::GossipFanout => settings.gossip_fanout = small,
-            Knob::ProbeInterval => settings.probe_interval = Duration::from_millis(value),
-            Knob::ProbeTimeout => settings.probe_timeout = Duration::from_millis(value),
-            Knob::IndirectChecks => settings.indirect_checks = small,
-            Knob::SuspicionMultiplier => settings.suspicion_multiplier = small,
-            Knob::SuspicionMaxMultiplier => settings.suspicion_max_timeout_multiplier = small,
-            Knob::RetransmitMultiplier => settings.retransmit_multiplier = small,
-            Knob::Suspicion if value == LIFEGUARD => settings.suspicion = SuspicionMode::Lifeguard,
-            Knob::Suspicion => settings.suspicion = SuspicionMode::Adaptive,
-        }
+        let setting = self.setting();
+        let value = match setting.kind {
+            SettingKind::Whole { min, max, .. } => SettingValue::Whole(value.clamp(min, max)),
+            SettingKind::Choice(names) => {
+                SettingValue::Choice(names[usize::try_from(value).unwrap_or(usize::MAX).min(names.len() - 1)])
+            }
+            kind => unreachable!("{kind:?} is not turned in steps"),
+        };
+        settings.set_value(setting, value).unwrap_or_else(|error| unreachable!("{error}"));
     }
 
     /// Its value in `settings` as a person reads it.
@@ -188,10 +179,17 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_those_of_the_settings() {
-        let table = toml::Table::try_from(Settings::default()).unwrap();
+    fn every_ladder_is_within_its_settings_range() {
         for knob in Knob::ALL {
-            assert!(table.contains_key(knob.name()), "{}", knob.name());
+            let (first, last) = (knob.ladder()[0], knob.ladder()[knob.ladder().len() - 1]);
+            match knob.setting().kind {
+                SettingKind::Whole { min, max, .. } => {
+                    assert!(min <= first && last <= max, "{}", knob.name())
+                }
+                SettingKind::Choice(names) => assert_eq!((first, last), (0, names.len() as u64 - 1)),
+                kind => panic!("{} is {kind:?}, which no ladder has", knob.name()),
+            }
         }
+        assert_eq!(Knob::Suspicion.setting().kind, SettingKind::Choice(&["lifeguard", "adaptive"]));
     }
 }

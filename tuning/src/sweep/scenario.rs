@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use swimring::protocol::Behaviour;
-use swimring::settings_file::{Unsettable, hint, set_protocol as set_named};
+use swimring::protocol::{Behaviour, SETTINGS};
+use swimring::settings_file::hint;
 use swimring::{Preset, Settings};
-use swimring_loadgen::cli::values;
+use swimring_loadgen::cli::{protocol, values};
 use swimring_simulation::experiment::{Impairment, TrialOptions, Wakes, WireSizes};
 
 use super::impaired;
@@ -68,7 +68,7 @@ impl Default for Scenario {
 
 impl Scenario {
     /// The names that are no protocol settings.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 16] = [
         "members",
         "preset",
         "loss",
@@ -84,6 +84,7 @@ impl Scenario {
         "event_bytes",
         "warm_up",
         "duration",
+        "wakes",
     ];
 
     /// Says one thing. `preset` replaces all protocol settings, so it has to come before them; `impaired` adds.
@@ -182,32 +183,14 @@ impl Scenario {
 
 /// Changes one protocol setting by the name it has in files.
 fn set_protocol(settings: &mut Settings, name: &str, text: &str) -> Result<(), String> {
-    let given = match text.parse::<bool>() {
-        Ok(truth) => toml::Value::Boolean(truth),
-        Err(_) => written(text),
+    let Ok(setting) = Settings::named(name) else {
+        let known = SETTINGS.iter().map(|setting| setting.name).chain(Scenario::NAMES);
+        return Err(format!("unknown setting {name}{}", hint(name, known)));
     };
-    set_named(settings, name, &given).map_err(|fault| match fault {
-        // It was typed, not written into a file: what it is can be seen.
-        Unsettable::Value(mend) => {
-            format!("{name}: {text}: {}", mend.split(", and is ").next().unwrap_or_default())
-        }
-        Unsettable::Unknown(names) => {
-            let known = names.iter().map(String::as_str).chain(Scenario::NAMES);
-            format!("unknown setting {name}{}", hint(name, known))
-        }
-    })
-}
-
-/// A value as a file would have it: a number where it can be read as one.
-fn written(text: &str) -> toml::Value {
-    match (values::count::<i64>(text), values::number(text)) {
-        (Ok(whole), _) => toml::Value::Integer(whole),
-        (_, Ok(fraction)) if fraction.fract() == 0.0 && fraction.abs() < 1e15 && !text.contains('.') => {
-            toml::Value::Integer(fraction as i64)
-        }
-        (_, Ok(fraction)) => toml::Value::Float(fraction),
-        _ => toml::Value::String(text.to_owned()),
-    }
+    // It was typed, not written into a file: what it is can be seen.
+    let told = |fault: String| format!("{name}: {text}: {fault}");
+    let value = protocol::parse(setting, text).map_err(told)?;
+    settings.set_value(setting, value).map_err(|error| told(error.required()))
 }
 
 fn number<T: TryFrom<u64>>(name: &str, text: &str) -> Result<T, String> {

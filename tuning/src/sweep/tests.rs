@@ -41,12 +41,16 @@ fn every_name_can_be_set_and_is_told() {
 fn what_cannot_be_set_is_one_line_with_its_name() {
     for (name, text, fault) in [
         ("gossip_fanuot", "3", "unknown setting gossip_fanuot; did you mean gossip_fanout"),
-        ("gossip_fanout", "many", "gossip_fanout: many: has to be a whole number"),
+        (
+            "gossip_fanout",
+            "many",
+            "gossip_fanout: many: not a whole number: write it like 10000, 10,000 or 10k",
+        ),
         ("gossip_fanout", "300", "gossip_fanout: 300: has to be between 1 and 16"),
         ("members", "-1", "members: -1: not a whole number: write it like 10000, 10,000 or 10k"),
         ("loss", "100%", "loss: must be less than 100 %"),
         ("stream_fallback", "maybe", "stream_fallback: maybe: has to be true or false"),
-        ("preset", "moon", "preset has to be one of lan, wan, local"),
+        ("preset", "moon", "preset has to be lan, wan or local"),
         ("rtt_ms", "0", "rtt_ms: has to be between 0.002 and 20000, and is 0"),
         ("wire", "morse", "wire: morse is neither native nor memberlist"),
     ] {

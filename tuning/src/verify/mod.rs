@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 use swimring::Settings;
-use swimring_loadgen::cli::protocol::ProtocolSettings;
+use swimring_loadgen::cli::protocol::named;
 use swimring_loadgen::exit::Exit;
 use swimring_loadgen::report::{Report, Table};
 use swimring_loadgen::text::{ABSENT, counted, significant};
 use swimring_simulation::experiment::{Latency, TrialOptions, Wakes, WireSizes};
 
 use crate::objective::{Measures, Objective, Target};
+use crate::outputs::settings::toml_line;
 use crate::outputs::text::paragraph;
 use crate::sweep::progress::Watch;
 use crate::sweep::{Job, Stop, Summary, run_all, table::with_interval};
@@ -174,9 +175,8 @@ fn scratch(name: &str) -> PathBuf {
 
 /// The settings as the load generator's `--config` reads them.
 fn protocol_file(settings: &Settings) -> String {
-    let table = toml::Table::try_from(settings).unwrap_or_default();
-    let known = table.into_iter().filter(|(name, _)| ProtocolSettings::NAMES.contains(&name.as_str()));
-    known.map(|(name, value)| format!("{name} = {value}\n")).collect()
+    let known = settings.values().filter(|(setting, _)| named(setting.name).is_some());
+    known.map(|(setting, value)| toml_line(setting, value)).collect()
 }
 
 /// The lines for people, none longer than `columns`.
@@ -232,6 +232,7 @@ pub fn lines(verified: &Verified, columns: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use swimring::protocol::SETTINGS;
     use swimring_loadgen::cli::settings_file;
 
     use super::*;
@@ -240,8 +241,11 @@ mod tests {
     fn the_load_generator_reads_the_settings_back() {
         let settings = Settings { gossip_fanout: 7, stream_fallback: false, ..Settings::default() };
         let file = settings_file::parse(&protocol_file(&settings)).unwrap();
-        assert_eq!((file.protocol.gossip_fanout, file.protocol.stream_fallback), (Some(7), Some(false)));
-        assert_eq!(file.protocol.probe_interval_ms, Some(1000));
+        for (setting, value) in file.protocol.values() {
+            assert_eq!(settings.get(setting.name), Some(value), "{}", setting.name);
+        }
+        // All but one, which follows the number of members.
+        assert_eq!(file.protocol.values().count(), SETTINGS.len() - 1);
     }
 
     #[test]

@@ -154,11 +154,7 @@ fn every_fault_is_a_sentence_for_people() {
             "--members: many: not a whole number: write it like 10000, 10,000 or 10k",
         ),
         (simulate(&["-n", "1"]), "", "--members has to be between 2 and 1000000, and is 1"),
-        (
-            simulate(&["--set", "gossip_fanout=99"]),
-            "",
-            "--set gossip_fanout has to be between 1 and 16, and is 99",
-        ),
+        (simulate(&["--set", "gossip_fanout=99"]), "", "--set gossip_fanout: 99: has to be between 1 and 16"),
         (
             scenario.to_vec(),
             "gossip_fanuot = 3",
@@ -179,12 +175,12 @@ fn every_fault_is_a_sentence_for_people() {
         (
             scenario.to_vec(),
             "gossip_fanout = 99",
-            "--scenario FILE: gossip_fanout has to be between 1 and 16, and is 99",
+            "--scenario FILE: gossip_fanout: 99: has to be between 1 and 16",
         ),
         (
             scenario.to_vec(),
             "probe_interval_ms = \"1s\"",
-            "--scenario FILE: probe_interval_ms: 1s: has to be a whole number of milliseconds, like 1000",
+            "--scenario FILE: probe_interval_ms: 1s: not a whole number of milliseconds: write 1000",
         ),
         (
             scenario.to_vec(),

@@ -1,0 +1,473 @@
+//! Every constant of the protocol, with memberlist's values as presets.
+//!
+//! A [`Settings`] is plain data: read from TOML, changed by name or field by field, and checked as a whole by
+//! [`Settings::validate`] before anything starts. In files, durations are whole milliseconds and the unit ends the
+//! name (`probe_timeout_ms`); in code they are [`Duration`]s. [`SETTINGS`] is the one declaration of them all.
+
+mod error;
+mod files;
+mod table;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use swimring_codec::native::{EVENT_MAX, FRAME_MAX, HEADER_LEN, Introduction};
+
+pub use error::SettingsError;
+use table::{Field, declared, settings_table};
+pub use table::{Setting, SettingKind, SettingValue};
+
+/// Largest retransmit limit: a broadcast's transmissions are counted in six bits.
+pub const RETRANSMIT_LIMIT_MAX: u8 = 63;
+
+/// Broadcasts are sent as often as in a cluster of at least so many members.
+const MEMBERS_TOLD_LEAST: usize = 100;
+
+/// A named set of settings, with memberlist's constants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// One data centre: memberlist's `DefaultLANConfig`. The default.
+    #[default]
+    Lan,
+    /// Between data centres: memberlist's `DefaultWANConfig`.
+    Wan,
+    /// One machine: memberlist's `DefaultLocalConfig`.
+    Local,
+}
+
+impl Preset {
+    /// All of them, in the order in which settings list their values.
+    pub const ALL: [Preset; 3] = [Preset::Lan, Preset::Wan, Preset::Local];
+
+    /// `lan`, `wan` or `local`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Preset::Lan => "lan",
+            Preset::Wan => "wan",
+            Preset::Local => "local",
+        }
+    }
+}
+
+impl FromStr for Preset {
+    type Err = SettingsError;
+
+    fn from_str(text: &str) -> Result<Preset, SettingsError> {
+        let found = Preset::ALL.into_iter().find(|preset| preset.as_str() == text);
+        found.ok_or(SettingsError::NotAmong { setting: "preset", names: &["lan", "wan", "local"] })
+    }
+}
+
+/// How long a member that does not answer has to refute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SuspicionMode {
+    /// For a constant times the logarithm of the cluster's size, as Lifeguard and memberlist have it. The
+    /// default.
+    #[default]
+    Lifeguard,
+    /// Whoever has probed the suspect in vain declares it once it was told so often, and news had so long to
+    /// get around, that a refutation would have come; all others wait as with Lifeguard.
+    Adaptive,
+}
+
+impl SuspicionMode {
+    /// Both of them.
+    pub const ALL: [SuspicionMode; 2] = [SuspicionMode::Lifeguard, SuspicionMode::Adaptive];
+
+    /// `lifeguard` or `adaptive`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SuspicionMode::Lifeguard => "lifeguard",
+            SuspicionMode::Adaptive => "adaptive",
+        }
+    }
+}
+
+impl FromStr for SuspicionMode {
+    type Err = SettingsError;
+
+    fn from_str(text: &str) -> Result<SuspicionMode, SettingsError> {
+        let found = SuspicionMode::ALL.into_iter().find(|mode| mode.as_str() == text);
+        found.ok_or(SettingsError::NotAmong { setting: "suspicion", names: &["lifeguard", "adaptive"] })
+    }
+}
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+settings_table! {
+    /// Time between two probes by a member. Scaled up by local health (Lifeguard).
+    probe_interval: Duration = millis("probe_interval_ms", [1_000, 5_000, 1_000], [10, 10 * MINUTE]);
+
+    /// How long a probe waits for its direct ack before it asks others. Shorter than the probe interval, and scaled
+    /// up by local health.
+    probe_timeout: Duration = millis("probe_timeout_ms", [500, 3_000, 200], [1, 10 * MINUTE]);
+
+    /// Members asked to probe in our place (SWIM's K).
+    indirect_checks: u8 = whole("indirect_checks", "COUNT", [3, 3, 1], [0, 8]);
+
+    /// Whether a probe that nobody answered is tried once more over a stream.
+    stream_fallback: bool = flag("stream_fallback", true);
+
+    /// Highest local health score; it scales the probe's interval and timeout (Lifeguard's S). 0 switches local
+    /// health off.
+    local_health_max: u8 = whole("local_health_max", "SCORE", [8, 8, 8], [0, 15]);
+
+    /// Suspicion timeout in probe intervals times log10(members) (Lifeguard's alpha).
+    suspicion_multiplier: u8 = whole("suspicion_multiplier", "FACTOR", [4, 6, 3], [1, 9]);
+
+    /// Longest suspicion timeout, without confirmations, as a multiple of the shortest (Lifeguard's beta).
+    suspicion_max_timeout_multiplier: u8 =
+        whole("suspicion_max_timeout_multiplier", "FACTOR", [6, 6, 6], [1, 60]);
+
+    /// How long a suspect has to refute: a constant, or from the measured spread.
+    suspicion: SuspicionMode = choice("suspicion", &["lifeguard", "adaptive"]);
+
+    /// Shortest window of adaptive suspicion, however fast news is. A window is never longer than Lifeguard's
+    /// timeout.
+    suspicion_floor: Duration = millis("suspicion_floor_ms", [2_000, 10_000, 2_000], [0, 10 * MINUTE]);
+
+    /// Chance that a suspect which lives cannot answer in an adaptive window. It is told so often, at the loss that
+    /// probes measure, that this bound is kept.
+    false_death_bound: f64 = chance("false_death_bound", 1e-6, [1e-12, 0.1]);
+
+    /// Time between two gossip rounds of a member that has something to say.
+    gossip_interval: Duration = millis("gossip_interval_ms", [200, 500, 100], [1, MINUTE]);
+
+    /// Members told in each gossip round.
+    gossip_fanout: u8 = whole("gossip_fanout", "COUNT", [3, 4, 3], [1, 16]);
+
+    /// How long a dead member is still gossiped to, so that it can refute, and kept in push/pull.
+    gossip_to_the_dead: Duration = millis("gossip_to_the_dead_ms", [30_000, 60_000, 15_000], [0, HOUR]);
+
+    /// Transmissions of a broadcast in ceil(log10(members + 1)). At most 63 in all, and among fewer than 100 members
+    /// as many as among 100.
+    retransmit_multiplier: u8 = whole("retransmit_multiplier", "FACTOR", [4, 4, 2], [1, 16]);
+
+    /// Time between two push/pulls of a member with up to 32 members; 0 turns them off. It grows with log2 of the
+    /// size.
+    push_pull_interval: Duration = millis("push_pull_interval_ms", [30_000, 60_000, 15_000], [0, HOUR]);
+
+    /// Time between two attempts to reach a member that is held dead or was forgotten; 0 turns them off. A healed
+    /// partition finds itself again by them (Serf's `ReconnectInterval`).
+    reconnect_interval: Duration =
+        millis("reconnect_interval_ms", [30_000, 30_000, 30_000], [0, 24 * HOUR]);
+
+    /// How long a dead member is remembered for reconnecting (Serf's `ReconnectTimeout`).
+    reconnect_timeout: Duration =
+        millis("reconnect_timeout_ms", [24 * HOUR, 24 * HOUR, 24 * HOUR], [0, 30 * 24 * HOUR]);
+
+    /// Largest frame in bytes. At least so large that any introduction fits.
+    frame_bytes_max: usize = whole(
+        "frame_bytes_max",
+        "BYTES",
+        [FRAME_MAX as u64, FRAME_MAX as u64, FRAME_MAX as u64],
+        [FRAME_BYTES_MIN as u64, FRAME_MAX as u64]
+    );
+
+    /// Share of a frame, in percent, that waiting user events get however much membership news there is.
+    event_share_percent: u8 = whole("event_share_percent", "PERCENT", [25, 25, 25], [0, 90]);
+
+    /// How long an event is remembered to drop its copies; more than a rumour lives.
+    event_memory: Duration = millis("event_memory_ms", [15_000, 60_000, 15_000], [1_000, HOUR]);
+
+    /// Most events remembered at once; more are shed and counted.
+    events_max: u32 = whole("events_max", "COUNT", [4_096, 4_096, 4_096], [16, 65_536]);
+
+    /// Most members known, the dead and remembered among them; more are shed and counted.
+    members_max: u32 = whole("members_max", "COUNT", [100_000, 100_000, 100_000], [2, 4_000_000]);
+
+    /// Most broadcasts queued at once; the most often sent are shed first.
+    broadcasts_max: u32 = whole("broadcasts_max", "COUNT", [4_096, 4_096, 4_096], [16, 65_536]);
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings::preset(Preset::Lan)
+    }
+}
+
+impl Settings {
+    /// Sets the setting that files call `name` from text.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if there is none of that name, or the value is of another kind or out of range; how settings
+    /// fit together is checked by [`Settings::validate`].
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), SettingsError> {
+        let setting = Settings::named(name)?;
+        let value = setting.parse(text)?;
+        self.set_value(setting, value)
+    }
+
+    /// Sets `setting` to `value`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the value is of another kind or out of range.
+    pub fn set_value(&mut self, setting: &Setting, value: SettingValue) -> Result<(), SettingsError> {
+        setting.check(value)?;
+        if self.put(setting, value) {
+            Ok(())
+        } else {
+            Err(SettingsError::Unknown { name: setting.name.to_owned() })
+        }
+    }
+
+    /// The setting that files call `name`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Unknown`].
+    pub fn named(name: &str) -> Result<&'static Setting, SettingsError> {
+        let found = SETTINGS.iter().find(|setting| setting.name == name);
+        found.ok_or_else(|| SettingsError::Unknown { name: name.to_owned() })
+    }
+
+    /// Every setting with its value.
+    pub fn values(&self) -> impl Iterator<Item = (&'static Setting, SettingValue)> + '_ {
+        SETTINGS.iter().filter_map(|setting| Some((setting, self.get(setting.name)?)))
+    }
+
+    /// Checks every setting and how they fit together.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, with the values that can.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        self.values().try_for_each(|(setting, value)| setting.check(value))?;
+        if self.probe_timeout >= self.probe_interval {
+            return Err(SettingsError::NotShorter {
+                setting: "probe_timeout_ms",
+                other: "probe_interval_ms",
+                got: millis(self.probe_timeout),
+                limit: millis(self.probe_interval),
+            });
+        }
+        Ok(())
+    }
+
+    /// Time between two probes of a member's own choice. With adaptive suspicion every second probe returns
+    /// one that was received.
+    pub(in crate::protocol) fn chosen_probe_interval(&self) -> Duration {
+        match self.suspicion {
+            SuspicionMode::Lifeguard => self.probe_interval,
+            SuspicionMode::Adaptive => self.probe_interval * 2,
+        }
+    }
+
+    /// How often each member sends a broadcast in a cluster of `members`: memberlist's `retransmitLimit`
+    /// ([`Settings::upstream_retransmit_limit`]), with fewer than 100 members as with 100.
+    ///
+    /// A broadcast that each sends L times to random others misses one with a probability of about e^-L,
+    /// whatever the size. With memberlist's logarithm L is 2 below ten members in the `local` preset: simulated
+    /// without any loss, 8 % of deliveries were missed among 4 members and 17 % among 9, and confirmations that
+    /// shorten a suspicion as often. Some copies more among so few cost next to nothing.
+    pub fn retransmit_limit(&self, members: usize) -> u8 {
+        self.upstream_retransmit_limit(members.max(MEMBERS_TOLD_LEAST))
+    }
+
+    /// memberlist's `retransmitLimit` in a cluster of `members`.
+    pub fn upstream_retransmit_limit(&self, members: usize) -> u8 {
+        let digits = ceil_log10(members as u64 + 1);
+        let limit = u32::from(self.retransmit_multiplier) * digits;
+        limit.clamp(1, RETRANSMIT_LIMIT_MAX.into()) as u8
+    }
+
+    /// Shortest and longest suspicion timeout in a cluster of `members` (memberlist's
+    /// `suspicionTimeout`, with its logarithm cut to three decimals).
+    pub fn suspicion_timeouts(&self, members: usize) -> (Duration, Duration) {
+        let scale = (members.max(1) as f64).log10().max(1.0);
+        let scale = (scale * 1000.0).floor() / 1000.0;
+        let shortest = self.probe_interval.mul_f64(f64::from(self.suspicion_multiplier) * scale);
+        (shortest, shortest * u32::from(self.suspicion_max_timeout_multiplier))
+    }
+
+    /// Time between two push/pulls in a cluster of `members` (memberlist's `pushPullScale`): doubles
+    /// its logarithm's step above 32 members.
+    pub fn push_pull_period(&self, members: usize) -> Duration {
+        const THRESHOLD: f64 = 32.0;
+        if members as f64 <= THRESHOLD {
+            return self.push_pull_interval;
+        }
+        let multiplier = ((members as f64).log2() - THRESHOLD.log2()).ceil() + 1.0;
+        self.push_pull_interval * multiplier as u32
+    }
+}
+
+/// The smallest frame that holds an introduction of the longest name and metadata, or the largest event,
+/// beside a probe.
+pub const FRAME_BYTES_MIN: usize = {
+    use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
+    let introduction = Introduction::encoded_len(NAME_MAX, METADATA_MAX);
+    HEADER_LEN + introduction + 90
+};
+const _: () = assert!(FRAME_BYTES_MIN == 800 && EVENT_MAX + HEADER_LEN + 64 < FRAME_BYTES_MIN);
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The smallest `e` with 10^e >= `value`.
+fn ceil_log10(value: u64) -> u32 {
+    let mut exponent = 0;
+    let mut power: u64 = 1;
+    while power < value {
+        power = power.saturating_mul(10);
+        exponent += 1;
+    }
+    exponent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid_and_survive_toml() {
+        for preset in [Preset::Lan, Preset::Wan, Preset::Local] {
+            let settings = Settings::preset(preset);
+            settings.validate().unwrap();
+            let text = toml::to_string(&settings).unwrap();
+            assert_eq!(toml::from_str::<Settings>(&text).unwrap(), settings);
+        }
+    }
+
+    #[test]
+    fn retransmit_limits_are_memberlists() {
+        let lan = Settings::preset(Preset::Lan);
+        for (members, limit) in [(1, 4), (9, 4), (10, 8), (99, 8), (100, 12), (1000, 16), (10_000, 20)] {
+            assert_eq!(lan.upstream_retransmit_limit(members), limit, "{members} members");
+            assert_eq!(lan.retransmit_limit(members), limit.max(12), "{members} members");
+        }
+        let once = Settings { retransmit_multiplier: 1, ..lan };
+        assert_eq!([1, 9, 99, 100, 1000].map(|members| once.retransmit_limit(members)), [3, 3, 3, 3, 4]);
+    }
+
+    #[test]
+    fn suspicion_timeouts_are_memberlists() {
+        let lan = Settings::preset(Preset::Lan);
+        for (members, shortest, longest) in [(10, 4, 24), (100, 8, 48), (1000, 12, 72), (10_000, 16, 96)] {
+            let expected = (Duration::from_secs(shortest), Duration::from_secs(longest));
+            assert_eq!(lan.suspicion_timeouts(members), expected, "{members} members");
+        }
+    }
+
+    #[test]
+    fn push_pull_periods_are_memberlists() {
+        let lan = Settings::preset(Preset::Lan);
+        for (members, seconds) in [(32, 30), (33, 60), (64, 60), (65, 90), (1000, 180), (10_000, 300)] {
+            assert_eq!(lan.push_pull_period(members), Duration::from_secs(seconds), "{members} members");
+        }
+    }
+
+    #[test]
+    fn every_declaration_fits_its_field_in_every_preset() {
+        for preset in Preset::ALL {
+            let mut settings = Settings::preset(preset);
+            settings.validate().unwrap();
+            assert_eq!(settings.values().count(), SETTINGS.len());
+            for setting in SETTINGS {
+                let declared = setting.presets[preset as usize];
+                assert_eq!(settings.get(setting.name), Some(declared), "{} of {preset:?}", setting.name);
+                assert!(setting.summary().len() > 10 && !setting.summary().contains('\n'));
+                for value in ends(setting) {
+                    settings.set(setting.name, &value.to_string()).unwrap();
+                    assert_eq!(settings.get(setting.name), Some(value), "{}", setting.name);
+                }
+            }
+        }
+    }
+
+    /// The first and the last that a setting can be.
+    fn ends(setting: &Setting) -> [SettingValue; 2] {
+        match setting.kind {
+            SettingKind::Whole { min, max, .. } => [SettingValue::Whole(min), SettingValue::Whole(max)],
+            SettingKind::Chance { min, max } => [SettingValue::Chance(min), SettingValue::Chance(max)],
+            SettingKind::Flag => [SettingValue::Flag(false), SettingValue::Flag(true)],
+            SettingKind::Choice(names) => [names[0], names[names.len() - 1]].map(SettingValue::Choice),
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_and_written_by_the_same_names() {
+        let mut settings = Settings::preset(Preset::Wan);
+        settings.set("suspicion", "adaptive").unwrap();
+        settings.set("false_death_bound", "0.001").unwrap();
+        let text = toml::to_string(&settings).unwrap();
+        assert_eq!(toml::from_str::<Settings>(&text).unwrap(), settings);
+        assert!(
+            text.contains("probe_interval_ms = 5000\n") && text.contains("suspicion = \"adaptive\"\n"),
+            "{text}"
+        );
+        assert_eq!(toml::from_str::<Settings>("").unwrap(), Settings::preset(Preset::Lan));
+    }
+
+    #[test]
+    fn errors_name_the_setting_and_what_it_can_be() {
+        let mut settings = Settings::preset(Preset::Lan);
+        for (name, text, told) in [
+            ("gossip_fanout", "0", "gossip_fanout has to be between 1 and 16, and is 0"),
+            ("gossip_fanout", "300", "gossip_fanout has to be between 1 and 16, and is 300"),
+            (
+                "local_health_max",
+                "99999999999999999999",
+                "local_health_max has to be between 0 and 15, and is 99999999999999999999",
+            ),
+            ("gossip_fanout", "-1", "gossip_fanout has to be a whole number, not `-1`"),
+            ("false_death_bound", "1", "false_death_bound has to be between 1e-12 and 0.1, and is 1"),
+            ("stream_fallback", "yes", "stream_fallback has to be true or false, not `yes`"),
+            ("suspicion", "slow", "suspicion has to be lifeguard or adaptive"),
+            ("probe_intervall_ms", "3", "probe_intervall_ms is no setting"),
+        ] {
+            let error = settings.set(name, text).unwrap_err();
+            assert_eq!(error.to_string(), told);
+            assert!(told.starts_with(&format!("{} {}", error.setting(), error.required())), "{told}");
+        }
+        settings.probe_timeout = Duration::from_secs(2);
+        let text = settings.validate().unwrap_err().to_string();
+        assert_eq!(text, "probe_timeout_ms has to be shorter than probe_interval_ms: 2000 is not below 1000");
+        settings = Settings { gossip_fanout: 17, ..Settings::default() };
+        let text = settings.validate().unwrap_err().to_string();
+        assert_eq!(text, "gossip_fanout has to be between 1 and 16, and is 17");
+        for refused in
+            ["probe_intervall_ms = 3", "gossip_fanout = \"3\"", "gossip_fanout = 300", "suspicion = 1"]
+        {
+            assert!(toml::from_str::<Settings>(refused).is_err(), "{refused}");
+        }
+    }
+
+    /// Documents the settings of [`SETTINGS`], and fails where the page is not up to date.
+    #[test]
+    fn the_documented_table_is_that_of_the_declaration() {
+        let mut table = String::from(
+            "| Setting | LAN | WAN | Local | Range | What it is for |\n|---|---|---|---|---|---|\n",
+        );
+        for setting in SETTINGS {
+            let [lan, wan, local] = setting.presets;
+            let range = match setting.kind {
+                SettingKind::Whole { min, max, .. } => format!("{min} to {max}"),
+                SettingKind::Chance { min, max } => {
+                    format!("{} to {}", SettingValue::Chance(min), SettingValue::Chance(max))
+                }
+                SettingKind::Flag => "true, false".to_owned(),
+                SettingKind::Choice(names) => names.join(", "),
+            };
+            let documentation = setting.documentation.trim();
+            let row =
+                format!("| `{}` | {lan} | {wan} | {local} | {range} | {documentation} |\n", setting.name);
+            table.push_str(&row);
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/SETTINGS.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (head, _) = page.split_once("| Setting |").unwrap();
+        if std::env::var_os("SWIMRING_WRITE_DOCS").is_some() {
+            std::fs::write(path, format!("{head}{table}")).unwrap();
+            return;
+        }
+        assert_eq!(
+            page,
+            format!("{head}{table}"),
+            "write it: SWIMRING_WRITE_DOCS=1 cargo test -p swimring --lib settings::"
+        );
+    }
+}
