@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::preflight::kilobytes;
+use swimring_tooling::procfs::kilobytes;
 
 /// The crate's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use swimring_loadgen::cli::refusal::{complain, parsed};
+use swimring_tooling::refusal::{complain, parsed};
 use swimring_tuning::cli::{self, Command, PROGRAM};
 
 fn main() -> ExitCode {

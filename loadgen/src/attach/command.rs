@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring::SystemResolver;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::tell;
+use swimring_tooling::refusal::complain;
 
 use super::outcome::Merged;
 use super::plan::AttachPlan;
 use super::{contact, session, targets};
 use crate::bottleneck;
-use crate::cli::refusal::complain;
 use crate::cli::{AttachOptions, PROGRAM};
 use crate::environment::{self, Environment};
-use crate::exit::Exit;
-use crate::output::tell;
 use crate::preflight::{self, Needs};
 use crate::report::{Report, Subject, changed_settings};
 use crate::run::{self, Executed};

@@ -7,10 +7,8 @@ mod attach;
 mod options;
 mod output;
 pub mod protocol;
-pub mod refusal;
 pub mod secret;
 pub mod settings_file;
-pub mod values;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,14 +18,13 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+use swimring_tooling::values::Rate;
+use swimring_tooling::{columns, refusal, values};
 
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
 pub use options::RunOptions;
 pub use output::OutputArguments;
 use protocol::ProtocolSettings;
-use values::Rate;
-
-use crate::columns;
 
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-loadgen";

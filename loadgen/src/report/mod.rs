@@ -9,9 +9,7 @@ mod command;
 mod compare;
 pub mod real_members;
 mod render;
-mod style;
 mod summary;
-mod table;
 
 pub mod paths;
 
@@ -21,9 +19,7 @@ use serde_json::{Map, Value};
 pub use command::command;
 pub use compare::{comparison, csv};
 pub use render::render;
-pub use style::Style;
 pub use summary::{Subject, changed_settings};
-pub use table::Table;
 
 use crate::environment::Environment;
 use crate::slo::SloResult;

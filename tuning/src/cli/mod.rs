@@ -14,10 +14,10 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
-use swimring_loadgen::cli::refusal::joined;
 use swimring_loadgen::environment::VERSION_LINE;
-use swimring_loadgen::exit::Exit;
-use swimring_loadgen::output::is_standard_output;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::is_standard_output;
+use swimring_tooling::refusal::joined;
 
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-tune";

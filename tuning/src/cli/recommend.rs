@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use swimring_loadgen::cli::values;
-use swimring_loadgen::columns;
 use swimring_loadgen::environment::Environment;
-use swimring_loadgen::exit::Exit;
-use swimring_loadgen::output::{print, tell};
+use swimring_tooling::columns;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::{print, tell};
+use swimring_tooling::values;
 
 use super::simulate::threads;
 use super::{Faults, to_standard_output};

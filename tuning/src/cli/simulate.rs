@@ -9,12 +9,12 @@ use swimring::protocol::settings::SuspicionMode;
 use swimring::settings_file::read_bounded;
 use swimring::settings_file::value::kind;
 use swimring_loadgen::cli::protocol::ProtocolSettings;
-use swimring_loadgen::cli::refusal::complain;
-use swimring_loadgen::cli::values;
-use swimring_loadgen::columns;
-use swimring_loadgen::exit::Exit;
-use swimring_loadgen::output::{print, tell};
-use swimring_loadgen::text::{counted, significant};
+use swimring_tooling::columns;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::{print, tell};
+use swimring_tooling::refusal::complain;
+use swimring_tooling::text::{counted, significant};
+use swimring_tooling::values;
 
 use super::{Faults, PROGRAM, to_standard_output};
 use crate::store::Store;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde::Serialize;
-use swimring_loadgen::output;
-use swimring_loadgen::report::Table;
-use swimring_loadgen::text::{percent, thousands};
+use swimring_tooling::output;
+use swimring_tooling::table::Table;
+use swimring_tooling::text::{percent, thousands};
 
 use super::case::{Compared, MEASURES};
 use super::grid::Row;

@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, Parser};
 use swimring::ClusterOptions;
 use swimring::settings_file::value::kind;
 use swimring::settings_file::{hint, read_bounded};
-use swimring_loadgen::cli::values::{self, Rate};
+use swimring_tooling::values::{self, Rate};
 
 use super::{Measure, Target};
 use crate::cli::one_line;

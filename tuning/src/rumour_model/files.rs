@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use swimring_loadgen::output;
+use swimring_tooling::output;
 
 use super::table::Basics;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use swimring::Settings;
 use swimring::protocol::settings::SuspicionMode;
-use swimring_loadgen::text::thousands;
+use swimring_tooling::text::thousands;
 
 /// A setting that can be turned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use swimring::protocol::Behaviour;
 use swimring::settings_file::{Unsettable, hint, set_protocol as set_named};
 use swimring::{Preset, Settings};
-use swimring_loadgen::cli::values;
 use swimring_simulation::experiment::{Impairment, TrialOptions, Wakes, WireSizes};
+use swimring_tooling::values;
 
 use super::impaired;
 use crate::objective::{Network, network};

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use swimring_loadgen::output;
-use swimring_loadgen::report::Table;
-use swimring_loadgen::text::{ABSENT, significant, thousands};
+use swimring_tooling::output;
+use swimring_tooling::table::Table;
+use swimring_tooling::text::{ABSENT, significant, thousands};
 
 use super::{Point, Summary};
 use crate::statistics::Estimate;

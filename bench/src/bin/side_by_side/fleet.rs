@@ -9,9 +9,9 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use swimring_loadgen::cli::{self, Command as Task, PROGRAM};
-use swimring_loadgen::exit::Exit;
 use swimring_loadgen::report::Report;
 use swimring_loadgen::{environment, run as loadgen};
+use swimring_tooling::exit::Exit;
 
 use crate::AS_LOADGEN;
 use crate::cluster::{
