@@ -12,7 +12,6 @@ pub mod attach;
 pub mod bottleneck;
 pub mod cli;
 pub mod cores;
-pub mod environment;
 pub mod fleet;
 pub mod hlog;
 pub mod measurements;
@@ -25,3 +24,8 @@ pub mod run;
 pub mod run_context;
 pub mod schedule;
 pub mod slo;
+
+use swimring_tooling::environment::Build;
+
+/// Which build of the load generator this is.
+pub const BUILD: Build = swimring_tooling::build!();

@@ -12,10 +12,11 @@ use swimring_tooling::interrupt::Interrupt;
 use swimring_tooling::output::print;
 use swimring_tooling::refusal::complain;
 use swimring_tooling::style::Style;
+use swimring_tooling::environment::{self, Environment};
 
 use crate::bottleneck;
 use crate::cli::{PROGRAM, RunOptions, WireChoice};
-use crate::environment::{self, Environment};
+use crate::BUILD;
 use crate::fleet::cluster::execute;
 use crate::hlog::HistogramLog;
 use crate::measurements::Measurements;
@@ -57,7 +58,7 @@ pub fn run(options: &RunOptions) -> Exit {
 
 /// A run, or one line per reason why not.
 fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
-    let environment = Environment::here();
+    let environment = Environment::here(BUILD);
     preflight::check(options.members, &Needs::of(options))?;
     if options.wire == WireChoice::Memberlist {
         // That there are as many addresses has been checked with the arguments.

@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use swimring_tooling::interrupt::Interrupt;
 use swimring_tooling::output::tell;
 use swimring_tooling::text::counted;
+use swimring_tooling::environment;
 
 use crate::cli::{PROGRAM, RunOptions};
 use crate::cores;
-use crate::environment;
 use crate::fleet::sampling::Taken;
 use crate::hlog::HistogramLog;
 use crate::progress::{Phase, Progress, Sample};

@@ -5,6 +5,7 @@
 //! - what is shown: [`text`] writes numbers, [`table`] aligns them, [`columns`] knows how wide the page is and
 //!   [`style`] whether it has colours; [`output`] writes to streams that may be closed or full;
 //! - how it ends: [`exit`] statuses for scripts, [`interrupt`] for Ctrl-C and its relatives;
+//! - what made a result: [`environment`], with the commit that the program was built from ([`build!`]);
 //! - what it costs: [`cpu`] and memory of this process, by [`procfs`].
 //!
 //! It knows nothing of membership: no other crate of the workspace is among its dependencies.
@@ -13,6 +14,7 @@
 
 pub mod columns;
 pub mod cpu;
+pub mod environment;
 pub mod exit;
 pub mod interrupt;
 pub mod output;

@@ -76,7 +76,7 @@ day; `serf force-leave -prune NAME` removes one.";
 
 /// Fleets of real Swimring members on one machine, measured.
 #[derive(Parser, Debug)]
-#[command(name = PROGRAM, version = crate::environment::VERSION_LINE, about, after_help = EXAMPLES)]
+#[command(name = PROGRAM, version = crate::BUILD.line, about, after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

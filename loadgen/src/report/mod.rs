@@ -15,13 +15,13 @@ pub mod paths;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use swimring_tooling::environment::Environment;
 
 pub use command::command;
 pub use compare::{comparison, csv};
 pub use render::render;
 pub use summary::{Subject, changed_settings};
 
-use crate::environment::Environment;
 use crate::slo::SloResult;
 
 /// The version of the names below.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use swimring_loadgen::environment;
+use swimring_tooling::environment;
 use swimring_tooling::columns;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::{self, tell};

@@ -14,7 +14,6 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
-use swimring_loadgen::environment::VERSION_LINE;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::is_standard_output;
 use swimring_tooling::refusal::joined;
@@ -38,7 +37,7 @@ the chosen settings missed one, or that is not sure.";
 
 /// From an objective to fanout, intervals and suspicion settings.
 #[derive(Parser, Debug)]
-#[command(name = PROGRAM, version = VERSION_LINE, about, after_help = EXAMPLES)]
+#[command(name = PROGRAM, version = crate::BUILD.line, about, after_help = EXAMPLES)]
 #[command(max_term_width = 100, subcommand_required = true)]
 pub struct Cli {
     /// What to do.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use swimring_loadgen::environment::Environment;
+use swimring_tooling::environment::Environment;
 use swimring_tooling::columns;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::{print, tell};
@@ -177,7 +177,7 @@ fn write(
         table::write("--json", path, &format!("{value:#}\n"))?;
     }
     if let Some(path) = &arguments.report {
-        let told = PageInput { objective, answer, compared, command: &typed(), made: &Environment::here() };
+        let told = PageInput { objective, answer, compared, command: &typed(), made: &Environment::here(crate::BUILD) };
         table::write("--report", path, &page(&told)?)?;
     }
     if let Some(folder) = &arguments.charts {

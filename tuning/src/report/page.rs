@@ -1,6 +1,6 @@
 //! The page itself.
 
-use swimring_loadgen::environment::Environment;
+use swimring_tooling::environment::Environment;
 use swimring_tooling::text::{counted, significant, thousands};
 
 use super::html::{escaped, table};

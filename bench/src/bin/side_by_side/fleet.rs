@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use swimring_loadgen::cli::{self, Command as Task, PROGRAM};
 use swimring_loadgen::report::Report;
-use swimring_loadgen::{environment, run as loadgen};
+use swimring_loadgen::run as loadgen;
+use swimring_tooling::environment;
 use swimring_tooling::exit::Exit;
 
 use crate::AS_LOADGEN;

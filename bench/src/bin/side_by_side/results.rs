@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use swimring_loadgen::environment::Environment;
+use swimring_tooling::environment::Environment;
 
 /// Everything that one command measured.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
