@@ -16,7 +16,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
     log();
-    let command = match parsed(PROGRAM, cli::parse(std::env::args_os()), cli::one_line) {
+    let command = match parsed(PROGRAM, cli::parse(std::env::args_os())) {
         Ok(cli) => cli.command,
         Err(exit) => return exit.into(),
     };

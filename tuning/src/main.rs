@@ -8,7 +8,7 @@ use swimring_tooling::refusal::{complain, parsed};
 use swimring_tuning::cli::{self, Command, PROGRAM};
 
 fn main() -> ExitCode {
-    let command = match parsed(PROGRAM, cli::parse(std::env::args_os()), cli::one_line) {
+    let command = match parsed(PROGRAM, cli::parse(std::env::args_os())) {
         Ok(cli) => cli.command,
         Err(exit) => return exit.into(),
     };

@@ -15,11 +15,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use swimring_tooling::values::Rate;
-use swimring_tooling::{columns, refusal, values};
+use swimring_tooling::{columns, values};
 
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
 pub use options::RunOptions;
@@ -292,17 +291,6 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
     let columns = columns::of_standard_output().min(HELP_COLUMNS_MAX);
     let matches = Cli::command().term_width(columns).try_get_matches_from(arguments)?;
     Cli::from_arg_matches(&matches)
-}
-
-/// A refused command line in one line: what is wrong, and the mend where clap knows one.
-pub fn one_line(error: &clap::Error) -> String {
-    let fault = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
-        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => {
-            Some(format!("no command {name}; the commands are run, attach and report"))
-        }
-        _ => None,
-    };
-    refusal::joined(error, fault)
 }
 
 #[cfg(test)]

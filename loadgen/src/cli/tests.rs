@@ -1,6 +1,7 @@
 //! What the command line accepts, what it refuses, and in which words.
 
 use clap::CommandFactory;
+use swimring_tooling::refusal::one_line;
 
 use super::*;
 
@@ -25,7 +26,7 @@ fn faults(flags: &[&str]) -> String {
 }
 
 fn refusal(flags: &[&str]) -> String {
-    one_line(&parse_all(flags).expect_err("the flags are refused"))
+    one_line::<Cli>(&parse_all(flags).expect_err("the flags are refused"))
 }
 
 #[test]
@@ -280,7 +281,7 @@ fn refusals_are_one_line_that_names_the_flag() {
             &["--first-address", "::1"],
             "invalid value '::1' for '--first-address <ADDRESS>': only IPv4 here: write it like 127.10.0.1",
         ),
-        (&["rnu"], "no command rnu; the commands are run, attach and report"),
+        (&["rnu"], "no command rnu; the commands are: run, attach, report"),
         (&["report"], "the following required arguments were not provided: <FILE>..."),
     ];
     for (flags, start) in cases {

@@ -12,11 +12,9 @@ pub mod simulate;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::is_standard_output;
-use swimring_tooling::refusal::joined;
 
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-tune";
@@ -110,26 +108,6 @@ pub(crate) fn to_standard_output(files: &[(&str, &Option<PathBuf>)]) -> Result<b
 /// What clap refuses, and what it answers to `--help` and `--version`.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(arguments)
-}
-
-/// A refused command line in one line: what is wrong, and the mend where clap knows one.
-pub fn one_line(error: &clap::Error) -> String {
-    match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
-        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => {
-            format!("no command {name}; the commands are: {}", commands())
-        }
-        (ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
-            format!("say what to do; the commands are: {}", commands())
-        }
-        _ => joined(error, None),
-    }
-}
-
-/// The commands' names.
-fn commands() -> String {
-    let cli = Cli::command();
-    let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
-    names.join(", ")
 }
 
 #[cfg(test)]
