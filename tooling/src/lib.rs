@@ -2,7 +2,7 @@
 //!
 //! - what is typed: [`values`] reads numbers, durations, rates and addresses; [`refusal`] says in one line why a
 //!   command line was refused;
-//! - what is shown: [`text`] writes numbers, [`table`] aligns them, [`columns`] knows how wide the page is and
+//! - what is shown: [`quantiles`] of what was measured, [`text`] writes numbers, [`table`] aligns them, [`columns`] knows how wide the page is and
 //!   [`style`] whether it has colours; [`output`] writes to streams that may be closed or full;
 //! - how it ends: [`exit`] statuses for scripts, [`interrupt`] for Ctrl-C and its relatives;
 //! - what made a result: [`environment`], with the commit that the program was built from ([`build!`]);
@@ -19,6 +19,7 @@ pub mod exit;
 pub mod interrupt;
 pub mod output;
 pub mod procfs;
+pub mod quantiles;
 pub mod refusal;
 pub mod style;
 pub mod table;
