@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use swimring_loadgen::allocations::CountingAllocator;
 use swimring_loadgen::cli::{self, Command, PROGRAM, RunOptions};
-use swimring_tooling::environment;
 use swimring_loadgen::{attach, report, run};
+use swimring_tooling::environment;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::refusal::{complain, parsed};
 use tracing_subscriber::EnvFilter;

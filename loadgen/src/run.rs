@@ -7,16 +7,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use swimring_tooling::environment::{self, Environment};
 use swimring_tooling::exit::Exit;
 use swimring_tooling::interrupt::Interrupt;
 use swimring_tooling::output::print;
 use swimring_tooling::refusal::complain;
 use swimring_tooling::style::Style;
-use swimring_tooling::environment::{self, Environment};
 
+use crate::BUILD;
 use crate::bottleneck;
 use crate::cli::{PROGRAM, RunOptions, WireChoice};
-use crate::BUILD;
 use crate::fleet::cluster::execute;
 use crate::hlog::HistogramLog;
 use crate::measurements::Measurements;

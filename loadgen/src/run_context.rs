@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::time::SystemTime;
 
+use swimring_tooling::environment;
 use swimring_tooling::interrupt::Interrupt;
 use swimring_tooling::output::tell;
 use swimring_tooling::text::counted;
-use swimring_tooling::environment;
 
 use crate::cli::{PROGRAM, RunOptions};
 use crate::cores;

@@ -100,7 +100,10 @@ mod tests {
     #[test]
     fn anything_else_is_one_line_with_the_mend() {
         let fault = refused(&["fry", "--salt", "200%"]);
-        assert!(fault.starts_with("invalid value '200%' for '--salt <SALT>': must be less than 100 %"), "{fault}");
+        assert!(
+            fault.starts_with("invalid value '200%' for '--salt <SALT>': must be less than 100 %"),
+            "{fault}"
+        );
         for fault in [refused(&["fry"]), refused(&["fry", "--slat", "1%"])] {
             assert!(fault.contains("--salt") && !fault.contains('\n'), "{fault}");
         }

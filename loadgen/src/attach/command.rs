@@ -4,17 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring::SystemResolver;
+use swimring_tooling::environment::{self, Environment};
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::tell;
 use swimring_tooling::refusal::complain;
-use swimring_tooling::environment::{self, Environment};
 
 use super::outcome::Merged;
 use super::plan::AttachPlan;
 use super::{contact, session, targets};
+use crate::BUILD;
 use crate::bottleneck;
 use crate::cli::{AttachOptions, PROGRAM};
-use crate::BUILD;
 use crate::preflight::{self, Needs};
 use crate::report::{Report, Subject, changed_settings};
 use crate::run::{self, Executed};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use swimring_tooling::environment;
 use swimring_tooling::columns;
+use swimring_tooling::environment;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::{self, tell};
 use swimring_tooling::values;

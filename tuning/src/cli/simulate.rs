@@ -11,7 +11,7 @@ use swimring::settings_file::value::kind;
 use swimring_loadgen::cli::protocol::ProtocolSettings;
 use swimring_tooling::columns;
 use swimring_tooling::exit::Exit;
-use swimring_tooling::output::{print, tell};
+use swimring_tooling::output::{self, print, tell};
 use swimring_tooling::refusal::complain;
 use swimring_tooling::text::{counted, significant};
 use swimring_tooling::values;
@@ -452,11 +452,11 @@ fn write(
     summaries: &[(Point, Summary)],
 ) -> Result<(), String> {
     if let Some(path) = &arguments.csv {
-        table::write("--csv", path, &table::csv(summaries)?)?;
+        output::write("--csv", path, &table::csv(summaries)?)?;
     }
     if let Some(path) = &arguments.json {
         let value = table::json(&options.identity(), &options.seeds, complete, summaries);
-        table::write("--json", path, &format!("{value:#}\n"))?;
+        output::write_json("--json", path, &value)?;
     }
     Ok(())
 }

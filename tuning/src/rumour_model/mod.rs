@@ -5,7 +5,7 @@
 
 pub mod files;
 pub mod plot;
-pub mod simulation;
 pub mod replica;
+pub mod simulation;
 pub mod table;
 pub mod text;
