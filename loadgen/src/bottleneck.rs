@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use swimring_tooling::text::{microseconds, percent, thousands};
+
 use crate::measurements::Measurements;
-use crate::text::{microseconds, percent, thousands};
 
 /// A worker this busy has no room for a burst: queueing theory's knee, where waiting grows tenfold.
 pub const BUSY_RATIO_MAX: f64 = 0.9;

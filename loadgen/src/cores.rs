@@ -5,9 +5,9 @@ use std::fs;
 use std::time::Duration;
 
 use swimring::protocol::Settings;
+use swimring_tooling::text::significant;
 
 use crate::cli::{RunOptions, WireChoice};
-use crate::text::significant;
 
 /// Cores that 10,000 members with LAN settings took while news was always under way (an event each second, 20
 /// kills), in trains and in single datagrams: docs/results/2026-11-20-ten-thousand-members.md and

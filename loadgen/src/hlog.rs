@@ -13,7 +13,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
-use crate::environment::VERSION_LINE;
+use crate::BUILD;
 
 /// The column names the Java tools write and skip.
 const LEGEND: &str =
@@ -43,7 +43,7 @@ impl<W: Write> HistogramLog<W> {
     pub fn begin(&mut self, seed: u64, start: SystemTime) -> io::Result<()> {
         IntervalLogWriterBuilder::new()
             .add_comment("[Histogram log format version 1.3]")
-            .add_comment(&format!("[swimring-loadgen {VERSION_LINE}, seed {seed}, values in microseconds]"))
+            .add_comment(&format!("[swimring-loadgen {}, seed {seed}, values in microseconds]", BUILD.line))
             .with_start_time(start)
             .with_base_time(start)
             .begin_log_with(&mut self.writer, &mut self.serializer)?;

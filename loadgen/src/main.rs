@@ -4,11 +4,11 @@
 use std::process::ExitCode;
 
 use swimring_loadgen::allocations::CountingAllocator;
-use swimring_loadgen::cli::refusal::{complain, parsed};
 use swimring_loadgen::cli::{self, Command, PROGRAM, RunOptions};
-use swimring_loadgen::environment;
-use swimring_loadgen::exit::Exit;
 use swimring_loadgen::{attach, report, run};
+use swimring_tooling::environment;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::refusal::{complain, parsed};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -16,7 +16,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
     log();
-    let command = match parsed(PROGRAM, cli::parse(std::env::args_os()), cli::one_line) {
+    let command = match parsed(PROGRAM, cli::parse(std::env::args_os())) {
         Ok(cli) => cli.command,
         Err(exit) => return exit.into(),
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::cpu::CpuTime;
+use swimring_tooling::cpu::CpuTime;
 
 /// The longest time a histogram tells apart, in microseconds: an hour. Longer ones count as an hour.
 pub const HIGHEST_US: u64 = 3_600_000_000;

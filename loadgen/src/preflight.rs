@@ -4,11 +4,12 @@
 use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use swimring_tooling::procfs::kilobytes;
+use swimring_tooling::text::{bytes, thousands};
 
 use crate::cli::{RunOptions, Start};
 use crate::fleet::seen::SeenBits;
 use crate::schedule;
-use crate::text::{bytes, thousands};
 
 /// Share of the available memory a run may plan with: the rest is the kernel's socket buffers, page
 /// tables and everybody else.
@@ -144,13 +145,6 @@ pub fn available_memory() -> Option<u64> {
     machine.into_iter().chain(control_group_memory()).min()
 }
 
-/// A `/proc` line such as `MemAvailable:   123 kB`, in bytes.
-pub(crate) fn kilobytes(text: &str, key: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    let number: u64 = line.split_whitespace().next()?.parse().ok()?;
-    number.checked_mul(1024)
-}
-
 /// What is left in the control group (version 2), as containers set it. The group's parents may be tighter
 /// still: each is asked up to the root that this process can see.
 fn control_group_memory() -> Option<u64> {
@@ -171,8 +165,9 @@ fn control_group_memory() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use swimring_tooling::values::Rate;
+
     use super::*;
-    use crate::cli::values::Rate;
 
     const NEEDS: Needs =
         Needs { bytes_per_pair: 8.0, bytes_per_member: 500, bytes_fixed: 64 << 20, files: 100 };
@@ -239,14 +234,6 @@ mod tests {
     fn the_kernels_own_limit_is_read() {
         assert_eq!(open_files(1), Ok(()));
         assert!(open_files(u64::MAX - 1).is_err());
-    }
-
-    #[test]
-    fn meminfo_is_read_in_bytes() {
-        let text = "MemTotal:       100 kB\nMemAvailable:   25 kB\nBroken: kB\n";
-        assert_eq!(kilobytes(text, "MemAvailable:"), Some(25 * 1024));
-        assert_eq!(kilobytes(text, "Broken:"), None);
-        assert_eq!(kilobytes(text, "SwapTotal:"), None);
     }
 
     #[test]

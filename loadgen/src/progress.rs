@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use crate::columns;
-use crate::text::{counted, microseconds, percent, significant, thousands};
+use swimring_tooling::columns;
+use swimring_tooling::text::{counted, microseconds, percent, significant, thousands};
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]

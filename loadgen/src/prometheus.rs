@@ -184,8 +184,9 @@ fn percentiles(name: &'static str, histogram: &Histogram<u64>) {
 mod tests {
     use std::time::Duration;
 
+    use swimring_tooling::cpu::CpuTime;
+
     use super::*;
-    use crate::cpu::CpuTime;
     use crate::fleet::sampling::{Done, Totals};
     use crate::fleet::snapshot::{Timings, WorkerSnapshot};
     use crate::measurements::record;

@@ -7,22 +7,24 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use swimring_tooling::environment::{self, Environment};
+use swimring_tooling::exit::Exit;
+use swimring_tooling::interrupt::Interrupt;
+use swimring_tooling::output::print;
+use swimring_tooling::refusal::complain;
+use swimring_tooling::style::Style;
 
+use crate::BUILD;
 use crate::bottleneck;
-use crate::cli::refusal::complain;
 use crate::cli::{PROGRAM, RunOptions, WireChoice};
-use crate::environment::{self, Environment};
-use crate::exit::Exit;
 use crate::fleet::cluster::execute;
 use crate::hlog::HistogramLog;
-use crate::interrupt::Interrupt;
 use crate::measurements::Measurements;
-use crate::output::print;
 use crate::own_addresses;
 use crate::preflight::{self, Needs};
 use crate::progress::Progress;
 use crate::prometheus::Endpoint;
-use crate::report::{Report, Style, Subject, changed_settings, render};
+use crate::report::{Report, Subject, changed_settings, render};
 use crate::run_context::RunContext;
 use crate::schedule::Plan;
 
@@ -56,7 +58,7 @@ pub fn run(options: &RunOptions) -> Exit {
 
 /// A run, or one line per reason why not.
 fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
-    let environment = Environment::here();
+    let environment = Environment::here(BUILD);
     preflight::check(options.members, &Needs::of(options))?;
     if options.wire == WireChoice::Memberlist {
         // That there are as many addresses has been checked with the arguments.

@@ -4,17 +4,18 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::time::SystemTime;
 
+use swimring_tooling::environment;
+use swimring_tooling::interrupt::Interrupt;
+use swimring_tooling::output::tell;
+use swimring_tooling::text::counted;
+
 use crate::cli::{PROGRAM, RunOptions};
 use crate::cores;
-use crate::environment;
 use crate::fleet::sampling::Taken;
 use crate::hlog::HistogramLog;
-use crate::interrupt::Interrupt;
-use crate::output::tell;
 use crate::progress::{Phase, Progress, Sample};
 use crate::prometheus::Endpoint;
 use crate::schedule::Plan;
-use crate::text::counted;
 
 /// What a run is given besides its options.
 pub struct RunContext<'a> {

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::cli::values::Rate;
+use swimring_tooling::values::Rate;
 
 /// Events planned at most: the plan is held in memory (16 bytes each) and each event's deliveries are
 /// tracked; a million is far beyond what any cluster takes in one run.

@@ -4,11 +4,11 @@
 
 use std::process::ExitCode;
 
-use swimring_loadgen::cli::refusal::{complain, parsed};
+use swimring_tooling::refusal::{complain, parsed};
 use swimring_tuning::cli::{self, Command, PROGRAM};
 
 fn main() -> ExitCode {
-    let command = match parsed(PROGRAM, cli::parse(std::env::args_os()), cli::one_line) {
+    let command = match parsed(PROGRAM, cli::parse(std::env::args_os())) {
         Ok(cli) => cli.command,
         Err(exit) => return exit.into(),
     };

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring::SystemResolver;
+use swimring_tooling::environment::{self, Environment};
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::tell;
+use swimring_tooling::refusal::complain;
 
 use super::outcome::Merged;
 use super::plan::AttachPlan;
 use super::{contact, session, targets};
+use crate::BUILD;
 use crate::bottleneck;
-use crate::cli::refusal::complain;
 use crate::cli::{AttachOptions, PROGRAM};
-use crate::environment::{self, Environment};
-use crate::exit::Exit;
-use crate::output::tell;
 use crate::preflight::{self, Needs};
 use crate::report::{Report, Subject, changed_settings};
 use crate::run::{self, Executed};
@@ -46,7 +47,7 @@ pub fn attach(options: &AttachOptions) -> Exit {
 
 /// An attachment, or one line per reason why not.
 fn attempt(options: &AttachOptions, targets: &[SocketAddr]) -> Result<Exit, Vec<String>> {
-    let environment = Environment::here();
+    let environment = Environment::here(BUILD);
     let one = |fault: String| vec![fault];
     let asked = options.addresses(options.port_wanted()).map_err(one)?;
     targets::check_addresses(&asked, targets).map_err(one)?;

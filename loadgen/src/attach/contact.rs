@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use swimring::protocol::{Settings, Time};
 use swimring_codec::memberlist::DecodeError;
+use swimring_tooling::text::{counted, significant, thousands};
 
 use crate::report::real_members::RealMembers;
-use crate::text::{counted, significant, thousands};
 
 /// How many probe intervals may pass until a pool that knows our members is heard of, whichever its size: somebody
 /// of it probes one of ours, or answers one, in nearly every interval.

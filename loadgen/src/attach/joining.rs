@@ -12,13 +12,13 @@ use swimring::SeedError;
 use swimring::net::Trains;
 use swimring::worker::{Fleet, Host, JoinFailure};
 use swimring_codec::{Incarnation, MemberId};
+use swimring_tooling::text::counted;
 
 use super::contacts::Contacts;
 use super::identity::Identities;
 use super::roster::Stage;
 use super::watch::{Common, Watch};
 use crate::fleet::MemberNumber;
-use crate::text::counted;
 
 /// Joins under way at a time: peers refuse more than 128 push/pulls at once, and others join too.
 const JOINS_AT_ONCE: usize = 32;

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use crate::cli::values::Rate;
+use swimring_tooling::values::Rate;
+
 use crate::fleet::MemberNumber;
 use crate::schedule::Plan;
 

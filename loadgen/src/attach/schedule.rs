@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use swimring::protocol::Settings;
+use swimring_tooling::output::tell;
+use swimring_tooling::text::counted;
 
 use super::plan::{AttachPlan, PAUSE};
 use crate::cli::{AttachOptions, PROGRAM, PoolKind};
 use crate::fleet::fleet_control;
-use crate::output::tell;
-use crate::text::counted;
 
 /// How long settling may take: as in a `run`, and long enough for whoever left to come back.
 pub fn settling_bound(settings: &Settings, options: &AttachOptions, plan: &AttachPlan) -> Duration {

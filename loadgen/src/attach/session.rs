@@ -13,6 +13,9 @@ use std::time::Duration;
 use swimring::net::Trains;
 use swimring::protocol::{Settings, Time};
 use swimring::worker::{Fleet, Host};
+use swimring_tooling::cpu::{self, CpuTime};
+use swimring_tooling::output::tell;
+use swimring_tooling::text::counted;
 
 use super::command::Attached;
 use super::contact;
@@ -29,7 +32,6 @@ use super::schedule;
 use super::start;
 use super::watch::{Common, Watch};
 use crate::cli::{AttachOptions, PROGRAM};
-use crate::cpu::{self, CpuTime};
 use crate::fleet::outcome::{self as fleet_outcome, Window};
 use crate::fleet::sampling::{Done, Sampler};
 use crate::fleet::settings;
@@ -37,11 +39,9 @@ use crate::fleet::snapshot::WorkerSnapshot;
 use crate::fleet::tracker::{Tracker, Tracking};
 use crate::fleet::{MemberNumber, fleet_control};
 use crate::measurements::Measurements;
-use crate::output::tell;
 use crate::progress::{Phase, Sample};
 use crate::run::{Executed, RunError};
 use crate::run_context::RunContext;
-use crate::text::counted;
 
 /// How often to look for Ctrl-C and at the clock while nothing is due.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use swimring::Resolve;
 use swimring::net::{Endpoint, NetError, NetOptions};
+use swimring_tooling::text::{counted, significant};
 
 use super::addresses::OwnAddresses;
 use super::schedule;
 use crate::cli::{AttachOptions, PoolKind};
 use crate::own_addresses;
-use crate::text::{counted, significant};
 
 /// Ports tried after the usual one.
 const PORTS_TRIED: u16 = 100;

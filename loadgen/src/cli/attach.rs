@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use swimring::settings_file::{doubt, secret_key};
 use swimring_codec::memberlist::SecretKey;
+use swimring_tooling::values::{self, Rate};
 
 use super::options::REAL_MEMBERS;
 use super::protocol::{self, ProtocolSettings};
 use super::secret::TypedKey;
-use super::values::{self, Rate};
 use super::{DriverChoice, OutputArguments, Preset, RunArguments, RunOptions, Start};
 use crate::attach::identity::Identities;
 use crate::attach::payload::EVENT_BYTES_LEAST;

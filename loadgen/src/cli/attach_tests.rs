@@ -4,9 +4,10 @@ use std::ffi::OsString;
 
 use swimring::protocol::SettingValue;
 use swimring_codec::memberlist::SecretKey;
+use swimring_tooling::refusal::one_line;
 
 use crate::attach::tests::{check, options};
-use crate::cli::{self, PROGRAM};
+use crate::cli::{self, Cli, PROGRAM};
 
 fn faults(flags: &[&str]) -> String {
     check(flags).expect_err("the flags are refused").join("\n")
@@ -137,7 +138,7 @@ fn a_key_is_never_printed() {
         let line =
             [PROGRAM, "attach", "--pool", "serf", "--join", "a"].iter().chain(flags).map(OsString::from);
         let error = cli::parse(line).expect_err("the flags are refused");
-        format!("{} {error} {error:?}", cli::one_line(&error))
+        format!("{} {error} {error:?}", one_line::<Cli>(&error))
     };
     for flags in [
         &["--encrypt", key, "--nonsense"][..],

@@ -7,28 +7,24 @@ mod attach;
 mod options;
 mod output;
 pub mod protocol;
-pub mod refusal;
 pub mod secret;
 pub mod settings_file;
-pub mod values;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+use swimring_tooling::values::Rate;
+use swimring_tooling::{columns, values};
 
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
 pub use options::RunOptions;
 pub use output::OutputArguments;
 use protocol::ProtocolSettings;
 pub use swimring::Preset;
-use values::Rate;
-
-use crate::columns;
 
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-loadgen";
@@ -80,7 +76,7 @@ day; `serf force-leave -prune NAME` removes one.";
 
 /// Fleets of real Swimring members on one machine, measured.
 #[derive(Parser, Debug)]
-#[command(name = PROGRAM, version = crate::environment::VERSION_LINE, about, after_help = EXAMPLES)]
+#[command(name = PROGRAM, version = crate::BUILD.line, about, after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -283,17 +279,6 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
     let columns = columns::of_standard_output().min(HELP_COLUMNS_MAX);
     let matches = Cli::command().term_width(columns).try_get_matches_from(arguments)?;
     Cli::from_arg_matches(&matches)
-}
-
-/// A refused command line in one line: what is wrong, and the mend where clap knows one.
-pub fn one_line(error: &clap::Error) -> String {
-    let fault = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
-        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => {
-            Some(format!("no command {name}; the commands are run, attach and report"))
-        }
-        _ => None,
-    };
-    refusal::joined(error, fault)
 }
 
 #[cfg(test)]

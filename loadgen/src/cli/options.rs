@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use swimring::protocol::{SettingValue, SuspicionMode};
 use swimring_codec::native::EVENT_MAX;
+use swimring_tooling::values::Rate;
 
 use super::protocol::ProtocolSettings;
-use super::values::Rate;
 use super::{DriverChoice, Preset, RunArguments, Start, WireChoice, settings_file};
 use crate::fleet::cluster::EVENT_NAME;
 use crate::fleet::settings;

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use swimring_tooling::values;
 
-use super::values;
 use crate::slo::Slo;
 
 /// The flags for results and progress.

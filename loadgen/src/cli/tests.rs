@@ -2,6 +2,7 @@
 
 use clap::CommandFactory;
 use swimring::protocol::SettingValue;
+use swimring_tooling::refusal::one_line;
 
 use super::*;
 
@@ -26,7 +27,7 @@ fn faults(flags: &[&str]) -> String {
 }
 
 fn refusal(flags: &[&str]) -> String {
-    one_line(&parse_all(flags).expect_err("the flags are refused"))
+    one_line::<Cli>(&parse_all(flags).expect_err("the flags are refused"))
 }
 
 #[test]
@@ -281,7 +282,7 @@ fn refusals_are_one_line_that_names_the_flag() {
             &["--first-address", "::1"],
             "invalid value '::1' for '--first-address <ADDRESS>': only IPv4 here: write it like 127.10.0.1",
         ),
-        (&["rnu"], "no command rnu; the commands are run, attach and report"),
+        (&["rnu"], "no command rnu; the commands are: run, attach, report"),
         (&["report"], "the following required arguments were not provided: <FILE>..."),
     ];
     for (flags, start) in cases {

@@ -11,6 +11,7 @@ use swimring::protocol::{Settings, Time};
 use swimring::stream::{StreamDriver, StreamOptions};
 use swimring::worker::{Fleet, FleetOptions};
 use swimring::{MemberlistOptions, WireOptions};
+use swimring_tooling::cpu::{self, CpuTime};
 
 use super::outcome::{self, Window};
 use super::sampling::{Done, Sampler};
@@ -19,7 +20,6 @@ use super::tracker::{Tracker, event_payload};
 use super::{faults, fleet_control, settings};
 use crate::cli::{DriverChoice, RunOptions, Start, WireChoice};
 use crate::cores;
-use crate::cpu::{self, CpuTime};
 use crate::measurements::Measurements;
 use crate::progress::{Phase, Sample};
 use crate::run::{Executed, RunError};

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use swimring::protocol::Time;
+use swimring_tooling::cpu::CpuTime;
 
 use super::sampling::Done;
 use super::snapshot::{Timings, WorkerSnapshot};
 use super::tracker::Tracker;
 use crate::allocations;
-use crate::cpu::CpuTime;
 use crate::measurements::{EventOutcome, KillOutcome, WorkerMeasurements};
 use crate::schedule::Plan;
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use swimring::net::Trains;
 use swimring::worker::{Fleet, Host};
+use swimring_tooling::cpu::{self, CpuTime};
 
 use super::fleet_control::catch_up;
 use super::snapshot::{Timings, WorkerSnapshot};
 use super::tracker::{Tracker, Tracking};
-use crate::cpu::{self, CpuTime};
 use crate::progress::{Phase, Sample};
 
 /// How often samples are taken.

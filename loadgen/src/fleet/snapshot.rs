@@ -6,10 +6,10 @@ use hdrhistogram::Histogram;
 use swimring::net::NetCounters;
 use swimring::protocol::Counters;
 use swimring::worker::{Host, HostCounters};
+use swimring_tooling::cpu;
 
 use super::tracker::Tracking;
 use crate::allocations;
-use crate::cpu;
 use crate::measurements::histogram_us;
 
 /// What a tracker has counted.

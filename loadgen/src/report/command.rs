@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::style::Style;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::{print, tell};
+use swimring_tooling::style::Style;
+
 use super::{Report, comparison, csv, render};
 use crate::cli::{Format, PROGRAM, ReportArguments};
-use crate::exit::Exit;
-use crate::output::{print, tell};
 use swimring::settings_file::read_bounded;
 
 /// The largest result read: a report with thousands of workers stays far below it.

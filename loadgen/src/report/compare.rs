@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use swimring_tooling::style::Style;
+use swimring_tooling::table::Table;
+use swimring_tooling::text::{ABSENT, bytes, microseconds, percent, significant, thousands};
 
 use super::real_members::{RealMember, RealMembers, worst_first};
-use super::style::Style;
-use super::table::Table;
 use super::{Report, paths};
-use crate::text::{ABSENT, bytes, microseconds, percent, significant, thousands};
 
 /// What the numbers of a path are.
 #[derive(Clone, Copy)]

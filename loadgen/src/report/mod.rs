@@ -9,23 +9,19 @@ mod command;
 mod compare;
 pub mod real_members;
 mod render;
-mod style;
 mod summary;
-mod table;
 
 pub mod paths;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use swimring_tooling::environment::Environment;
 
 pub use command::command;
 pub use compare::{comparison, csv};
 pub use render::render;
-pub use style::Style;
 pub use summary::{Subject, changed_settings};
-pub use table::Table;
 
-use crate::environment::Environment;
 use crate::slo::SloResult;
 
 /// The version of the names below.

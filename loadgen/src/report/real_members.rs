@@ -3,9 +3,9 @@
 use hdrhistogram::{Counter, Histogram};
 use serde::{Deserialize, Serialize};
 
-use super::table::Table;
-use crate::columns::{NO_BREAK, wrapped};
-use crate::text::{ABSENT, counted, microseconds, thousands};
+use swimring_tooling::columns::{NO_BREAK, wrapped};
+use swimring_tooling::table::Table;
+use swimring_tooling::text::{ABSENT, counted, microseconds, thousands};
 
 /// Real members that the text lists; the JSON report has all that were kept apart.
 const LISTED_MAX: usize = 12;
@@ -237,8 +237,9 @@ impl RealMember {
 
 #[cfg(test)]
 mod tests {
+    use swimring_tooling::columns::width;
+
     use super::*;
-    use crate::columns::width;
     use crate::measurements::histogram_us;
 
     fn member(number: u64) -> RealMember {

@@ -1,15 +1,15 @@
 //! The report for people: what made it first, then cost, times and outcomes, then the verdict.
 //!
-//! Plain ASCII, no line longer than the page ([`crate::columns`]), aligned so that two reports can be read next
-//! to each other.
+//! Plain ASCII, no line longer than the page ([`columns`](swimring_tooling::columns)), aligned so that two reports
+//! can be read next to each other.
 
 use serde_json::Value;
+use swimring_tooling::columns::{width, wrapped};
+use swimring_tooling::style::Style;
+use swimring_tooling::table::Table;
+use swimring_tooling::text::{ABSENT, bytes, counted, microseconds, percent, significant, thousands};
 
-use super::style::Style;
-use super::table::Table;
 use super::{Report, Seconds};
-use crate::columns::{width, wrapped};
-use crate::text::{ABSENT, bytes, counted, microseconds, percent, significant, thousands};
 
 /// Columns of a row's label, its indentation included.
 const LABEL: usize = 22;

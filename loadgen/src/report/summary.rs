@@ -2,12 +2,12 @@
 
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value};
+use swimring_tooling::environment::Environment;
 
 use super::{
     Allocations, Cpu, Datagrams, Detection, Events, Kills, Memory, ProbeRtt, Report, SCHEMA, ScheduleLag,
     Seconds, Spread, Views,
 };
-use crate::environment::Environment;
 use crate::measurements::{KillOutcome, Measurements, WorkerMeasurements, histogram_us, record};
 
 /// What was measured and on what: the part of a report that is known without measuring.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use swimring_tooling::cpu::CpuTime;
+use swimring_tooling::style::Style;
 
 use super::*;
-use crate::cpu::CpuTime;
 use crate::measurements::{EventOutcome, KillOutcome, Measurements, WorkerMeasurements, record};
 use crate::slo::Slo;
 
@@ -314,7 +315,7 @@ fn assert_page(name: &str, page: &str) {
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(page == expected, "{path} differs from:\n{page}");
-    let longest = page.lines().map(crate::columns::width).max().unwrap_or(0);
+    let longest = page.lines().map(swimring_tooling::columns::width).max().unwrap_or(0);
     assert!(longest <= 80, "a line of {longest} columns");
 }
 
@@ -434,7 +435,7 @@ fn every_page_fits_and_uses_what_there_is() {
                 comparison(&reports, style),
             ];
             for line in pages.iter().flat_map(|page| page.lines()) {
-                assert!(crate::columns::width(line) <= columns, "{columns}: {line}");
+                assert!(swimring_tooling::columns::width(line) <= columns, "{columns}: {line}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use swimring_loadgen::environment::VERSION_LINE;
+use swimring_loadgen::BUILD;
 use swimring_loadgen::report::Report;
 
 fn loadgen(arguments: &[&str]) -> Output {
@@ -48,7 +48,15 @@ fn help_and_version_go_to_standard_output() {
         assert!(longest <= Some(80), "{arguments:?} is {longest:?} columns wide");
         assert!(text(&output.stdout).contains("Usage: swimring-loadgen") && output.stderr.is_empty());
     }
-    assert_eq!(text(&loadgen(&["--version"]).stdout), format!("swimring-loadgen {VERSION_LINE}\n"));
+    assert_eq!(text(&loadgen(&["--version"]).stdout), format!("swimring-loadgen {}\n", BUILD.line));
+}
+
+#[test]
+fn the_commit_is_one_or_says_that_it_is_unknown() {
+    let digits = BUILD.commit.trim_end_matches("-modified");
+    let is_commit = digits.len() >= 12 && digits.chars().all(|c| c.is_ascii_hexdigit());
+    assert!(is_commit || BUILD.commit == "unknown", "{}", BUILD.commit);
+    assert_eq!(BUILD.line, format!("{} ({})", BUILD.version, BUILD.commit));
 }
 
 #[test]

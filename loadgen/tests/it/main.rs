@@ -3,7 +3,6 @@
 mod attach;
 mod command_line;
 mod ending;
-mod interrupt;
 mod narrow_paths;
 mod refusals;
 mod runs;

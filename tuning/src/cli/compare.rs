@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use swimring_loadgen::cli::values;
-use swimring_loadgen::columns;
-use swimring_loadgen::environment;
-use swimring_loadgen::exit::Exit;
-use swimring_loadgen::output::{self, tell};
+use swimring_tooling::columns;
+use swimring_tooling::environment;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::{self, tell};
+use swimring_tooling::values;
 
 use super::{Faults, PROGRAM, to_standard_output};
 use crate::compare::grid::{Grid, Row};

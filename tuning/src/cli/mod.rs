@@ -12,12 +12,9 @@ pub mod simulate;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser, Subcommand};
-use swimring_loadgen::cli::refusal::joined;
-use swimring_loadgen::environment::VERSION_LINE;
-use swimring_loadgen::exit::Exit;
-use swimring_loadgen::output::is_standard_output;
+use clap::{Parser, Subcommand};
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::is_standard_output;
 
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-tune";
@@ -38,7 +35,7 @@ the chosen settings missed one, or that is not sure.";
 
 /// From an objective to fanout, intervals and suspicion settings.
 #[derive(Parser, Debug)]
-#[command(name = PROGRAM, version = VERSION_LINE, about, after_help = EXAMPLES)]
+#[command(name = PROGRAM, version = crate::BUILD.line, about, after_help = EXAMPLES)]
 #[command(max_term_width = 100, subcommand_required = true)]
 pub struct Cli {
     /// What to do.
@@ -111,26 +108,6 @@ pub(crate) fn to_standard_output(files: &[(&str, &Option<PathBuf>)]) -> Result<b
 /// What clap refuses, and what it answers to `--help` and `--version`.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(arguments)
-}
-
-/// A refused command line in one line: what is wrong, and the mend where clap knows one.
-pub fn one_line(error: &clap::Error) -> String {
-    match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
-        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => {
-            format!("no command {name}; the commands are: {}", commands())
-        }
-        (ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
-            format!("say what to do; the commands are: {}", commands())
-        }
-        _ => joined(error, None),
-    }
-}
-
-/// The commands' names.
-fn commands() -> String {
-    let cli = Cli::command();
-    let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
-    names.join(", ")
 }
 
 #[cfg(test)]

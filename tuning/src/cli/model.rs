@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use swimring_loadgen::cli::values;
-use swimring_loadgen::exit::Exit;
-use swimring_loadgen::output::print;
-use swimring_loadgen::report::Style;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::print;
+use swimring_tooling::style::Style;
+use swimring_tooling::values;
 
 use super::{Faults, to_standard_output};
 use crate::model::rounds::Strategy;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use swimring_loadgen::cli::values;
-use swimring_loadgen::columns;
-use swimring_loadgen::environment::Environment;
-use swimring_loadgen::exit::Exit;
-use swimring_loadgen::output::{print, tell};
+use swimring_tooling::columns;
+use swimring_tooling::environment::Environment;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::{self, print, tell};
+use swimring_tooling::values;
 
 use super::simulate::threads;
 use super::{Faults, to_standard_output};
@@ -17,8 +17,8 @@ use crate::objective::{Objective, ObjectiveArguments};
 use crate::outputs::{document, settings, text};
 use crate::report::{PageInput, detection_chart, page, pareto_chart, spread_chart, standalone, tail_chart};
 use crate::search::defaults::{Default, defaults};
+use crate::sweep::Stop;
 use crate::sweep::progress::Watch;
-use crate::sweep::{Stop, table};
 use crate::validation::{Answer, CORE_S_DEFAULT, Effort, recommend};
 use crate::verify::{self, verify};
 
@@ -170,15 +170,21 @@ fn write(
     compared: &[Default],
 ) -> Result<(), String> {
     if let Some(path) = &arguments.toml {
-        table::write("--toml", path, &settings::toml(&answer.chosen.settings))?;
+        output::write("--toml", path, &settings::toml(&answer.chosen.settings))?;
     }
     if let Some(path) = &arguments.json {
         let value = document::document(objective, answer, compared);
-        table::write("--json", path, &format!("{value:#}\n"))?;
+        output::write_json("--json", path, &value)?;
     }
     if let Some(path) = &arguments.report {
-        let told = PageInput { objective, answer, compared, command: &typed(), made: &Environment::here() };
-        table::write("--report", path, &page(&told)?)?;
+        let told = PageInput {
+            objective,
+            answer,
+            compared,
+            command: &typed(),
+            made: &Environment::here(crate::BUILD),
+        };
+        output::write("--report", path, &page(&told)?)?;
     }
     if let Some(folder) = &arguments.charts {
         std::fs::create_dir_all(folder).map_err(|error| format!("--charts {}: {error}", folder.display()))?;
@@ -190,7 +196,7 @@ fn write(
         ];
         for (name, chart) in charts {
             if let Some(chart) = chart {
-                table::write("--charts", &folder.join(name), &standalone(&chart))?;
+                output::write("--charts", &folder.join(name), &standalone(&chart))?;
             }
         }
     }

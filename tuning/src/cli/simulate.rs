@@ -9,12 +9,12 @@ use swimring::protocol::settings::SuspicionMode;
 use swimring::settings_file::read_bounded;
 use swimring::settings_file::value::kind;
 use swimring_loadgen::cli::protocol::{HEADING, ProtocolSettings, STREAM_TIMEOUT};
-use swimring_loadgen::cli::refusal::complain;
-use swimring_loadgen::cli::values;
-use swimring_loadgen::columns;
-use swimring_loadgen::exit::Exit;
-use swimring_loadgen::output::{print, tell};
-use swimring_loadgen::text::{counted, significant};
+use swimring_tooling::columns;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::output::{self, print, tell};
+use swimring_tooling::refusal::complain;
+use swimring_tooling::text::{counted, significant};
+use swimring_tooling::values;
 
 use super::{Faults, PROGRAM, to_standard_output};
 use crate::store::Store;
@@ -448,11 +448,11 @@ fn write(
     summaries: &[(Point, Summary)],
 ) -> Result<(), String> {
     if let Some(path) = &arguments.csv {
-        table::write("--csv", path, &table::csv(summaries)?)?;
+        output::write("--csv", path, &table::csv(summaries)?)?;
     }
     if let Some(path) = &arguments.json {
         let value = table::json(&options.identity(), &options.seeds, complete, summaries);
-        table::write("--json", path, &format!("{value:#}\n"))?;
+        output::write_json("--json", path, &value)?;
     }
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! What the command line accepts, what it refuses, and in which words.
 
+use clap::CommandFactory;
+use swimring_tooling::refusal::one_line;
+
 use super::*;
 
 fn refusal(flags: &[&str]) -> String {
     let arguments = [PROGRAM].iter().chain(flags).map(OsString::from);
-    one_line(&parse(arguments).expect_err("the flags are refused"))
+    one_line::<Cli>(&parse(arguments).expect_err("the flags are refused"))
 }
 
 #[test]
@@ -21,7 +24,7 @@ fn a_missing_or_unknown_command_is_told_what_there_is() {
 /// `model` with these flags, checked.
 fn model(flags: &[&str]) -> Result<crate::rumour_model::table::Options, String> {
     let arguments = [PROGRAM, "model"].iter().chain(flags).map(OsString::from);
-    match parse(arguments).map_err(|error| one_line(&error))?.command {
+    match parse(arguments).map_err(|error| one_line::<Cli>(&error))?.command {
         Command::Model(arguments) => arguments.check().map_err(|faults| faults.join("\n")),
         _ => Err("model was meant".to_owned()),
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use swimring::protocol::Settings;
 use swimring::protocol::settings::Preset;
 use swimring_simulation::experiment::{Latency, TrialError, TrialOptions, TrialOutcome, run};
+use swimring_tooling::quantiles::{quantile, sorted};
 
 use crate::model::{Environment, Prediction, predict};
 
@@ -178,12 +179,10 @@ fn finite(value: f64) -> Option<f64> {
 }
 
 fn sampled(predicted: f64, values: &[f64], share: f64) -> Compared {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let place = (share * sorted.len() as f64) as usize;
+    let sorted = sorted(values.iter().copied());
     Compared {
         predicted: finite(predicted),
-        simulated: sorted.get(place.min(sorted.len().saturating_sub(1))).copied(),
+        simulated: quantile(&sorted, share),
         samples: sorted.len() as u64,
     }
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde::Serialize;
-use swimring_loadgen::output;
-use swimring_loadgen::report::Table;
-use swimring_loadgen::text::{percent, thousands};
+use swimring_tooling::output;
+use swimring_tooling::table::Table;
+use swimring_tooling::text::{percent, thousands};
 
 use super::case::{Compared, MEASURES};
 use super::grid::Row;
@@ -29,28 +29,21 @@ struct Line {
 
 /// Writes the CSV. The error is one line that names the flag.
 pub fn write_csv(rows: &[Row], path: &Path) -> Result<(), String> {
-    let named = |fault: &dyn std::fmt::Display| format!("--csv {}: {fault}", path.display());
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for (case, compared) in rows {
-        for (measure, compared) in MEASURES.into_iter().zip(compared) {
-            writer
-                .serialize(Line {
-                    members: case.members,
-                    loss: case.loss,
-                    fanout: case.fanout,
-                    probe_interval_ms: case.probe_interval_ms,
-                    gossip_interval_ms: case.gossip_interval_ms,
-                    measure,
-                    predicted: compared.predicted,
-                    simulated: compared.simulated,
-                    ratio: compared.ratio(),
-                    samples: compared.samples,
-                })
-                .map_err(|error| named(&error))?;
-        }
-    }
-    let bytes = writer.into_inner().map_err(|error| named(error.error()))?;
-    output::write("--csv", path, &String::from_utf8_lossy(&bytes))
+    let lines = rows.iter().flat_map(|(case, compared)| {
+        MEASURES.into_iter().zip(compared).map(move |(measure, compared)| Line {
+            members: case.members,
+            loss: case.loss,
+            fanout: case.fanout,
+            probe_interval_ms: case.probe_interval_ms,
+            gossip_interval_ms: case.gossip_interval_ms,
+            measure,
+            predicted: compared.predicted,
+            simulated: compared.simulated,
+            ratio: compared.ratio(),
+            samples: compared.samples,
+        })
+    });
+    output::write_csv("--csv", path, lines)
 }
 
 /// The same table for people: no line is longer than `columns`.

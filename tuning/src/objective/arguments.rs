@@ -9,10 +9,10 @@ use clap::{Args, CommandFactory, Parser};
 use swimring::ClusterOptions;
 use swimring::settings_file::value::kind;
 use swimring::settings_file::{hint, read_bounded};
-use swimring_loadgen::cli::values::{self, Rate};
+use swimring_tooling::refusal::one_line;
+use swimring_tooling::values::{self, Rate};
 
 use super::{Measure, Target};
-use crate::cli::one_line;
 
 /// The longest objective file read.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -150,7 +150,7 @@ impl ObjectiveArguments {
             };
             flags.push(format!("--{}={value}", key.replace('_', "-")));
         }
-        Bare::try_parse_from(flags).map(|bare| bare.objective).map_err(|error| one_line(&error))
+        Bare::try_parse_from(flags).map(|bare| bare.objective).map_err(|error| one_line::<Bare>(&error))
     }
 
     /// These, and `fallback`'s where these give nothing.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use swimring_loadgen::text::{percent, thousands};
 use swimring_simulation::experiment::{LOSS_MAX, MEMBERS_MAX};
+use swimring_tooling::text::{percent, thousands};
 
 use super::{FALSE_DEATHS_DEFAULT, Limit, Measure, Network, Objective, ObjectiveArguments, network};
 

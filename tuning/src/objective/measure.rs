@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use swimring_loadgen::text::significant;
+use swimring_tooling::text::significant;
 
 /// Something that settings achieve or cost. Less is better, of all of them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]

@@ -90,7 +90,7 @@ impl Objective {
 
     /// In a line: `20,000 members, 1 % loss, round trip 0.5 ms`.
     pub fn describe_network(&self) -> String {
-        use swimring_loadgen::text::{counted, percent, significant};
+        use swimring_tooling::text::{counted, percent, significant};
         let network = &self.network;
         let mut parts =
             vec![counted(self.members.into(), "member"), format!("{} loss", percent(network.loss))];

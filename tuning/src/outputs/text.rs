@@ -2,9 +2,9 @@
 
 use swimring::Settings;
 use swimring::protocol::settings::SuspicionMode;
-use swimring_loadgen::columns::wrapped;
-use swimring_loadgen::report::Table;
-use swimring_loadgen::text::{ABSENT, counted, significant};
+use swimring_tooling::columns::wrapped;
+use swimring_tooling::table::Table;
+use swimring_tooling::text::{ABSENT, counted, significant};
 
 use super::settings::blocks;
 use crate::objective::{Limit, Measure, Measures, Objective};

@@ -6,7 +6,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use swimring_loadgen::text::significant;
+use swimring_tooling::text::significant;
 
 use super::labels::places;
 use super::palette::{CLOUD, Colour, FORMULA, GRID, INK, LIMIT, MUTED, SIMULATED};

@@ -1,7 +1,7 @@
 //! The page itself.
 
-use swimring_loadgen::environment::Environment;
-use swimring_loadgen::text::{counted, significant, thousands};
+use swimring_tooling::environment::Environment;
+use swimring_tooling::text::{counted, significant, thousands};
 
 use super::html::{escaped, table};
 use super::{charts, palette};

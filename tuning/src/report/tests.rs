@@ -1,6 +1,6 @@
 //! The page is well-formed, has nothing outside itself, and lets no text become markup.
 
-use swimring_loadgen::environment::Environment;
+use swimring_tooling::environment::Environment;
 
 use super::html::escaped;
 use super::*;
@@ -33,7 +33,7 @@ fn html(detect_s: f64, forms_only: bool) -> String {
         answer: &answer,
         compared: &compared,
         command: "tune '<script>' & \"x\"",
-        made: &Environment::here(),
+        made: &Environment::here(crate::BUILD),
     };
     page(&told).unwrap()
 }

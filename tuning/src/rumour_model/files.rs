@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use swimring_loadgen::output;
+use swimring_tooling::output;
 
 use super::table::Basics;
 
@@ -23,21 +23,12 @@ struct Line {
 
 /// Writes the JSON. The error is one line that names the flag.
 pub fn write_json(basics: &Basics, path: &Path) -> Result<(), String> {
-    let named = |fault: &dyn std::fmt::Display| format!("--json {}: {fault}", path.display());
-    let mut text = serde_json::to_string_pretty(basics).map_err(|error| named(&error))?;
-    text.push('\n');
-    output::write("--json", path, &text)
+    output::write_json("--json", path, basics)
 }
 
 /// Writes the CSV. The error is one line that names the flag.
 pub fn write_csv(basics: &Basics, path: &Path) -> Result<(), String> {
-    let named = |fault: &dyn std::fmt::Display| format!("--csv {}: {fault}", path.display());
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for line in lines(basics) {
-        writer.serialize(line).map_err(|error| named(&error))?;
-    }
-    let bytes = writer.into_inner().map_err(|error| named(error.error()))?;
-    output::write("--csv", path, &String::from_utf8_lossy(&bytes))
+    output::write_csv("--csv", path, lines(basics))
 }
 
 fn lines(basics: &Basics) -> impl Iterator<Item = Line> {

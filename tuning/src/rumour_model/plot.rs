@@ -53,7 +53,7 @@ fn convergence(area: &Panel<'_>, basics: &Basics) -> Result<(), DrawError> {
         "Who knows: {} members, fanout {}, loss {}",
         basics.options.members,
         basics.options.fanout,
-        swimring_loadgen::text::percent(basics.options.loss)
+        swimring_tooling::text::percent(basics.options.loss)
     );
     let mut chart = ChartBuilder::on(area)
         .margin(18)

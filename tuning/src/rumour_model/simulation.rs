@@ -1,4 +1,4 @@
-//! Members with a store each, talking in rounds.
+//! Members with a replica each, talking in rounds.
 //!
 //! At the beginning everyone holds the same few keys, and one member has just written one of them anew. In a
 //! round everyone acts on what it held at the round's beginning; what arrives is merged at its end.
@@ -7,7 +7,7 @@
 //! - pull: everyone sends a digest to f others, who answer with what is newer, be it nothing;
 //! - push-pull: everyone sends its entries to f others, who merge them and answer with what is newer.
 
-use super::store::{Entry, Store};
+use super::replica::{Entry, Replica};
 use crate::model::rounds::{Round, Rounds, Strategy};
 
 /// The key that is written.
@@ -18,7 +18,7 @@ const KEYS: u32 = 4;
 /// Everyone's replica.
 struct Cluster<'a> {
     rules: &'a Rounds,
-    stores: Vec<Store>,
+    replicas: Vec<Replica>,
     /// Times that a member still tells what it has learnt.
     left_to_tell: Vec<u32>,
     news: Entry,
@@ -28,26 +28,26 @@ struct Cluster<'a> {
 
 impl Cluster<'_> {
     fn new(rules: &Rounds, seed: u64) -> Cluster<'_> {
-        let mut common = Store::default();
+        let mut common = Replica::default();
         for key in 0..KEYS {
             common.write(key, u64::from(key) * 10);
         }
         let members = rules.members as usize;
-        let mut stores = vec![common; members];
-        let news = stores[0].write(WRITTEN, 42);
+        let mut replicas = vec![common; members];
+        let news = replicas[0].write(WRITTEN, 42);
         let mut left_to_tell = vec![0; members];
         left_to_tell[0] = rules.retransmit_limit.unwrap_or(u32::MAX);
-        Cluster { rules, stores, left_to_tell, news, rng: fastrand::Rng::with_seed(seed), messages: 0 }
+        Cluster { rules, replicas, left_to_tell, news, rng: fastrand::Rng::with_seed(seed), messages: 0 }
     }
 
     fn informed(&self) -> usize {
-        self.stores.iter().filter(|store| store.version(WRITTEN) >= self.news.version).count()
+        self.replicas.iter().filter(|replica| replica.version(WRITTEN) >= self.news.version).count()
     }
 
     /// One round.
     fn round(&mut self) {
         let mut arrivals: Vec<(usize, Entry)> = Vec::new();
-        for member in 0..self.stores.len() {
+        for member in 0..self.replicas.len() {
             match self.rules.strategy {
                 Strategy::Push => self.push(member, &mut arrivals),
                 Strategy::Pull => self.contact(member, false, &mut arrivals),
@@ -55,7 +55,7 @@ impl Cluster<'_> {
             }
         }
         for (to, entry) in arrivals {
-            if self.stores[to].merge(entry) {
+            if self.replicas[to].merge(entry) {
                 self.left_to_tell[to] = self.rules.retransmit_limit.unwrap_or(u32::MAX);
             }
         }
@@ -86,10 +86,10 @@ impl Cluster<'_> {
             }
             if with_entries {
                 // What is not newer would be merged without effect.
-                let newer = self.stores[member].newer_than(&self.stores[target].digest());
+                let newer = self.replicas[member].newer_than(&self.replicas[target].digest());
                 arrivals.extend(newer.into_iter().map(|entry| (target, entry)));
             }
-            let answer = self.stores[target].newer_than(&self.stores[member].digest());
+            let answer = self.replicas[target].newer_than(&self.replicas[member].digest());
             if self.sent() {
                 arrivals.extend(answer.into_iter().map(|entry| (member, entry)));
             }
@@ -104,7 +104,7 @@ impl Cluster<'_> {
 
     /// Distinct others, as many as the fanout.
     fn targets(&mut self, member: usize) -> Vec<usize> {
-        let others = self.stores.len() - 1;
+        let others = self.replicas.len() - 1;
         let wanted = (self.rules.fanout as usize).min(others);
         let mut chosen = Vec::with_capacity(wanted);
         // Floyd's sampling: the last `wanted` numbers, each replaced by any below it.
@@ -130,7 +130,7 @@ pub fn run(rules: &Rounds, rounds_max: usize, seed: u64) -> Vec<Round> {
         cluster.round();
         states.push(state(&cluster));
         let silent = cluster.messages == before;
-        if silent || cluster.informed() == cluster.stores.len() {
+        if silent || cluster.informed() == cluster.replicas.len() {
             break;
         }
     }

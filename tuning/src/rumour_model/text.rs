@@ -1,7 +1,8 @@
 //! The basics for people: aligned tables.
 
-use swimring_loadgen::report::{Style, Table};
-use swimring_loadgen::text::{ABSENT, counted, percent, thousands};
+use swimring_tooling::style::Style;
+use swimring_tooling::table::Table;
+use swimring_tooling::text::{ABSENT, counted, percent, thousands};
 
 use super::simulation::Mean;
 use super::table::{Basics, Convergence, FanoutRow, Options};

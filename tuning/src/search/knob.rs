@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use swimring::Settings;
 use swimring::protocol::{Setting, SettingKind, SettingValue};
-use swimring_loadgen::text::thousands;
+use swimring_tooling::text::thousands;
 
 /// A setting that can be turned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ mod binomial;
 mod poisson;
 
 use serde::{Deserialize, Serialize};
+use swimring_tooling::quantiles::rank;
 
 pub use poisson::{at_most, interval as poisson_interval};
 
@@ -69,18 +70,6 @@ impl Estimate {
             _ => f64::INFINITY,
         }
     }
-}
-
-/// Index of the smallest value that at least `quantile` of `count` sorted values do not exceed.
-fn rank(count: usize, quantile: f64) -> Option<usize> {
-    let last = count.checked_sub(1)?;
-    Some(((quantile * count as f64).ceil() as usize).saturating_sub(1).min(last))
-}
-
-/// Sorts upwards, whatever the values are.
-pub fn sorted(mut values: Vec<f64>) -> Vec<f64> {
-    values.sort_by(f64::total_cmp);
-    values
 }
 
 /// The 97.5 % quantile of Student's t with `freedom` degrees of freedom: a table where it is steep, then

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use swimring_loadgen::cli::values;
 use swimring_simulation::Slowness;
 use swimring_simulation::experiment::{Affected, Cycle, Impairment, ImpairmentKind};
+use swimring_tooling::values;
 
 /// Parses `KIND:MEMBERS` or `KIND:MEMBERS:ON/OFF`.
 ///

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use swimring_loadgen::interrupt::Interrupt;
 use swimring_simulation::experiment::{TrialError, TrialOptions, run_with};
+use swimring_tooling::interrupt::Interrupt;
 
 use super::Digest;
 use super::progress::Watch;

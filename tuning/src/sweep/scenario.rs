@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use swimring::protocol::{Behaviour, SETTINGS};
 use swimring::settings_file::hint;
 use swimring::{Preset, Settings};
-use swimring_loadgen::cli::{protocol, values};
+use swimring_loadgen::cli::protocol;
 use swimring_simulation::experiment::{Impairment, TrialOptions, Wakes, WireSizes};
+use swimring_tooling::values;
 
 use super::impaired;
 use crate::objective::{Network, network};

@@ -5,9 +5,10 @@
 //! t. False deaths are counted over the whole simulated time.
 
 use serde::{Deserialize, Serialize};
+use swimring_tooling::quantiles::sorted;
 
 use super::Digest;
-use crate::statistics::{Estimate, at_most, poisson_interval, sorted};
+use crate::statistics::{Estimate, at_most, poisson_interval};
 
 /// Seconds of a day.
 pub const DAY_S: f64 = 86_400.0;
@@ -90,7 +91,7 @@ pub struct Summary {
 
 /// Never, as a number that sorts last.
 fn or_never(values: impl Iterator<Item = Option<f64>>) -> Vec<f64> {
-    sorted(values.map(|value| value.unwrap_or(f64::INFINITY)).collect())
+    sorted(values.map(|value| value.unwrap_or(f64::INFINITY)))
 }
 
 /// All crashes' times of `digests`, sorted; those never noticed are infinite and last.

@@ -1,11 +1,8 @@
 //! The runs of all points as a table for people, a CSV file for spreadsheets, and JSON.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
-use swimring_loadgen::output;
-use swimring_loadgen::report::Table;
-use swimring_loadgen::text::{ABSENT, significant, thousands};
+use swimring_tooling::table::Table;
+use swimring_tooling::text::{ABSENT, significant, thousands};
 
 use super::{Point, Summary};
 use crate::statistics::Estimate;
@@ -129,12 +126,4 @@ pub fn json(scenario: &Value, seeds: &[u64], complete: bool, points: &[(Point, S
         })
         .collect();
     json!({ "schema": SCHEMA, "complete": complete, "scenario": scenario, "seeds": seeds, "points": points })
-}
-
-/// Writes `text` to `path`, or to standard output for `-`. The error is one line that starts with the flag.
-///
-/// # Errors
-/// What the file system says.
-pub fn write(flag: &str, path: &Path, text: &str) -> Result<(), String> {
-    output::write(flag, path, text)
 }

@@ -1,9 +1,10 @@
 //! What simulations showed of some settings.
 
 use serde::Serialize;
+use swimring_tooling::quantiles::sorted;
 
 use crate::objective::Measure;
-use crate::statistics::{Estimate, sorted};
+use crate::statistics::Estimate;
 use crate::sweep::summary::{DAY_S, RareRate, pooled};
 use crate::sweep::{Digest, digest};
 
@@ -103,7 +104,7 @@ impl Evidence {
 }
 
 fn curve(values: &[f64], points: usize) -> Vec<CurvePoint> {
-    let finite = sorted(values.iter().copied().filter(|value| value.is_finite()).collect());
+    let finite = sorted(values.iter().copied().filter(|value| value.is_finite()));
     let count = values.len();
     let step = (finite.len() / points.max(1)).max(1);
     let at = |(index, value): (usize, &f64)| CurvePoint {

@@ -13,10 +13,11 @@ use std::time::Duration;
 use serde::Serialize;
 use swimring::Settings;
 use swimring_loadgen::cli::protocol::named;
-use swimring_loadgen::exit::Exit;
-use swimring_loadgen::report::{Report, Table};
-use swimring_loadgen::text::{ABSENT, counted, significant};
+use swimring_loadgen::report::Report;
 use swimring_simulation::experiment::{Latency, TrialOptions, Wakes, WireSizes};
+use swimring_tooling::exit::Exit;
+use swimring_tooling::table::Table;
+use swimring_tooling::text::{ABSENT, counted, significant};
 
 use crate::objective::{Measures, Objective, Target};
 use crate::outputs::settings::toml_line;

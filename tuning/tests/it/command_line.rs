@@ -26,6 +26,12 @@ fn help_is_no_fault_and_has_examples() {
     }
 }
 
+#[test]
+fn the_version_has_the_commit_that_was_built() {
+    let said = tune(&["--version"]).stdout;
+    assert_eq!(String::from_utf8_lossy(&said), format!("swimring-tune {}\n", swimring_tuning::BUILD.line));
+}
+
 /// What goes to a pipe fits 80 columns, but for what is to be copied.
 #[test]
 fn every_table_fits_eighty_columns() {

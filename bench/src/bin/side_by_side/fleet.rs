@@ -8,10 +8,12 @@ use std::ffi::OsString;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use swimring_loadgen::cli::{self, Command as Task, PROGRAM};
-use swimring_loadgen::exit::Exit;
+use swimring_loadgen::cli::{self, Cli, Command as Task, PROGRAM};
 use swimring_loadgen::report::Report;
-use swimring_loadgen::{environment, run as loadgen};
+use swimring_loadgen::run as loadgen;
+use swimring_tooling::environment;
+use swimring_tooling::exit::Exit;
+use swimring_tooling::refusal::one_line;
 
 use crate::AS_LOADGEN;
 use crate::cluster::{
@@ -42,7 +44,7 @@ pub fn as_loadgen(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Err(faults) => refuse(&faults.join("\n")),
         },
         Ok(_) => refuse("only runs"),
-        Err(error) => refuse(&cli::one_line(&error)),
+        Err(error) => refuse(&one_line::<Cli>(&error)),
     };
     exit.into()
 }

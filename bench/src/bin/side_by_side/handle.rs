@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use swimring_bench::{Form, PacketDeck, PacketMember, known_push_pull};
-use swimring_loadgen::cpu::CpuTime;
+use swimring_tooling::cpu::CpuTime;
 
 use crate::results::{Case, median};
 

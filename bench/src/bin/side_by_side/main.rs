@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use results::{Results, Software};
-use swimring_loadgen::environment::Environment;
+use swimring_tooling::environment::Environment;
 
 /// The first argument with which this program is the load generator: each Swimring cluster is a process of its
 /// own, as each of memberlist's is.
@@ -120,7 +120,7 @@ fn measure(arguments: &RunArguments, handling: bool, clusters: bool) -> Result<(
     }
     let mut results = Results {
         command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
-        environment: Environment::here(),
+        environment: Environment::here(swimring_tooling::build!()),
         software: Software::here()?,
         ..Results::default()
     };

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use swimring_tooling::text::thousands;
+
 use crate::cluster::{EVENT_BYTES, EVENTS_PER_SECOND, IDLE, KILLS};
 use crate::results::{Case, Cluster, Results, Whose, median};
 
@@ -103,14 +105,8 @@ fn title(name: &str) -> String {
     let mut parts = name.split('/');
     let (kind, form, known) = (parts.next(), parts.next().unwrap_or(name), parts.next().unwrap_or_default());
     let what = if kind == Some("pushpull") { "push/pull" } else { "datagram" };
-    format!("{what}, {form}, {} known", thousands(known))
-}
-
-fn thousands(digits: &str) -> String {
-    match digits.len() {
-        0..=3 => digits.to_owned(),
-        length => format!("{},{}", thousands(&digits[..length - 3]), &digits[length - 3..]),
-    }
+    let known = known.parse().map_or_else(|_| known.to_owned(), thousands);
+    format!("{what}, {form}, {known} known")
 }
 
 fn time(ns: f64) -> String {
@@ -173,7 +169,7 @@ fn row(page: &mut String, cluster: &Cluster) {
     line!(
         page,
         "| {} | {} | {bootstrap} | {} | {} | {} | {} | {} | {} |",
-        thousands(&cluster.members.to_string()),
+        thousands(cluster.members as u64),
         cluster.whose.title(),
         number(cluster.idle_us_per_member_second, "us", 1),
         number(cluster.us_per_event_per_member, "us", 2),

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use swimring_loadgen::environment::Environment;
+use swimring_tooling::environment::Environment;
+use swimring_tooling::quantiles;
 
 /// Everything that one command measured.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -180,12 +181,10 @@ impl Cluster {
 }
 
 /// The smallest, the median and the largest. Not a number for nothing.
-pub fn spread(mut values: Vec<f64>) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    let [Some(first), Some(last)] = [values.first(), values.last()] else { return [f64::NAN; 3] };
-    let (half, odd) = (values.len() / 2, values.len() % 2 == 1);
-    let median = if odd { values[half] } else { (values[half - 1] + values[half]) / 2.0 };
-    [*first, median, *last]
+pub fn spread(values: Vec<f64>) -> [f64; 3] {
+    let values = quantiles::sorted(values);
+    let all = [values.first().copied(), quantiles::median(&values), values.last().copied()];
+    all.map(|value| value.unwrap_or(f64::NAN))
 }
 
 /// The median.
@@ -208,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
+    fn a_spread_has_both_ends_and_the_median() {
         assert_eq!(spread(vec![4.0, 1.0, 2.0, 10.0]), [1.0, 3.0, 10.0]);
         assert_eq!(spread(vec![5.0, 1.0, 2.0]), [1.0, 2.0, 5.0]);
         assert!(median(&[]).is_nan());

@@ -20,6 +20,7 @@ use std::process::{Command, ExitCode};
 
 use case::{Run, Side};
 use clap::{Parser, Subcommand};
+use swimring_tooling::quantiles;
 
 /// How fast clusters can be simulated: foca 2.0 and Swimring, alternating.
 #[derive(Parser)]
@@ -116,11 +117,8 @@ fn child(side: Side, members: u32, seed: u64) -> Result<Run, Box<dyn Error>> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// The middle one of `values`, of two the lower.
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied()
+    quantiles::median(&quantiles::sorted(values))
 }
 
 fn print_table(cases: &[(Side, u32)], runs: &[Run]) {

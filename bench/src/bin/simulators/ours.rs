@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use swimring_loadgen::cpu::{of_this_thread, resident_bytes};
 use swimring_simulation::experiment::{Latency, TrialOptions, run};
+use swimring_tooling::cpu::{of_this_thread, resident_bytes};
 
 use crate::case::{DURATION_S, LATENCY_US, Run, Side};
 

@@ -12,8 +12,8 @@ use foca::{Config, Foca, Identity, Member, NoCustomBroadcast, Notification, Post
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
-use swimring_loadgen::cpu::{of_this_thread, resident_bytes};
 use swimring_simulation::experiment::Agenda;
+use swimring_tooling::cpu::{of_this_thread, resident_bytes};
 
 use crate::case::{CRASH_S, DURATION_S, LATENCY_US, Run, Side};
 use crate::ours::peak_bytes;

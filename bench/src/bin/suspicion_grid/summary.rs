@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
+use swimring_tooling::quantiles;
 
 use super::cells::{Cell, Class};
 use super::contender::Contender;
@@ -79,14 +80,6 @@ pub fn by_cell(cells: &[Cell], lines: &[Line]) -> Vec<(Cell, CellResult)> {
     cells.iter().filter_map(result).collect()
 }
 
-/// The value below which a `share` of `values` lies.
-pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(at.max(1) - 1).copied()
-}
-
 /// The summary in Markdown.
 pub fn page(results: &[(Cell, CellResult)]) -> String {
     let mut page = String::new();
@@ -96,7 +89,9 @@ pub fn page(results: &[(Cell, CellResult)]) -> String {
     page
 }
 
-fn shown(value: Option<f64>) -> String {
+/// The `share`-quantile of `values`.
+fn shown(values: &[f64], share: f64) -> String {
+    let value = quantiles::quantile(&quantiles::sorted(values.iter().copied()), share);
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
 }
 
@@ -113,12 +108,12 @@ fn detection(page: &mut String, results: &[(Cell, CellResult)]) {
                 cell.members,
                 cell.row(),
                 times.len(),
-                shown(quantile(&sum.first_suspected_s, 0.5)),
-                shown(quantile(times, 0.5)),
-                shown(quantile(times, 0.99)),
-                shown(quantile(times, 1.0)),
-                shown(quantile(&sum.all_s, 0.5)),
-                shown(quantile(&sum.all_s, 0.99)),
+                shown(&sum.first_suspected_s, 0.5),
+                shown(times, 0.5),
+                shown(times, 0.99),
+                shown(times, 1.0),
+                shown(&sum.all_s, 0.5),
+                shown(&sum.all_s, 0.99),
                 sum.bytes(),
             );
         }

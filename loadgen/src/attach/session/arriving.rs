@@ -6,6 +6,8 @@ use std::time::Duration;
 use swimring::net::Trains;
 use swimring::worker::Host;
 use swimring_codec::MemberId;
+use swimring_tooling::output::tell;
+use swimring_tooling::text::counted;
 
 use super::{LOOK_EVERY, LOOK_OFTEN, Session};
 use crate::attach::admission::{self, SeenBits};
@@ -13,9 +15,7 @@ use crate::attach::contact;
 use crate::attach::roster::Stage;
 use crate::attach::watch::Watch;
 use crate::cli::PROGRAM;
-use crate::output::tell;
 use crate::progress::Phase;
-use crate::text::counted;
 
 /// How long views may take to be complete once everybody has joined.
 const CONVERGENCE_MAX: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::preflight::kilobytes;
+use crate::procfs::kilobytes;
 
 /// CPU time of the process, all threads together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -19,12 +19,12 @@ pub type Digest = Vec<(u32, u64)>;
 
 /// A replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Store {
+pub struct Replica {
     /// Sorted by key.
     entries: Vec<Entry>,
 }
 
-impl Store {
+impl Replica {
     /// Writes `value`: a new version.
     pub fn write(&mut self, key: u32, value: u64) -> Entry {
         let version = self.version(key) + 1;
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_newer_version_wins_and_the_answer_is_what_is_lacking() {
-        let (mut one, mut other) = (Store::default(), Store::default());
+        let (mut one, mut other) = (Replica::default(), Replica::default());
         let old = one.write(7, 1);
         assert!(other.merge(old) && !other.merge(old));
         let new = one.write(7, 2);
@@ -99,16 +99,16 @@ mod tests {
         /// Against a map: in whatever order entries come, each key ends at its newest.
         #[test]
         fn any_order_ends_the_same(entries in prop::collection::vec((0_u32..8, 1_u64..20), 0..60)) {
-            let mut store = Store::default();
+            let mut replica = Replica::default();
             let mut map = BTreeMap::new();
             for (key, version) in entries {
                 let newer = version > *map.get(&key).unwrap_or(&0);
-                prop_assert_eq!(store.merge(Entry { key, value: version * 2, version }), newer);
+                prop_assert_eq!(replica.merge(Entry { key, value: version * 2, version }), newer);
                 let held = map.entry(key).or_insert(version);
                 *held = version.max(*held);
             }
-            prop_assert_eq!(store.digest(), map.into_iter().collect::<Vec<_>>());
-            prop_assert_eq!(store.newer_than(&[]), store.entries());
+            prop_assert_eq!(replica.digest(), map.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(replica.newer_than(&[]), replica.entries());
         }
     }
 }
