@@ -4,6 +4,7 @@
 //! every later part may trust, or into one line per fault that names the flag and the mend.
 
 mod attach;
+pub mod manual;
 mod options;
 mod output;
 pub mod protocol;
@@ -22,6 +23,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
+pub use manual::{CompletionsArguments, ManArguments};
 pub use options::RunOptions;
 pub use output::OutputArguments;
 use protocol::ProtocolSettings;
@@ -97,6 +99,10 @@ pub enum Command {
     Attach(Box<AttachArguments>),
     /// Renders saved results again; several become a comparison
     Report(ReportArguments),
+    /// Prints the completions for a shell
+    Completions(CompletionsArguments),
+    /// Prints the manual page of the program or of a command
+    Man(ManArguments),
 }
 
 /// Which datagram driver to use.
@@ -301,7 +307,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 pub fn one_line(error: &clap::Error) -> String {
     let fault = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
         (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => {
-            Some(format!("no command {name}; the commands are run, attach and report"))
+            Some(format!("no command {name}; the commands are run, attach, report, completions and man"))
         }
         _ => None,
     };

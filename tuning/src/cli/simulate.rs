@@ -73,8 +73,8 @@ pub struct SimulateArguments {
     #[arg(long, value_name = "TIME")]
     pub warm_up: Option<String>,
 
-    /// Whose message sizes: native or memberlist [default: native]
-    #[arg(long, value_name = "WIRE")]
+    /// Whose message sizes [default: native]
+    #[arg(long, value_name = "WIRE", value_parser = ["native", "memberlist"])]
     pub wire: Option<String>,
 
     /// Whose protocol: swimring, or upstream for hashicorp/memberlist's; +ITEM and -ITEM behind it change single
@@ -111,8 +111,8 @@ pub struct SimulateArguments {
     #[arg(long, value_name = "TROUBLE", help_heading = "Network")]
     pub impaired: Vec<String>,
 
-    /// Protocol constants to start from: lan, wan or local [default: lan]
-    #[arg(long, value_name = "PRESET", help_heading = "Protocol settings [lan / wan / local]")]
+    /// Protocol constants to start from [default: lan]
+    #[arg(long, value_name = "PRESET", value_parser = ["lan", "wan", "local"], help_heading = "Protocol settings [lan / wan / local]")]
     pub preset: Option<String>,
 
     /// Overrides of single protocol settings.
