@@ -68,7 +68,7 @@ impl Default for Scenario {
 
 impl Scenario {
     /// The names that are no protocol settings.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 16] = [
         "members",
         "preset",
         "loss",
@@ -84,6 +84,7 @@ impl Scenario {
         "event_bytes",
         "warm_up",
         "duration",
+        "wakes",
     ];
 
     /// Says one thing. `preset` replaces all protocol settings, so it has to come before them; `impaired` adds.

@@ -41,6 +41,7 @@ fn every_name_can_be_set_and_is_told() {
 fn what_cannot_be_set_is_one_line_with_its_name() {
     for (name, text, fault) in [
         ("gossip_fanuot", "3", "unknown setting gossip_fanuot; did you mean gossip_fanout"),
+        ("wakse", "1ms", "unknown setting wakse; did you mean wakes"),
         ("gossip_fanout", "many", "gossip_fanout: many: has to be a whole number"),
         ("gossip_fanout", "300", "gossip_fanout: 300: has to be between 1 and 16"),
         ("members", "-1", "members: -1: not a whole number: write it like 10000, 10,000 or 10k"),
