@@ -10,6 +10,7 @@ mod memberlist;
 mod peers;
 mod probe;
 mod queue;
+mod quick;
 mod table;
 mod wheel;
 

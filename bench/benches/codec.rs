@@ -7,9 +7,10 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 
 use criterion::{Criterion, Throughput, criterion_group};
-use swimring_bench::quick;
 use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter, Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State, identity_hash, root_term};
+
+use crate::quick::quick;
 
 fn header() -> FrameHeader {
     FrameHeader { cluster: 7, source: MemberId(1), destination: MemberId(2), root: 3, quiet: false }

@@ -14,8 +14,10 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use swimring::net::{Driver, DriverChoice, Endpoint, NetOptions, Trains};
 use swimring::protocol::{FrameSink, Outbox};
-use swimring_bench::{CLUSTER, Fleet, id_of, quick};
+use swimring_bench::{CLUSTER, Fleet, id_of};
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Message, PROBE_LEN};
+
+use crate::quick::quick;
 
 const KNOWN: usize = 1_000;
 const IN_FLIGHT: [usize; 2] = [1, 256];

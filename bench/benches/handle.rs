@@ -5,7 +5,9 @@
 //! cache, as it is not in a load generator.
 
 use criterion::{BenchmarkId, Criterion, criterion_group};
-use swimring_bench::{Deck, Fleet, quick};
+use swimring_bench::{Deck, Fleet};
+
+use crate::quick::quick;
 
 const KNOWN: [usize; 4] = [100, 1_000, 10_000, 50_000];
 const FLEET_MEMBERS: usize = 1_000;

@@ -7,7 +7,9 @@
 use std::cell::{Cell, RefCell};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group};
-use swimring_bench::{Form, PacketDeck, PacketMember, known_push_pull, quick};
+use swimring_bench::{Form, PacketDeck, PacketMember, known_push_pull};
+
+use crate::quick::quick;
 
 const KNOWN: [usize; 4] = [100, 1_000, 10_000, 50_000];
 const PUSH_PULL_MEMBERS: usize = 10_000;

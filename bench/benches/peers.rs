@@ -14,7 +14,9 @@ use foca::{
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use swimring_bench::{Deck, Fleet, UPDATES, address_of, quick};
+use swimring_bench::{Deck, Fleet, UPDATES, address_of};
+
+use crate::quick::quick;
 
 const KNOWN: [usize; 4] = [100, 1_000, 10_000, 50_000];
 

@@ -2,7 +2,9 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group};
 use swimring::protocol::{Permutation, Time};
-use swimring_bench::{Fleet, quick};
+use swimring_bench::Fleet;
+
+use crate::quick::quick;
 
 fn order(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("probe order, next target");

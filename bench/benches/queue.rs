@@ -7,7 +7,9 @@
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group};
-use swimring_bench::{Deck, Fleet, UPDATES, quick, settings};
+use swimring_bench::{Deck, Fleet, UPDATES, settings};
+
+use crate::quick::quick;
 
 const KNOWN: usize = 10_000;
 const QUEUED: [usize; 3] = [10, 100, 4_000];

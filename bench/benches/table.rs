@@ -6,9 +6,11 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use swimring::protocol::StreamPurpose;
-use swimring_bench::{Deck, Fleet, UPDATES, quick};
+use swimring_bench::{Deck, Fleet, UPDATES};
 use swimring_codec::MemberId;
 use swimring_codec::native::{StreamBody, StreamMessage, stream_message_len};
+
+use crate::quick::quick;
 
 const KNOWN: [usize; 4] = [100, 1_000, 10_000, 50_000];
 

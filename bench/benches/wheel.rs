@@ -3,7 +3,8 @@
 use criterion::{BenchmarkId, Criterion, criterion_group};
 use swimring::protocol::Time;
 use swimring::worker::wheel::{TICK_MICROS, Wheel};
-use swimring_bench::quick;
+
+use crate::quick::quick;
 
 const MEMBERS: [u32; 3] = [100, 10_000, 100_000];
 const SLOTS: usize = 4_096;

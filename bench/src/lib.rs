@@ -11,20 +11,7 @@ mod frames;
 mod packets;
 mod sink;
 
-use std::time::Duration;
-
-use criterion::Criterion;
 pub use fleet::{CLUSTER, Fleet, INCARNATION, Scenery, address_of, id_of, name_of, settings};
 pub use frames::{Deck, UPDATES, frame_of};
 pub use packets::{Form, PacketDeck, PacketMember, known_push_pull, push_pull};
 pub use sink::Sink;
-
-/// How every bench measures: long enough for a median that can be compared, short enough that all of them
-/// together are run before a change is handed in.
-pub fn quick() -> Criterion {
-    Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1_000))
-        .sample_size(30)
-        .nresamples(10_000)
-}

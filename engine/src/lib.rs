@@ -32,6 +32,9 @@
 //! network and clock.
 #![deny(missing_docs)]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("swimring runs on Linux only: its datagrams go through io_uring, or sendmmsg and recvmmsg");
+
 pub mod cluster;
 pub mod net;
 pub mod protocol;

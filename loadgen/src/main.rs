@@ -3,11 +3,13 @@
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use swimring_loadgen::allocations::CountingAllocator;
-use swimring_loadgen::cli::{self, Command, PROGRAM, RunOptions};
+use swimring_loadgen::cli::{self, Cli, Command, PROGRAM, RunOptions};
 use swimring_loadgen::{attach, report, run};
 use swimring_tooling::environment;
 use swimring_tooling::exit::Exit;
+use swimring_tooling::output;
 use swimring_tooling::refusal::{complain, parsed};
 use tracing_subscriber::EnvFilter;
 
@@ -42,8 +44,25 @@ fn main() -> ExitCode {
             }
         },
         Command::Report(arguments) => report::command(&arguments),
+        Command::Completions(arguments) => printed(Ok(arguments.script(Cli::command()))),
+        Command::Man(arguments) => printed(arguments.page(Cli::command())),
     };
     exit.into()
+}
+
+/// Prints what was asked for on standard output.
+fn printed(text: Result<String, String>) -> Exit {
+    let (outcome, refused) = match text {
+        Ok(text) => (output::print(&text), Exit::CouldNotRun),
+        Err(fault) => (Err(fault), Exit::BadArguments),
+    };
+    match outcome {
+        Ok(()) => Exit::Done,
+        Err(fault) => {
+            complain(PROGRAM, &[fault]);
+            refused
+        }
+    }
 }
 
 /// Says what is allowed, and most likely not what was meant.

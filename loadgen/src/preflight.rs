@@ -28,13 +28,14 @@ pub struct Needs {
     pub files: u64,
 }
 
-// Measured with two workers: warm fleets of 1,000, 5,000, 10,000 and 50,000 members took 27, 37, 105 and
-// 305 MB, with kills and events in the larger ones; cold ones of 1,000 and 2,000 took 110 and 251 MB at their
+// Measured with two workers: warm fleets of 1,000, 5,000, 10,000, 50,000 and 300,000 members took 27, 37, 105, 305
+// and 596 MB, with kills and events in all but the smallest and the largest; cold ones of 1,000 and 2,000 took 110 and 251 MB at their
 // peak. What follows lies a little above all of them.
 
-/// Bytes a member needs to know another one whom everybody knows likewise: what the views of a worker's members
-/// agree in is stored once, so this is room for where they differ.
-const BYTES_PER_PAIR: f64 = 0.2;
+/// Bytes a member needs to know another one whom everybody knows likewise. What the views of a worker's members agree
+/// in is stored once, so memory grows with the members and not with their square; this is room for views in which
+/// one entry of 8 bytes in 4,000 differs.
+const BYTES_PER_PAIR: f64 = 0.002;
 /// The same while it joins: its table's entry of 8, room to grow, and news about it.
 const BYTES_PER_PAIR_JOINING: f64 = 13.0;
 /// Bytes at each member for each that is killed: until a base says that it is dead, and while news about it
@@ -190,6 +191,7 @@ mod tests {
             (5000, Start::Warm, 37),
             (10_000, Start::Warm, 105),
             (50_000, Start::Warm, 305),
+            (300_000, Start::Warm, 596),
             (1000, Start::Cold, 110),
             (2000, Start::Cold, 251),
         ] {

@@ -17,6 +17,8 @@ fn main() -> ExitCode {
         Command::Compare(arguments) => cli::compare::command(&arguments),
         Command::Recommend(arguments) => cli::recommend::command(&arguments),
         Command::Simulate(arguments) => cli::simulate::command(&arguments),
+        Command::Completions(arguments) => cli::completions(&arguments),
+        Command::Man(arguments) => cli::man(&arguments),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -10,7 +10,7 @@ use swimring_codec::native::{
 };
 use swimring_codec::{Incarnation, MemberId, identity_hash, root_term};
 
-const SPECIFICATION: &str = include_str!("../../../docs/PROTOCOL.md");
+const SPECIFICATION: &str = include_str!("../../docs/PROTOCOL.md");
 
 #[test]
 fn messages_have_their_published_bytes() {

@@ -238,7 +238,7 @@ mod tests {
     /// The page that lists them says nothing else than what is published.
     #[test]
     fn the_page_of_metrics_is_complete() {
-        let page = include_str!("../../../docs/METRICS.md");
+        let page = include_str!("../../docs/METRICS.md");
         let protocol = Counters::DESCRIPTIONS.iter().map(|(name, help)| (protocol_name(name), help.trim()));
         let others = [COUNTERS, GAUGES, HISTOGRAMS].concat();
         let others = others.into_iter().map(|(name, help)| (name.to_owned(), help));

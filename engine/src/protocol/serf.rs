@@ -1,7 +1,7 @@
 //! Serf's Lamport clocks, as far as a member of a Serf pool needs them.
 //!
-//! Serf orders intents to join and leave by one logical clock and user events by another: whoever hears of a
-//! time moves his clock past it, so that what he says next is newer than all he has heard. The rest of Serf,
+//! Serf orders intents to join and leave by one logical clock and user events by another: a member that
+//! hears of a time moves its clock past it, so that what it says next is newer than all it has heard. The rest of Serf,
 //! its queries and its memory of past events, is not here.
 
 use swimring_codec::serf::Clocks;

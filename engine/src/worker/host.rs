@@ -169,7 +169,7 @@ pub struct Host<O> {
     pub(super) stopping: bool,
     pub(super) paused: bool,
     pub(super) address: SocketAddr,
-    /// Datagrams since the clock was last read.
+    /// Datagrams that may still be handled before the clock is read again.
     pub(super) unread: u32,
     /// Joins that came to nothing, whose members have not been told.
     pub(super) failures: Vec<(HostedMember, StreamPurpose)>,

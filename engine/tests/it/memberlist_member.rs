@@ -102,8 +102,8 @@ fn an_intent_to_leave_that_grew_stale_does_not_hold_the_goodbye_up() {
     assert!(one.said(&goodbye[..length]), "nothing was said");
 }
 
-/// Members of memberlist keep to whoever had a name first. Someone who comes second is heard by nobody, and has
-/// to notice it himself, whatever the incarnations.
+/// Members of memberlist keep to the one that had a name first. One that comes second is heard by nobody, and
+/// has to notice it itself, whatever the incarnations.
 #[test]
 fn whoever_takes_a_name_that_is_taken_is_told() {
     let mut one = Driven::new(Settings::default());

@@ -213,7 +213,7 @@ impl Pool {
         }
     }
 
-    /// Someone's probe is lost on the way: he suspects `subject`, and says so.
+    /// A member's probe is lost on the way: it suspects `subject`, and says so.
     fn doubt(&mut self, subject: usize) {
         let observer = (subject + 1) % MEMBERS;
         let incarnation = self.members[subject].incarnation().get() as u32;

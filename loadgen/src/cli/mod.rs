@@ -4,6 +4,7 @@
 //! every later part may trust, or into one line per fault that names the flag and the mend.
 
 mod attach;
+pub mod manual;
 mod options;
 mod output;
 pub mod protocol;
@@ -21,6 +22,7 @@ use swimring_tooling::values::Rate;
 use swimring_tooling::{columns, values};
 
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
+pub use manual::{CompletionsArguments, ManArguments};
 pub use options::RunOptions;
 pub use output::OutputArguments;
 use protocol::ProtocolSettings;
@@ -94,6 +96,10 @@ pub enum Command {
     Attach(Box<AttachArguments>),
     /// Renders saved results again; several become a comparison
     Report(ReportArguments),
+    /// Prints the completions for a shell
+    Completions(CompletionsArguments),
+    /// Prints the manual page of the program or of a command
+    Man(ManArguments),
 }
 
 /// Which datagram driver to use.

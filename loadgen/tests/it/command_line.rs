@@ -60,6 +60,26 @@ fn the_commit_is_one_or_says_that_it_is_unknown() {
 }
 
 #[test]
+fn completions_and_manual_pages_are_printed() {
+    for (arguments, word) in [
+        (&["completions", "bash"][..], "--no-segmentation"),
+        (&["completions", "zsh"], "io_uring"),
+        (&["completions", "fish"], "attach"),
+        (&["completions", "elvish"], "attach"),
+        (&["completions", "powershell"], "attach"),
+        (&["man"], ".TH swimring"),
+        (&["man", "run"], "gossip"),
+        (&["man", "attach"], "consul"),
+    ] {
+        let output = loadgen(arguments);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
+        assert!(text(&output.stdout).contains(word), "{arguments:?}: no {word}");
+    }
+    let (status, message) = refused(&["man", "rnu"]);
+    assert!(status == Some(2) && message.starts_with("swimring-loadgen: man: no command rnu; "), "{message}");
+}
+
+#[test]
 fn saved_results_are_rendered_compared_and_listed() {
     let directory = tempfile::tempdir().unwrap();
     let saved = |name: &str, members: u64| {

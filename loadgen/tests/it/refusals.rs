@@ -113,7 +113,7 @@ fn addresses_that_members_cannot_have_are_refused_at_once() {
 
 #[test]
 fn a_machine_too_small_exits_with_1() {
-    let (line, status) = told(&loadgen(&["--members", "4000000"]));
+    let (line, status) = told(&loadgen(&["--members", "4000000", "--start", "cold"]));
     assert_eq!(status, Some(1));
     assert!(line.starts_with("swimring-loadgen: --members 4000000: 4,000,000 members"), "{line}");
     assert!(line.contains(" of memory is available; use --members ") && line.contains(" or fewer"), "{line}");

@@ -12,8 +12,8 @@ use swimring_peers::namespace::NetworkNamespace;
 
 /// Share of all datagrams.
 const LOSS: f64 = 0.02;
-/// Who has missed the news of somebody's join learns of him by the next push/pull, which comes every 90 s among a
-/// hundred.
+/// A member that has missed the news of a join learns of the new member by the next push/pull, which comes every
+/// 90 s among a hundred.
 const AGREEMENT_MAX: Duration = Duration::from_secs(240);
 /// Between two looks at whether somebody has died.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);

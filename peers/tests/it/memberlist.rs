@@ -127,7 +127,7 @@ fn kills_cross(mixed: &mut Mixed) -> [String; 2] {
     mixed.ours[2].cluster.shutdown();
     mixed.gone("swim-2", true);
     let learned = mixed.go_learned("swim-2", "dead", killed);
-    // Whoever comes back before all have given up on him only refutes.
+    // A member that comes back before all have given up on it only refutes.
     for swimmer in mixed.our_living() {
         swimmer.wait(killed, "a death", |event| is_failed(event, "swim-2"));
     }

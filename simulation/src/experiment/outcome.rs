@@ -65,8 +65,8 @@ pub struct TrialOutcome {
     pub crashes: Vec<CrashOutcome>,
     /// The events, in order of time.
     pub events: Vec<EventOutcome>,
-    /// From an event's sending to each delivery, in *microseconds*, every delivery of every event.
-    pub spread_ms: Histogram<u64>,
+    /// From an event's sending to each delivery, in microseconds, every delivery of every event.
+    pub spread_us: Histogram<u64>,
     /// From the time a probe was due to its direct ack, in microseconds.
     pub probe_rtt_us: Histogram<u64>,
     /// Times that a member which never crashes came to suspect one that was alive.

@@ -357,7 +357,7 @@ impl Trial {
             counters: self.commons.counters,
             memory_bytes: (self.agenda.memory_bytes() + frames) as u64,
             fingerprint: measuring.fingerprint,
-            spread_ms: measuring.spread_us,
+            spread_us: measuring.spread_us,
             probe_rtt_us: measuring.probe_rtt_us,
         }
     }

@@ -142,7 +142,7 @@ fn a_suspect_that_lives_refutes_at_once() {
     }
 }
 
-/// Who has missed what became of a suspicion looks for himself, long before the timeout is over.
+/// A member that has missed what became of a suspicion asks for itself, long before the timeout is over.
 #[test]
 fn whoever_hears_nothing_more_of_a_suspicion_checks_once() {
     // Each piece of news is sent once only, so much of it gets lost.

@@ -205,7 +205,7 @@ fn a_restart_with_its_clock_set_far_back_overcomes_its_past() {
     }
 }
 
-/// hashicorp/memberlist#311: after a mass restart nobody is held dead by his past.
+/// hashicorp/memberlist#311: after a mass restart no member is held dead by its past.
 #[test]
 fn a_mass_restart_recovers() {
     let mut simulation = joined(8, 30, Settings::default());

@@ -41,7 +41,7 @@ fn told(outcome: &TrialOutcome) -> String {
     let sent = (outcome.datagrams_sent, outcome.bytes_sent, outcome.stream_bytes_sent);
     let wrong = (outcome.false_suspicions, outcome.false_deaths, outcome.false_death_subjects);
     let rtt = (outcome.probe_rtt_us.len(), outcome.probe_rtt_us.value_at_quantile(0.99));
-    let spread = (outcome.spread_ms.len(), outcome.spread_ms.max());
+    let spread = (outcome.spread_us.len(), outcome.spread_us.max());
     format!("{crashes:?} {events:?} {counters:?} {fingerprint:x} {sent:?} {wrong:?} {rtt:?} {spread:?}")
 }
 

@@ -33,7 +33,7 @@ fn an_event_reaches_everyone() -> Result<(), TrialError> {
         // Rounds are 200 ms apart, and a member tells three: about five rounds for all.
         assert!(half > 1.0 && half <= last && last < 4_000.0, "{event:?}");
     }
-    assert_eq!(outcome.spread_ms.len(), 40 * 199);
+    assert_eq!(outcome.spread_us.len(), 40 * 199);
     Ok(())
 }
 

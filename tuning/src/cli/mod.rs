@@ -12,9 +12,10 @@ pub mod simulate;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use swimring_loadgen::cli::{CompletionsArguments, ManArguments};
 use swimring_tooling::exit::Exit;
-use swimring_tooling::output::is_standard_output;
+use swimring_tooling::output::{self, is_standard_output};
 
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-tune";
@@ -58,6 +59,10 @@ pub enum Command {
     /// Simulates a cluster with many seeds, over a grid of settings
     #[command(after_help = simulate::EXAMPLES)]
     Simulate(Box<simulate::SimulateArguments>),
+    /// Prints the completions for a shell
+    Completions(CompletionsArguments),
+    /// Prints the manual page of the program or of a command
+    Man(ManArguments),
 }
 
 /// Why a command did not do what it was asked to; one line per fault.
@@ -108,6 +113,25 @@ pub(crate) fn to_standard_output(files: &[(&str, &Option<PathBuf>)]) -> Result<b
 /// What clap refuses, and what it answers to `--help` and `--version`.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(arguments)
+}
+
+/// Prints the completions for a shell.
+///
+/// # Errors
+/// If standard output does not take them.
+pub fn completions(arguments: &CompletionsArguments) -> Result<Exit, Faults> {
+    output::print(&arguments.script(Cli::command())).map_err(Faults::CouldNotRun)?;
+    Ok(Exit::Done)
+}
+
+/// Prints a manual page.
+///
+/// # Errors
+/// If there is no such command, or standard output does not take the page.
+pub fn man(arguments: &ManArguments) -> Result<Exit, Faults> {
+    let page = arguments.page(Cli::command()).map_err(|fault| Faults::BadArguments(vec![fault]))?;
+    output::print(&page).map_err(Faults::CouldNotRun)?;
+    Ok(Exit::Done)
 }
 
 #[cfg(test)]

@@ -73,8 +73,8 @@ pub struct SimulateArguments {
     #[arg(long, value_name = "TIME")]
     pub warm_up: Option<String>,
 
-    /// Whose message sizes: native or memberlist [default: native]
-    #[arg(long, value_name = "WIRE")]
+    /// Whose message sizes [default: native]
+    #[arg(long, value_name = "WIRE", value_parser = ["native", "memberlist"])]
     pub wire: Option<String>,
 
     /// Whose protocol: swimring, or upstream for hashicorp/memberlist's; +ITEM and -ITEM behind it change single

@@ -189,10 +189,10 @@ fn sampled(predicted: f64, values: &[f64], share: f64) -> Compared {
 
 /// A quantile of all deliveries, in milliseconds.
 fn delays(outcomes: &[TrialOutcome], share: f64, predicted: f64) -> Compared {
-    let mut all = outcomes[0].spread_ms.clone();
+    let mut all = outcomes[0].spread_us.clone();
     for outcome in &outcomes[1..] {
         // Same bounds: they were made alike.
-        let _ = all.add(&outcome.spread_ms);
+        let _ = all.add(&outcome.spread_us);
     }
     let simulated = (!all.is_empty()).then(|| all.value_at_quantile(share) as f64 / 1e3);
     Compared { predicted: finite(predicted), simulated, samples: all.len() }

@@ -14,7 +14,7 @@ pub const FLEET_US_PER_DATAGRAM: f64 = 3.1;
 /// The same where nearly every datagram is a wake-up of its own.
 pub const LONE_US_PER_DATAGRAM: f64 = 19.9;
 
-/// CPU microseconds per member-second: everyone receives as many datagrams as he sends.
+/// CPU microseconds per member-second: a member receives as many datagrams as it sends.
 pub fn us_per_member_second(datagrams_per_member_second: f64, us_per_datagram: f64) -> f64 {
     datagrams_per_member_second * us_per_datagram
 }

@@ -70,7 +70,7 @@ impl Probe {
         }
         let nack = nack_comes(arrives, relay_works);
         let missed = if relays == 0 { 1.0 } else { f64::from(relays) * (1.0 - nack) };
-        // Everyone is accused as often as he accuses, and whoever refutes doubts himself.
+        // A member is accused as often as it accuses, and one that refutes lowers its own health.
         let raise = missed + 1.0;
         let mean_score = mean_score(fails, raise, settings.local_health_max);
         Probe { unanswered, fails, mean_score }

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser};
 use swimring::ClusterOptions;
 use swimring::settings_file::value::kind;
@@ -85,9 +86,8 @@ pub struct ObjectiveArguments {
     #[arg(long, value_name = "COUNT", value_parser = values::number, allow_hyphen_values = true, help_heading = "Limits")]
     pub false_deaths_per_day: Option<f64>,
 
-    /// What to make as small as the limits allow: bytes, cpu, detect-p50, detect-p99, detect-all-p99,
-    /// spread-p99 or false-deaths [default: bytes]
-    #[arg(long, value_name = "MEASURE", value_parser = measure, help_heading = "Search")]
+    /// What to make as small as the limits allow [default: bytes]
+    #[arg(long, value_name = "MEASURE", value_parser = measure(), help_heading = "Search")]
     pub minimise: Option<Measure>,
 
     /// Whose settings: all of swimring's, memberlist's Config, Serf's profiles or Consul's gossip_lan
@@ -104,11 +104,9 @@ struct Bare {
     objective: ObjectiveArguments,
 }
 
-fn measure(text: &str) -> Result<Measure, String> {
-    Measure::ALL.into_iter().find(|measure| measure.short() == text).ok_or_else(|| {
-        let known = Measure::ALL.map(Measure::short).join(", ");
-        format!("not a measure: say one of {known}")
-    })
+fn measure() -> impl TypedValueParser<Value = Measure> {
+    let of = |text: String| Measure::ALL.into_iter().find(|measure| measure.short() == text).ok_or(text);
+    PossibleValuesParser::new(Measure::ALL.map(Measure::short)).try_map(of)
 }
 
 impl ObjectiveArguments {

@@ -68,7 +68,7 @@ impl Digest {
                 events.iter().map(|event| u64::from(event.delivered)).sum(),
                 events.iter().map(|event| u64::from(event.of)).sum(),
             ),
-            spread_ms: spread(&outcome.spread_ms),
+            spread_ms: spread(&outcome.spread_us),
             probe_rtt_p50_us: quantile(&outcome.probe_rtt_us, 0.5),
             false_suspicions: outcome.false_suspicions,
             false_deaths: outcome.false_deaths,

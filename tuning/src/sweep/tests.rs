@@ -41,6 +41,7 @@ fn every_name_can_be_set_and_is_told() {
 fn what_cannot_be_set_is_one_line_with_its_name() {
     for (name, text, fault) in [
         ("gossip_fanuot", "3", "unknown setting gossip_fanuot; did you mean gossip_fanout"),
+        ("wakse", "1ms", "unknown setting wakse; did you mean wakes"),
         (
             "gossip_fanout",
             "many",

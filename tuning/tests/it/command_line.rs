@@ -32,6 +32,27 @@ fn the_version_has_the_commit_that_was_built() {
     assert_eq!(String::from_utf8_lossy(&said), format!("swimring-tune {}\n", swimring_tuning::BUILD.line));
 }
 
+#[test]
+fn completions_and_manual_pages_are_printed() {
+    for (arguments, word) in [
+        (&["completions", "bash"][..], "false-deaths"),
+        (&["completions", "zsh"], "memberlist"),
+        (&["completions", "fish"], "recommend"),
+        (&["completions", "elvish"], "recommend"),
+        (&["completions", "powershell"], "recommend"),
+        (&["man"], ".TH swimring"),
+        (&["man", "simulate"], "sweep"),
+    ] {
+        let output = tune(arguments);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(word), "{arguments:?}: no {word}");
+    }
+    let refused = tune(&["man", "rnu"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).starts_with("swimring-tune: man: no command rnu; "), "{}", stderr(&refused));
+}
+
 /// What goes to a pipe fits 80 columns, but for what is to be copied.
 #[test]
 fn every_table_fits_eighty_columns() {

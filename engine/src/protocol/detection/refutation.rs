@@ -30,7 +30,7 @@ const CONFLICT_EVERY: Duration = Duration::from_secs(10);
 pub(in crate::protocol) struct Refutations {
     window_start: Time,
     in_window: u8,
-    /// When we last said that our name is claimed, and when we last told someone that his is.
+    /// When we last said that our name is claimed, and when we last told another member that its is.
     conflict_said: Time,
     conflict_told: Time,
 }
@@ -69,9 +69,9 @@ fn is_time(last: &mut Time, now: Time) -> bool {
 }
 
 impl Member {
-    /// Answers an accusation at `accused`, by one step towards it if it is far above us. Who gave in to a
-    /// forged accusation at the highest incarnation would state what everyone refuses as implausible, and so
-    /// evict himself (hashicorp/memberlist#358). In steps the others can follow, even when they miss dozens,
+    /// Answers an accusation at `accused`, by one step towards it if it is far above us. A member that
+    /// gave in to a forged accusation at the highest incarnation would state what all others refuse as
+    /// implausible, and so evict itself (hashicorp/memberlist#358). In steps the others can follow, even when they miss dozens,
     /// and whatever accusation they believe lies within one.
     pub(in crate::protocol) fn refute(
         &mut self,
@@ -108,8 +108,8 @@ impl Member {
         self.say_accused(cx);
     }
 
-    /// Someone holds us suspect, dead or gone at an incarnation that is past: he has missed that we are
-    /// alive. Says it again, so that it goes along with the ack. Otherwise two members that hold each
+    /// Another member holds us suspect, dead or gone at an incarnation that is past: it has missed that we
+    /// are alive. Says it again, so that it goes along with the ack. Otherwise two members that hold each
     /// other dead at past incarnations would each ignore what the other says, for ever.
     pub(in crate::protocol) fn reannounce(&mut self, cx: &mut Context<'_, '_>) {
         if cx.commons.behaviour.past_accusations_ignored {
@@ -132,7 +132,7 @@ impl Member {
     }
 
     /// `introduction` claims the name of the live member at `index` for another address, and is refused by
-    /// everyone, on memberlist's wire. So it does not spread, and its owner would never know: he is told.
+    /// everyone, on memberlist's wire. So it does not spread, and its owner would never know: it is told.
     pub(in crate::protocol) fn tell_owner(
         &mut self,
         cx: &mut Context<'_, '_>,
@@ -158,8 +158,8 @@ impl Member {
         let elsewhere = !is_same_place(identity.address(), introduction.address);
         let same = !elsewhere && identity.metadata() == introduction.metadata;
         let past = introduction.incarnation < own.incarnation();
-        // On memberlist's wire a name belongs to whoever had it first, however low his incarnation. Whoever came
-        // second is heard by nobody, and nobody but himself can say so; whoever came first need not refute.
+        // On memberlist's wire a name belongs to the member that had it first, however low its incarnation. The
+        // second is heard by nobody, and only it can say so; the first need not refute.
         let taken = elsewhere && !cx.commons.wire.is_native();
         if same {
             self.spread.echoed(introduction.incarnation.get(), cx.now);

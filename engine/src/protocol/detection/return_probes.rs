@@ -1,6 +1,6 @@
 //! Returned probes: whoever was pinged by a member sees a little later whether it is still there.
 //!
-//! SWIM's members choose whom to probe each for himself, so the probes of one member come at random: about
+//! SWIM's members choose whom to probe each for itself, so the probes of one member come at random: about
 //! one per interval on average, but after a crash the first fails to come for 4.6 intervals in one case of a
 //! hundred. With adaptive suspicion a member chooses only every second interval, and returns each ping that
 //! was its sender's own choice two intervals after it came. A member that lives sends one such ping

@@ -43,8 +43,8 @@ pub(in crate::protocol) struct MemberlistWire {
     stranger: UnknownTarget,
 }
 
-/// Whom a relay was asked to ping without knowing him. A ping without a name would be answered by whoever
-/// has the address now.
+/// The target of an indirect ping that the relay does not know. A ping without a name would be answered by
+/// any member that has the address now.
 #[derive(Debug, Default)]
 struct UnknownTarget {
     id: MemberId,
@@ -163,7 +163,7 @@ impl<'a> Names<'a> {
                 node: self.of(subject),
                 from: self.own_name(),
             },
-            // What somebody else says of himself; news goes by `news`.
+            // What another member says of itself; other updates go by `news`.
             Message::Introduction(Introduction { incarnation, address, name, metadata, .. }) => {
                 memberlist::Message::Alive(Alive {
                     incarnation: wire_incarnation(incarnation),
@@ -204,7 +204,7 @@ impl<'a> Names<'a> {
                 node: node(),
                 from: self.own_name(),
             },
-            // memberlist's way to tell leaving from failing: whoever left says so himself.
+            // memberlist's way to tell leaving from failing: a member that left says so itself.
             Update::Left => {
                 memberlist::Message::Dead { incarnation: wire_incarnation, node: node(), from: node() }
             }

@@ -65,7 +65,7 @@ crate::sentence::debug_is_the_sentence!(Refusal);
 const REFUSAL_MAX: usize = 300;
 
 /// A known Serf member is refused by memberlist's version check, and a plain one by Serf's; upstream then
-/// drops whoever joined without a word to him. So the joiner looks for himself.
+/// drops the joiner without telling it. So the joiner checks for itself.
 fn check_versions(ours: Versions, record: &Record<'_>) -> Option<Refusal> {
     let theirs = record.versions;
     let [own_min, own_max, own_speaks, own_delegate_min, own_delegate_max, own_delegate] = ours.0;
