@@ -184,7 +184,7 @@ mod tests {
             let (first, last) = (knob.ladder()[0], knob.ladder()[knob.ladder().len() - 1]);
             match knob.setting().kind {
                 SettingKind::Whole { min, max, .. } => {
-                    assert!(min <= first && last <= max, "{}", knob.name())
+                    assert!(min <= first && last <= max, "{}", knob.name());
                 }
                 SettingKind::Choice(names) => assert_eq!((first, last), (0, names.len() as u64 - 1)),
                 kind => panic!("{} is {kind:?}, which no ladder has", knob.name()),
