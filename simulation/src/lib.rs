@@ -14,8 +14,8 @@
 //! | `checks`, `trace`, `log` | what has to hold at every step, and what happened |
 //! | `rebasing` | which base views are held against, which nobody may notice |
 //! | `scenario`, `convergence` | whole runs drawn from a seed, and how they have to end |
-//! | [`trial`] | large clusters, measured instead of checked |
-//! | `exercise` | any bytes as a sequence of operations, for fuzzing |
+//! | [`experiment`] | large clusters, measured instead of checked |
+//! | `fuzz` | any bytes as a sequence of operations, for fuzzing |
 #![forbid(unsafe_code)]
 
 mod adversary;
