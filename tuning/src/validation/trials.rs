@@ -3,7 +3,7 @@
 //! **The same seed gives the same answer however busy the machine is and however many threads there are.** Which
 //! trials are run follows from the objective, the seed and [`Effort::core_s`] alone: what a trial costs is reckoned
 //! from counts before it is run, and nothing is ever measured. Real time is only a cap; where it cut something off,
-//! [`Trials::is_cut`] says so, since what was finished by then is a matter of luck.
+//! `Trials::is_cut` says so, since what was finished by then is a matter of luck.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
