@@ -1,5 +1,4 @@
 //! A format without length prefixes, and the settings for it.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,4 @@
 //! A stream service with its ports, and peers made of plain sockets.
-#![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::disallowed_methods, reason = "real sockets are what these tests are about")]
 
 pub mod items;

@@ -1,7 +1,7 @@
 //! The binary, started, watched through its own metrics, signalled and waited for.
 
-// Tests meet the clock, ports and processes; and each test file uses a part of this one only.
-#![allow(clippy::disallowed_methods, dead_code)]
+// Tests meet the clock, ports and processes.
+#![allow(clippy::disallowed_methods)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

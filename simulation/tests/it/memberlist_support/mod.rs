@@ -1,6 +1,5 @@
 //! What the tests of pools that speak memberlist's format share: a simulated pool, and messages that a peer
 //! might send into it.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! What the tests of the papers' claims share.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::time::Duration;
 
