@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use swimring::{MemberlistOptions, Settings, State};
+use swimring::{MemberlistOptions, Settings};
 use swimring_peers::memberlist::{MemberlistOptions as GoOptions, MemberlistPeer};
 
 use super::fleet::Fact;
 use super::swimmer::after;
-use super::{Swarm, eventually, eventually_within, now_us};
+use super::{Swarm, eventually, eventually_within};
 
 /// Members `go-0`... of Go's and `swim-0`... of ours.
 pub struct Crowd {

@@ -1,11 +1,6 @@
 //! What the mixed tests have in common: Swimring members whose events are noted with their times, and a pool of
 //! Go's and Swimring's members that is compared with what it should be.
-#![allow(
-    dead_code,
-    unused_imports,
-    clippy::disallowed_methods,
-    reason = "each test file uses a part; real peers take real time"
-)]
+#![allow(clippy::disallowed_methods, reason = "real peers take real time")]
 
 mod crowd;
 mod fleet;
@@ -18,7 +13,7 @@ use swimring::{Preset, Settings};
 use swimring_peers::memberlist::MemberlistOptions as GoOptions;
 
 pub use crowd::Crowd;
-pub use fleet::{Fact, Noted, Swarm};
+pub use fleet::{Fact, Swarm};
 pub use pool::{Mixed, Variant};
 pub use swimmer::{Swimmer, is_user};
 
