@@ -51,10 +51,10 @@ pub struct View {
 
 impl View {
     /// The view in which every member of `members` is alive.
-    pub fn of<'a>(members: impl IntoIterator<Item = &'a Member>, commons: &mut SharedState) -> View {
-        let mut table = Table::new(&commons.bases);
+    pub fn of<'a>(members: impl IntoIterator<Item = &'a Member>, shared: &mut SharedState) -> View {
+        let mut table = Table::new(&shared.bases);
         for member in members {
-            table.set(member.index, member.table.get(member.index), &mut commons.directory);
+            table.set(member.index, member.table.get(member.index), &mut shared.directory);
         }
         View { table, base: OnceCell::new() }
     }
@@ -67,48 +67,48 @@ impl View {
         &mut self,
         introduction: &Introduction<'_>,
         settings: &Settings,
-        commons: &mut SharedState,
+        shared: &mut SharedState,
     ) -> Result<(), MemberError> {
-        let versions = commons.wire.versions();
-        let interned = commons.directory.intern(introduction, versions, settings.members_max);
+        let versions = shared.wire.versions();
+        let interned = shared.directory.intern(introduction, versions, settings.members_max);
         let (index, version) = interned.map_err(|_| MemberError::TableFull)?;
         let entry = Entry::new(introduction.state, introduction.incarnation, version);
-        self.table.set(index, entry, &mut commons.directory);
+        self.table.set(index, entry, &mut shared.directory);
         self.base.take();
         Ok(())
     }
 
     /// Has all of `members`, who know nobody else yet, start from this view instead of joining. They share it
     /// as a base: besides one pass over the view, it costs the same for each whatever the view's size.
-    pub fn load<'a>(&self, members: impl IntoIterator<Item = &'a mut Member>, commons: &mut SharedState) {
+    pub fn load<'a>(&self, members: impl IntoIterator<Item = &'a mut Member>, shared: &mut SharedState) {
         let members: Vec<&mut Member> = members.into_iter().collect();
-        let base = self.base.get_or_init(|| commons.bases.adopt(&self.table));
+        let base = self.base.get_or_init(|| shared.bases.adopt(&self.table));
         for (index, entry) in self.table.iter() {
-            commons.directory.retain_many(index, entry.version(), members.len() as u32);
+            shared.directory.retain_many(index, entry.version(), members.len() as u32);
         }
         for member in members {
-            member.table.load(&self.table, base, member.index, &mut commons.directory);
+            member.table.load(&self.table, base, member.index, &mut shared.directory);
         }
     }
 
     /// Gives the directory its references back.
-    pub fn release(mut self, commons: &mut SharedState) {
-        self.table.clear(&mut commons.directory);
+    pub fn release(mut self, shared: &mut SharedState) {
+        self.table.clear(&mut shared.directory);
     }
 }
 
 impl Member {
     /// Starts from a complete view instead of joining. For a member that knows nobody else yet; many are
     /// better loaded together, with [`View::load`].
-    pub fn load(&mut self, view: &View, commons: &mut SharedState) {
-        view.load([self], commons);
+    pub fn load(&mut self, view: &View, shared: &mut SharedState) {
+        view.load([self], shared);
     }
 
     /// Moves the member's view to the newest base that was made of its kind. What can be observed of the
     /// member, and every byte it sends, stays the same. Gives how many entries that took a look at.
-    pub fn rebase(&mut self, commons: &mut SharedState) -> usize {
-        let (moved, looked) = self.table.rebase(&mut commons.bases);
-        commons.counters.views_rebased += u64::from(moved);
+    pub fn rebase(&mut self, shared: &mut SharedState) -> usize {
+        let (moved, looked) = self.table.rebase(&mut shared.bases);
+        shared.counters.views_rebased += u64::from(moved);
         looked
     }
 
@@ -125,10 +125,10 @@ impl Member {
         seed: SocketAddr,
         destination: MemberId,
         token: u32,
-        commons: &mut SharedState,
+        shared: &mut SharedState,
         out: &mut Outbox<'_>,
     ) {
-        let cx = &mut Context { now, commons, out };
+        let cx = &mut Context { now, shared, out };
         if self.status != Status::Active {
             if self.status == Status::Left {
                 self.resume(cx);
@@ -147,9 +147,9 @@ impl Member {
     fn resume(&mut self, cx: &mut Context<'_, '_>) {
         self.probe.abandon();
         self.watch = Watch::NONE;
-        self.relays.clear(&mut cx.commons.relays);
-        cx.commons.suspicions.restart(&mut self.suspicions, cx.now);
-        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        self.relays.clear(&mut cx.shared.relays);
+        cx.shared.suspicions.restart(&mut self.suspicions, cx.now);
+        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
         self.gossip.due = Time::NEVER;
     }
 
@@ -160,8 +160,8 @@ impl Member {
     }
 
     /// Says goodbye. [`Event::LeaveFinished`] follows once it has been told as often as any news.
-    pub fn leave(&mut self, now: Time, commons: &mut SharedState, out: &mut Outbox<'_>) {
-        let cx = &mut Context { now, commons, out };
+    pub fn leave(&mut self, now: Time, shared: &mut SharedState, out: &mut Outbox<'_>) {
+        let cx = &mut Context { now, shared, out };
         if self.status != Status::Active {
             return;
         }
@@ -198,9 +198,9 @@ impl Member {
 
     /// Drops what is queued: there is nobody to tell.
     pub(in crate::protocol) fn drop_queue(&mut self, cx: &mut Context<'_, '_>) {
-        let commons = &mut *cx.commons;
-        let (table, events) = (&mut self.table, &mut commons.events);
-        commons.broadcasts.clear(&mut self.queue, |gone| match gone.news {
+        let shared = &mut *cx.shared;
+        let (table, events) = (&mut self.table, &mut shared.events);
+        shared.broadcasts.clear(&mut self.queue, |gone| match gone.news {
             Update::Event => events.release(gone.subject),
             _ => table.set_queued(gone.subject, false),
         });
@@ -217,7 +217,7 @@ impl Member {
         &mut self,
         now: Time,
         metadata: &[u8],
-        commons: &mut SharedState,
+        shared: &mut SharedState,
         out: &mut Outbox<'_>,
     ) -> Result<(), MemberError> {
         check_metadata(metadata)?;
@@ -226,8 +226,8 @@ impl Member {
         }
         let own = self.table.get(self.index);
         let incarnation = own.incarnation().next();
-        let name = commons.directory.name(self.index).to_owned();
-        let address = self.identity(self.index, commons).address();
+        let name = shared.directory.name(self.index).to_owned();
+        let address = self.identity(self.index, shared).address();
         let introduction = Introduction {
             subject: self.id,
             incarnation,
@@ -236,13 +236,13 @@ impl Member {
             name: &name,
             metadata,
         };
-        let versions = commons.wire.versions();
-        let interned = commons.directory.intern(&introduction, versions, self.settings.members_max);
+        let versions = shared.wire.versions();
+        let interned = shared.directory.intern(&introduction, versions, self.settings.members_max);
         let (_, version) = interned.map_err(|full| match full {
             Full::Members => MemberError::TableFull,
             Full::Versions => MemberError::TooManyVersions,
         })?;
-        let cx = &mut Context { now, commons, out };
+        let cx = &mut Context { now, shared, out };
         self.set_entry(cx, self.index, own.with_incarnation(incarnation).with_version(version));
         self.introduce_self(cx);
         Ok(())
@@ -257,7 +257,7 @@ impl Member {
         now: Time,
         name: &str,
         payload: &[u8],
-        commons: &mut SharedState,
+        shared: &mut SharedState,
         out: &mut Outbox<'_>,
     ) -> Result<u32, MemberError> {
         check_event(name, payload)?;
@@ -269,9 +269,9 @@ impl Member {
         }
         self.event_sequence = self.event_sequence.wrapping_add(1);
         let event = UserEvent { origin: self.id, sequence: self.event_sequence, name, payload };
-        let at = self.store_own_event(&event, now, commons).ok_or(MemberError::TooManyEvents)?;
-        commons.events.mark_seen(at, self.number);
-        let cx = &mut Context { now, commons, out };
+        let at = self.store_own_event(&event, now, shared).ok_or(MemberError::TooManyEvents)?;
+        shared.events.mark_seen(at, self.number);
+        let cx = &mut Context { now, shared, out };
         self.tell_event(cx, at);
         self.gossip.arm(now, &self.settings, true);
         Ok(event.sequence)
@@ -282,13 +282,13 @@ impl Member {
         &mut self,
         event: &UserEvent<'_>,
         now: Time,
-        commons: &mut SharedState,
+        shared: &mut SharedState,
     ) -> Option<EventIndex> {
-        match &mut commons.wire {
-            Wire::Native => commons.events.insert(event, now, &self.settings),
+        match &mut shared.wire {
+            Wire::Native => shared.events.insert(event, now, &self.settings),
             Wire::Memberlist(wire) => {
                 let (key, name, payload) = self.compose_event(wire, event)?;
-                commons.events.insert_body(key, wire.body(), (name, payload), now, &self.settings)
+                shared.events.insert_body(key, wire.body(), (name, payload), now, &self.settings)
             }
         }
     }
@@ -355,26 +355,26 @@ impl Member {
     }
 
     /// The view, in no particular order.
-    pub fn members<'a>(&'a self, commons: &'a SharedState) -> impl Iterator<Item = MemberRef<'a>> + 'a {
-        self.table.iter().filter_map(|(index, entry)| self.known_member(index, entry, commons))
+    pub fn members<'a>(&'a self, shared: &'a SharedState) -> impl Iterator<Item = MemberRef<'a>> + 'a {
+        self.table.iter().filter_map(|(index, entry)| self.known_member(index, entry, shared))
     }
 
     /// What the view says of the member at `index`, which is still resolved when it has just departed.
-    pub fn member<'a>(&self, index: MemberIndex, commons: &'a SharedState) -> Option<MemberRef<'a>> {
-        self.known_member(index, self.table.get(index), commons)
+    pub fn member<'a>(&self, index: MemberIndex, shared: &'a SharedState) -> Option<MemberRef<'a>> {
+        self.known_member(index, self.table.get(index), shared)
     }
 
     fn known_member<'a>(
         &self,
         index: MemberIndex,
         entry: Entry,
-        commons: &'a SharedState,
+        shared: &'a SharedState,
     ) -> Option<MemberRef<'a>> {
         let state = entry.state()?;
-        let identity = commons.directory.identity(index, entry.version());
+        let identity = shared.directory.identity(index, entry.version());
         Some(MemberRef {
             index,
-            name: commons.directory.name(index),
+            name: shared.directory.name(index),
             address: identity.address(),
             metadata: identity.metadata(),
             state,

@@ -178,7 +178,7 @@ pub struct Member {
 /// What every step of the protocol is given.
 pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) now: Time,
-    pub(in crate::protocol) commons: &'a mut SharedState,
+    pub(in crate::protocol) shared: &'a mut SharedState,
     pub(in crate::protocol) out: &'a mut Outbox<'b>,
 }
 
@@ -192,12 +192,12 @@ impl Member {
     /// A member that knows only itself.
     ///
     /// # Errors
-    /// A name or metadata that the format cannot carry, or a name that is taken in `commons`.
-    pub fn new(config: MemberConfig, commons: &mut SharedState, now: Time) -> Result<Member, MemberError> {
+    /// A name or metadata that the format cannot carry, or a name that is taken in `shared`.
+    pub fn new(config: MemberConfig, shared: &mut SharedState, now: Time) -> Result<Member, MemberError> {
         check_name(&config.name)?;
         check_metadata(&config.metadata)?;
         let address = check_address(config.address)?;
-        let incarnation = config.incarnation.min(commons.wire.first_incarnation_max());
+        let incarnation = config.incarnation.min(shared.wire.first_incarnation_max());
         let introduction = Introduction {
             subject: MemberId::of_name(&config.name),
             incarnation,
@@ -206,13 +206,13 @@ impl Member {
             name: &config.name,
             metadata: &config.metadata,
         };
-        let (index, version) = commons
+        let (index, version) = shared
             .directory
-            .intern(&introduction, commons.wire.versions(), config.settings.members_max)
+            .intern(&introduction, shared.wire.versions(), config.settings.members_max)
             .map_err(|_| MemberError::TableFull)?;
-        let mut table = Table::new(&commons.bases);
-        table.set(index, Entry::new(State::Alive, incarnation, version), &mut commons.directory);
-        let number = commons.register();
+        let mut table = Table::new(&shared.bases);
+        table.set(index, Entry::new(State::Alive, incarnation, version), &mut shared.directory);
+        let number = shared.register();
         let mut rng = fastrand::Rng::with_seed(config.seed ^ introduction.subject.0);
         let settings = config.settings;
         Ok(Member {
@@ -222,7 +222,7 @@ impl Member {
             cluster: config.cluster,
             status: Status::Active,
             table,
-            probe: Probe::new(&settings, &mut rng, commons, now),
+            probe: Probe::new(&settings, &mut rng, shared, now),
             relays: Relays::new(),
             watch: Watch::NONE,
             heard: now,
@@ -234,9 +234,9 @@ impl Member {
             suspicion_due: Time::NEVER,
             departed: Departed::new(number),
             queue: Queue::new(number),
-            gossip: Gossip::new(&settings, &mut rng, commons),
-            anti_entropy: AntiEntropy::new(&settings, &mut rng, commons, now),
-            reconnect: Reconnect::new(&settings, &mut rng, commons, now),
+            gossip: Gossip::new(&settings, &mut rng, shared),
+            anti_entropy: AntiEntropy::new(&settings, &mut rng, shared, now),
+            reconnect: Reconnect::new(&settings, &mut rng, shared, now),
             refutations: Refutations::NONE,
             event_sequence: rng.u32(..),
             serf: Serf::new(),
@@ -248,11 +248,11 @@ impl Member {
     }
 
     /// Does what is due at `now`.
-    pub fn handle_timeout(&mut self, now: Time, commons: &mut SharedState, out: &mut Outbox<'_>) {
+    pub fn handle_timeout(&mut self, now: Time, shared: &mut SharedState, out: &mut Outbox<'_>) {
         if self.status == Status::Left {
             return;
         }
-        let cx = &mut Context { now, commons, out };
+        let cx = &mut Context { now, shared, out };
         self.notice_lateness(cx);
         self.probe_timeout(cx);
         self.relay_timeout(cx);
@@ -272,26 +272,26 @@ impl Member {
     }
 
     /// Starts the timers anew, staggered from `now`: for a member that was set up ahead of time.
-    pub fn restart_timers(&mut self, now: Time, commons: &SharedState) {
+    pub fn restart_timers(&mut self, now: Time, shared: &SharedState) {
         let settings = &self.settings;
-        self.probe = Probe::new(settings, &mut self.rng, commons, now);
-        self.anti_entropy = AntiEntropy::new(settings, &mut self.rng, commons, now);
-        self.reconnect = Reconnect::new(settings, &mut self.rng, commons, now);
+        self.probe = Probe::new(settings, &mut self.rng, shared, now);
+        self.anti_entropy = AntiEntropy::new(settings, &mut self.rng, shared, now);
+        self.reconnect = Reconnect::new(settings, &mut self.rng, shared, now);
     }
 
     /// The driver lost `by`: for so long it took in nothing that others had sent. Probes and suspicions
     /// under way wait that much longer, since acks and refutations may lie unread; it is Lifeguard's
     /// insight, that the slow one is the detector, applied to time that is known to be lost. To be called
     /// before [`Member::handle_timeout`].
-    pub fn handle_stall(&mut self, by: Duration, commons: &mut SharedState) {
-        commons.counters.stalls += 1;
-        if commons.behaviour.stalls_unnoticed {
+    pub fn handle_stall(&mut self, by: Duration, shared: &mut SharedState) {
+        shared.counters.stalls += 1;
+        if shared.behaviour.stalls_unnoticed {
             return;
         }
         self.probe.extend(by);
-        self.relays.extend(by, &mut commons.relays);
+        self.relays.extend(by, &mut shared.relays);
         self.suspicions.extend(by);
-        self.suspicion_due = commons.suspicions.due(&self.suspicions);
+        self.suspicion_due = shared.suspicions.due(&self.suspicions);
     }
 
     /// When [`Member::handle_timeout`] next has something to do; [`Time::NEVER`] after leaving.
@@ -308,9 +308,9 @@ impl Member {
     pub(in crate::protocol) fn identity<'a>(
         &self,
         subject: MemberIndex,
-        commons: &'a SharedState,
+        shared: &'a SharedState,
     ) -> &'a Identity {
-        commons.directory.identity(subject, self.table.get(subject).version())
+        shared.directory.identity(subject, self.table.get(subject).version())
     }
 
     /// Replaces the entry of `subject`, and notes when the root changed.
@@ -321,7 +321,7 @@ impl Member {
         entry: Entry,
     ) {
         let before = self.table.root();
-        self.table.set(subject, entry, &mut cx.commons.directory);
+        self.table.set(subject, entry, &mut cx.shared.directory);
         if self.table.root() != before {
             self.anti_entropy.root_changed(cx.now);
         }
@@ -330,27 +330,27 @@ impl Member {
     /// Drops every reference to `subject` and its entry.
     pub(in crate::protocol) fn forget(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) {
         if self.table.get(subject).is_queued() {
-            cx.commons.broadcasts.remove_update(&mut self.queue, subject);
+            cx.shared.broadcasts.remove_update(&mut self.queue, subject);
             self.table.set_queued(subject, false);
         }
         self.end_suspicion(cx, subject);
-        cx.commons.departed.remove(&mut self.departed, subject);
+        cx.shared.departed.remove(&mut self.departed, subject);
         self.set_entry(cx, subject, Entry::UNKNOWN);
     }
 
     /// Gives back all shared storage: the member vanishes without a word.
-    pub fn release(&mut self, commons: &mut SharedState) {
+    pub fn release(&mut self, shared: &mut SharedState) {
         self.status = Status::Left;
-        let (broadcasts, events) = (&mut commons.broadcasts, &mut commons.events);
+        let (broadcasts, events) = (&mut shared.broadcasts, &mut shared.events);
         broadcasts.clear(&mut self.queue, |gone| {
             if gone.news == Update::Event {
                 events.release(gone.subject);
             }
         });
-        commons.suspicions.clear(&mut self.suspicions);
-        self.relays.clear(&mut commons.relays);
-        commons.departed.clear(&mut self.departed);
-        self.table.clear(&mut commons.directory);
+        shared.suspicions.clear(&mut self.suspicions);
+        self.relays.clear(&mut shared.relays);
+        shared.departed.clear(&mut self.departed);
+        self.table.clear(&mut shared.directory);
     }
 }
 

@@ -60,11 +60,11 @@ impl Member {
     /// The index and entry of a member that is not unknown.
     #[inline]
     fn lookup(&self, cx: &mut Context<'_, '_>, subject: impl Subject) -> Option<(MemberIndex, Entry)> {
-        let found = subject.find(&cx.commons.directory).map(|index| (index, self.table.get(index)));
+        let found = subject.find(&cx.shared.directory).map(|index| (index, self.table.get(index)));
         match found {
             Some((index, entry)) if !entry.is_unknown() => Some((index, entry)),
             _ => {
-                cx.commons.counters.unknown_subject += 1;
+                cx.shared.counters.unknown_subject += 1;
                 None
             }
         }
@@ -74,7 +74,7 @@ impl Member {
     /// count from one, a member that counts from wall time may follow one that did not: it is plausible as
     /// far as our own is.
     fn implausible(&self, cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
-        let known = match cx.commons.wire {
+        let known = match cx.shared.wire {
             Wire::Native => entry.incarnation(),
             Wire::Memberlist(_) => entry.incarnation().max(self.table.get(self.index).incarnation()),
         };
@@ -85,7 +85,7 @@ impl Member {
     /// ahead of what is known, unless an alive has passed us by that anti-entropy will bring. Much less than
     /// what the accused rises by in one refutation, so that every accusation that is believed can be refuted.
     fn implausible_accusation(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
-        let step_max = cx.commons.wire.incarnation_steps().accused;
+        let step_max = cx.shared.wire.incarnation_steps().accused;
         Self::too_far(cx, entry.incarnation(), incarnation, step_max)
     }
 
@@ -95,8 +95,8 @@ impl Member {
         incarnation: Incarnation,
         step_max: u64,
     ) -> bool {
-        let too_far = incarnation.get() > known.get() + step_max && !cx.commons.behaviour.refutes_everything;
-        cx.commons.counters.implausible_incarnation += u64::from(too_far);
+        let too_far = incarnation.get() > known.get() + step_max && !cx.shared.behaviour.refutes_everything;
+        cx.shared.counters.implausible_incarnation += u64::from(too_far);
         too_far
     }
 
@@ -118,9 +118,9 @@ impl Member {
         if index == self.index {
             return self.refute(cx, incarnation, false);
         }
-        if cx.commons.directory.identity(index, entry.version()).tag() != tag {
+        if cx.shared.directory.identity(index, entry.version()).tag() != tag {
             // An introduction passed us by. Adopting the incarnation would hide that from the root.
-            cx.commons.counters.missed_introduction += 1;
+            cx.shared.counters.missed_introduction += 1;
             return;
         }
         // Whoever held it dead may have reaped it since: those need to be introduced again.
@@ -139,7 +139,7 @@ impl Member {
     ) {
         let mut introduction = *introduction;
         let incarnation = introduction.incarnation;
-        let known = cx.commons.directory.find(introduction.subject);
+        let known = cx.shared.directory.find(introduction.subject);
         let known = known.map(|index| (index, self.table.get(index)));
         let entry = match known {
             Some((index, entry)) if !entry.is_unknown() => {
@@ -182,13 +182,13 @@ impl Member {
         entry: Entry,
         introduction: &mut Introduction<'_>,
     ) -> Moved {
-        let Wire::Memberlist(wire) = &cx.commons.wire else { return Moved::No };
-        let known = cx.commons.directory.identity(index, entry.version()).address();
+        let Wire::Memberlist(wire) = &cx.shared.wire else { return Moved::No };
+        let known = cx.shared.directory.identity(index, entry.version()).address();
         if is_same_place(known, introduction.address) {
             introduction.address = known;
             return Moved::No;
         }
-        let gone = cx.commons.departed.since(&self.departed, index).map(|since| cx.now.since(since));
+        let gone = cx.shared.departed.since(&self.departed, index).map(|since| cx.now.since(since));
         let reclaimable = match entry.standing() {
             EntryState::MemberRef(State::Left) | EntryState::Remembered | EntryState::Unknown => true,
             EntryState::MemberRef(State::Dead) => {
@@ -197,7 +197,7 @@ impl Member {
             EntryState::MemberRef(State::Alive | State::Suspect) => false,
         };
         if !reclaimable {
-            cx.commons.counters.address_conflicts += 1;
+            cx.shared.counters.address_conflicts += 1;
             return Moved::Refused;
         }
         Moved::Reclaimed
@@ -210,18 +210,18 @@ impl Member {
         versions: Versions,
     ) -> Option<(MemberIndex, u8)> {
         let members_max = self.settings.members_max;
-        let mut interned = cx.commons.directory.intern(introduction, versions, members_max);
+        let mut interned = cx.shared.directory.intern(introduction, versions, members_max);
         if interned == Err(Full::Members) && self.forget_longest_gone(cx) {
-            interned = cx.commons.directory.intern(introduction, versions, members_max);
+            interned = cx.shared.directory.intern(introduction, versions, members_max);
         }
         match interned {
             Ok(place) => Some(place),
             Err(Full::Members) => {
-                cx.commons.counters.members_shed += 1;
+                cx.shared.counters.members_shed += 1;
                 None
             }
             Err(Full::Versions) => {
-                cx.commons.counters.versions_shed += 1;
+                cx.shared.counters.versions_shed += 1;
                 None
             }
         }
@@ -234,7 +234,7 @@ impl Member {
             EntryState::MemberRef(State::Alive) => {}
             EntryState::MemberRef(State::Suspect) => {
                 let suspicion = self.end_suspicion(cx, index);
-                cx.commons.counters.suspicions_refuted += 1;
+                cx.shared.counters.suspicions_refuted += 1;
                 debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
                 if let Some(suspicion) = suspicion {
                     self.spread.took(suspicion.lasted);
@@ -242,9 +242,9 @@ impl Member {
                 }
             }
             EntryState::Unknown | EntryState::MemberRef(_) | EntryState::Remembered => {
-                cx.commons.departed.remove(&mut self.departed, index);
-                cx.commons.counters.members_joined += 1;
-                if !cx.commons.behaviour.push_pulls_on_time {
+                cx.shared.departed.remove(&mut self.departed, index);
+                cx.shared.counters.members_joined += 1;
+                if !cx.shared.behaviour.push_pulls_on_time {
                     self.anti_entropy.member_returned(index, old);
                 }
                 cx.emit(Event::Joined { subject: index });
@@ -277,7 +277,7 @@ impl Member {
             Some(State::Alive) => self.suspect(cx, index, entry, incarnation, accuser),
             // A higher incarnation is a new accusation: the old timer does not count for it.
             Some(State::Suspect)
-                if incarnation > entry.incarnation() && !cx.commons.behaviour.one_suspicion_at_a_time =>
+                if incarnation > entry.incarnation() && !cx.shared.behaviour.one_suspicion_at_a_time =>
             {
                 self.end_suspicion(cx, index);
                 self.suspect(cx, index, entry, incarnation, accuser);
@@ -294,9 +294,9 @@ impl Member {
         incarnation: Incarnation,
         accuser: MemberId,
     ) {
-        if cx.commons.suspicions.confirm(&mut self.suspicions, index, accuser) {
-            self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
-            cx.commons.counters.suspicions_confirmed += 1;
+        if cx.shared.suspicions.confirm(&mut self.suspicions, index, accuser) {
+            self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
+            cx.shared.counters.suspicions_confirmed += 1;
             self.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
         }
     }
@@ -307,8 +307,8 @@ impl Member {
         cx: &mut Context<'_, '_>,
         index: MemberIndex,
     ) -> Option<SuspicionSummary> {
-        let summary = cx.commons.suspicions.end(&mut self.suspicions, index, cx.now);
-        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        let summary = cx.shared.suspicions.end(&mut self.suspicions, index, cx.now);
+        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
         summary
     }
 
@@ -328,14 +328,14 @@ impl Member {
         if self.settings.suspicion == SuspicionMode::Adaptive && accuser != self.id {
             suspicion = suspicion.checked_at(self.check_at(cx.now));
         }
-        if !cx.commons.suspicions.start(&mut self.suspicions, suspicion) {
-            cx.commons.counters.suspicions_shed += 1;
+        if !cx.shared.suspicions.start(&mut self.suspicions, suspicion) {
+            cx.shared.counters.suspicions_shed += 1;
             self.set_entry(cx, index, entry.with_state(State::Alive));
             return;
         }
-        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
         self.set_entry(cx, index, entry.with_state(State::Suspect).with_incarnation(incarnation));
-        cx.commons.counters.suspicions_started += 1;
+        cx.shared.counters.suspicions_started += 1;
         if entry.is_alive() {
             cx.emit(Event::Suspected { subject: index, accuser });
         }
@@ -344,7 +344,7 @@ impl Member {
 
     /// Declares dead whoever did not refute in time.
     pub(in crate::protocol) fn suspicion_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        while let Some(due) = cx.commons.suspicions.expired(&self.suspicions, cx.now) {
+        while let Some(due) = cx.shared.suspicions.expired(&self.suspicions, cx.now) {
             let suspicion = match due {
                 Due::Check(suspicion) => {
                     self.check(cx, suspicion.subject);
@@ -357,10 +357,10 @@ impl Member {
                 Due::Window { suspicion, appealed, since } => {
                     if !appealed || !self.listens(cx.now, since + self.suspicions.lost()) {
                         let until = cx.now + self.settings.gossip_interval;
-                        cx.commons.suspicions.postpone(&mut self.suspicions, suspicion.subject, until);
+                        cx.shared.suspicions.postpone(&mut self.suspicions, suspicion.subject, until);
                         continue;
                     }
-                    cx.commons.counters.witnesses_declared += 1;
+                    cx.shared.counters.witnesses_declared += 1;
                     suspicion
                 }
                 Due::End(suspicion) if self.defer_expiry(cx, suspicion.subject) => continue,
@@ -370,7 +370,7 @@ impl Member {
             debug_assert_eq!(entry.state(), Some(State::Suspect));
             self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead, true);
         }
-        self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
     }
 
     #[inline]
@@ -425,10 +425,10 @@ impl Member {
     ) {
         let suspicion = self.end_suspicion(cx, index);
         self.set_entry(cx, index, entry.with_state(state).with_incarnation(incarnation));
-        cx.commons.departed.add(&mut self.departed, index, cx.now);
+        cx.shared.departed.add(&mut self.departed, index, cx.now);
         self.reconnect.departed(cx.now, &self.settings);
         if state == State::Dead {
-            cx.commons.counters.members_failed += 1;
+            cx.shared.counters.members_failed += 1;
             cx.emit(Event::Failed { subject: index, suspicion, declared });
             self.queue_update(cx, index, Update::Dead, incarnation);
         } else {

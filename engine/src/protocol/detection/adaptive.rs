@@ -43,12 +43,12 @@ impl Member {
         nackers: impl Iterator<Item = MemberIndex>,
     ) {
         let mut window = self.spread.window(&self.settings, self.table.known());
-        window.length = health.scale(window.length, cx.commons.overload, self.settings.local_health_max);
-        let directory = &cx.commons.directory;
+        window.length = health.scale(window.length, cx.shared.overload, self.settings.local_health_max);
+        let directory = &cx.shared.directory;
         let nackers = nackers.map(|relay| directory.id(relay));
-        if cx.commons.suspicions.witness(&mut self.suspicions, subject, cx.now, window, nackers) {
-            cx.commons.counters.suspicions_witnessed += 1;
-            self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        if cx.shared.suspicions.witness(&mut self.suspicions, subject, cx.now, window, nackers) {
+            cx.shared.counters.suspicions_witnessed += 1;
+            self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
         }
     }
 
@@ -64,19 +64,19 @@ impl Member {
         let Suspicion { subject, incarnation, .. } = *suspicion;
         let mut sent = false;
         if before < APPEALS_UNHEARD_MAX || self.listens(cx.now, since) {
-            let id = cx.commons.directory.id(subject);
+            let id = cx.shared.directory.id(subject);
             let suspect = Message::Suspect { subject: id, incarnation, accuser: self.id };
-            let to = self.identity(subject, cx.commons).address();
-            let shed = cx.commons.counters.frames_shed;
+            let to = self.identity(subject, cx.shared).address();
+            let shed = cx.shared.counters.frames_shed;
             match appeal_sequence(subject) {
                 Some(sequence) => self.send(cx, to, id, &[suspect, Message::Ping { sequence }]),
                 None => self.send(cx, to, id, &[suspect]),
             }
-            sent = cx.commons.counters.frames_shed == shed;
+            sent = cx.shared.counters.frames_shed == shed;
         }
-        cx.commons.counters.appeals_sent += u64::from(sent);
+        cx.shared.counters.appeals_sent += u64::from(sent);
         let later = self.settings.probe_interval * 2;
-        cx.commons.suspicions.appealed(&mut self.suspicions, subject, sent, cx.now, later);
+        cx.shared.suspicions.appealed(&mut self.suspicions, subject, sent, cx.now, later);
     }
 
     /// An appeal to `subject` was acked. Whoever answers lives; whether it refutes is seen in the same frame or
@@ -89,12 +89,12 @@ impl Member {
     ) {
         let suspect = subject < self.table.len() && self.table.get(subject).is_live();
         if !suspect || !self.is_from(cx, origin, subject) {
-            cx.commons.counters.acks_unexpected += 1;
+            cx.shared.counters.acks_unexpected += 1;
             return;
         }
-        if cx.commons.suspicions.withdraw(&mut self.suspicions, subject) {
-            cx.commons.counters.appeals_answered += 1;
-            self.suspicion_due = cx.commons.suspicions.due(&self.suspicions);
+        if cx.shared.suspicions.withdraw(&mut self.suspicions, subject) {
+            cx.shared.counters.appeals_answered += 1;
+            self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
         }
     }
 
@@ -108,9 +108,9 @@ impl Member {
 
     /// Probes `subject` out of turn.
     pub(in crate::protocol) fn check(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) {
-        cx.commons.suspicions.checked(&mut self.suspicions, subject);
-        cx.commons.counters.suspicions_checked += 1;
-        let id = cx.commons.directory.id(subject);
+        cx.shared.suspicions.checked(&mut self.suspicions, subject);
+        cx.shared.counters.suspicions_checked += 1;
+        let id = cx.shared.directory.id(subject);
         self.watch_until(cx, id, cx.now);
     }
 
@@ -132,8 +132,8 @@ impl Member {
     ) -> bool {
         let more = self.settings.probe_interval * 2;
         let adaptive = self.settings.suspicion == SuspicionMode::Adaptive;
-        let deaf = adaptive && !self.hears(cx.now) || cx.commons.doubted_since(cx.now - more);
-        deaf && cx.commons.suspicions.put_off(&mut self.suspicions, subject, more)
+        let deaf = adaptive && !self.hears(cx.now) || cx.shared.doubted_since(cx.now - more);
+        deaf && cx.shared.suspicions.put_off(&mut self.suspicions, subject, more)
     }
 
     /// Whether timers come so late that something may lie unread: then the time since the last call was lost.
@@ -146,7 +146,7 @@ impl Member {
         let due = self.probe.phase_due().min(self.suspicion_due).min(self.relays.due());
         if cx.now.since(due) > self.settings.probe_timeout / 4 {
             let lost = cx.now.since(called.max(self.heard));
-            self.handle_stall(lost, cx.commons);
+            self.handle_stall(lost, cx.shared);
         }
     }
 }

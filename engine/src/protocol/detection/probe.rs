@@ -157,12 +157,12 @@ impl Probe {
     pub(in crate::protocol) fn new(
         settings: &Settings,
         rng: &mut fastrand::Rng,
-        commons: &SharedState,
+        shared: &SharedState,
         now: Time,
     ) -> Probe {
         let sequence = rng.u32(..);
         // Staggered, so that members that start together do not probe in step.
-        let next = commons.stagger(now, settings.chosen_probe_interval(), rng);
+        let next = shared.stagger(now, settings.chosen_probe_interval(), rng);
         Probe {
             attempts: [Attempt::IDLE; 2],
             sequence,
@@ -249,11 +249,11 @@ impl Member {
 
     /// Begins the next probe.
     fn probe_next(&mut self, cx: &mut Context<'_, '_>) {
-        if cx.commons.behaviour.probe_when_free {
+        if cx.shared.behaviour.probe_when_free {
             return self.probe_at_tick(cx);
         }
         let highest = self.health_max(cx);
-        let overload = cx.commons.overload;
+        let overload = cx.shared.overload;
         let interval = self.health.scale(self.settings.chosen_probe_interval(), overload, highest);
         let intended = self.probe.next;
         let late = cx.now.since(intended);
@@ -294,13 +294,13 @@ impl Member {
             return;
         }
         let Some(target) = self.next_target(cx) else { return };
-        let lasts = self.health.scale(interval, cx.commons.overload, self.health_max(cx));
+        let lasts = self.health.scale(interval, cx.shared.overload, self.health_max(cx));
         self.begin_probe(cx, Slot::Chosen, target, cx.now, cx.now + lasts);
     }
 
     /// The highest local health score.
     pub(in crate::protocol) fn health_max(&self, cx: &Context<'_, '_>) -> u8 {
-        let lower = u8::from(cx.commons.behaviour.lower_health_max);
+        let lower = u8::from(cx.shared.behaviour.lower_health_max);
         self.settings.local_health_max.saturating_sub(lower)
     }
 
@@ -314,12 +314,12 @@ impl Member {
         ends: Time,
     ) {
         let entry = self.table.get(target);
-        let timeout = if cx.commons.behaviour.fixed_probe_timeout {
+        let timeout = if cx.shared.behaviour.fixed_probe_timeout {
             self.settings.probe_timeout
         } else {
-            self.health.scale(self.settings.probe_timeout, cx.commons.overload, self.health_max(cx))
+            self.health.scale(self.settings.probe_timeout, cx.shared.overload, self.health_max(cx))
         };
-        let id = cx.commons.directory.id(target);
+        let id = cx.shared.directory.id(target);
         self.probe.sequence = self.probe.sequence.wrapping_add(1) & !KIND_BITS;
         let kind = if slot == Slot::Return { RETURN_KIND } else { CHOSEN_KIND };
         let sequence = self.probe.sequence | kind;
@@ -335,13 +335,13 @@ impl Member {
             ..Attempt::IDLE
         };
         let ping = Message::Ping { sequence };
-        cx.commons.counters.probes_sent += 1;
-        let to = self.identity(target, cx.commons).address();
+        cx.shared.counters.probes_sent += 1;
+        let to = self.identity(target, cx.shared).address();
         if entry.state() == Some(State::Suspect) {
             // Lifeguard's buddy system: the suspect learns of it first, and can refute in its ack.
             let incarnation = entry.incarnation();
             let suspect = Message::Suspect { subject: id, incarnation, accuser: self.id };
-            if cx.commons.behaviour.bare_pings_to_suspects {
+            if cx.shared.behaviour.bare_pings_to_suspects {
                 self.send_bare(cx, to, id, &[ping, suspect]);
             } else {
                 self.send(cx, to, id, &[suspect, ping]);
@@ -388,16 +388,16 @@ impl Member {
             let Some(relay) = relay else { break };
             relays[asked] = relay;
             asked += 1;
-            let id = cx.commons.directory.id(relay);
-            let to = self.identity(relay, cx.commons).address();
+            let id = cx.shared.directory.id(relay);
+            let to = self.identity(relay, cx.shared).address();
             let message = Message::IndirectPing { sequence, target: target_id };
-            cx.commons.counters.indirect_pings_sent += 1;
+            cx.shared.counters.indirect_pings_sent += 1;
             self.send(cx, to, id, &[message]);
         }
         let attempt = self.probe.at(slot);
         (attempt.relays, attempt.relays_asked) = (relays, asked as u8);
         attempt.phase = Phase::Indirect;
-        if cx.commons.behaviour.stream_at_once && self.settings.stream_fallback {
+        if cx.shared.behaviour.stream_at_once && self.settings.stream_fallback {
             return self.probe_by_stream(cx, slot);
         }
         // The stream is tried half way: a lost datagram is nearly always made good by then, and a
@@ -414,8 +414,8 @@ impl Member {
         }
         let Attempt { target, sequence, .. } = *attempt;
         cx.out.streams.push(StreamOpen {
-            to: self.identity(target, cx.commons).address(),
-            destination: cx.commons.directory.id(target),
+            to: self.identity(target, cx.shared).address(),
+            destination: cx.shared.directory.id(target),
             purpose: StreamPurpose::Probe { sequence },
         });
     }
@@ -425,7 +425,7 @@ impl Member {
         self.probe.at(slot).finish();
         self.probe.freed(slot, cx.now);
         let attempt = *self.probe.at(slot);
-        cx.commons.counters.probes_failed += 1;
+        cx.shared.counters.probes_failed += 1;
         let missed = attempt.relays_asked - attempt.nacks.count_ones() as u8;
         let doubt = if attempt.relays_asked == 0 { 1 } else { missed };
         // As it was before this probe: what the probe itself says of us is in how many nacks came.
@@ -437,10 +437,10 @@ impl Member {
             return;
         }
         if self.proves_nothing(cx, slot, &attempt) {
-            cx.commons.counters.probes_inconclusive += 1;
+            cx.shared.counters.probes_inconclusive += 1;
             return;
         }
-        let id = cx.commons.directory.id(target);
+        let id = cx.shared.directory.id(target);
         self.on_suspect(cx, id, incarnation, self.id);
         if self.settings.suspicion == SuspicionMode::Adaptive {
             self.begin_fast_path(cx, target, health, attempt.nackers());
@@ -449,7 +449,7 @@ impl Member {
 
     /// Whether an answer to `attempt`, which failed, may have been lost here. Then its target is asked again.
     fn proves_nothing(&mut self, cx: &Context<'_, '_>, slot: Slot, attempt: &Attempt) -> bool {
-        if !cx.commons.doubted_since(attempt.intended) {
+        if !cx.shared.doubted_since(attempt.intended) {
             return false;
         }
         if slot == Slot::Return {
@@ -474,19 +474,19 @@ impl Member {
             if sequence & KIND_BITS == APPEAL_KIND {
                 self.appeal_answered(cx, origin, sequence & !KIND_BITS);
             } else if !self.relay_ack(cx, sequence) {
-                cx.commons.counters.acks_unexpected += 1;
+                cx.shared.counters.acks_unexpected += 1;
             }
             return;
         };
         let Attempt { target, intended, phase, .. } = *self.probe.at(slot);
         if self.is_from(cx, origin, target) {
-            cx.commons.counters.probes_acked += 1;
+            cx.shared.counters.probes_acked += 1;
             let rtt = cx.now.since(intended);
             self.spread.answered(phase == Phase::Direct, rtt);
             cx.emit(Event::ProbeAcked { subject: target, rtt });
             self.compare_roots(cx, origin);
         } else {
-            cx.commons.counters.probes_acked_indirectly += 1;
+            cx.shared.counters.probes_acked_indirectly += 1;
             self.spread.missed();
         }
         self.probe_succeeded(cx, slot);
@@ -505,12 +505,12 @@ impl Member {
     /// The target answered over a stream.
     pub(in crate::protocol) fn on_stream_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) {
         let Some(slot) = self.probe.find(sequence) else {
-            cx.commons.counters.acks_unexpected += 1;
+            cx.shared.counters.acks_unexpected += 1;
             return;
         };
-        cx.commons.counters.probes_acked_by_stream += 1;
+        cx.shared.counters.probes_acked_by_stream += 1;
         self.spread.missed();
-        if cx.commons.behaviour.stream_at_once {
+        if cx.shared.behaviour.stream_at_once {
             self.probe.at(slot).stream_answered = true;
             return;
         }
@@ -525,8 +525,7 @@ impl Member {
         if is_chosen(sequence) && self.settings.suspicion == SuspicionMode::Adaptive {
             self.watch(cx, source);
         }
-        let accusation =
-            if cx.commons.behaviour.suspects_untold { None } else { self.accusation(cx, origin) };
+        let accusation = if cx.shared.behaviour.suspects_untold { None } else { self.accusation(cx, origin) };
         match accusation {
             Some(accusation) => self.send(cx, to, source, &[ack, accusation]),
             None => self.send(cx, to, source, &[ack]),
@@ -542,9 +541,9 @@ impl Member {
         index: MemberIndex,
     ) -> bool {
         if !origin.source.is_none() {
-            return origin.source == cx.commons.directory.id(index);
+            return origin.source == cx.shared.directory.id(index);
         }
-        is_same_place(origin.address, self.identity(index, cx.commons).address())
+        is_same_place(origin.address, self.identity(index, cx.shared).address())
     }
 
     /// What the sender of a frame has to be told about itself.
@@ -555,7 +554,7 @@ impl Member {
             return None;
         }
         let source = origin.source;
-        cx.commons.directory.find(source).and_then(|index| {
+        cx.shared.directory.find(source).and_then(|index| {
             let entry = self.table.get(index);
             let incarnation = entry.incarnation();
             match entry.standing() {

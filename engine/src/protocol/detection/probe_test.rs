@@ -21,7 +21,7 @@ impl FrameSink for Last {
 
 /// Two members that know each other, and what they share.
 fn pair() -> (Member, Member, SharedState) {
-    let mut commons = SharedState::new(1);
+    let mut shared = SharedState::new(1);
     let settings = Arc::new(Settings::preset(Preset::Lan));
     let mut member = |name: &str| {
         let config = MemberConfig {
@@ -33,20 +33,20 @@ fn pair() -> (Member, Member, SharedState) {
             seed: 1,
             settings: Arc::clone(&settings),
         };
-        Member::new(config, &mut commons, Time::ZERO).unwrap()
+        Member::new(config, &mut shared, Time::ZERO).unwrap()
     };
     let (mut one, mut other) = (member("one"), member("other"));
-    let view = View::of([&one, &other], &mut commons);
-    one.load(&view, &mut commons);
-    other.load(&view, &mut commons);
-    view.release(&mut commons);
-    (one, other, commons)
+    let view = View::of([&one, &other], &mut shared);
+    one.load(&view, &mut shared);
+    other.load(&view, &mut shared);
+    view.release(&mut shared);
+    (one, other, shared)
 }
 
 /// What `member` answers to a frame with `message` from `source`, whose root is `root`.
 fn answer(
     member: &mut Member,
-    commons: &mut SharedState,
+    shared: &mut SharedState,
     source: MemberId,
     root: u64,
     message: Message<'_>,
@@ -61,7 +61,7 @@ fn answer(
     let mut out = Outbox { frames: &mut last, streams, events, gossip_budget: &mut 0 };
     let frame = Frame::decode(&bytes[..used]).unwrap();
     let from = SocketAddr::from(([127, 0, 0, 1], 1));
-    member.handle_frame(Time::from_micros(1), from, &frame, commons, &mut out);
+    member.handle_frame(Time::from_micros(1), from, &frame, shared, &mut out);
     last.0
 }
 
@@ -74,36 +74,36 @@ fn says(answer: &[u8], message: Message<'_>) -> usize {
 
 #[test]
 fn whoever_pings_learns_that_it_is_suspected_or_dead() {
-    let (mut one, other, mut commons) = pair();
+    let (mut one, other, mut shared) = pair();
     let (subject, incarnation) = (other.id(), Incarnation::new(7));
     let ping = Message::Ping { sequence: 5 };
     let suspect = Message::Suspect { subject, incarnation, accuser: one.id() };
     let dead = Message::Dead { subject, incarnation };
-    let calm = answer(&mut one, &mut commons, subject, other.root(), ping);
+    let calm = answer(&mut one, &mut shared, subject, other.root(), ping);
     assert_eq!((says(&calm, suspect), says(&calm, dead)), (0, 0));
     let accuser = MemberId(9);
-    answer(&mut one, &mut commons, subject, 0, Message::Suspect { subject, incarnation, accuser });
+    answer(&mut one, &mut shared, subject, 0, Message::Suspect { subject, incarnation, accuser });
     // A suspect is still live: the roots agree, and it is told all the same.
     assert_eq!(one.root(), other.root());
-    let answered = answer(&mut one, &mut commons, subject, other.root(), ping);
+    let answered = answer(&mut one, &mut shared, subject, other.root(), ping);
     assert_eq!(says(&answered, suspect), 1);
-    answer(&mut one, &mut commons, subject, 0, dead);
+    answer(&mut one, &mut shared, subject, 0, dead);
     assert_ne!(one.root(), other.root());
-    let answered = answer(&mut one, &mut commons, subject, other.root(), ping);
+    let answered = answer(&mut one, &mut shared, subject, other.root(), ping);
     // Once to the sender, and once among the news for everyone.
     assert_eq!(says(&answered, dead), 2);
 }
 
 #[test]
 fn a_probe_without_a_direct_ack_in_time_is_told() {
-    let (mut one, other, mut commons) = pair();
+    let (mut one, other, mut shared) = pair();
     let (mut last, mut streams, mut events) = (Last::default(), Vec::new(), Vec::new());
     let unanswered = Event::ProbeUnanswered { subject: other.index() };
     // The first probe of an interval, and the end of its timeout, with the gossip between.
     for _ in 0..50 {
         let (streams, budget) = (&mut streams, &mut 0);
         let mut out = Outbox { frames: &mut last, streams, events: &mut events, gossip_budget: budget };
-        one.handle_timeout(one.next_timeout(), &mut commons, &mut out);
+        one.handle_timeout(one.next_timeout(), &mut shared, &mut out);
         if events.contains(&unanswered) {
             return;
         }
@@ -113,19 +113,19 @@ fn a_probe_without_a_direct_ack_in_time_is_told() {
 
 /// What happens when `one` probes someone who never answers, while `doubted` says that datagrams are being lost.
 fn probed_in_vain(doubted: bool) -> (u64, u64) {
-    let (mut one, other, mut commons) = pair();
+    let (mut one, other, mut shared) = pair();
     let (mut last, mut events) = (Last::default(), Vec::new());
     let suspected = Event::Suspected { subject: other.index(), accuser: one.id() };
     for _ in 0..100 {
         let now = one.next_timeout();
         if doubted {
-            commons.set_doubt(now);
+            shared.set_doubt(now);
         }
         let streams = &mut Vec::new();
         let mut out = Outbox { frames: &mut last, streams, events: &mut events, gossip_budget: &mut 0 };
-        one.handle_timeout(now, &mut commons, &mut out);
+        one.handle_timeout(now, &mut shared, &mut out);
         if events.contains(&suspected) {
-            return (commons.counters.probes_failed, commons.counters.probes_inconclusive);
+            return (shared.counters.probes_failed, shared.counters.probes_inconclusive);
         }
     }
     panic!("{events:?}");

@@ -67,11 +67,11 @@ impl Member {
         if !self.reachability.is_unreachable(cx.now, &self.settings) {
             return cx.emit(Event::Accused);
         }
-        cx.commons.counters.accused_unreachable += 1;
+        cx.shared.counters.accused_unreachable += 1;
         let said = self.reachability.said;
         if said == Time::NEVER || cx.now.since(said) >= SAID_EVERY {
             self.reachability.said = cx.now;
-            let address = self.identity(self.index, cx.commons).address();
+            let address = self.identity(self.index, cx.shared).address();
             cx.emit(Event::Unreachable { address });
         }
     }

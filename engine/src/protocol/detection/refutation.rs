@@ -56,7 +56,7 @@ impl Refutations {
 /// Whether a claim may be told to the owner of a name. One of Serf's that hears of it has the pool vote, and ends
 /// unless a majority of the answers is for it: where most members are ours, which do not answer, none may come.
 fn has_no_votes(cx: &Context<'_, '_>) -> bool {
-    matches!(&cx.commons.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Memberlist)
+    matches!(&cx.shared.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Memberlist)
 }
 
 /// Whether `last` is long enough ago; then it becomes `now`.
@@ -80,11 +80,11 @@ impl Member {
         introduce: bool,
     ) {
         let own = self.table.get(self.index).incarnation();
-        let highest = Incarnation::new(own.get() + cx.commons.wire.incarnation_steps().own);
-        if cx.commons.behaviour.refutes_everything {
+        let highest = Incarnation::new(own.get() + cx.shared.wire.incarnation_steps().own);
+        if cx.shared.behaviour.refutes_everything {
             return self.refute_above(cx, accused, introduce);
         }
-        cx.commons.counters.implausible_incarnation += u64::from(accused > highest);
+        cx.shared.counters.implausible_incarnation += u64::from(accused > highest);
         self.refute_above(cx, accused.min(highest), introduce);
     }
 
@@ -94,14 +94,14 @@ impl Member {
         if self.status != Status::Active {
             return;
         }
-        if !cx.commons.behaviour.refutes_everything && !self.refutations.admit(cx.now) {
-            cx.commons.counters.refutations_deferred += 1;
+        if !cx.shared.behaviour.refutes_everything && !self.refutations.admit(cx.now) {
+            cx.shared.counters.refutations_deferred += 1;
             return;
         }
-        cx.commons.counters.refutations += 1;
+        cx.shared.counters.refutations += 1;
         self.health.raise(1, self.health_max(cx));
         let own = self.table.get(self.index);
-        let highest = Incarnation::new(cx.commons.wire.incarnation_steps().highest);
+        let highest = Incarnation::new(cx.shared.wire.incarnation_steps().highest);
         let incarnation = own.incarnation().max(accused).next().min(highest);
         self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
         self.queue_update(cx, self.index, Update::Alive { introduce }, incarnation);
@@ -112,12 +112,12 @@ impl Member {
     /// are alive. Says it again, so that it goes along with the ack. Otherwise two members that hold each
     /// other dead at past incarnations would each ignore what the other says, for ever.
     pub(in crate::protocol) fn reannounce(&mut self, cx: &mut Context<'_, '_>) {
-        if cx.commons.behaviour.past_accusations_ignored {
+        if cx.shared.behaviour.past_accusations_ignored {
             return;
         }
         let own = self.table.get(self.index);
         if self.status == Status::Active && !own.is_queued() && self.refutations.admit(cx.now) {
-            cx.commons.counters.restatements += 1;
+            cx.shared.counters.restatements += 1;
             self.queue_update(cx, self.index, Update::Alive { introduce: true }, own.incarnation());
         }
     }
@@ -141,8 +141,8 @@ impl Member {
     ) {
         let may = self.status == Status::Active && has_no_votes(cx);
         if may && is_time(&mut self.refutations.conflict_told, cx.now) {
-            cx.commons.counters.conflicts_told += 1;
-            let to = self.identity(index, cx.commons).address();
+            cx.shared.counters.conflicts_told += 1;
+            let to = self.identity(index, cx.shared).address();
             self.send(cx, to, introduction.subject, &[Message::Introduction(*introduction)]);
         }
     }
@@ -154,13 +154,13 @@ impl Member {
         introduction: &Introduction<'_>,
     ) {
         let own = self.table.get(self.index);
-        let identity = self.identity(self.index, cx.commons);
+        let identity = self.identity(self.index, cx.shared);
         let elsewhere = !is_same_place(identity.address(), introduction.address);
         let same = !elsewhere && identity.metadata() == introduction.metadata;
         let past = introduction.incarnation < own.incarnation();
         // On memberlist's wire a name belongs to the member that had it first, however low its incarnation. The
         // second is heard by nobody, and only it can say so; the first need not refute.
-        let taken = elsewhere && !cx.commons.wire.is_native();
+        let taken = elsewhere && !cx.shared.wire.is_native();
         if same {
             self.spread.echoed(introduction.incarnation.get(), cx.now);
         }
@@ -168,7 +168,7 @@ impl Member {
             return;
         }
         if elsewhere {
-            cx.commons.counters.name_conflicts += 1;
+            cx.shared.counters.name_conflicts += 1;
             if is_time(&mut self.refutations.conflict_said, cx.now) {
                 cx.emit(Event::NameConflict { address: introduction.address });
                 if taken && has_no_votes(cx) {

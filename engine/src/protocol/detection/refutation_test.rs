@@ -25,7 +25,7 @@ fn wires() -> [WireOptions; 2] {
 
 /// A member whose clock shows `seconds`.
 fn member(wire: &WireOptions, seconds: u64) -> (Member, SharedState) {
-    let mut commons = SharedState::speaking(wire, 1, [1; 32]).unwrap();
+    let mut shared = SharedState::speaking(wire, 1, [1; 32]).unwrap();
     let config = MemberConfig {
         name: "one".to_owned(),
         address: ADDRESS.into(),
@@ -35,20 +35,20 @@ fn member(wire: &WireOptions, seconds: u64) -> (Member, SharedState) {
         seed: 1,
         settings: Arc::new(Settings::default()),
     };
-    (Member::new(config, &mut commons, Time::ZERO).unwrap(), commons)
+    (Member::new(config, &mut shared, Time::ZERO).unwrap(), shared)
 }
 
 /// Does `call` at `now`, and gives what happened.
 fn call(
     member: &mut Member,
-    commons: &mut SharedState,
+    shared: &mut SharedState,
     now: Time,
     call: impl FnOnce(&mut Member, &mut Context<'_, '_>),
 ) -> Vec<Event> {
     let mut events = Vec::new();
     let streams = &mut Vec::new();
     let out = &mut Outbox { frames: &mut Nowhere, streams, events: &mut events, gossip_budget: &mut 0 };
-    call(member, &mut Context { now, commons, out });
+    call(member, &mut Context { now, shared, out });
     events
 }
 
@@ -63,14 +63,14 @@ fn whatever_the_clock_says_there_is_room_to_refute() {
     for wire in wires() {
         let last = if matches!(wire, WireOptions::Native) { (1 << 48) - 1 } else { u64::from(u32::MAX) };
         for seconds in [1, 200_000_000, last / 2, last / 2 + 1, last - 1, last, u64::MAX] {
-            let (mut one, mut commons) = member(&wire, seconds);
+            let (mut one, mut shared) = member(&wire, seconds);
             let first = one.incarnation();
             assert!(first.get() <= last / 2, "{wire:?}: {seconds}");
             assert!(seconds > last / 2 || first.get() == seconds, "{wire:?}: {seconds}");
             // Once a second for a while.
             for round in 1..1000 {
                 let (id, accused) = (one.id(), one.incarnation());
-                let events = call(&mut one, &mut commons, second(round), |one, cx| {
+                let events = call(&mut one, &mut shared, second(round), |one, cx| {
                     one.on_suspect(cx, id, accused, MemberId(9));
                 });
                 assert_eq!(events, [Event::Accused], "{wire:?}: {seconds}");
@@ -83,7 +83,7 @@ fn whatever_the_clock_says_there_is_room_to_refute() {
 #[test]
 fn a_claim_is_said_now_and_then_and_on_memberlists_wire_not_fought() {
     for wire in wires() {
-        let (mut one, mut commons) = member(&wire, 100);
+        let (mut one, mut shared) = member(&wire, 100);
         let elsewhere = SocketAddr::from(([127, 0, 0, 2], 2));
         let mut said = 0;
         for round in 0..30 {
@@ -95,14 +95,14 @@ fn a_claim_is_said_now_and_then_and_on_memberlists_wire_not_fought() {
                 name: "one",
                 metadata: &[],
             };
-            let events = call(&mut one, &mut commons, second(round), |one, cx| {
+            let events = call(&mut one, &mut shared, second(round), |one, cx| {
                 one.on_own_introduction(cx, &claim);
             });
             said +=
                 events.iter().filter(|event| **event == Event::NameConflict { address: elsewhere }).count();
         }
-        assert_eq!((said, commons.counters.name_conflicts), (3, 30), "{wire:?}");
-        let fought = commons.counters.refutations;
+        assert_eq!((said, shared.counters.name_conflicts), (3, 30), "{wire:?}");
+        let fought = shared.counters.refutations;
         assert_eq!(fought, if matches!(wire, WireOptions::Native) { 30 } else { 0 }, "{wire:?}");
     }
 }

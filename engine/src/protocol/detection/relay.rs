@@ -131,25 +131,25 @@ impl Member {
         wanted: IndirectRequest,
     ) {
         let (from, requester, target) = (origin.address, origin.source, wanted.target);
-        let known = cx.commons.directory.find(target).filter(|index| !self.table.get(*index).is_unknown());
-        let room = self.relays.len < RELAYS_MAX || cx.commons.behaviour.relays_everything;
-        cx.commons.counters.relays_shed += u64::from(!room);
+        let known = cx.shared.directory.find(target).filter(|index| !self.table.get(*index).is_unknown());
+        let room = self.relays.len < RELAYS_MAX || cx.shared.behaviour.relays_everything;
+        cx.shared.counters.relays_shed += u64::from(!room);
         if known == Some(self.index) {
             return self.send(cx, from, requester, &[Message::Ack { sequence: requested }]);
         }
         // Where the requester takes it to be. At the address that we know of it may have answered for long,
         // and the requester would never doubt an old one.
-        let to = wanted.address.or_else(|| known.map(|index| self.identity(index, cx.commons).address()));
+        let to = wanted.address.or_else(|| known.map(|index| self.identity(index, cx.shared).address()));
         let (Some(to), true, Status::Active) = (to, room, self.status) else {
             if wanted.nack {
-                cx.commons.counters.nacks_sent += 1;
+                cx.shared.counters.nacks_sent += 1;
                 self.send(cx, from, requester, &[Message::Nack { sequence: requested }]);
             }
             return;
         };
         let settings = &self.settings;
         let left = (settings.probe_interval - settings.probe_timeout).min(settings.probe_timeout);
-        let (nack_after, expires_after) = if cx.commons.behaviour.late_nacks {
+        let (nack_after, expires_after) = if cx.shared.behaviour.late_nacks {
             (settings.probe_timeout, settings.probe_timeout)
         } else {
             (left.mul_f64(0.8), settings.probe_interval)
@@ -163,8 +163,8 @@ impl Member {
             nack: if wanted.nack { cx.now + nack_after } else { Time::NEVER },
             expires: cx.now + expires_after,
         };
-        self.relays.add(relay, &mut cx.commons.relays);
-        cx.commons.counters.relays_started += 1;
+        self.relays.add(relay, &mut cx.shared.relays);
+        cx.shared.counters.relays_started += 1;
         self.send(cx, to, target, &[Message::Ping { sequence: relay.sequence }]);
     }
 
@@ -173,9 +173,9 @@ impl Member {
         if self.relays.len == 0 {
             return false;
         }
-        let taken = self.relays.take(&mut cx.commons.relays, |relay| relay.sequence == sequence);
+        let taken = self.relays.take(&mut cx.shared.relays, |relay| relay.sequence == sequence);
         let Some(relay) = taken else { return false };
-        self.relays.update_due(&cx.commons.relays);
+        self.relays.update_due(&cx.shared.relays);
         let ack = Message::Ack { sequence: relay.requested };
         self.send(cx, relay.requester_address, relay.requester, &[ack]);
         true
@@ -186,14 +186,14 @@ impl Member {
             return;
         }
         let now = cx.now;
-        while let Some(node) = self.relays.find(&cx.commons.relays, |relay| relay.nack <= now) {
-            let relay = cx.commons.relays.get_mut(node);
+        while let Some(node) = self.relays.find(&cx.shared.relays, |relay| relay.nack <= now) {
+            let relay = cx.shared.relays.get_mut(node);
             relay.nack = Time::NEVER;
             let Relay { requested, requester, requester_address, .. } = *relay;
-            cx.commons.counters.nacks_sent += 1;
+            cx.shared.counters.nacks_sent += 1;
             self.send(cx, requester_address, requester, &[Message::Nack { sequence: requested }]);
         }
-        while self.relays.take(&mut cx.commons.relays, |relay| relay.expires <= now).is_some() {}
-        self.relays.update_due(&cx.commons.relays);
+        while self.relays.take(&mut cx.shared.relays, |relay| relay.expires <= now).is_some() {}
+        self.relays.update_due(&cx.shared.relays);
     }
 }

@@ -95,7 +95,7 @@ impl Member {
         if source.is_none() || self.status != Status::Active {
             return;
         }
-        let (overload, highest) = (cx.commons.overload, self.settings.local_health_max);
+        let (overload, highest) = (cx.shared.overload, self.settings.local_health_max);
         let interval = self.health.scale(self.settings.chosen_probe_interval(), overload, highest);
         self.watch_until(cx, source, cx.now + interval);
     }
@@ -103,7 +103,7 @@ impl Member {
     /// Probes `id` at `due`.
     pub(in crate::protocol) fn watch_until(&mut self, cx: &mut Context<'_, '_>, id: MemberId, due: Time) {
         if !self.watch.add(id, due) {
-            cx.commons.counters.watches_shed += 1;
+            cx.shared.counters.watches_shed += 1;
         }
     }
 
@@ -115,12 +115,12 @@ impl Member {
                 return self.watch.postpone(cx.now, until);
             }
             let Some(id) = self.watch.take(cx.now) else { return };
-            let target = cx.commons.directory.find(id);
+            let target = cx.shared.directory.find(id);
             let live = target.filter(|target| *target != self.index && self.table.get(*target).is_live());
             let (Some(target), Status::Active) = (live, self.status) else { continue };
-            let (overload, highest) = (cx.commons.overload, self.settings.local_health_max);
+            let (overload, highest) = (cx.shared.overload, self.settings.local_health_max);
             let interval = self.health.scale(self.settings.probe_interval, overload, highest);
-            cx.commons.counters.probes_returned += 1;
+            cx.shared.counters.probes_returned += 1;
             self.begin_probe(cx, Slot::Return, target, cx.now, cx.now + interval);
         }
     }

@@ -27,11 +27,11 @@ impl Gossip {
     pub(in crate::protocol) fn new(
         settings: &Settings,
         rng: &mut fastrand::Rng,
-        commons: &SharedState,
+        shared: &SharedState,
     ) -> Gossip {
         Gossip {
             due: Time::NEVER,
-            offset: commons.stagger(Time::ZERO, settings.gossip_interval, rng).since(Time::ZERO),
+            offset: shared.stagger(Time::ZERO, settings.gossip_interval, rng).since(Time::ZERO),
         }
     }
 
@@ -59,7 +59,7 @@ impl Member {
         }
         self.gossip.due = Time::NEVER;
         if *cx.out.gossip_budget < u32::from(self.settings.gossip_fanout) {
-            cx.commons.counters.gossip_deferred += 1;
+            cx.shared.counters.gossip_deferred += 1;
             return;
         }
         self.drop_stale_events(cx);
@@ -81,7 +81,7 @@ impl Member {
     /// A random member that is alive, suspect, or dead for so short that it may refute.
     fn gossip_target(&mut self, cx: &mut Context<'_, '_>, told: &[u32]) -> Option<u32> {
         let (own, departed, now) = (self.index, self.departed, cx.now);
-        let (pool, patience) = (&cx.commons.departed, self.settings.gossip_to_the_dead);
+        let (pool, patience) = (&cx.shared.departed, self.settings.gossip_to_the_dead);
         self.table.choose(&mut self.rng, |index, entry| {
             let eligible = match entry.standing() {
                 EntryState::MemberRef(State::Alive | State::Suspect) => true,

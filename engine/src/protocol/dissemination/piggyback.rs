@@ -30,24 +30,24 @@ impl Member {
             return self.send_chosen(cx, to, destination, messages, own, &[]);
         }
         let mut chosen = Selection::new();
-        let used = cx.commons.wire.frame_overhead() + own;
+        let used = cx.shared.wire.frame_overhead() + own;
         let budget = self.frame_bytes_max(cx, to).saturating_sub(used);
         let share = self.event_share(cx);
-        cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
+        cx.shared.broadcasts.select(&self.queue, budget, share, &mut chosen);
         self.send_chosen(cx, to, destination, messages, own + chosen.bytes, chosen.nodes());
     }
 
     /// Sends news alone to the member at `target`, if there is some that fits.
     pub(in crate::protocol) fn send_news(&mut self, cx: &mut Context<'_, '_>, target: MemberIndex) {
         let mut chosen = Selection::new();
-        let to = self.identity(target, cx.commons).address();
-        let budget = self.frame_bytes_max(cx, to) - cx.commons.wire.frame_overhead();
+        let to = self.identity(target, cx.shared).address();
+        let budget = self.frame_bytes_max(cx, to) - cx.shared.wire.frame_overhead();
         let share = self.event_share(cx);
-        cx.commons.broadcasts.select(&self.queue, budget, share, &mut chosen);
+        cx.shared.broadcasts.select(&self.queue, budget, share, &mut chosen);
         if chosen.nodes().is_empty() {
             return;
         }
-        let id = cx.commons.directory.id(target);
+        let id = cx.shared.directory.id(target);
         self.send_chosen(cx, to, id, &[], chosen.bytes, chosen.nodes());
     }
 
@@ -58,7 +58,7 @@ impl Member {
         if path_takes >= self.settings.frame_bytes_max {
             return self.settings.frame_bytes_max;
         }
-        self.settings.frame_bytes_max.min(path_takes.max(cx.commons.wire.frame_bytes_least()))
+        self.settings.frame_bytes_max.min(path_takes.max(cx.shared.wire.frame_bytes_least()))
     }
 
     /// Sends `messages` and no news.
@@ -75,13 +75,13 @@ impl Member {
 
     /// Share of a frame that waiting events get, in percent.
     fn event_share(&self, cx: &Context<'_, '_>) -> u8 {
-        if cx.commons.behaviour.events_last { 0 } else { self.settings.event_share_percent }
+        if cx.shared.behaviour.events_last { 0 } else { self.settings.event_share_percent }
     }
 
     /// Bytes that `messages` take in a frame.
     #[inline]
     fn messages_len(&self, cx: &Context<'_, '_>, destination: MemberId, messages: &[Message<'_>]) -> usize {
-        match &cx.commons.wire {
+        match &cx.shared.wire {
             Wire::Native => messages.iter().map(Message::encoded_len).sum(),
             Wire::Memberlist(_) => self.packet_messages_len(cx, destination, messages),
         }
@@ -98,30 +98,28 @@ impl Member {
         length: usize,
         chosen: &[u32],
     ) {
-        let written = match cx.commons.wire {
-            _ if cx.commons.typed.is_some() => {
-                self.write_typed(cx, to, destination, messages, length, chosen)
-            }
+        let written = match cx.shared.wire {
+            _ if cx.shared.typed.is_some() => self.write_typed(cx, to, destination, messages, length, chosen),
             Wire::Native => self.write_frame(cx, to, destination, messages, length, chosen),
             Wire::Memberlist(_) => self.write_packet(cx, to, destination, messages, chosen),
         };
         if !written {
-            cx.commons.counters.frames_shed += 1;
+            cx.shared.counters.frames_shed += 1;
             return;
         }
-        cx.commons.counters.frames_sent += 1;
+        cx.shared.counters.frames_sent += 1;
         if chosen.is_empty() {
             return;
         }
-        cx.commons.counters.broadcast_copies_sent += chosen.len() as u64;
+        cx.shared.counters.broadcast_copies_sent += chosen.len() as u64;
         let known = self.table.known();
-        let limit = if cx.commons.behaviour.fewer_copies_in_small_pools {
+        let limit = if cx.shared.behaviour.fewer_copies_in_small_pools {
             self.settings.upstream_retransmit_limit(known)
         } else {
             self.settings.retransmit_limit(known)
         };
         for node in chosen {
-            if let Some(gone) = cx.commons.broadcasts.mark_sent(&mut self.queue, *node, limit) {
+            if let Some(gone) = cx.shared.broadcasts.mark_sent(&mut self.queue, *node, limit) {
                 self.broadcast_gone(cx, gone);
             }
         }
@@ -138,7 +136,7 @@ impl Member {
         let length = self.news_len(cx, subject, news, incarnation);
         let queued = self.table.get(subject).is_queued();
         let len_max = self.settings.broadcasts_max;
-        let shed = cx.commons.broadcasts.queue_update(
+        let shed = cx.shared.broadcasts.queue_update(
             &mut self.queue,
             subject,
             news,
@@ -148,12 +146,12 @@ impl Member {
             len_max,
         );
         self.table.set_queued(subject, true);
-        cx.commons.counters.broadcasts_queued += 1;
+        cx.shared.counters.broadcasts_queued += 1;
         if subject == self.index && matches!(news, Update::Alive { .. }) {
             self.spread.told(incarnation.get(), cx.now);
         }
         if let Some(gone) = shed {
-            cx.commons.counters.broadcasts_shed += 1;
+            cx.shared.counters.broadcasts_shed += 1;
             self.broadcast_gone(cx, gone);
         }
     }
@@ -166,30 +164,30 @@ impl Member {
         news: Update,
         incarnation: Incarnation,
     ) -> usize {
-        match (&cx.commons.wire, news) {
-            (Wire::Memberlist(_), _) => self.packet_news_len(cx.commons, subject, news, incarnation),
+        match (&cx.shared.wire, news) {
+            (Wire::Memberlist(_), _) => self.packet_news_len(cx.shared, subject, news, incarnation),
             (Wire::Native, Update::Alive { introduce: true }) => {
-                let metadata = self.identity(subject, cx.commons).metadata().len();
-                Introduction::encoded_len(cx.commons.directory.name(subject).len(), metadata)
+                let metadata = self.identity(subject, cx.shared).metadata().len();
+                Introduction::encoded_len(cx.shared.directory.name(subject).len(), metadata)
             }
             (Wire::Native, _) => crate::protocol::dissemination::queue::news_len(news),
         }
     }
 
     /// Bytes that the event at `at` takes in a frame.
-    pub(in crate::protocol) fn event_len(&self, commons: &SharedState, at: EventIndex) -> usize {
-        match commons.wire {
+    pub(in crate::protocol) fn event_len(&self, shared: &SharedState, at: EventIndex) -> usize {
+        match shared.wire {
             Wire::Native => {
-                let event = commons.events.get(at);
+                let event = shared.events.get(at);
                 UserEvent::encoded_len(event.name.len(), event.payload.len())
             }
-            Wire::Memberlist(_) => self.packet_news_len(commons, at, Update::Event, Incarnation::ZERO),
+            Wire::Memberlist(_) => self.packet_news_len(shared, at, Update::Event, Incarnation::ZERO),
         }
     }
 
     fn broadcast_gone(&mut self, cx: &mut Context<'_, '_>, gone: Dequeued) {
         if gone.news == Update::Event {
-            cx.commons.events.release(gone.subject);
+            cx.shared.events.release(gone.subject);
             return self.event_gone(cx, gone.subject);
         }
         self.table.set_queued(gone.subject, false);

@@ -240,7 +240,7 @@ impl Member {
     /// A native user event arrived.
     pub(in crate::protocol) fn on_user_event(&mut self, cx: &mut Context<'_, '_>, event: &UserEvent<'_>) {
         let key = EventKey { origin: event.origin, sequence: event.sequence };
-        let events = &mut cx.commons.events;
+        let events = &mut cx.shared.events;
         let at = events.find(key).or_else(|| events.insert(event, cx.now, &self.settings));
         if let Some(at) = self.first_time(cx, at) {
             self.deliver_event(cx, at);
@@ -258,7 +258,7 @@ impl Member {
         deliver: bool,
         spread: bool,
     ) {
-        let events = &mut cx.commons.events;
+        let events = &mut cx.shared.events;
         let at = events.find(key).or_else(|| events.insert_body(key, body, parts, cx.now, &self.settings));
         let Some(at) = self.first_time(cx, at) else { return };
         if deliver {
@@ -277,10 +277,10 @@ impl Member {
         at: EventIndex,
         key: EventKey,
     ) {
-        let events = &cx.commons.events;
+        let events = &cx.shared.events;
         let at = if events.key(at) == Some(key) { Some(at) } else { events.find(key) };
         if at.is_none() {
-            cx.commons.counters.events_expired += 1;
+            cx.shared.counters.events_expired += 1;
             return;
         }
         if let Some(at) = self.first_time(cx, at) {
@@ -292,22 +292,22 @@ impl Member {
     /// The event at `at` in the store, if this member has not had it; nothing if it found no room.
     fn first_time(&mut self, cx: &mut Context<'_, '_>, at: Option<EventIndex>) -> Option<EventIndex> {
         let Some(at) = at else {
-            cx.commons.counters.events_shed += 1;
+            cx.shared.counters.events_shed += 1;
             return None;
         };
-        let first = cx.commons.events.mark_seen(at, self.number);
-        cx.commons.counters.events_repeated += u64::from(!first);
+        let first = cx.shared.events.mark_seen(at, self.number);
+        cx.shared.counters.events_repeated += u64::from(!first);
         first.then_some(at)
     }
 
     fn deliver_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
-        cx.commons.counters.events_delivered += 1;
+        cx.shared.counters.events_delivered += 1;
         cx.emit(Event::UserEvent { event: at });
     }
 
     fn spread_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
         if !self.tell_event(cx, at) {
-            cx.commons.counters.broadcasts_shed += 1;
+            cx.shared.counters.broadcasts_shed += 1;
         }
     }
 
@@ -319,7 +319,7 @@ impl Member {
         body: &[u8],
         parts: (Range<usize>, Range<usize>),
     ) -> Option<EventIndex> {
-        let events = &mut cx.commons.events;
+        let events = &mut cx.shared.events;
         let at = events.find(key).or_else(|| events.insert_body(key, body, parts, cx.now, &self.settings))?;
         events.mark_seen(at, self.number);
         self.tell_event(cx, at).then_some(at)
@@ -327,13 +327,13 @@ impl Member {
 
     /// Queues the event at `at`. False if there is no room for it.
     pub(in crate::protocol) fn tell_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) -> bool {
-        let length = self.event_len(cx.commons, at);
+        let length = self.event_len(cx.shared, at);
         let len_max = self.settings.broadcasts_max;
-        let queued = cx.commons.broadcasts.queue_event(&mut self.queue, at, length, len_max);
+        let queued = cx.shared.broadcasts.queue_event(&mut self.queue, at, length, len_max);
         if queued {
-            cx.commons.events.retain(at);
-            cx.commons.counters.broadcasts_queued += 1;
-            self.events_since = self.events_since.min(cx.commons.events.first_seen(at));
+            cx.shared.events.retain(at);
+            cx.shared.counters.broadcasts_queued += 1;
+            self.events_since = self.events_since.min(cx.shared.events.first_seen(at));
         }
         queued
     }
@@ -347,7 +347,7 @@ impl Member {
         }
         let intent = self.leave_intent;
         let mut intent_gone = None;
-        let SharedState { broadcasts, events, counters, .. } = &mut *cx.commons;
+        let SharedState { broadcasts, events, counters, .. } = &mut *cx.shared;
         let mut oldest = Time::NEVER;
         broadcasts.retain_events(&mut self.queue, |at| {
             let first_seen = events.first_seen(at);

@@ -55,13 +55,13 @@ impl AntiEntropy {
     pub(in crate::protocol) fn new(
         settings: &Settings,
         rng: &mut fastrand::Rng,
-        commons: &SharedState,
+        shared: &SharedState,
         now: Time,
     ) -> AntiEntropy {
         let due = if settings.push_pull_interval.is_zero() {
             Time::NEVER
         } else {
-            commons.stagger(now, settings.push_pull_interval, rng)
+            shared.stagger(now, settings.push_pull_interval, rng)
         };
         AntiEntropy {
             due,
@@ -124,7 +124,7 @@ impl Member {
             return;
         }
         // Who has been forgotten since the ping is nobody to mend differences with.
-        let Some(source) = cx.commons.directory.find(origin.source) else { return };
+        let Some(source) = cx.shared.directory.find(origin.source) else { return };
         self.anti_entropy.with = Some(source);
         self.anti_entropy.due = cx.now;
     }
@@ -161,10 +161,10 @@ impl Member {
         let partner = wanted
             .or_else(|| self.table.choose(&mut self.rng, |index, entry| entry.is_alive() && index != own));
         let Some(partner) = partner else { return };
-        cx.commons.counters.push_pulls_started += 1;
+        cx.shared.counters.push_pulls_started += 1;
         cx.out.streams.push(StreamOpen {
-            to: self.identity(partner, cx.commons).address(),
-            destination: cx.commons.directory.id(partner),
+            to: self.identity(partner, cx.shared).address(),
+            destination: cx.shared.directory.id(partner),
             purpose: StreamPurpose::Sync,
         });
     }
@@ -173,7 +173,7 @@ impl Member {
     /// once shows in push/pulls alone, and the period is minutes in a large cluster: so the first come soon
     /// after joining, and each after twice the time of the one before.
     fn push_pull_wait(&self, cx: &Context<'_, '_>, period: Duration) -> Duration {
-        match (&cx.commons.wire, self.anti_entropy.joined) {
+        match (&cx.shared.wire, self.anti_entropy.joined) {
             (Wire::Memberlist(_), Some(joined)) => {
                 let age = cx.now.since(joined).max(self.settings.probe_interval * 2);
                 period.min(age)
@@ -197,7 +197,7 @@ impl Member {
     /// Puts a periodic push/pull off while news about members is under way: roots differ then, and two whole
     /// views would be sent for what gossip brings in a moment. Not for longer than half a period.
     fn put_off_push_pull(&mut self, cx: &mut Context<'_, '_>, period: Duration) -> bool {
-        if cx.commons.behaviour.push_pulls_on_time {
+        if cx.shared.behaviour.push_pulls_on_time {
             return false;
         }
         let settled = self.settings.gossip_interval * 4;
@@ -216,17 +216,17 @@ impl Member {
         &self,
         purpose: StreamPurpose,
         destination: MemberId,
-        commons: &mut SharedState,
+        shared: &mut SharedState,
         first: &mut Vec<u8>,
     ) {
-        if matches!(commons.wire, Wire::Memberlist(_)) {
-            return self.open_packet_stream(purpose, destination, commons, first);
+        if matches!(shared.wire, Wire::Memberlist(_)) {
+            return self.open_packet_stream(purpose, destination, shared, first);
         }
         let mut writer = StreamWriter::new(self.header(destination), first);
         match purpose {
             StreamPurpose::Join { .. } => {
                 writer.plain(StreamKind::Join);
-                self.write_state(&mut writer, MemberId::NONE, commons);
+                self.write_state(&mut writer, MemberId::NONE, shared);
             }
             StreamPurpose::Sync => writer.plain(StreamKind::Sync),
             StreamPurpose::Probe { sequence } => writer.probe(StreamKind::Ping, sequence),
@@ -241,11 +241,11 @@ impl Member {
         purpose: Option<StreamPurpose>,
         message: &StreamMessage<'_>,
         reply: &mut Vec<u8>,
-        commons: &mut SharedState,
+        shared: &mut SharedState,
         out: &mut Outbox<'_>,
     ) -> StreamNext {
         if message.header.cluster != self.cluster {
-            commons.counters.frames_foreign += 1;
+            shared.counters.frames_foreign += 1;
             if let (None, StreamBody::Join) = (purpose, message.body) {
                 // Nothing but which cluster this is, so that whoever mistook it is told clearly.
                 let mut writer = StreamWriter::new(self.header(message.header.source), reply);
@@ -257,12 +257,12 @@ impl Member {
         if self.status == Status::Left {
             return Self::break_off(purpose, out);
         }
-        let cx = &mut Context { now, commons, out };
+        let cx = &mut Context { now, shared, out };
         let next = match (purpose, message.body) {
             (None, StreamBody::Join) => {
                 let joiner = message.header.source;
                 let mut writer = StreamWriter::new(self.header(joiner), reply);
-                self.write_state(&mut writer, joiner, cx.commons);
+                self.write_state(&mut writer, joiner, cx.shared);
                 StreamNext::Reply
             }
             (None, StreamBody::Sync) => self.answer_sync(cx, &message.header, reply),
@@ -276,7 +276,7 @@ impl Member {
                 if self.merge(cx, records, false) && more { StreamNext::Wait } else { StreamNext::Close }
             }
             (Some(StreamPurpose::Sync), StreamBody::Agreed) => {
-                cx.commons.counters.push_pulls_agreed += 1;
+                cx.shared.counters.push_pulls_agreed += 1;
                 StreamNext::Close
             }
             (Some(StreamPurpose::Sync), StreamBody::Differs) => StreamNext::Wait,
@@ -295,7 +295,7 @@ impl Member {
                 StreamNext::Close
             }
             _ => {
-                cx.commons.counters.decode_errors += 1;
+                cx.shared.counters.decode_errors += 1;
                 Self::break_off(purpose, cx.out)
             }
         };
@@ -323,7 +323,7 @@ impl Member {
             return StreamNext::ReplyAndClose;
         }
         writer.plain(StreamKind::Differs);
-        self.write_state(&mut writer, MemberId::NONE, cx.commons);
+        self.write_state(&mut writer, MemberId::NONE, cx.shared);
         StreamNext::Reply
     }
 
@@ -344,7 +344,7 @@ impl Member {
             // What we know more is news to the other side, unless there is nothing more.
             StreamPurpose::Sync if header.root != self.table.root() => {
                 let mut writer = StreamWriter::new(self.header(header.source), reply);
-                self.write_state(&mut writer, MemberId::NONE, cx.commons);
+                self.write_state(&mut writer, MemberId::NONE, cx.shared);
                 StreamNext::ReplyAndClose
             }
             _ => StreamNext::Close,
@@ -359,14 +359,14 @@ impl Member {
     }
 
     /// Writes the view, and what is remembered of `joiner`: it has to know its own past to overcome it.
-    fn write_state(&self, writer: &mut StreamWriter<'_>, joiner: MemberId, commons: &SharedState) {
+    fn write_state(&self, writer: &mut StreamWriter<'_>, joiner: MemberId, shared: &SharedState) {
         for (index, entry) in self.table.iter() {
             let state = match entry.standing() {
                 EntryState::MemberRef(state) => state,
-                EntryState::Remembered if commons.directory.id(index) == joiner => State::Dead,
+                EntryState::Remembered if shared.directory.id(index) == joiner => State::Dead,
                 _ => continue,
             };
-            writer.record(&self.introduction(index, state, entry.incarnation(), commons));
+            writer.record(&self.introduction(index, state, entry.incarnation(), shared));
         }
         writer.finish_state();
     }
@@ -379,20 +379,20 @@ impl Member {
         records: impl Iterator<Item = Result<Introduction<'r>, DecodeError>>,
         joining: bool,
     ) -> bool {
-        let joined_before = cx.commons.counters.members_joined;
+        let joined_before = cx.shared.counters.members_joined;
         for record in records {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    cx.commons.counters.refused(error);
+                    cx.shared.counters.refused(error);
                     return false;
                 }
             };
-            cx.commons.counters.push_pull_records += 1;
+            cx.shared.counters.push_pull_records += 1;
             if joining && record.subject == self.id {
                 self.on_own_past(cx, &record);
             }
-            let learned = cx.commons.counters.members_joined - joined_before;
+            let learned = cx.shared.counters.members_joined - joined_before;
             self.merge_record(cx, &record, UNVERSIONED, learned < u64::from(SPREAD_MAX));
         }
         true
@@ -400,7 +400,7 @@ impl Member {
 
     /// Who accuses whomever a record says is suspect or dead.
     fn record_accuser(&self, cx: &Context<'_, '_>) -> MemberId {
-        if cx.commons.behaviour.records_accuse { self.id } else { MemberId::NONE }
+        if cx.shared.behaviour.records_accuse { self.id } else { MemberId::NONE }
     }
 
     /// What is made of one record of a view, in either format.
@@ -420,7 +420,7 @@ impl Member {
             }
             State::Suspect => {
                 // It lives as far as that member knows: learn of it, then doubt it.
-                if !cx.commons.behaviour.suspect_records_say_no_more {
+                if !cx.shared.behaviour.suspect_records_say_no_more {
                     self.on_introduction(cx, record, versions, spread);
                 }
                 self.on_suspect(cx, record.subject, record.incarnation, self.record_accuser(cx));

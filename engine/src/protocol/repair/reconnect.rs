@@ -28,13 +28,13 @@ impl Reconnect {
     pub(in crate::protocol) fn new(
         settings: &Settings,
         rng: &mut fastrand::Rng,
-        commons: &SharedState,
+        shared: &SharedState,
         now: Time,
     ) -> Reconnect {
         let next = if settings.reconnect_interval.is_zero() {
             Time::NEVER
         } else {
-            commons.stagger(now, settings.reconnect_interval, rng)
+            shared.stagger(now, settings.reconnect_interval, rng)
         };
         Reconnect { next, reap: Time::NEVER }
     }
@@ -57,7 +57,7 @@ impl Member {
         }
         if self.reconnect.next <= cx.now {
             self.reconnect.next = cx.now + self.settings.reconnect_interval;
-            let wanted = !cx.commons.behaviour.no_reconnects;
+            let wanted = !cx.shared.behaviour.no_reconnects;
             if wanted && !self.departed.is_empty() && self.status == Status::Active {
                 self.try_departed(cx);
             }
@@ -67,12 +67,12 @@ impl Member {
     /// Pings one of the departed that did not say goodbye, with what we believe of it.
     fn try_departed(&mut self, cx: &mut Context<'_, '_>) {
         let Some(index) = self.choose_departed(cx) else { return };
-        let id = cx.commons.directory.id(index);
-        let to = self.identity(index, cx.commons).address();
+        let id = cx.shared.directory.id(index);
+        let to = self.identity(index, cx.shared).address();
         let dead = Message::Dead { subject: id, incarnation: self.table.get(index).incarnation() };
         // The ack answers no probe of ours: what matters is the refutation beside it.
         let ping = Message::Ping { sequence: self.rng.u32(..) };
-        cx.commons.counters.reconnects_tried += 1;
+        cx.shared.counters.reconnects_tried += 1;
         self.send(cx, to, id, &[dead, ping]);
     }
 
@@ -90,7 +90,7 @@ impl Member {
         }
         let mut chosen = None;
         let mut seen = 0;
-        for departure in cx.commons.departed.iter(&self.departed) {
+        for departure in cx.shared.departed.iter(&self.departed) {
             if is_wanted(departure.subject) {
                 seen += 1;
                 if rng.u32(..seen) == 0 {
@@ -107,7 +107,7 @@ impl Member {
         let (now, patience) = (cx.now, self.settings.gossip_to_the_dead);
         let memory = self.settings.reconnect_timeout;
         self.reconnect.reap = Time::NEVER;
-        while let Some(departure) = cx.commons.departed.oldest_recent(&self.departed) {
+        while let Some(departure) = cx.shared.departed.oldest_recent(&self.departed) {
             if now.since(departure.since) < patience {
                 self.reconnect.reap = departure.since + patience;
                 break;
@@ -115,13 +115,13 @@ impl Member {
             let entry = self.table.get(departure.subject);
             cx.emit(Event::Reaped { subject: departure.subject });
             if entry.state() == Some(State::Dead) && !memory.is_zero() {
-                cx.commons.departed.remember(&mut self.departed, departure.subject, now);
+                cx.shared.departed.remember(&mut self.departed, departure.subject, now);
                 self.set_entry(cx, departure.subject, entry.remembered());
             } else {
                 self.forget(cx, departure.subject);
             }
         }
-        while let Some(departure) = cx.commons.departed.oldest_remembered(&self.departed) {
+        while let Some(departure) = cx.shared.departed.oldest_remembered(&self.departed) {
             if now.since(departure.since) < memory {
                 self.reconnect.reap = self.reconnect.reap.min(departure.since + memory);
                 break;
@@ -133,7 +133,7 @@ impl Member {
     /// Makes room in a full table: drops the member that has been gone for longest. False if there is
     /// none.
     pub(in crate::protocol) fn forget_longest_gone(&mut self, cx: &mut Context<'_, '_>) -> bool {
-        let departed = &cx.commons.departed;
+        let departed = &cx.shared.departed;
         let longest =
             departed.oldest_remembered(&self.departed).or_else(|| departed.oldest_recent(&self.departed));
         let Some(departure) = longest else { return false };

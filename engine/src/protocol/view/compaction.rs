@@ -55,15 +55,15 @@ pub struct Compaction {
 
 impl Compaction {
     /// Looks at the next members of `crew`, at most `members` and at most [`COMPACTION_MEMBERS_MAX`], or ends the
-    /// round. All of them share `commons`.
-    pub fn step(&mut self, members: usize, crew: &mut impl Crew, commons: &mut SharedState) {
+    /// round. All of them share `shared`.
+    pub fn step(&mut self, members: usize, crew: &mut impl Crew, shared: &mut SharedState) {
         let places = crew.places();
         if places < 2 {
             // With nobody to share with there is nothing to gain.
             return;
         }
         if self.place >= places {
-            return self.end_round(crew, commons);
+            return self.end_round(crew, shared);
         }
         let mut looked = 0;
         for _ in 0..members.min(COMPACTION_MEMBERS_MAX) {
@@ -71,7 +71,7 @@ impl Compaction {
                 break;
             }
             if let Some(member) = crew.member_at(self.place) {
-                looked += member.rebase(commons);
+                looked += member.rebase(shared);
                 // What someone who has left believes no longer changes: it is taken along, and no example.
                 if !member.has_left() {
                     self.note(member.differences().saturating_sub(member.suspects()) as u64);
@@ -90,8 +90,8 @@ impl Compaction {
         }
     }
 
-    fn end_round(&mut self, crew: &mut impl Crew, commons: &mut SharedState) {
-        commons.retire_base();
+    fn end_round(&mut self, crew: &mut impl Crew, shared: &mut SharedState) {
+        shared.retire_base();
         let average = self.differences.checked_div(self.members).unwrap_or_default();
         let typical = self.typical.map(|(_, place)| place);
         if let Some(before) = self.judging.take() {
@@ -106,7 +106,7 @@ impl Compaction {
         } else if self.rounds_left > 0 {
             self.rounds_left -= 1;
         } else if let Some(member) = typical.and_then(|place| crew.member_at(place))
-            && commons.make_base(member)
+            && shared.make_base(member)
         {
             self.judging = Some(average);
         }

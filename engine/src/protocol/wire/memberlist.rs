@@ -287,19 +287,19 @@ impl Member {
         now: Time,
         from: SocketAddr,
         messages: impl Iterator<Item = Result<memberlist::Message<'m>, memberlist::DecodeError>>,
-        commons: &mut SharedState,
+        shared: &mut SharedState,
         out: &mut Outbox<'_>,
     ) {
-        commons.counters.frames_received += 1;
+        shared.counters.frames_received += 1;
         if self.status == Status::Left {
             return;
         }
         self.heard = now;
-        let cx = &mut Context { now, commons, out };
+        let cx = &mut Context { now, shared, out };
         for message in messages {
             match message {
                 Ok(message) => self.handle_packet_message(cx, from, &message),
-                Err(_) => cx.commons.counters.decode_errors += 1,
+                Err(_) => cx.shared.counters.decode_errors += 1,
             }
             if self.status == Status::Left {
                 return self.drop_queue(cx);
@@ -318,7 +318,7 @@ impl Member {
         match *message {
             memberlist::Message::Ping { sequence, node, source } => {
                 if !node.is_empty() && MemberId::of_name(node) != self.id {
-                    cx.commons.counters.pings_misdirected += 1;
+                    cx.shared.counters.pings_misdirected += 1;
                     return;
                 }
                 self.on_ping(cx, &stated_origin(unnamed, source), sequence);
@@ -326,7 +326,7 @@ impl Member {
             memberlist::Message::IndirectPing { sequence, target, node, nack, source } => {
                 let address = Some(target).filter(|address| AddressFault::of(*address).is_none());
                 let wanted = IndirectRequest { target: MemberId::of_name(node), address, nack };
-                if let Wire::Memberlist(wire) = &mut cx.commons.wire
+                if let Wire::Memberlist(wire) = &mut cx.shared.wire
                     && node.len() <= NAME_MAX
                 {
                     wire.stranger.id = wanted.target;
@@ -364,7 +364,7 @@ impl Member {
         subject: MemberId,
         incarnation: Incarnation,
     ) -> bool {
-        cx.commons.directory.find(subject).is_some_and(|index| {
+        cx.shared.directory.find(subject).is_some_and(|index| {
             let entry = self.table.get(index);
             index != self.index && entry.is_live() && incarnation <= entry.incarnation()
         })
@@ -385,7 +385,7 @@ impl Member {
             metadata: alive.metadata,
         };
         if !is_acceptable(&introduction, alive.versions) {
-            cx.commons.counters.decode_errors += 1;
+            cx.shared.counters.decode_errors += 1;
             return;
         }
         self.on_introduction(cx, &introduction, alive.versions, true);
@@ -398,8 +398,8 @@ impl Member {
         destination: MemberId,
         messages: &[Message<'_>],
     ) -> usize {
-        let Wire::Memberlist(wire) = &cx.commons.wire else { return 0 };
-        let names = self.names(&cx.commons.directory, wire.options.versions, &wire.stranger);
+        let Wire::Memberlist(wire) = &cx.shared.wire else { return 0 };
+        let names = self.names(&cx.shared.directory, wire.options.versions, &wire.stranger);
         let lengths = messages.iter().map(|message| names.message(message, destination).encoded_len());
         lengths.map(|length| length + PART_HEADER_LEN).sum()
     }
@@ -407,14 +407,14 @@ impl Member {
     /// Bytes that news about `subject` takes in a packet.
     pub(in crate::protocol) fn packet_news_len(
         &self,
-        commons: &SharedState,
+        shared: &SharedState,
         subject: MemberIndex,
         news: Update,
         incarnation: Incarnation,
     ) -> usize {
-        let Wire::Memberlist(wire) = &commons.wire else { return 0 };
-        let names = self.names(&commons.directory, wire.options.versions, &wire.stranger);
-        names.news(subject, news, incarnation, &commons.events).encoded_len() + PART_HEADER_LEN
+        let Wire::Memberlist(wire) = &shared.wire else { return 0 };
+        let names = self.names(&shared.directory, wire.options.versions, &wire.stranger);
+        names.news(subject, news, incarnation, &shared.events).encoded_len() + PART_HEADER_LEN
     }
 
     fn names<'a>(
@@ -437,7 +437,7 @@ impl Member {
         chosen: &[u32],
     ) -> (usize, usize) {
         let bytes_max = self.frame_bytes_max(cx, to);
-        let SharedState { wire, directory, broadcasts, events, .. } = &*cx.commons;
+        let SharedState { wire, directory, broadcasts, events, .. } = &*cx.shared;
         let Wire::Memberlist(wire) = wire else { return (0, 0) };
         let names = self.names(directory, wire.options.versions, &wire.stranger);
         let around = wire.packet_overhead() - COMPOUND_HEADER_LEN;
@@ -473,7 +473,7 @@ impl Member {
         chosen: &[u32],
     ) -> bool {
         let bytes_max = self.frame_bytes_max(cx, to);
-        let SharedState { wire, directory, broadcasts, events, .. } = &mut *cx.commons;
+        let SharedState { wire, directory, broadcasts, events, .. } = &mut *cx.shared;
         let Wire::Memberlist(wire) = wire else { return false };
         let stranger = std::mem::take(&mut wire.stranger);
         let names = self.names(directory, wire.options.versions, &stranger);

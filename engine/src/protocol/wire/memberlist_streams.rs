@@ -109,38 +109,38 @@ impl Member {
         &self,
         purpose: StreamPurpose,
         destination: MemberId,
-        commons: &mut SharedState,
+        shared: &mut SharedState,
         first: &mut Vec<u8>,
     ) {
         match purpose {
-            StreamPurpose::Join { .. } => self.write_push_pull(true, true, commons, first),
-            StreamPurpose::Sync => self.write_push_pull(false, true, commons, first),
+            StreamPurpose::Join { .. } => self.write_push_pull(true, true, shared, first),
+            StreamPurpose::Sync => self.write_push_pull(false, true, shared, first),
             StreamPurpose::Probe { sequence } => {
                 let at = first.len();
-                let known = commons.directory.find(destination);
-                let node = known.map_or("", |index| commons.directory.name(index));
-                let name = commons.directory.name(self.index);
-                let source = memberlist::Source { address: self.own_address(commons), name };
+                let known = shared.directory.find(destination);
+                let node = known.map_or("", |index| shared.directory.name(index));
+                let name = shared.directory.name(self.index);
+                let source = memberlist::Source { address: self.own_address(shared), name };
                 memberlist::encode_stream_ping(first, sequence, node, Some(&source));
-                seal(commons, first, at, true);
+                seal(shared, first, at, true);
             }
         }
     }
 
-    fn own_address(&self, commons: &SharedState) -> SocketAddr {
-        self.identity(self.index, commons).address()
+    fn own_address(&self, shared: &SharedState) -> SocketAddr {
+        self.identity(self.index, shared).address()
     }
 
     /// Writes the whole view.
-    fn write_push_pull(&self, join: bool, dialed_by_us: bool, commons: &mut SharedState, out: &mut Vec<u8>) {
+    fn write_push_pull(&self, join: bool, dialed_by_us: bool, shared: &mut SharedState, out: &mut Vec<u8>) {
         let at = out.len();
-        let versions = commons.wire.versions();
+        let versions = shared.wire.versions();
         let mut writer = PushPullWriter::new(out, join);
         for (index, entry) in self.table.iter() {
             let EntryState::MemberRef(state) = entry.standing() else { continue };
-            let identity = commons.directory.identity(index, entry.version());
+            let identity = shared.directory.identity(index, entry.version());
             writer.record(&Record {
-                node: commons.directory.name(index),
+                node: shared.directory.name(index),
                 address: identity.address(),
                 metadata: identity.metadata(),
                 incarnation: wire_incarnation(entry.incarnation()),
@@ -148,7 +148,7 @@ impl Member {
                 versions: if index == self.index { versions } else { identity.versions() },
             });
         }
-        if let Wire::Memberlist(wire) = &mut commons.wire {
+        if let Wire::Memberlist(wire) = &mut shared.wire {
             wire.body.clear();
             if wire.options.pool == Pool::Serf {
                 serf::encode_push_pull(&mut wire.body, self.serf.clocks(), [], []);
@@ -156,7 +156,7 @@ impl Member {
             // It is a hundred bytes, of which peers take millions.
             let _ = writer.finish(&wire.body);
         }
-        seal(commons, out, at, dialed_by_us);
+        seal(shared, out, at, dialed_by_us);
     }
 
     /// Handles what arrived on a stream. `purpose` is why we opened it, nothing if the other side did. The
@@ -167,28 +167,28 @@ impl Member {
         purpose: Option<StreamPurpose>,
         message: &StreamMessage<'_>,
         reply: &mut Vec<u8>,
-        commons: &mut SharedState,
+        shared: &mut SharedState,
         out: &mut Outbox<'_>,
     ) -> StreamOutcome {
         if self.status == Status::Left {
             return Self::break_off(purpose, out).into();
         }
-        let cx = &mut Context { now, commons, out };
+        let cx = &mut Context { now, shared, out };
         let outcome = match (purpose, message) {
             (None, StreamMessage::PushPull { records, user_state, .. }) => {
-                self.write_push_pull(false, false, cx.commons, reply);
+                self.write_push_pull(false, false, cx.shared, reply);
                 self.merge_packet_records(cx, records, false);
                 self.merge_user_state(cx, user_state);
                 StreamNext::ReplyAndClose.into()
             }
             (None, StreamMessage::Ping { sequence, node, .. }) => {
                 if !node.is_empty() && MemberId::of_name(node) != self.id {
-                    cx.commons.counters.pings_misdirected += 1;
+                    cx.shared.counters.pings_misdirected += 1;
                     StreamNext::Close.into()
                 } else {
                     let at = reply.len();
                     memberlist::encode_stream_ack(reply, *sequence, b"");
-                    seal(cx.commons, reply, at, false);
+                    seal(cx.shared, reply, at, false);
                     StreamNext::ReplyAndClose.into()
                 }
             }
@@ -209,7 +209,7 @@ impl Member {
                 StreamOutcome { next, refusal: Some(Refusal::Said(text)) }
             }
             _ => {
-                cx.commons.counters.decode_errors += 1;
+                cx.shared.counters.decode_errors += 1;
                 let next = Self::break_off(purpose, cx.out);
                 StreamOutcome { next, refusal: purpose.map(|_| Refusal::Unexpected) }
             }
@@ -230,7 +230,7 @@ impl Member {
             self.merge_user_state(cx, user_state);
             return StreamNext::Close.into();
         };
-        let ours = cx.commons.wire.versions();
+        let ours = cx.shared.wire.versions();
         let live = records.clone().filter_map(Result::ok).filter(|record| record.state.is_live());
         if let Some(refusal) = live.filter_map(|record| check_versions(ours, &record)).next() {
             let next = Self::break_off(Some(purpose), cx.out);
@@ -248,7 +248,7 @@ impl Member {
 
     /// A Serf member that has joined says when.
     fn tell_joined(&mut self, cx: &mut Context<'_, '_>) {
-        if matches!(&cx.commons.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Serf) {
+        if matches!(&cx.shared.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Serf) {
             self.tell_join_intent(cx);
         }
     }
@@ -260,33 +260,33 @@ impl Member {
         records: &Records<'_>,
         joining: bool,
     ) -> bool {
-        let joined_before = cx.commons.counters.members_joined;
+        let joined_before = cx.shared.counters.members_joined;
         for record in records.clone() {
             let record = match record {
                 Ok(record) => record,
                 // One that we cannot keep says nothing about the others.
                 Err(DecodeError::Versions | DecodeError::Field(_)) => {
-                    cx.commons.counters.decode_errors += 1;
+                    cx.shared.counters.decode_errors += 1;
                     continue;
                 }
                 Err(_) => {
-                    cx.commons.counters.decode_errors += 1;
+                    cx.shared.counters.decode_errors += 1;
                     return false;
                 }
             };
-            cx.commons.counters.push_pull_records += 1;
+            cx.shared.counters.push_pull_records += 1;
             let known = introduction(&record);
             if known.state == State::Alive && self.is_old_news(cx, known.subject, known.incarnation) {
                 continue;
             }
             if !is_acceptable(&known, record.versions) {
-                cx.commons.counters.decode_errors += 1;
+                cx.shared.counters.decode_errors += 1;
                 continue;
             }
             if joining && known.subject == self.id {
                 self.on_own_past(cx, &known);
             }
-            let learned = cx.commons.counters.members_joined - joined_before;
+            let learned = cx.shared.counters.members_joined - joined_before;
             self.merge_record(cx, &known, record.versions, learned < u64::from(SPREAD_MAX));
         }
         true
@@ -294,16 +294,16 @@ impl Member {
 
     /// Serf's part of a push/pull: its clocks, and whom it holds to have left.
     fn merge_user_state(&mut self, cx: &mut Context<'_, '_>, user_state: &[u8]) {
-        let Wire::Memberlist(wire) = &cx.commons.wire else { return };
+        let Wire::Memberlist(wire) = &cx.shared.wire else { return };
         if wire.options.pool != Pool::Serf || user_state.is_empty() {
             return;
         }
         let Ok(serf::Message::PushPull(state)) = serf::Message::decode(user_state) else {
-            cx.commons.counters.decode_errors += 1;
+            cx.shared.counters.decode_errors += 1;
             return;
         };
         self.serf.witness_clocks(state.clocks);
-        let name = cx.commons.directory.name(self.index);
+        let name = cx.shared.directory.name(self.index);
         let held_left = state.left_members().any(|left| left == name);
         if held_left && self.is_active() {
             self.tell_join_intent(cx);
@@ -316,8 +316,8 @@ impl Member {
 }
 
 /// Compresses, encrypts and labels the message at the end of `out`, as the options say.
-fn seal(commons: &mut SharedState, out: &mut Vec<u8>, at: usize, dialed_by_us: bool) {
-    if let Wire::Memberlist(wire) = &mut commons.wire {
+fn seal(shared: &mut SharedState, out: &mut Vec<u8>, at: usize, dialed_by_us: bool) {
+    if let Wire::Memberlist(wire) = &mut shared.wire {
         wire.codec.seal_stream(out, at, dialed_by_us);
     }
 }

@@ -25,12 +25,12 @@ impl Member {
         now: Time,
         from: SocketAddr,
         frame: &Frame<'_>,
-        commons: &mut SharedState,
+        shared: &mut SharedState,
         out: &mut Outbox<'_>,
     ) {
-        commons.counters.frames_received += 1;
+        shared.counters.frames_received += 1;
         if frame.header.cluster != self.cluster {
-            commons.counters.frames_foreign += 1;
+            shared.counters.frames_foreign += 1;
             return;
         }
         if self.status == Status::Left {
@@ -39,11 +39,11 @@ impl Member {
         self.heard = now;
         let FrameHeader { source, root, quiet, .. } = frame.header;
         let origin = Sender { address: from, source, root: Some(root), quiet };
-        let cx = &mut Context { now, commons, out };
+        let cx = &mut Context { now, shared, out };
         for message in frame.messages() {
             match message {
                 Ok(message) => self.handle_message(cx, &origin, &message),
-                Err(error) => cx.commons.counters.refused(error),
+                Err(error) => cx.shared.counters.refused(error),
             }
             if self.status == Status::Left {
                 return self.drop_queue(cx);
@@ -96,7 +96,7 @@ impl Member {
         chosen: &[u32],
     ) -> bool {
         let header = self.header(destination);
-        let commons = &*cx.commons;
+        let shared = &*cx.shared;
         let buffer = cx.out.frames.reserve(to, HEADER_LEN + length);
         let Some(mut writer) = buffer.and_then(|buffer| FrameWriter::new(header, buffer)) else {
             return false;
@@ -105,7 +105,7 @@ impl Member {
             writer.push(message);
         }
         for node in chosen {
-            let message = self.message(commons.broadcasts.get(*node), commons);
+            let message = self.message(shared.broadcasts.get(*node), shared);
             writer.push(&message);
         }
         writer.finish();
@@ -123,22 +123,22 @@ impl Member {
     }
 
     /// The message a broadcast is sent as.
-    fn message<'a>(&self, broadcast: &Broadcast, commons: &'a SharedState) -> Message<'a> {
+    fn message<'a>(&self, broadcast: &Broadcast, shared: &'a SharedState) -> Message<'a> {
         let Broadcast { subject, incarnation, .. } = *broadcast;
         if broadcast.news == Update::Event {
-            return Message::UserEvent(commons.events.get(subject));
+            return Message::UserEvent(shared.events.get(subject));
         }
-        let id = commons.directory.id(subject);
+        let id = shared.directory.id(subject);
         match broadcast.news {
             Update::Alive { introduce: true } => {
-                Message::Introduction(self.introduction(subject, State::Alive, incarnation, commons))
+                Message::Introduction(self.introduction(subject, State::Alive, incarnation, shared))
             }
             Update::Suspect { accuser } => Message::Suspect { subject: id, incarnation, accuser },
             Update::Dead => Message::Dead { subject: id, incarnation },
             Update::Left => Message::Left { subject: id, incarnation },
             Update::Alive { introduce: false } | Update::Event => {
                 let version = self.table.get(subject).version();
-                let tag = commons.directory.identity(subject, version).tag();
+                let tag = shared.directory.identity(subject, version).tag();
                 Message::Alive { subject: id, incarnation, tag }
             }
         }
@@ -149,15 +149,15 @@ impl Member {
         subject: MemberIndex,
         state: State,
         incarnation: Incarnation,
-        commons: &'a SharedState,
+        shared: &'a SharedState,
     ) -> Introduction<'a> {
-        let identity = commons.directory.identity(subject, self.table.get(subject).version());
+        let identity = shared.directory.identity(subject, self.table.get(subject).version());
         Introduction {
-            subject: commons.directory.id(subject),
+            subject: shared.directory.id(subject),
             incarnation,
             state,
             address: identity.address(),
-            name: commons.directory.name(subject),
+            name: shared.directory.name(subject),
             metadata: identity.metadata(),
         }
     }

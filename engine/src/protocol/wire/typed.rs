@@ -228,11 +228,11 @@ impl Member {
         length: usize,
         chosen: &[u32],
     ) -> bool {
-        let (count, bytes) = match cx.commons.wire {
+        let (count, bytes) = match cx.shared.wire {
             Wire::Native => (messages.len() + chosen.len(), HEADER_LEN + length),
             Wire::Memberlist(_) => self.measure_packet(cx, to, destination, messages, chosen),
         };
-        let SharedState { typed, broadcasts, directory, events, .. } = &mut *cx.commons;
+        let SharedState { typed, broadcasts, directory, events, .. } = &mut *cx.shared;
         let Some(typed) = typed.as_deref_mut() else { return false };
         let frame = TypedFrame {
             root: self.table.root(),
@@ -281,33 +281,27 @@ impl Member {
 
     /// Takes in the frame at `at`, as `handle_frame` or `handle_packet` takes in its bytes. The frame is gone
     /// then.
-    pub fn handle_typed_frame(
-        &mut self,
-        now: Time,
-        at: u32,
-        commons: &mut SharedState,
-        out: &mut Outbox<'_>,
-    ) {
-        commons.counters.frames_received += 1;
-        let Some(typed) = commons.typed.as_deref_mut() else { return };
+    pub fn handle_typed_frame(&mut self, now: Time, at: u32, shared: &mut SharedState, out: &mut Outbox<'_>) {
+        shared.counters.frames_received += 1;
+        let Some(typed) = shared.typed.as_deref_mut() else { return };
         if self.status == Status::Left {
             return typed.drop(at);
         }
         self.heard = now;
         let frame = typed.take(at);
         let address = address_of(frame.from);
-        let origin = match commons.wire {
+        let origin = match shared.wire {
             Wire::Native => {
-                let source = commons.directory.id(frame.from);
+                let source = shared.directory.id(frame.from);
                 Sender { address, source, root: Some(frame.root), quiet: frame.quiet }
             }
             Wire::Memberlist(_) => Sender { address, source: MemberId::NONE, root: None, quiet: false },
         };
-        let cx = &mut Context { now, commons, out };
+        let cx = &mut Context { now, shared, out };
         self.handle_packed(cx, &origin, frame.from, frame.first);
         let mut next = frame.rest;
         while next != NIL {
-            let Some(typed) = cx.commons.typed.as_deref_mut() else { return };
+            let Some(typed) = cx.shared.typed.as_deref_mut() else { return };
             let rest = typed.take_rest(next);
             next = rest.next;
             if self.status != Status::Left {
@@ -326,15 +320,15 @@ impl Member {
             Packed::Ping { sequence } => {
                 // memberlist's pings state whom they are from; no other message of its does.
                 let source =
-                    if origin.source.is_none() { cx.commons.directory.id(from) } else { origin.source };
+                    if origin.source.is_none() { cx.shared.directory.id(from) } else { origin.source };
                 self.on_ping(cx, &Sender { source, ..*origin }, sequence);
             }
             Packed::Ack { sequence } => self.on_ack(cx, origin, sequence),
             Packed::Nack { sequence } => self.on_nack(cx, origin, sequence),
             Packed::IndirectPing { sequence, target } => {
-                let source = cx.commons.directory.id(from);
-                let stated = || cx.commons.directory.find(target).map(address_of);
-                let address = if cx.commons.wire.is_native() { None } else { stated() };
+                let source = cx.shared.directory.id(from);
+                let stated = || cx.shared.directory.find(target).map(address_of);
+                let address = if cx.shared.wire.is_native() { None } else { stated() };
                 let wanted = IndirectRequest { target, address, nack: true };
                 self.on_indirect_ping(cx, &Sender { source, ..*origin }, sequence, wanted);
             }
@@ -361,12 +355,12 @@ impl Member {
         version: u8,
         incarnation: Incarnation,
     ) {
-        let id = cx.commons.directory.id(subject);
-        let native = cx.commons.wire.is_native();
+        let id = cx.shared.directory.id(subject);
+        let native = cx.shared.wire.is_native();
         if !native && self.is_old_news(cx, id, incarnation) {
             return;
         }
-        let SharedState { typed, directory, .. } = &mut *cx.commons;
+        let SharedState { typed, directory, .. } = &mut *cx.shared;
         let Some(typed) = typed.as_deref_mut() else { return };
         let (mut name, mut metadata) = (std::mem::take(&mut typed.name), std::mem::take(&mut typed.metadata));
         name.clear();
@@ -384,7 +378,7 @@ impl Member {
             metadata: &metadata,
         };
         self.on_introduction(cx, &introduction, versions, true);
-        if let Some(typed) = cx.commons.typed.as_deref_mut() {
+        if let Some(typed) = cx.shared.typed.as_deref_mut() {
             (typed.name, typed.metadata) = (name, metadata);
         }
     }

@@ -88,9 +88,9 @@ const QUERY_NO_BROADCAST: u32 = 2;
 impl Member {
     /// A user message arrived, in a packet or over a stream.
     pub(super) fn on_user_message(&mut self, cx: &mut Context<'_, '_>, body: &[u8]) {
-        let Wire::Memberlist(wire) = &cx.commons.wire else { return };
+        let Wire::Memberlist(wire) = &cx.shared.wire else { return };
         if body.len() > USER_MESSAGE_MAX {
-            cx.commons.counters.user_messages_too_long += 1;
+            cx.shared.counters.user_messages_too_long += 1;
             return;
         }
         let heard = match wire.options.pool {
@@ -105,7 +105,7 @@ impl Member {
     /// What a Serf message is to us; nothing if it is not to be kept.
     fn on_serf_message(&mut self, cx: &mut Context<'_, '_>, body: &[u8]) -> Option<Heard> {
         let Ok(message) = serf::Message::decode(body) else {
-            cx.commons.counters.decode_errors += 1;
+            cx.shared.counters.decode_errors += 1;
             return None;
         };
         let told_on = || Heard {
@@ -136,7 +136,7 @@ impl Member {
             }
             serf::Message::Query(query) => (query.flags & QUERY_NO_BROADCAST == 0).then(told_on),
             _ => {
-                cx.commons.counters.user_messages_ignored += 1;
+                cx.shared.counters.user_messages_ignored += 1;
                 None
             }
         }
@@ -144,13 +144,13 @@ impl Member {
 
     /// Queues a message of Serf's that is about ourselves.
     fn tell_serf(&mut self, cx: &mut Context<'_, '_>, message: &serf::Message<'_>) -> Option<u32> {
-        let Wire::Memberlist(wire) = &mut cx.commons.wire else { return None };
+        let Wire::Memberlist(wire) = &mut cx.shared.wire else { return None };
         let mut body = std::mem::take(&mut wire.body);
         body.clear();
         message.encode(&mut body);
         let key = EventKey { origin: MemberId(xxh3_64(&body)), sequence: 0 };
         let at = self.tell_body(cx, key, &body, (0..0, 0..0));
-        if let Wire::Memberlist(wire) = &mut cx.commons.wire {
+        if let Wire::Memberlist(wire) = &mut cx.shared.wire {
             wire.body = body;
         }
         at
@@ -159,18 +159,18 @@ impl Member {
     /// Serf members say when, by their clocks, they have joined, so that no older intent to leave is taken
     /// for a newer one.
     pub(super) fn tell_join_intent(&mut self, cx: &mut Context<'_, '_>) {
-        let name = cx.commons.directory.name(self.index).to_owned();
+        let name = cx.shared.directory.name(self.index).to_owned();
         let ltime = self.serf.stated();
         self.tell_serf(cx, &serf::Message::JoinIntent { ltime, node: &name });
     }
 
     /// Serf takes whoever departs without having said this for failed. Gives the event that tells it.
     pub(in crate::protocol) fn tell_leave_intent(&mut self, cx: &mut Context<'_, '_>) -> Option<u32> {
-        let serf = matches!(&cx.commons.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Serf);
+        let serf = matches!(&cx.shared.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Serf);
         if !serf {
             return None;
         }
-        let name = cx.commons.directory.name(self.index).to_owned();
+        let name = cx.shared.directory.name(self.index).to_owned();
         let ltime = self.serf.next();
         self.tell_serf(cx, &serf::Message::LeaveIntent { ltime, node: &name, prune: false })
     }
