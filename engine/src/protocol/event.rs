@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use swimring_codec::MemberId;
 
-use crate::protocol::dissemination::user_events::EventIndex;
 use crate::protocol::view::directory::MemberIndex;
+
+/// Where a user event lies in the store of a [`super::SharedState`].
+pub type EventIndex = u32;
 
 /// How a suspicion went: what an operator needs to explain why a member flapped or was declared dead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -28,37 +28,35 @@
 #![forbid(unsafe_code)]
 
 mod behaviour;
-mod commands;
 mod counters;
 mod detection;
 mod dissemination;
 mod event;
 mod member;
-mod merge;
 mod outbox;
+mod pools;
 mod repair;
 mod serf;
 pub mod settings;
-mod shared_state;
+mod state;
 mod time;
 mod view;
 mod wire;
 
 pub use behaviour::{Behaviour, BehaviourError};
-pub use commands::{MemberRef, View, check_event};
 pub use counters::Counters;
-pub use dissemination::user_events::EventIndex;
-pub use event::{Event, SuspicionSummary};
+pub use event::{Event, EventIndex, SuspicionSummary};
 pub(crate) use member::check_name;
+pub use member::commands::{MemberRef, View, check_event};
+pub use member::compaction::{COMPACTION_MEMBERS_MAX, Compaction, Crew};
 pub use member::{Member, MemberConfig, MemberError};
 pub use outbox::{FrameSink, Outbox, StreamOpen, StreamPurpose};
 pub use repair::push_pull::StreamNext;
 pub use settings::{
     Preset, SETTINGS, Setting, SettingKind, SettingValue, Settings, SettingsError, SuspicionMode,
 };
-pub use shared_state::SharedState;
+pub use state::shared_state::SharedState;
 pub use time::Time;
-pub use view::compaction::{COMPACTION_MEMBERS_MAX, Compaction, Crew};
 pub use view::directory::{Directory, Identity, MemberIndex, identity_of};
 pub use view::permutation::Permutation;
 pub use wire::typed;

@@ -21,11 +21,11 @@
 
 use swimring_codec::native::Message;
 
-use crate::protocol::detection::local_health::LocalHealth;
 use crate::protocol::detection::probe::appeal_sequence;
-use crate::protocol::detection::suspicion::Suspicion;
 use crate::protocol::member::{Context, Member};
+use crate::protocol::pools::suspicions::Suspicion;
 use crate::protocol::settings::SuspicionMode;
+use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::Sender;

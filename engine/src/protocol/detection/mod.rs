@@ -4,10 +4,8 @@
 //! far to trust our own probes. `adaptive` and `return_probes` are the faster suspicion that follows the measured spread.
 
 pub(in crate::protocol) mod adaptive;
-pub(in crate::protocol) mod local_health;
 pub(in crate::protocol) mod probe;
 pub(in crate::protocol) mod reachability;
 pub(in crate::protocol) mod refutation;
 pub(in crate::protocol) mod relay;
 pub(in crate::protocol) mod return_probes;
-pub(in crate::protocol) mod suspicion;

@@ -18,7 +18,7 @@ use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
 use crate::protocol::settings::{Settings, SuspicionMode};
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::state::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::permutation::Permutation;

@@ -10,9 +10,9 @@ use std::time::Duration;
 use swimring_codec::native::{Introduction, Message};
 use swimring_codec::{Incarnation, State, is_same_place};
 
-use crate::protocol::dissemination::queue::Update;
 use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::pools::broadcasts::Update;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Pool, Wire};

@@ -12,26 +12,14 @@ use swimring_codec::MemberId;
 use swimring_codec::native::Message;
 
 use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::pools::relays::{Relay, RelayPool};
 use crate::protocol::time::Time;
-use crate::protocol::view::pool::{List, NIL, Pool};
+use crate::protocol::view::pool::{List, NIL};
 use crate::protocol::wire::Sender;
 
 /// Most relays under way at a member. One member is asked three times a second even if a third of a
 /// large cluster fails at once; more are refused with a nack.
 const RELAYS_MAX: usize = 16;
-
-#[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct Relay {
-    /// Of our ping.
-    sequence: u32,
-    /// Of the request.
-    requested: u32,
-    requester: MemberId,
-    requester_address: SocketAddr,
-    /// When to send the nack; [`Time::NEVER`] once sent.
-    nack: Time,
-    expires: Time,
-}
 
 /// What an indirect ping asks for.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +39,6 @@ pub(in crate::protocol) struct Relays {
     due: Time,
     sequence: u32,
 }
-
-/// Storage for the relays of many members.
-pub(in crate::protocol) type RelayPool = Pool<Relay>;
 
 /// Set in the sequence numbers of relays and clear in those of a member's own probes, so that they never
 /// meet.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::state::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::table::EntryState;
 use swimring_codec::State;

@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use swimring_codec::native::{Introduction, Message, UserEvent};
 use swimring_codec::{Incarnation, MemberId};
 
-use crate::protocol::dissemination::queue::{Dequeued, Selection, Update};
-use crate::protocol::dissemination::user_events::EventIndex;
+use crate::protocol::event::EventIndex;
 use crate::protocol::member::{Context, Member, Status};
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::pools::broadcasts::{Dequeued, Selection, Update};
+use crate::protocol::state::shared_state::SharedState;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::Wire;
 
@@ -170,7 +170,7 @@ impl Member {
                 let metadata = self.identity(subject, cx.shared).metadata().len();
                 Introduction::encoded_len(cx.shared.directory.name(subject).len(), metadata)
             }
-            (Wire::Native, _) => crate::protocol::dissemination::queue::news_len(news),
+            (Wire::Native, _) => crate::protocol::pools::broadcasts::news_len(news),
         }
     }
 

@@ -26,7 +26,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::detection::suspicion::{APPEALS_MAX, Window};
+use crate::protocol::pools::suspicions::{APPEALS_MAX, Window};
 use crate::protocol::settings::Settings;
 use crate::protocol::time::Time;
 

@@ -20,11 +20,11 @@ use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::state::shared_state::SharedState;
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
 use crate::protocol::view::table::{Entry, EntryState};
-use crate::protocol::wire::{Sender, UNVERSIONED, Wire};
+use crate::protocol::wire::{Sender, Wire};
 
 /// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
 /// others find it by their own roots.

@@ -11,7 +11,7 @@ use swimring_codec::native::Message;
 use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::state::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::table::EntryState;

@@ -15,14 +15,15 @@ use swimring_codec::identity_hash;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 
-use crate::protocol::wire::UNVERSIONED;
-
 /// A member's place in the directory.
 pub type MemberIndex = u32;
 
 /// Most versions of one member's address and metadata at a time: four bits in a table entry. A worker
 /// whose members hold more differing ones at once has some of them wait for the next.
 pub const VERSIONS_MAX: usize = 16;
+
+/// The versions of a member that announces none, in the native format.
+pub(in crate::protocol) const UNVERSIONED: Versions = Versions([0; 6]);
 
 /// Which of a member's identities a table entry means.
 pub type Version = u8;

@@ -4,7 +4,6 @@
 //! differences against a `shared_view`, and `compaction` keeps it so. `departed` remembers the dead. `permutation`, `pool`
 //! and `heap` are the structures below.
 
-pub(in crate::protocol) mod compaction;
 pub(in crate::protocol) mod departed;
 pub(in crate::protocol) mod directory;
 pub(in crate::protocol) mod heap;

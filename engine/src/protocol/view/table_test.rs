@@ -8,10 +8,9 @@ use proptest::prelude::*;
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State, root_term};
 
-use crate::protocol::view::directory::{Directory, MemberIndex, Version};
+use crate::protocol::view::directory::{Directory, MemberIndex, UNVERSIONED, Version};
 use crate::protocol::view::shared_view::{NewBase, PAGE_ENTRIES, SharedViews};
 use crate::protocol::view::table::{Entry, Table};
-use crate::protocol::wire::UNVERSIONED;
 
 /// Subjects: two pages and some.
 const SUBJECTS: u32 = 2 * PAGE_ENTRIES as u32 + 40;

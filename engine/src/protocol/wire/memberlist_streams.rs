@@ -21,7 +21,7 @@ use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::outbox::{Outbox, StreamPurpose};
 use crate::protocol::repair::push_pull::{SPREAD_MAX, StreamNext};
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::state::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::table::EntryState;
 

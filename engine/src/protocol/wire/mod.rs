@@ -20,15 +20,13 @@ use swimring_codec::native::HEADER_LEN;
 use swimring_codec::{Incarnation, MemberId};
 
 use super::settings::FRAME_BYTES_MIN;
+use super::view::directory::UNVERSIONED;
 
 pub use memberlist_streams::{Refusal, StreamOutcome};
 pub use options::{MemberlistOptions, Pool, WireOptions, WireOptionsError};
 
 pub(super) use memberlist::MemberlistWire;
 pub(super) use user_messages::USER_MESSAGE_MAX;
-
-/// The versions of a member that announces none, in the native format.
-pub(super) const UNVERSIONED: Versions = Versions([0; 6]);
 
 /// Where a message came from, as far as its format says.
 #[derive(Clone, Copy, Debug)]

@@ -9,14 +9,14 @@ use std::net::SocketAddr;
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::{Sender, UNVERSIONED};
+use super::Sender;
 use crate::protocol::detection::relay::IndirectRequest;
-use crate::protocol::dissemination::queue::{Broadcast, Update};
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::outbox::Outbox;
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::pools::broadcasts::{Broadcast, Update};
+use crate::protocol::state::shared_state::SharedState;
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
 
 impl Member {
     /// Handles a native frame that arrived from `from`.

@@ -15,11 +15,12 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 use super::{Sender, Wire};
 use crate::protocol::detection::relay::IndirectRequest;
-use crate::protocol::dissemination::queue::{Broadcast, Update};
-use crate::protocol::dissemination::user_events::{EventIndex, EventKey, EventStore};
+use crate::protocol::event::EventIndex;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::outbox::Outbox;
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::pools::broadcasts::{Broadcast, Update};
+use crate::protocol::pools::events::{EventKey, EventStore};
+use crate::protocol::state::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::pool::NIL;

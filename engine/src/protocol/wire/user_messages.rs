@@ -15,8 +15,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::options::Pool;
 use super::{MemberlistWire, Wire};
-use crate::protocol::dissemination::user_events::EventKey;
 use crate::protocol::member::{Context, Member};
+use crate::protocol::pools::events::EventKey;
 
 /// Longest user message that is kept to be told on. Serf's queries may have 1,024 bytes, and more than a
 /// packet holds cannot be gossiped.

@@ -10,10 +10,10 @@ use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
-use crate::protocol::detection::suspicion::{Due, Suspicion, confirmations_needed};
-use crate::protocol::dissemination::queue::Update;
 use crate::protocol::event::{Event, SuspicionSummary};
 use crate::protocol::member::{Context, Member};
+use crate::protocol::pools::broadcasts::Update;
+use crate::protocol::pools::suspicions::{Due, Suspicion, confirmations_needed};
 use crate::protocol::settings::SuspicionMode;
 use crate::protocol::view::directory::{Directory, Full, MemberIndex};
 use crate::protocol::view::table::{Entry, EntryState};

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use crate::protocol::behaviour::Behaviour;
 use crate::protocol::counters::Counters;
-use crate::protocol::detection::relay::RelayPool;
-use crate::protocol::detection::suspicion::SuspicionPool;
-use crate::protocol::dissemination::queue::BroadcastPool;
-use crate::protocol::dissemination::user_events::{EventIndex, EventStore};
+use crate::protocol::event::EventIndex;
 use crate::protocol::member::Member;
+use crate::protocol::pools::broadcasts::BroadcastPool;
+use crate::protocol::pools::events::EventStore;
+use crate::protocol::pools::relays::RelayPool;
+use crate::protocol::pools::suspicions::SuspicionPool;
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::DepartedPool;
 use crate::protocol::view::directory::{Directory, MemberIndex};

@@ -9,13 +9,13 @@ use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::detection::return_probes::Watch;
-use crate::protocol::dissemination::queue::Update;
-use crate::protocol::dissemination::user_events::EventIndex;
 use crate::protocol::event::Event;
+use crate::protocol::event::EventIndex;
 use crate::protocol::member::{Context, Member, MemberError, Status, check_metadata};
 use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
+use crate::protocol::pools::broadcasts::Update;
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::state::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Full, MemberIndex};
 use crate::protocol::view::shared_view::SharedView;

@@ -20,6 +20,10 @@
 //! member cannot know about itself, which is what [`SharedState::set_overload`] is for. The same seed and
 //! the same inputs give the same bytes out.
 
+pub(in crate::protocol) mod commands;
+pub(in crate::protocol) mod compaction;
+pub(in crate::protocol) mod merge;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,24 +33,24 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{AddressFault, Incarnation, MemberId, State, canonical};
 use thiserror::Error;
 
-use crate::protocol::detection::local_health::LocalHealth;
 use crate::protocol::detection::probe::Probe;
 use crate::protocol::detection::reachability::Reachability;
 use crate::protocol::detection::refutation::Refutations;
 use crate::protocol::detection::relay::Relays;
 use crate::protocol::detection::return_probes::Watch;
-use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::gossip::Gossip;
-use crate::protocol::dissemination::queue::{Queue, Update};
 use crate::protocol::dissemination::spread_estimate::Spread;
-use crate::protocol::dissemination::user_events::EventIndex;
 use crate::protocol::event::Event;
+use crate::protocol::event::EventIndex;
 use crate::protocol::outbox::Outbox;
+use crate::protocol::pools::broadcasts::{Queue, Update};
+use crate::protocol::pools::suspicions::Suspicions;
 use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::repair::reconnect::Reconnect;
 use crate::protocol::serf::Serf;
 use crate::protocol::settings::Settings;
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::state::local_health::LocalHealth;
+use crate::protocol::state::shared_state::SharedState;
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
 use crate::protocol::view::directory::{Identity, MemberIndex};

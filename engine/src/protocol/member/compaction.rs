@@ -9,7 +9,7 @@
 //! no closer, because everyone believes something else, more and more rounds pass between them.
 
 use crate::protocol::member::Member;
-use crate::protocol::shared_state::SharedState;
+use crate::protocol::state::shared_state::SharedState;
 
 /// Most members that one step looks at.
 pub const COMPACTION_MEMBERS_MAX: usize = 256;

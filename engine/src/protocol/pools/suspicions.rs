@@ -506,5 +506,5 @@ impl SuspicionPool {
 }
 
 #[cfg(test)]
-#[path = "suspicion_test.rs"]
+#[path = "suspicions_test.rs"]
 mod tests;

@@ -1,0 +1,230 @@
+//! The user events that are remembered, once for all members of a worker.
+//!
+//! Copies of an event are told apart by origin and sequence; one bit per member says who has had it. An event is kept for
+//! `event_memory`, longer than a rumour lives, so that a late copy is known as one. A store that is full of events younger
+//! than that takes no new ones.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use hashbrown::HashMap;
+use swimring_codec::MemberId;
+use swimring_codec::native::UserEvent;
+
+use crate::protocol::event::EventIndex;
+use crate::protocol::settings::Settings;
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::KeyedHash;
+
+/// What tells one event from another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(in crate::protocol) struct EventKey {
+    pub(in crate::protocol) origin: MemberId,
+    pub(in crate::protocol) sequence: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    key: EventKey,
+    /// Bytes of the event as it travels.
+    body_len: u16,
+    /// Name and payload within the body: where each begins and ends.
+    name: (u16, u16),
+    payload: (u16, u16),
+    /// Queues that hold it.
+    references: u32,
+    first_seen: Time,
+}
+
+/// The events that are remembered. See the module.
+#[derive(Debug)]
+pub(in crate::protocol) struct EventStore {
+    stored: Vec<Stored>,
+    /// `body_max` bytes for each.
+    bytes: Vec<u8>,
+    body_max: usize,
+    /// One bit per member for each, `words` words long.
+    seen: Vec<u64>,
+    words: usize,
+    index: HashMap<EventKey, EventIndex, KeyedHash>,
+    /// The stored events, the oldest first.
+    order: VecDeque<EventIndex>,
+}
+
+impl EventStore {
+    /// An empty store for events whose bodies have at most `body_max` bytes.
+    pub(in crate::protocol) fn new(key: u64, body_max: usize) -> EventStore {
+        EventStore {
+            stored: Vec::new(),
+            bytes: Vec::new(),
+            body_max,
+            seen: Vec::new(),
+            words: 1,
+            index: HashMap::with_hasher(KeyedHash::new(key)),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// Makes room for `events`, and for the bits of `members` members.
+    pub(in crate::protocol) fn reserve(&mut self, members: usize, events: usize) {
+        self.grow_members(members);
+        self.stored.reserve_exact(events.saturating_sub(self.stored.len()));
+        self.bytes.reserve_exact((events * self.body_max).saturating_sub(self.bytes.len()));
+        self.seen.reserve_exact((events * self.words).saturating_sub(self.seen.len()));
+        self.index.reserve(events.saturating_sub(self.index.len()));
+        self.order.reserve(events.saturating_sub(self.order.len()));
+    }
+
+    /// Widens the bit rows for `members` members.
+    pub(in crate::protocol) fn grow_members(&mut self, members: usize) {
+        let words = members.div_ceil(64).max(1);
+        if words <= self.words {
+            return;
+        }
+        let mut seen = vec![0; self.stored.len() * words];
+        for (new, old) in seen.chunks_mut(words).zip(self.seen.chunks(self.words)) {
+            new[..old.len()].copy_from_slice(old);
+        }
+        self.seen = seen;
+        self.words = words;
+    }
+
+    /// The event at `at`.
+    pub(in crate::protocol) fn get(&self, at: EventIndex) -> UserEvent<'_> {
+        let stored = &self.stored[at as usize];
+        let body = self.body(at);
+        let part = |(from, to): (u16, u16)| &body[from.into()..to.into()];
+        UserEvent {
+            origin: stored.key.origin,
+            sequence: stored.key.sequence,
+            // Stored from a `&str` of this length.
+            name: std::str::from_utf8(part(stored.name)).unwrap_or_default(),
+            payload: part(stored.payload),
+        }
+    }
+
+    /// The event at `at` as it travels.
+    pub(in crate::protocol) fn body(&self, at: EventIndex) -> &[u8] {
+        &self.bytes[at as usize * self.body_max..][..self.stored[at as usize].body_len.into()]
+    }
+
+    /// What tells the event at `at` from others.
+    pub(in crate::protocol) fn key(&self, at: EventIndex) -> Option<EventKey> {
+        self.stored.get(at as usize).map(|stored| stored.key)
+    }
+
+    pub(in crate::protocol) fn find(&self, key: EventKey) -> Option<EventIndex> {
+        self.index.get(&key).copied()
+    }
+
+    /// Marks that `member` has the event. False if it had it before.
+    pub(in crate::protocol) fn mark_seen(&mut self, at: EventIndex, member: u32) -> bool {
+        let word = &mut self.seen[at as usize * self.words + member as usize / 64];
+        let bit = 1 << (member % 64);
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    /// Stores a new native event, in place of the oldest if the store is full. Nothing if that one is still
+    /// needed.
+    pub(in crate::protocol) fn insert(
+        &mut self,
+        event: &UserEvent<'_>,
+        now: Time,
+        settings: &Settings,
+    ) -> Option<EventIndex> {
+        let name_len = event.name.len();
+        let body_len = name_len + event.payload.len();
+        let key = EventKey { origin: event.origin, sequence: event.sequence };
+        let at = self.add(key, body_len, (0..name_len, name_len..body_len), now, settings)?;
+        let body = &mut self.bytes[at as usize * self.body_max..][..body_len];
+        let (name, payload) = body.split_at_mut(name_len);
+        name.copy_from_slice(event.name.as_bytes());
+        payload.copy_from_slice(event.payload);
+        Some(at)
+    }
+
+    /// Stores a new event that travels as `body`, with `parts`, name and payload, within it.
+    pub(in crate::protocol) fn insert_body(
+        &mut self,
+        key: EventKey,
+        body: &[u8],
+        parts: (Range<usize>, Range<usize>),
+        now: Time,
+        settings: &Settings,
+    ) -> Option<EventIndex> {
+        let at = self.add(key, body.len(), parts, now, settings)?;
+        self.bytes[at as usize * self.body_max..][..body.len()].copy_from_slice(body);
+        Some(at)
+    }
+
+    fn add(
+        &mut self,
+        key: EventKey,
+        body_len: usize,
+        (name, payload): (Range<usize>, Range<usize>),
+        now: Time,
+        settings: &Settings,
+    ) -> Option<EventIndex> {
+        if body_len > self.body_max {
+            return None;
+        }
+        let at = self.place(now, settings)?;
+        self.stored[at as usize] = Stored {
+            key,
+            body_len: body_len as u16,
+            name: (name.start as u16, name.end as u16),
+            payload: (payload.start as u16, payload.end as u16),
+            references: 0,
+            first_seen: now,
+        };
+        self.seen[at as usize * self.words..][..self.words].fill(0);
+        self.index.insert(key, at);
+        Some(at)
+    }
+
+    fn place(&mut self, now: Time, settings: &Settings) -> Option<EventIndex> {
+        if let Some(oldest) = self.order.front().copied() {
+            let stored = &self.stored[oldest as usize];
+            if now.since(stored.first_seen) >= settings.event_memory && stored.references == 0 {
+                self.index.remove(&stored.key);
+                self.order.pop_front();
+                self.order.push_back(oldest);
+                return Some(oldest);
+            }
+        }
+        if self.stored.len() >= settings.events_max as usize {
+            return None;
+        }
+        let empty = Stored {
+            key: EventKey { origin: MemberId::NONE, sequence: 0 },
+            body_len: 0,
+            name: (0, 0),
+            payload: (0, 0),
+            references: 0,
+            first_seen: now,
+        };
+        self.stored.push(empty);
+        self.bytes.resize(self.stored.len() * self.body_max, 0);
+        self.seen.resize(self.stored.len() * self.words, 0);
+        let at = (self.stored.len() - 1) as EventIndex;
+        self.order.push_back(at);
+        Some(at)
+    }
+
+    /// When the event was first seen here.
+    pub(in crate::protocol) fn first_seen(&self, at: EventIndex) -> Time {
+        self.stored[at as usize].first_seen
+    }
+
+    /// A queue now holds the event.
+    pub(in crate::protocol) fn retain(&mut self, at: EventIndex) {
+        self.stored[at as usize].references += 1;
+    }
+
+    /// A queue no longer holds the event.
+    pub(in crate::protocol) fn release(&mut self, at: EventIndex) {
+        self.stored[at as usize].references -= 1;
+    }
+}

@@ -1,0 +1,10 @@
+//! The short lists of all members of a worker, in storage that they share.
+//!
+//! A process may hold tens of thousands of members, most with nothing queued and nobody suspected. So a member holds the head
+//! of each list in a few bytes, and what is in the lists lies in one pool per kind. These are data structures: what is
+//! queued, suspected or relayed, and when, is decided in `dissemination` and `detection`.
+
+pub(in crate::protocol) mod broadcasts;
+pub(in crate::protocol) mod events;
+pub(in crate::protocol) mod relays;
+pub(in crate::protocol) mod suspicions;
