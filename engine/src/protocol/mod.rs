@@ -55,7 +55,7 @@ pub use repair::push_pull::StreamNext;
 pub use settings::{
     Preset, SETTINGS, Setting, SettingKind, SettingValue, Settings, SettingsError, SuspicionMode,
 };
-pub use state::shared_state::SharedState;
+pub use state::SharedState;
 pub use time::Time;
 pub use view::directory::{Directory, Identity, MemberIndex, identity_of};
 pub use view::permutation::Permutation;

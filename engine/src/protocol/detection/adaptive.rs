@@ -22,9 +22,10 @@
 use swimring_codec::native::Message;
 
 use crate::protocol::detection::probe::appeal_sequence;
-use crate::protocol::member::{Context, Member};
+use crate::protocol::member::Member;
 use crate::protocol::pools::suspicions::Suspicion;
 use crate::protocol::settings::SuspicionMode;
+use crate::protocol::state::Context;
 use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
@@ -42,8 +43,8 @@ impl Member {
         health: LocalHealth,
         nackers: impl Iterator<Item = MemberIndex>,
     ) {
-        let mut window = self.spread.window(&self.settings, self.table.known());
-        window.length = health.scale(window.length, cx.shared.overload, self.settings.local_health_max);
+        let mut window = self.spread.window(&self.core.settings, self.core.table.known());
+        window.length = health.scale(window.length, cx.shared.overload, self.core.settings.local_health_max);
         let directory = &cx.shared.directory;
         let nackers = nackers.map(|relay| directory.id(relay));
         if cx.shared.suspicions.witness(&mut self.suspicions, subject, cx.now, window, nackers) {
@@ -65,17 +66,17 @@ impl Member {
         let mut sent = false;
         if before < APPEALS_UNHEARD_MAX || self.listens(cx.now, since) {
             let id = cx.shared.directory.id(subject);
-            let suspect = Message::Suspect { subject: id, incarnation, accuser: self.id };
-            let to = self.identity(subject, cx.shared).address();
+            let suspect = Message::Suspect { subject: id, incarnation, accuser: self.core.id };
+            let to = self.core.identity(subject, cx.shared).address();
             let shed = cx.shared.counters.frames_shed;
             match appeal_sequence(subject) {
-                Some(sequence) => self.send(cx, to, id, &[suspect, Message::Ping { sequence }]),
-                None => self.send(cx, to, id, &[suspect]),
+                Some(sequence) => self.core.send(cx, to, id, &[suspect, Message::Ping { sequence }]),
+                None => self.core.send(cx, to, id, &[suspect]),
             }
             sent = cx.shared.counters.frames_shed == shed;
         }
         cx.shared.counters.appeals_sent += u64::from(sent);
-        let later = self.settings.probe_interval * 2;
+        let later = self.core.settings.probe_interval * 2;
         cx.shared.suspicions.appealed(&mut self.suspicions, subject, sent, cx.now, later);
     }
 
@@ -87,8 +88,8 @@ impl Member {
         origin: &Sender,
         subject: MemberIndex,
     ) {
-        let suspect = subject < self.table.len() && self.table.get(subject).is_live();
-        if !suspect || !self.is_from(cx, origin, subject) {
+        let suspect = subject < self.core.table.len() && self.core.table.get(subject).is_live();
+        if !suspect || !self.core.is_from(cx, origin, subject) {
             cx.shared.counters.acks_unexpected += 1;
             return;
         }
@@ -102,8 +103,8 @@ impl Member {
     /// heard of a refutation or a declaration by then. Otherwise the accuser is gone, or its last word
     /// has missed us, and since that may be so for many at once, all take their time.
     pub(in crate::protocol) fn check_at(&mut self, now: Time) -> Time {
-        let window = self.spread.window(&self.settings, self.table.known()).length;
-        now + window.mul_f64(2.0 + 2.0 * self.rng.f64())
+        let window = self.spread.window(&self.core.settings, self.core.table.known()).length;
+        now + window.mul_f64(2.0 + 2.0 * self.core.rng.f64())
     }
 
     /// Probes `subject` out of turn.
@@ -116,11 +117,11 @@ impl Member {
 
     /// Whether a witness since `since` may declare: it hears others.
     pub(in crate::protocol) fn listens(&self, now: Time, since: Time) -> bool {
-        self.heard > since && self.hears(now)
+        self.core.heard > since && self.hears(now)
     }
 
     fn hears(&self, now: Time) -> bool {
-        now.since(self.heard) <= self.settings.probe_interval * 2
+        now.since(self.core.heard) <= self.core.settings.probe_interval * 2
     }
 
     /// Whether the suspicion of `subject`, whose time is up, goes on because we hear nobody, or lose what we are
@@ -130,8 +131,8 @@ impl Member {
         cx: &mut Context<'_, '_>,
         subject: MemberIndex,
     ) -> bool {
-        let more = self.settings.probe_interval * 2;
-        let adaptive = self.settings.suspicion == SuspicionMode::Adaptive;
+        let more = self.core.settings.probe_interval * 2;
+        let adaptive = self.core.settings.suspicion == SuspicionMode::Adaptive;
         let deaf = adaptive && !self.hears(cx.now) || cx.shared.doubted_since(cx.now - more);
         deaf && cx.shared.suspicions.put_off(&mut self.suspicions, subject, more)
     }
@@ -140,12 +141,12 @@ impl Member {
     /// Called before anything is done about timers.
     pub(in crate::protocol) fn notice_lateness(&mut self, cx: &mut Context<'_, '_>) {
         let called = std::mem::replace(&mut self.called, cx.now);
-        if self.settings.suspicion == SuspicionMode::Lifeguard {
+        if self.core.settings.suspicion == SuspicionMode::Lifeguard {
             return;
         }
         let due = self.probe.phase_due().min(self.suspicion_due).min(self.relays.due());
-        if cx.now.since(due) > self.settings.probe_timeout / 4 {
-            let lost = cx.now.since(called.max(self.heard));
+        if cx.now.since(due) > self.core.settings.probe_timeout / 4 {
+            let lost = cx.now.since(called.max(self.core.heard));
             self.handle_stall(lost, cx.shared);
         }
     }

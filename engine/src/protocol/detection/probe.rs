@@ -15,10 +15,10 @@ use swimring_codec::native::Message;
 use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
 use crate::protocol::event::Event;
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
 use crate::protocol::settings::{Settings, SuspicionMode};
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::permutation::Permutation;
@@ -235,7 +235,7 @@ impl Member {
                 let attempt = self.probe.at(slot);
                 match attempt.phase {
                     Phase::Direct => self.probe_indirectly(cx, slot),
-                    Phase::Indirect if self.settings.stream_fallback => self.probe_by_stream(cx, slot),
+                    Phase::Indirect if self.core.settings.stream_fallback => self.probe_by_stream(cx, slot),
                     _ if attempt.ends > cx.now => attempt.phase_ends = attempt.ends,
                     _ if attempt.stream_answered => self.probe_succeeded(cx, slot),
                     _ => self.probe_failed(cx, slot),
@@ -252,9 +252,9 @@ impl Member {
         if cx.shared.behaviour.probe_when_free {
             return self.probe_at_tick(cx);
         }
-        let highest = self.health_max(cx);
+        let highest = self.core.health_max(cx);
         let overload = cx.shared.overload;
-        let interval = self.health.scale(self.settings.chosen_probe_interval(), overload, highest);
+        let interval = self.core.health.scale(self.core.settings.chosen_probe_interval(), overload, highest);
         let intended = self.probe.next;
         let late = cx.now.since(intended);
         if late >= interval {
@@ -265,12 +265,12 @@ impl Member {
             return;
         }
         self.probe.next = intended + interval;
-        if !self.probe.at(Slot::Chosen).is_idle() || self.status != Status::Active {
+        if !self.probe.at(Slot::Chosen).is_idle() || self.core.status != Status::Active {
             return;
         }
         let Some(target) = self.next_target(cx) else { return };
         // When the next begins, so that a driver that is late by a little does not skip that one.
-        let ends = match self.settings.suspicion {
+        let ends = match self.core.settings.suspicion {
             SuspicionMode::Lifeguard => self.probe.next,
             SuspicionMode::Adaptive => self.probe.next - interval / 2,
         };
@@ -280,13 +280,13 @@ impl Member {
     /// The same with a ticker that local health does not slow down, and that keeps one beat for later while a
     /// probe is under way.
     fn probe_at_tick(&mut self, cx: &mut Context<'_, '_>) {
-        let interval = self.settings.probe_interval;
+        let interval = self.core.settings.probe_interval;
         if self.probe.tick <= cx.now {
             let missed = cx.now.since(self.probe.tick).as_micros() / interval.as_micros();
             self.probe.tick = self.probe.tick + interval * (missed as u32 + 1);
         }
         self.probe.next = self.probe.tick;
-        if self.status != Status::Active {
+        if self.core.status != Status::Active {
             return;
         }
         if !self.probe.at(Slot::Chosen).is_idle() {
@@ -294,14 +294,8 @@ impl Member {
             return;
         }
         let Some(target) = self.next_target(cx) else { return };
-        let lasts = self.health.scale(interval, cx.shared.overload, self.health_max(cx));
+        let lasts = self.core.health.scale(interval, cx.shared.overload, self.core.health_max(cx));
         self.begin_probe(cx, Slot::Chosen, target, cx.now, cx.now + lasts);
-    }
-
-    /// The highest local health score.
-    pub(in crate::protocol) fn health_max(&self, cx: &Context<'_, '_>) -> u8 {
-        let lower = u8::from(cx.shared.behaviour.lower_health_max);
-        self.settings.local_health_max.saturating_sub(lower)
     }
 
     /// Pings `target`; the probe was due at `intended` and has failed at `ends`.
@@ -313,11 +307,15 @@ impl Member {
         intended: Time,
         ends: Time,
     ) {
-        let entry = self.table.get(target);
+        let entry = self.core.table.get(target);
         let timeout = if cx.shared.behaviour.fixed_probe_timeout {
-            self.settings.probe_timeout
+            self.core.settings.probe_timeout
         } else {
-            self.health.scale(self.settings.probe_timeout, cx.shared.overload, self.health_max(cx))
+            self.core.health.scale(
+                self.core.settings.probe_timeout,
+                cx.shared.overload,
+                self.core.health_max(cx),
+            )
         };
         let id = cx.shared.directory.id(target);
         self.probe.sequence = self.probe.sequence.wrapping_add(1) & !KIND_BITS;
@@ -336,37 +334,39 @@ impl Member {
         };
         let ping = Message::Ping { sequence };
         cx.shared.counters.probes_sent += 1;
-        let to = self.identity(target, cx.shared).address();
+        let to = self.core.identity(target, cx.shared).address();
         if entry.state() == Some(State::Suspect) {
             // Lifeguard's buddy system: the suspect learns of it first, and can refute in its ack.
             let incarnation = entry.incarnation();
-            let suspect = Message::Suspect { subject: id, incarnation, accuser: self.id };
+            let suspect = Message::Suspect { subject: id, incarnation, accuser: self.core.id };
             if cx.shared.behaviour.bare_pings_to_suspects {
-                self.send_bare(cx, to, id, &[ping, suspect]);
+                self.core.send_bare(cx, to, id, &[ping, suspect]);
             } else {
-                self.send(cx, to, id, &[suspect, ping]);
+                self.core.send(cx, to, id, &[suspect, ping]);
             }
         } else {
-            self.send(cx, to, id, &[ping]);
+            self.core.send(cx, to, id, &[ping]);
         }
     }
 
     /// The next live member in the round's order, or the last once more.
     fn next_target(&mut self, cx: &mut Context<'_, '_>) -> Option<MemberIndex> {
         match self.probe.again.take() {
-            Some(again) if again < self.table.len() && self.table.get(again).is_live() => return Some(again),
+            Some(again) if again < self.core.table.len() && self.core.table.get(again).is_live() => {
+                return Some(again);
+            }
             _ => self.probe.inconclusive = 0,
         }
         // At most one round: the rest of this one, and the beginning of the next.
-        for _ in 0..=self.table.len() {
+        for _ in 0..=self.core.table.len() {
             if self.probe.position >= self.probe.order.len() {
-                self.probe.order = Permutation::new(self.rng.u64(..), self.table.len());
+                self.probe.order = Permutation::new(self.core.rng.u64(..), self.core.table.len());
                 self.probe.position = 0;
                 self.reap(cx);
             }
             let target = self.probe.order.at(self.probe.position);
             self.probe.position += 1;
-            if target != self.index && self.table.get(target).is_live() {
+            if target != self.core.index && self.core.table.get(target).is_live() {
                 return Some(target);
             }
         }
@@ -377,27 +377,27 @@ impl Member {
     fn probe_indirectly(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
         let Attempt { target, target_id, sequence, .. } = *self.probe.at(slot);
         cx.emit(Event::ProbeUnanswered { subject: target });
-        let wanted = usize::from(self.settings.indirect_checks).min(INDIRECT_CHECKS_MAX);
+        let wanted = usize::from(self.core.settings.indirect_checks).min(INDIRECT_CHECKS_MAX);
         let mut relays = [0; INDIRECT_CHECKS_MAX];
         let mut asked = 0;
         while asked < wanted {
-            let own = self.index;
-            let relay = self.table.choose(&mut self.rng, |index, entry| {
+            let own = self.core.index;
+            let relay = self.core.table.choose(&mut self.core.rng, |index, entry| {
                 entry.is_alive() && index != own && index != target && !relays[..asked].contains(&index)
             });
             let Some(relay) = relay else { break };
             relays[asked] = relay;
             asked += 1;
             let id = cx.shared.directory.id(relay);
-            let to = self.identity(relay, cx.shared).address();
+            let to = self.core.identity(relay, cx.shared).address();
             let message = Message::IndirectPing { sequence, target: target_id };
             cx.shared.counters.indirect_pings_sent += 1;
-            self.send(cx, to, id, &[message]);
+            self.core.send(cx, to, id, &[message]);
         }
         let attempt = self.probe.at(slot);
         (attempt.relays, attempt.relays_asked) = (relays, asked as u8);
         attempt.phase = Phase::Indirect;
-        if cx.shared.behaviour.stream_at_once && self.settings.stream_fallback {
+        if cx.shared.behaviour.stream_at_once && self.core.settings.stream_fallback {
             return self.probe_by_stream(cx, slot);
         }
         // The stream is tried half way: a lost datagram is nearly always made good by then, and a
@@ -414,7 +414,7 @@ impl Member {
         }
         let Attempt { target, sequence, .. } = *attempt;
         cx.out.streams.push(StreamOpen {
-            to: self.identity(target, cx.shared).address(),
+            to: self.core.identity(target, cx.shared).address(),
             destination: cx.shared.directory.id(target),
             purpose: StreamPurpose::Probe { sequence },
         });
@@ -429,9 +429,9 @@ impl Member {
         let missed = attempt.relays_asked - attempt.nacks.count_ones() as u8;
         let doubt = if attempt.relays_asked == 0 { 1 } else { missed };
         // As it was before this probe: what the probe itself says of us is in how many nacks came.
-        let health = self.health;
-        self.health.raise(doubt, self.health_max(cx));
-        let entry = self.table.get(attempt.target);
+        let health = self.core.health;
+        self.core.health.raise(doubt, self.core.health_max(cx));
+        let entry = self.core.table.get(attempt.target);
         let (target, incarnation) = (attempt.target, attempt.incarnation);
         if !entry.is_live() || entry.incarnation() != incarnation {
             return;
@@ -441,8 +441,8 @@ impl Member {
             return;
         }
         let id = cx.shared.directory.id(target);
-        self.on_suspect(cx, id, incarnation, self.id);
-        if self.settings.suspicion == SuspicionMode::Adaptive {
+        self.on_suspect(cx, id, incarnation, self.core.id);
+        if self.core.settings.suspicion == SuspicionMode::Adaptive {
             self.begin_fast_path(cx, target, health, attempt.nackers());
         }
     }
@@ -466,7 +466,7 @@ impl Member {
         self.reachability.answered();
         self.probe.at(slot).finish();
         self.probe.freed(slot, cx.now);
-        self.health.lower();
+        self.core.health.lower();
     }
 
     pub(in crate::protocol) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
@@ -479,7 +479,7 @@ impl Member {
             return;
         };
         let Attempt { target, intended, phase, .. } = *self.probe.at(slot);
-        if self.is_from(cx, origin, target) {
+        if self.core.is_from(cx, origin, target) {
             cx.shared.counters.probes_acked += 1;
             let rtt = cx.now.since(intended);
             self.spread.answered(phase == Phase::Direct, rtt);
@@ -496,7 +496,7 @@ impl Member {
         let Some(slot) = self.probe.find(sequence) else { return };
         let Attempt { relays, relays_asked, .. } = *self.probe.at(slot);
         let asked = &relays[..usize::from(relays_asked)];
-        let relay = asked.iter().position(|index| self.is_from(cx, origin, *index));
+        let relay = asked.iter().position(|index| self.core.is_from(cx, origin, *index));
         if let Some(relay) = relay {
             self.probe.at(slot).nacks |= 1 << relay;
         }
@@ -522,14 +522,46 @@ impl Member {
     pub(in crate::protocol) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
         self.reachability.pinged(cx.now);
         let (to, source, ack) = (origin.address, origin.source, Message::Ack { sequence });
-        if is_chosen(sequence) && self.settings.suspicion == SuspicionMode::Adaptive {
+        if is_chosen(sequence) && self.core.settings.suspicion == SuspicionMode::Adaptive {
             self.watch(cx, source);
         }
         let accusation = if cx.shared.behaviour.suspects_untold { None } else { self.accusation(cx, origin) };
         match accusation {
-            Some(accusation) => self.send(cx, to, source, &[ack, accusation]),
-            None => self.send(cx, to, source, &[ack]),
+            Some(accusation) => self.core.send(cx, to, source, &[ack, accusation]),
+            None => self.core.send(cx, to, source, &[ack]),
         }
+    }
+
+    /// What the sender of a frame has to be told about itself.
+    fn accusation(&self, cx: &Context<'_, '_>, origin: &Sender) -> Option<Message<'static>> {
+        // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
+        // it up, which in a fleet waits for memory, only a suspicion could be missed.
+        if origin.root == Some(self.core.table.root()) && self.suspicions.is_empty() {
+            return None;
+        }
+        let source = origin.source;
+        cx.shared.directory.find(source).and_then(|index| {
+            let entry = self.core.table.get(index);
+            let incarnation = entry.incarnation();
+            match entry.standing() {
+                EntryState::Unknown | EntryState::MemberRef(State::Alive) => None,
+                EntryState::MemberRef(State::Suspect) => {
+                    Some(Message::Suspect { subject: source, incarnation, accuser: self.core.id })
+                }
+                EntryState::MemberRef(State::Left) => Some(Message::Left { subject: source, incarnation }),
+                EntryState::MemberRef(State::Dead) | EntryState::Remembered => {
+                    Some(Message::Dead { subject: source, incarnation })
+                }
+            }
+        })
+    }
+}
+
+impl Core {
+    /// The highest local health score.
+    pub(in crate::protocol) fn health_max(&self, cx: &Context<'_, '_>) -> u8 {
+        let lower = u8::from(cx.shared.behaviour.lower_health_max);
+        self.settings.local_health_max.saturating_sub(lower)
     }
 
     /// Whether a message came from the member at `index` itself: by its id where the format names the
@@ -544,30 +576,6 @@ impl Member {
             return origin.source == cx.shared.directory.id(index);
         }
         is_same_place(origin.address, self.identity(index, cx.shared).address())
-    }
-
-    /// What the sender of a frame has to be told about itself.
-    fn accusation(&self, cx: &Context<'_, '_>, origin: &Sender) -> Option<Message<'static>> {
-        // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
-        // it up, which in a fleet waits for memory, only a suspicion could be missed.
-        if origin.root == Some(self.table.root()) && self.suspicions.is_empty() {
-            return None;
-        }
-        let source = origin.source;
-        cx.shared.directory.find(source).and_then(|index| {
-            let entry = self.table.get(index);
-            let incarnation = entry.incarnation();
-            match entry.standing() {
-                EntryState::Unknown | EntryState::MemberRef(State::Alive) => None,
-                EntryState::MemberRef(State::Suspect) => {
-                    Some(Message::Suspect { subject: source, incarnation, accuser: self.id })
-                }
-                EntryState::MemberRef(State::Left) => Some(Message::Left { subject: source, incarnation }),
-                EntryState::MemberRef(State::Dead) | EntryState::Remembered => {
-                    Some(Message::Dead { subject: source, incarnation })
-                }
-            }
-        })
     }
 }
 

@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use crate::protocol::event::Event;
-use crate::protocol::member::{Context, Member};
+use crate::protocol::member::Member;
 use crate::protocol::settings::Settings;
+use crate::protocol::state::Context;
 use crate::protocol::time::Time;
 
 /// Probe intervals without a ping that are no chance: one comes per interval on average, so so many fail to in
@@ -64,14 +65,14 @@ impl Member {
     /// We were accused. Says so, or what seems to be the matter.
     pub(in crate::protocol) fn say_accused(&mut self, cx: &mut Context<'_, '_>) {
         self.reachability.accused();
-        if !self.reachability.is_unreachable(cx.now, &self.settings) {
+        if !self.reachability.is_unreachable(cx.now, &self.core.settings) {
             return cx.emit(Event::Accused);
         }
         cx.shared.counters.accused_unreachable += 1;
         let said = self.reachability.said;
         if said == Time::NEVER || cx.now.since(said) >= SAID_EVERY {
             self.reachability.said = cx.now;
-            let address = self.identity(self.index, cx.shared).address();
+            let address = self.core.identity(self.core.index, cx.shared).address();
             cx.emit(Event::Unreachable { address });
         }
     }

@@ -11,8 +11,9 @@ use swimring_codec::native::{Introduction, Message};
 use swimring_codec::{Incarnation, State, is_same_place};
 
 use crate::protocol::event::Event;
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
 use crate::protocol::pools::broadcasts::Update;
+use crate::protocol::state::{Context, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Pool, Wire};
@@ -79,7 +80,7 @@ impl Member {
         accused: Incarnation,
         introduce: bool,
     ) {
-        let own = self.table.get(self.index).incarnation();
+        let own = self.core.table.get(self.core.index).incarnation();
         let highest = Incarnation::new(own.get() + cx.shared.wire.incarnation_steps().own);
         if cx.shared.behaviour.refutes_everything {
             return self.refute_above(cx, accused, introduce);
@@ -91,7 +92,7 @@ impl Member {
     /// States that we are alive, above `accused`. `introduce` says everything again, for those who may
     /// have forgotten us.
     fn refute_above(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
-        if self.status != Status::Active {
+        if self.core.status != Status::Active {
             return;
         }
         if !cx.shared.behaviour.refutes_everything && !self.refutations.admit(cx.now) {
@@ -99,12 +100,13 @@ impl Member {
             return;
         }
         cx.shared.counters.refutations += 1;
-        self.health.raise(1, self.health_max(cx));
-        let own = self.table.get(self.index);
+        self.core.health.raise(1, self.core.health_max(cx));
+        let own = self.core.table.get(self.core.index);
         let highest = Incarnation::new(cx.shared.wire.incarnation_steps().highest);
         let incarnation = own.incarnation().max(accused).next().min(highest);
-        self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
-        self.queue_update(cx, self.index, Update::Alive { introduce }, incarnation);
+        self.core.set_entry(cx, self.core.index, own.with_state(State::Alive).with_incarnation(incarnation));
+        self.core.queue_update(cx, self.core.index, Update::Alive { introduce }, incarnation);
+        self.spread.told(incarnation.get(), cx.now);
         self.say_accused(cx);
     }
 
@@ -115,17 +117,18 @@ impl Member {
         if cx.shared.behaviour.past_accusations_ignored {
             return;
         }
-        let own = self.table.get(self.index);
-        if self.status == Status::Active && !own.is_queued() && self.refutations.admit(cx.now) {
+        let own = self.core.table.get(self.core.index);
+        if self.core.status == Status::Active && !own.is_queued() && self.refutations.admit(cx.now) {
             cx.shared.counters.restatements += 1;
-            self.queue_update(cx, self.index, Update::Alive { introduce: true }, own.incarnation());
+            self.core.queue_update(cx, self.core.index, Update::Alive { introduce: true }, own.incarnation());
+            self.spread.told(own.incarnation().get(), cx.now);
         }
     }
 
     /// What the member we join through says of us. Here alone a past far above our present is believed:
     /// that of a member which comes back with its clock set back.
     pub(in crate::protocol) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {
-        let own = self.table.get(self.index);
+        let own = self.core.table.get(self.core.index);
         if record.incarnation > own.incarnation() {
             self.refute_above(cx, record.incarnation, true);
         }
@@ -139,11 +142,11 @@ impl Member {
         index: MemberIndex,
         introduction: &Introduction<'_>,
     ) {
-        let may = self.status == Status::Active && has_no_votes(cx);
+        let may = self.core.status == Status::Active && has_no_votes(cx);
         if may && is_time(&mut self.refutations.conflict_told, cx.now) {
             cx.shared.counters.conflicts_told += 1;
-            let to = self.identity(index, cx.shared).address();
-            self.send(cx, to, introduction.subject, &[Message::Introduction(*introduction)]);
+            let to = self.core.identity(index, cx.shared).address();
+            self.core.send(cx, to, introduction.subject, &[Message::Introduction(*introduction)]);
         }
     }
 
@@ -153,8 +156,8 @@ impl Member {
         cx: &mut Context<'_, '_>,
         introduction: &Introduction<'_>,
     ) {
-        let own = self.table.get(self.index);
-        let identity = self.identity(self.index, cx.shared);
+        let own = self.core.table.get(self.core.index);
+        let identity = self.core.identity(self.core.index, cx.shared);
         let elsewhere = !is_same_place(identity.address(), introduction.address);
         let same = !elsewhere && identity.metadata() == introduction.metadata;
         let past = introduction.incarnation < own.incarnation();
@@ -173,8 +176,9 @@ impl Member {
                 cx.emit(Event::NameConflict { address: introduction.address });
                 if taken && has_no_votes(cx) {
                     // Whoever it is may not know of us.
-                    let claim = Message::Alive { subject: self.id, incarnation: own.incarnation(), tag: 0 };
-                    self.send(cx, introduction.address, self.id, &[claim]);
+                    let claim =
+                        Message::Alive { subject: self.core.id, incarnation: own.incarnation(), tag: 0 };
+                    self.core.send(cx, introduction.address, self.core.id, &[claim]);
                 }
             }
         }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use swimring_codec::MemberId;
 use swimring_codec::native::Message;
 
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
 use crate::protocol::pools::relays::{Relay, RelayPool};
+use crate::protocol::state::{Context, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::pool::{List, NIL};
 use crate::protocol::wire::Sender;
@@ -116,23 +117,24 @@ impl Member {
         wanted: IndirectRequest,
     ) {
         let (from, requester, target) = (origin.address, origin.source, wanted.target);
-        let known = cx.shared.directory.find(target).filter(|index| !self.table.get(*index).is_unknown());
+        let known =
+            cx.shared.directory.find(target).filter(|index| !self.core.table.get(*index).is_unknown());
         let room = self.relays.len < RELAYS_MAX || cx.shared.behaviour.relays_everything;
         cx.shared.counters.relays_shed += u64::from(!room);
-        if known == Some(self.index) {
-            return self.send(cx, from, requester, &[Message::Ack { sequence: requested }]);
+        if known == Some(self.core.index) {
+            return self.core.send(cx, from, requester, &[Message::Ack { sequence: requested }]);
         }
         // Where the requester takes it to be. At the address that we know of it may have answered for long,
         // and the requester would never doubt an old one.
-        let to = wanted.address.or_else(|| known.map(|index| self.identity(index, cx.shared).address()));
-        let (Some(to), true, Status::Active) = (to, room, self.status) else {
+        let to = wanted.address.or_else(|| known.map(|index| self.core.identity(index, cx.shared).address()));
+        let (Some(to), true, Status::Active) = (to, room, self.core.status) else {
             if wanted.nack {
                 cx.shared.counters.nacks_sent += 1;
-                self.send(cx, from, requester, &[Message::Nack { sequence: requested }]);
+                self.core.send(cx, from, requester, &[Message::Nack { sequence: requested }]);
             }
             return;
         };
-        let settings = &self.settings;
+        let settings = &self.core.settings;
         let left = (settings.probe_interval - settings.probe_timeout).min(settings.probe_timeout);
         let (nack_after, expires_after) = if cx.shared.behaviour.late_nacks {
             (settings.probe_timeout, settings.probe_timeout)
@@ -150,7 +152,7 @@ impl Member {
         };
         self.relays.add(relay, &mut cx.shared.relays);
         cx.shared.counters.relays_started += 1;
-        self.send(cx, to, target, &[Message::Ping { sequence: relay.sequence }]);
+        self.core.send(cx, to, target, &[Message::Ping { sequence: relay.sequence }]);
     }
 
     /// Passes an ack on. False if nobody asked for it.
@@ -162,7 +164,7 @@ impl Member {
         let Some(relay) = taken else { return false };
         self.relays.update_due(&cx.shared.relays);
         let ack = Message::Ack { sequence: relay.requested };
-        self.send(cx, relay.requester_address, relay.requester, &[ack]);
+        self.core.send(cx, relay.requester_address, relay.requester, &[ack]);
         true
     }
 
@@ -176,7 +178,7 @@ impl Member {
             relay.nack = Time::NEVER;
             let Relay { requested, requester, requester_address, .. } = *relay;
             cx.shared.counters.nacks_sent += 1;
-            self.send(cx, requester_address, requester, &[Message::Nack { sequence: requested }]);
+            self.core.send(cx, requester_address, requester, &[Message::Nack { sequence: requested }]);
         }
         while self.relays.take(&mut cx.shared.relays, |relay| relay.expires <= now).is_some() {}
         self.relays.update_due(&cx.shared.relays);

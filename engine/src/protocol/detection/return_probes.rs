@@ -14,7 +14,8 @@ use std::time::Duration;
 use swimring_codec::MemberId;
 
 use crate::protocol::detection::probe::Slot;
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
+use crate::protocol::state::{Context, Status};
 use crate::protocol::time::Time;
 
 /// Most members watched at once by a member; on average it is one. More are not watched, and counted: they
@@ -92,11 +93,11 @@ impl Watch {
 impl Member {
     /// `source` has pinged us by its own choice: sees after it in two intervals.
     pub(in crate::protocol) fn watch(&mut self, cx: &mut Context<'_, '_>, source: MemberId) {
-        if source.is_none() || self.status != Status::Active {
+        if source.is_none() || self.core.status != Status::Active {
             return;
         }
-        let (overload, highest) = (cx.shared.overload, self.settings.local_health_max);
-        let interval = self.health.scale(self.settings.chosen_probe_interval(), overload, highest);
+        let (overload, highest) = (cx.shared.overload, self.core.settings.local_health_max);
+        let interval = self.core.health.scale(self.core.settings.chosen_probe_interval(), overload, highest);
         self.watch_until(cx, source, cx.now + interval);
     }
 
@@ -116,10 +117,11 @@ impl Member {
             }
             let Some(id) = self.watch.take(cx.now) else { return };
             let target = cx.shared.directory.find(id);
-            let live = target.filter(|target| *target != self.index && self.table.get(*target).is_live());
-            let (Some(target), Status::Active) = (live, self.status) else { continue };
-            let (overload, highest) = (cx.shared.overload, self.settings.local_health_max);
-            let interval = self.health.scale(self.settings.probe_interval, overload, highest);
+            let live =
+                target.filter(|target| *target != self.core.index && self.core.table.get(*target).is_live());
+            let (Some(target), Status::Active) = (live, self.core.status) else { continue };
+            let (overload, highest) = (cx.shared.overload, self.core.settings.local_health_max);
+            let interval = self.core.health.scale(self.core.settings.probe_interval, overload, highest);
             cx.shared.counters.probes_returned += 1;
             self.begin_probe(cx, Slot::Return, target, cx.now, cx.now + interval);
         }

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
 use crate::protocol::settings::Settings;
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::table::EntryState;
 use swimring_codec::State;
@@ -58,26 +58,28 @@ impl Member {
             return;
         }
         self.gossip.due = Time::NEVER;
-        if *cx.out.gossip_budget < u32::from(self.settings.gossip_fanout) {
+        if *cx.out.gossip_budget < u32::from(self.core.settings.gossip_fanout) {
             cx.shared.counters.gossip_deferred += 1;
             return;
         }
-        self.drop_stale_events(cx);
+        self.core.drop_stale_events(cx);
         let mut told = [u32::MAX; FANOUT_MAX];
-        for round in 0..usize::from(self.settings.gossip_fanout).min(FANOUT_MAX) {
-            if self.queue.is_empty() || self.status == Status::Left {
+        for round in 0..usize::from(self.core.settings.gossip_fanout).min(FANOUT_MAX) {
+            if self.core.queue.is_empty() || self.core.status == Status::Left {
                 break;
             }
-            let Some(target) = self.gossip_target(cx, &told[..round]) else { break };
+            let Some(target) = self.core.gossip_target(cx, &told[..round]) else { break };
             told[round] = target;
             *cx.out.gossip_budget -= 1;
-            self.send_news(cx, target);
+            self.core.send_news(cx, target);
         }
         if told[0] == u32::MAX {
-            self.nobody_to_tell(cx);
+            self.core.nobody_to_tell(cx);
         }
     }
+}
 
+impl Core {
     /// A random member that is alive, suspect, or dead for so short that it may refute.
     fn gossip_target(&mut self, cx: &mut Context<'_, '_>, told: &[u32]) -> Option<u32> {
         let (own, departed, now) = (self.index, self.departed, cx.now);

@@ -5,5 +5,6 @@
 
 pub(in crate::protocol) mod gossip;
 pub(in crate::protocol) mod piggyback;
+pub(in crate::protocol) mod queue;
 pub(in crate::protocol) mod spread_estimate;
 pub(in crate::protocol) mod user_events;

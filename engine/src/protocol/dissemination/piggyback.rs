@@ -5,17 +5,15 @@
 
 use std::net::SocketAddr;
 
-use swimring_codec::native::{Introduction, Message, UserEvent};
-use swimring_codec::{Incarnation, MemberId};
+use swimring_codec::native::Message;
+use swimring_codec::MemberId;
 
-use crate::protocol::event::EventIndex;
-use crate::protocol::member::{Context, Member, Status};
-use crate::protocol::pools::broadcasts::{Dequeued, Selection, Update};
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::pools::broadcasts::Selection;
+use crate::protocol::state::{Context, Core};
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::Wire;
 
-impl Member {
+impl Core {
     /// Sends `messages`, and as much news beside them as fits, to the member `destination`.
     pub(in crate::protocol) fn send(
         &mut self,
@@ -122,78 +120,6 @@ impl Member {
             if let Some(gone) = cx.shared.broadcasts.mark_sent(&mut self.queue, *node, limit) {
                 self.broadcast_gone(cx, gone);
             }
-        }
-    }
-
-    /// Queues news about `subject` and takes note of what had to go for it.
-    pub(in crate::protocol) fn queue_update(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        subject: MemberIndex,
-        news: Update,
-        incarnation: Incarnation,
-    ) {
-        let length = self.news_len(cx, subject, news, incarnation);
-        let queued = self.table.get(subject).is_queued();
-        let len_max = self.settings.broadcasts_max;
-        let shed = cx.shared.broadcasts.queue_update(
-            &mut self.queue,
-            subject,
-            news,
-            incarnation,
-            length,
-            queued,
-            len_max,
-        );
-        self.table.set_queued(subject, true);
-        cx.shared.counters.broadcasts_queued += 1;
-        if subject == self.index && matches!(news, Update::Alive { .. }) {
-            self.spread.told(incarnation.get(), cx.now);
-        }
-        if let Some(gone) = shed {
-            cx.shared.counters.broadcasts_shed += 1;
-            self.broadcast_gone(cx, gone);
-        }
-    }
-
-    /// Bytes that news about `subject` takes in a frame.
-    fn news_len(
-        &self,
-        cx: &Context<'_, '_>,
-        subject: MemberIndex,
-        news: Update,
-        incarnation: Incarnation,
-    ) -> usize {
-        match (&cx.shared.wire, news) {
-            (Wire::Memberlist(_), _) => self.packet_news_len(cx.shared, subject, news, incarnation),
-            (Wire::Native, Update::Alive { introduce: true }) => {
-                let metadata = self.identity(subject, cx.shared).metadata().len();
-                Introduction::encoded_len(cx.shared.directory.name(subject).len(), metadata)
-            }
-            (Wire::Native, _) => crate::protocol::pools::broadcasts::news_len(news),
-        }
-    }
-
-    /// Bytes that the event at `at` takes in a frame.
-    pub(in crate::protocol) fn event_len(&self, shared: &SharedState, at: EventIndex) -> usize {
-        match shared.wire {
-            Wire::Native => {
-                let event = shared.events.get(at);
-                UserEvent::encoded_len(event.name.len(), event.payload.len())
-            }
-            Wire::Memberlist(_) => self.packet_news_len(shared, at, Update::Event, Incarnation::ZERO),
-        }
-    }
-
-    fn broadcast_gone(&mut self, cx: &mut Context<'_, '_>, gone: Dequeued) {
-        if gone.news == Update::Event {
-            cx.shared.events.release(gone.subject);
-            return self.event_gone(cx, gone.subject);
-        }
-        self.table.set_queued(gone.subject, false);
-        // Other news about us, of a metadata change for instance, may end before the goodbye has even begun.
-        if gone.subject == self.index && gone.news == Update::Left && self.status == Status::Leaving {
-            self.finish_leaving(cx);
         }
     }
 }

@@ -9,12 +9,11 @@ use std::ops::Range;
 use swimring_codec::native::UserEvent;
 
 use crate::protocol::event::{Event, EventIndex};
-use crate::protocol::member::{Context, Member};
 use crate::protocol::pools::events::EventKey;
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 
-impl Member {
+impl Core {
     /// A native user event arrived.
     pub(in crate::protocol) fn on_user_event(&mut self, cx: &mut Context<'_, '_>, event: &UserEvent<'_>) {
         let key = EventKey { origin: event.origin, sequence: event.sequence };

@@ -9,13 +9,12 @@ use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::detection::return_probes::Watch;
-use crate::protocol::event::Event;
 use crate::protocol::event::EventIndex;
-use crate::protocol::member::{Context, Member, MemberError, Status, check_metadata};
+use crate::protocol::member::{Member, MemberError, check_metadata};
 use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
 use crate::protocol::pools::broadcasts::Update;
 use crate::protocol::settings::Settings;
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Full, MemberIndex};
 use crate::protocol::view::shared_view::SharedView;
@@ -54,7 +53,7 @@ impl View {
     pub fn of<'a>(members: impl IntoIterator<Item = &'a Member>, shared: &mut SharedState) -> View {
         let mut table = Table::new(&shared.bases);
         for member in members {
-            table.set(member.index, member.table.get(member.index), &mut shared.directory);
+            table.set(member.core.index, member.core.table.get(member.core.index), &mut shared.directory);
         }
         View { table, base: OnceCell::new() }
     }
@@ -87,7 +86,7 @@ impl View {
             shared.directory.retain_many(index, entry.version(), members.len() as u32);
         }
         for member in members {
-            member.table.load(&self.table, base, member.index, &mut shared.directory);
+            member.core.table.load(&self.table, base, member.core.index, &mut shared.directory);
         }
     }
 
@@ -107,18 +106,18 @@ impl Member {
     /// Moves the member's view to the newest base that was made of its kind. What can be observed of the
     /// member, and every byte it sends, stays the same. Gives how many entries that took a look at.
     pub fn rebase(&mut self, shared: &mut SharedState) -> usize {
-        let (moved, looked) = self.table.rebase(&mut shared.bases);
+        let (moved, looked) = self.core.table.rebase(&mut shared.bases);
         shared.counters.views_rebased += u64::from(moved);
         looked
     }
 
     /// How much the view differs from the base it is held against: everything, if from none.
     pub fn differences(&self) -> usize {
-        self.table.differences()
+        self.core.table.differences()
     }
 
     /// Asks the member at `seed` for its view and tells it about us. `token` comes back in
-    /// [`Event::JoinFinished`]. `destination` is [`MemberId::NONE`] unless several members live there.
+    /// [`Event::JoinFinished`](super::super::Event::JoinFinished). `destination` is [`MemberId::NONE`] unless several members live there.
     pub fn join(
         &mut self,
         now: Time,
@@ -129,15 +128,19 @@ impl Member {
         out: &mut Outbox<'_>,
     ) {
         let cx = &mut Context { now, shared, out };
-        if self.status != Status::Active {
-            if self.status == Status::Left {
+        if self.core.status != Status::Active {
+            if self.core.status == Status::Left {
                 self.resume(cx);
             }
             // A member that left comes back as its own successor.
-            self.status = Status::Active;
-            let own = self.table.get(self.index);
+            self.core.status = Status::Active;
+            let own = self.core.table.get(self.core.index);
             let incarnation = own.incarnation().next();
-            self.set_entry(cx, self.index, own.with_state(State::Alive).with_incarnation(incarnation));
+            self.core.set_entry(
+                cx,
+                self.core.index,
+                own.with_state(State::Alive).with_incarnation(incarnation),
+            );
         }
         self.introduce_self(cx);
         cx.out.streams.push(StreamOpen { to: seed, destination, purpose: StreamPurpose::Join { token } });
@@ -154,59 +157,24 @@ impl Member {
     }
 
     fn introduce_self(&mut self, cx: &mut Context<'_, '_>) {
-        let incarnation = self.table.get(self.index).incarnation();
-        self.queue_update(cx, self.index, Update::Alive { introduce: true }, incarnation);
-        self.gossip.arm(cx.now, &self.settings, true);
+        let incarnation = self.core.table.get(self.core.index).incarnation();
+        self.core.queue_update(cx, self.core.index, Update::Alive { introduce: true }, incarnation);
+        self.spread.told(incarnation.get(), cx.now);
+        self.gossip.arm(cx.now, &self.core.settings, true);
     }
 
-    /// Says goodbye. [`Event::LeaveFinished`] follows once it has been told as often as any news.
+    /// Says goodbye. [`Event::LeaveFinished`](super::super::Event::LeaveFinished) follows once it has been told as often as any news.
     pub fn leave(&mut self, now: Time, shared: &mut SharedState, out: &mut Outbox<'_>) {
         let cx = &mut Context { now, shared, out };
-        if self.status != Status::Active {
+        if self.core.status != Status::Active {
             return;
         }
-        self.status = Status::Leaving;
-        self.leave_intent = self.tell_leave_intent(cx);
-        if self.leave_intent.is_none() || self.table.live() <= 1 {
-            self.tell_left(cx);
+        self.core.status = Status::Leaving;
+        self.core.leave_intent = self.core.tell_leave_intent(cx);
+        if self.core.leave_intent.is_none() || self.core.table.live() <= 1 {
+            self.core.tell_left(cx);
         }
-        self.gossip.arm(now, &self.settings, true);
-    }
-
-    /// Tells that we leave.
-    fn tell_left(&mut self, cx: &mut Context<'_, '_>) {
-        self.leave_intent = None;
-        let own = self.table.get(self.index);
-        self.set_entry(cx, self.index, own.with_state(State::Left));
-        self.queue_update(cx, self.index, Update::Left, own.incarnation());
-        if self.table.live() == 0 {
-            self.drop_queue(cx);
-        }
-    }
-
-    /// An event has been told as often as any. If it was that we mean to leave, we do.
-    pub(in crate::protocol) fn event_gone(&mut self, cx: &mut Context<'_, '_>, event: EventIndex) {
-        if self.status == Status::Leaving && self.leave_intent == Some(event) {
-            self.tell_left(cx);
-        }
-    }
-
-    pub(in crate::protocol) fn finish_leaving(&mut self, cx: &mut Context<'_, '_>) {
-        self.status = Status::Left;
-        cx.emit(Event::LeaveFinished);
-    }
-
-    /// Drops what is queued: there is nobody to tell.
-    pub(in crate::protocol) fn drop_queue(&mut self, cx: &mut Context<'_, '_>) {
-        let shared = &mut *cx.shared;
-        let (table, events) = (&mut self.table, &mut shared.events);
-        shared.broadcasts.clear(&mut self.queue, |gone| match gone.news {
-            Update::Event => events.release(gone.subject),
-            _ => table.set_queued(gone.subject, false),
-        });
-        if self.status == Status::Leaving {
-            self.finish_leaving(cx);
-        }
+        self.gossip.arm(now, &self.core.settings, true);
     }
 
     /// Publishes new metadata.
@@ -221,15 +189,15 @@ impl Member {
         out: &mut Outbox<'_>,
     ) -> Result<(), MemberError> {
         check_metadata(metadata)?;
-        if self.status != Status::Active {
+        if self.core.status != Status::Active {
             return Err(MemberError::Left);
         }
-        let own = self.table.get(self.index);
+        let own = self.core.table.get(self.core.index);
         let incarnation = own.incarnation().next();
-        let name = shared.directory.name(self.index).to_owned();
-        let address = self.identity(self.index, shared).address();
+        let name = shared.directory.name(self.core.index).to_owned();
+        let address = self.core.identity(self.core.index, shared).address();
         let introduction = Introduction {
-            subject: self.id,
+            subject: self.core.id,
             incarnation,
             state: State::Alive,
             address,
@@ -237,13 +205,13 @@ impl Member {
             metadata,
         };
         let versions = shared.wire.versions();
-        let interned = shared.directory.intern(&introduction, versions, self.settings.members_max);
+        let interned = shared.directory.intern(&introduction, versions, self.core.settings.members_max);
         let (_, version) = interned.map_err(|full| match full {
             Full::Members => MemberError::TableFull,
             Full::Versions => MemberError::TooManyVersions,
         })?;
         let cx = &mut Context { now, shared, out };
-        self.set_entry(cx, self.index, own.with_incarnation(incarnation).with_version(version));
+        self.core.set_entry(cx, self.core.index, own.with_incarnation(incarnation).with_version(version));
         self.introduce_self(cx);
         Ok(())
     }
@@ -261,56 +229,40 @@ impl Member {
         out: &mut Outbox<'_>,
     ) -> Result<u32, MemberError> {
         check_event(name, payload)?;
-        if self.status != Status::Active {
+        if self.core.status != Status::Active {
             return Err(MemberError::Left);
         }
-        if self.queue.is_full_of_events(self.settings.broadcasts_max) {
+        if self.core.queue.is_full_of_events(self.core.settings.broadcasts_max) {
             return Err(MemberError::TooManyEvents);
         }
         self.event_sequence = self.event_sequence.wrapping_add(1);
-        let event = UserEvent { origin: self.id, sequence: self.event_sequence, name, payload };
-        let at = self.store_own_event(&event, now, shared).ok_or(MemberError::TooManyEvents)?;
-        shared.events.mark_seen(at, self.number);
+        let event = UserEvent { origin: self.core.id, sequence: self.event_sequence, name, payload };
+        let at = self.core.store_own_event(&event, now, shared).ok_or(MemberError::TooManyEvents)?;
+        shared.events.mark_seen(at, self.core.number);
         let cx = &mut Context { now, shared, out };
-        self.tell_event(cx, at);
-        self.gossip.arm(now, &self.settings, true);
+        self.core.tell_event(cx, at);
+        self.gossip.arm(now, &self.core.settings, true);
         Ok(event.sequence)
-    }
-
-    /// Puts an event of ours into the store as it will travel.
-    fn store_own_event(
-        &mut self,
-        event: &UserEvent<'_>,
-        now: Time,
-        shared: &mut SharedState,
-    ) -> Option<EventIndex> {
-        match &mut shared.wire {
-            Wire::Native => shared.events.insert(event, now, &self.settings),
-            Wire::Memberlist(wire) => {
-                let (key, name, payload) = self.compose_event(wire, event)?;
-                shared.events.insert_body(key, wire.body(), (name, payload), now, &self.settings)
-            }
-        }
     }
 
     /// The member's own id.
     pub fn id(&self) -> MemberId {
-        self.id
+        self.core.id
     }
 
     /// The member's own place in the directory.
     pub fn index(&self) -> MemberIndex {
-        self.index
+        self.core.index
     }
 
     /// The member's own incarnation.
     pub fn incarnation(&self) -> Incarnation {
-        self.table.get(self.index).incarnation()
+        self.core.table.get(self.core.index).incarnation()
     }
 
     /// Members that are alive or suspect, itself among them.
     pub fn live(&self) -> usize {
-        self.table.live()
+        self.core.table.live()
     }
 
     /// Members that are suspect.
@@ -320,48 +272,48 @@ impl Member {
 
     /// Which cluster it belongs to.
     pub fn cluster(&self) -> u32 {
-        self.cluster
+        self.core.cluster
     }
 
     /// Members that are part of the view, the dead and left that have not been reaped among them.
     pub fn known(&self) -> usize {
-        self.table.known()
+        self.core.table.known()
     }
 
     /// The state root: equal for two members that hold the same view of who is live.
     pub fn root(&self) -> u64 {
-        self.table.root()
+        self.core.table.root()
     }
 
     /// The local health score, 0 for healthy.
     pub fn local_health(&self) -> u8 {
-        self.health.score()
+        self.core.health.score()
     }
 
     /// Broadcasts waiting to be sent.
     pub fn queued(&self) -> u32 {
-        self.queue.len()
+        self.core.queue.len()
     }
 
     /// Whether the member has left.
     pub fn has_left(&self) -> bool {
-        self.status == Status::Left
+        self.core.status == Status::Left
     }
 
     /// What is believed of the member at `index`; nothing if it is not part of the view.
     pub fn state_of(&self, index: MemberIndex) -> Option<(State, Incarnation)> {
-        let entry = self.table.get(index);
+        let entry = self.core.table.get(index);
         entry.state().map(|state| (state, entry.incarnation()))
     }
 
     /// The view, in no particular order.
     pub fn members<'a>(&'a self, shared: &'a SharedState) -> impl Iterator<Item = MemberRef<'a>> + 'a {
-        self.table.iter().filter_map(|(index, entry)| self.known_member(index, entry, shared))
+        self.core.table.iter().filter_map(|(index, entry)| self.known_member(index, entry, shared))
     }
 
     /// What the view says of the member at `index`, which is still resolved when it has just departed.
     pub fn member<'a>(&self, index: MemberIndex, shared: &'a SharedState) -> Option<MemberRef<'a>> {
-        self.known_member(index, self.table.get(index), shared)
+        self.known_member(index, self.core.table.get(index), shared)
     }
 
     fn known_member<'a>(
@@ -381,6 +333,24 @@ impl Member {
             incarnation: entry.incarnation(),
             versions: identity.versions(),
         })
+    }
+}
+
+impl Core {
+    /// Puts an event of ours into the store as it will travel.
+    fn store_own_event(
+        &mut self,
+        event: &UserEvent<'_>,
+        now: Time,
+        shared: &mut SharedState,
+    ) -> Option<EventIndex> {
+        match &mut shared.wire {
+            Wire::Native => shared.events.insert(event, now, &self.settings),
+            Wire::Memberlist(wire) => {
+                let (key, name, payload) = self.compose_event(wire, event)?;
+                shared.events.insert_body(key, wire.body(), (name, payload), now, &self.settings)
+            }
+        }
     }
 }
 

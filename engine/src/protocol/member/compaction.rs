@@ -9,7 +9,8 @@
 //! no closer, because everyone believes something else, more and more rounds pass between them.
 
 use crate::protocol::member::Member;
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::SharedState;
+use crate::protocol::view::shared_view::NewBase;
 
 /// Most members that one step looks at.
 pub const COMPACTION_MEMBERS_MAX: usize = 256;
@@ -24,6 +25,21 @@ const DIFFERENCES_WORTH: u64 = 8;
 
 /// Most rounds that pass between two new bases of which the first has not helped.
 const ROUNDS_BETWEEN_MAX: u32 = 16;
+
+impl SharedState {
+    /// Makes a base of what `member` believes, for the views of all members to be held as differences from.
+    /// Nothing that can be observed of anyone changes; [`Member::rebase`] then takes each member there.
+    /// False if it would be no other than the last, or too many are in use.
+    pub fn make_base(&mut self, member: &Member) -> bool {
+        let made = self.bases.advance(&member.core.table);
+        match made {
+            NewBase::Made => self.counters.bases_made += 1,
+            NewBase::Deferred => self.counters.bases_deferred += 1,
+            NewBase::Same => {}
+        }
+        made == NewBase::Made
+    }
+}
 
 /// Members in places, some of which may be empty.
 pub trait Crew {

@@ -11,10 +11,11 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
 use crate::protocol::event::{Event, SuspicionSummary};
-use crate::protocol::member::{Context, Member};
+use crate::protocol::member::Member;
 use crate::protocol::pools::broadcasts::Update;
 use crate::protocol::pools::suspicions::{Due, Suspicion, confirmations_needed};
 use crate::protocol::settings::SuspicionMode;
+use crate::protocol::state::{Context, Core};
 use crate::protocol::view::directory::{Directory, Full, MemberIndex};
 use crate::protocol::view::table::{Entry, EntryState};
 use crate::protocol::wire::Wire;
@@ -57,6 +58,312 @@ enum Moved {
 }
 
 impl Member {
+    #[inline]
+    pub(in crate::protocol) fn on_alive(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+        tag: u8,
+    ) {
+        let Some((index, entry)) = self.core.lookup(cx, subject) else { return };
+        if incarnation <= entry.incarnation() || self.core.implausible(cx, entry, incarnation) {
+            if index == self.core.index {
+                self.spread.echoed(incarnation.get(), cx.now);
+            }
+            return;
+        }
+        if index == self.core.index {
+            return self.refute(cx, incarnation, false);
+        }
+        if cx.shared.directory.identity(index, entry.version()).tag() != tag {
+            // An introduction passed us by. Adopting the incarnation would hide that from the root.
+            cx.shared.counters.missed_introduction += 1;
+            return;
+        }
+        // Whoever held it dead may have reaped it since: those need to be introduced again.
+        let introduce = !entry.is_live();
+        self.adopt_alive(cx, index, entry, entry.with_incarnation(incarnation));
+        self.core.queue_update(cx, index, Update::Alive { introduce }, incarnation);
+    }
+
+    /// An introduction of a member that announced `versions`; `spread` says whether to tell it on.
+    pub(in crate::protocol) fn on_introduction(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        introduction: &Introduction<'_>,
+        versions: Versions,
+        spread: bool,
+    ) {
+        let mut introduction = *introduction;
+        let incarnation = introduction.incarnation;
+        let known = cx.shared.directory.find(introduction.subject);
+        let known = known.map(|index| (index, self.core.table.get(index)));
+        let entry = match known {
+            Some((index, entry)) if !entry.is_unknown() => {
+                if index == self.core.index {
+                    return self.on_own_introduction(cx, &introduction);
+                }
+                match self.core.moved(cx, index, entry, &mut introduction) {
+                    Moved::Refused => return self.tell_owner(cx, index, &introduction),
+                    Moved::Reclaimed => {}
+                    Moved::No if incarnation <= entry.incarnation() => return,
+                    Moved::No if self.core.implausible(cx, entry, incarnation) => return,
+                    Moved::No => {}
+                }
+                entry
+            }
+            // Incarnation zero is nobody's: a member starts above it.
+            _ if incarnation == Incarnation::ZERO => return,
+            _ => Entry::UNKNOWN,
+        };
+        let Some((index, version)) = self.intern(cx, &introduction, versions) else { return };
+        let moved = !entry.is_unknown() && entry.version() != version;
+        self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));
+        if moved && entry.is_live() {
+            cx.emit(Event::Updated { subject: index });
+        }
+        if spread {
+            self.core.queue_update(cx, index, Update::Alive { introduce: true }, incarnation);
+        }
+    }
+
+    fn intern(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        introduction: &Introduction<'_>,
+        versions: Versions,
+    ) -> Option<(MemberIndex, u8)> {
+        let members_max = self.core.settings.members_max;
+        let mut interned = cx.shared.directory.intern(introduction, versions, members_max);
+        if interned == Err(Full::Members) && self.forget_longest_gone(cx) {
+            interned = cx.shared.directory.intern(introduction, versions, members_max);
+        }
+        match interned {
+            Ok(place) => Some(place),
+            Err(Full::Members) => {
+                cx.shared.counters.members_shed += 1;
+                None
+            }
+            Err(Full::Versions) => {
+                cx.shared.counters.versions_shed += 1;
+                None
+            }
+        }
+    }
+
+    /// Makes `index` alive with the entry `new`, whatever it was.
+    fn adopt_alive(&mut self, cx: &mut Context<'_, '_>, index: MemberIndex, old: Entry, new: Entry) {
+        self.core.set_entry(cx, index, new.with_state(State::Alive));
+        match old.standing() {
+            EntryState::MemberRef(State::Alive) => {}
+            EntryState::MemberRef(State::Suspect) => {
+                let suspicion = self.end_suspicion(cx, index);
+                cx.shared.counters.suspicions_refuted += 1;
+                debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
+                if let Some(suspicion) = suspicion {
+                    self.spread.took(suspicion.lasted);
+                    cx.emit(Event::Refuted { subject: index, suspicion });
+                }
+            }
+            EntryState::Unknown | EntryState::MemberRef(_) | EntryState::Remembered => {
+                cx.shared.departed.remove(&mut self.core.departed, index);
+                cx.shared.counters.members_joined += 1;
+                if !cx.shared.behaviour.push_pulls_on_time {
+                    self.anti_entropy.member_returned(index, old);
+                }
+                cx.emit(Event::Joined { subject: index });
+            }
+        }
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn on_suspect(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+        accuser: MemberId,
+    ) {
+        let Some((index, entry)) = self.core.lookup(cx, subject) else { return };
+        if incarnation < entry.incarnation() {
+            if index == self.core.index {
+                self.reannounce(cx);
+            }
+            return;
+        }
+        if index == self.core.index {
+            return self.refute(cx, incarnation, false);
+        }
+        if Core::implausible_accusation(cx, entry, incarnation) {
+            return;
+        }
+        match entry.state() {
+            Some(State::Alive) => self.suspect(cx, index, entry, incarnation, accuser),
+            // A higher incarnation is a new accusation: the old timer does not count for it.
+            Some(State::Suspect)
+                if incarnation > entry.incarnation() && !cx.shared.behaviour.one_suspicion_at_a_time =>
+            {
+                self.end_suspicion(cx, index);
+                self.suspect(cx, index, entry, incarnation, accuser);
+            }
+            Some(State::Suspect) => self.confirm(cx, index, incarnation, accuser),
+            _ => {}
+        }
+    }
+
+    fn confirm(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        incarnation: Incarnation,
+        accuser: MemberId,
+    ) {
+        if cx.shared.suspicions.confirm(&mut self.suspicions, index, accuser) {
+            self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
+            cx.shared.counters.suspicions_confirmed += 1;
+            self.core.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
+        }
+    }
+
+    /// Ends the suspicion of `index`, if there is one, and says how it went.
+    pub(in crate::protocol) fn end_suspicion(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+    ) -> Option<SuspicionSummary> {
+        let summary = cx.shared.suspicions.end(&mut self.suspicions, index, cx.now);
+        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
+        summary
+    }
+
+    /// Begins to suspect `index`, and tells.
+    pub(in crate::protocol) fn suspect(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        entry: Entry,
+        incarnation: Incarnation,
+        accuser: MemberId,
+    ) {
+        let members = self.core.table.known();
+        let timeouts = self.core.settings.suspicion_timeouts(members);
+        let needed = confirmations_needed(self.core.settings.suspicion_multiplier, members);
+        let mut suspicion = Suspicion::new(cx.now, index, incarnation, accuser, timeouts, needed);
+        if self.core.settings.suspicion == SuspicionMode::Adaptive && accuser != self.core.id {
+            suspicion = suspicion.checked_at(self.check_at(cx.now));
+        }
+        if !cx.shared.suspicions.start(&mut self.suspicions, suspicion) {
+            cx.shared.counters.suspicions_shed += 1;
+            self.core.set_entry(cx, index, entry.with_state(State::Alive));
+            return;
+        }
+        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
+        self.core.set_entry(cx, index, entry.with_state(State::Suspect).with_incarnation(incarnation));
+        cx.shared.counters.suspicions_started += 1;
+        if entry.is_alive() {
+            cx.emit(Event::Suspected { subject: index, accuser });
+        }
+        self.core.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
+    }
+
+    /// Declares dead whoever did not refute in time.
+    pub(in crate::protocol) fn suspicion_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        while let Some(due) = cx.shared.suspicions.expired(&self.suspicions, cx.now) {
+            let suspicion = match due {
+                Due::Check(suspicion) => {
+                    self.check(cx, suspicion.subject);
+                    continue;
+                }
+                Due::Appeal { suspicion, before, since } => {
+                    self.appeal(cx, &suspicion, before, since + self.suspicions.lost());
+                    continue;
+                }
+                Due::Window { suspicion, appealed, since } => {
+                    if !appealed || !self.listens(cx.now, since + self.suspicions.lost()) {
+                        let until = cx.now + self.core.settings.gossip_interval;
+                        cx.shared.suspicions.postpone(&mut self.suspicions, suspicion.subject, until);
+                        continue;
+                    }
+                    cx.shared.counters.witnesses_declared += 1;
+                    suspicion
+                }
+                Due::End(suspicion) if self.defer_expiry(cx, suspicion.subject) => continue,
+                Due::End(suspicion) => suspicion,
+            };
+            let entry = self.core.table.get(suspicion.subject);
+            debug_assert_eq!(entry.state(), Some(State::Suspect));
+            self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead, true);
+        }
+        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn on_dead(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+    ) {
+        self.on_departure(cx, subject, incarnation, State::Dead);
+    }
+
+    #[inline]
+    pub(in crate::protocol) fn on_left(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+    ) {
+        self.on_departure(cx, subject, incarnation, State::Left);
+    }
+
+    fn on_departure(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+        state: State,
+    ) {
+        let Some((index, entry)) = self.core.lookup(cx, subject) else { return };
+        if index == self.core.index {
+            let past = incarnation < entry.incarnation();
+            return if past { self.reannounce(cx) } else { self.refute(cx, incarnation, true) };
+        }
+        if incarnation < entry.incarnation() || !entry.is_live() {
+            return;
+        }
+        if !Core::implausible_accusation(cx, entry, incarnation) {
+            self.depart(cx, index, entry, incarnation, state, false);
+        }
+    }
+
+    /// Takes a live member for dead or left, and tells. `declared` says that our own suspicion ran out.
+    fn depart(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        entry: Entry,
+        incarnation: Incarnation,
+        state: State,
+        declared: bool,
+    ) {
+        let suspicion = self.end_suspicion(cx, index);
+        self.core.set_entry(cx, index, entry.with_state(state).with_incarnation(incarnation));
+        cx.shared.departed.add(&mut self.core.departed, index, cx.now);
+        self.reconnect.departed(cx.now, &self.core.settings);
+        if state == State::Dead {
+            cx.shared.counters.members_failed += 1;
+            cx.emit(Event::Failed { subject: index, suspicion, declared });
+            self.core.queue_update(cx, index, Update::Dead, incarnation);
+        } else {
+            cx.emit(Event::Left { subject: index });
+            self.core.queue_update(cx, index, Update::Left, incarnation);
+        }
+    }
+}
+
+impl Core {
     /// The index and entry of a member that is not unknown.
     #[inline]
     fn lookup(&self, cx: &mut Context<'_, '_>, subject: impl Subject) -> Option<(MemberIndex, Entry)> {
@@ -100,76 +407,6 @@ impl Member {
         too_far
     }
 
-    #[inline]
-    pub(in crate::protocol) fn on_alive(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        subject: impl Subject,
-        incarnation: Incarnation,
-        tag: u8,
-    ) {
-        let Some((index, entry)) = self.lookup(cx, subject) else { return };
-        if incarnation <= entry.incarnation() || self.implausible(cx, entry, incarnation) {
-            if index == self.index {
-                self.spread.echoed(incarnation.get(), cx.now);
-            }
-            return;
-        }
-        if index == self.index {
-            return self.refute(cx, incarnation, false);
-        }
-        if cx.shared.directory.identity(index, entry.version()).tag() != tag {
-            // An introduction passed us by. Adopting the incarnation would hide that from the root.
-            cx.shared.counters.missed_introduction += 1;
-            return;
-        }
-        // Whoever held it dead may have reaped it since: those need to be introduced again.
-        let introduce = !entry.is_live();
-        self.adopt_alive(cx, index, entry, entry.with_incarnation(incarnation));
-        self.queue_update(cx, index, Update::Alive { introduce }, incarnation);
-    }
-
-    /// An introduction of a member that announced `versions`; `spread` says whether to tell it on.
-    pub(in crate::protocol) fn on_introduction(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        introduction: &Introduction<'_>,
-        versions: Versions,
-        spread: bool,
-    ) {
-        let mut introduction = *introduction;
-        let incarnation = introduction.incarnation;
-        let known = cx.shared.directory.find(introduction.subject);
-        let known = known.map(|index| (index, self.table.get(index)));
-        let entry = match known {
-            Some((index, entry)) if !entry.is_unknown() => {
-                if index == self.index {
-                    return self.on_own_introduction(cx, &introduction);
-                }
-                match self.moved(cx, index, entry, &mut introduction) {
-                    Moved::Refused => return self.tell_owner(cx, index, &introduction),
-                    Moved::Reclaimed => {}
-                    Moved::No if incarnation <= entry.incarnation() => return,
-                    Moved::No if self.implausible(cx, entry, incarnation) => return,
-                    Moved::No => {}
-                }
-                entry
-            }
-            // Incarnation zero is nobody's: a member starts above it.
-            _ if incarnation == Incarnation::ZERO => return,
-            _ => Entry::UNKNOWN,
-        };
-        let Some((index, version)) = self.intern(cx, &introduction, versions) else { return };
-        let moved = !entry.is_unknown() && entry.version() != version;
-        self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));
-        if moved && entry.is_live() {
-            cx.emit(Event::Updated { subject: index });
-        }
-        if spread {
-            self.queue_update(cx, index, Update::Alive { introduce: true }, incarnation);
-        }
-    }
-
     /// Whether someone known comes from another address, and may. In the native format a higher incarnation
     /// says it all. memberlist's peers keep to the address they know of whoever is live, whatever the
     /// incarnation, and views would part if we did not; whoever left, or has been dead for a while, may come
@@ -201,239 +438,5 @@ impl Member {
             return Moved::Refused;
         }
         Moved::Reclaimed
-    }
-
-    fn intern(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        introduction: &Introduction<'_>,
-        versions: Versions,
-    ) -> Option<(MemberIndex, u8)> {
-        let members_max = self.settings.members_max;
-        let mut interned = cx.shared.directory.intern(introduction, versions, members_max);
-        if interned == Err(Full::Members) && self.forget_longest_gone(cx) {
-            interned = cx.shared.directory.intern(introduction, versions, members_max);
-        }
-        match interned {
-            Ok(place) => Some(place),
-            Err(Full::Members) => {
-                cx.shared.counters.members_shed += 1;
-                None
-            }
-            Err(Full::Versions) => {
-                cx.shared.counters.versions_shed += 1;
-                None
-            }
-        }
-    }
-
-    /// Makes `index` alive with the entry `new`, whatever it was.
-    fn adopt_alive(&mut self, cx: &mut Context<'_, '_>, index: MemberIndex, old: Entry, new: Entry) {
-        self.set_entry(cx, index, new.with_state(State::Alive));
-        match old.standing() {
-            EntryState::MemberRef(State::Alive) => {}
-            EntryState::MemberRef(State::Suspect) => {
-                let suspicion = self.end_suspicion(cx, index);
-                cx.shared.counters.suspicions_refuted += 1;
-                debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
-                if let Some(suspicion) = suspicion {
-                    self.spread.took(suspicion.lasted);
-                    cx.emit(Event::Refuted { subject: index, suspicion });
-                }
-            }
-            EntryState::Unknown | EntryState::MemberRef(_) | EntryState::Remembered => {
-                cx.shared.departed.remove(&mut self.departed, index);
-                cx.shared.counters.members_joined += 1;
-                if !cx.shared.behaviour.push_pulls_on_time {
-                    self.anti_entropy.member_returned(index, old);
-                }
-                cx.emit(Event::Joined { subject: index });
-            }
-        }
-    }
-
-    #[inline]
-    pub(in crate::protocol) fn on_suspect(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        subject: impl Subject,
-        incarnation: Incarnation,
-        accuser: MemberId,
-    ) {
-        let Some((index, entry)) = self.lookup(cx, subject) else { return };
-        if incarnation < entry.incarnation() {
-            if index == self.index {
-                self.reannounce(cx);
-            }
-            return;
-        }
-        if index == self.index {
-            return self.refute(cx, incarnation, false);
-        }
-        if Self::implausible_accusation(cx, entry, incarnation) {
-            return;
-        }
-        match entry.state() {
-            Some(State::Alive) => self.suspect(cx, index, entry, incarnation, accuser),
-            // A higher incarnation is a new accusation: the old timer does not count for it.
-            Some(State::Suspect)
-                if incarnation > entry.incarnation() && !cx.shared.behaviour.one_suspicion_at_a_time =>
-            {
-                self.end_suspicion(cx, index);
-                self.suspect(cx, index, entry, incarnation, accuser);
-            }
-            Some(State::Suspect) => self.confirm(cx, index, incarnation, accuser),
-            _ => {}
-        }
-    }
-
-    fn confirm(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        index: MemberIndex,
-        incarnation: Incarnation,
-        accuser: MemberId,
-    ) {
-        if cx.shared.suspicions.confirm(&mut self.suspicions, index, accuser) {
-            self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
-            cx.shared.counters.suspicions_confirmed += 1;
-            self.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
-        }
-    }
-
-    /// Ends the suspicion of `index`, if there is one, and says how it went.
-    pub(in crate::protocol) fn end_suspicion(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        index: MemberIndex,
-    ) -> Option<SuspicionSummary> {
-        let summary = cx.shared.suspicions.end(&mut self.suspicions, index, cx.now);
-        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
-        summary
-    }
-
-    /// Begins to suspect `index`, and tells.
-    pub(in crate::protocol) fn suspect(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        index: MemberIndex,
-        entry: Entry,
-        incarnation: Incarnation,
-        accuser: MemberId,
-    ) {
-        let members = self.table.known();
-        let timeouts = self.settings.suspicion_timeouts(members);
-        let needed = confirmations_needed(self.settings.suspicion_multiplier, members);
-        let mut suspicion = Suspicion::new(cx.now, index, incarnation, accuser, timeouts, needed);
-        if self.settings.suspicion == SuspicionMode::Adaptive && accuser != self.id {
-            suspicion = suspicion.checked_at(self.check_at(cx.now));
-        }
-        if !cx.shared.suspicions.start(&mut self.suspicions, suspicion) {
-            cx.shared.counters.suspicions_shed += 1;
-            self.set_entry(cx, index, entry.with_state(State::Alive));
-            return;
-        }
-        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
-        self.set_entry(cx, index, entry.with_state(State::Suspect).with_incarnation(incarnation));
-        cx.shared.counters.suspicions_started += 1;
-        if entry.is_alive() {
-            cx.emit(Event::Suspected { subject: index, accuser });
-        }
-        self.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
-    }
-
-    /// Declares dead whoever did not refute in time.
-    pub(in crate::protocol) fn suspicion_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        while let Some(due) = cx.shared.suspicions.expired(&self.suspicions, cx.now) {
-            let suspicion = match due {
-                Due::Check(suspicion) => {
-                    self.check(cx, suspicion.subject);
-                    continue;
-                }
-                Due::Appeal { suspicion, before, since } => {
-                    self.appeal(cx, &suspicion, before, since + self.suspicions.lost());
-                    continue;
-                }
-                Due::Window { suspicion, appealed, since } => {
-                    if !appealed || !self.listens(cx.now, since + self.suspicions.lost()) {
-                        let until = cx.now + self.settings.gossip_interval;
-                        cx.shared.suspicions.postpone(&mut self.suspicions, suspicion.subject, until);
-                        continue;
-                    }
-                    cx.shared.counters.witnesses_declared += 1;
-                    suspicion
-                }
-                Due::End(suspicion) if self.defer_expiry(cx, suspicion.subject) => continue,
-                Due::End(suspicion) => suspicion,
-            };
-            let entry = self.table.get(suspicion.subject);
-            debug_assert_eq!(entry.state(), Some(State::Suspect));
-            self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead, true);
-        }
-        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
-    }
-
-    #[inline]
-    pub(in crate::protocol) fn on_dead(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        subject: impl Subject,
-        incarnation: Incarnation,
-    ) {
-        self.on_departure(cx, subject, incarnation, State::Dead);
-    }
-
-    #[inline]
-    pub(in crate::protocol) fn on_left(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        subject: impl Subject,
-        incarnation: Incarnation,
-    ) {
-        self.on_departure(cx, subject, incarnation, State::Left);
-    }
-
-    fn on_departure(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        subject: impl Subject,
-        incarnation: Incarnation,
-        state: State,
-    ) {
-        let Some((index, entry)) = self.lookup(cx, subject) else { return };
-        if index == self.index {
-            let past = incarnation < entry.incarnation();
-            return if past { self.reannounce(cx) } else { self.refute(cx, incarnation, true) };
-        }
-        if incarnation < entry.incarnation() || !entry.is_live() {
-            return;
-        }
-        if !Self::implausible_accusation(cx, entry, incarnation) {
-            self.depart(cx, index, entry, incarnation, state, false);
-        }
-    }
-
-    /// Takes a live member for dead or left, and tells. `declared` says that our own suspicion ran out.
-    fn depart(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        index: MemberIndex,
-        entry: Entry,
-        incarnation: Incarnation,
-        state: State,
-        declared: bool,
-    ) {
-        let suspicion = self.end_suspicion(cx, index);
-        self.set_entry(cx, index, entry.with_state(state).with_incarnation(incarnation));
-        cx.shared.departed.add(&mut self.departed, index, cx.now);
-        self.reconnect.departed(cx.now, &self.settings);
-        if state == State::Dead {
-            cx.shared.counters.members_failed += 1;
-            cx.emit(Event::Failed { subject: index, suspicion, declared });
-            self.queue_update(cx, index, Update::Dead, incarnation);
-        } else {
-            cx.emit(Event::Left { subject: index });
-            self.queue_update(cx, index, Update::Left, incarnation);
-        }
     }
 }

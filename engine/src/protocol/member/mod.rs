@@ -40,8 +40,6 @@ use crate::protocol::detection::relay::Relays;
 use crate::protocol::detection::return_probes::Watch;
 use crate::protocol::dissemination::gossip::Gossip;
 use crate::protocol::dissemination::spread_estimate::Spread;
-use crate::protocol::event::Event;
-use crate::protocol::event::EventIndex;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::{Queue, Update};
 use crate::protocol::pools::suspicions::Suspicions;
@@ -50,10 +48,10 @@ use crate::protocol::repair::reconnect::Reconnect;
 use crate::protocol::serf::Serf;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::local_health::LocalHealth;
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
-use crate::protocol::view::directory::{Identity, MemberIndex};
+use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::table::{Entry, Table};
 
 /// Who a member is.
@@ -128,68 +126,25 @@ pub enum MemberError {
 
 crate::sentence::debug_is_the_sentence!(MemberError);
 
-/// Where a member is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::protocol) enum Status {
-    Active,
-    /// Told to leave, and still telling others.
-    Leaving,
-    /// Gone: takes no part.
-    Left,
-}
-
 /// A member. See the module.
 #[derive(Debug)]
 pub struct Member {
-    pub(in crate::protocol) id: MemberId,
-    /// Its own place in the directory.
-    pub(in crate::protocol) index: MemberIndex,
-    /// Its number among the members that share a [`SharedState`].
-    pub(in crate::protocol) number: u32,
-    pub(in crate::protocol) cluster: u32,
-    pub(in crate::protocol) status: Status,
-    pub(in crate::protocol) settings: Arc<Settings>,
-    pub(in crate::protocol) rng: fastrand::Rng,
-    pub(in crate::protocol) table: Table,
+    pub(in crate::protocol) core: Core,
     pub(in crate::protocol) probe: Probe,
     pub(in crate::protocol) relays: Relays,
     pub(in crate::protocol) watch: Watch,
-    /// When a datagram last arrived.
-    pub(in crate::protocol) heard: Time,
     /// When the timers were last looked at.
     pub(in crate::protocol) called: Time,
     pub(in crate::protocol) spread: Spread,
     pub(in crate::protocol) reachability: Reachability,
-    pub(in crate::protocol) health: LocalHealth,
     pub(in crate::protocol) suspicions: Suspicions,
     /// When the first suspicion ends.
     pub(in crate::protocol) suspicion_due: Time,
-    pub(in crate::protocol) departed: Departed,
-    pub(in crate::protocol) queue: Queue,
     pub(in crate::protocol) gossip: Gossip,
     pub(in crate::protocol) anti_entropy: AntiEntropy,
     pub(in crate::protocol) reconnect: Reconnect,
     pub(in crate::protocol) refutations: Refutations,
     pub(in crate::protocol) event_sequence: u32,
-    /// Serf's clocks.
-    pub(in crate::protocol) serf: Serf,
-    /// The event that tells that we mean to leave, before we do.
-    pub(in crate::protocol) leave_intent: Option<EventIndex>,
-    /// No user event in the queue is older than this; [`Time::NEVER`] while there is none.
-    pub(in crate::protocol) events_since: Time,
-}
-
-/// What every step of the protocol is given.
-pub(in crate::protocol) struct Context<'a, 'b> {
-    pub(in crate::protocol) now: Time,
-    pub(in crate::protocol) shared: &'a mut SharedState,
-    pub(in crate::protocol) out: &'a mut Outbox<'b>,
-}
-
-impl Context<'_, '_> {
-    pub(in crate::protocol) fn emit(&mut self, event: Event) {
-        self.out.events.push(event);
-    }
 }
 
 impl Member {
@@ -220,40 +175,43 @@ impl Member {
         let mut rng = fastrand::Rng::with_seed(config.seed ^ introduction.subject.0);
         let settings = config.settings;
         Ok(Member {
-            id: introduction.subject,
-            index,
-            number,
-            cluster: config.cluster,
-            status: Status::Active,
-            table,
             probe: Probe::new(&settings, &mut rng, shared, now),
             relays: Relays::new(),
             watch: Watch::NONE,
-            heard: now,
             called: now,
             spread: Spread::UNKNOWN,
             reachability: Reachability::new(now),
-            health: LocalHealth::default(),
             suspicions: Suspicions::new(number),
             suspicion_due: Time::NEVER,
-            departed: Departed::new(number),
-            queue: Queue::new(number),
             gossip: Gossip::new(&settings, &mut rng, shared),
             anti_entropy: AntiEntropy::new(&settings, &mut rng, shared, now),
             reconnect: Reconnect::new(&settings, &mut rng, shared, now),
             refutations: Refutations::NONE,
             event_sequence: rng.u32(..),
-            serf: Serf::new(),
-            leave_intent: None,
-            events_since: Time::NEVER,
-            rng,
-            settings,
+            core: Core {
+                id: introduction.subject,
+                index,
+                number,
+                cluster: config.cluster,
+                status: Status::Active,
+                table,
+                departed: Departed::new(number),
+                root_changed: now,
+                heard: now,
+                health: LocalHealth::default(),
+                queue: Queue::new(number),
+                events_since: Time::NEVER,
+                leave_intent: None,
+                serf: Serf::new(),
+                rng,
+                settings,
+            },
         })
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Time, shared: &mut SharedState, out: &mut Outbox<'_>) {
-        if self.status == Status::Left {
+        if self.core.status == Status::Left {
             return;
         }
         let cx = &mut Context { now, shared, out };
@@ -264,23 +222,23 @@ impl Member {
             self.suspicion_timeout(cx);
         }
         self.watch_timeout(cx);
-        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
         self.gossip_timeout(cx);
-        if self.status == Status::Left {
+        if self.core.status == Status::Left {
             // What else it had to tell must not keep shared storage busy.
-            return self.drop_queue(cx);
+            return self.core.drop_queue(cx);
         }
         self.push_pull_timeout(cx);
         self.reconnect_timeout(cx);
-        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
     }
 
     /// Starts the timers anew, staggered from `now`: for a member that was set up ahead of time.
     pub fn restart_timers(&mut self, now: Time, shared: &SharedState) {
-        let settings = &self.settings;
-        self.probe = Probe::new(settings, &mut self.rng, shared, now);
-        self.anti_entropy = AntiEntropy::new(settings, &mut self.rng, shared, now);
-        self.reconnect = Reconnect::new(settings, &mut self.rng, shared, now);
+        let settings = &self.core.settings;
+        self.probe = Probe::new(settings, &mut self.core.rng, shared, now);
+        self.anti_entropy = AntiEntropy::new(settings, &mut self.core.rng, shared, now);
+        self.reconnect = Reconnect::new(settings, &mut self.core.rng, shared, now);
     }
 
     /// The driver lost `by`: for so long it took in nothing that others had sent. Probes and suspicions
@@ -301,7 +259,7 @@ impl Member {
     /// When [`Member::handle_timeout`] next has something to do; [`Time::NEVER`] after leaving.
     #[inline]
     pub fn next_timeout(&self) -> Time {
-        if self.status == Status::Left {
+        if self.core.status == Status::Left {
             return Time::NEVER;
         }
         let probe = self.probe.due().min(self.relays.due()).min(self.watch.due());
@@ -309,52 +267,30 @@ impl Member {
         probe.min(self.suspicion_due).min(self.gossip.due).min(slow)
     }
 
-    pub(in crate::protocol) fn identity<'a>(
-        &self,
-        subject: MemberIndex,
-        shared: &'a SharedState,
-    ) -> &'a Identity {
-        shared.directory.identity(subject, self.table.get(subject).version())
-    }
-
-    /// Replaces the entry of `subject`, and notes when the root changed.
-    pub(in crate::protocol) fn set_entry(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        subject: MemberIndex,
-        entry: Entry,
-    ) {
-        let before = self.table.root();
-        self.table.set(subject, entry, &mut cx.shared.directory);
-        if self.table.root() != before {
-            self.anti_entropy.root_changed(cx.now);
-        }
-    }
-
     /// Drops every reference to `subject` and its entry.
     pub(in crate::protocol) fn forget(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) {
-        if self.table.get(subject).is_queued() {
-            cx.shared.broadcasts.remove_update(&mut self.queue, subject);
-            self.table.set_queued(subject, false);
+        if self.core.table.get(subject).is_queued() {
+            cx.shared.broadcasts.remove_update(&mut self.core.queue, subject);
+            self.core.table.set_queued(subject, false);
         }
         self.end_suspicion(cx, subject);
-        cx.shared.departed.remove(&mut self.departed, subject);
-        self.set_entry(cx, subject, Entry::UNKNOWN);
+        cx.shared.departed.remove(&mut self.core.departed, subject);
+        self.core.set_entry(cx, subject, Entry::UNKNOWN);
     }
 
     /// Gives back all shared storage: the member vanishes without a word.
     pub fn release(&mut self, shared: &mut SharedState) {
-        self.status = Status::Left;
+        self.core.status = Status::Left;
         let (broadcasts, events) = (&mut shared.broadcasts, &mut shared.events);
-        broadcasts.clear(&mut self.queue, |gone| {
+        broadcasts.clear(&mut self.core.queue, |gone| {
             if gone.news == Update::Event {
                 events.release(gone.subject);
             }
         });
         shared.suspicions.clear(&mut self.suspicions);
         self.relays.clear(&mut shared.relays);
-        shared.departed.clear(&mut self.departed);
-        self.table.clear(&mut shared.directory);
+        shared.departed.clear(&mut self.core.departed);
+        self.core.table.clear(&mut shared.directory);
     }
 }
 

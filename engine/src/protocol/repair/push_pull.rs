@@ -17,10 +17,10 @@ use swimring_codec::native::{
 use swimring_codec::{MemberId, State};
 
 use crate::protocol::event::Event;
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
 use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
 use crate::protocol::settings::Settings;
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
 use crate::protocol::view::table::{Entry, EntryState};
@@ -42,7 +42,6 @@ pub(in crate::protocol) struct AntiEntropy {
     with: Option<MemberIndex>,
     /// No push/pull because of a differing root before this.
     allowed: Time,
-    root_changed: Time,
     /// When the member joined; nothing if it did not have to.
     joined: Option<Time>,
     /// A periodic push/pull is not put off beyond this.
@@ -63,19 +62,7 @@ impl AntiEntropy {
         } else {
             shared.stagger(now, settings.push_pull_interval, rng)
         };
-        AntiEntropy {
-            due,
-            with: None,
-            allowed: now,
-            root_changed: now,
-            joined: None,
-            latest: now,
-            spread_out: false,
-        }
-    }
-
-    pub(in crate::protocol) fn root_changed(&mut self, now: Time) {
-        self.root_changed = now;
+        AntiEntropy { due, with: None, allowed: now, joined: None, latest: now, spread_out: false }
     }
 
     /// A member came back from the dead: whatever parted us has healed, and its view is worth having.
@@ -113,13 +100,13 @@ impl Member {
     /// Compares the root of an ack with ours.
     pub(in crate::protocol) fn compare_roots(&mut self, cx: &mut Context<'_, '_>, origin: &Sender) {
         let Some(root) = origin.root else { return };
-        if root == self.table.root() || cx.now < self.anti_entropy.allowed {
+        if root == self.core.table.root() || cx.now < self.anti_entropy.allowed {
             return;
         }
-        let settled = self.settings.gossip_interval * 4;
-        let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
-        let quiet = origin.quiet && self.queue.is_quiet();
-        let lasting = quiet && cx.now.since(self.anti_entropy.root_changed) >= settled;
+        let settled = self.core.settings.gossip_interval * 4;
+        let fresh = self.anti_entropy.is_fresh(cx.now, &self.core.settings);
+        let quiet = origin.quiet && self.core.queue.is_quiet();
+        let lasting = quiet && cx.now.since(self.core.root_changed) >= settled;
         if !fresh && !lasting {
             return;
         }
@@ -134,11 +121,11 @@ impl Member {
         if self.anti_entropy.due > cx.now {
             return;
         }
-        let period = self.settings.push_pull_period(self.table.known());
+        let period = self.core.settings.push_pull_period(self.core.table.known());
         if self.anti_entropy.with.is_none() && !std::mem::replace(&mut self.anti_entropy.spread_out, true) {
             // The first was staggered without knowing how large the cluster is: thousands that start
             // together would all begin in the shortest period.
-            self.anti_entropy.due = cx.now + period.mul_f64(self.rng.f64());
+            self.anti_entropy.due = cx.now + period.mul_f64(self.core.rng.f64());
             self.anti_entropy.latest = self.anti_entropy.due + period / 2;
             return;
         }
@@ -148,22 +135,23 @@ impl Member {
         self.anti_entropy.due =
             if period.is_zero() { Time::NEVER } else { cx.now + self.push_pull_wait(cx, period) };
         self.anti_entropy.latest = self.anti_entropy.due + period / 2;
-        let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
+        let fresh = self.anti_entropy.is_fresh(cx.now, &self.core.settings);
         // A tenth of the period: differences that gossip left are mended soon, and not in a storm.
         let spacing =
-            if fresh { self.settings.probe_interval } else { (period / 10).max(Duration::from_secs(1)) };
+            if fresh { self.core.settings.probe_interval } else { (period / 10).max(Duration::from_secs(1)) };
         self.anti_entropy.allowed = cx.now + spacing;
-        if self.status != Status::Active {
+        if self.core.status != Status::Active {
             return;
         }
-        let own = self.index;
-        let wanted = self.anti_entropy.with.take().filter(|index| self.table.get(*index).is_live());
-        let partner = wanted
-            .or_else(|| self.table.choose(&mut self.rng, |index, entry| entry.is_alive() && index != own));
+        let own = self.core.index;
+        let wanted = self.anti_entropy.with.take().filter(|index| self.core.table.get(*index).is_live());
+        let partner = wanted.or_else(|| {
+            self.core.table.choose(&mut self.core.rng, |index, entry| entry.is_alive() && index != own)
+        });
         let Some(partner) = partner else { return };
         cx.shared.counters.push_pulls_started += 1;
         cx.out.streams.push(StreamOpen {
-            to: self.identity(partner, cx.shared).address(),
+            to: self.core.identity(partner, cx.shared).address(),
             destination: cx.shared.directory.id(partner),
             purpose: StreamPurpose::Sync,
         });
@@ -175,7 +163,7 @@ impl Member {
     fn push_pull_wait(&self, cx: &Context<'_, '_>, period: Duration) -> Duration {
         match (&cx.shared.wire, self.anti_entropy.joined) {
             (Wire::Memberlist(_), Some(joined)) => {
-                let age = cx.now.since(joined).max(self.settings.probe_interval * 2);
+                let age = cx.now.since(joined).max(self.core.settings.probe_interval * 2);
                 period.min(age)
             }
             _ => period,
@@ -185,11 +173,11 @@ impl Member {
     /// Notes that we have joined, in a format whose acks carry no root.
     pub(in crate::protocol) fn joined_without_roots(&mut self, cx: &Context<'_, '_>) {
         self.anti_entropy.joined(cx.now);
-        if self.settings.push_pull_interval.is_zero() {
+        if self.core.settings.push_pull_interval.is_zero() {
             return;
         }
         // Not all of those that join together at the same time.
-        let wait = self.settings.probe_interval.mul_f64(2.0 + 2.0 * self.rng.f64());
+        let wait = self.core.settings.probe_interval.mul_f64(2.0 + 2.0 * self.core.rng.f64());
         self.anti_entropy.due = self.anti_entropy.due.min(cx.now + wait);
         self.anti_entropy.spread_out = true;
     }
@@ -200,13 +188,13 @@ impl Member {
         if cx.shared.behaviour.push_pulls_on_time {
             return false;
         }
-        let settled = self.settings.gossip_interval * 4;
-        let under_way = !self.queue.is_quiet() || cx.now.since(self.anti_entropy.root_changed) < settled;
-        let fresh = self.anti_entropy.is_fresh(cx.now, &self.settings);
+        let settled = self.core.settings.gossip_interval * 4;
+        let under_way = !self.core.queue.is_quiet() || cx.now.since(self.core.root_changed) < settled;
+        let fresh = self.anti_entropy.is_fresh(cx.now, &self.core.settings);
         if !under_way || fresh || self.anti_entropy.with.is_some() || cx.now >= self.anti_entropy.latest {
             return false;
         }
-        let wait = settled + settled.mul_f64(self.rng.f64());
+        let wait = settled + settled.mul_f64(self.core.rng.f64());
         self.anti_entropy.due = cx.now + wait.min(period);
         true
     }
@@ -220,13 +208,13 @@ impl Member {
         first: &mut Vec<u8>,
     ) {
         if matches!(shared.wire, Wire::Memberlist(_)) {
-            return self.open_packet_stream(purpose, destination, shared, first);
+            return self.core.open_packet_stream(purpose, destination, shared, first);
         }
-        let mut writer = StreamWriter::new(self.header(destination), first);
+        let mut writer = StreamWriter::new(self.core.header(destination), first);
         match purpose {
             StreamPurpose::Join { .. } => {
                 writer.plain(StreamKind::Join);
-                self.write_state(&mut writer, MemberId::NONE, shared);
+                self.core.write_state(&mut writer, MemberId::NONE, shared);
             }
             StreamPurpose::Sync => writer.plain(StreamKind::Sync),
             StreamPurpose::Probe { sequence } => writer.probe(StreamKind::Ping, sequence),
@@ -244,30 +232,30 @@ impl Member {
         shared: &mut SharedState,
         out: &mut Outbox<'_>,
     ) -> StreamNext {
-        if message.header.cluster != self.cluster {
+        if message.header.cluster != self.core.cluster {
             shared.counters.frames_foreign += 1;
             if let (None, StreamBody::Join) = (purpose, message.body) {
                 // Nothing but which cluster this is, so that whoever mistook it is told clearly.
-                let mut writer = StreamWriter::new(self.header(message.header.source), reply);
+                let mut writer = StreamWriter::new(self.core.header(message.header.source), reply);
                 writer.plain(StreamKind::Differs);
                 return StreamNext::ReplyAndClose;
             }
             return Self::break_off(purpose, out);
         }
-        if self.status == Status::Left {
+        if self.core.status == Status::Left {
             return Self::break_off(purpose, out);
         }
         let cx = &mut Context { now, shared, out };
         let next = match (purpose, message.body) {
             (None, StreamBody::Join) => {
                 let joiner = message.header.source;
-                let mut writer = StreamWriter::new(self.header(joiner), reply);
-                self.write_state(&mut writer, joiner, cx.shared);
+                let mut writer = StreamWriter::new(self.core.header(joiner), reply);
+                self.core.write_state(&mut writer, joiner, cx.shared);
                 StreamNext::Reply
             }
-            (None, StreamBody::Sync) => self.answer_sync(cx, &message.header, reply),
+            (None, StreamBody::Sync) => self.core.answer_sync(cx, &message.header, reply),
             (None, StreamBody::Ping { sequence }) => {
-                let mut writer = StreamWriter::new(self.header(message.header.source), reply);
+                let mut writer = StreamWriter::new(self.core.header(message.header.source), reply);
                 writer.probe(StreamKind::Ack, sequence);
                 StreamNext::ReplyAndClose
             }
@@ -299,7 +287,7 @@ impl Member {
                 Self::break_off(purpose, cx.out)
             }
         };
-        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
         next
     }
 
@@ -309,22 +297,6 @@ impl Member {
             out.events.push(Event::JoinFinished { token, joined: false });
         }
         StreamNext::Close
-    }
-
-    fn answer_sync(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        header: &FrameHeader,
-        reply: &mut Vec<u8>,
-    ) -> StreamNext {
-        let mut writer = StreamWriter::new(self.header(header.source), reply);
-        if header.root == self.table.root() {
-            writer.plain(StreamKind::Agreed);
-            return StreamNext::ReplyAndClose;
-        }
-        writer.plain(StreamKind::Differs);
-        self.write_state(&mut writer, MemberId::NONE, cx.shared);
-        StreamNext::Reply
     }
 
     /// All records of the other side are in.
@@ -342,9 +314,9 @@ impl Member {
                 StreamNext::Close
             }
             // What we know more is news to the other side, unless there is nothing more.
-            StreamPurpose::Sync if header.root != self.table.root() => {
-                let mut writer = StreamWriter::new(self.header(header.source), reply);
-                self.write_state(&mut writer, MemberId::NONE, cx.shared);
+            StreamPurpose::Sync if header.root != self.core.table.root() => {
+                let mut writer = StreamWriter::new(self.core.header(header.source), reply);
+                self.core.write_state(&mut writer, MemberId::NONE, cx.shared);
                 StreamNext::ReplyAndClose
             }
             _ => StreamNext::Close,
@@ -356,19 +328,6 @@ impl Member {
         if let StreamPurpose::Join { token } = purpose {
             out.events.push(Event::JoinFinished { token, joined: false });
         }
-    }
-
-    /// Writes the view, and what is remembered of `joiner`: it has to know its own past to overcome it.
-    fn write_state(&self, writer: &mut StreamWriter<'_>, joiner: MemberId, shared: &SharedState) {
-        for (index, entry) in self.table.iter() {
-            let state = match entry.standing() {
-                EntryState::MemberRef(state) => state,
-                EntryState::Remembered if shared.directory.id(index) == joiner => State::Dead,
-                _ => continue,
-            };
-            writer.record(&self.introduction(index, state, entry.incarnation(), shared));
-        }
-        writer.finish_state();
     }
 
     /// Merges records, `joining` those that our join is answered with. False if one of them could not be
@@ -389,18 +348,13 @@ impl Member {
                 }
             };
             cx.shared.counters.push_pull_records += 1;
-            if joining && record.subject == self.id {
+            if joining && record.subject == self.core.id {
                 self.on_own_past(cx, &record);
             }
             let learned = cx.shared.counters.members_joined - joined_before;
             self.merge_record(cx, &record, UNVERSIONED, learned < u64::from(SPREAD_MAX));
         }
         true
-    }
-
-    /// Who accuses whomever a record says is suspect or dead.
-    fn record_accuser(&self, cx: &Context<'_, '_>) -> MemberId {
-        if cx.shared.behaviour.records_accuse { self.id } else { MemberId::NONE }
     }
 
     /// What is made of one record of a view, in either format.
@@ -413,8 +367,8 @@ impl Member {
     ) {
         match record.state {
             State::Alive => self.on_introduction(cx, record, versions, spread),
-            State::Suspect | State::Dead if record.subject == self.id => {
-                if record.incarnation >= self.table.get(self.index).incarnation() {
+            State::Suspect | State::Dead if record.subject == self.core.id => {
+                if record.incarnation >= self.core.table.get(self.core.index).incarnation() {
                     self.refute(cx, record.incarnation, true);
                 }
             }
@@ -423,12 +377,48 @@ impl Member {
                 if !cx.shared.behaviour.suspect_records_say_no_more {
                     self.on_introduction(cx, record, versions, spread);
                 }
-                self.on_suspect(cx, record.subject, record.incarnation, self.record_accuser(cx));
+                self.on_suspect(cx, record.subject, record.incarnation, self.core.record_accuser(cx));
             }
             State::Dead => {
-                self.on_suspect(cx, record.subject, record.incarnation, self.record_accuser(cx));
+                self.on_suspect(cx, record.subject, record.incarnation, self.core.record_accuser(cx));
             }
             State::Left => self.on_left(cx, record.subject, record.incarnation),
         }
+    }
+}
+
+impl Core {
+    fn answer_sync(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        header: &FrameHeader,
+        reply: &mut Vec<u8>,
+    ) -> StreamNext {
+        let mut writer = StreamWriter::new(self.header(header.source), reply);
+        if header.root == self.table.root() {
+            writer.plain(StreamKind::Agreed);
+            return StreamNext::ReplyAndClose;
+        }
+        writer.plain(StreamKind::Differs);
+        self.write_state(&mut writer, MemberId::NONE, cx.shared);
+        StreamNext::Reply
+    }
+
+    /// Writes the view, and what is remembered of `joiner`: it has to know its own past to overcome it.
+    fn write_state(&self, writer: &mut StreamWriter<'_>, joiner: MemberId, shared: &SharedState) {
+        for (index, entry) in self.table.iter() {
+            let state = match entry.standing() {
+                EntryState::MemberRef(state) => state,
+                EntryState::Remembered if shared.directory.id(index) == joiner => State::Dead,
+                _ => continue,
+            };
+            writer.record(&self.introduction(index, state, entry.incarnation(), shared));
+        }
+        writer.finish_state();
+    }
+
+    /// Who accuses whomever a record says is suspect or dead.
+    fn record_accuser(&self, cx: &Context<'_, '_>) -> MemberId {
+        if cx.shared.behaviour.records_accuse { self.id } else { MemberId::NONE }
     }
 }

@@ -9,9 +9,9 @@ use swimring_codec::State;
 use swimring_codec::native::Message;
 
 use crate::protocol::event::Event;
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
 use crate::protocol::settings::Settings;
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::table::EntryState;
@@ -56,14 +56,57 @@ impl Member {
             self.reap(cx);
         }
         if self.reconnect.next <= cx.now {
-            self.reconnect.next = cx.now + self.settings.reconnect_interval;
+            self.reconnect.next = cx.now + self.core.settings.reconnect_interval;
             let wanted = !cx.shared.behaviour.no_reconnects;
-            if wanted && !self.departed.is_empty() && self.status == Status::Active {
-                self.try_departed(cx);
+            if wanted && !self.core.departed.is_empty() && self.core.status == Status::Active {
+                self.core.try_departed(cx);
             }
         }
     }
 
+    /// Takes members out of the view that have been dead or gone long enough, and forgets those that have
+    /// been remembered long enough.
+    pub(in crate::protocol) fn reap(&mut self, cx: &mut Context<'_, '_>) {
+        let (now, patience) = (cx.now, self.core.settings.gossip_to_the_dead);
+        let memory = self.core.settings.reconnect_timeout;
+        self.reconnect.reap = Time::NEVER;
+        while let Some(departure) = cx.shared.departed.oldest_recent(&self.core.departed) {
+            if now.since(departure.since) < patience {
+                self.reconnect.reap = departure.since + patience;
+                break;
+            }
+            let entry = self.core.table.get(departure.subject);
+            cx.emit(Event::Reaped { subject: departure.subject });
+            if entry.state() == Some(State::Dead) && !memory.is_zero() {
+                cx.shared.departed.remember(&mut self.core.departed, departure.subject, now);
+                self.core.set_entry(cx, departure.subject, entry.remembered());
+            } else {
+                self.forget(cx, departure.subject);
+            }
+        }
+        while let Some(departure) = cx.shared.departed.oldest_remembered(&self.core.departed) {
+            if now.since(departure.since) < memory {
+                self.reconnect.reap = self.reconnect.reap.min(departure.since + memory);
+                break;
+            }
+            self.forget(cx, departure.subject);
+        }
+    }
+
+    /// Makes room in a full table: drops the member that has been gone for longest. False if there is
+    /// none.
+    pub(in crate::protocol) fn forget_longest_gone(&mut self, cx: &mut Context<'_, '_>) -> bool {
+        let departed = &cx.shared.departed;
+        let longest = departed
+            .oldest_remembered(&self.core.departed)
+            .or_else(|| departed.oldest_recent(&self.core.departed));
+        let Some(departure) = longest else { return false };
+        self.forget(cx, departure.subject);
+        true
+    }
+}
+
+impl Core {
     /// Pings one of the departed that did not say goodbye, with what we believe of it.
     fn try_departed(&mut self, cx: &mut Context<'_, '_>) {
         let Some(index) = self.choose_departed(cx) else { return };
@@ -99,45 +142,5 @@ impl Member {
             }
         }
         chosen
-    }
-
-    /// Takes members out of the view that have been dead or gone long enough, and forgets those that have
-    /// been remembered long enough.
-    pub(in crate::protocol) fn reap(&mut self, cx: &mut Context<'_, '_>) {
-        let (now, patience) = (cx.now, self.settings.gossip_to_the_dead);
-        let memory = self.settings.reconnect_timeout;
-        self.reconnect.reap = Time::NEVER;
-        while let Some(departure) = cx.shared.departed.oldest_recent(&self.departed) {
-            if now.since(departure.since) < patience {
-                self.reconnect.reap = departure.since + patience;
-                break;
-            }
-            let entry = self.table.get(departure.subject);
-            cx.emit(Event::Reaped { subject: departure.subject });
-            if entry.state() == Some(State::Dead) && !memory.is_zero() {
-                cx.shared.departed.remember(&mut self.departed, departure.subject, now);
-                self.set_entry(cx, departure.subject, entry.remembered());
-            } else {
-                self.forget(cx, departure.subject);
-            }
-        }
-        while let Some(departure) = cx.shared.departed.oldest_remembered(&self.departed) {
-            if now.since(departure.since) < memory {
-                self.reconnect.reap = self.reconnect.reap.min(departure.since + memory);
-                break;
-            }
-            self.forget(cx, departure.subject);
-        }
-    }
-
-    /// Makes room in a full table: drops the member that has been gone for longest. False if there is
-    /// none.
-    pub(in crate::protocol) fn forget_longest_gone(&mut self, cx: &mut Context<'_, '_>) -> bool {
-        let departed = &cx.shared.departed;
-        let longest =
-            departed.oldest_remembered(&self.departed).or_else(|| departed.oldest_recent(&self.departed));
-        let Some(departure) = longest else { return false };
-        self.forget(cx, departure.subject);
-        true
     }
 }

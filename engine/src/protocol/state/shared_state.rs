@@ -9,7 +9,6 @@ use std::time::Duration;
 use crate::protocol::behaviour::Behaviour;
 use crate::protocol::counters::Counters;
 use crate::protocol::event::EventIndex;
-use crate::protocol::member::Member;
 use crate::protocol::pools::broadcasts::BroadcastPool;
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::pools::relays::RelayPool;
@@ -17,7 +16,7 @@ use crate::protocol::pools::suspicions::SuspicionPool;
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::DepartedPool;
 use crate::protocol::view::directory::{Directory, MemberIndex};
-use crate::protocol::view::shared_view::{NewBase, SharedViews};
+use crate::protocol::view::shared_view::SharedViews;
 use crate::protocol::wire::typed::TypedFrames;
 use crate::protocol::wire::{MemberlistWire, USER_MESSAGE_MAX, Wire, WireOptions, WireOptionsError};
 use swimring_codec::memberlist::Codec;
@@ -145,19 +144,6 @@ impl SharedState {
         self.suspicions.register();
         self.events.grow_members(self.members as usize);
         member
-    }
-
-    /// Makes a base of what `member` believes, for the views of all members to be held as differences from.
-    /// Nothing that can be observed of anyone changes; [`Member::rebase`] then takes each member there.
-    /// False if it would be no other than the last, or too many are in use.
-    pub fn make_base(&mut self, member: &Member) -> bool {
-        let made = self.bases.advance(&member.table);
-        match made {
-            NewBase::Made => self.counters.bases_made += 1,
-            NewBase::Deferred => self.counters.bases_deferred += 1,
-            NewBase::Same => {}
-        }
-        made == NewBase::Made
     }
 
     /// Takes back what a base that nobody uses any more took up: to be called from time to time.

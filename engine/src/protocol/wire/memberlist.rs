@@ -17,11 +17,11 @@ use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 use super::options::{MemberlistOptions, WireOptionsError};
 use super::{Sender, Wire};
 use crate::protocol::detection::relay::IndirectRequest;
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
 use crate::protocol::outbox::{FrameSink, Outbox};
 use crate::protocol::pools::broadcasts::{Broadcast, BroadcastPool, Update};
 use crate::protocol::pools::events::EventStore;
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::table::Table;
@@ -291,21 +291,21 @@ impl Member {
         out: &mut Outbox<'_>,
     ) {
         shared.counters.frames_received += 1;
-        if self.status == Status::Left {
+        if self.core.status == Status::Left {
             return;
         }
-        self.heard = now;
+        self.core.heard = now;
         let cx = &mut Context { now, shared, out };
         for message in messages {
             match message {
                 Ok(message) => self.handle_packet_message(cx, from, &message),
                 Err(_) => cx.shared.counters.decode_errors += 1,
             }
-            if self.status == Status::Left {
-                return self.drop_queue(cx);
+            if self.core.status == Status::Left {
+                return self.core.drop_queue(cx);
             }
         }
-        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
     }
 
     fn handle_packet_message(
@@ -317,7 +317,7 @@ impl Member {
         let unnamed = Sender { address: from, source: MemberId::NONE, root: None, quiet: false };
         match *message {
             memberlist::Message::Ping { sequence, node, source } => {
-                if !node.is_empty() && MemberId::of_name(node) != self.id {
+                if !node.is_empty() && MemberId::of_name(node) != self.core.id {
                     cx.shared.counters.pings_misdirected += 1;
                     return;
                 }
@@ -351,29 +351,14 @@ impl Member {
                 }
             }
             memberlist::Message::Alive(ref alive) => self.on_packet_alive(cx, alive),
-            memberlist::Message::User(body) => self.on_user_message(cx, body),
+            memberlist::Message::User(body) => self.core.on_user_message(cx, body),
         }
-    }
-
-    /// Whether `subject` is known to live at `incarnation` or later: nearly all of what arrives says no more,
-    /// which is told by one lookup, without a look at the rest.
-    #[inline]
-    pub(super) fn is_old_news(
-        &self,
-        cx: &Context<'_, '_>,
-        subject: MemberId,
-        incarnation: Incarnation,
-    ) -> bool {
-        cx.shared.directory.find(subject).is_some_and(|index| {
-            let entry = self.table.get(index);
-            index != self.index && entry.is_live() && incarnation <= entry.incarnation()
-        })
     }
 
     fn on_packet_alive(&mut self, cx: &mut Context<'_, '_>, alive: &Alive<'_>) {
         let subject = MemberId::of_name(alive.node);
         let incarnation = Incarnation::new(alive.incarnation.into());
-        if self.is_old_news(cx, subject, incarnation) {
+        if self.core.is_old_news(cx, subject, incarnation) {
             return;
         }
         let introduction = Introduction {
@@ -389,6 +374,23 @@ impl Member {
             return;
         }
         self.on_introduction(cx, &introduction, alive.versions, true);
+    }
+}
+
+impl Core {
+    /// Whether `subject` is known to live at `incarnation` or later: nearly all of what arrives says no more,
+    /// which is told by one lookup, without a look at the rest.
+    #[inline]
+    pub(super) fn is_old_news(
+        &self,
+        cx: &Context<'_, '_>,
+        subject: MemberId,
+        incarnation: Incarnation,
+    ) -> bool {
+        cx.shared.directory.find(subject).is_some_and(|index| {
+            let entry = self.table.get(index);
+            index != self.index && entry.is_live() && incarnation <= entry.incarnation()
+        })
     }
 
     /// Bytes that `messages` take in a packet.

@@ -18,10 +18,10 @@ use super::Wire;
 use super::memberlist::{is_acceptable, wire_incarnation};
 use super::options::Pool;
 use crate::protocol::event::Event;
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
 use crate::protocol::outbox::{Outbox, StreamPurpose};
 use crate::protocol::repair::push_pull::{SPREAD_MAX, StreamNext};
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::table::EntryState;
 
@@ -104,6 +104,134 @@ fn introduction<'a>(record: &Record<'a>) -> Introduction<'a> {
 }
 
 impl Member {
+    /// Handles what arrived on a stream. `purpose` is why we opened it, nothing if the other side did. The
+    /// answer, if any, is appended to `reply`.
+    pub fn handle_packet_stream(
+        &mut self,
+        now: Time,
+        purpose: Option<StreamPurpose>,
+        message: &StreamMessage<'_>,
+        reply: &mut Vec<u8>,
+        shared: &mut SharedState,
+        out: &mut Outbox<'_>,
+    ) -> StreamOutcome {
+        if self.core.status == Status::Left {
+            return Self::break_off(purpose, out).into();
+        }
+        let cx = &mut Context { now, shared, out };
+        let outcome = match (purpose, message) {
+            (None, StreamMessage::PushPull { records, user_state, .. }) => {
+                self.core.write_push_pull(false, false, cx.shared, reply);
+                self.merge_packet_records(cx, records, false);
+                self.core.merge_user_state(cx, user_state);
+                StreamNext::ReplyAndClose.into()
+            }
+            (None, StreamMessage::Ping { sequence, node, .. }) => {
+                if !node.is_empty() && MemberId::of_name(node) != self.core.id {
+                    cx.shared.counters.pings_misdirected += 1;
+                    StreamNext::Close.into()
+                } else {
+                    let at = reply.len();
+                    memberlist::encode_stream_ack(reply, *sequence, b"");
+                    seal(cx.shared, reply, at, false);
+                    StreamNext::ReplyAndClose.into()
+                }
+            }
+            (None, StreamMessage::User(body)) => {
+                self.core.on_user_message(cx, body);
+                StreamNext::Close.into()
+            }
+            (Some(StreamPurpose::Probe { .. }), StreamMessage::Ack { sequence, .. }) => {
+                self.on_stream_ack(cx, *sequence);
+                StreamNext::Close.into()
+            }
+            (Some(purpose), StreamMessage::PushPull { records, user_state, .. }) => {
+                self.on_push_pull_answer(cx, purpose, records, user_state)
+            }
+            (purpose, StreamMessage::Error(text)) => {
+                let text: String = text.chars().take(REFUSAL_MAX).collect();
+                let next = Self::break_off(purpose, cx.out);
+                StreamOutcome { next, refusal: Some(Refusal::Said(text)) }
+            }
+            _ => {
+                cx.shared.counters.decode_errors += 1;
+                let next = Self::break_off(purpose, cx.out);
+                StreamOutcome { next, refusal: purpose.map(|_| Refusal::Unexpected) }
+            }
+        };
+        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
+        outcome
+    }
+
+    fn on_push_pull_answer(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        purpose: StreamPurpose,
+        records: &Records<'_>,
+        user_state: &[u8],
+    ) -> StreamOutcome {
+        let StreamPurpose::Join { token } = purpose else {
+            self.merge_packet_records(cx, records, false);
+            self.core.merge_user_state(cx, user_state);
+            return StreamNext::Close.into();
+        };
+        let ours = cx.shared.wire.versions();
+        let live = records.clone().filter_map(Result::ok).filter(|record| record.state.is_live());
+        if let Some(refusal) = live.filter_map(|record| check_versions(ours, &record)).next() {
+            let next = Self::break_off(Some(purpose), cx.out);
+            return StreamOutcome { next, refusal: Some(refusal) };
+        }
+        if !self.merge_packet_records(cx, records, true) {
+            return Self::break_off(Some(purpose), cx.out).into();
+        }
+        self.core.merge_user_state(cx, user_state);
+        self.joined_without_roots(cx);
+        self.core.tell_joined(cx);
+        cx.emit(Event::JoinFinished { token, joined: true });
+        StreamNext::Close.into()
+    }
+
+    /// Merges records, `joining` those that our join is answered with. False if one could not be read.
+    fn merge_packet_records(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        records: &Records<'_>,
+        joining: bool,
+    ) -> bool {
+        let joined_before = cx.shared.counters.members_joined;
+        for record in records.clone() {
+            let record = match record {
+                Ok(record) => record,
+                // One that we cannot keep says nothing about the others.
+                Err(DecodeError::Versions | DecodeError::Field(_)) => {
+                    cx.shared.counters.decode_errors += 1;
+                    continue;
+                }
+                Err(_) => {
+                    cx.shared.counters.decode_errors += 1;
+                    return false;
+                }
+            };
+            cx.shared.counters.push_pull_records += 1;
+            let known = introduction(&record);
+            if known.state == State::Alive && self.core.is_old_news(cx, known.subject, known.incarnation) {
+                continue;
+            }
+            if !is_acceptable(&known, record.versions) {
+                cx.shared.counters.decode_errors += 1;
+                continue;
+            }
+            if joining && known.subject == self.core.id {
+                self.on_own_past(cx, &known);
+            }
+            let learned = cx.shared.counters.members_joined - joined_before;
+            self.merge_record(cx, &known, record.versions, learned < u64::from(SPREAD_MAX));
+        }
+        true
+    }
+}
+
+impl Core {
     /// Writes what a stream for `purpose` to `destination` begins with.
     pub(in crate::protocol) fn open_packet_stream(
         &self,
@@ -159,137 +287,11 @@ impl Member {
         seal(shared, out, at, dialed_by_us);
     }
 
-    /// Handles what arrived on a stream. `purpose` is why we opened it, nothing if the other side did. The
-    /// answer, if any, is appended to `reply`.
-    pub fn handle_packet_stream(
-        &mut self,
-        now: Time,
-        purpose: Option<StreamPurpose>,
-        message: &StreamMessage<'_>,
-        reply: &mut Vec<u8>,
-        shared: &mut SharedState,
-        out: &mut Outbox<'_>,
-    ) -> StreamOutcome {
-        if self.status == Status::Left {
-            return Self::break_off(purpose, out).into();
-        }
-        let cx = &mut Context { now, shared, out };
-        let outcome = match (purpose, message) {
-            (None, StreamMessage::PushPull { records, user_state, .. }) => {
-                self.write_push_pull(false, false, cx.shared, reply);
-                self.merge_packet_records(cx, records, false);
-                self.merge_user_state(cx, user_state);
-                StreamNext::ReplyAndClose.into()
-            }
-            (None, StreamMessage::Ping { sequence, node, .. }) => {
-                if !node.is_empty() && MemberId::of_name(node) != self.id {
-                    cx.shared.counters.pings_misdirected += 1;
-                    StreamNext::Close.into()
-                } else {
-                    let at = reply.len();
-                    memberlist::encode_stream_ack(reply, *sequence, b"");
-                    seal(cx.shared, reply, at, false);
-                    StreamNext::ReplyAndClose.into()
-                }
-            }
-            (None, StreamMessage::User(body)) => {
-                self.on_user_message(cx, body);
-                StreamNext::Close.into()
-            }
-            (Some(StreamPurpose::Probe { .. }), StreamMessage::Ack { sequence, .. }) => {
-                self.on_stream_ack(cx, *sequence);
-                StreamNext::Close.into()
-            }
-            (Some(purpose), StreamMessage::PushPull { records, user_state, .. }) => {
-                self.on_push_pull_answer(cx, purpose, records, user_state)
-            }
-            (purpose, StreamMessage::Error(text)) => {
-                let text: String = text.chars().take(REFUSAL_MAX).collect();
-                let next = Self::break_off(purpose, cx.out);
-                StreamOutcome { next, refusal: Some(Refusal::Said(text)) }
-            }
-            _ => {
-                cx.shared.counters.decode_errors += 1;
-                let next = Self::break_off(purpose, cx.out);
-                StreamOutcome { next, refusal: purpose.map(|_| Refusal::Unexpected) }
-            }
-        };
-        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
-        outcome
-    }
-
-    fn on_push_pull_answer(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        purpose: StreamPurpose,
-        records: &Records<'_>,
-        user_state: &[u8],
-    ) -> StreamOutcome {
-        let StreamPurpose::Join { token } = purpose else {
-            self.merge_packet_records(cx, records, false);
-            self.merge_user_state(cx, user_state);
-            return StreamNext::Close.into();
-        };
-        let ours = cx.shared.wire.versions();
-        let live = records.clone().filter_map(Result::ok).filter(|record| record.state.is_live());
-        if let Some(refusal) = live.filter_map(|record| check_versions(ours, &record)).next() {
-            let next = Self::break_off(Some(purpose), cx.out);
-            return StreamOutcome { next, refusal: Some(refusal) };
-        }
-        if !self.merge_packet_records(cx, records, true) {
-            return Self::break_off(Some(purpose), cx.out).into();
-        }
-        self.merge_user_state(cx, user_state);
-        self.joined_without_roots(cx);
-        self.tell_joined(cx);
-        cx.emit(Event::JoinFinished { token, joined: true });
-        StreamNext::Close.into()
-    }
-
     /// A Serf member that has joined says when.
     fn tell_joined(&mut self, cx: &mut Context<'_, '_>) {
         if matches!(&cx.shared.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Serf) {
             self.tell_join_intent(cx);
         }
-    }
-
-    /// Merges records, `joining` those that our join is answered with. False if one could not be read.
-    fn merge_packet_records(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        records: &Records<'_>,
-        joining: bool,
-    ) -> bool {
-        let joined_before = cx.shared.counters.members_joined;
-        for record in records.clone() {
-            let record = match record {
-                Ok(record) => record,
-                // One that we cannot keep says nothing about the others.
-                Err(DecodeError::Versions | DecodeError::Field(_)) => {
-                    cx.shared.counters.decode_errors += 1;
-                    continue;
-                }
-                Err(_) => {
-                    cx.shared.counters.decode_errors += 1;
-                    return false;
-                }
-            };
-            cx.shared.counters.push_pull_records += 1;
-            let known = introduction(&record);
-            if known.state == State::Alive && self.is_old_news(cx, known.subject, known.incarnation) {
-                continue;
-            }
-            if !is_acceptable(&known, record.versions) {
-                cx.shared.counters.decode_errors += 1;
-                continue;
-            }
-            if joining && known.subject == self.id {
-                self.on_own_past(cx, &known);
-            }
-            let learned = cx.shared.counters.members_joined - joined_before;
-            self.merge_record(cx, &known, record.versions, learned < u64::from(SPREAD_MAX));
-        }
-        true
     }
 
     /// Serf's part of a push/pull: its clocks, and whom it holds to have left.

@@ -11,10 +11,10 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 use super::Sender;
 use crate::protocol::detection::relay::IndirectRequest;
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::{Broadcast, Update};
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
 
@@ -29,14 +29,14 @@ impl Member {
         out: &mut Outbox<'_>,
     ) {
         shared.counters.frames_received += 1;
-        if frame.header.cluster != self.cluster {
+        if frame.header.cluster != self.core.cluster {
             shared.counters.frames_foreign += 1;
             return;
         }
-        if self.status == Status::Left {
+        if self.core.status == Status::Left {
             return;
         }
-        self.heard = now;
+        self.core.heard = now;
         let FrameHeader { source, root, quiet, .. } = frame.header;
         let origin = Sender { address: from, source, root: Some(root), quiet };
         let cx = &mut Context { now, shared, out };
@@ -45,11 +45,11 @@ impl Member {
                 Ok(message) => self.handle_message(cx, &origin, &message),
                 Err(error) => cx.shared.counters.refused(error),
             }
-            if self.status == Status::Left {
-                return self.drop_queue(cx);
+            if self.core.status == Status::Left {
+                return self.core.drop_queue(cx);
             }
         }
-        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
+        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
     }
 
     #[inline]
@@ -80,10 +80,12 @@ impl Member {
                     self.on_introduction(cx, introduction, UNVERSIONED, true);
                 }
             }
-            Message::UserEvent(ref event) => self.on_user_event(cx, event),
+            Message::UserEvent(ref event) => self.core.on_user_event(cx, event),
         }
     }
+}
 
+impl Core {
     /// Writes a frame with `messages` and the `chosen` news, `length` bytes of messages in all. False if the
     /// sink is full.
     pub(in crate::protocol) fn write_frame(

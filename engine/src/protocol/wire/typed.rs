@@ -16,11 +16,11 @@ use swimring_codec::{Incarnation, MemberId, State};
 use super::{Sender, Wire};
 use crate::protocol::detection::relay::IndirectRequest;
 use crate::protocol::event::EventIndex;
-use crate::protocol::member::{Context, Member, Status};
+use crate::protocol::member::Member;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::{Broadcast, Update};
 use crate::protocol::pools::events::{EventKey, EventStore};
-use crate::protocol::state::shared_state::SharedState;
+use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::pool::NIL;
@@ -218,6 +218,112 @@ impl SharedState {
 }
 
 impl Member {
+    /// Takes in the frame at `at`, as `handle_frame` or `handle_packet` takes in its bytes. The frame is gone
+    /// then.
+    pub fn handle_typed_frame(&mut self, now: Time, at: u32, shared: &mut SharedState, out: &mut Outbox<'_>) {
+        shared.counters.frames_received += 1;
+        let Some(typed) = shared.typed.as_deref_mut() else { return };
+        if self.core.status == Status::Left {
+            return typed.drop(at);
+        }
+        self.core.heard = now;
+        let frame = typed.take(at);
+        let address = address_of(frame.from);
+        let origin = match shared.wire {
+            Wire::Native => {
+                let source = shared.directory.id(frame.from);
+                Sender { address, source, root: Some(frame.root), quiet: frame.quiet }
+            }
+            Wire::Memberlist(_) => Sender { address, source: MemberId::NONE, root: None, quiet: false },
+        };
+        let cx = &mut Context { now, shared, out };
+        self.handle_packed(cx, &origin, frame.from, frame.first);
+        let mut next = frame.rest;
+        while next != NIL {
+            let Some(typed) = cx.shared.typed.as_deref_mut() else { return };
+            let rest = typed.take_rest(next);
+            next = rest.next;
+            if self.core.status != Status::Left {
+                self.handle_packed(cx, &origin, frame.from, rest.message);
+            }
+        }
+        if self.core.status == Status::Left {
+            return self.core.drop_queue(cx);
+        }
+        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
+    }
+
+    #[inline]
+    fn handle_packed(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, from: u32, message: Packed) {
+        match message {
+            Packed::Ping { sequence } => {
+                // memberlist's pings state whom they are from; no other message of its does.
+                let source =
+                    if origin.source.is_none() { cx.shared.directory.id(from) } else { origin.source };
+                self.on_ping(cx, &Sender { source, ..*origin }, sequence);
+            }
+            Packed::Ack { sequence } => self.on_ack(cx, origin, sequence),
+            Packed::Nack { sequence } => self.on_nack(cx, origin, sequence),
+            Packed::IndirectPing { sequence, target } => {
+                let source = cx.shared.directory.id(from);
+                let stated = || cx.shared.directory.find(target).map(address_of);
+                let address = if cx.shared.wire.is_native() { None } else { stated() };
+                let wanted = IndirectRequest { target, address, nack: true };
+                self.on_indirect_ping(cx, &Sender { source, ..*origin }, sequence, wanted);
+            }
+            Packed::Alive { tag, subject, incarnation } => self.on_alive(cx, subject, incarnation, tag),
+            Packed::Suspect { subject, incarnation, accuser } => {
+                self.on_suspect(cx, subject, incarnation, accuser);
+            }
+            Packed::Dead { subject, incarnation } => self.on_dead(cx, subject, incarnation),
+            Packed::Left { subject, incarnation } => self.on_left(cx, subject, incarnation),
+            Packed::Introduction { version, subject, incarnation } => {
+                self.on_packed_introduction(cx, subject, version, incarnation);
+            }
+            Packed::UserEvent { at, origin, sequence } => {
+                self.core.on_stored_event(cx, at, EventKey { origin, sequence });
+            }
+        }
+    }
+
+    /// An introduction of whoever is at `subject`.
+    fn on_packed_introduction(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+        version: u8,
+        incarnation: Incarnation,
+    ) {
+        let id = cx.shared.directory.id(subject);
+        let native = cx.shared.wire.is_native();
+        if !native && self.core.is_old_news(cx, id, incarnation) {
+            return;
+        }
+        let SharedState { typed, directory, .. } = &mut *cx.shared;
+        let Some(typed) = typed.as_deref_mut() else { return };
+        let (mut name, mut metadata) = (std::mem::take(&mut typed.name), std::mem::take(&mut typed.metadata));
+        name.clear();
+        name.push_str(directory.name(subject));
+        let identity = directory.identity(subject, version);
+        metadata.clear();
+        metadata.extend_from_slice(identity.metadata());
+        let (address, versions) = (identity.address(), identity.versions());
+        let introduction = Introduction {
+            subject: id,
+            incarnation,
+            state: State::Alive,
+            address,
+            name: &name,
+            metadata: &metadata,
+        };
+        self.on_introduction(cx, &introduction, versions, true);
+        if let Some(typed) = cx.shared.typed.as_deref_mut() {
+            (typed.name, typed.metadata) = (name, metadata);
+        }
+    }
+}
+
+impl Core {
     /// Keeps a frame with `messages` and the `chosen` news as a value, where `write_frame` or `write_packet`
     /// would have written it.
     pub(in crate::protocol) fn write_typed(
@@ -277,110 +383,6 @@ impl Member {
             Update::Suspect { accuser } => Packed::Suspect { subject, incarnation, accuser },
             Update::Dead => Packed::Dead { subject, incarnation },
             Update::Left => Packed::Left { subject, incarnation },
-        }
-    }
-
-    /// Takes in the frame at `at`, as `handle_frame` or `handle_packet` takes in its bytes. The frame is gone
-    /// then.
-    pub fn handle_typed_frame(&mut self, now: Time, at: u32, shared: &mut SharedState, out: &mut Outbox<'_>) {
-        shared.counters.frames_received += 1;
-        let Some(typed) = shared.typed.as_deref_mut() else { return };
-        if self.status == Status::Left {
-            return typed.drop(at);
-        }
-        self.heard = now;
-        let frame = typed.take(at);
-        let address = address_of(frame.from);
-        let origin = match shared.wire {
-            Wire::Native => {
-                let source = shared.directory.id(frame.from);
-                Sender { address, source, root: Some(frame.root), quiet: frame.quiet }
-            }
-            Wire::Memberlist(_) => Sender { address, source: MemberId::NONE, root: None, quiet: false },
-        };
-        let cx = &mut Context { now, shared, out };
-        self.handle_packed(cx, &origin, frame.from, frame.first);
-        let mut next = frame.rest;
-        while next != NIL {
-            let Some(typed) = cx.shared.typed.as_deref_mut() else { return };
-            let rest = typed.take_rest(next);
-            next = rest.next;
-            if self.status != Status::Left {
-                self.handle_packed(cx, &origin, frame.from, rest.message);
-            }
-        }
-        if self.status == Status::Left {
-            return self.drop_queue(cx);
-        }
-        self.gossip.arm(now, &self.settings, !self.queue.is_empty());
-    }
-
-    #[inline]
-    fn handle_packed(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, from: u32, message: Packed) {
-        match message {
-            Packed::Ping { sequence } => {
-                // memberlist's pings state whom they are from; no other message of its does.
-                let source =
-                    if origin.source.is_none() { cx.shared.directory.id(from) } else { origin.source };
-                self.on_ping(cx, &Sender { source, ..*origin }, sequence);
-            }
-            Packed::Ack { sequence } => self.on_ack(cx, origin, sequence),
-            Packed::Nack { sequence } => self.on_nack(cx, origin, sequence),
-            Packed::IndirectPing { sequence, target } => {
-                let source = cx.shared.directory.id(from);
-                let stated = || cx.shared.directory.find(target).map(address_of);
-                let address = if cx.shared.wire.is_native() { None } else { stated() };
-                let wanted = IndirectRequest { target, address, nack: true };
-                self.on_indirect_ping(cx, &Sender { source, ..*origin }, sequence, wanted);
-            }
-            Packed::Alive { tag, subject, incarnation } => self.on_alive(cx, subject, incarnation, tag),
-            Packed::Suspect { subject, incarnation, accuser } => {
-                self.on_suspect(cx, subject, incarnation, accuser);
-            }
-            Packed::Dead { subject, incarnation } => self.on_dead(cx, subject, incarnation),
-            Packed::Left { subject, incarnation } => self.on_left(cx, subject, incarnation),
-            Packed::Introduction { version, subject, incarnation } => {
-                self.on_packed_introduction(cx, subject, version, incarnation);
-            }
-            Packed::UserEvent { at, origin, sequence } => {
-                self.on_stored_event(cx, at, EventKey { origin, sequence });
-            }
-        }
-    }
-
-    /// An introduction of whoever is at `subject`.
-    fn on_packed_introduction(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        subject: MemberIndex,
-        version: u8,
-        incarnation: Incarnation,
-    ) {
-        let id = cx.shared.directory.id(subject);
-        let native = cx.shared.wire.is_native();
-        if !native && self.is_old_news(cx, id, incarnation) {
-            return;
-        }
-        let SharedState { typed, directory, .. } = &mut *cx.shared;
-        let Some(typed) = typed.as_deref_mut() else { return };
-        let (mut name, mut metadata) = (std::mem::take(&mut typed.name), std::mem::take(&mut typed.metadata));
-        name.clear();
-        name.push_str(directory.name(subject));
-        let identity = directory.identity(subject, version);
-        metadata.clear();
-        metadata.extend_from_slice(identity.metadata());
-        let (address, versions) = (identity.address(), identity.versions());
-        let introduction = Introduction {
-            subject: id,
-            incarnation,
-            state: State::Alive,
-            address,
-            name: &name,
-            metadata: &metadata,
-        };
-        self.on_introduction(cx, &introduction, versions, true);
-        if let Some(typed) = cx.shared.typed.as_deref_mut() {
-            (typed.name, typed.metadata) = (name, metadata);
         }
     }
 }

@@ -15,8 +15,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::options::Pool;
 use super::{MemberlistWire, Wire};
-use crate::protocol::member::{Context, Member};
 use crate::protocol::pools::events::EventKey;
+use crate::protocol::state::{Context, Core};
 
 /// Longest user message that is kept to be told on. Serf's queries may have 1,024 bytes, and more than a
 /// packet holds cannot be gossiped.
@@ -85,7 +85,7 @@ fn serf_key(ltime: u64, name: &str, payload: &[u8]) -> EventKey {
 /// Serf's flag of a query that is not to be told on.
 const QUERY_NO_BROADCAST: u32 = 2;
 
-impl Member {
+impl Core {
     /// A user message arrived, in a packet or over a stream.
     pub(super) fn on_user_message(&mut self, cx: &mut Context<'_, '_>, body: &[u8]) {
         let Wire::Memberlist(wire) = &cx.shared.wire else { return };

@@ -1,0 +1,121 @@
+//! Queueing: what a member has to tell goes into its queue here, and what happens when it leaves the queue.
+//!
+//! The queue itself is in [`crate::protocol::pools::broadcasts`]. An update leaves it when it has been sent often enough, when a newer one
+//! about the same member takes its place, or when the queue is full. A goodbye is done once it has left.
+
+use swimring_codec::Incarnation;
+use swimring_codec::State;
+use swimring_codec::native::{Introduction, UserEvent};
+
+use crate::protocol::event::{Event, EventIndex};
+use crate::protocol::pools::broadcasts::{Dequeued, Update};
+use crate::protocol::state::{Context, Core, SharedState, Status};
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::wire::Wire;
+
+impl Core {
+    /// Queues news about `subject` and takes note of what had to go for it.
+    pub(in crate::protocol) fn queue_update(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+        news: Update,
+        incarnation: Incarnation,
+    ) {
+        let length = self.news_len(cx, subject, news, incarnation);
+        let queued = self.table.get(subject).is_queued();
+        let len_max = self.settings.broadcasts_max;
+        let shed = cx.shared.broadcasts.queue_update(
+            &mut self.queue,
+            subject,
+            news,
+            incarnation,
+            length,
+            queued,
+            len_max,
+        );
+        self.table.set_queued(subject, true);
+        cx.shared.counters.broadcasts_queued += 1;
+        if let Some(gone) = shed {
+            cx.shared.counters.broadcasts_shed += 1;
+            self.broadcast_gone(cx, gone);
+        }
+    }
+
+    /// Bytes that news about `subject` takes in a frame.
+    fn news_len(
+        &self,
+        cx: &Context<'_, '_>,
+        subject: MemberIndex,
+        news: Update,
+        incarnation: Incarnation,
+    ) -> usize {
+        match (&cx.shared.wire, news) {
+            (Wire::Memberlist(_), _) => self.packet_news_len(cx.shared, subject, news, incarnation),
+            (Wire::Native, Update::Alive { introduce: true }) => {
+                let metadata = self.identity(subject, cx.shared).metadata().len();
+                Introduction::encoded_len(cx.shared.directory.name(subject).len(), metadata)
+            }
+            (Wire::Native, _) => crate::protocol::pools::broadcasts::news_len(news),
+        }
+    }
+
+    /// Bytes that the event at `at` takes in a frame.
+    pub(in crate::protocol) fn event_len(&self, shared: &SharedState, at: EventIndex) -> usize {
+        match shared.wire {
+            Wire::Native => {
+                let event = shared.events.get(at);
+                UserEvent::encoded_len(event.name.len(), event.payload.len())
+            }
+            Wire::Memberlist(_) => self.packet_news_len(shared, at, Update::Event, Incarnation::ZERO),
+        }
+    }
+
+    pub(in crate::protocol) fn broadcast_gone(&mut self, cx: &mut Context<'_, '_>, gone: Dequeued) {
+        if gone.news == Update::Event {
+            cx.shared.events.release(gone.subject);
+            return self.event_gone(cx, gone.subject);
+        }
+        self.table.set_queued(gone.subject, false);
+        // Other news about us, of a metadata change for instance, may end before the goodbye has even begun.
+        if gone.subject == self.index && gone.news == Update::Left && self.status == Status::Leaving {
+            self.finish_leaving(cx);
+        }
+    }
+
+    /// Drops what is queued: there is nobody to tell.
+    pub(in crate::protocol) fn drop_queue(&mut self, cx: &mut Context<'_, '_>) {
+        let shared = &mut *cx.shared;
+        let (table, events) = (&mut self.table, &mut shared.events);
+        shared.broadcasts.clear(&mut self.queue, |gone| match gone.news {
+            Update::Event => events.release(gone.subject),
+            _ => table.set_queued(gone.subject, false),
+        });
+        if self.status == Status::Leaving {
+            self.finish_leaving(cx);
+        }
+    }
+
+    /// Tells that we leave.
+    pub(in crate::protocol) fn tell_left(&mut self, cx: &mut Context<'_, '_>) {
+        self.leave_intent = None;
+        let own = self.table.get(self.index);
+        self.set_entry(cx, self.index, own.with_state(State::Left));
+        self.queue_update(cx, self.index, Update::Left, own.incarnation());
+        if self.table.live() == 0 {
+            self.drop_queue(cx);
+        }
+    }
+
+    /// An event has been told as often as any. If it was that we mean to leave, we do.
+    pub(in crate::protocol) fn event_gone(&mut self, cx: &mut Context<'_, '_>, event: EventIndex) {
+        if self.status == Status::Leaving && self.leave_intent == Some(event) {
+            self.tell_left(cx);
+        }
+    }
+
+    pub(in crate::protocol) fn finish_leaving(&mut self, cx: &mut Context<'_, '_>) {
+        self.status = Status::Left;
+        cx.emit(Event::LeaveFinished);
+    }
+}

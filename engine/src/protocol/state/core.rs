@@ -1,0 +1,85 @@
+//! What every concern of a member works on: who it is, what it believes of the others, and what it has to tell.
+//!
+//! A concern keeps the rest of its state to itself. The rooms above add their verbs to [`Core`]: `dissemination` how to queue
+//! an update and send a message, `wire` how a message is written.
+
+use std::sync::Arc;
+
+use swimring_codec::MemberId;
+
+use crate::protocol::event::EventIndex;
+use crate::protocol::pools::broadcasts::Queue;
+use crate::protocol::serf::Serf;
+use crate::protocol::settings::Settings;
+use crate::protocol::state::local_health::LocalHealth;
+use crate::protocol::state::{Context, SharedState};
+use crate::protocol::time::Time;
+use crate::protocol::view::departed::Departed;
+use crate::protocol::view::directory::{Identity, MemberIndex};
+use crate::protocol::view::table::{Entry, Table};
+
+/// Where a member is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum Status {
+    Active,
+    /// Told to leave, and still telling others.
+    Leaving,
+    /// Gone: takes no part.
+    Left,
+}
+
+/// The state that all concerns of one member share.
+#[derive(Debug)]
+pub(in crate::protocol) struct Core {
+    pub(in crate::protocol) id: MemberId,
+    /// Its own place in the directory.
+    pub(in crate::protocol) index: MemberIndex,
+    /// Its number among the members that share a [`SharedState`].
+    pub(in crate::protocol) number: u32,
+    pub(in crate::protocol) cluster: u32,
+    pub(in crate::protocol) status: Status,
+    pub(in crate::protocol) settings: Arc<Settings>,
+    /// Source of all random choices.
+    pub(in crate::protocol) rng: fastrand::Rng,
+    /// What it believes of every member, itself included.
+    pub(in crate::protocol) table: Table,
+    /// Dead and left members, and since when.
+    pub(in crate::protocol) departed: Departed,
+    /// When the table's root last changed.
+    pub(in crate::protocol) root_changed: Time,
+    /// When a datagram last arrived.
+    pub(in crate::protocol) heard: Time,
+    pub(in crate::protocol) health: LocalHealth,
+    /// Updates and user events still to be told.
+    pub(in crate::protocol) queue: Queue,
+    /// No user event in the queue is older than this; [`Time::NEVER`] while there is none.
+    pub(in crate::protocol) events_since: Time,
+    /// The event that tells that we mean to leave, before we do.
+    pub(in crate::protocol) leave_intent: Option<EventIndex>,
+    /// Serf's clocks.
+    pub(in crate::protocol) serf: Serf,
+}
+
+impl Core {
+    pub(in crate::protocol) fn identity<'a>(
+        &self,
+        subject: MemberIndex,
+        shared: &'a SharedState,
+    ) -> &'a Identity {
+        shared.directory.identity(subject, self.table.get(subject).version())
+    }
+
+    /// Replaces the entry of `subject`, and notes when the root changed.
+    pub(in crate::protocol) fn set_entry(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+        entry: Entry,
+    ) {
+        let before = self.table.root();
+        self.table.set(subject, entry, &mut cx.shared.directory);
+        if self.table.root() != before {
+            self.root_changed = cx.now;
+        }
+    }
+}
