@@ -5,7 +5,9 @@ use rand::{Rng, SeedableRng};
 
 use super::keyring::NONCE_LEN;
 use super::lzw::{Deflater, Inflater};
-use super::{INFLATED_PACKET_MAX, Keyring, Options, OptionsError, PACKET_MAX, compress, kind};
+use super::{
+    CheckedOptions, INFLATED_PACKET_MAX, Keyring, Options, OptionsError, PACKET_MAX, compress, kind,
+};
 
 /// Opens and seals packets and stream messages. One per worker; opening and sealing packets does not
 /// allocate.
@@ -73,15 +75,16 @@ impl Codec {
     /// # Errors
     /// The setting that is wrong.
     pub fn new(options: &Options, seed: [u8; 32]) -> Result<Codec, OptionsError> {
-        options.validate()?;
-        let mut keyring = Keyring::default();
-        for (at, key) in options.keys.iter().enumerate() {
-            keyring.install(key.bytes()).map_err(|error| OptionsError::Key(at + 1, error))?;
-        }
-        Ok(Codec {
+        Ok(Codec::checked(&options.check()?, seed))
+    }
+
+    /// The same with options that have been checked.
+    pub fn checked(checked: &CheckedOptions, seed: [u8; 32]) -> Codec {
+        let CheckedOptions { options, keyring } = checked;
+        Codec {
             security: Security {
                 label: Label::new(&options.label),
-                keyring,
+                keyring: keyring.clone(),
                 verify_incoming: options.verify_incoming,
                 verify_outgoing: options.verify_outgoing,
                 encryption_version: options.encryption_version,
@@ -94,7 +97,7 @@ impl Codec {
             inflated: vec![0; INFLATED_PACKET_MAX],
             stream_opened: Vec::new(),
             stream_inflated: Vec::new(),
-        })
+        }
     }
 
     /// The installed keys.

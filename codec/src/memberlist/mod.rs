@@ -36,7 +36,7 @@ pub use limits::{
     NAME_MAX, PACKET_MAX, PARTS_MAX, RECORDS_MAX, STREAM_MAX, STREAM_SCRATCH_KEPT, USER_STATE_MAX,
 };
 pub use message::{Alive, Message, Source};
-pub use options::{Options, OptionsError};
+pub use options::{CheckedOptions, Options, OptionsError};
 pub use record::Record;
 pub use scanner::StreamScanner;
 pub use secret::SecretKey;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{KEYS_MAX, KeyError, LABEL_MAX, SecretKey};
+use super::{KEYS_MAX, KeyError, Keyring, LABEL_MAX, SecretKey};
 
 /// How packets and streams are labelled, encrypted and compressed. All members of a pool need the same
 /// label and keys; the rest may differ.
@@ -59,6 +59,26 @@ impl Options {
             None => Ok(()),
         }
     }
+
+    /// Checks every setting and makes the keys ready.
+    ///
+    /// # Errors
+    /// The first that is wrong, by name.
+    pub fn check(&self) -> Result<CheckedOptions, OptionsError> {
+        self.validate()?;
+        let mut keyring = Keyring::default();
+        for (at, key) in self.keys.iter().enumerate() {
+            keyring.install(key.bytes()).map_err(|error| OptionsError::Key(at + 1, error))?;
+        }
+        Ok(CheckedOptions { options: self.clone(), keyring })
+    }
+}
+
+/// Options that have been checked, with their keys ready for use: what any number of codecs are made of.
+#[derive(Clone, Debug)]
+pub struct CheckedOptions {
+    pub(super) options: Options,
+    pub(super) keyring: Keyring,
 }
 
 /// Which setting is wrong, and how to mend it.
