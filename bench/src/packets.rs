@@ -96,8 +96,8 @@ impl PacketMember {
         let options = form.options();
         let codec = Codec::new(&options.codec(), [1; 32]).expect("valid options");
         let now = Time::from_micros(1_000_000);
-        let mut commons =
-            SharedState::speaking(&WireOptions::Memberlist(options), 1, [2; 32]).expect("valid options");
+        let wire = WireOptions::Memberlist(options).check().expect("valid options");
+        let mut commons = SharedState::speaking(&wire, 1, [2; 32]);
         commons.reserve(1, known + 1, 64);
         let mut settings = settings();
         settings.frame_bytes_max = PACKET_BYTES_MAX;

@@ -12,12 +12,15 @@ use swimring_codec::native::{Frame, STREAM_PREFIX_LEN, StreamMessage, stream_mes
 
 use super::network;
 use super::simulation::Simulation;
-use swimring::protocol::{SharedState, StreamNext, StreamPurpose, WireOptions, WireOptionsError};
+use swimring::protocol::{
+    CheckedWire, SharedState, StreamNext, StreamPurpose, WireOptions, WireOptionsError,
+};
 
 /// The format that all members speak, and what opens it.
 #[derive(Debug)]
 pub(super) struct Wire {
     options: WireOptions,
+    checked: CheckedWire,
     /// Opens what members receive; nothing in the native format.
     reader: Option<Box<Codec>>,
     /// Opens what the network and the checks look at, while a member reads.
@@ -26,21 +29,18 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(options: &WireOptions) -> Result<Wire, WireOptionsError> {
-        options.validate()?;
-        let codec = || match options {
-            WireOptions::Native => None,
-            // Randomness is for sealing, and these only open.
-            WireOptions::Memberlist(options) => Codec::new(&options.codec(), [0; 32]).ok().map(Box::new),
-        };
-        Ok(Wire { options: options.clone(), reader: codec(), inspector: codec() })
+        let checked = options.check()?;
+        // Randomness is for sealing, and these only open.
+        let codec = || checked.codec([0; 32]).map(Box::new);
+        let (reader, inspector) = (codec(), codec());
+        Ok(Wire { options: options.clone(), checked, reader, inspector })
     }
 
     /// Storage for members that speak the format.
     pub(super) fn commons(&self, seed: u64) -> SharedState {
         let mut secret = [0; 32];
         secret[..8].copy_from_slice(&seed.to_le_bytes());
-        // The options were checked.
-        SharedState::speaking(&self.options, seed, secret).unwrap_or_else(|_| SharedState::new(seed))
+        SharedState::speaking(&self.checked, seed, secret)
     }
 
     pub(super) fn options(&self) -> &WireOptions {

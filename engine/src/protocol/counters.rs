@@ -1,6 +1,6 @@
 //! What the protocol counts: everything it sheds, refuses or does, by name.
 
-use swimring_codec::native::DecodeError;
+use crate::protocol::wire::Unusable;
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])* $name:ident),* $(,)?) => {
@@ -156,8 +156,11 @@ counters! {
 }
 
 impl Counters {
-    /// Counts bytes that were refused.
-    pub(in crate::protocol) fn refused(&mut self, _error: DecodeError) {
-        self.decode_errors += 1;
+    /// Counts a message that was not taken in.
+    pub(in crate::protocol) fn unusable(&mut self, message: Unusable) {
+        match message {
+            Unusable::Undecodable => self.decode_errors += 1,
+            Unusable::Misdirected => self.pings_misdirected += 1,
+        }
     }
 }

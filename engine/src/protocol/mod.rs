@@ -49,9 +49,9 @@ pub use event::{Event, EventIndex, SuspicionSummary};
 pub(crate) use member::check_name;
 pub use member::commands::{MemberRef, View, check_event};
 pub use member::compaction::{COMPACTION_MEMBERS_MAX, Compaction, Crew};
+pub use member::streams::{StreamNext, StreamOutcome};
 pub use member::{Member, MemberConfig, MemberError};
 pub use outbox::{FrameSink, Outbox, StreamOpen, StreamPurpose};
-pub use repair::push_pull::StreamNext;
 pub use settings::{
     Preset, SETTINGS, Setting, SettingKind, SettingValue, Settings, SettingsError, SuspicionMode,
 };
@@ -60,4 +60,4 @@ pub use time::Time;
 pub use view::directory::{Directory, Identity, MemberIndex, identity_of};
 pub use view::permutation::Permutation;
 pub use wire::typed;
-pub use wire::{MemberlistOptions, Pool, Refusal, StreamOutcome, WireOptions, WireOptionsError};
+pub use wire::{CheckedWire, MemberlistOptions, Pool, Refusal, WireOptions, WireOptionsError};

@@ -15,14 +15,14 @@ use rand::rngs::SysRng;
 use swimring_codec::memberlist::STREAM_MAX;
 use thiserror::Error;
 
-use super::host::{Host, Observer, Secret, VIEWS_ASIDE, view_bytes};
+use super::host::{Host, HostWire, Observer, Secret, VIEWS_ASIDE, view_bytes};
 use super::options::FleetOptions;
 use super::pace::Pace;
 use super::pressure::Pressure;
 use super::scanning::Scanners;
 use super::turn::{self, Calls, Place, Refused};
 use crate::net::{Driver, Endpoint, NetError, Trains, Waker};
-use crate::protocol::{SettingsError, WireOptions, WireOptionsError};
+use crate::protocol::{CheckedWire, SettingsError, WireOptions, WireOptionsError};
 use crate::stream::{Framing, StreamCounters, StreamError, StreamService, Wake};
 
 fn why(cause: &Option<String>) -> String {
@@ -104,7 +104,7 @@ impl<O: Observer> Fleet<O> {
         options: &FleetOptions,
         mut observer: impl FnMut(usize) -> O,
     ) -> Result<Fleet<O>, FleetError> {
-        check(options)?;
+        let format = check(options)?;
         let options = &for_wire(options);
         let mut endpoints = Vec::with_capacity(options.workers);
         let mut listeners = Vec::with_capacity(options.workers);
@@ -118,7 +118,9 @@ impl<O: Observer> Fleet<O> {
         // A waker exists once its driver does, and a driver only on its own thread.
         let mut starting = Vec::with_capacity(options.workers);
         for (worker, endpoint) in endpoints.into_iter().enumerate() {
-            starting.push(start_worker(options, (worker, &pressure), endpoint, origin, observer(worker))?);
+            let wire = HostWire { format: format.clone(), secrets: [secret()?, secret()?] };
+            let place = (worker, &pressure);
+            starting.push(start_worker(options, place, endpoint, wire, origin, observer(worker))?);
         }
         let mut workers = Vec::with_capacity(options.workers);
         let mut ports_to = Vec::with_capacity(options.workers);
@@ -264,9 +266,10 @@ impl<O: Observer> std::fmt::Debug for Fleet<O> {
     }
 }
 
-fn check(options: &FleetOptions) -> Result<(), FleetError> {
+/// Gives the wire format, whose options are checked here and nowhere else.
+fn check(options: &FleetOptions) -> Result<CheckedWire, FleetError> {
     options.settings.validate()?;
-    options.wire.validate()?;
+    let wire = options.wire.check()?;
     let option = |setting, mend: String| Err(FleetError::Option { setting, mend });
     if !(1..=1024).contains(&options.workers) {
         return option("workers", format!("has to be between 1 and 1024, and is {}", options.workers));
@@ -282,7 +285,7 @@ fn check(options: &FleetOptions) -> Result<(), FleetError> {
         let given = options.receive_loss;
         return option("receive_loss", format!("has to be at least 0 and below 1, and is {given}"));
     }
-    Ok(())
+    Ok(wire)
 }
 
 /// The options of sockets and streams that the wire format asks for.
@@ -333,6 +336,7 @@ fn start_worker<O: Observer>(
     options: &FleetOptions,
     (worker, pressure): (usize, &Arc<Pressure>),
     endpoint: Endpoint,
+    wire: HostWire,
     origin: Instant,
     observer: O,
 ) -> Result<Starting<O>, FleetError> {
@@ -341,7 +345,6 @@ fn start_worker<O: Observer>(
     let (ready, is_ready) = channel::bounded(1);
     let (port, port_arrives) = channel::bounded(1);
     let address = endpoint.local_address();
-    let secrets = [secret()?, secret()?];
     let (options, calls_taken) = (options.clone(), Arc::clone(&calls));
     let thread = std::thread::Builder::new()
         .name(format!("swimring-{worker}"))
@@ -361,7 +364,7 @@ fn start_worker<O: Observer>(
             let _ = ready.send(Ok(driver.waker()));
             // The fleet gave up if the other end is gone.
             let Ok(port) = port_arrives.recv() else { return Ok(observer) };
-            let host = Host::new(&options, worker, address, origin, port, secrets, observer);
+            let host = Host::new(&options, worker, address, origin, port, &wire, observer);
             let pace = Pace::new(options.tick, options.gossip_frames_per_second);
             let outcome = turn::run(driver, host, pace, &calls_taken, &Place { worker, pressure: &pressure });
             if let Err(error) = &outcome {

@@ -14,13 +14,20 @@ use super::routing::OpenedStreams;
 use super::sweeping::Sweeping;
 use super::wheel::Wheel;
 use crate::protocol::{
-    Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState, StreamOpen,
-    StreamPurpose, Time, View, WireOptions,
+    CheckedWire, Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState,
+    StreamOpen, StreamPurpose, Time, View,
 };
 use crate::stream::StreamPort;
 
 /// What encryption draws its nonces from.
 pub(super) type Secret = [u8; 32];
+
+/// The wire format of a worker's members, and what its encryption draws from: for what they send, and for what they
+/// receive.
+pub(super) struct HostWire {
+    pub(super) format: CheckedWire,
+    pub(super) secrets: [Secret; 2],
+}
 
 /// A member's number within its worker.
 pub type HostedMember = u32;
@@ -191,14 +198,12 @@ impl<O: Observer> Host<O> {
         address: SocketAddr,
         origin: Instant,
         port: StreamPort,
-        secrets: [Secret; 2],
+        wire: &HostWire,
         observer: O,
     ) -> Host<O> {
         let seed = options.seed.wrapping_add((worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut rng = fastrand::Rng::with_seed(seed);
-        // Options were checked when the fleet started.
-        let mut commons = SharedState::speaking(&options.wire, rng.u64(..), secrets[0])
-            .unwrap_or_else(|_| SharedState::new(rng.u64(..)));
+        let mut commons = SharedState::speaking(&wire.format, rng.u64(..), wire.secrets[0]);
         commons.set_timer_grain(options.tick);
         let members = options.members_expected;
         let view_bytes = view_bytes(options);
@@ -216,7 +221,7 @@ impl<O: Observer> Host<O> {
             residents: Vec::with_capacity(members),
             local: HashMap::with_capacity(members),
             at: HashMap::with_capacity(if options.own_addresses { members } else { 0 }),
-            codec: codec(&options.wire, secrets[1]),
+            codec: wire.format.codec(wire.secrets[1]).map(Box::new),
             own_addresses: options.own_addresses,
             commons,
             wheel,
@@ -478,15 +483,6 @@ impl<O: Observer> Host<O> {
         if !self.wanted.is_empty() {
             self.open_streams(local);
         }
-    }
-}
-
-/// What opens packets and streams of the format.
-fn codec(wire: &WireOptions, secret: Secret) -> Option<Box<Codec>> {
-    match wire {
-        WireOptions::Native => None,
-        // Options were checked when the fleet started.
-        WireOptions::Memberlist(options) => Codec::new(&options.codec(), secret).ok().map(Box::new),
     }
 }
 

@@ -39,7 +39,7 @@ impl Driven {
     fn at(address: SocketAddr, settings: Settings) -> Driven {
         let wire =
             WireOptions::Memberlist(MemberlistOptions { packet_crc: false, ..MemberlistOptions::serf() });
-        let mut commons = SharedState::speaking(&wire, 1, [1; 32]).unwrap();
+        let mut commons = SharedState::speaking(&wire.check().unwrap(), 1, [1; 32]);
         let config = MemberConfig {
             name: "one".to_owned(),
             address,

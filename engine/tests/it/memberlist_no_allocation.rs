@@ -83,7 +83,7 @@ impl Pool {
         let settings =
             Arc::new(Settings { push_pull_interval: Duration::from_secs(5), ..Settings::default() });
         let wire = WireOptions::Memberlist(options.clone());
-        let mut commons = SharedState::speaking(&wire, 1, [1; 32]).unwrap();
+        let mut commons = SharedState::speaking(&wire.check().unwrap(), 1, [1; 32]);
         commons.reserve(MEMBERS, MEMBERS, 1_024);
         let mut members: Vec<Member> = (0..MEMBERS)
             .map(|number| {

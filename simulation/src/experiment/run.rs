@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use swimring_codec::Incarnation;
-use swimring_codec::memberlist::Codec;
 
 use super::agenda::Agenda;
 use super::latency::Drawn;
@@ -23,8 +22,8 @@ use super::slow::Troubles;
 use super::streams::StreamMail;
 use swimring::protocol::typed::address_of;
 use swimring::protocol::{
-    COMPACTION_MEMBERS_MAX, Compaction, Crew, Event, Member, MemberConfig, Outbox, SharedState, StreamOpen,
-    Time, View, WireOptions,
+    COMPACTION_MEMBERS_MAX, CheckedWire, Compaction, Crew, Event, Member, MemberConfig, Outbox, SharedState,
+    StreamOpen, Time, View,
 };
 
 /// Which cluster the members are of.
@@ -160,7 +159,8 @@ pub fn run_with(
 impl Trial {
     fn new(options: &TrialOptions) -> Result<Trial, TrialError> {
         let wire = options.wire.options();
-        let (mut commons, encoded) = storage(options, &wire)?;
+        let checked = wire.check().map_err(|error| TrialError::option("wire", error.to_string()))?;
+        let (mut commons, encoded) = storage(options, &checked);
         if let Wakes::Every(grain) = options.wakes {
             commons.set_timer_grain(grain);
         }
@@ -177,7 +177,7 @@ impl Trial {
             agenda: Agenda::new(per_second, 2 * interval.as_micros() as u64),
             network: Network::new(Drawn::new(&options.latency, options.members), options, encoded),
             troubles: Troubles::new(options, &plan),
-            streams: StreamMail::new(wire),
+            streams: StreamMail::new(wire, &checked),
             measuring: Measuring::new(plan.clone(), options),
             members,
             commons,
@@ -364,24 +364,16 @@ impl Trial {
 }
 
 /// What the members share, and what reads their frames if these are bytes.
-fn storage(options: &TrialOptions, wire: &WireOptions) -> Result<(SharedState, Option<Encoded>), TrialError> {
+fn storage(options: &TrialOptions, wire: &CheckedWire) -> (SharedState, Option<Encoded>) {
     let mut secret = [0; 32];
     secret[..8].copy_from_slice(&options.seed.to_le_bytes());
-    let unusable = |error: &dyn std::fmt::Display| TrialError::option("wire", error.to_string());
-    let mut commons = SharedState::speaking(wire, options.seed, secret).map_err(|error| unusable(&error))?;
+    let mut commons = SharedState::speaking(wire, options.seed, secret);
     commons.set_behaviour(options.behaviour);
-    if !options.encoded {
-        commons.use_typed_frames();
-        return Ok((commons, None));
+    if options.encoded {
+        return (commons, Some(Encoded::new(wire.codec(secret).map(Box::new))));
     }
-    let codec = match wire {
-        WireOptions::Native => None,
-        WireOptions::Memberlist(options) => {
-            let codec = Codec::new(&options.codec(), secret).map_err(|error| unusable(&error))?;
-            Some(Box::new(codec))
-        }
-    };
-    Ok((commons, Some(Encoded::new(codec))))
+    commons.use_typed_frames();
+    (commons, None)
 }
 
 /// The members, who all know each other.

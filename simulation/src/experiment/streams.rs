@@ -9,7 +9,7 @@ use swimring_codec::native::StreamMessage;
 
 use super::run::{SimEvent, Trial};
 use crate::wire::cut_message;
-use swimring::protocol::{StreamNext, StreamPurpose, WireOptions};
+use swimring::protocol::{CheckedWire, StreamNext, StreamPurpose, WireOptions};
 use swimring_codec::memberlist::Codec;
 
 /// What one side wrote, on its way.
@@ -39,12 +39,8 @@ const RESEND_US: u64 = 200_000;
 const RESENDS_MAX: u32 = 6;
 
 impl StreamMail {
-    pub(super) fn new(wire: WireOptions) -> StreamMail {
-        let codec = match &wire {
-            WireOptions::Native => None,
-            // The options were checked.
-            WireOptions::Memberlist(options) => Codec::new(&options.codec(), [7; 32]).ok().map(Box::new),
-        };
+    pub(super) fn new(wire: WireOptions, checked: &CheckedWire) -> StreamMail {
+        let codec = checked.codec([7; 32]).map(Box::new);
         StreamMail { wire, codec, mail: Vec::new(), free: Vec::new() }
     }
 

@@ -19,8 +19,6 @@
 //! nor a refutation for two to four windows probes the suspect once out of turn, and so refreshes its view or
 //! becomes a witness itself.
 
-use swimring_codec::native::Message;
-
 use crate::protocol::detection::probe::appeal_sequence;
 use crate::protocol::member::Member;
 use crate::protocol::pools::suspicions::Suspicion;
@@ -29,7 +27,7 @@ use crate::protocol::state::Context;
 use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::wire::Sender;
+use crate::protocol::wire::{Outgoing, Sender, Update};
 
 /// Appeals that a witness sends without having heard anyone since its probe failed.
 const APPEALS_UNHEARD_MAX: u8 = 2;
@@ -66,11 +64,12 @@ impl Member {
         let mut sent = false;
         if before < APPEALS_UNHEARD_MAX || self.listens(cx.now, since) {
             let id = cx.shared.directory.id(subject);
-            let suspect = Message::Suspect { subject: id, incarnation, accuser: self.core.id };
+            let update = Update::Suspect { accuser: self.core.id };
+            let suspect = Outgoing::Update { subject, update, incarnation };
             let to = self.core.identity(subject, cx.shared).address();
             let shed = cx.shared.counters.frames_shed;
             match appeal_sequence(subject) {
-                Some(sequence) => self.core.send(cx, to, id, &[suspect, Message::Ping { sequence }]),
+                Some(sequence) => self.core.send(cx, to, id, &[suspect, Outgoing::Ping { sequence }]),
                 None => self.core.send(cx, to, id, &[suspect]),
             }
             sent = cx.shared.counters.frames_shed == shed;

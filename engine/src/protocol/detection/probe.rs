@@ -11,7 +11,6 @@
 
 use std::time::Duration;
 
-use swimring_codec::native::Message;
 use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
 use crate::protocol::event::Event;
@@ -23,7 +22,7 @@ use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::permutation::Permutation;
 use crate::protocol::view::table::EntryState;
-use crate::protocol::wire::Sender;
+use crate::protocol::wire::{Outgoing, Sender, Update};
 
 /// Most members asked to probe in our place: the setting's upper bound.
 const INDIRECT_CHECKS_MAX: usize = 8;
@@ -332,13 +331,14 @@ impl Member {
             ends,
             ..Attempt::IDLE
         };
-        let ping = Message::Ping { sequence };
+        let ping = Outgoing::Ping { sequence };
         cx.shared.counters.probes_sent += 1;
         let to = self.core.identity(target, cx.shared).address();
         if entry.state() == Some(State::Suspect) {
             // Lifeguard's buddy system: the suspect learns of it first, and can refute in its ack.
             let incarnation = entry.incarnation();
-            let suspect = Message::Suspect { subject: id, incarnation, accuser: self.core.id };
+            let update = Update::Suspect { accuser: self.core.id };
+            let suspect = Outgoing::Update { subject: target, update, incarnation };
             if cx.shared.behaviour.bare_pings_to_suspects {
                 self.core.send_bare(cx, to, id, &[ping, suspect]);
             } else {
@@ -390,7 +390,7 @@ impl Member {
             asked += 1;
             let id = cx.shared.directory.id(relay);
             let to = self.core.identity(relay, cx.shared).address();
-            let message = Message::IndirectPing { sequence, target: target_id };
+            let message = Outgoing::IndirectPing { sequence, target: target_id };
             cx.shared.counters.indirect_pings_sent += 1;
             self.core.send(cx, to, id, &[message]);
         }
@@ -521,7 +521,7 @@ impl Member {
     /// refute.
     pub(in crate::protocol) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
         self.reachability.pinged(cx.now);
-        let (to, source, ack) = (origin.address, origin.source, Message::Ack { sequence });
+        let (to, source, ack) = (origin.address, origin.source, Outgoing::Ack { sequence });
         if is_chosen(sequence) && self.core.settings.suspicion == SuspicionMode::Adaptive {
             self.watch(cx, source);
         }
@@ -533,27 +533,21 @@ impl Member {
     }
 
     /// What the sender of a frame has to be told about itself.
-    fn accusation(&self, cx: &Context<'_, '_>, origin: &Sender) -> Option<Message<'static>> {
+    fn accusation(&self, cx: &Context<'_, '_>, origin: &Sender) -> Option<Outgoing<'static>> {
         // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
         // it up, which in a fleet waits for memory, only a suspicion could be missed.
         if origin.root == Some(self.core.table.root()) && self.suspicions.is_empty() {
             return None;
         }
-        let source = origin.source;
-        cx.shared.directory.find(source).and_then(|index| {
-            let entry = self.core.table.get(index);
-            let incarnation = entry.incarnation();
-            match entry.standing() {
-                EntryState::Unknown | EntryState::MemberRef(State::Alive) => None,
-                EntryState::MemberRef(State::Suspect) => {
-                    Some(Message::Suspect { subject: source, incarnation, accuser: self.core.id })
-                }
-                EntryState::MemberRef(State::Left) => Some(Message::Left { subject: source, incarnation }),
-                EntryState::MemberRef(State::Dead) | EntryState::Remembered => {
-                    Some(Message::Dead { subject: source, incarnation })
-                }
-            }
-        })
+        let subject = cx.shared.directory.find(origin.source)?;
+        let entry = self.core.table.get(subject);
+        let update = match entry.standing() {
+            EntryState::Unknown | EntryState::MemberRef(State::Alive) => return None,
+            EntryState::MemberRef(State::Suspect) => Update::Suspect { accuser: self.core.id },
+            EntryState::MemberRef(State::Left) => Update::Left,
+            EntryState::MemberRef(State::Dead) | EntryState::Remembered => Update::Dead,
+        };
+        Some(Outgoing::Update { subject, update, incarnation: entry.incarnation() })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter};
+use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter, Message};
 
 use super::*;
 use crate::protocol::{FrameSink, MemberConfig, Outbox, Preset, View};

@@ -7,16 +7,15 @@
 
 use std::time::Duration;
 
-use swimring_codec::native::{Introduction, Message};
+use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, State, is_same_place};
 
 use crate::protocol::event::Event;
 use crate::protocol::member::Member;
-use crate::protocol::pools::broadcasts::Update;
 use crate::protocol::state::{Context, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::wire::{Pool, Wire};
+use crate::protocol::wire::{Outgoing, Update};
 
 /// Most refutations in [`WINDOW`]. Two processes with one name refute each other for ever; this keeps
 /// their quarrel from filling the network. An accusation that is not answered now comes again.
@@ -54,12 +53,6 @@ impl Refutations {
     }
 }
 
-/// Whether a claim may be told to the owner of a name. One of Serf's that hears of it has the pool vote, and ends
-/// unless a majority of the answers is for it: where most members are ours, which do not answer, none may come.
-fn has_no_votes(cx: &Context<'_, '_>) -> bool {
-    matches!(&cx.shared.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Memberlist)
-}
-
 /// Whether `last` is long enough ago; then it becomes `now`.
 fn is_time(last: &mut Time, now: Time) -> bool {
     let due = *last == Time::NEVER || now.since(*last) >= CONFLICT_EVERY;
@@ -81,7 +74,7 @@ impl Member {
         introduce: bool,
     ) {
         let own = self.core.table.get(self.core.index).incarnation();
-        let highest = Incarnation::new(own.get() + cx.shared.wire.incarnation_steps().own);
+        let highest = Incarnation::new(own.get() + cx.shared.wire.rules.incarnations.own);
         if cx.shared.behaviour.refutes_everything {
             return self.refute_above(cx, accused, introduce);
         }
@@ -102,7 +95,7 @@ impl Member {
         cx.shared.counters.refutations += 1;
         self.core.health.raise(1, self.core.health_max(cx));
         let own = self.core.table.get(self.core.index);
-        let highest = Incarnation::new(cx.shared.wire.incarnation_steps().highest);
+        let highest = Incarnation::new(cx.shared.wire.rules.incarnations.highest);
         let incarnation = own.incarnation().max(accused).next().min(highest);
         self.core.set_entry(cx, self.core.index, own.with_state(State::Alive).with_incarnation(incarnation));
         self.core.queue_update(cx, self.core.index, Update::Alive { introduce }, incarnation);
@@ -142,11 +135,11 @@ impl Member {
         index: MemberIndex,
         introduction: &Introduction<'_>,
     ) {
-        let may = self.core.status == Status::Active && has_no_votes(cx);
+        let may = self.core.status == Status::Active && cx.shared.wire.rules.owners_told;
         if may && is_time(&mut self.refutations.conflict_told, cx.now) {
             cx.shared.counters.conflicts_told += 1;
             let to = self.core.identity(index, cx.shared).address();
-            self.core.send(cx, to, introduction.subject, &[Message::Introduction(*introduction)]);
+            self.core.send(cx, to, introduction.subject, &[Outgoing::Claim(introduction)]);
         }
     }
 
@@ -163,7 +156,7 @@ impl Member {
         let past = introduction.incarnation < own.incarnation();
         // On memberlist's wire a name belongs to the member that had it first, however low its incarnation. The
         // second is heard by nobody, and only it can say so; the first need not refute.
-        let taken = elsewhere && !cx.shared.wire.is_native();
+        let taken = elsewhere && cx.shared.wire.rules.address_kept.is_some();
         if same {
             self.spread.echoed(introduction.incarnation.get(), cx.now);
         }
@@ -174,10 +167,11 @@ impl Member {
             cx.shared.counters.name_conflicts += 1;
             if is_time(&mut self.refutations.conflict_said, cx.now) {
                 cx.emit(Event::NameConflict { address: introduction.address });
-                if taken && has_no_votes(cx) {
+                if taken && cx.shared.wire.rules.owners_told {
                     // Whoever it is may not know of us.
+                    let update = Update::Alive { introduce: true };
                     let claim =
-                        Message::Alive { subject: self.core.id, incarnation: own.incarnation(), tag: 0 };
+                        Outgoing::Update { subject: self.core.index, update, incarnation: own.incarnation() };
                     self.core.send(cx, introduction.address, self.core.id, &[claim]);
                 }
             }

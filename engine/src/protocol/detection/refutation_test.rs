@@ -25,7 +25,7 @@ fn wires() -> [WireOptions; 2] {
 
 /// A member whose clock shows `seconds`.
 fn member(wire: &WireOptions, seconds: u64) -> (Member, SharedState) {
-    let mut shared = SharedState::speaking(wire, 1, [1; 32]).unwrap();
+    let mut shared = SharedState::speaking(&wire.check().unwrap(), 1, [1; 32]);
     let config = MemberConfig {
         name: "one".to_owned(),
         address: ADDRESS.into(),

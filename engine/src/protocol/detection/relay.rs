@@ -5,32 +5,18 @@
 //! the prober before its probe ends (apple/swift-cluster-membership#6), so it leaves at 80 % of the shorter
 //! of probe timeout and what the prober has left.
 
-use std::net::SocketAddr;
 use std::time::Duration;
-
-use swimring_codec::MemberId;
-use swimring_codec::native::Message;
 
 use crate::protocol::member::Member;
 use crate::protocol::pools::relays::{Relay, RelayPool};
 use crate::protocol::state::{Context, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::pool::{List, NIL};
-use crate::protocol::wire::Sender;
+use crate::protocol::wire::{IndirectRequest, Outgoing, Sender};
 
 /// Most relays under way at a member. One member is asked three times a second even if a third of a
 /// large cluster fails at once; more are refused with a nack.
 const RELAYS_MAX: usize = 16;
-
-/// What an indirect ping asks for.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct IndirectRequest {
-    pub(in crate::protocol) target: MemberId,
-    /// Where the target is, if the format says so: a relay may not know it yet, or know it elsewhere.
-    pub(in crate::protocol) address: Option<SocketAddr>,
-    /// The requester understands nacks.
-    pub(in crate::protocol) nack: bool,
-}
 
 /// One member's relays under way.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +108,7 @@ impl Member {
         let room = self.relays.len < RELAYS_MAX || cx.shared.behaviour.relays_everything;
         cx.shared.counters.relays_shed += u64::from(!room);
         if known == Some(self.core.index) {
-            return self.core.send(cx, from, requester, &[Message::Ack { sequence: requested }]);
+            return self.core.send(cx, from, requester, &[Outgoing::Ack { sequence: requested }]);
         }
         // Where the requester takes it to be. At the address that we know of it may have answered for long,
         // and the requester would never doubt an old one.
@@ -130,7 +116,7 @@ impl Member {
         let (Some(to), true, Status::Active) = (to, room, self.core.status) else {
             if wanted.nack {
                 cx.shared.counters.nacks_sent += 1;
-                self.core.send(cx, from, requester, &[Message::Nack { sequence: requested }]);
+                self.core.send(cx, from, requester, &[Outgoing::Nack { sequence: requested }]);
             }
             return;
         };
@@ -152,7 +138,7 @@ impl Member {
         };
         self.relays.add(relay, &mut cx.shared.relays);
         cx.shared.counters.relays_started += 1;
-        self.core.send(cx, to, target, &[Message::Ping { sequence: relay.sequence }]);
+        self.core.send(cx, to, target, &[Outgoing::Ping { sequence: relay.sequence }]);
     }
 
     /// Passes an ack on. False if nobody asked for it.
@@ -163,7 +149,7 @@ impl Member {
         let taken = self.relays.take(&mut cx.shared.relays, |relay| relay.sequence == sequence);
         let Some(relay) = taken else { return false };
         self.relays.update_due(&cx.shared.relays);
-        let ack = Message::Ack { sequence: relay.requested };
+        let ack = Outgoing::Ack { sequence: relay.requested };
         self.core.send(cx, relay.requester_address, relay.requester, &[ack]);
         true
     }
@@ -178,7 +164,7 @@ impl Member {
             relay.nack = Time::NEVER;
             let Relay { requested, requester, requester_address, .. } = *relay;
             cx.shared.counters.nacks_sent += 1;
-            self.core.send(cx, requester_address, requester, &[Message::Nack { sequence: requested }]);
+            self.core.send(cx, requester_address, requester, &[Outgoing::Nack { sequence: requested }]);
         }
         while self.relays.take(&mut cx.shared.relays, |relay| relay.expires <= now).is_some() {}
         self.relays.update_due(&cx.shared.relays);

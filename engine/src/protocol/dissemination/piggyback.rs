@@ -1,125 +1,199 @@
 //! Sending: what a frame carries beside what it is sent for.
 //!
-//! Every ping, ack and nack takes along as much waiting news as fits (SWIM section 4.1), so news spreads
-//! without datagrams of its own. How a frame is written is the wire format's business.
+//! Every ping, ack and nack takes along as many waiting updates as fit (SWIM section 4.1), so what is new spreads
+//! without datagrams of its own. A frame is planned, then written (`wire/frame.rs`); the format is asked for once,
+//! here.
 
 use std::net::SocketAddr;
 
-use swimring_codec::native::Message;
 use swimring_codec::MemberId;
+use swimring_codec::native::FRAME_MAX;
 
-use crate::protocol::pools::broadcasts::Selection;
-use crate::protocol::state::{Context, Core};
-use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::wire::Wire;
+use crate::protocol::outbox::FrameSink;
+use crate::protocol::pools::broadcasts::{Broadcast, BroadcastPool, Queue, Selection};
+use crate::protocol::pools::events::EventStore;
+use crate::protocol::settings::Settings;
+use crate::protocol::state::{Context, Core, SharedState};
+use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::wire::{Format, Frame, Outgoing, Speaker, Spoken, Update};
+
+/// Whom a frame is for.
+#[derive(Clone, Copy)]
+struct Receiver {
+    to: SocketAddr,
+    /// [`MemberId::NONE`] for whoever has the address.
+    destination: MemberId,
+}
+
+/// What waits to go along, and where it lies.
+struct Waiting<'a> {
+    broadcasts: &'a BroadcastPool,
+    events: &'a EventStore,
+    queue: &'a Queue,
+    /// Share of a frame that waiting events get, in percent.
+    event_share: u8,
+}
+
+impl<'a> Waiting<'a> {
+    /// What the broadcast `node` of the pool says.
+    #[inline]
+    fn said(&self, node: u32) -> Outgoing<'a> {
+        let Broadcast { subject, news: update, incarnation, .. } = *self.broadcasts.get(node);
+        match update {
+            Update::Event => Outgoing::Event(self.events.get(subject)),
+            _ => Outgoing::Update { subject, update, incarnation },
+        }
+    }
+}
+
+/// What became of a frame.
+enum Sent {
+    Written,
+    /// The sink was full.
+    Shed,
+    /// There was nothing to say.
+    Nothing,
+}
 
 impl Core {
-    /// Sends `messages`, and as much news beside them as fits, to the member `destination`.
+    /// Sends `messages`, and as many updates beside them as fit, to the member `destination`.
+    #[inline]
     pub(in crate::protocol) fn send(
         &mut self,
         cx: &mut Context<'_, '_>,
         to: SocketAddr,
         destination: MemberId,
-        messages: &[Message<'_>],
+        messages: &[Outgoing<'_>],
     ) {
-        let own = self.messages_len(cx, destination, messages);
         self.drop_stale_events(cx);
+        let receiver = Receiver { to, destination };
         if self.queue.is_empty() {
-            return self.send_chosen(cx, to, destination, messages, own, &[]);
+            return self.transmit(cx, receiver, messages, None);
         }
-        let mut chosen = Selection::new();
-        let used = cx.shared.wire.frame_overhead() + own;
-        let budget = self.frame_bytes_max(cx, to).saturating_sub(used);
-        let share = self.event_share(cx);
-        cx.shared.broadcasts.select(&self.queue, budget, share, &mut chosen);
-        self.send_chosen(cx, to, destination, messages, own + chosen.bytes, chosen.nodes());
+        self.transmit(cx, receiver, messages, Some(&mut Selection::new()));
     }
 
-    /// Sends news alone to the member at `target`, if there is some that fits.
-    pub(in crate::protocol) fn send_news(&mut self, cx: &mut Context<'_, '_>, target: MemberIndex) {
-        let mut chosen = Selection::new();
-        let to = self.identity(target, cx.shared).address();
-        let budget = self.frame_bytes_max(cx, to) - cx.shared.wire.frame_overhead();
-        let share = self.event_share(cx);
-        cx.shared.broadcasts.select(&self.queue, budget, share, &mut chosen);
-        if chosen.nodes().is_empty() {
-            return;
-        }
-        let id = cx.shared.directory.id(target);
-        self.send_chosen(cx, to, id, &[], chosen.bytes, chosen.nodes());
-    }
-
-    /// The longest frame to `to`: as the settings have it, or as the path takes it. Never too short for the
-    /// largest news, which would otherwise wait for ever.
-    pub(in crate::protocol) fn frame_bytes_max(&self, cx: &Context<'_, '_>, to: SocketAddr) -> usize {
-        let path_takes = cx.out.frames.frame_bytes_max(to);
-        if path_takes >= self.settings.frame_bytes_max {
-            return self.settings.frame_bytes_max;
-        }
-        self.settings.frame_bytes_max.min(path_takes.max(cx.shared.wire.frame_bytes_least()))
-    }
-
-    /// Sends `messages` and no news.
+    /// Sends `messages` and no updates.
     pub(in crate::protocol) fn send_bare(
         &mut self,
         cx: &mut Context<'_, '_>,
         to: SocketAddr,
         destination: MemberId,
-        messages: &[Message<'_>],
+        messages: &[Outgoing<'_>],
     ) {
-        let own = self.messages_len(cx, destination, messages);
-        self.send_chosen(cx, to, destination, messages, own, &[]);
+        self.transmit(cx, Receiver { to, destination }, messages, None);
     }
 
-    /// Share of a frame that waiting events get, in percent.
-    fn event_share(&self, cx: &Context<'_, '_>) -> u8 {
-        if cx.shared.behaviour.events_last { 0 } else { self.settings.event_share_percent }
+    /// Sends updates alone to the member at `target`, if there are some that fit.
+    pub(in crate::protocol) fn send_news(&mut self, cx: &mut Context<'_, '_>, target: MemberIndex) {
+        let to = self.identity(target, cx.shared).address();
+        let destination = cx.shared.directory.id(target);
+        self.transmit(cx, Receiver { to, destination }, &[], Some(&mut Selection::new()));
     }
 
-    /// Bytes that `messages` take in a frame.
-    #[inline]
-    fn messages_len(&self, cx: &Context<'_, '_>, destination: MemberId, messages: &[Message<'_>]) -> usize {
-        match &cx.shared.wire {
-            Wire::Native => messages.iter().map(Message::encoded_len).sum(),
-            Wire::Memberlist(_) => self.packet_messages_len(cx, destination, messages),
-        }
-    }
-
-    /// Writes a frame with `messages` and the `chosen` news, `length` bytes in all, and counts these as
+    /// Sends a frame with `messages` and, into `chosen` if that is given, updates beside them, and counts these as
     /// sent.
-    fn send_chosen(
+    fn transmit(
         &mut self,
         cx: &mut Context<'_, '_>,
-        to: SocketAddr,
-        destination: MemberId,
-        messages: &[Message<'_>],
-        length: usize,
-        chosen: &[u32],
+        receiver: Receiver,
+        messages: &[Outgoing<'_>],
+        mut chosen: Option<&mut Selection>,
     ) {
-        let written = match cx.shared.wire {
-            _ if cx.shared.typed.is_some() => self.write_typed(cx, to, destination, messages, length, chosen),
-            Wire::Native => self.write_frame(cx, to, destination, messages, length, chosen),
-            Wire::Memberlist(_) => self.write_packet(cx, to, destination, messages, chosen),
+        let SharedState { wire, directory, broadcasts, events, behaviour, .. } = &mut *cx.shared;
+        let event_share = if behaviour.events_last { 0 } else { self.settings.event_share_percent };
+        let waiting = Waiting { broadcasts, events, queue: &self.queue, event_share };
+        let parts = (self.speaker(directory), &*self.settings, &waiting);
+        let frames = &mut *cx.out.frames;
+        let choice = chosen.as_deref_mut();
+        let sent = match &mut wire.spoken {
+            Spoken::Native(native) => put(native, parts, receiver, messages, choice, frames),
+            Spoken::Memberlist(packets) => put(&mut **packets, parts, receiver, messages, choice, frames),
+            Spoken::Typed(values) => put(&mut **values, parts, receiver, messages, choice, frames),
         };
-        if !written {
-            cx.shared.counters.frames_shed += 1;
-            return;
+        match sent {
+            Sent::Written => cx.shared.counters.frames_sent += 1,
+            Sent::Shed => cx.shared.counters.frames_shed += 1,
+            Sent::Nothing => {}
         }
-        cx.shared.counters.frames_sent += 1;
-        if chosen.is_empty() {
-            return;
+        if let (Sent::Written, Some(chosen)) = (sent, chosen)
+            && !chosen.nodes().is_empty()
+        {
+            self.count_copies(cx, chosen.nodes());
         }
-        cx.shared.counters.broadcast_copies_sent += chosen.len() as u64;
+    }
+
+    /// Notes that the broadcasts `sent` were sent once more.
+    fn count_copies(&mut self, cx: &mut Context<'_, '_>, sent: &[u32]) {
+        cx.shared.counters.broadcast_copies_sent += sent.len() as u64;
         let known = self.table.known();
         let limit = if cx.shared.behaviour.fewer_copies_in_small_pools {
             self.settings.upstream_retransmit_limit(known)
         } else {
             self.settings.retransmit_limit(known)
         };
-        for node in chosen {
+        for node in sent {
             if let Some(gone) = cx.shared.broadcasts.mark_sent(&mut self.queue, *node, limit) {
                 self.broadcast_gone(cx, gone);
             }
         }
     }
+
+    /// This member, as formats look up what they write.
+    #[inline]
+    pub(in crate::protocol) fn speaker<'a>(&'a self, directory: &'a Directory) -> Speaker<'a> {
+        Speaker {
+            id: self.id,
+            index: self.index,
+            number: self.number,
+            cluster: self.cluster,
+            quiet: self.queue.is_quiet(),
+            table: &self.table,
+            directory,
+        }
+    }
+}
+
+/// Plans a frame in `format` and writes it.
+#[inline]
+fn put<F: Format>(
+    format: &mut F,
+    (speaker, settings, waiting): (Speaker<'_>, &Settings, &Waiting<'_>),
+    Receiver { to, destination }: Receiver,
+    messages: &[Outgoing<'_>],
+    chosen: Option<&mut Selection>,
+    frames: &mut dyn FrameSink,
+) -> Sent {
+    let own: usize = messages.iter().map(|said| format.part_len(&speaker, destination, said)).sum();
+    let bounded = chosen.is_some() || format.bounds_messages();
+    let bytes_max =
+        if bounded { frame_bytes_max(format, settings, frames.frame_bytes_max(to)) } else { FRAME_MAX };
+    let (nodes, updates_len): (&[u32], usize) = match chosen {
+        Some(chosen) => {
+            let budget = bytes_max.saturating_sub(format.overhead() + own);
+            waiting.broadcasts.select(waiting.queue, budget, waiting.event_share, chosen);
+            (chosen.nodes(), chosen.bytes)
+        }
+        None => (&[], 0),
+    };
+    if messages.is_empty() && nodes.is_empty() {
+        return Sent::Nothing;
+    }
+    let updates = nodes.iter().map(|node| waiting.said(*node));
+    let frame =
+        Frame { speaker, to, destination, bytes_max, messages, updates, parts_len: own + updates_len };
+    let (plan, bytes) = format.plan(&frame);
+    let buffer = if F::IN_MEMORY { Some(&mut [][..]) } else { frames.reserve(to, bytes) };
+    let Some(buffer) = buffer else { return Sent::Shed };
+    format.write(&frame, plan, buffer);
+    Sent::Written
+}
+
+/// The longest frame where the path takes `path_takes`: as the settings have it, or as the path takes it. Never too
+/// short for the largest update, which would otherwise wait for ever.
+fn frame_bytes_max<F: Format>(format: &F, settings: &Settings, path_takes: usize) -> usize {
+    if path_takes >= settings.frame_bytes_max {
+        return settings.frame_bytes_max;
+    }
+    settings.frame_bytes_max.min(path_takes.max(format.frame_bytes_least()))
 }

@@ -5,13 +5,12 @@
 
 use swimring_codec::Incarnation;
 use swimring_codec::State;
-use swimring_codec::native::{Introduction, UserEvent};
 
 use crate::protocol::event::{Event, EventIndex};
-use crate::protocol::pools::broadcasts::{Dequeued, Update};
-use crate::protocol::state::{Context, Core, SharedState, Status};
+use crate::protocol::pools::broadcasts::Dequeued;
+use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::wire::Wire;
+use crate::protocol::wire::{Outgoing, Update};
 
 impl Core {
     /// Queues news about `subject` and takes note of what had to go for it.
@@ -22,7 +21,8 @@ impl Core {
         news: Update,
         incarnation: Incarnation,
     ) {
-        let length = self.news_len(cx, subject, news, incarnation);
+        let said = Outgoing::Update { subject, update: news, incarnation };
+        let length = cx.shared.wire.part_len(&self.speaker(&cx.shared.directory), &said);
         let queued = self.table.get(subject).is_queued();
         let len_max = self.settings.broadcasts_max;
         let shed = cx.shared.broadcasts.queue_update(
@@ -39,35 +39,6 @@ impl Core {
         if let Some(gone) = shed {
             cx.shared.counters.broadcasts_shed += 1;
             self.broadcast_gone(cx, gone);
-        }
-    }
-
-    /// Bytes that news about `subject` takes in a frame.
-    fn news_len(
-        &self,
-        cx: &Context<'_, '_>,
-        subject: MemberIndex,
-        news: Update,
-        incarnation: Incarnation,
-    ) -> usize {
-        match (&cx.shared.wire, news) {
-            (Wire::Memberlist(_), _) => self.packet_news_len(cx.shared, subject, news, incarnation),
-            (Wire::Native, Update::Alive { introduce: true }) => {
-                let metadata = self.identity(subject, cx.shared).metadata().len();
-                Introduction::encoded_len(cx.shared.directory.name(subject).len(), metadata)
-            }
-            (Wire::Native, _) => crate::protocol::pools::broadcasts::news_len(news),
-        }
-    }
-
-    /// Bytes that the event at `at` takes in a frame.
-    pub(in crate::protocol) fn event_len(&self, shared: &SharedState, at: EventIndex) -> usize {
-        match shared.wire {
-            Wire::Native => {
-                let event = shared.events.get(at);
-                UserEvent::encoded_len(event.name.len(), event.payload.len())
-            }
-            Wire::Memberlist(_) => self.packet_news_len(shared, at, Update::Event, Incarnation::ZERO),
         }
     }
 

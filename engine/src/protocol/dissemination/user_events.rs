@@ -4,46 +4,33 @@
 //! copies; an event that was queued for half as long as it is remembered is no longer told: a process that was stopped for
 //! a while would bring it back to life everywhere.
 
-use std::ops::Range;
-
-use swimring_codec::native::UserEvent;
-
 use crate::protocol::event::{Event, EventIndex};
-use crate::protocol::pools::events::EventKey;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
+use crate::protocol::wire::{EventBody, EventKey, Outgoing};
+
+/// What is done with an event that is new.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum EventUse {
+    /// It is for the application, and everyone is to have it.
+    DeliverAndTell,
+    /// It is for us alone.
+    Deliver,
+    /// It is for others.
+    Tell,
+}
 
 impl Core {
-    /// A native user event arrived.
-    pub(in crate::protocol) fn on_user_event(&mut self, cx: &mut Context<'_, '_>, event: &UserEvent<'_>) {
-        let key = EventKey { origin: event.origin, sequence: event.sequence };
-        let events = &mut cx.shared.events;
-        let at = events.find(key).or_else(|| events.insert(event, cx.now, &self.settings));
-        if let Some(at) = self.first_time(cx, at) {
-            self.deliver_event(cx, at);
-            self.spread_event(cx, at);
-        }
-    }
-
-    /// An event arrived that travels as `body`, of which `parts` are name and payload.
-    pub(in crate::protocol) fn on_event_body(
+    /// An event arrived.
+    pub(in crate::protocol) fn on_event(
         &mut self,
         cx: &mut Context<'_, '_>,
-        key: EventKey,
-        body: &[u8],
-        parts: (Range<usize>, Range<usize>),
-        deliver: bool,
-        spread: bool,
+        event: &EventBody<'_>,
+        using: EventUse,
     ) {
         let events = &mut cx.shared.events;
-        let at = events.find(key).or_else(|| events.insert_body(key, body, parts, cx.now, &self.settings));
-        let Some(at) = self.first_time(cx, at) else { return };
-        if deliver {
-            self.deliver_event(cx, at);
-        }
-        if spread {
-            self.spread_event(cx, at);
-        }
+        let at = events.find(event.key()).or_else(|| events.insert(event, cx.now, &self.settings));
+        self.take_event(cx, at, using);
     }
 
     /// An event arrived that was at `at` in the store when it was sent, and is known by `key`. If it is there
@@ -60,8 +47,16 @@ impl Core {
             cx.shared.counters.events_expired += 1;
             return;
         }
-        if let Some(at) = self.first_time(cx, at) {
+        self.take_event(cx, at, EventUse::DeliverAndTell);
+    }
+
+    /// Uses the event at `at` in the store, if this member has not had it.
+    fn take_event(&mut self, cx: &mut Context<'_, '_>, at: Option<EventIndex>, using: EventUse) {
+        let Some(at) = self.first_time(cx, at) else { return };
+        if using != EventUse::Tell {
             self.deliver_event(cx, at);
+        }
+        if using != EventUse::Deliver {
             self.spread_event(cx, at);
         }
     }
@@ -88,23 +83,22 @@ impl Core {
         }
     }
 
-    /// Stores a message of our own that travels as `body`, and tells it. Gives its place in the store.
-    pub(in crate::protocol) fn tell_body(
+    /// Stores an event of our own, and tells it. Gives its place in the store.
+    pub(in crate::protocol) fn tell_own(
         &mut self,
         cx: &mut Context<'_, '_>,
-        key: EventKey,
-        body: &[u8],
-        parts: (Range<usize>, Range<usize>),
+        event: &EventBody<'_>,
     ) -> Option<EventIndex> {
         let events = &mut cx.shared.events;
-        let at = events.find(key).or_else(|| events.insert_body(key, body, parts, cx.now, &self.settings))?;
+        let at = events.find(event.key()).or_else(|| events.insert(event, cx.now, &self.settings))?;
         events.mark_seen(at, self.number);
         self.tell_event(cx, at).then_some(at)
     }
 
     /// Queues the event at `at`. False if there is no room for it.
     pub(in crate::protocol) fn tell_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) -> bool {
-        let length = self.event_len(cx.shared, at);
+        let said = Outgoing::Event(cx.shared.events.get(at));
+        let length = cx.shared.wire.part_len(&self.speaker(&cx.shared.directory), &said);
         let len_max = self.settings.broadcasts_max;
         let queued = cx.shared.broadcasts.queue_event(&mut self.queue, at, length, len_max);
         if queued {

@@ -12,14 +12,13 @@ use crate::protocol::detection::return_probes::Watch;
 use crate::protocol::event::EventIndex;
 use crate::protocol::member::{Member, MemberError, check_metadata};
 use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
-use crate::protocol::pools::broadcasts::Update;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Full, MemberIndex};
 use crate::protocol::view::shared_view::SharedView;
 use crate::protocol::view::table::{Entry, Table};
-use crate::protocol::wire::Wire;
+use crate::protocol::wire::Update;
 
 /// A member of a view.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +67,7 @@ impl View {
         settings: &Settings,
         shared: &mut SharedState,
     ) -> Result<(), MemberError> {
-        let versions = shared.wire.versions();
+        let versions = shared.wire.rules.versions;
         let interned = shared.directory.intern(introduction, versions, settings.members_max);
         let (index, version) = interned.map_err(|_| MemberError::TableFull)?;
         let entry = Entry::new(introduction.state, introduction.incarnation, version);
@@ -204,7 +203,7 @@ impl Member {
             name: &name,
             metadata,
         };
-        let versions = shared.wire.versions();
+        let versions = shared.wire.rules.versions;
         let interned = shared.directory.intern(&introduction, versions, self.core.settings.members_max);
         let (_, version) = interned.map_err(|full| match full {
             Full::Members => MemberError::TableFull,
@@ -344,13 +343,9 @@ impl Core {
         now: Time,
         shared: &mut SharedState,
     ) -> Option<EventIndex> {
-        match &mut shared.wire {
-            Wire::Native => shared.events.insert(event, now, &self.settings),
-            Wire::Memberlist(wire) => {
-                let (key, name, payload) = self.compose_event(wire, event)?;
-                shared.events.insert_body(key, wire.body(), (name, payload), now, &self.settings)
-            }
-        }
+        let ltime = if shared.wire.rules.serf { self.serf.next_event() } else { 0 };
+        let body = shared.wire.event_body(event, ltime)?;
+        shared.events.insert(&body, now, &self.settings)
     }
 }
 

@@ -12,39 +12,18 @@ use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
 use crate::protocol::event::{Event, SuspicionSummary};
 use crate::protocol::member::Member;
-use crate::protocol::pools::broadcasts::Update;
 use crate::protocol::pools::suspicions::{Due, Suspicion, confirmations_needed};
 use crate::protocol::settings::SuspicionMode;
 use crate::protocol::state::{Context, Core};
-use crate::protocol::view::directory::{Directory, Full, MemberIndex};
+use crate::protocol::view::directory::{Full, MemberIndex};
 use crate::protocol::view::table::{Entry, EntryState};
-use crate::protocol::wire::Wire;
+use crate::protocol::wire::{Subject, Update};
 
 /// How far above the known incarnation news may lie. A member raises its own by one at a time and starts
 /// from seconds of wall time, so 2^27 covers four years between two starts, while someone who forges
 /// incarnations needs two million accepted steps to exhaust the 48 bits, each of which the subject outranks
 /// (memberlist needs one message: hashicorp/memberlist#358).
 const INCARNATION_STEP_MAX: u64 = 1 << 27;
-
-/// Whom news is about: by id on the wire, by index where a frame is a value.
-pub(in crate::protocol) trait Subject {
-    /// Its place in the directory, if anybody knows it.
-    fn find(self, directory: &Directory) -> Option<MemberIndex>;
-}
-
-impl Subject for MemberId {
-    #[inline]
-    fn find(self, directory: &Directory) -> Option<MemberIndex> {
-        directory.find(self)
-    }
-}
-
-impl Subject for MemberIndex {
-    #[inline]
-    fn find(self, _: &Directory) -> Option<MemberIndex> {
-        Some(self)
-    }
-}
 
 /// Whether an introduction comes from another address than is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -381,9 +360,10 @@ impl Core {
     /// count from one, a member that counts from wall time may follow one that did not: it is plausible as
     /// far as our own is.
     fn implausible(&self, cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
-        let known = match cx.shared.wire {
-            Wire::Native => entry.incarnation(),
-            Wire::Memberlist(_) => entry.incarnation().max(self.table.get(self.index).incarnation()),
+        let known = if cx.shared.wire.rules.counted_from_one {
+            entry.incarnation().max(self.table.get(self.index).incarnation())
+        } else {
+            entry.incarnation()
         };
         Self::too_far(cx, known, incarnation, INCARNATION_STEP_MAX)
     }
@@ -392,7 +372,7 @@ impl Core {
     /// ahead of what is known, unless an alive has passed us by that anti-entropy will bring. Much less than
     /// what the accused rises by in one refutation, so that every accusation that is believed can be refuted.
     fn implausible_accusation(cx: &mut Context<'_, '_>, entry: Entry, incarnation: Incarnation) -> bool {
-        let step_max = cx.shared.wire.incarnation_steps().accused;
+        let step_max = cx.shared.wire.rules.incarnations.accused;
         Self::too_far(cx, entry.incarnation(), incarnation, step_max)
     }
 
@@ -419,7 +399,7 @@ impl Core {
         entry: Entry,
         introduction: &mut Introduction<'_>,
     ) -> Moved {
-        let Wire::Memberlist(wire) = &cx.shared.wire else { return Moved::No };
+        let Some(reclaim_time) = cx.shared.wire.rules.address_kept else { return Moved::No };
         let known = cx.shared.directory.identity(index, entry.version()).address();
         if is_same_place(known, introduction.address) {
             introduction.address = known;
@@ -428,9 +408,7 @@ impl Core {
         let gone = cx.shared.departed.since(&self.departed, index).map(|since| cx.now.since(since));
         let reclaimable = match entry.standing() {
             EntryState::MemberRef(State::Left) | EntryState::Remembered | EntryState::Unknown => true,
-            EntryState::MemberRef(State::Dead) => {
-                gone.is_some_and(|gone| gone >= wire.options.dead_node_reclaim_time)
-            }
+            EntryState::MemberRef(State::Dead) => gone.is_some_and(|gone| gone >= reclaim_time),
             EntryState::MemberRef(State::Alive | State::Suspect) => false,
         };
         if !reclaimable {

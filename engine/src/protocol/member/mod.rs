@@ -22,7 +22,9 @@
 
 pub(in crate::protocol) mod commands;
 pub(in crate::protocol) mod compaction;
+pub(in crate::protocol) mod frames;
 pub(in crate::protocol) mod merge;
+pub(in crate::protocol) mod streams;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,7 +43,7 @@ use crate::protocol::detection::return_probes::Watch;
 use crate::protocol::dissemination::gossip::Gossip;
 use crate::protocol::dissemination::spread_estimate::Spread;
 use crate::protocol::outbox::Outbox;
-use crate::protocol::pools::broadcasts::{Queue, Update};
+use crate::protocol::pools::broadcasts::Queue;
 use crate::protocol::pools::suspicions::Suspicions;
 use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::repair::reconnect::Reconnect;
@@ -53,6 +55,7 @@ use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::table::{Entry, Table};
+use crate::protocol::wire::Update;
 
 /// Who a member is.
 #[derive(Clone, Debug)]
@@ -156,7 +159,7 @@ impl Member {
         check_name(&config.name)?;
         check_metadata(&config.metadata)?;
         let address = check_address(config.address)?;
-        let incarnation = config.incarnation.min(shared.wire.first_incarnation_max());
+        let incarnation = config.incarnation.min(shared.wire.rules.incarnations.first_max());
         let introduction = Introduction {
             subject: MemberId::of_name(&config.name),
             incarnation,
@@ -167,7 +170,7 @@ impl Member {
         };
         let (index, version) = shared
             .directory
-            .intern(&introduction, shared.wire.versions(), config.settings.members_max)
+            .intern(&introduction, shared.wire.rules.versions, config.settings.members_max)
             .map_err(|_| MemberError::TableFull)?;
         let mut table = Table::new(&shared.bases);
         table.set(index, Entry::new(State::Alive, incarnation, version), &mut shared.directory);

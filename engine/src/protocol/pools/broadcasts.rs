@@ -8,12 +8,12 @@
 //! them (hashicorp/memberlist#299) nor they it.
 
 use hashbrown::HashMap;
-use swimring_codec::native;
-use swimring_codec::{Incarnation, MemberId};
+use swimring_codec::Incarnation;
 
 use crate::protocol::settings::RETRANSMIT_LIMIT_MAX;
 use crate::protocol::view::directory::{KeyedHash, MemberIndex};
 use crate::protocol::view::pool::{List, NIL, Pool};
+use crate::protocol::wire::Update;
 
 /// Tiers of one queue: a broadcast in tier `t` has been sent `t` times.
 const TIERS: usize = RETRANSMIT_LIMIT_MAX as usize + 1;
@@ -25,21 +25,6 @@ const MISFITS_MAX: usize = 16;
 /// Most messages in one frame: what the header's count can say, less the probe's own.
 pub(in crate::protocol) const FRAME_MESSAGES_MAX: usize = 120;
 
-/// What a broadcast says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::protocol) enum Update {
-    /// A member lives; `introduce` sends everything that is known of it.
-    Alive { introduce: bool },
-    /// A member is suspected by `accuser`.
-    Suspect { accuser: MemberId },
-    /// A member is dead.
-    Dead,
-    /// A member left.
-    Left,
-    /// A user event; the subject is its place in the event store.
-    Event,
-}
-
 /// A queued broadcast.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Broadcast {
@@ -49,14 +34,6 @@ pub(in crate::protocol) struct Broadcast {
     /// Bytes on the wire.
     length: u16,
     sent: u8,
-}
-
-/// Bytes of an update about a known member.
-pub(in crate::protocol) fn news_len(news: Update) -> usize {
-    match news {
-        Update::Suspect { .. } => native::SUSPECT_LEN,
-        _ => native::UPDATE_LEN,
-    }
 }
 
 /// One member's tiers of one kind of news.

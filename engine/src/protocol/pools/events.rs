@@ -5,23 +5,15 @@
 //! than that takes no new ones.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
 use hashbrown::HashMap;
 use swimring_codec::MemberId;
-use swimring_codec::native::UserEvent;
 
 use crate::protocol::event::EventIndex;
 use crate::protocol::settings::Settings;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::KeyedHash;
-
-/// What tells one event from another.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(in crate::protocol) struct EventKey {
-    pub(in crate::protocol) origin: MemberId,
-    pub(in crate::protocol) sequence: u32,
-}
+use crate::protocol::wire::{EventBody, EventKey, StoredEvent};
 
 #[derive(Clone, Copy, Debug)]
 struct Stored {
@@ -90,22 +82,10 @@ impl EventStore {
     }
 
     /// The event at `at`.
-    pub(in crate::protocol) fn get(&self, at: EventIndex) -> UserEvent<'_> {
-        let stored = &self.stored[at as usize];
-        let body = self.body(at);
-        let part = |(from, to): (u16, u16)| &body[from.into()..to.into()];
-        UserEvent {
-            origin: stored.key.origin,
-            sequence: stored.key.sequence,
-            // Stored from a `&str` of this length.
-            name: std::str::from_utf8(part(stored.name)).unwrap_or_default(),
-            payload: part(stored.payload),
-        }
-    }
-
-    /// The event at `at` as it travels.
-    pub(in crate::protocol) fn body(&self, at: EventIndex) -> &[u8] {
-        &self.bytes[at as usize * self.body_max..][..self.stored[at as usize].body_len.into()]
+    pub(in crate::protocol) fn get(&self, at: EventIndex) -> StoredEvent<'_> {
+        let Stored { key, body_len, name, payload, .. } = self.stored[at as usize];
+        let body = &self.bytes[at as usize * self.body_max..][..body_len.into()];
+        StoredEvent { at, key, body, name, payload }
     }
 
     /// What tells the event at `at` from others.
@@ -126,53 +106,33 @@ impl EventStore {
         new
     }
 
-    /// Stores a new native event, in place of the oldest if the store is full. Nothing if that one is still
-    /// needed.
+    /// Stores a new event, in place of the oldest if the store is full. Nothing if that one is still needed.
     pub(in crate::protocol) fn insert(
         &mut self,
-        event: &UserEvent<'_>,
+        event: &EventBody<'_>,
         now: Time,
         settings: &Settings,
     ) -> Option<EventIndex> {
-        let name_len = event.name.len();
-        let body_len = name_len + event.payload.len();
-        let key = EventKey { origin: event.origin, sequence: event.sequence };
-        let at = self.add(key, body_len, (0..name_len, name_len..body_len), now, settings)?;
-        let body = &mut self.bytes[at as usize * self.body_max..][..body_len];
-        let (name, payload) = body.split_at_mut(name_len);
-        name.copy_from_slice(event.name.as_bytes());
-        payload.copy_from_slice(event.payload);
-        Some(at)
-    }
-
-    /// Stores a new event that travels as `body`, with `parts`, name and payload, within it.
-    pub(in crate::protocol) fn insert_body(
-        &mut self,
-        key: EventKey,
-        body: &[u8],
-        parts: (Range<usize>, Range<usize>),
-        now: Time,
-        settings: &Settings,
-    ) -> Option<EventIndex> {
-        let at = self.add(key, body.len(), parts, now, settings)?;
-        self.bytes[at as usize * self.body_max..][..body.len()].copy_from_slice(body);
-        Some(at)
-    }
-
-    fn add(
-        &mut self,
-        key: EventKey,
-        body_len: usize,
-        (name, payload): (Range<usize>, Range<usize>),
-        now: Time,
-        settings: &Settings,
-    ) -> Option<EventIndex> {
+        let (head, tail, name, payload) = match event {
+            EventBody::Plain(event) => {
+                let (name, payload) = (event.name.as_bytes(), event.payload);
+                let end = name.len() + payload.len();
+                (name, payload, 0..name.len(), name.len()..end)
+            }
+            EventBody::Enclosed { body, name, payload, .. } => {
+                (*body, &[][..], name.clone(), payload.clone())
+            }
+        };
+        let body_len = head.len() + tail.len();
         if body_len > self.body_max {
             return None;
         }
         let at = self.place(now, settings)?;
+        let body = &mut self.bytes[at as usize * self.body_max..][..body_len];
+        body[..head.len()].copy_from_slice(head);
+        body[head.len()..].copy_from_slice(tail);
         self.stored[at as usize] = Stored {
-            key,
+            key: event.key(),
             body_len: body_len as u16,
             name: (name.start as u16, name.end as u16),
             payload: (payload.start as u16, payload.end as u16),
@@ -180,7 +140,7 @@ impl EventStore {
             first_seen: now,
         };
         self.seen[at as usize * self.words..][..self.words].fill(0);
-        self.index.insert(key, at);
+        self.index.insert(event.key(), at);
         Some(at)
     }
 

@@ -11,20 +11,17 @@
 use std::time::Duration;
 
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::{
-    DecodeError, FrameHeader, Introduction, StreamBody, StreamKind, StreamMessage, StreamWriter,
-};
+use swimring_codec::native::Introduction;
 use swimring_codec::{MemberId, State};
 
-use crate::protocol::event::Event;
 use crate::protocol::member::Member;
-use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
+use crate::protocol::outbox::{StreamOpen, StreamPurpose};
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
 use crate::protocol::view::table::{Entry, EntryState};
-use crate::protocol::wire::{Sender, Wire};
+use crate::protocol::wire::{Record, RecordFault, Sender, View, is_acceptable};
 
 /// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
 /// others find it by their own roots.
@@ -81,19 +78,6 @@ impl AntiEntropy {
     fn is_fresh(&self, now: Time, settings: &Settings) -> bool {
         self.joined.is_some_and(|at| now.since(at) < settings.probe_interval * FRESH_PROBE_INTERVALS)
     }
-}
-
-/// What a driver does with a stream after a message has been handled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StreamNext {
-    /// Wait for the next message.
-    Wait,
-    /// Send what was written to `reply`, then wait.
-    Reply,
-    /// Send what was written to `reply`, then close.
-    ReplyAndClose,
-    /// Close.
-    Close,
 }
 
 impl Member {
@@ -161,8 +145,8 @@ impl Member {
     /// once shows in push/pulls alone, and the period is minutes in a large cluster: so the first come soon
     /// after joining, and each after twice the time of the one before.
     fn push_pull_wait(&self, cx: &Context<'_, '_>, period: Duration) -> Duration {
-        match (&cx.shared.wire, self.anti_entropy.joined) {
-            (Wire::Memberlist(_), Some(joined)) => {
+        match self.anti_entropy.joined {
+            Some(joined) if !cx.shared.wire.rules.carries_roots => {
                 let age = cx.now.since(joined).max(self.core.settings.probe_interval * 2);
                 period.min(age)
             }
@@ -170,10 +154,10 @@ impl Member {
         }
     }
 
-    /// Notes that we have joined, in a format whose acks carry no root.
-    pub(in crate::protocol) fn joined_without_roots(&mut self, cx: &Context<'_, '_>) {
+    /// Notes that we have joined. Where acks carry no root the first push/pull comes soon.
+    pub(in crate::protocol) fn note_joined(&mut self, cx: &Context<'_, '_>) {
         self.anti_entropy.joined(cx.now);
-        if self.core.settings.push_pull_interval.is_zero() {
+        if cx.shared.wire.rules.carries_roots || self.core.settings.push_pull_interval.is_zero() {
             return;
         }
         // Not all of those that join together at the same time.
@@ -199,160 +183,52 @@ impl Member {
         true
     }
 
-    /// Writes what a stream for `purpose` to `destination` begins with.
-    pub fn open_stream(
-        &self,
-        purpose: StreamPurpose,
-        destination: MemberId,
-        shared: &mut SharedState,
-        first: &mut Vec<u8>,
-    ) {
-        if matches!(shared.wire, Wire::Memberlist(_)) {
-            return self.core.open_packet_stream(purpose, destination, shared, first);
-        }
-        let mut writer = StreamWriter::new(self.core.header(destination), first);
-        match purpose {
-            StreamPurpose::Join { .. } => {
-                writer.plain(StreamKind::Join);
-                self.core.write_state(&mut writer, MemberId::NONE, shared);
-            }
-            StreamPurpose::Sync => writer.plain(StreamKind::Sync),
-            StreamPurpose::Probe { sequence } => writer.probe(StreamKind::Ping, sequence),
-        }
-    }
-
-    /// Handles a stream message. `purpose` is why we opened the stream, nothing if the other side did.
-    /// The answer, if any, is appended to `reply`.
-    pub fn handle_stream(
-        &mut self,
-        now: Time,
-        purpose: Option<StreamPurpose>,
-        message: &StreamMessage<'_>,
-        reply: &mut Vec<u8>,
-        shared: &mut SharedState,
-        out: &mut Outbox<'_>,
-    ) -> StreamNext {
-        if message.header.cluster != self.core.cluster {
-            shared.counters.frames_foreign += 1;
-            if let (None, StreamBody::Join) = (purpose, message.body) {
-                // Nothing but which cluster this is, so that whoever mistook it is told clearly.
-                let mut writer = StreamWriter::new(self.core.header(message.header.source), reply);
-                writer.plain(StreamKind::Differs);
-                return StreamNext::ReplyAndClose;
-            }
-            return Self::break_off(purpose, out);
-        }
-        if self.core.status == Status::Left {
-            return Self::break_off(purpose, out);
-        }
-        let cx = &mut Context { now, shared, out };
-        let next = match (purpose, message.body) {
-            (None, StreamBody::Join) => {
-                let joiner = message.header.source;
-                let mut writer = StreamWriter::new(self.core.header(joiner), reply);
-                self.core.write_state(&mut writer, joiner, cx.shared);
-                StreamNext::Reply
-            }
-            (None, StreamBody::Sync) => self.core.answer_sync(cx, &message.header, reply),
-            (None, StreamBody::Ping { sequence }) => {
-                let mut writer = StreamWriter::new(self.core.header(message.header.source), reply);
-                writer.probe(StreamKind::Ack, sequence);
-                StreamNext::ReplyAndClose
-            }
-            (None, StreamBody::State(records)) => {
-                let more = records.more;
-                if self.merge(cx, records, false) && more { StreamNext::Wait } else { StreamNext::Close }
-            }
-            (Some(StreamPurpose::Sync), StreamBody::Agreed) => {
-                cx.shared.counters.push_pulls_agreed += 1;
-                StreamNext::Close
-            }
-            (Some(StreamPurpose::Sync), StreamBody::Differs) => StreamNext::Wait,
-            (Some(purpose), StreamBody::State(records)) => {
-                let more = records.more;
-                if !self.merge(cx, records, matches!(purpose, StreamPurpose::Join { .. })) {
-                    Self::break_off(Some(purpose), cx.out)
-                } else if more {
-                    StreamNext::Wait
-                } else {
-                    self.finish_exchange(cx, purpose, &message.header, reply)
-                }
-            }
-            (Some(StreamPurpose::Probe { .. }), StreamBody::Ack { sequence }) => {
-                self.on_stream_ack(cx, sequence);
-                StreamNext::Close
-            }
-            _ => {
-                cx.shared.counters.decode_errors += 1;
-                Self::break_off(purpose, cx.out)
-            }
-        };
-        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
-        next
-    }
-
-    /// Ends an exchange that does not serve its purpose.
-    pub(in crate::protocol) fn break_off(purpose: Option<StreamPurpose>, out: &mut Outbox<'_>) -> StreamNext {
-        if let Some(StreamPurpose::Join { token }) = purpose {
-            out.events.push(Event::JoinFinished { token, joined: false });
-        }
-        StreamNext::Close
-    }
-
-    /// All records of the other side are in.
-    fn finish_exchange(
+    /// Merges what came on a stream for `purpose`. False if a record could not be read, and those after it.
+    pub(in crate::protocol) fn merge_view<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
         purpose: StreamPurpose,
-        header: &FrameHeader,
-        reply: &mut Vec<u8>,
-    ) -> StreamNext {
-        match purpose {
-            StreamPurpose::Join { token } => {
-                self.anti_entropy.joined(cx.now);
-                cx.emit(Event::JoinFinished { token, joined: true });
-                StreamNext::Close
-            }
-            // What we know more is news to the other side, unless there is nothing more.
-            StreamPurpose::Sync if header.root != self.core.table.root() => {
-                let mut writer = StreamWriter::new(self.core.header(header.source), reply);
-                self.core.write_state(&mut writer, MemberId::NONE, cx.shared);
-                StreamNext::ReplyAndClose
-            }
-            _ => StreamNext::Close,
+        view: View<'_, impl Iterator<Item = Result<Record<'r>, RecordFault>>>,
+    ) -> bool {
+        let joining = matches!(purpose, StreamPurpose::Join { .. });
+        let merged = self.merge_records(cx, joining, view.records);
+        if merged || !joining {
+            self.core.merge_user_state(cx, view.user_state);
         }
+        merged
     }
 
-    /// A stream we opened for `purpose` has ended before its purpose was met.
-    pub fn handle_stream_closed(&mut self, purpose: StreamPurpose, out: &mut Outbox<'_>) {
-        if let StreamPurpose::Join { token } = purpose {
-            out.events.push(Event::JoinFinished { token, joined: false });
-        }
-    }
-
-    /// Merges records, `joining` those that our join is answered with. False if one of them could not be
-    /// read.
-    fn merge<'r>(
+    /// Merges records, `joining` those that our join is answered with.
+    fn merge_records<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
-        records: impl Iterator<Item = Result<Introduction<'r>, DecodeError>>,
         joining: bool,
+        records: impl Iterator<Item = Result<Record<'r>, RecordFault>>,
     ) -> bool {
         let joined_before = cx.shared.counters.members_joined;
         for record in records {
-            let record = match record {
+            let Record { introduction, versions } = match record {
                 Ok(record) => record,
-                Err(error) => {
-                    cx.shared.counters.refused(error);
-                    return false;
+                Err(fault) => {
+                    cx.shared.counters.decode_errors += 1;
+                    match fault {
+                        RecordFault::Unfit => continue,
+                        RecordFault::Broken => return false,
+                    }
                 }
             };
             cx.shared.counters.push_pull_records += 1;
-            if joining && record.subject == self.core.id {
-                self.on_own_past(cx, &record);
+            if let Some(versions) = versions
+                && !self.core.is_worth_merging(cx, &introduction, versions)
+            {
+                continue;
+            }
+            if joining && introduction.subject == self.core.id {
+                self.on_own_past(cx, &introduction);
             }
             let learned = cx.shared.counters.members_joined - joined_before;
-            self.merge_record(cx, &record, UNVERSIONED, learned < u64::from(SPREAD_MAX));
+            let versions = versions.unwrap_or(UNVERSIONED);
+            self.merge_record(cx, &introduction, versions, learned < u64::from(SPREAD_MAX));
         }
         true
     }
@@ -388,33 +264,26 @@ impl Member {
 }
 
 impl Core {
-    fn answer_sync(
-        &mut self,
+    /// Whether an unchecked record may say something new, and may be kept if it does. Nearly all of what arrives
+    /// says no more than is known, which is told by one lookup, without a look at the rest.
+    #[inline]
+    pub(in crate::protocol) fn is_worth_merging(
+        &self,
         cx: &mut Context<'_, '_>,
-        header: &FrameHeader,
-        reply: &mut Vec<u8>,
-    ) -> StreamNext {
-        let mut writer = StreamWriter::new(self.header(header.source), reply);
-        if header.root == self.table.root() {
-            writer.plain(StreamKind::Agreed);
-            return StreamNext::ReplyAndClose;
+        record: &Introduction<'_>,
+        versions: Versions,
+    ) -> bool {
+        let known = record.state == State::Alive
+            && cx.shared.directory.find(record.subject).is_some_and(|index| {
+                let entry = self.table.get(index);
+                index != self.index && entry.is_live() && record.incarnation <= entry.incarnation()
+            });
+        if known {
+            return false;
         }
-        writer.plain(StreamKind::Differs);
-        self.write_state(&mut writer, MemberId::NONE, cx.shared);
-        StreamNext::Reply
-    }
-
-    /// Writes the view, and what is remembered of `joiner`: it has to know its own past to overcome it.
-    fn write_state(&self, writer: &mut StreamWriter<'_>, joiner: MemberId, shared: &SharedState) {
-        for (index, entry) in self.table.iter() {
-            let state = match entry.standing() {
-                EntryState::MemberRef(state) => state,
-                EntryState::Remembered if shared.directory.id(index) == joiner => State::Dead,
-                _ => continue,
-            };
-            writer.record(&self.introduction(index, state, entry.incarnation(), shared));
-        }
-        writer.finish_state();
+        let acceptable = is_acceptable(record, versions);
+        cx.shared.counters.decode_errors += u64::from(!acceptable);
+        acceptable
     }
 
     /// Who accuses whomever a record says is suspect or dead.

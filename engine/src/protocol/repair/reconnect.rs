@@ -6,7 +6,6 @@
 //! it lives it refutes in its ack, and the views are mended from there.
 
 use swimring_codec::State;
-use swimring_codec::native::Message;
 
 use crate::protocol::event::Event;
 use crate::protocol::member::Member;
@@ -15,6 +14,7 @@ use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::table::EntryState;
+use crate::protocol::wire::{Outgoing, Update};
 
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Reconnect {
@@ -112,9 +112,10 @@ impl Core {
         let Some(index) = self.choose_departed(cx) else { return };
         let id = cx.shared.directory.id(index);
         let to = self.identity(index, cx.shared).address();
-        let dead = Message::Dead { subject: id, incarnation: self.table.get(index).incarnation() };
+        let incarnation = self.table.get(index).incarnation();
+        let dead = Outgoing::Update { subject: index, update: Update::Dead, incarnation };
         // The ack answers no probe of ours: what matters is the refutation beside it.
-        let ping = Message::Ping { sequence: self.rng.u32(..) };
+        let ping = Outgoing::Ping { sequence: self.rng.u32(..) };
         cx.shared.counters.reconnects_tried += 1;
         self.send(cx, to, id, &[dead, ping]);
     }

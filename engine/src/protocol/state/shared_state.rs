@@ -18,9 +18,9 @@ use crate::protocol::view::departed::DepartedPool;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::shared_view::SharedViews;
 use crate::protocol::wire::typed::TypedFrames;
-use crate::protocol::wire::{MemberlistWire, USER_MESSAGE_MAX, Wire, WireOptions, WireOptionsError};
+use crate::protocol::wire::{CheckedWire, Wire};
 use swimring_codec::memberlist::Codec;
-use swimring_codec::native::{EVENT_MAX, UserEvent};
+use swimring_codec::native::UserEvent;
 
 /// The shared storage of the members of one worker. An embedded member has one of its own.
 #[derive(Debug)]
@@ -33,8 +33,6 @@ pub struct SharedState {
     pub(in crate::protocol) suspicions: SuspicionPool,
     pub(in crate::protocol) departed: DepartedPool,
     pub(in crate::protocol) relays: RelayPool,
-    /// Frames under way, if they are kept as values.
-    pub(in crate::protocol) typed: Option<Box<TypedFrames>>,
     /// Everything the members count.
     pub counters: Counters,
     /// Added to every member's local health score while the driver runs late. See
@@ -64,29 +62,17 @@ const RELAYS_EACH: usize = 4;
 impl SharedState {
     /// Empty storage for members that speak the native format. `seed` keys the hash tables.
     pub fn new(seed: u64) -> SharedState {
-        SharedState::with(Wire::Native, EVENT_MAX, seed)
+        SharedState::with(Wire::native(), seed)
     }
 
-    /// Empty storage for members that speak the format of `options`. `seed` keys the hash tables, `secret`
-    /// draws what encryption needs.
-    ///
-    /// # Errors
-    /// If an option cannot be used.
-    pub fn speaking(
-        options: &WireOptions,
-        seed: u64,
-        secret: [u8; 32],
-    ) -> Result<SharedState, WireOptionsError> {
-        match options {
-            WireOptions::Native => Ok(SharedState::new(seed)),
-            WireOptions::Memberlist(options) => {
-                let wire = Wire::Memberlist(Box::new(MemberlistWire::new(options, secret)?));
-                Ok(SharedState::with(wire, USER_MESSAGE_MAX, seed))
-            }
-        }
+    /// Empty storage for members that speak `wire`. `seed` keys the hash tables, `secret` draws what encryption
+    /// needs.
+    pub fn speaking(wire: &CheckedWire, seed: u64, secret: [u8; 32]) -> SharedState {
+        SharedState::with(Wire::new(wire, secret), seed)
     }
 
-    fn with(wire: Wire, event_bytes_max: usize, seed: u64) -> SharedState {
+    fn with(wire: Wire, seed: u64) -> SharedState {
+        let event_bytes_max = wire.event_bytes_max();
         let mut rng = fastrand::Rng::with_seed(seed);
         SharedState {
             wire,
@@ -97,7 +83,6 @@ impl SharedState {
             suspicions: SuspicionPool::new(rng.u64(..)),
             departed: DepartedPool::new(rng.u64(..)),
             relays: RelayPool::new(),
-            typed: None,
             counters: Counters::default(),
             overload: 0,
             doubt: Time::ZERO,
@@ -158,10 +143,19 @@ impl SharedState {
 
     /// The codec that packets are written with, to change its keys; nothing in the native format.
     pub fn codec_mut(&mut self) -> Option<&mut Codec> {
-        match &mut self.wire {
-            Wire::Native => None,
-            Wire::Memberlist(wire) => Some(wire.codec_mut()),
-        }
+        self.wire.codec_mut()
+    }
+
+    /// Has the members of this storage keep their frames as values from now on. Every member has to be at
+    /// [`address_of`](crate::protocol::typed::address_of) its number, and nobody else to take part.
+    pub fn use_typed_frames(&mut self) {
+        self.wire.use_typed_frames();
+    }
+
+    /// The frames under way; nothing unless they are kept as values.
+    #[inline]
+    pub fn typed_frames(&mut self) -> Option<&mut TypedFrames> {
+        self.wire.typed_mut()
     }
 
     /// Who is who.
@@ -171,7 +165,7 @@ impl SharedState {
 
     /// The user event at `event`.
     pub fn user_event(&self, event: EventIndex) -> UserEvent<'_> {
-        self.events.get(event)
+        self.events.get(event).event()
     }
 
     /// The name of the member at `index`.

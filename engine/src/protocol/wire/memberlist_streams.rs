@@ -1,44 +1,20 @@
-//! memberlist streams: push/pulls of whole views, pings that no datagram got through for, and messages too
-//! large for a packet.
+//! memberlist streams, in and out: push/pulls of whole views, pings that no datagram got through for, and
+//! messages too large for a packet.
 //!
 //! A stream is one request and at most one answer. There is no root to compare, so every push/pull carries
-//! both views whole; what is made of a record is the same as in the native format. The side that was asked
-//! answers before it merges, as upstream does.
+//! both views whole.
 
-use std::net::SocketAddr;
-
-use swimring_codec::memberlist::{
-    self, DecodeError, PushPullWriter, Record, Records, StreamMessage, Versions,
-};
+use swimring_codec::memberlist::{self, DecodeError, PushPullWriter, Source, StreamMessage, Versions};
 use swimring_codec::native::Introduction;
-use swimring_codec::{Incarnation, MemberId, State, serf};
+use swimring_codec::serf::{self, Clocks};
+use swimring_codec::{Incarnation, MemberId};
 use thiserror::Error;
 
-use super::Wire;
-use super::memberlist::{is_acceptable, wire_incarnation};
+use super::frame::Speaker;
+use super::memberlist::{Memberlist, wire_incarnation};
 use super::options::Pool;
-use crate::protocol::event::Event;
-use crate::protocol::member::Member;
-use crate::protocol::outbox::{Outbox, StreamPurpose};
-use crate::protocol::repair::push_pull::{SPREAD_MAX, StreamNext};
-use crate::protocol::state::{Context, Core, SharedState, Status};
-use crate::protocol::time::Time;
+use super::stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
 use crate::protocol::view::table::EntryState;
-
-/// What a driver does after a message of a stream has been handled.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StreamOutcome {
-    /// With the stream.
-    pub next: StreamNext,
-    /// Why the pool is not for us, if it says so or if it shows.
-    pub refusal: Option<Refusal>,
-}
-
-impl From<StreamNext> for StreamOutcome {
-    fn from(next: StreamNext) -> StreamOutcome {
-        StreamOutcome { next, refusal: None }
-    }
-}
 
 /// Why a pool is not for us.
 #[derive(Clone, PartialEq, Eq, Error)]
@@ -64,13 +40,29 @@ crate::sentence::debug_is_the_sentence!(Refusal);
 /// Longest text of a refusal that is kept.
 const REFUSAL_MAX: usize = 300;
 
-/// A known Serf member is refused by memberlist's version check, and a plain one by Serf's; upstream then
-/// drops the joiner without telling it. So the joiner checks for itself.
-fn check_versions(ours: Versions, record: &Record<'_>) -> Option<Refusal> {
-    let theirs = record.versions;
+impl Refusal {
+    /// The other side said why.
+    pub(in crate::protocol) fn said(text: &str) -> Refusal {
+        Refusal::Said(text.chars().take(REFUSAL_MAX).collect())
+    }
+
+    /// A known Serf member is refused by memberlist's version check, and a plain one by Serf's; upstream then
+    /// drops the joiner without telling it. So the joiner checks for itself that its versions, `ours`, go with
+    /// those of the members it would join.
+    pub(in crate::protocol) fn by_versions<'a>(
+        ours: Versions,
+        records: impl Iterator<Item = Result<Record<'a>, RecordFault>>,
+    ) -> Option<Refusal> {
+        let live = records.filter_map(Result::ok).filter(|record| record.introduction.state.is_live());
+        let mut announced = live.filter_map(|record| Some((record.introduction.name, record.versions?)));
+        announced.find_map(|(node, theirs)| check_versions(ours, node, theirs))
+    }
+}
+
+fn check_versions(ours: Versions, node: &str, theirs: Versions) -> Option<Refusal> {
     let [own_min, own_max, own_speaks, own_delegate_min, own_delegate_max, own_delegate] = ours.0;
     let [min, max, speaks, delegate_min, delegate_max, delegate] = theirs.0;
-    let refusal = |what: String| Some(Refusal::Versions { node: record.node.to_owned(), what });
+    let refusal = |what: String| Some(Refusal::Versions { node: node.to_owned(), what });
     if !(min..=max).contains(&own_speaks) || !(own_min..=own_max).contains(&speaks) {
         return refusal(format!(
             "memberlist {min} to {max}, speaking {speaks}, against our {own_min} to {own_max}, speaking {own_speaks}"
@@ -92,259 +84,137 @@ fn check_versions(ours: Versions, record: &Record<'_>) -> Option<Refusal> {
     None
 }
 
-fn introduction<'a>(record: &Record<'a>) -> Introduction<'a> {
-    Introduction {
+/// Which side of a stream writes: the label is in front of what the one that dialed says first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Side {
+    Dialed,
+    Accepted,
+}
+
+/// What a push/pull is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wanted {
+    Join,
+    Sync,
+}
+
+impl Memberlist {
+    /// Appends what `speaker` says to `destination` to `out`. `clocks` are its, of Serf's.
+    pub(super) fn write_stream(
+        &mut self,
+        speaker: &Speaker<'_>,
+        destination: MemberId,
+        said: StreamSaid,
+        clocks: Clocks,
+        out: &mut Vec<u8>,
+    ) {
+        let at = out.len();
+        let side = match said {
+            StreamSaid::Join => {
+                self.write_view(speaker, Wanted::Join, clocks, out);
+                Side::Dialed
+            }
+            StreamSaid::Sync => {
+                self.write_view(speaker, Wanted::Sync, clocks, out);
+                Side::Dialed
+            }
+            StreamSaid::Ping { sequence } => {
+                let node = speaker.directory.find(destination).map_or("", |index| speaker.name(index));
+                let address = speaker.identity(speaker.index).address();
+                let source = Source { address, name: speaker.name(speaker.index) };
+                memberlist::encode_stream_ping(out, sequence, node, Some(&source));
+                Side::Dialed
+            }
+            StreamSaid::View { .. } => {
+                self.write_view(speaker, Wanted::Sync, clocks, out);
+                Side::Accepted
+            }
+            StreamSaid::Ack { sequence } => {
+                memberlist::encode_stream_ack(out, sequence, b"");
+                Side::Accepted
+            }
+            // There are no roots on this wire.
+            StreamSaid::Agreed | StreamSaid::Differs => return,
+        };
+        self.codec.seal_stream(out, at, side == Side::Dialed);
+    }
+
+    /// Writes the whole view.
+    fn write_view(&mut self, speaker: &Speaker<'_>, wanted: Wanted, clocks: Clocks, out: &mut Vec<u8>) {
+        let mut writer = PushPullWriter::new(out, wanted == Wanted::Join);
+        for (index, entry) in speaker.table.iter() {
+            let EntryState::MemberRef(state) = entry.standing() else { continue };
+            let identity = speaker.directory.identity(index, entry.version());
+            writer.record(&memberlist::Record {
+                node: speaker.name(index),
+                address: identity.address(),
+                metadata: identity.metadata(),
+                incarnation: wire_incarnation(entry.incarnation()),
+                state,
+                versions: self.versions_of(speaker, index, identity),
+            });
+        }
+        self.body.clear();
+        if self.pool == Pool::Serf {
+            serf::encode_push_pull(&mut self.body, clocks, [], []);
+        }
+        // It is a hundred bytes, of which peers take millions.
+        let _ = writer.finish(&self.body);
+    }
+}
+
+/// What `message` says to the member `own`.
+pub(in crate::protocol) fn packet_turn<'a>(
+    message: &StreamMessage<'a>,
+    own: MemberId,
+) -> StreamHeard<'a, impl Iterator<Item = Result<Record<'a>, RecordFault>> + Clone + use<'a>> {
+    match message {
+        StreamMessage::PushPull { records, user_state, .. } => StreamHeard::View(View {
+            records: records.clone().map(|record| match record {
+                Ok(record) => Ok(of_memberlist(&record)),
+                Err(DecodeError::Versions | DecodeError::Field(_)) => Err(RecordFault::Unfit),
+                Err(_) => Err(RecordFault::Broken),
+            }),
+            source: MemberId::NONE,
+            root: None,
+            more: false,
+            exchanged: true,
+            user_state,
+        }),
+        StreamMessage::Ping { node, .. } if !node.is_empty() && MemberId::of_name(node) != own => {
+            StreamHeard::PingMisdirected
+        }
+        StreamMessage::Ping { sequence, .. } => {
+            StreamHeard::Ping { source: MemberId::NONE, sequence: *sequence }
+        }
+        StreamMessage::Ack { sequence, .. } => StreamHeard::Ack { sequence: *sequence },
+        StreamMessage::User(body) => StreamHeard::UserMessage(body),
+        StreamMessage::Error(text) => StreamHeard::Refused(text),
+    }
+}
+
+fn of_memberlist<'a>(record: &memberlist::Record<'a>) -> Record<'a> {
+    let introduction = Introduction {
         subject: MemberId::of_name(record.node),
         incarnation: Incarnation::new(record.incarnation.into()),
         state: record.state,
         address: record.address,
         name: record.node,
         metadata: record.metadata,
-    }
-}
-
-impl Member {
-    /// Handles what arrived on a stream. `purpose` is why we opened it, nothing if the other side did. The
-    /// answer, if any, is appended to `reply`.
-    pub fn handle_packet_stream(
-        &mut self,
-        now: Time,
-        purpose: Option<StreamPurpose>,
-        message: &StreamMessage<'_>,
-        reply: &mut Vec<u8>,
-        shared: &mut SharedState,
-        out: &mut Outbox<'_>,
-    ) -> StreamOutcome {
-        if self.core.status == Status::Left {
-            return Self::break_off(purpose, out).into();
-        }
-        let cx = &mut Context { now, shared, out };
-        let outcome = match (purpose, message) {
-            (None, StreamMessage::PushPull { records, user_state, .. }) => {
-                self.core.write_push_pull(false, false, cx.shared, reply);
-                self.merge_packet_records(cx, records, false);
-                self.core.merge_user_state(cx, user_state);
-                StreamNext::ReplyAndClose.into()
-            }
-            (None, StreamMessage::Ping { sequence, node, .. }) => {
-                if !node.is_empty() && MemberId::of_name(node) != self.core.id {
-                    cx.shared.counters.pings_misdirected += 1;
-                    StreamNext::Close.into()
-                } else {
-                    let at = reply.len();
-                    memberlist::encode_stream_ack(reply, *sequence, b"");
-                    seal(cx.shared, reply, at, false);
-                    StreamNext::ReplyAndClose.into()
-                }
-            }
-            (None, StreamMessage::User(body)) => {
-                self.core.on_user_message(cx, body);
-                StreamNext::Close.into()
-            }
-            (Some(StreamPurpose::Probe { .. }), StreamMessage::Ack { sequence, .. }) => {
-                self.on_stream_ack(cx, *sequence);
-                StreamNext::Close.into()
-            }
-            (Some(purpose), StreamMessage::PushPull { records, user_state, .. }) => {
-                self.on_push_pull_answer(cx, purpose, records, user_state)
-            }
-            (purpose, StreamMessage::Error(text)) => {
-                let text: String = text.chars().take(REFUSAL_MAX).collect();
-                let next = Self::break_off(purpose, cx.out);
-                StreamOutcome { next, refusal: Some(Refusal::Said(text)) }
-            }
-            _ => {
-                cx.shared.counters.decode_errors += 1;
-                let next = Self::break_off(purpose, cx.out);
-                StreamOutcome { next, refusal: purpose.map(|_| Refusal::Unexpected) }
-            }
-        };
-        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
-        outcome
-    }
-
-    fn on_push_pull_answer(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        purpose: StreamPurpose,
-        records: &Records<'_>,
-        user_state: &[u8],
-    ) -> StreamOutcome {
-        let StreamPurpose::Join { token } = purpose else {
-            self.merge_packet_records(cx, records, false);
-            self.core.merge_user_state(cx, user_state);
-            return StreamNext::Close.into();
-        };
-        let ours = cx.shared.wire.versions();
-        let live = records.clone().filter_map(Result::ok).filter(|record| record.state.is_live());
-        if let Some(refusal) = live.filter_map(|record| check_versions(ours, &record)).next() {
-            let next = Self::break_off(Some(purpose), cx.out);
-            return StreamOutcome { next, refusal: Some(refusal) };
-        }
-        if !self.merge_packet_records(cx, records, true) {
-            return Self::break_off(Some(purpose), cx.out).into();
-        }
-        self.core.merge_user_state(cx, user_state);
-        self.joined_without_roots(cx);
-        self.core.tell_joined(cx);
-        cx.emit(Event::JoinFinished { token, joined: true });
-        StreamNext::Close.into()
-    }
-
-    /// Merges records, `joining` those that our join is answered with. False if one could not be read.
-    fn merge_packet_records(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        records: &Records<'_>,
-        joining: bool,
-    ) -> bool {
-        let joined_before = cx.shared.counters.members_joined;
-        for record in records.clone() {
-            let record = match record {
-                Ok(record) => record,
-                // One that we cannot keep says nothing about the others.
-                Err(DecodeError::Versions | DecodeError::Field(_)) => {
-                    cx.shared.counters.decode_errors += 1;
-                    continue;
-                }
-                Err(_) => {
-                    cx.shared.counters.decode_errors += 1;
-                    return false;
-                }
-            };
-            cx.shared.counters.push_pull_records += 1;
-            let known = introduction(&record);
-            if known.state == State::Alive && self.core.is_old_news(cx, known.subject, known.incarnation) {
-                continue;
-            }
-            if !is_acceptable(&known, record.versions) {
-                cx.shared.counters.decode_errors += 1;
-                continue;
-            }
-            if joining && known.subject == self.core.id {
-                self.on_own_past(cx, &known);
-            }
-            let learned = cx.shared.counters.members_joined - joined_before;
-            self.merge_record(cx, &known, record.versions, learned < u64::from(SPREAD_MAX));
-        }
-        true
-    }
-}
-
-impl Core {
-    /// Writes what a stream for `purpose` to `destination` begins with.
-    pub(in crate::protocol) fn open_packet_stream(
-        &self,
-        purpose: StreamPurpose,
-        destination: MemberId,
-        shared: &mut SharedState,
-        first: &mut Vec<u8>,
-    ) {
-        match purpose {
-            StreamPurpose::Join { .. } => self.write_push_pull(true, true, shared, first),
-            StreamPurpose::Sync => self.write_push_pull(false, true, shared, first),
-            StreamPurpose::Probe { sequence } => {
-                let at = first.len();
-                let known = shared.directory.find(destination);
-                let node = known.map_or("", |index| shared.directory.name(index));
-                let name = shared.directory.name(self.index);
-                let source = memberlist::Source { address: self.own_address(shared), name };
-                memberlist::encode_stream_ping(first, sequence, node, Some(&source));
-                seal(shared, first, at, true);
-            }
-        }
-    }
-
-    fn own_address(&self, shared: &SharedState) -> SocketAddr {
-        self.identity(self.index, shared).address()
-    }
-
-    /// Writes the whole view.
-    fn write_push_pull(&self, join: bool, dialed_by_us: bool, shared: &mut SharedState, out: &mut Vec<u8>) {
-        let at = out.len();
-        let versions = shared.wire.versions();
-        let mut writer = PushPullWriter::new(out, join);
-        for (index, entry) in self.table.iter() {
-            let EntryState::MemberRef(state) = entry.standing() else { continue };
-            let identity = shared.directory.identity(index, entry.version());
-            writer.record(&Record {
-                node: shared.directory.name(index),
-                address: identity.address(),
-                metadata: identity.metadata(),
-                incarnation: wire_incarnation(entry.incarnation()),
-                state,
-                versions: if index == self.index { versions } else { identity.versions() },
-            });
-        }
-        if let Wire::Memberlist(wire) = &mut shared.wire {
-            wire.body.clear();
-            if wire.options.pool == Pool::Serf {
-                serf::encode_push_pull(&mut wire.body, self.serf.clocks(), [], []);
-            }
-            // It is a hundred bytes, of which peers take millions.
-            let _ = writer.finish(&wire.body);
-        }
-        seal(shared, out, at, dialed_by_us);
-    }
-
-    /// A Serf member that has joined says when.
-    fn tell_joined(&mut self, cx: &mut Context<'_, '_>) {
-        if matches!(&cx.shared.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Serf) {
-            self.tell_join_intent(cx);
-        }
-    }
-
-    /// Serf's part of a push/pull: its clocks, and whom it holds to have left.
-    fn merge_user_state(&mut self, cx: &mut Context<'_, '_>, user_state: &[u8]) {
-        let Wire::Memberlist(wire) = &cx.shared.wire else { return };
-        if wire.options.pool != Pool::Serf || user_state.is_empty() {
-            return;
-        }
-        let Ok(serf::Message::PushPull(state)) = serf::Message::decode(user_state) else {
-            cx.shared.counters.decode_errors += 1;
-            return;
-        };
-        self.serf.witness_clocks(state.clocks);
-        let name = cx.shared.directory.name(self.index);
-        let held_left = state.left_members().any(|left| left == name);
-        if held_left && self.is_active() {
-            self.tell_join_intent(cx);
-        }
-    }
-
-    pub(super) fn is_active(&self) -> bool {
-        self.status == Status::Active
-    }
-}
-
-/// Compresses, encrypts and labels the message at the end of `out`, as the options say.
-fn seal(shared: &mut SharedState, out: &mut Vec<u8>, at: usize, dialed_by_us: bool) {
-    if let Wire::Memberlist(wire) = &mut shared.wire {
-        wire.codec.seal_stream(out, at, dialed_by_us);
-    }
+    };
+    Record { introduction, versions: Some(record.versions) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record(versions: Versions) -> Record<'static> {
-        Record {
-            node: "n",
-            address: SocketAddr::from(([127, 0, 0, 1], 7946)),
-            metadata: b"",
-            incarnation: 1,
-            state: State::Alive,
-            versions,
-        }
-    }
-
     #[test]
     fn a_plain_member_does_not_fit_a_serf_pool_and_is_told_so() {
-        let refusal = check_versions(Versions::PLAIN, &record(Versions::SERF_AGENT)).unwrap();
+        let refusal = check_versions(Versions::PLAIN, "n", Versions::SERF_AGENT).unwrap();
         assert!(refusal.to_string().ends_with("a pool of Serf's or Consul's"), "{refusal}");
-        let refusal = check_versions(Versions::SERF, &record(Versions::PLAIN)).unwrap();
+        let refusal = check_versions(Versions::SERF, "n", Versions::PLAIN).unwrap();
         assert!(refusal.to_string().ends_with("a pool of plain memberlist"), "{refusal}");
-        assert_eq!(check_versions(Versions::SERF, &record(Versions::SERF_AGENT)), None);
+        assert_eq!(check_versions(Versions::SERF, "n", Versions::SERF_AGENT), None);
     }
 }

@@ -1,110 +1,158 @@
-//! Which wire format a member speaks, and all that depends on it.
+//! Wire formats: bytes into messages, and what is to be said into bytes.
 //!
-//! The protocol is one; formats differ in how a message names its sender, in what surrounds the messages
-//! of a frame and how long each is, and in what a stream looks like. Those differences live here, a format
-//! to a file: [`native`] frames, and [`memberlist`] packets with their [`memberlist_streams`] and
-//! [`user_messages`]. The rest of the protocol sees [`Sender`] and the shared messages, and asks
-//! [`Member::send`](super::Member) to be sent something.
+//! The protocol is one; formats differ in how a message names members, in what surrounds the messages of a
+//! frame and how long each is, and in what a stream looks like. All that lives here, at the bottom of the
+//! protocol: nothing in this room knows a [`Member`](super::Member).
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `message` | the vocabulary: [`Outgoing`] is written, [`Incoming`] is read, by every format |
+//! | `frame` | [`Format`] and [`Reader`], which a format implements; [`Frame`], what is to be written |
+//! | `stream` | the same for streams: [`StreamSaid`] and [`StreamHeard`] |
+//! | `rules` | what a format asks of the protocol beside its bytes |
+//! | `native`, `native_streams` | Swimring's own format |
+//! | `memberlist`, `memberlist_streams`, `user_messages` | hashicorp/memberlist's, and Serf's inside it |
+//! | `typed` | frames as values, for simulations |
+//! | `options` | what may be chosen, and checked once |
+//!
+//! Which format is spoken is asked once for a frame, where it is sent ([`Spoken`]); what else differs is a
+//! value in [`Rules`]. A new format is a file with a [`Format`], a [`Reader`] and its [`Rules`], and a variant
+//! of [`Spoken`].
 
+pub(super) mod frame;
 mod memberlist;
 mod memberlist_streams;
+pub(super) mod message;
 mod native;
+mod native_streams;
 mod options;
+mod rules;
+pub(super) mod stream;
 pub mod typed;
-mod user_messages;
+pub(super) mod user_messages;
 
-use std::net::SocketAddr;
+use swimring_codec::MemberId;
+use swimring_codec::memberlist::Codec;
+use swimring_codec::native::EVENT_MAX;
+use swimring_codec::serf::Clocks;
 
-use swimring_codec::memberlist::Versions;
-use swimring_codec::native::HEADER_LEN;
-use swimring_codec::{Incarnation, MemberId};
+pub use memberlist_streams::Refusal;
+pub use options::{CheckedWire, MemberlistOptions, Pool, WireOptions, WireOptionsError};
 
-use super::settings::FRAME_BYTES_MIN;
-use super::view::directory::UNVERSIONED;
+pub(super) use frame::{Format, Frame, Reader, Speaker};
+pub(super) use memberlist::{Memberlist, PacketReader, is_acceptable};
+pub(super) use memberlist_streams::packet_turn;
+pub(super) use message::{
+    EventBody, EventKey, Incoming, IndirectRequest, Outgoing, Sender, StoredEvent, Subject, Unusable, Update,
+};
+pub(super) use native::{FrameReader, Native};
+pub(super) use native_streams::native_turn;
+pub(super) use rules::Rules;
+pub(super) use stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
+pub(super) use typed::{TypedFrames, TypedReader};
 
-pub use memberlist_streams::{Refusal, StreamOutcome};
-pub use options::{MemberlistOptions, Pool, WireOptions, WireOptionsError};
-
-pub(super) use memberlist::MemberlistWire;
-pub(super) use user_messages::USER_MESSAGE_MAX;
-
-/// Where a message came from, as far as its format says.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sender {
-    /// Where an answer goes.
-    pub(super) address: SocketAddr,
-    /// Who sent it; [`MemberId::NONE`] if the format does not say.
-    pub(super) source: MemberId,
-    /// The sender's state root, in formats that carry it.
-    pub(super) root: Option<u64>,
-    /// The sender has no membership news queued.
-    pub(super) quiet: bool,
+/// The format that the members of one worker speak, and what it asks of the protocol.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) rules: Rules,
+    pub(super) spoken: Spoken,
 }
 
-/// The format that the members of a [`super::SharedState`] speak, with what writing it takes.
+/// The formats.
 #[derive(Debug)]
-pub(super) enum Wire {
-    Native,
-    Memberlist(Box<MemberlistWire>),
+pub(super) enum Spoken {
+    Native(Native),
+    Memberlist(Box<Memberlist>),
+    /// One of the other two as values instead of bytes.
+    Typed(Box<TypedFrames>),
 }
 
 impl Wire {
-    /// Bytes of a frame that are not messages, at most.
-    #[inline]
-    pub(super) fn frame_overhead(&self) -> usize {
-        match self {
-            Wire::Native => HEADER_LEN,
-            Wire::Memberlist(wire) => wire.packet_overhead(),
-        }
+    /// Of members that speak the native format.
+    pub(super) fn native() -> Wire {
+        Wire { rules: Rules::NATIVE, spoken: Spoken::Native(Native) }
     }
 
-    /// The shortest frame that the largest news fits into.
-    pub(super) fn frame_bytes_least(&self) -> usize {
-        match self {
-            Wire::Native => FRAME_BYTES_MIN,
-            Wire::Memberlist(wire) => wire.packet_bytes_least(),
-        }
-    }
-
-    pub(super) fn is_native(&self) -> bool {
-        matches!(self, Wire::Native)
-    }
-
-    /// The protocol versions that members announce.
-    pub(super) fn versions(&self) -> Versions {
-        match self {
-            Wire::Native => UNVERSIONED,
-            Wire::Memberlist(wire) => wire.options.versions,
-        }
-    }
-
-    /// How far above a known incarnation an accusation may lie, and how far a member rises to answer one.
-    /// What is accused has to be within what can be answered, and both so small that forged accusations do
-    /// not drive an incarnation to its end: 48 bits on the native wire, 32 on memberlist's.
-    pub(super) fn incarnation_steps(&self) -> IncarnationSteps {
-        match self {
-            Wire::Native => IncarnationSteps { accused: 1 << 16, own: 1 << 20, highest: (1 << 48) - 1 },
-            Wire::Memberlist(_) => {
-                IncarnationSteps { accused: 1 << 6, own: 1 << 10, highest: u32::MAX as u64 }
+    /// Of members that speak the format of `options`; `secret` draws what encryption needs.
+    pub(super) fn new(options: &CheckedWire, secret: [u8; 32]) -> Wire {
+        match options.memberlist(secret) {
+            None => Wire::native(),
+            Some((options, codec)) => {
+                let spoken = Spoken::Memberlist(Box::new(Memberlist::new(options, codec)));
+                Wire { rules: Rules::memberlist(options), spoken }
             }
         }
     }
-}
 
-impl Wire {
-    /// The highest incarnation that a member starts at, whatever the clock says: half way to the end, 2088 on
-    /// memberlist's wire where incarnations count seconds from 2020. What is left is for refutations, of which
-    /// each rises by one, or by [`IncarnationSteps::accused`] if somebody forges accusations.
-    pub(super) fn first_incarnation_max(&self) -> Incarnation {
-        Incarnation::new(self.incarnation_steps().highest / 2)
+    /// Keeps frames as values from now on.
+    pub(super) fn use_typed_frames(&mut self) {
+        self.spoken = match std::mem::replace(&mut self.spoken, Spoken::Native(Native)) {
+            Spoken::Native(native) => Spoken::Typed(Box::new(TypedFrames::new(typed::Sizes::Native(native)))),
+            Spoken::Memberlist(memberlist) => {
+                Spoken::Typed(Box::new(TypedFrames::new(typed::Sizes::Memberlist(memberlist))))
+            }
+            Spoken::Typed(frames) => Spoken::Typed(frames),
+        };
     }
-}
 
-/// See [`Wire::incarnation_steps`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct IncarnationSteps {
-    pub(super) accused: u64,
-    pub(super) own: u64,
-    /// The largest that can be written.
-    pub(super) highest: u64,
+    /// Longest body of a user event.
+    pub(super) fn event_bytes_max(&self) -> usize {
+        if self.memberlist().is_some() { user_messages::USER_MESSAGE_MAX } else { EVENT_MAX }
+    }
+
+    /// Bytes that `said` takes in a frame: counted when it is queued.
+    pub(super) fn part_len(&self, speaker: &Speaker<'_>, said: &Outgoing<'_>) -> usize {
+        match &self.spoken {
+            Spoken::Native(native) => native.part_len(speaker, MemberId::NONE, said),
+            Spoken::Memberlist(memberlist) => memberlist.part_len(speaker, MemberId::NONE, said),
+            Spoken::Typed(frames) => frames.part_len(speaker, MemberId::NONE, said),
+        }
+    }
+
+    /// Appends what is `said` to `destination` on a stream to `out`. `clocks` are the speaker's, of Serf's.
+    pub(super) fn write_stream(
+        &mut self,
+        speaker: &Speaker<'_>,
+        destination: MemberId,
+        said: StreamSaid,
+        clocks: Clocks,
+        out: &mut Vec<u8>,
+    ) {
+        match self.memberlist_mut() {
+            Some(memberlist) => memberlist.write_stream(speaker, destination, said, clocks, out),
+            None => native_streams::write(speaker, destination, said, out),
+        }
+    }
+
+    /// memberlist's format, if that is spoken, be it as values.
+    pub(super) fn memberlist(&self) -> Option<&Memberlist> {
+        match &self.spoken {
+            Spoken::Memberlist(memberlist) => Some(memberlist),
+            Spoken::Typed(frames) => frames.memberlist(),
+            Spoken::Native(_) => None,
+        }
+    }
+
+    /// The same.
+    pub(super) fn memberlist_mut(&mut self) -> Option<&mut Memberlist> {
+        match &mut self.spoken {
+            Spoken::Memberlist(memberlist) => Some(memberlist),
+            Spoken::Typed(frames) => frames.memberlist_mut(),
+            Spoken::Native(_) => None,
+        }
+    }
+
+    /// What packets are sealed with, to change its keys.
+    pub(super) fn codec_mut(&mut self) -> Option<&mut Codec> {
+        self.memberlist_mut().map(Memberlist::codec_mut)
+    }
+
+    /// Frames under way as values.
+    #[inline]
+    pub(super) fn typed_mut(&mut self) -> Option<&mut TypedFrames> {
+        match &mut self.spoken {
+            Spoken::Typed(frames) => Some(frames),
+            _ => None,
+        }
+    }
 }

@@ -6,161 +6,191 @@
 
 use std::net::SocketAddr;
 
-use swimring_codec::native::{Frame, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message};
+use swimring_codec::native::{
+    self, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message, PROBE_LEN, RELAY_LEN, SUSPECT_LEN,
+    UPDATE_LEN, UserEvent,
+};
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::Sender;
-use crate::protocol::detection::relay::IndirectRequest;
-use crate::protocol::member::Member;
-use crate::protocol::outbox::Outbox;
-use crate::protocol::pools::broadcasts::{Broadcast, Update};
-use crate::protocol::state::{Context, Core, SharedState, Status};
-use crate::protocol::time::Time;
-use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
+use super::Wire;
+use super::frame::{Format, Frame, Reader, Speaker};
+use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
+use crate::protocol::settings::FRAME_BYTES_MIN;
+use crate::protocol::view::directory::{Directory, MemberIndex};
 
-impl Member {
-    /// Handles a native frame that arrived from `from`.
-    pub fn handle_frame(
-        &mut self,
-        now: Time,
-        from: SocketAddr,
-        frame: &Frame<'_>,
-        shared: &mut SharedState,
-        out: &mut Outbox<'_>,
-    ) {
-        shared.counters.frames_received += 1;
-        if frame.header.cluster != self.core.cluster {
-            shared.counters.frames_foreign += 1;
-            return;
-        }
-        if self.core.status == Status::Left {
-            return;
-        }
-        self.core.heard = now;
-        let FrameHeader { source, root, quiet, .. } = frame.header;
-        let origin = Sender { address: from, source, root: Some(root), quiet };
-        let cx = &mut Context { now, shared, out };
-        for message in frame.messages() {
-            match message {
-                Ok(message) => self.handle_message(cx, &origin, &message),
-                Err(error) => cx.shared.counters.refused(error),
-            }
-            if self.core.status == Status::Left {
-                return self.core.drop_queue(cx);
-            }
-        }
-        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
+/// The native format. It has nothing to keep.
+#[derive(Debug)]
+pub(in crate::protocol) struct Native;
+
+/// The header of what `speaker` sends to `destination`.
+#[inline]
+pub(super) fn header(speaker: &Speaker<'_>, destination: MemberId) -> FrameHeader {
+    FrameHeader {
+        cluster: speaker.cluster,
+        source: speaker.id,
+        destination,
+        root: speaker.table.root(),
+        quiet: speaker.quiet,
     }
+}
 
-    #[inline]
-    fn handle_message(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, message: &Message<'_>) {
-        match *message {
-            Message::Ping { sequence } => self.on_ping(cx, origin, sequence),
-            Message::IndirectPing { sequence, target } => {
-                self.on_indirect_ping(
-                    cx,
-                    origin,
-                    sequence,
-                    IndirectRequest { target, address: None, nack: true },
-                );
-            }
-            Message::Ack { sequence } => self.on_ack(cx, origin, sequence),
-            Message::Nack { sequence } => self.on_nack(cx, origin, sequence),
-            Message::Alive { subject, incarnation, tag } => {
-                self.on_alive(cx, subject, incarnation, tag);
-            }
-            Message::Suspect { subject, incarnation, accuser } => {
-                self.on_suspect(cx, subject, incarnation, accuser);
-            }
-            Message::Dead { subject, incarnation } => self.on_dead(cx, subject, incarnation),
-            Message::Left { subject, incarnation } => self.on_left(cx, subject, incarnation),
-            Message::Introduction(ref introduction) => {
-                // Gossip introduces the living only; other states are for push/pull.
-                if introduction.state == State::Alive {
-                    self.on_introduction(cx, introduction, UNVERSIONED, true);
-                }
-            }
-            Message::UserEvent(ref event) => self.core.on_user_event(cx, event),
+/// What `speaker` knows of the member at `subject`, as a message.
+pub(super) fn introduction<'a>(
+    speaker: &Speaker<'a>,
+    subject: MemberIndex,
+    state: State,
+    incarnation: Incarnation,
+) -> Introduction<'a> {
+    let identity = speaker.identity(subject);
+    Introduction {
+        subject: speaker.directory.id(subject),
+        incarnation,
+        state,
+        address: identity.address(),
+        name: speaker.name(subject),
+        metadata: identity.metadata(),
+    }
+}
+
+/// The message that `said` is sent as.
+#[inline]
+fn message<'a>(speaker: &Speaker<'a>, said: &Outgoing<'a>) -> Message<'a> {
+    let (subject, update, incarnation) = match *said {
+        Outgoing::Ping { sequence } => return Message::Ping { sequence },
+        Outgoing::IndirectPing { sequence, target } => return Message::IndirectPing { sequence, target },
+        Outgoing::Ack { sequence } => return Message::Ack { sequence },
+        Outgoing::Nack { sequence } => return Message::Nack { sequence },
+        Outgoing::Event(stored) => return Message::UserEvent(stored.event()),
+        Outgoing::Claim(introduction) => return Message::Introduction(*introduction),
+        Outgoing::Update { subject, update, incarnation } => (subject, update, incarnation),
+    };
+    let id = speaker.directory.id(subject);
+    match update {
+        Update::Alive { introduce: true } => {
+            Message::Introduction(introduction(speaker, subject, State::Alive, incarnation))
+        }
+        Update::Suspect { accuser } => Message::Suspect { subject: id, incarnation, accuser },
+        Update::Dead => Message::Dead { subject: id, incarnation },
+        Update::Left => Message::Left { subject: id, incarnation },
+        Update::Alive { introduce: false } | Update::Event => {
+            Message::Alive { subject: id, incarnation, tag: speaker.identity(subject).tag() }
         }
     }
 }
 
-impl Core {
-    /// Writes a frame with `messages` and the `chosen` news, `length` bytes of messages in all. False if the
-    /// sink is full.
-    pub(in crate::protocol) fn write_frame(
-        &self,
-        cx: &mut Context<'_, '_>,
-        to: SocketAddr,
-        destination: MemberId,
-        messages: &[Message<'_>],
-        length: usize,
-        chosen: &[u32],
-    ) -> bool {
-        let header = self.header(destination);
-        let shared = &*cx.shared;
-        let buffer = cx.out.frames.reserve(to, HEADER_LEN + length);
-        let Some(mut writer) = buffer.and_then(|buffer| FrameWriter::new(header, buffer)) else {
-            return false;
-        };
-        for message in messages {
-            writer.push(message);
+impl Format for Native {
+    type Plan = ();
+
+    #[inline]
+    fn overhead(&self) -> usize {
+        HEADER_LEN
+    }
+
+    #[inline]
+    fn frame_bytes_least(&self) -> usize {
+        FRAME_BYTES_MIN
+    }
+
+    #[inline]
+    fn bounds_messages(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn part_len(&self, speaker: &Speaker<'_>, _: MemberId, said: &Outgoing<'_>) -> usize {
+        match *said {
+            Outgoing::Ping { .. } | Outgoing::Ack { .. } | Outgoing::Nack { .. } => PROBE_LEN,
+            Outgoing::IndirectPing { .. } => RELAY_LEN,
+            Outgoing::Update { subject, update: Update::Alive { introduce: true }, .. } => {
+                let metadata = speaker.identity(subject).metadata().len();
+                Introduction::encoded_len(speaker.name(subject).len(), metadata)
+            }
+            Outgoing::Update { update: Update::Suspect { .. }, .. } => SUSPECT_LEN,
+            Outgoing::Update { .. } => UPDATE_LEN,
+            Outgoing::Event(stored) => {
+                let (name, payload) = stored.lengths();
+                UserEvent::encoded_len(name, payload)
+            }
+            Outgoing::Claim(introduction) => {
+                Introduction::encoded_len(introduction.name.len(), introduction.metadata.len())
+            }
         }
-        for node in chosen {
-            let message = self.message(shared.broadcasts.get(*node), shared);
-            writer.push(&message);
-        }
+    }
+
+    #[inline]
+    fn plan<'a, U>(&mut self, frame: &Frame<'a, U>) -> ((), usize)
+    where
+        U: Iterator<Item = Outgoing<'a>> + Clone,
+    {
+        ((), HEADER_LEN + frame.parts_len)
+    }
+
+    #[inline]
+    fn write<'a, U>(&mut self, frame: &Frame<'a, U>, (): (), buffer: &mut [u8])
+    where
+        U: Iterator<Item = Outgoing<'a>> + Clone,
+    {
+        let speaker = &frame.speaker;
+        let writer = FrameWriter::new(header(speaker, frame.destination), buffer);
+        debug_assert!(writer.is_some(), "a member has an id, and the plan has room for the header");
+        let Some(mut writer) = writer else { return };
+        frame.parts().for_each(|said| {
+            writer.push(&message(speaker, &said));
+        });
         writer.finish();
-        true
     }
+}
 
-    pub(in crate::protocol) fn header(&self, destination: MemberId) -> FrameHeader {
-        FrameHeader {
-            cluster: self.cluster,
-            source: self.id,
-            destination,
-            root: self.table.root(),
-            quiet: self.queue.is_quiet(),
-        }
+/// Reads a native frame.
+#[derive(Debug)]
+pub(in crate::protocol) struct FrameReader<'a> {
+    messages: native::Messages<'a>,
+}
+
+impl<'a> FrameReader<'a> {
+    /// The sender of `frame`, which arrived from `from`, and what reads it.
+    #[inline]
+    pub(in crate::protocol) fn new(from: SocketAddr, frame: &native::Frame<'a>) -> (Sender, FrameReader<'a>) {
+        let FrameHeader { source, root, quiet, .. } = frame.header;
+        let sender = Sender { address: from, source, root: Some(root), quiet };
+        (sender, FrameReader { messages: frame.messages() })
     }
+}
 
-    /// The message a broadcast is sent as.
-    fn message<'a>(&self, broadcast: &Broadcast, shared: &'a SharedState) -> Message<'a> {
-        let Broadcast { subject, incarnation, .. } = *broadcast;
-        if broadcast.news == Update::Event {
-            return Message::UserEvent(shared.events.get(subject));
-        }
-        let id = shared.directory.id(subject);
-        match broadcast.news {
-            Update::Alive { introduce: true } => {
-                Message::Introduction(self.introduction(subject, State::Alive, incarnation, shared))
-            }
-            Update::Suspect { accuser } => Message::Suspect { subject: id, incarnation, accuser },
-            Update::Dead => Message::Dead { subject: id, incarnation },
-            Update::Left => Message::Left { subject: id, incarnation },
-            Update::Alive { introduce: false } | Update::Event => {
-                let version = self.table.get(subject).version();
-                let tag = shared.directory.identity(subject, version).tag();
-                Message::Alive { subject: id, incarnation, tag }
-            }
-        }
+impl Reader for FrameReader<'_> {
+    type Subject = MemberId;
+
+    #[inline]
+    fn next(
+        &mut self,
+        _: &mut Wire,
+        _: &Directory,
+        _: &mut Sender,
+    ) -> Option<Result<Incoming<'_, MemberId>, Unusable>> {
+        Some(match self.messages.next()? {
+            Ok(message) => Ok(incoming(message)),
+            Err(_) => Err(Unusable::Undecodable),
+        })
     }
+}
 
-    pub(in crate::protocol) fn introduction<'a>(
-        &self,
-        subject: MemberIndex,
-        state: State,
-        incarnation: Incarnation,
-        shared: &'a SharedState,
-    ) -> Introduction<'a> {
-        let identity = shared.directory.identity(subject, self.table.get(subject).version());
-        Introduction {
-            subject: shared.directory.id(subject),
-            incarnation,
-            state,
-            address: identity.address(),
-            name: shared.directory.name(subject),
-            metadata: identity.metadata(),
+#[inline]
+fn incoming(message: Message<'_>) -> Incoming<'_, MemberId> {
+    match message {
+        Message::Ping { sequence } => Incoming::Ping { sequence },
+        Message::IndirectPing { sequence, target } => {
+            let request = IndirectRequest { target, address: None, nack: true };
+            Incoming::IndirectPing { sequence, request }
         }
+        Message::Ack { sequence } => Incoming::Ack { sequence },
+        Message::Nack { sequence } => Incoming::Nack { sequence },
+        Message::Alive { subject, incarnation, tag } => Incoming::Alive { subject, incarnation, tag },
+        Message::Suspect { subject, incarnation, accuser } => {
+            Incoming::Suspect { subject, incarnation, accuser }
+        }
+        Message::Dead { subject, incarnation } => Incoming::Dead { subject, incarnation },
+        Message::Left { subject, incarnation } => Incoming::Left { subject, incarnation },
+        Message::Introduction(introduction) => Incoming::Introduction(introduction),
+        Message::UserEvent(event) => Incoming::Event(event),
     }
 }

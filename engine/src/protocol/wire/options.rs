@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swimring_codec::memberlist::{Options, OptionsError, SecretKey, Versions};
+use swimring_codec::memberlist::{CheckedOptions, Codec, Options, OptionsError, SecretKey, Versions};
 use thiserror::Error;
 
 /// The wire format of a cluster: all its members speak the same.
@@ -16,6 +16,20 @@ pub enum WireOptions {
 }
 
 impl WireOptions {
+    /// Checks every option, once: what is made of the result cannot fail.
+    ///
+    /// # Errors
+    /// The first option that cannot be used.
+    pub fn check(&self) -> Result<CheckedWire, WireOptionsError> {
+        let checked = match self {
+            WireOptions::Native => Checked::Native,
+            WireOptions::Memberlist(options) => {
+                Checked::Memberlist(options.clone(), options.codec().check()?)
+            }
+        };
+        Ok(CheckedWire(checked))
+    }
+
     /// Checks every option.
     ///
     /// # Errors
@@ -30,6 +44,35 @@ impl WireOptions {
     /// Whether datagrams may be padded and members share an address.
     pub fn is_native(&self) -> bool {
         *self == WireOptions::Native
+    }
+}
+
+/// A wire format whose options can be used: see [`WireOptions::check`].
+#[derive(Clone, Debug)]
+pub struct CheckedWire(Checked);
+
+#[derive(Clone, Debug)]
+enum Checked {
+    Native,
+    Memberlist(MemberlistOptions, CheckedOptions),
+}
+
+impl CheckedWire {
+    /// Swimring's own format, of which there is nothing to choose.
+    pub const NATIVE: CheckedWire = CheckedWire(Checked::Native);
+
+    /// The options, and what packets are opened and sealed with; nothing in the native format.
+    pub(super) fn memberlist(&self, seed: [u8; 32]) -> Option<(&MemberlistOptions, Codec)> {
+        match &self.0 {
+            Checked::Native => None,
+            Checked::Memberlist(options, checked) => Some((options, Codec::checked(checked, seed))),
+        }
+    }
+
+    /// Opens and seals packets and streams; nothing in the native format. No two that seal may share a `seed`:
+    /// see [`Codec::new`].
+    pub fn codec(&self, seed: [u8; 32]) -> Option<Codec> {
+        self.memberlist(seed).map(|(_, codec)| codec)
     }
 }
 
@@ -106,8 +149,7 @@ impl MemberlistOptions {
     /// # Errors
     /// The first option that cannot be used.
     pub fn validate(&self) -> Result<(), WireOptionsError> {
-        swimring_codec::memberlist::Codec::new(&self.codec(), [0; 32])?;
-        Ok(())
+        Ok(self.codec().validate()?)
     }
 
     /// What the codec needs of it.

@@ -10,18 +10,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use swimring_codec::native::{HEADER_LEN, Introduction, Message};
+use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::{Sender, Wire};
-use crate::protocol::detection::relay::IndirectRequest;
-use crate::protocol::event::EventIndex;
-use crate::protocol::member::Member;
-use crate::protocol::outbox::Outbox;
-use crate::protocol::pools::broadcasts::{Broadcast, Update};
-use crate::protocol::pools::events::{EventKey, EventStore};
-use crate::protocol::state::{Context, Core, SharedState, Status};
-use crate::protocol::time::Time;
+use super::Wire;
+use super::frame::{Format, Frame, Reader, Speaker};
+use super::memberlist::{Measured, Memberlist};
+use super::message::{EventKey, Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
+use super::native::Native;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::pool::NIL;
 
@@ -58,7 +54,7 @@ enum Packed {
     Dead { subject: MemberIndex, incarnation: Incarnation },
     Left { subject: MemberIndex, incarnation: Incarnation },
     Introduction { version: u8, subject: MemberIndex, incarnation: Incarnation },
-    UserEvent { at: EventIndex, origin: MemberId, sequence: u32 },
+    UserEvent { at: u32, origin: MemberId, sequence: u32 },
 }
 
 /// A frame under way. One cache line.
@@ -91,9 +87,17 @@ pub struct Sent {
     pub bytes: u32,
 }
 
+/// The format whose frames are kept as values: it says how long they would be, and how much fits.
+#[derive(Debug)]
+pub(super) enum Sizes {
+    Native(Native),
+    Memberlist(Box<Memberlist>),
+}
+
 /// Storage for frames under way. See the module.
 #[derive(Debug)]
 pub struct TypedFrames {
+    sizes: Sizes,
     frames: Vec<TypedFrame>,
     frames_free: u32,
     rests: Vec<Rest>,
@@ -106,8 +110,9 @@ pub struct TypedFrames {
 }
 
 impl TypedFrames {
-    fn new() -> TypedFrames {
+    pub(super) fn new(sizes: Sizes) -> TypedFrames {
         TypedFrames {
+            sizes,
             frames: Vec::new(),
             frames_free: NIL,
             rests: Vec::new(),
@@ -115,6 +120,22 @@ impl TypedFrames {
             sent: Vec::new(),
             name: String::new(),
             metadata: Vec::new(),
+        }
+    }
+
+    /// memberlist's format, if that is what the values stand for.
+    pub(super) fn memberlist(&self) -> Option<&Memberlist> {
+        match &self.sizes {
+            Sizes::Native(_) => None,
+            Sizes::Memberlist(memberlist) => Some(memberlist),
+        }
+    }
+
+    /// The same.
+    pub(super) fn memberlist_mut(&mut self) -> Option<&mut Memberlist> {
+        match &mut self.sizes {
+            Sizes::Native(_) => None,
+            Sizes::Memberlist(memberlist) => Some(memberlist),
         }
     }
 
@@ -203,211 +224,242 @@ impl TypedFrames {
     }
 }
 
-impl SharedState {
-    /// Has the members of this storage keep their frames as values from now on. Every member has to be at
-    /// [`address_of`] its number, and nobody else to take part.
-    pub fn use_typed_frames(&mut self) {
-        self.typed = Some(Box::new(TypedFrames::new()));
-    }
-
-    /// The frames under way; nothing unless they are kept as values.
-    #[inline]
-    pub fn typed_frames(&mut self) -> Option<&mut TypedFrames> {
-        self.typed.as_deref_mut()
-    }
+/// How many of a frame's parts are kept, and the bytes they would take.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Kept {
+    parts: usize,
+    bytes: usize,
 }
 
-impl Member {
-    /// Takes in the frame at `at`, as `handle_frame` or `handle_packet` takes in its bytes. The frame is gone
-    /// then.
-    pub fn handle_typed_frame(&mut self, now: Time, at: u32, shared: &mut SharedState, out: &mut Outbox<'_>) {
-        shared.counters.frames_received += 1;
-        let Some(typed) = shared.typed.as_deref_mut() else { return };
-        if self.core.status == Status::Left {
-            return typed.drop(at);
+impl Format for TypedFrames {
+    const IN_MEMORY: bool = true;
+
+    type Plan = Kept;
+
+    fn overhead(&self) -> usize {
+        match &self.sizes {
+            Sizes::Native(native) => native.overhead(),
+            Sizes::Memberlist(memberlist) => memberlist.overhead(),
         }
-        self.core.heard = now;
-        let frame = typed.take(at);
-        let address = address_of(frame.from);
-        let origin = match shared.wire {
-            Wire::Native => {
-                let source = shared.directory.id(frame.from);
-                Sender { address, source, root: Some(frame.root), quiet: frame.quiet }
-            }
-            Wire::Memberlist(_) => Sender { address, source: MemberId::NONE, root: None, quiet: false },
-        };
-        let cx = &mut Context { now, shared, out };
-        self.handle_packed(cx, &origin, frame.from, frame.first);
-        let mut next = frame.rest;
-        while next != NIL {
-            let Some(typed) = cx.shared.typed.as_deref_mut() else { return };
-            let rest = typed.take_rest(next);
-            next = rest.next;
-            if self.core.status != Status::Left {
-                self.handle_packed(cx, &origin, frame.from, rest.message);
-            }
+    }
+
+    fn frame_bytes_least(&self) -> usize {
+        match &self.sizes {
+            Sizes::Native(native) => native.frame_bytes_least(),
+            Sizes::Memberlist(memberlist) => memberlist.frame_bytes_least(),
         }
-        if self.core.status == Status::Left {
-            return self.core.drop_queue(cx);
-        }
-        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
+    }
+
+    fn bounds_messages(&self) -> bool {
+        matches!(self.sizes, Sizes::Memberlist(_))
     }
 
     #[inline]
-    fn handle_packed(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, from: u32, message: Packed) {
-        match message {
-            Packed::Ping { sequence } => {
-                // memberlist's pings state whom they are from; no other message of its does.
-                let source =
-                    if origin.source.is_none() { cx.shared.directory.id(from) } else { origin.source };
-                self.on_ping(cx, &Sender { source, ..*origin }, sequence);
-            }
-            Packed::Ack { sequence } => self.on_ack(cx, origin, sequence),
-            Packed::Nack { sequence } => self.on_nack(cx, origin, sequence),
-            Packed::IndirectPing { sequence, target } => {
-                let source = cx.shared.directory.id(from);
-                let stated = || cx.shared.directory.find(target).map(address_of);
-                let address = if cx.shared.wire.is_native() { None } else { stated() };
-                let wanted = IndirectRequest { target, address, nack: true };
-                self.on_indirect_ping(cx, &Sender { source, ..*origin }, sequence, wanted);
-            }
-            Packed::Alive { tag, subject, incarnation } => self.on_alive(cx, subject, incarnation, tag),
-            Packed::Suspect { subject, incarnation, accuser } => {
-                self.on_suspect(cx, subject, incarnation, accuser);
-            }
-            Packed::Dead { subject, incarnation } => self.on_dead(cx, subject, incarnation),
-            Packed::Left { subject, incarnation } => self.on_left(cx, subject, incarnation),
-            Packed::Introduction { version, subject, incarnation } => {
-                self.on_packed_introduction(cx, subject, version, incarnation);
-            }
-            Packed::UserEvent { at, origin, sequence } => {
-                self.core.on_stored_event(cx, at, EventKey { origin, sequence });
-            }
+    fn part_len(&self, speaker: &Speaker<'_>, destination: MemberId, said: &Outgoing<'_>) -> usize {
+        match &self.sizes {
+            Sizes::Native(native) => native.part_len(speaker, destination, said),
+            Sizes::Memberlist(memberlist) => memberlist.part_len(speaker, destination, said),
         }
     }
 
-    /// An introduction of whoever is at `subject`.
-    fn on_packed_introduction(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        subject: MemberIndex,
-        version: u8,
-        incarnation: Incarnation,
-    ) {
-        let id = cx.shared.directory.id(subject);
-        let native = cx.shared.wire.is_native();
-        if !native && self.core.is_old_news(cx, id, incarnation) {
-            return;
-        }
-        let SharedState { typed, directory, .. } = &mut *cx.shared;
-        let Some(typed) = typed.as_deref_mut() else { return };
-        let (mut name, mut metadata) = (std::mem::take(&mut typed.name), std::mem::take(&mut typed.metadata));
-        name.clear();
-        name.push_str(directory.name(subject));
-        let identity = directory.identity(subject, version);
-        metadata.clear();
-        metadata.extend_from_slice(identity.metadata());
-        let (address, versions) = (identity.address(), identity.versions());
-        let introduction = Introduction {
-            subject: id,
-            incarnation,
-            state: State::Alive,
-            address,
-            name: &name,
-            metadata: &metadata,
+    /// Without compression.
+    #[inline]
+    fn plan<'a, U>(&mut self, frame: &Frame<'a, U>) -> (Kept, usize)
+    where
+        U: Iterator<Item = Outgoing<'a>> + Clone,
+    {
+        let (parts, bytes) = match &mut self.sizes {
+            Sizes::Native(native) => (usize::MAX, native.plan(frame).1),
+            Sizes::Memberlist(memberlist) => {
+                let (Measured { parts, .. }, bytes) = memberlist.measure(frame);
+                (parts, bytes)
+            }
         };
-        self.on_introduction(cx, &introduction, versions, true);
-        if let Some(typed) = cx.shared.typed.as_deref_mut() {
-            (typed.name, typed.metadata) = (name, metadata);
-        }
+        (Kept { parts, bytes }, bytes)
     }
-}
 
-impl Core {
-    /// Keeps a frame with `messages` and the `chosen` news as a value, where `write_frame` or `write_packet`
-    /// would have written it.
-    pub(in crate::protocol) fn write_typed(
-        &self,
-        cx: &mut Context<'_, '_>,
-        to: SocketAddr,
-        destination: MemberId,
-        messages: &[Message<'_>],
-        length: usize,
-        chosen: &[u32],
-    ) -> bool {
-        let (count, bytes) = match cx.shared.wire {
-            Wire::Native => (messages.len() + chosen.len(), HEADER_LEN + length),
-            Wire::Memberlist(_) => self.measure_packet(cx, to, destination, messages, chosen),
-        };
-        let SharedState { typed, broadcasts, directory, events, .. } = &mut *cx.shared;
-        let Some(typed) = typed.as_deref_mut() else { return false };
-        let frame = TypedFrame {
-            root: self.table.root(),
+    #[inline]
+    fn write<'a, U>(&mut self, frame: &Frame<'a, U>, plan: Kept, _: &mut [u8])
+    where
+        U: Iterator<Item = Outgoing<'a>> + Clone,
+    {
+        let speaker = &frame.speaker;
+        let to = number_at(frame.to);
+        let at = self.add(TypedFrame {
+            root: speaker.table.root(),
             // Overwritten: a frame says something.
             first: Packed::Nack { sequence: 0 },
             rest: NIL,
-            from: self.number,
-            to: number_at(to),
-            quiet: self.queue.is_quiet(),
-        };
-        let at = typed.add(frame);
+            from: speaker.number,
+            to,
+            quiet: speaker.quiet,
+        });
         let mut last = NIL;
-        for (nth, message) in messages.iter().take(count).enumerate() {
-            last = typed.push(at, nth, last, pack(message, directory));
+        for (nth, said) in frame.parts().take(plan.parts).enumerate() {
+            last = self.push(at, nth, last, pack(speaker, &said));
         }
-        let left = count.saturating_sub(messages.len());
-        for (nth, node) in chosen.iter().take(left).enumerate() {
-            let news = self.packed_news(broadcasts.get(*node), directory, events);
-            last = typed.push(at, messages.len() + nth, last, news);
+        self.sent.push(Sent { frame: at, to, bytes: plan.bytes as u32 });
+    }
+}
+
+/// `said` as it is kept.
+#[inline]
+fn pack(speaker: &Speaker<'_>, said: &Outgoing<'_>) -> Packed {
+    let (subject, update, incarnation) = match *said {
+        Outgoing::Ping { sequence } => return Packed::Ping { sequence },
+        Outgoing::IndirectPing { sequence, target } => return Packed::IndirectPing { sequence, target },
+        Outgoing::Ack { sequence } => return Packed::Ack { sequence },
+        Outgoing::Nack { sequence } => return Packed::Nack { sequence },
+        Outgoing::Event(stored) => {
+            let EventKey { origin, sequence } = stored.key;
+            return Packed::UserEvent { at: stored.at, origin, sequence };
         }
-        typed.sent.push(Sent { frame: at, to: frame.to, bytes: bytes as u32 });
-        true
+        Outgoing::Claim(&Introduction { subject, incarnation, .. }) => {
+            let subject = speaker.directory.find(subject).unwrap_or(NIL);
+            return Packed::Introduction { version: 0, subject, incarnation };
+        }
+        Outgoing::Update { subject, update, incarnation } => (subject, update, incarnation),
+    };
+    match update {
+        Update::Alive { introduce: true } => {
+            Packed::Introduction { version: speaker.table.get(subject).version(), subject, incarnation }
+        }
+        Update::Alive { introduce: false } | Update::Event => {
+            Packed::Alive { tag: speaker.identity(subject).tag(), subject, incarnation }
+        }
+        Update::Suspect { accuser } => Packed::Suspect { subject, incarnation, accuser },
+        Update::Dead => Packed::Dead { subject, incarnation },
+        Update::Left => Packed::Left { subject, incarnation },
+    }
+}
+
+/// Reads a frame that was kept as a value. The frame is gone then.
+#[derive(Debug)]
+pub(in crate::protocol) struct TypedReader {
+    from: u32,
+    first: Option<Packed>,
+    /// The rest of the chain.
+    rest: u32,
+    /// Pings state whom they are from, and nothing else does: memberlist's.
+    pings_named: bool,
+    name: String,
+    metadata: Vec<u8>,
+}
+
+impl TypedReader {
+    /// The sender of the frame at `at`, and what reads it.
+    pub(in crate::protocol) fn new(
+        frames: &mut TypedFrames,
+        directory: &Directory,
+        at: u32,
+    ) -> (Sender, TypedReader) {
+        let frame = frames.take(at);
+        let address = address_of(frame.from);
+        let pings_named = matches!(frames.sizes, Sizes::Memberlist(_));
+        let sender = if pings_named {
+            Sender::unnamed(address)
+        } else {
+            let source = directory.id(frame.from);
+            Sender { address, source, root: Some(frame.root), quiet: frame.quiet }
+        };
+        let reader = TypedReader {
+            from: frame.from,
+            first: Some(frame.first),
+            rest: frame.rest,
+            pings_named,
+            name: std::mem::take(&mut frames.name),
+            metadata: std::mem::take(&mut frames.metadata),
+        };
+        (sender, reader)
     }
 
-    /// How a broadcast is kept.
-    fn packed_news(&self, broadcast: &Broadcast, directory: &Directory, events: &EventStore) -> Packed {
-        let Broadcast { subject, news, incarnation, .. } = *broadcast;
-        match news {
-            Update::Event => {
-                let key = events.key(subject);
-                let (origin, sequence) = key.map_or((MemberId::NONE, 0), |key| (key.origin, key.sequence));
-                Packed::UserEvent { at: subject, origin, sequence }
-            }
-            Update::Alive { introduce: true } => {
-                Packed::Introduction { version: self.table.get(subject).version(), subject, incarnation }
-            }
-            Update::Alive { introduce: false } => {
-                let version = self.table.get(subject).version();
-                Packed::Alive { tag: directory.identity(subject, version).tag(), subject, incarnation }
-            }
-            Update::Suspect { accuser } => Packed::Suspect { subject, incarnation, accuser },
-            Update::Dead => Packed::Dead { subject, incarnation },
-            Update::Left => Packed::Left { subject, incarnation },
+    /// The next as it was kept.
+    #[inline]
+    fn take(&mut self, wire: &mut Wire) -> Option<Packed> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        if self.rest == NIL {
+            return None;
+        }
+        let rest = wire.typed_mut()?.take_rest(self.rest);
+        self.rest = rest.next;
+        Some(rest.message)
+    }
+
+    /// An introduction of whoever is at `subject`.
+    fn introduction(
+        &mut self,
+        directory: &Directory,
+        subject: MemberIndex,
+        version: u8,
+        incarnation: Incarnation,
+    ) -> Incoming<'_, MemberIndex> {
+        self.name.clear();
+        self.name.push_str(directory.name(subject));
+        let identity = directory.identity(subject, version);
+        self.metadata.clear();
+        self.metadata.extend_from_slice(identity.metadata());
+        let introduction = Introduction {
+            subject: directory.id(subject),
+            incarnation,
+            state: State::Alive,
+            address: identity.address(),
+            name: &self.name,
+            metadata: &self.metadata,
+        };
+        if self.pings_named {
+            Incoming::Record(introduction, identity.versions())
+        } else {
+            Incoming::Introduction(introduction)
         }
     }
 }
 
-/// `message` as it is kept. News goes by the queue and does not come here.
-fn pack(message: &Message<'_>, directory: &Directory) -> Packed {
-    let index = |id: MemberId| directory.find(id).unwrap_or(NIL);
-    match *message {
-        Message::Ping { sequence } => Packed::Ping { sequence },
-        Message::IndirectPing { sequence, target } => Packed::IndirectPing { sequence, target },
-        Message::Ack { sequence } => Packed::Ack { sequence },
-        Message::Nack { sequence } => Packed::Nack { sequence },
-        Message::Suspect { subject, incarnation, accuser } => {
-            Packed::Suspect { subject: index(subject), incarnation, accuser }
+impl Reader for TypedReader {
+    type Subject = MemberIndex;
+
+    #[inline]
+    fn next(
+        &mut self,
+        wire: &mut Wire,
+        directory: &Directory,
+        sender: &mut Sender,
+    ) -> Option<Result<Incoming<'_, MemberIndex>, Unusable>> {
+        let packed = self.take(wire)?;
+        if self.pings_named {
+            let pings = matches!(packed, Packed::Ping { .. } | Packed::IndirectPing { .. });
+            sender.source = if pings { directory.id(self.from) } else { MemberId::NONE };
         }
-        Message::Dead { subject, incarnation } => Packed::Dead { subject: index(subject), incarnation },
-        Message::Left { subject, incarnation } => Packed::Left { subject: index(subject), incarnation },
-        Message::Alive { subject, incarnation, tag } => {
-            Packed::Alive { tag, subject: index(subject), incarnation }
-        }
-        Message::Introduction(Introduction { subject, incarnation, .. }) => {
-            Packed::Introduction { version: 0, subject: index(subject), incarnation }
-        }
-        Message::UserEvent(event) => {
-            Packed::UserEvent { at: NIL, origin: event.origin, sequence: event.sequence }
+        Some(Ok(match packed {
+            Packed::Ping { sequence } => Incoming::Ping { sequence },
+            Packed::Ack { sequence } => Incoming::Ack { sequence },
+            Packed::Nack { sequence } => Incoming::Nack { sequence },
+            Packed::IndirectPing { sequence, target } => {
+                let stated = || directory.find(target).map(address_of);
+                let address = if self.pings_named { stated() } else { None };
+                let request = IndirectRequest { target, address, nack: true };
+                Incoming::IndirectPing { sequence, request }
+            }
+            Packed::Alive { tag, subject, incarnation } => Incoming::Alive { subject, incarnation, tag },
+            Packed::Suspect { subject, incarnation, accuser } => {
+                Incoming::Suspect { subject, incarnation, accuser }
+            }
+            Packed::Dead { subject, incarnation } => Incoming::Dead { subject, incarnation },
+            Packed::Left { subject, incarnation } => Incoming::Left { subject, incarnation },
+            Packed::Introduction { version, subject, incarnation } => {
+                self.introduction(directory, subject, version, incarnation)
+            }
+            Packed::UserEvent { at, origin, sequence } => {
+                Incoming::StoredEvent { at, key: EventKey { origin, sequence } }
+            }
+        }))
+    }
+
+    fn finish(mut self, wire: &mut Wire) {
+        while self.take(wire).is_some() {}
+        if let Some(frames) = wire.typed_mut() {
+            (frames.name, frames.metadata) = (self.name, self.metadata);
         }
     }
 }

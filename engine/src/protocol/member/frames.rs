@@ -1,0 +1,119 @@
+//! Frames, from the reader of their format to the concern that each message is for.
+
+use std::net::SocketAddr;
+
+use swimring_codec::State;
+use swimring_codec::memberlist;
+use swimring_codec::native::Frame;
+
+use crate::protocol::dissemination::user_events::EventUse;
+use crate::protocol::member::Member;
+use crate::protocol::outbox::Outbox;
+use crate::protocol::state::{Context, SharedState, Status};
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::UNVERSIONED;
+use crate::protocol::wire::{
+    EventBody, FrameReader, Incoming, PacketReader, Reader, Sender, Subject, TypedReader,
+};
+
+impl Member {
+    /// Handles a native frame that arrived from `from`.
+    #[inline]
+    pub fn handle_frame(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        frame: &Frame<'_>,
+        shared: &mut SharedState,
+        out: &mut Outbox<'_>,
+    ) {
+        shared.counters.frames_received += 1;
+        if frame.header.cluster != self.core.cluster {
+            shared.counters.frames_foreign += 1;
+            return;
+        }
+        let (sender, reader) = FrameReader::new(from, frame);
+        self.take_in(&mut Context { now, shared, out }, sender, reader);
+    }
+
+    /// Handles the messages of a memberlist packet that arrived from `from`.
+    pub fn handle_packet<'m>(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        messages: impl Iterator<Item = Result<memberlist::Message<'m>, memberlist::DecodeError>>,
+        shared: &mut SharedState,
+        out: &mut Outbox<'_>,
+    ) {
+        shared.counters.frames_received += 1;
+        let reader = PacketReader::new(messages, self.core.id, from);
+        self.take_in(&mut Context { now, shared, out }, Sender::unnamed(from), reader);
+    }
+
+    /// Handles the frame at `at` of those that are kept as values. The frame is gone then.
+    pub fn handle_typed_frame(&mut self, now: Time, at: u32, shared: &mut SharedState, out: &mut Outbox<'_>) {
+        shared.counters.frames_received += 1;
+        let Some(frames) = shared.wire.typed_mut() else { return };
+        let (sender, reader) = TypedReader::new(frames, &shared.directory, at);
+        self.take_in(&mut Context { now, shared, out }, sender, reader);
+    }
+
+    /// Takes the messages of a frame in.
+    fn take_in<R: Reader>(&mut self, cx: &mut Context<'_, '_>, mut sender: Sender, mut reader: R) {
+        if self.core.status == Status::Left {
+            return reader.finish(&mut cx.shared.wire);
+        }
+        self.core.heard = cx.now;
+        while let Some(message) = reader.next(&mut cx.shared.wire, &cx.shared.directory, &mut sender) {
+            match message {
+                Ok(message) => self.on_message(cx, &sender, message),
+                Err(unusable) => cx.shared.counters.unusable(unusable),
+            }
+            if self.core.status == Status::Left {
+                reader.finish(&mut cx.shared.wire);
+                return self.core.drop_queue(cx);
+            }
+        }
+        reader.finish(&mut cx.shared.wire);
+        self.gossip.arm(cx.now, &self.core.settings, !self.core.queue.is_empty());
+    }
+
+    #[inline]
+    fn on_message<S: Subject>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        sender: &Sender,
+        message: Incoming<'_, S>,
+    ) {
+        match message {
+            Incoming::Ping { sequence } => self.on_ping(cx, sender, sequence),
+            Incoming::IndirectPing { sequence, request } => {
+                self.on_indirect_ping(cx, sender, sequence, request);
+            }
+            Incoming::Ack { sequence } => self.on_ack(cx, sender, sequence),
+            Incoming::Nack { sequence } => self.on_nack(cx, sender, sequence),
+            Incoming::Alive { subject, incarnation, tag } => self.on_alive(cx, subject, incarnation, tag),
+            Incoming::Suspect { subject, incarnation, accuser } => {
+                self.on_suspect(cx, subject, incarnation, accuser);
+            }
+            Incoming::Dead { subject, incarnation } => self.on_dead(cx, subject, incarnation),
+            Incoming::Left { subject, incarnation } => self.on_left(cx, subject, incarnation),
+            Incoming::Introduction(introduction) => {
+                // Gossip introduces the living only; other states are for push/pull.
+                if introduction.state == State::Alive {
+                    self.on_introduction(cx, &introduction, UNVERSIONED, true);
+                }
+            }
+            Incoming::Record(introduction, versions) => {
+                if self.core.is_worth_merging(cx, &introduction, versions) {
+                    self.on_introduction(cx, &introduction, versions, true);
+                }
+            }
+            Incoming::Event(event) => {
+                self.core.on_event(cx, &EventBody::Plain(event), EventUse::DeliverAndTell);
+            }
+            Incoming::UserMessage(body) => self.core.on_user_message(cx, body),
+            Incoming::StoredEvent { at, key } => self.core.on_stored_event(cx, at, key),
+        }
+    }
+}

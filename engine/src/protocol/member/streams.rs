@@ -1,0 +1,264 @@
+//! Streams, in every format: a view for a view, and pings that no datagram got through for.
+//!
+//! Formats differ in who speaks when. Natively an opening says the root, and views follow where roots differ; in
+//! memberlist's format the opening is a whole view, and the side that was asked answers with its own before it
+//! merges, as upstream does. What is made of a view is the same: see `repair/push_pull.rs`.
+
+use swimring_codec::MemberId;
+use swimring_codec::memberlist;
+use swimring_codec::native::{StreamBody, StreamMessage};
+
+use crate::protocol::event::Event;
+use crate::protocol::member::Member;
+use crate::protocol::outbox::{Outbox, StreamPurpose};
+use crate::protocol::state::{Context, Core, SharedState, Status};
+use crate::protocol::time::Time;
+use crate::protocol::wire::{
+    Record, RecordFault, Refusal, StreamHeard, StreamSaid, View, native_turn, packet_turn,
+};
+
+/// What a driver does with a stream after a message has been handled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StreamNext {
+    /// Wait for the next message.
+    Wait,
+    /// Send what was written to `reply`, then wait.
+    Reply,
+    /// Send what was written to `reply`, then close.
+    ReplyAndClose,
+    /// Close.
+    Close,
+}
+
+/// What a driver does after a message of a stream has been handled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StreamOutcome {
+    /// With the stream.
+    pub next: StreamNext,
+    /// Why the pool is not for us, if it says so or if it shows.
+    pub refusal: Option<Refusal>,
+}
+
+impl From<StreamNext> for StreamOutcome {
+    fn from(next: StreamNext) -> StreamOutcome {
+        StreamOutcome { next, refusal: None }
+    }
+}
+
+impl Member {
+    /// Writes what a stream for `purpose` to `destination` begins with.
+    pub fn open_stream(
+        &self,
+        purpose: StreamPurpose,
+        destination: MemberId,
+        shared: &mut SharedState,
+        first: &mut Vec<u8>,
+    ) {
+        let said = match purpose {
+            StreamPurpose::Join { .. } => StreamSaid::Join,
+            StreamPurpose::Sync => StreamSaid::Sync,
+            StreamPurpose::Probe { sequence } => StreamSaid::Ping { sequence },
+        };
+        self.core.say(shared, destination, said, first);
+    }
+
+    /// Handles a native stream message. `purpose` is why we opened the stream, nothing if the other side did.
+    /// The answer, if any, is appended to `reply`.
+    pub fn handle_stream(
+        &mut self,
+        now: Time,
+        purpose: Option<StreamPurpose>,
+        message: &StreamMessage<'_>,
+        reply: &mut Vec<u8>,
+        shared: &mut SharedState,
+        out: &mut Outbox<'_>,
+    ) -> StreamNext {
+        if message.header.cluster != self.core.cluster {
+            shared.counters.frames_foreign += 1;
+            if let (None, StreamBody::Join) = (purpose, message.body) {
+                // Nothing but which cluster this is, so that whoever mistook it is told clearly.
+                self.core.say(shared, message.header.source, StreamSaid::Differs, reply);
+                return StreamNext::ReplyAndClose;
+            }
+            return break_off(purpose, out);
+        }
+        self.hear(&mut Context { now, shared, out }, purpose, native_turn(message), reply).next
+    }
+
+    /// The same in memberlist's format.
+    pub fn handle_packet_stream(
+        &mut self,
+        now: Time,
+        purpose: Option<StreamPurpose>,
+        message: &memberlist::StreamMessage<'_>,
+        reply: &mut Vec<u8>,
+        shared: &mut SharedState,
+        out: &mut Outbox<'_>,
+    ) -> StreamOutcome {
+        let heard = packet_turn(message, self.core.id);
+        self.hear(&mut Context { now, shared, out }, purpose, heard, reply)
+    }
+
+    /// A stream we opened for `purpose` has ended before its purpose was met.
+    pub fn handle_stream_closed(&mut self, purpose: StreamPurpose, out: &mut Outbox<'_>) {
+        break_off(Some(purpose), out);
+    }
+
+    fn hear<'r, R>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        purpose: Option<StreamPurpose>,
+        heard: StreamHeard<'_, R>,
+        reply: &mut Vec<u8>,
+    ) -> StreamOutcome
+    where
+        R: Iterator<Item = Result<Record<'r>, RecordFault>> + Clone,
+    {
+        if self.core.status == Status::Left {
+            return break_off(purpose, cx.out).into();
+        }
+        let outcome = match (purpose, heard) {
+            (_, StreamHeard::Refused(text)) => {
+                let refusal = Some(Refusal::said(text));
+                StreamOutcome { next: break_off(purpose, cx.out), refusal }
+            }
+            (None, heard) => self.on_request(cx, heard, reply).into(),
+            (Some(purpose), StreamHeard::View(view)) => self.on_answer(cx, purpose, view, reply),
+            (Some(StreamPurpose::Sync), StreamHeard::Agreed) => {
+                cx.shared.counters.push_pulls_agreed += 1;
+                StreamNext::Close.into()
+            }
+            (Some(StreamPurpose::Sync), StreamHeard::Differs) => StreamNext::Wait.into(),
+            (Some(StreamPurpose::Probe { .. }), StreamHeard::Ack { sequence }) => {
+                self.on_stream_ack(cx, sequence);
+                StreamNext::Close.into()
+            }
+            (Some(_), _) => {
+                cx.shared.counters.decode_errors += 1;
+                StreamOutcome { next: break_off(purpose, cx.out), refusal: Some(Refusal::Unexpected) }
+            }
+        };
+        self.gossip.arm(cx.now, &self.core.settings, !self.core.queue.is_empty());
+        outcome
+    }
+
+    /// The side that opened the stream has said something.
+    fn on_request<'r, R>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        heard: StreamHeard<'_, R>,
+        reply: &mut Vec<u8>,
+    ) -> StreamNext
+    where
+        R: Iterator<Item = Result<Record<'r>, RecordFault>>,
+    {
+        match heard {
+            StreamHeard::Join { joiner } => {
+                self.core.say(cx.shared, joiner, StreamSaid::View { joiner }, reply);
+                StreamNext::Reply
+            }
+            StreamHeard::Sync { source, root } if root == self.core.table.root() => {
+                self.core.say(cx.shared, source, StreamSaid::Agreed, reply);
+                StreamNext::ReplyAndClose
+            }
+            StreamHeard::Sync { source, .. } => {
+                self.core.say(cx.shared, source, StreamSaid::Differs, reply);
+                self.core.say(cx.shared, source, StreamSaid::View { joiner: MemberId::NONE }, reply);
+                StreamNext::Reply
+            }
+            StreamHeard::View(view) => {
+                let View { more, exchanged, source, .. } = view;
+                if exchanged {
+                    self.core.say(cx.shared, source, StreamSaid::View { joiner: MemberId::NONE }, reply);
+                }
+                let merged = self.merge_view(cx, StreamPurpose::Sync, view);
+                match (exchanged, merged && more) {
+                    (true, _) => StreamNext::ReplyAndClose,
+                    (false, true) => StreamNext::Wait,
+                    (false, false) => StreamNext::Close,
+                }
+            }
+            StreamHeard::Ping { source, sequence } => {
+                self.core.say(cx.shared, source, StreamSaid::Ack { sequence }, reply);
+                StreamNext::ReplyAndClose
+            }
+            StreamHeard::PingMisdirected => {
+                cx.shared.counters.pings_misdirected += 1;
+                StreamNext::Close
+            }
+            StreamHeard::UserMessage(body) => {
+                self.core.on_user_message(cx, body);
+                StreamNext::Close
+            }
+            StreamHeard::Agreed
+            | StreamHeard::Differs
+            | StreamHeard::Ack { .. }
+            | StreamHeard::Refused(_) => {
+                cx.shared.counters.decode_errors += 1;
+                StreamNext::Close
+            }
+        }
+    }
+
+    /// The view, or a part of it, that a stream was opened for.
+    fn on_answer<'r, R>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        purpose: StreamPurpose,
+        view: View<'_, R>,
+        reply: &mut Vec<u8>,
+    ) -> StreamOutcome
+    where
+        R: Iterator<Item = Result<Record<'r>, RecordFault>> + Clone,
+    {
+        let joining = matches!(purpose, StreamPurpose::Join { .. });
+        let rules = cx.shared.wire.rules;
+        if joining
+            && rules.versions_have_to_match
+            && let Some(refusal) = Refusal::by_versions(rules.versions, view.records.clone())
+        {
+            let next = break_off(Some(purpose), cx.out);
+            return StreamOutcome { next, refusal: Some(refusal) };
+        }
+        let View { more, source, root, .. } = view;
+        if !self.merge_view(cx, purpose, view) {
+            return break_off(Some(purpose), cx.out).into();
+        }
+        if more {
+            return StreamNext::Wait.into();
+        }
+        match (purpose, root) {
+            (StreamPurpose::Join { token }, _) => {
+                self.note_joined(cx);
+                if rules.serf {
+                    // A Serf member that has joined says when.
+                    self.core.tell_join_intent(cx);
+                }
+                cx.emit(Event::JoinFinished { token, joined: true });
+                StreamNext::Close.into()
+            }
+            // What we know more is news to the other side, unless there is nothing more.
+            (StreamPurpose::Sync, Some(root)) if root != self.core.table.root() => {
+                self.core.say(cx.shared, source, StreamSaid::View { joiner: MemberId::NONE }, reply);
+                StreamNext::ReplyAndClose.into()
+            }
+            _ => StreamNext::Close.into(),
+        }
+    }
+}
+
+/// Ends an exchange that does not serve its purpose.
+fn break_off(purpose: Option<StreamPurpose>, out: &mut Outbox<'_>) -> StreamNext {
+    if let Some(StreamPurpose::Join { token }) = purpose {
+        out.events.push(Event::JoinFinished { token, joined: false });
+    }
+    StreamNext::Close
+}
+
+impl Core {
+    /// Appends what is `said` to `destination` to `out`.
+    fn say(&self, shared: &mut SharedState, destination: MemberId, said: StreamSaid, out: &mut Vec<u8>) {
+        let SharedState { wire, directory, .. } = shared;
+        wire.write_stream(&self.speaker(directory), destination, said, self.serf.clocks(), out);
+    }
+}

@@ -1,0 +1,196 @@
+//! What members say to each other, whatever the format: the vocabulary that the formats translate.
+//!
+//! [`Outgoing`] is what a member means to say, by places in the directory: a format looks up what it names
+//! members by, and how much of them it states. [`Incoming`] is what a reader found in a frame, as far as its
+//! format says it. A format is then two translations: [`Outgoing`] to its bytes, its bytes to [`Incoming`].
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use swimring_codec::memberlist::Versions;
+use swimring_codec::native::{Introduction, UserEvent};
+use swimring_codec::{Incarnation, MemberId};
+
+use crate::protocol::view::directory::{Directory, MemberIndex};
+
+/// What is told about a member, or that it is a user event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum Update {
+    /// A member lives; `introduce` sends everything that is known of it.
+    Alive { introduce: bool },
+    /// A member is suspected by `accuser`.
+    Suspect { accuser: MemberId },
+    /// A member is dead.
+    Dead,
+    /// A member left.
+    Left,
+    /// A user event; the subject is its place in the event store.
+    Event,
+}
+
+/// Whom an update is about: by id in bytes, by place in the directory where a frame is a value.
+pub(in crate::protocol) trait Subject {
+    /// Its place in the directory, if anybody knows it.
+    fn find(self, directory: &Directory) -> Option<MemberIndex>;
+}
+
+impl Subject for MemberId {
+    #[inline]
+    fn find(self, directory: &Directory) -> Option<MemberIndex> {
+        directory.find(self)
+    }
+}
+
+impl Subject for MemberIndex {
+    #[inline]
+    fn find(self, _: &Directory) -> Option<MemberIndex> {
+        Some(self)
+    }
+}
+
+/// What tells one user event from another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(in crate::protocol) struct EventKey {
+    pub(in crate::protocol) origin: MemberId,
+    pub(in crate::protocol) sequence: u32,
+}
+
+/// A user event as it lies in the store.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct StoredEvent<'a> {
+    /// Its place there.
+    pub(in crate::protocol) at: u32,
+    pub(in crate::protocol) key: EventKey,
+    /// The event as it travels.
+    pub(in crate::protocol) body: &'a [u8],
+    /// Name and payload within the body: where each begins and ends.
+    pub(in crate::protocol) name: (u16, u16),
+    pub(in crate::protocol) payload: (u16, u16),
+}
+
+/// A user event on its way into the store.
+#[derive(Clone, Debug)]
+pub(in crate::protocol) enum EventBody<'a> {
+    /// It travels as its name and payload, one after the other.
+    Plain(UserEvent<'a>),
+    /// It travels as `body`, within which `name` and `payload` lie.
+    Enclosed { key: EventKey, body: &'a [u8], name: Range<usize>, payload: Range<usize> },
+}
+
+impl EventBody<'_> {
+    pub(in crate::protocol) fn key(&self) -> EventKey {
+        match self {
+            EventBody::Plain(event) => EventKey { origin: event.origin, sequence: event.sequence },
+            EventBody::Enclosed { key, .. } => *key,
+        }
+    }
+}
+
+impl<'a> StoredEvent<'a> {
+    /// Bytes of name and payload.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        (usize::from(self.name.1 - self.name.0), usize::from(self.payload.1 - self.payload.0))
+    }
+
+    /// The event without what else its body has.
+    pub(in crate::protocol) fn event(&self) -> UserEvent<'a> {
+        let part = |(from, to): (u16, u16)| &self.body[from.into()..to.into()];
+        UserEvent {
+            origin: self.key.origin,
+            sequence: self.key.sequence,
+            // Stored from a `&str` of this length.
+            name: std::str::from_utf8(part(self.name)).unwrap_or_default(),
+            payload: part(self.payload),
+        }
+    }
+}
+
+/// What an indirect ping asks for.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct IndirectRequest {
+    pub(in crate::protocol) target: MemberId,
+    /// Where the target is, if the format says so: a relay may not know it yet, or know it elsewhere.
+    pub(in crate::protocol) address: Option<SocketAddr>,
+    /// The requester understands nacks.
+    pub(in crate::protocol) nack: bool,
+}
+
+/// One thing that a member says.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) enum Outgoing<'a> {
+    /// Answer me.
+    Ping { sequence: u32 },
+    /// Ping `target` for me.
+    IndirectPing { sequence: u32, target: MemberId },
+    /// The answer to either.
+    Ack { sequence: u32 },
+    /// The target of an indirect ping stays silent.
+    Nack { sequence: u32 },
+    /// Something about the member at `subject`; never [`Update::Event`].
+    Update { subject: MemberIndex, update: Update, incarnation: Incarnation },
+    /// A user event.
+    Event(StoredEvent<'a>),
+    /// What another member says of itself, shown to the one whose name it claims.
+    Claim(&'a Introduction<'a>),
+}
+
+/// Where a message came from, as far as its format says.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Sender {
+    /// Where an answer goes.
+    pub(in crate::protocol) address: SocketAddr,
+    /// Who sent it; [`MemberId::NONE`] if the format does not say.
+    pub(in crate::protocol) source: MemberId,
+    /// The sender's state root, in formats that carry it.
+    pub(in crate::protocol) root: Option<u64>,
+    /// The sender has no updates about members queued.
+    pub(in crate::protocol) quiet: bool,
+}
+
+impl Sender {
+    /// Of a message that says nothing but where it came from.
+    pub(in crate::protocol) fn unnamed(address: SocketAddr) -> Sender {
+        Sender { address, source: MemberId::NONE, root: None, quiet: false }
+    }
+}
+
+/// One message of a frame that arrived. Members are named by `S`: by id in bytes, by place in the directory
+/// where frames are values.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) enum Incoming<'a, S> {
+    /// Answer me.
+    Ping { sequence: u32 },
+    /// Ping somebody for me.
+    IndirectPing { sequence: u32, request: IndirectRequest },
+    /// The answer to either.
+    Ack { sequence: u32 },
+    /// The target of an indirect ping stays silent.
+    Nack { sequence: u32 },
+    /// `subject` lives; `tag` tells address and metadata apart.
+    Alive { subject: S, incarnation: Incarnation, tag: u8 },
+    /// `accuser` got no answer from `subject`.
+    Suspect { subject: S, incarnation: Incarnation, accuser: MemberId },
+    /// `subject` has been declared failed.
+    Dead { subject: S, incarnation: Incarnation },
+    /// `subject` said goodbye.
+    Left { subject: S, incarnation: Incarnation },
+    /// A member, with everything needed to add it.
+    Introduction(Introduction<'a>),
+    /// The same from formats whose every alive is one: hardly ever new, and not yet checked.
+    Record(Introduction<'a>, Versions),
+    /// A user event.
+    Event(UserEvent<'a>),
+    /// What an application sends inside memberlist's messages.
+    UserMessage(&'a [u8]),
+    /// A user event at this place of the store that sender and receiver share.
+    StoredEvent { at: u32, key: EventKey },
+}
+
+/// A message that is not taken in, and why.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) enum Unusable {
+    /// It breaks a rule of its format.
+    Undecodable,
+    /// It is a ping for another member, at our address.
+    Misdirected,
+}

@@ -1,0 +1,64 @@
+//! Native streams, in and out: roots first, and views only where they differ.
+
+use swimring_codec::native::{StreamBody, StreamKind, StreamMessage, StreamWriter};
+use swimring_codec::{MemberId, State};
+
+use super::frame::Speaker;
+use super::native::{header, introduction};
+use super::stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
+use crate::protocol::view::table::EntryState;
+
+/// Appends what `speaker` says to `destination` to `out`.
+pub(super) fn write(speaker: &Speaker<'_>, destination: MemberId, said: StreamSaid, out: &mut Vec<u8>) {
+    let mut writer = StreamWriter::new(header(speaker, destination), out);
+    match said {
+        StreamSaid::Join => {
+            writer.plain(StreamKind::Join);
+            write_view(speaker, &mut writer, MemberId::NONE);
+        }
+        StreamSaid::Sync => writer.plain(StreamKind::Sync),
+        StreamSaid::Ping { sequence } => writer.probe(StreamKind::Ping, sequence),
+        StreamSaid::View { joiner } => write_view(speaker, &mut writer, joiner),
+        StreamSaid::Agreed => writer.plain(StreamKind::Agreed),
+        StreamSaid::Differs => writer.plain(StreamKind::Differs),
+        StreamSaid::Ack { sequence } => writer.probe(StreamKind::Ack, sequence),
+    }
+}
+
+fn write_view(speaker: &Speaker<'_>, writer: &mut StreamWriter<'_>, joiner: MemberId) {
+    for (index, entry) in speaker.table.iter() {
+        let state = match entry.standing() {
+            EntryState::MemberRef(state) => state,
+            EntryState::Remembered if speaker.directory.id(index) == joiner => State::Dead,
+            _ => continue,
+        };
+        writer.record(&introduction(speaker, index, state, entry.incarnation()));
+    }
+    writer.finish_state();
+}
+
+/// What `message` says.
+pub(in crate::protocol) fn native_turn<'a>(
+    message: &StreamMessage<'a>,
+) -> StreamHeard<'a, impl Iterator<Item = Result<Record<'a>, RecordFault>> + Clone + use<'a>> {
+    let source = message.header.source;
+    match message.body {
+        StreamBody::Join => StreamHeard::Join { joiner: source },
+        StreamBody::Sync => StreamHeard::Sync { source, root: message.header.root },
+        StreamBody::Agreed => StreamHeard::Agreed,
+        StreamBody::Differs => StreamHeard::Differs,
+        StreamBody::State(records) => StreamHeard::View(View {
+            more: records.more,
+            records: records.map(|record| match record {
+                Ok(introduction) => Ok(Record { introduction, versions: None }),
+                Err(_) => Err(RecordFault::Broken),
+            }),
+            source,
+            root: Some(message.header.root),
+            exchanged: false,
+            user_state: b"",
+        }),
+        StreamBody::Ping { sequence } => StreamHeard::Ping { source, sequence },
+        StreamBody::Ack { sequence } => StreamHeard::Ack { sequence },
+    }
+}

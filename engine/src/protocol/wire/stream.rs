@@ -1,0 +1,84 @@
+//! The seam to the formats' streams: what is said on one, and what is heard.
+//!
+//! A stream is opened for one purpose and closed when it is met: a view, whole or after a look at the roots,
+//! or a ping that no datagram got through for. What is done about it is the same in every format.
+
+use swimring_codec::MemberId;
+use swimring_codec::memberlist::Versions;
+use swimring_codec::native::Introduction;
+
+/// What a member says on a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum StreamSaid {
+    /// Opens: our view, and give us yours, for we join.
+    Join,
+    /// Opens: our root, or our view in formats without roots, and give us yours.
+    Sync,
+    /// Opens: answer me.
+    Ping { sequence: u32 },
+    /// Our whole view, and what is remembered of `joiner`, if anybody: it has to know its own past to overcome it.
+    View { joiner: MemberId },
+    /// Our root is the same.
+    Agreed,
+    /// Our root is another.
+    Differs,
+    /// The answer to a ping.
+    Ack { sequence: u32 },
+}
+
+/// What a member hears on a stream.
+#[derive(Clone, Debug)]
+pub(in crate::protocol) enum StreamHeard<'a, R> {
+    /// A join, which asks for our view and then says more.
+    Join { joiner: MemberId },
+    /// A push/pull that begins with the root of `source`.
+    Sync { source: MemberId, root: u64 },
+    /// Our root is the same.
+    Agreed,
+    /// Our root is another: a view follows.
+    Differs,
+    /// A view, or a part of one.
+    View(View<'a, R>),
+    /// Answer me.
+    Ping { source: MemberId, sequence: u32 },
+    /// A ping for another member.
+    PingMisdirected,
+    /// The answer to a ping.
+    Ack { sequence: u32 },
+    /// A message too long for a packet.
+    UserMessage(&'a [u8]),
+    /// The other side refuses what we want, for this reason.
+    Refused(&'a str),
+}
+
+/// Records that came on a stream.
+#[derive(Clone, Debug)]
+pub(in crate::protocol) struct View<'a, R> {
+    pub(in crate::protocol) records: R,
+    /// Whose they are, [`MemberId::NONE`] if the format does not say, and its root.
+    pub(in crate::protocol) source: MemberId,
+    pub(in crate::protocol) root: Option<u64>,
+    /// More follow.
+    pub(in crate::protocol) more: bool,
+    /// Views are exchanged: ours is the answer to it.
+    pub(in crate::protocol) exchanged: bool,
+    /// Serf's part.
+    pub(in crate::protocol) user_state: &'a [u8],
+}
+
+/// One record of a view.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Record<'a> {
+    pub(in crate::protocol) introduction: Introduction<'a>,
+    /// What the member announced, in formats that say so; such a record has not been checked yet.
+    pub(in crate::protocol) versions: Option<Versions>,
+}
+
+/// A record that cannot be read.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) enum RecordFault {
+    /// The records after it cannot be either.
+    Broken,
+    /// It cannot be kept, which says nothing about the others.
+    Unfit,
+}
