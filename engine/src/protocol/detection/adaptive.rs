@@ -20,11 +20,12 @@
 //! becomes a witness itself.
 
 use crate::protocol::detection::probe::appeal_sequence;
-use crate::protocol::member::Member;
+use crate::protocol::detection::suspicion::Suspicions;
+use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::pools::suspicions::Suspicion;
 use crate::protocol::settings::SuspicionMode;
-use crate::protocol::state::Context;
 use crate::protocol::state::local_health::LocalHealth;
+use crate::protocol::state::{Context, Core};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Outgoing, Sender, Update};
@@ -32,29 +33,31 @@ use crate::protocol::wire::{Outgoing, Sender, Update};
 /// Appeals that a witness sends without having heard anyone since its probe failed.
 const APPEALS_UNHEARD_MAX: u8 = 2;
 
-impl Member {
+impl Suspicions {
     /// We have probed `subject` in vain, and so have the relays `nackers`; `health` is what we were before.
     pub(in crate::protocol) fn begin_fast_path(
         &mut self,
+        core: &Core,
         cx: &mut Context<'_, '_>,
-        subject: MemberIndex,
-        health: LocalHealth,
+        spread: &SpreadEstimate,
+        (subject, health): (MemberIndex, LocalHealth),
         nackers: impl Iterator<Item = MemberIndex>,
     ) {
-        let mut window = self.spread.window(&self.core.settings, self.core.table.known());
-        window.length = health.scale(window.length, cx.shared.overload, self.core.settings.local_health_max);
+        let mut window = spread.window(&core.settings, core.table.known());
+        window.length = health.scale(window.length, cx.shared.overload, core.settings.local_health_max);
         let directory = &cx.shared.directory;
         let nackers = nackers.map(|relay| directory.id(relay));
-        if cx.shared.suspicions.witness(&mut self.suspicions, subject, cx.now, window, nackers) {
+        if cx.shared.suspicions.witness(&mut self.list, subject, cx.now, window, nackers) {
             cx.shared.counters.suspicions_witnessed += 1;
-            self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
+            self.reschedule(&cx.shared.suspicions);
         }
     }
 
     /// Tells `suspicion`'s subject, and asks whether it is there. Whoever hears nobody stops after the first
     /// times: the answers would only fill its receive buffer, before what it has to read.
-    pub(in crate::protocol) fn appeal(
+    pub(super) fn appeal(
         &mut self,
+        core: &mut Core,
         cx: &mut Context<'_, '_>,
         suspicion: &Suspicion,
         before: u8,
@@ -62,91 +65,73 @@ impl Member {
     ) {
         let Suspicion { subject, incarnation, .. } = *suspicion;
         let mut sent = false;
-        if before < APPEALS_UNHEARD_MAX || self.listens(cx.now, since) {
+        if before < APPEALS_UNHEARD_MAX || core.listens(cx.now, since) {
             let id = cx.shared.directory.id(subject);
-            let update = Update::Suspect { accuser: self.core.id };
+            let update = Update::Suspect { accuser: core.id };
             let suspect = Outgoing::Update { subject, update, incarnation };
-            let to = self.core.identity(subject, cx.shared).address();
+            let to = core.identity(subject, cx.shared).address();
             let shed = cx.shared.counters.frames_shed;
             match appeal_sequence(subject) {
-                Some(sequence) => self.core.send(cx, to, id, &[suspect, Outgoing::Ping { sequence }]),
-                None => self.core.send(cx, to, id, &[suspect]),
+                Some(sequence) => core.send(cx, to, id, &[suspect, Outgoing::Ping { sequence }]),
+                None => core.send(cx, to, id, &[suspect]),
             }
             sent = cx.shared.counters.frames_shed == shed;
         }
         cx.shared.counters.appeals_sent += u64::from(sent);
-        let later = self.core.settings.probe_interval * 2;
-        cx.shared.suspicions.appealed(&mut self.suspicions, subject, sent, cx.now, later);
+        let later = core.settings.probe_interval * 2;
+        cx.shared.suspicions.appealed(&mut self.list, subject, sent, cx.now, later);
     }
 
     /// An appeal to `subject` was acked. Whoever answers lives; whether it refutes is seen in the same frame or
     /// in the next gossip, and meanwhile everyone's timeout holds.
-    pub(in crate::protocol) fn appeal_answered(
+    pub(in crate::protocol) fn on_appeal_answered(
         &mut self,
+        core: &Core,
         cx: &mut Context<'_, '_>,
         origin: &Sender,
         subject: MemberIndex,
     ) {
-        let suspect = subject < self.core.table.len() && self.core.table.get(subject).is_live();
-        if !suspect || !self.core.is_from(cx, origin, subject) {
+        let suspect = subject < core.table.len() && core.table.get(subject).is_live();
+        if !suspect || !core.is_from(cx, origin, subject) {
             cx.shared.counters.acks_unexpected += 1;
             return;
         }
-        if cx.shared.suspicions.withdraw(&mut self.suspicions, subject) {
+        if cx.shared.suspicions.withdraw(&mut self.list, subject) {
             cx.shared.counters.appeals_answered += 1;
-            self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
+            self.reschedule(&cx.shared.suspicions);
         }
     }
 
     /// When we see for ourselves what became of a suspicion that we heard of at `now`. Nearly always we have
     /// heard of a refutation or a declaration by then. Otherwise the accuser is gone, or its last word
     /// has missed us, and since that may be so for many at once, all take their time.
-    pub(in crate::protocol) fn check_at(&mut self, now: Time) -> Time {
-        let window = self.spread.window(&self.core.settings, self.core.table.known()).length;
-        now + window.mul_f64(2.0 + 2.0 * self.core.rng.f64())
-    }
-
-    /// Probes `subject` out of turn.
-    pub(in crate::protocol) fn check(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) {
-        cx.shared.suspicions.checked(&mut self.suspicions, subject);
-        cx.shared.counters.suspicions_checked += 1;
-        let id = cx.shared.directory.id(subject);
-        self.watch_until(cx, id, cx.now);
-    }
-
-    /// Whether a witness since `since` may declare: it hears others.
-    pub(in crate::protocol) fn listens(&self, now: Time, since: Time) -> bool {
-        self.core.heard > since && self.hears(now)
-    }
-
-    fn hears(&self, now: Time) -> bool {
-        now.since(self.core.heard) <= self.core.settings.probe_interval * 2
+    pub(super) fn check_at(core: &mut Core, spread: &SpreadEstimate, now: Time) -> Time {
+        let window = spread.window(&core.settings, core.table.known()).length;
+        now + window.mul_f64(2.0 + 2.0 * core.rng.f64())
     }
 
     /// Whether the suspicion of `subject`, whose time is up, goes on because we hear nobody, or lose what we are
     /// sent, and so hear no refutation either.
-    pub(in crate::protocol) fn defer_expiry(
+    pub(super) fn defer_expiry(
         &mut self,
+        core: &Core,
         cx: &mut Context<'_, '_>,
         subject: MemberIndex,
     ) -> bool {
-        let more = self.core.settings.probe_interval * 2;
-        let adaptive = self.core.settings.suspicion == SuspicionMode::Adaptive;
-        let deaf = adaptive && !self.hears(cx.now) || cx.shared.doubted_since(cx.now - more);
-        deaf && cx.shared.suspicions.put_off(&mut self.suspicions, subject, more)
+        let more = core.settings.probe_interval * 2;
+        let adaptive = core.settings.suspicion == SuspicionMode::Adaptive;
+        let deaf = adaptive && !core.hears(cx.now) || cx.shared.doubted_since(cx.now - more);
+        deaf && cx.shared.suspicions.put_off(&mut self.list, subject, more)
+    }
+}
+
+impl Core {
+    /// Whether a witness since `since` may declare: it hears others.
+    pub(super) fn listens(&self, now: Time, since: Time) -> bool {
+        self.heard > since && self.hears(now)
     }
 
-    /// Whether timers come so late that something may lie unread: then the time since the last call was lost.
-    /// Called before anything is done about timers.
-    pub(in crate::protocol) fn notice_lateness(&mut self, cx: &mut Context<'_, '_>) {
-        let called = std::mem::replace(&mut self.called, cx.now);
-        if self.core.settings.suspicion == SuspicionMode::Lifeguard {
-            return;
-        }
-        let due = self.probe.phase_due().min(self.suspicion_due).min(self.relays.due());
-        if cx.now.since(due) > self.core.settings.probe_timeout / 4 {
-            let lost = cx.now.since(called.max(self.core.heard));
-            self.handle_stall(lost, cx.shared);
-        }
+    fn hears(&self, now: Time) -> bool {
+        now.since(self.heard) <= self.settings.probe_interval * 2
     }
 }

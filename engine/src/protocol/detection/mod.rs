@@ -9,3 +9,4 @@ pub(in crate::protocol) mod reachability;
 pub(in crate::protocol) mod refutation;
 pub(in crate::protocol) mod relay;
 pub(in crate::protocol) mod return_probes;
+pub(in crate::protocol) mod suspicion;

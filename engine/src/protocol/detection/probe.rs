@@ -6,17 +6,19 @@
 //! our own deafness. A little later the target is tried over a stream. Interval and timeout stretch with
 //! local health.
 //!
-//! With adaptive suspicion every other probe is a return of one that was received (see `watch`), which may
+//! With adaptive suspicion every other probe is a return of one that was received (see `return_probes`), which may
 //! be under way beside one of our own choice.
 
 use std::time::Duration;
 
 use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
+use crate::protocol::detection::reachability::Reachability;
+use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::event::Event;
-use crate::protocol::member::Member;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
 use crate::protocol::settings::{Settings, SuspicionMode};
+use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
@@ -75,12 +77,60 @@ impl Slot {
     const ALL: [Slot; 2] = [Slot::Chosen, Slot::Return];
 }
 
+/// The next probe of a member's own choice.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct NextProbe {
+    /// Whom to ping; nothing if there is nobody.
+    target: Option<MemberIndex>,
+    /// Whether it begins a round: time to look after the departed.
+    pub(in crate::protocol) new_round: bool,
+    intended: Time,
+    ends: Time,
+}
+
+/// A probe that nobody answered, and that tells against its target.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct FailedProbe {
+    attempt: Attempt,
+    /// Local health before this probe: what the probe itself says of us is in how many nacks came.
+    pub(in crate::protocol) health: LocalHealth,
+}
+
+impl FailedProbe {
+    pub(in crate::protocol) fn target(&self) -> MemberIndex {
+        self.attempt.target
+    }
+
+    /// The incarnation that is accused.
+    pub(in crate::protocol) fn incarnation(&self) -> Incarnation {
+        self.attempt.incarnation
+    }
+
+    /// The relays that had no answer either.
+    pub(in crate::protocol) fn nackers(&self) -> impl Iterator<Item = MemberIndex> + use<> {
+        self.attempt.nackers()
+    }
+}
+
+/// What an ack answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum Acked {
+    /// A probe under way, by the target itself.
+    ByTarget,
+    /// A probe under way, through a relay.
+    ByRelay,
+    /// Perhaps an appeal to the suspect at this index.
+    Appeal(MemberIndex),
+    /// No probe of ours: perhaps one that we relay.
+    NoProbe,
+}
+
 /// The probes under way and the order of those to come.
 #[derive(Debug)]
 pub(in crate::protocol) struct Probe {
     /// By [`Slot`].
     attempts: [Attempt; 2],
-    /// Of the last probe, without its kind.
+    /// Sequence number of the last probe, without its kind.
     sequence: u32,
     /// When the next probe begins.
     next: Time,
@@ -225,102 +275,139 @@ impl Probe {
         };
         Slot::ALL.into_iter().find(under_way)
     }
-}
 
-impl Member {
-    pub(in crate::protocol) fn probe_timeout(&mut self, cx: &mut Context<'_, '_>) {
+    /// Takes the probes under way a step further, as is due. Gives one that failed, to be called again then.
+    pub(in crate::protocol) fn timeout(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        reachability: &mut Reachability,
+    ) -> Option<FailedProbe> {
         for slot in Slot::ALL {
-            while !self.probe.at(slot).is_idle() && self.probe.at(slot).phase_ends <= cx.now {
-                let attempt = self.probe.at(slot);
+            while !self.at(slot).is_idle() && self.at(slot).phase_ends <= cx.now {
+                let attempt = self.at(slot);
                 match attempt.phase {
-                    Phase::Direct => self.probe_indirectly(cx, slot),
-                    Phase::Indirect if self.core.settings.stream_fallback => self.probe_by_stream(cx, slot),
+                    Phase::Direct => self.ask_others(core, cx, slot),
+                    Phase::Indirect if core.settings.stream_fallback => self.try_stream(core, cx, slot),
                     _ if attempt.ends > cx.now => attempt.phase_ends = attempt.ends,
-                    _ if attempt.stream_answered => self.probe_succeeded(cx, slot),
-                    _ => self.probe_failed(cx, slot),
+                    _ if attempt.stream_answered => self.succeeded(core, cx, reachability, slot),
+                    _ => {
+                        let failed = self.failed(core, cx, slot);
+                        if failed.is_some() {
+                            return failed;
+                        }
+                    }
                 }
             }
         }
-        if self.probe.next <= cx.now {
-            self.probe_next(cx);
-        }
+        None
     }
 
-    /// Begins the next probe.
-    fn probe_next(&mut self, cx: &mut Context<'_, '_>) {
+    /// Whether the next probe of our own choice is due.
+    #[inline]
+    pub(in crate::protocol) fn is_next_due(&self, now: Time) -> bool {
+        self.next <= now
+    }
+
+    /// The next probe of our own choice, if one begins now.
+    pub(in crate::protocol) fn choose_next(
+        &mut self,
+        core: &mut Core,
+        cx: &Context<'_, '_>,
+    ) -> Option<NextProbe> {
         if cx.shared.behaviour.probe_when_free {
-            return self.probe_at_tick(cx);
+            return self.choose_at_tick(core, cx);
         }
-        let highest = self.core.health_max(cx);
         let overload = cx.shared.overload;
-        let interval = self.core.health.scale(self.core.settings.chosen_probe_interval(), overload, highest);
-        let intended = self.probe.next;
+        let interval =
+            core.health.scale(core.settings.chosen_probe_interval(), overload, core.health_max(cx));
+        let intended = self.next;
         let late = cx.now.since(intended);
         if late >= interval {
             // A driver that lost time does not catch up, and members keep out of step with each other: the
             // next probe is at the next point of the member's own grid.
             let missed = (late.as_micros() / interval.as_micros()) as u32;
-            self.probe.next = intended + interval * (missed + 1);
-            return;
+            self.next = intended + interval * (missed + 1);
+            return None;
         }
-        self.probe.next = intended + interval;
-        if !self.probe.at(Slot::Chosen).is_idle() || self.core.status != Status::Active {
-            return;
+        self.next = intended + interval;
+        if !self.at(Slot::Chosen).is_idle() || core.status != Status::Active {
+            return None;
         }
-        let Some(target) = self.next_target(cx) else { return };
         // When the next begins, so that a driver that is late by a little does not skip that one.
-        let ends = match self.core.settings.suspicion {
-            SuspicionMode::Lifeguard => self.probe.next,
-            SuspicionMode::Adaptive => self.probe.next - interval / 2,
+        let ends = match core.settings.suspicion {
+            SuspicionMode::Lifeguard => self.next,
+            SuspicionMode::Adaptive => self.next - interval / 2,
         };
-        self.begin_probe(cx, Slot::Chosen, target, intended, ends);
+        let (target, new_round) = self.next_target(core);
+        Some(NextProbe { target, new_round, intended, ends })
     }
 
     /// The same with a ticker that local health does not slow down, and that keeps one beat for later while a
     /// probe is under way.
-    fn probe_at_tick(&mut self, cx: &mut Context<'_, '_>) {
-        let interval = self.core.settings.probe_interval;
-        if self.probe.tick <= cx.now {
-            let missed = cx.now.since(self.probe.tick).as_micros() / interval.as_micros();
-            self.probe.tick = self.probe.tick + interval * (missed as u32 + 1);
+    fn choose_at_tick(&mut self, core: &mut Core, cx: &Context<'_, '_>) -> Option<NextProbe> {
+        let interval = core.settings.probe_interval;
+        if self.tick <= cx.now {
+            let missed = cx.now.since(self.tick).as_micros() / interval.as_micros();
+            self.tick = self.tick + interval * (missed as u32 + 1);
         }
-        self.probe.next = self.probe.tick;
-        if self.core.status != Status::Active {
-            return;
+        self.next = self.tick;
+        if core.status != Status::Active {
+            return None;
         }
-        if !self.probe.at(Slot::Chosen).is_idle() {
-            self.probe.tick_missed = true;
-            return;
+        if !self.at(Slot::Chosen).is_idle() {
+            self.tick_missed = true;
+            return None;
         }
-        let Some(target) = self.next_target(cx) else { return };
-        let lasts = self.core.health.scale(interval, cx.shared.overload, self.core.health_max(cx));
-        self.begin_probe(cx, Slot::Chosen, target, cx.now, cx.now + lasts);
+        let lasts = core.health.scale(interval, cx.shared.overload, core.health_max(cx));
+        let (target, new_round) = self.next_target(core);
+        Some(NextProbe { target, new_round, intended: cx.now, ends: cx.now + lasts })
+    }
+
+    /// Begins the probe that was chosen.
+    pub(in crate::protocol) fn begin_next(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        next: &NextProbe,
+    ) {
+        if let Some(target) = next.target {
+            self.begin(core, cx, Slot::Chosen, target, next.intended, next.ends);
+        }
+    }
+
+    /// Begins a probe of `target` that returns its ping and has failed at `ends`.
+    pub(in crate::protocol) fn begin_return(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        target: MemberIndex,
+        ends: Time,
+    ) {
+        self.begin(core, cx, Slot::Return, target, cx.now, ends);
     }
 
     /// Pings `target`; the probe was due at `intended` and has failed at `ends`.
-    pub(in crate::protocol) fn begin_probe(
+    fn begin(
         &mut self,
+        core: &mut Core,
         cx: &mut Context<'_, '_>,
         slot: Slot,
         target: MemberIndex,
         intended: Time,
         ends: Time,
     ) {
-        let entry = self.core.table.get(target);
+        let entry = core.table.get(target);
         let timeout = if cx.shared.behaviour.fixed_probe_timeout {
-            self.core.settings.probe_timeout
+            core.settings.probe_timeout
         } else {
-            self.core.health.scale(
-                self.core.settings.probe_timeout,
-                cx.shared.overload,
-                self.core.health_max(cx),
-            )
+            core.health.scale(core.settings.probe_timeout, cx.shared.overload, core.health_max(cx))
         };
         let id = cx.shared.directory.id(target);
-        self.probe.sequence = self.probe.sequence.wrapping_add(1) & !KIND_BITS;
+        self.sequence = self.sequence.wrapping_add(1) & !KIND_BITS;
         let kind = if slot == Slot::Return { RETURN_KIND } else { CHOSEN_KIND };
-        let sequence = self.probe.sequence | kind;
-        *self.probe.at(slot) = Attempt {
+        let sequence = self.sequence | kind;
+        *self.at(slot) = Attempt {
             phase: Phase::Direct,
             target,
             target_id: id,
@@ -333,80 +420,81 @@ impl Member {
         };
         let ping = Outgoing::Ping { sequence };
         cx.shared.counters.probes_sent += 1;
-        let to = self.core.identity(target, cx.shared).address();
+        let to = core.identity(target, cx.shared).address();
         if entry.state() == Some(State::Suspect) {
             // Lifeguard's buddy system: the suspect learns of it first, and can refute in its ack.
             let incarnation = entry.incarnation();
-            let update = Update::Suspect { accuser: self.core.id };
+            let update = Update::Suspect { accuser: core.id };
             let suspect = Outgoing::Update { subject: target, update, incarnation };
             if cx.shared.behaviour.bare_pings_to_suspects {
-                self.core.send_bare(cx, to, id, &[ping, suspect]);
+                core.send_bare(cx, to, id, &[ping, suspect]);
             } else {
-                self.core.send(cx, to, id, &[suspect, ping]);
+                core.send(cx, to, id, &[suspect, ping]);
             }
         } else {
-            self.core.send(cx, to, id, &[ping]);
+            core.send(cx, to, id, &[ping]);
         }
     }
 
-    /// The next live member in the round's order, or the last once more.
-    fn next_target(&mut self, cx: &mut Context<'_, '_>) -> Option<MemberIndex> {
-        match self.probe.again.take() {
-            Some(again) if again < self.core.table.len() && self.core.table.get(again).is_live() => {
-                return Some(again);
+    /// The next live member in the round's order, or the last once more; and whether a new round began.
+    fn next_target(&mut self, core: &mut Core) -> (Option<MemberIndex>, bool) {
+        match self.again.take() {
+            Some(again) if again < core.table.len() && core.table.get(again).is_live() => {
+                return (Some(again), false);
             }
-            _ => self.probe.inconclusive = 0,
+            _ => self.inconclusive = 0,
         }
+        let mut new_round = false;
         // At most one round: the rest of this one, and the beginning of the next.
-        for _ in 0..=self.core.table.len() {
-            if self.probe.position >= self.probe.order.len() {
-                self.probe.order = Permutation::new(self.core.rng.u64(..), self.core.table.len());
-                self.probe.position = 0;
-                self.reap(cx);
+        for _ in 0..=core.table.len() {
+            if self.position >= self.order.len() {
+                self.order = Permutation::new(core.rng.u64(..), core.table.len());
+                self.position = 0;
+                new_round = true;
             }
-            let target = self.probe.order.at(self.probe.position);
-            self.probe.position += 1;
-            if target != self.core.index && self.core.table.get(target).is_live() {
-                return Some(target);
+            let target = self.order.at(self.position);
+            self.position += 1;
+            if target != core.index && core.table.get(target).is_live() {
+                return (Some(target), new_round);
             }
         }
-        None
+        (None, new_round)
     }
 
     /// Asks others to probe the target.
-    fn probe_indirectly(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
-        let Attempt { target, target_id, sequence, .. } = *self.probe.at(slot);
+    fn ask_others(&mut self, core: &mut Core, cx: &mut Context<'_, '_>, slot: Slot) {
+        let Attempt { target, target_id, sequence, .. } = *self.at(slot);
         cx.emit(Event::ProbeUnanswered { subject: target });
-        let wanted = usize::from(self.core.settings.indirect_checks).min(INDIRECT_CHECKS_MAX);
+        let wanted = usize::from(core.settings.indirect_checks).min(INDIRECT_CHECKS_MAX);
         let mut relays = [0; INDIRECT_CHECKS_MAX];
         let mut asked = 0;
         while asked < wanted {
-            let own = self.core.index;
-            let relay = self.core.table.choose(&mut self.core.rng, |index, entry| {
+            let own = core.index;
+            let relay = core.table.choose(&mut core.rng, |index, entry| {
                 entry.is_alive() && index != own && index != target && !relays[..asked].contains(&index)
             });
             let Some(relay) = relay else { break };
             relays[asked] = relay;
             asked += 1;
             let id = cx.shared.directory.id(relay);
-            let to = self.core.identity(relay, cx.shared).address();
+            let to = core.identity(relay, cx.shared).address();
             let message = Outgoing::IndirectPing { sequence, target: target_id };
             cx.shared.counters.indirect_pings_sent += 1;
-            self.core.send(cx, to, id, &[message]);
+            core.send(cx, to, id, &[message]);
         }
-        let attempt = self.probe.at(slot);
+        let attempt = self.at(slot);
         (attempt.relays, attempt.relays_asked) = (relays, asked as u8);
         attempt.phase = Phase::Indirect;
-        if cx.shared.behaviour.stream_at_once && self.core.settings.stream_fallback {
-            return self.probe_by_stream(cx, slot);
+        if cx.shared.behaviour.stream_at_once && core.settings.stream_fallback {
+            return self.try_stream(core, cx, slot);
         }
         // The stream is tried half way: a lost datagram is nearly always made good by then, and a
         // connection for each would cost more than the probe.
         attempt.phase_ends = cx.now + attempt.ends.since(cx.now) / 2;
     }
 
-    fn probe_by_stream(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
-        let attempt = self.probe.at(slot);
+    fn try_stream(&mut self, core: &Core, cx: &mut Context<'_, '_>, slot: Slot) {
+        let attempt = self.at(slot);
         attempt.phase = Phase::Fallback;
         attempt.phase_ends = attempt.ends;
         if attempt.ends <= cx.now {
@@ -414,37 +502,31 @@ impl Member {
         }
         let Attempt { target, sequence, .. } = *attempt;
         cx.out.streams.push(StreamOpen {
-            to: self.core.identity(target, cx.shared).address(),
+            to: core.identity(target, cx.shared).address(),
             destination: cx.shared.directory.id(target),
             purpose: StreamPurpose::Probe { sequence },
         });
     }
 
-    /// Nobody answered.
-    fn probe_failed(&mut self, cx: &mut Context<'_, '_>, slot: Slot) {
-        self.probe.at(slot).finish();
-        self.probe.freed(slot, cx.now);
-        let attempt = *self.probe.at(slot);
+    /// Nobody answered. Nothing if that does not tell against the target.
+    fn failed(&mut self, core: &mut Core, cx: &mut Context<'_, '_>, slot: Slot) -> Option<FailedProbe> {
+        self.at(slot).finish();
+        self.freed(slot, cx.now);
+        let attempt = *self.at(slot);
         cx.shared.counters.probes_failed += 1;
         let missed = attempt.relays_asked - attempt.nacks.count_ones() as u8;
         let doubt = if attempt.relays_asked == 0 { 1 } else { missed };
-        // As it was before this probe: what the probe itself says of us is in how many nacks came.
-        let health = self.core.health;
-        self.core.health.raise(doubt, self.core.health_max(cx));
-        let entry = self.core.table.get(attempt.target);
-        let (target, incarnation) = (attempt.target, attempt.incarnation);
-        if !entry.is_live() || entry.incarnation() != incarnation {
-            return;
+        let health = core.health;
+        core.health.raise(doubt, core.health_max(cx));
+        let entry = core.table.get(attempt.target);
+        if !entry.is_live() || entry.incarnation() != attempt.incarnation {
+            return None;
         }
         if self.proves_nothing(cx, slot, &attempt) {
             cx.shared.counters.probes_inconclusive += 1;
-            return;
+            return None;
         }
-        let id = cx.shared.directory.id(target);
-        self.on_suspect(cx, id, incarnation, self.core.id);
-        if self.core.settings.suspicion == SuspicionMode::Adaptive {
-            self.begin_fast_path(cx, target, health, attempt.nackers());
-        }
+        Some(FailedProbe { attempt, health })
     }
 
     /// Whether an answer to `attempt`, which failed, may have been lost here. Then its target is asked again.
@@ -456,106 +538,128 @@ impl Member {
             // Others, and our own round, see after it.
             return true;
         }
-        self.probe.inconclusive += 1;
-        let again = self.probe.inconclusive <= INCONCLUSIVE_MAX;
-        self.probe.again = again.then_some(attempt.target);
+        self.inconclusive += 1;
+        let again = self.inconclusive <= INCONCLUSIVE_MAX;
+        self.again = again.then_some(attempt.target);
         again
     }
 
-    fn probe_succeeded(&mut self, cx: &Context<'_, '_>, slot: Slot) {
-        self.reachability.answered();
-        self.probe.at(slot).finish();
-        self.probe.freed(slot, cx.now);
-        self.core.health.lower();
+    fn succeeded(
+        &mut self,
+        core: &mut Core,
+        cx: &Context<'_, '_>,
+        reachability: &mut Reachability,
+        slot: Slot,
+    ) {
+        reachability.answered();
+        self.at(slot).finish();
+        self.freed(slot, cx.now);
+        core.health.lower();
     }
 
-    pub(in crate::protocol) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
-        let Some(slot) = self.probe.find(sequence) else {
-            if sequence & KIND_BITS == APPEAL_KIND {
-                self.appeal_answered(cx, origin, sequence & !KIND_BITS);
-            } else if !self.relay_ack(cx, sequence) {
-                cx.shared.counters.acks_unexpected += 1;
-            }
-            return;
+    /// An ack arrived. Whom else it may be for, if it answers no probe under way, is for the caller to find out.
+    pub(in crate::protocol) fn on_ack(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        (reachability, spread): (&mut Reachability, &mut SpreadEstimate),
+        origin: &Sender,
+        sequence: u32,
+    ) -> Acked {
+        let Some(slot) = self.find(sequence) else {
+            let appeal = sequence & KIND_BITS == APPEAL_KIND;
+            return if appeal { Acked::Appeal(sequence & !KIND_BITS) } else { Acked::NoProbe };
         };
-        let Attempt { target, intended, phase, .. } = *self.probe.at(slot);
-        if self.core.is_from(cx, origin, target) {
+        let Attempt { target, intended, phase, .. } = *self.at(slot);
+        let direct = core.is_from(cx, origin, target);
+        if direct {
             cx.shared.counters.probes_acked += 1;
             let rtt = cx.now.since(intended);
-            self.spread.answered(phase == Phase::Direct, rtt);
+            spread.answered(phase == Phase::Direct, rtt);
             cx.emit(Event::ProbeAcked { subject: target, rtt });
-            self.compare_roots(cx, origin);
         } else {
             cx.shared.counters.probes_acked_indirectly += 1;
-            self.spread.missed();
+            spread.missed();
         }
-        self.probe_succeeded(cx, slot);
+        self.succeeded(core, cx, reachability, slot);
+        if direct { Acked::ByTarget } else { Acked::ByRelay }
     }
 
-    pub(in crate::protocol) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
-        let Some(slot) = self.probe.find(sequence) else { return };
-        let Attempt { relays, relays_asked, .. } = *self.probe.at(slot);
+    /// A relay says that the target does not answer it either.
+    pub(in crate::protocol) fn on_nack(
+        &mut self,
+        core: &Core,
+        cx: &Context<'_, '_>,
+        origin: &Sender,
+        sequence: u32,
+    ) {
+        let Some(slot) = self.find(sequence) else { return };
+        let Attempt { relays, relays_asked, .. } = *self.at(slot);
         let asked = &relays[..usize::from(relays_asked)];
-        let relay = asked.iter().position(|index| self.core.is_from(cx, origin, *index));
+        let relay = asked.iter().position(|index| core.is_from(cx, origin, *index));
         if let Some(relay) = relay {
-            self.probe.at(slot).nacks |= 1 << relay;
+            self.at(slot).nacks |= 1 << relay;
         }
     }
 
     /// The target answered over a stream.
-    pub(in crate::protocol) fn on_stream_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) {
-        let Some(slot) = self.probe.find(sequence) else {
+    pub(in crate::protocol) fn on_stream_ack(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        (reachability, spread): (&mut Reachability, &mut SpreadEstimate),
+        sequence: u32,
+    ) {
+        let Some(slot) = self.find(sequence) else {
             cx.shared.counters.acks_unexpected += 1;
             return;
         };
         cx.shared.counters.probes_acked_by_stream += 1;
-        self.spread.missed();
+        spread.missed();
         if cx.shared.behaviour.stream_at_once {
-            self.probe.at(slot).stream_answered = true;
+            self.at(slot).stream_answered = true;
             return;
         }
-        self.probe_succeeded(cx, slot);
-    }
-
-    /// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can
-    /// refute.
-    pub(in crate::protocol) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
-        self.reachability.pinged(cx.now);
-        let (to, source, ack) = (origin.address, origin.source, Outgoing::Ack { sequence });
-        if is_chosen(sequence) && self.core.settings.suspicion == SuspicionMode::Adaptive {
-            self.watch(cx, source);
-        }
-        let accusation = if cx.shared.behaviour.suspects_untold { None } else { self.accusation(cx, origin) };
-        match accusation {
-            Some(accusation) => self.core.send(cx, to, source, &[ack, accusation]),
-            None => self.core.send(cx, to, source, &[ack]),
-        }
-    }
-
-    /// What the sender of a frame has to be told about itself.
-    fn accusation(&self, cx: &Context<'_, '_>, origin: &Sender) -> Option<Outgoing<'static>> {
-        // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
-        // it up, which in a fleet waits for memory, only a suspicion could be missed.
-        if origin.root == Some(self.core.table.root()) && self.suspicions.is_empty() {
-            return None;
-        }
-        let subject = cx.shared.directory.find(origin.source)?;
-        let entry = self.core.table.get(subject);
-        let update = match entry.standing() {
-            EntryState::Unknown | EntryState::MemberRef(State::Alive) => return None,
-            EntryState::MemberRef(State::Suspect) => Update::Suspect { accuser: self.core.id },
-            EntryState::MemberRef(State::Left) => Update::Left,
-            EntryState::MemberRef(State::Dead) | EntryState::Remembered => Update::Dead,
-        };
-        Some(Outgoing::Update { subject, update, incarnation: entry.incarnation() })
+        self.succeeded(core, cx, reachability, slot);
     }
 }
 
 impl Core {
-    /// The highest local health score.
-    pub(in crate::protocol) fn health_max(&self, cx: &Context<'_, '_>) -> u8 {
-        let lower = u8::from(cx.shared.behaviour.lower_health_max);
-        self.settings.local_health_max.saturating_sub(lower)
+    /// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can
+    /// refute. `suspects` says whether we suspect anyone.
+    #[inline]
+    pub(in crate::protocol) fn answer_ping(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        origin: &Sender,
+        sequence: u32,
+        suspects: bool,
+    ) {
+        let (to, source, ack) = (origin.address, origin.source, Outgoing::Ack { sequence });
+        let accusation =
+            if cx.shared.behaviour.suspects_untold { None } else { self.accusation(cx, origin, suspects) };
+        match accusation {
+            Some(accusation) => self.send(cx, to, source, &[ack, accusation]),
+            None => self.send(cx, to, source, &[ack]),
+        }
+    }
+
+    /// What the sender of a frame has to be told about itself.
+    fn accusation(&self, cx: &Context<'_, '_>, origin: &Sender, suspects: bool) -> Option<Outgoing<'static>> {
+        // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
+        // it up, which in a fleet waits for memory, only a suspicion could be missed.
+        if origin.root == Some(self.table.root()) && !suspects {
+            return None;
+        }
+        let subject = cx.shared.directory.find(origin.source)?;
+        let entry = self.table.get(subject);
+        let update = match entry.standing() {
+            EntryState::Unknown | EntryState::MemberRef(State::Alive) => return None,
+            EntryState::MemberRef(State::Suspect) => Update::Suspect { accuser: self.id },
+            EntryState::MemberRef(State::Left) => Update::Left,
+            EntryState::MemberRef(State::Dead) | EntryState::Remembered => Update::Dead,
+        };
+        Some(Outgoing::Update { subject, update, incarnation: entry.incarnation() })
     }
 
     /// Whether a message came from the member at `index` itself: by its id where the format names the
@@ -571,8 +675,10 @@ impl Core {
         }
         is_same_place(origin.address, self.identity(index, cx.shared).address())
     }
-}
 
-#[cfg(test)]
-#[path = "probe_test.rs"]
-mod tests;
+    /// The highest local health score.
+    pub(in crate::protocol) fn health_max(&self, cx: &Context<'_, '_>) -> u8 {
+        let lower = u8::from(cx.shared.behaviour.lower_health_max);
+        self.settings.local_health_max.saturating_sub(lower)
+    }
+}

@@ -7,9 +7,8 @@
 use std::time::Duration;
 
 use crate::protocol::event::Event;
-use crate::protocol::member::Member;
 use crate::protocol::settings::Settings;
-use crate::protocol::state::Context;
+use crate::protocol::state::{Context, Core};
 use crate::protocol::time::Time;
 
 /// Probe intervals without a ping that are no chance: one comes per interval on average, so so many fail to in
@@ -50,7 +49,21 @@ impl Reachability {
         self.answers = self.answers.saturating_add(1);
     }
 
-    fn accused(&mut self) {
+    /// We were accused. Says so, or what seems to be the matter.
+    pub(in crate::protocol) fn accused(&mut self, core: &Core, cx: &mut Context<'_, '_>) {
+        self.note_accusation();
+        if !self.is_unreachable(cx.now, &core.settings) {
+            return cx.emit(Event::Accused);
+        }
+        cx.shared.counters.accused_unreachable += 1;
+        if self.said == Time::NEVER || cx.now.since(self.said) >= SAID_EVERY {
+            self.said = cx.now;
+            let address = core.identity(core.index, cx.shared).address();
+            cx.emit(Event::Unreachable { address });
+        }
+    }
+
+    fn note_accusation(&mut self) {
         self.accusations = self.accusations.saturating_add(1);
     }
 
@@ -58,23 +71,6 @@ impl Reachability {
     fn is_unreachable(&self, now: Time, settings: &Settings) -> bool {
         let long = now.since(self.unpinged_since) >= settings.probe_interval * INTERVALS;
         long && self.answers >= ANSWERS && self.accusations >= ACCUSATIONS
-    }
-}
-
-impl Member {
-    /// We were accused. Says so, or what seems to be the matter.
-    pub(in crate::protocol) fn say_accused(&mut self, cx: &mut Context<'_, '_>) {
-        self.reachability.accused();
-        if !self.reachability.is_unreachable(cx.now, &self.core.settings) {
-            return cx.emit(Event::Accused);
-        }
-        cx.shared.counters.accused_unreachable += 1;
-        let said = self.reachability.said;
-        if said == Time::NEVER || cx.now.since(said) >= SAID_EVERY {
-            self.reachability.said = cx.now;
-            let address = self.core.identity(self.core.index, cx.shared).address();
-            cx.emit(Event::Unreachable { address });
-        }
     }
 }
 
@@ -92,7 +88,7 @@ mod tests {
         let evidence = |answers: u8, accusations: u8| {
             let mut reachability = Reachability::new(at(100));
             (0..answers).for_each(|_| reachability.answered());
-            (0..accusations).for_each(|_| reachability.accused());
+            (0..accusations).for_each(|_| reachability.note_accusation());
             reachability
         };
         let judged = |evidence: Reachability, now| evidence.is_unreachable(at(now), &settings);

@@ -11,8 +11,7 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, State, is_same_place};
 
 use crate::protocol::event::Event;
-use crate::protocol::member::Member;
-use crate::protocol::state::{Context, Status};
+use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Outgoing, Update};
@@ -43,6 +42,140 @@ impl Refutations {
         conflict_told: Time::NEVER,
     };
 
+    /// Answers an accusation at `accused`, by one step towards it if it is far above us. A member that
+    /// gave in to a forged accusation at the highest incarnation would state what all others refuse as
+    /// implausible, and so evict itself (hashicorp/memberlist#358). In steps the others can follow, even when they miss
+    /// dozens, and whatever accusation they believe lies within one. Gives the incarnation that we state, if we do.
+    pub(in crate::protocol) fn refute(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        accused: Incarnation,
+        introduce: bool,
+    ) -> Option<Incarnation> {
+        let own = core.table.get(core.index).incarnation();
+        let highest = Incarnation::new(own.get() + cx.shared.wire.rules.incarnations.own);
+        if cx.shared.behaviour.refutes_everything {
+            return self.refute_above(core, cx, accused, introduce);
+        }
+        cx.shared.counters.implausible_incarnation += u64::from(accused > highest);
+        self.refute_above(core, cx, accused.min(highest), introduce)
+    }
+
+    /// States that we are alive, above `accused`. `introduce` says everything again, for those who may
+    /// have forgotten us.
+    fn refute_above(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        accused: Incarnation,
+        introduce: bool,
+    ) -> Option<Incarnation> {
+        if core.status != Status::Active {
+            return None;
+        }
+        if !cx.shared.behaviour.refutes_everything && !self.admit(cx.now) {
+            cx.shared.counters.refutations_deferred += 1;
+            return None;
+        }
+        cx.shared.counters.refutations += 1;
+        core.health.raise(1, core.health_max(cx));
+        let own = core.table.get(core.index);
+        let highest = Incarnation::new(cx.shared.wire.rules.incarnations.highest);
+        let incarnation = own.incarnation().max(accused).next().min(highest);
+        core.set_entry(cx, core.index, own.with_state(State::Alive).with_incarnation(incarnation));
+        core.queue_update(cx, core.index, Update::Alive { introduce }, incarnation);
+        Some(incarnation)
+    }
+
+    /// Another member holds us suspect, dead or gone at an incarnation that is past: it has missed that we
+    /// are alive. Says it again, so that it goes along with the ack. Otherwise two members that hold each
+    /// other dead at past incarnations would each ignore what the other says, for ever. Gives the incarnation that we
+    /// state, if we do.
+    pub(in crate::protocol) fn reannounce(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+    ) -> Option<Incarnation> {
+        if cx.shared.behaviour.past_accusations_ignored {
+            return None;
+        }
+        let own = core.table.get(core.index);
+        if core.status != Status::Active || own.is_queued() || !self.admit(cx.now) {
+            return None;
+        }
+        cx.shared.counters.restatements += 1;
+        core.queue_update(cx, core.index, Update::Alive { introduce: true }, own.incarnation());
+        Some(own.incarnation())
+    }
+
+    /// What the member we join through says of us. Here alone a past far above our present is believed:
+    /// that of a member which comes back with its clock set back. Gives the incarnation that we state, if we do.
+    pub(in crate::protocol) fn outrank_own_past(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        record: &Introduction<'_>,
+    ) -> Option<Incarnation> {
+        let own = core.table.get(core.index);
+        if record.incarnation > own.incarnation() {
+            return self.refute_above(core, cx, record.incarnation, true);
+        }
+        None
+    }
+
+    /// `introduction` claims the name of the live member at `index` for another address, and is refused by
+    /// everyone, on memberlist's wire. So it does not spread, and its owner would never know: it is told.
+    pub(in crate::protocol) fn tell_owner(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        introduction: &Introduction<'_>,
+    ) {
+        let may = core.status == Status::Active && cx.shared.wire.rules.owners_told;
+        if may && is_time(&mut self.conflict_told, cx.now) {
+            cx.shared.counters.conflicts_told += 1;
+            let to = core.identity(index, cx.shared).address();
+            core.send(cx, to, introduction.subject, &[Outgoing::Claim(introduction)]);
+        }
+    }
+
+    /// What an introduction of ourselves is: an echo, our own past, or someone else who claims to be us, which is
+    /// said.
+    pub(in crate::protocol) fn judge(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        introduction: &Introduction<'_>,
+    ) -> OwnIntroduction {
+        let own = core.table.get(core.index);
+        let identity = core.identity(core.index, cx.shared);
+        let elsewhere = !is_same_place(identity.address(), introduction.address);
+        let same = !elsewhere && identity.metadata() == introduction.metadata;
+        let past = introduction.incarnation < own.incarnation();
+        // On memberlist's wire a name belongs to the member that had it first, however low its incarnation. The
+        // second is heard by nobody, and only it can say so; the first need not refute.
+        let taken = elsewhere && cx.shared.wire.rules.address_kept.is_some();
+        if past && !taken || same && introduction.incarnation == own.incarnation() {
+            return OwnIntroduction { echo: same, refute: false };
+        }
+        if elsewhere {
+            cx.shared.counters.name_conflicts += 1;
+            if is_time(&mut self.conflict_said, cx.now) {
+                cx.emit(Event::NameConflict { address: introduction.address });
+                if taken && cx.shared.wire.rules.owners_told {
+                    // Whoever it is may not know of us.
+                    let update = Update::Alive { introduce: true };
+                    let incarnation = own.incarnation();
+                    let claim = Outgoing::Update { subject: core.index, update, incarnation };
+                    core.send(cx, introduction.address, core.id, &[claim]);
+                }
+            }
+        }
+        OwnIntroduction { echo: same, refute: !taken }
+    }
+
     fn admit(&mut self, now: Time) -> bool {
         if now.since(self.window_start) >= WINDOW {
             self.window_start = now;
@@ -53,6 +186,15 @@ impl Refutations {
     }
 }
 
+/// What an introduction of ourselves is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) struct OwnIntroduction {
+    /// What we have told of ourselves has come back.
+    pub(in crate::protocol) echo: bool,
+    /// It is to be refuted.
+    pub(in crate::protocol) refute: bool,
+}
+
 /// Whether `last` is long enough ago; then it becomes `now`.
 fn is_time(last: &mut Time, now: Time) -> bool {
     let due = *last == Time::NEVER || now.since(*last) >= CONFLICT_EVERY;
@@ -61,128 +203,3 @@ fn is_time(last: &mut Time, now: Time) -> bool {
     }
     due
 }
-
-impl Member {
-    /// Answers an accusation at `accused`, by one step towards it if it is far above us. A member that
-    /// gave in to a forged accusation at the highest incarnation would state what all others refuse as
-    /// implausible, and so evict itself (hashicorp/memberlist#358). In steps the others can follow, even when they miss dozens,
-    /// and whatever accusation they believe lies within one.
-    pub(in crate::protocol) fn refute(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        accused: Incarnation,
-        introduce: bool,
-    ) {
-        let own = self.core.table.get(self.core.index).incarnation();
-        let highest = Incarnation::new(own.get() + cx.shared.wire.rules.incarnations.own);
-        if cx.shared.behaviour.refutes_everything {
-            return self.refute_above(cx, accused, introduce);
-        }
-        cx.shared.counters.implausible_incarnation += u64::from(accused > highest);
-        self.refute_above(cx, accused.min(highest), introduce);
-    }
-
-    /// States that we are alive, above `accused`. `introduce` says everything again, for those who may
-    /// have forgotten us.
-    fn refute_above(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
-        if self.core.status != Status::Active {
-            return;
-        }
-        if !cx.shared.behaviour.refutes_everything && !self.refutations.admit(cx.now) {
-            cx.shared.counters.refutations_deferred += 1;
-            return;
-        }
-        cx.shared.counters.refutations += 1;
-        self.core.health.raise(1, self.core.health_max(cx));
-        let own = self.core.table.get(self.core.index);
-        let highest = Incarnation::new(cx.shared.wire.rules.incarnations.highest);
-        let incarnation = own.incarnation().max(accused).next().min(highest);
-        self.core.set_entry(cx, self.core.index, own.with_state(State::Alive).with_incarnation(incarnation));
-        self.core.queue_update(cx, self.core.index, Update::Alive { introduce }, incarnation);
-        self.spread.told(incarnation.get(), cx.now);
-        self.say_accused(cx);
-    }
-
-    /// Another member holds us suspect, dead or gone at an incarnation that is past: it has missed that we
-    /// are alive. Says it again, so that it goes along with the ack. Otherwise two members that hold each
-    /// other dead at past incarnations would each ignore what the other says, for ever.
-    pub(in crate::protocol) fn reannounce(&mut self, cx: &mut Context<'_, '_>) {
-        if cx.shared.behaviour.past_accusations_ignored {
-            return;
-        }
-        let own = self.core.table.get(self.core.index);
-        if self.core.status == Status::Active && !own.is_queued() && self.refutations.admit(cx.now) {
-            cx.shared.counters.restatements += 1;
-            self.core.queue_update(cx, self.core.index, Update::Alive { introduce: true }, own.incarnation());
-            self.spread.told(own.incarnation().get(), cx.now);
-        }
-    }
-
-    /// What the member we join through says of us. Here alone a past far above our present is believed:
-    /// that of a member which comes back with its clock set back.
-    pub(in crate::protocol) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {
-        let own = self.core.table.get(self.core.index);
-        if record.incarnation > own.incarnation() {
-            self.refute_above(cx, record.incarnation, true);
-        }
-    }
-
-    /// `introduction` claims the name of the live member at `index` for another address, and is refused by
-    /// everyone, on memberlist's wire. So it does not spread, and its owner would never know: it is told.
-    pub(in crate::protocol) fn tell_owner(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        index: MemberIndex,
-        introduction: &Introduction<'_>,
-    ) {
-        let may = self.core.status == Status::Active && cx.shared.wire.rules.owners_told;
-        if may && is_time(&mut self.refutations.conflict_told, cx.now) {
-            cx.shared.counters.conflicts_told += 1;
-            let to = self.core.identity(index, cx.shared).address();
-            self.core.send(cx, to, introduction.subject, &[Outgoing::Claim(introduction)]);
-        }
-    }
-
-    /// An introduction of ourselves: an echo, our own past, or someone else who claims to be us.
-    pub(in crate::protocol) fn on_own_introduction(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        introduction: &Introduction<'_>,
-    ) {
-        let own = self.core.table.get(self.core.index);
-        let identity = self.core.identity(self.core.index, cx.shared);
-        let elsewhere = !is_same_place(identity.address(), introduction.address);
-        let same = !elsewhere && identity.metadata() == introduction.metadata;
-        let past = introduction.incarnation < own.incarnation();
-        // On memberlist's wire a name belongs to the member that had it first, however low its incarnation. The
-        // second is heard by nobody, and only it can say so; the first need not refute.
-        let taken = elsewhere && cx.shared.wire.rules.address_kept.is_some();
-        if same {
-            self.spread.echoed(introduction.incarnation.get(), cx.now);
-        }
-        if past && !taken || same && introduction.incarnation == own.incarnation() {
-            return;
-        }
-        if elsewhere {
-            cx.shared.counters.name_conflicts += 1;
-            if is_time(&mut self.refutations.conflict_said, cx.now) {
-                cx.emit(Event::NameConflict { address: introduction.address });
-                if taken && cx.shared.wire.rules.owners_told {
-                    // Whoever it is may not know of us.
-                    let update = Update::Alive { introduce: true };
-                    let claim =
-                        Outgoing::Update { subject: self.core.index, update, incarnation: own.incarnation() };
-                    self.core.send(cx, introduction.address, self.core.id, &[claim]);
-                }
-            }
-        }
-        if taken {
-            return;
-        }
-        self.refute(cx, introduction.incarnation, true);
-    }
-}
-
-#[cfg(test)]
-#[path = "refutation_test.rs"]
-mod tests;

@@ -7,9 +7,8 @@
 
 use std::time::Duration;
 
-use crate::protocol::member::Member;
 use crate::protocol::pools::relays::{Relay, RelayPool};
-use crate::protocol::state::{Context, Status};
+use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::pool::{List, NIL};
 use crate::protocol::wire::{IndirectRequest, Outgoing, Sender};
@@ -92,81 +91,86 @@ impl Relays {
         while self.take(pool, |_| true).is_some() {}
         self.due = Time::NEVER;
     }
-}
 
-impl Member {
+    /// Another member asks us to probe `wanted` for it.
     pub(in crate::protocol) fn on_indirect_ping(
         &mut self,
+        core: &mut Core,
         cx: &mut Context<'_, '_>,
         origin: &Sender,
         requested: u32,
         wanted: IndirectRequest,
     ) {
         let (from, requester, target) = (origin.address, origin.source, wanted.target);
-        let known =
-            cx.shared.directory.find(target).filter(|index| !self.core.table.get(*index).is_unknown());
-        let room = self.relays.len < RELAYS_MAX || cx.shared.behaviour.relays_everything;
+        let known = cx.shared.directory.find(target).filter(|index| !core.table.get(*index).is_unknown());
+        let room = self.len < RELAYS_MAX || cx.shared.behaviour.relays_everything;
         cx.shared.counters.relays_shed += u64::from(!room);
-        if known == Some(self.core.index) {
-            return self.core.send(cx, from, requester, &[Outgoing::Ack { sequence: requested }]);
+        if known == Some(core.index) {
+            return core.send(cx, from, requester, &[Outgoing::Ack { sequence: requested }]);
         }
         // Where the requester takes it to be. At the address that we know of it may have answered for long,
         // and the requester would never doubt an old one.
-        let to = wanted.address.or_else(|| known.map(|index| self.core.identity(index, cx.shared).address()));
-        let (Some(to), true, Status::Active) = (to, room, self.core.status) else {
+        let to = wanted.address.or_else(|| known.map(|index| core.identity(index, cx.shared).address()));
+        let (Some(to), true, Status::Active) = (to, room, core.status) else {
             if wanted.nack {
                 cx.shared.counters.nacks_sent += 1;
-                self.core.send(cx, from, requester, &[Outgoing::Nack { sequence: requested }]);
+                core.send(cx, from, requester, &[Outgoing::Nack { sequence: requested }]);
             }
             return;
         };
-        let settings = &self.core.settings;
+        let settings = &core.settings;
         let left = (settings.probe_interval - settings.probe_timeout).min(settings.probe_timeout);
         let (nack_after, expires_after) = if cx.shared.behaviour.late_nacks {
             (settings.probe_timeout, settings.probe_timeout)
         } else {
             (left.mul_f64(0.8), settings.probe_interval)
         };
-        self.relays.sequence = self.relays.sequence.wrapping_add(1) | RELAY_BIT;
+        self.sequence = self.sequence.wrapping_add(1) | RELAY_BIT;
         let relay = Relay {
-            sequence: self.relays.sequence,
+            sequence: self.sequence,
             requested,
             requester,
             requester_address: from,
             nack: if wanted.nack { cx.now + nack_after } else { Time::NEVER },
             expires: cx.now + expires_after,
         };
-        self.relays.add(relay, &mut cx.shared.relays);
+        self.add(relay, &mut cx.shared.relays);
         cx.shared.counters.relays_started += 1;
-        self.core.send(cx, to, target, &[Outgoing::Ping { sequence: relay.sequence }]);
+        core.send(cx, to, target, &[Outgoing::Ping { sequence: relay.sequence }]);
     }
 
     /// Passes an ack on. False if nobody asked for it.
-    pub(in crate::protocol) fn relay_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) -> bool {
-        if self.relays.len == 0 {
+    pub(in crate::protocol) fn on_ack(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        sequence: u32,
+    ) -> bool {
+        if self.len == 0 {
             return false;
         }
-        let taken = self.relays.take(&mut cx.shared.relays, |relay| relay.sequence == sequence);
+        let taken = self.take(&mut cx.shared.relays, |relay| relay.sequence == sequence);
         let Some(relay) = taken else { return false };
-        self.relays.update_due(&cx.shared.relays);
+        self.update_due(&cx.shared.relays);
         let ack = Outgoing::Ack { sequence: relay.requested };
-        self.core.send(cx, relay.requester_address, relay.requester, &[ack]);
+        core.send(cx, relay.requester_address, relay.requester, &[ack]);
         true
     }
 
-    pub(in crate::protocol) fn relay_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        if self.relays.due > cx.now {
+    /// Sends the nacks that are due, and forgets what nobody waits for any more.
+    pub(in crate::protocol) fn timeout(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
+        if self.due > cx.now {
             return;
         }
         let now = cx.now;
-        while let Some(node) = self.relays.find(&cx.shared.relays, |relay| relay.nack <= now) {
+        while let Some(node) = self.find(&cx.shared.relays, |relay| relay.nack <= now) {
             let relay = cx.shared.relays.get_mut(node);
             relay.nack = Time::NEVER;
             let Relay { requested, requester, requester_address, .. } = *relay;
             cx.shared.counters.nacks_sent += 1;
-            self.core.send(cx, requester_address, requester, &[Outgoing::Nack { sequence: requested }]);
+            core.send(cx, requester_address, requester, &[Outgoing::Nack { sequence: requested }]);
         }
-        while self.relays.take(&mut cx.shared.relays, |relay| relay.expires <= now).is_some() {}
-        self.relays.update_due(&cx.shared.relays);
+        while self.take(&mut cx.shared.relays, |relay| relay.expires <= now).is_some() {}
+        self.update_due(&cx.shared.relays);
     }
 }

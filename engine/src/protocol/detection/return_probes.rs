@@ -13,10 +13,9 @@ use std::time::Duration;
 
 use swimring_codec::MemberId;
 
-use crate::protocol::detection::probe::Slot;
-use crate::protocol::member::Member;
-use crate::protocol::state::{Context, Status};
+use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
 
 /// Most members watched at once by a member; on average it is one. More are not watched, and counted: they
 /// are probed by others.
@@ -31,16 +30,16 @@ struct Watched {
     due: Time,
 }
 
-/// Whom a member watches.
+/// Whose pings a member will return.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct Watch {
+pub(in crate::protocol) struct ReturnProbes {
     watched: [Watched; WATCHED_MAX],
     len: u8,
     due: Time,
 }
 
-impl Watch {
-    pub(in crate::protocol) const NONE: Watch = Watch {
+impl ReturnProbes {
+    pub(in crate::protocol) const NONE: ReturnProbes = ReturnProbes {
         watched: [Watched { id: MemberId::NONE, due: Time::NEVER }; WATCHED_MAX],
         len: 0,
         due: Time::NEVER,
@@ -50,6 +49,49 @@ impl Watch {
     #[inline]
     pub(in crate::protocol) fn due(&self) -> Time {
         self.due
+    }
+
+    /// `source` has pinged us by its own choice: probes it in two intervals.
+    pub(in crate::protocol) fn pinged_by(&mut self, core: &Core, cx: &mut Context<'_, '_>, source: MemberId) {
+        if source.is_none() || core.status != Status::Active {
+            return;
+        }
+        let (overload, highest) = (cx.shared.overload, core.settings.local_health_max);
+        let interval = core.health.scale(core.settings.chosen_probe_interval(), overload, highest);
+        self.probe_at(cx, source, cx.now + interval);
+    }
+
+    /// Probes `id` at `due`.
+    pub(in crate::protocol) fn probe_at(&mut self, cx: &mut Context<'_, '_>, id: MemberId, due: Time) {
+        if !self.add(id, due) {
+            cx.shared.counters.watches_shed += 1;
+        }
+    }
+
+    /// Whom to probe now, and when that probe ends. Nobody while another return, which ends at `busy_until`, is under
+    /// way.
+    pub(in crate::protocol) fn next(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_, '_>,
+        busy_until: Option<Time>,
+    ) -> Option<(MemberIndex, Time)> {
+        while self.due <= cx.now {
+            if let Some(end) = busy_until {
+                let until = end.min(cx.now + RETRY).max(cx.now + Duration::from_millis(1));
+                self.postpone(cx.now, until);
+                return None;
+            }
+            let id = self.take(cx.now)?;
+            let target = cx.shared.directory.find(id);
+            let live = target.filter(|target| *target != core.index && core.table.get(*target).is_live());
+            let (Some(target), Status::Active) = (live, core.status) else { continue };
+            let (overload, highest) = (cx.shared.overload, core.settings.local_health_max);
+            let interval = core.health.scale(core.settings.probe_interval, overload, highest);
+            cx.shared.counters.probes_returned += 1;
+            return Some((target, cx.now + interval));
+        }
+        None
     }
 
     /// Watches `id` until `due`, in place of an earlier watch. False if there are too many.
@@ -90,44 +132,6 @@ impl Watch {
     }
 }
 
-impl Member {
-    /// `source` has pinged us by its own choice: sees after it in two intervals.
-    pub(in crate::protocol) fn watch(&mut self, cx: &mut Context<'_, '_>, source: MemberId) {
-        if source.is_none() || self.core.status != Status::Active {
-            return;
-        }
-        let (overload, highest) = (cx.shared.overload, self.core.settings.local_health_max);
-        let interval = self.core.health.scale(self.core.settings.chosen_probe_interval(), overload, highest);
-        self.watch_until(cx, source, cx.now + interval);
-    }
-
-    /// Probes `id` at `due`.
-    pub(in crate::protocol) fn watch_until(&mut self, cx: &mut Context<'_, '_>, id: MemberId, due: Time) {
-        if !self.watch.add(id, due) {
-            cx.shared.counters.watches_shed += 1;
-        }
-    }
-
-    /// Probes whoever is due.
-    pub(in crate::protocol) fn watch_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        while self.watch.due() <= cx.now {
-            if let Some(end) = self.probe.busy_until(Slot::Return) {
-                let until = end.min(cx.now + RETRY).max(cx.now + Duration::from_millis(1));
-                return self.watch.postpone(cx.now, until);
-            }
-            let Some(id) = self.watch.take(cx.now) else { return };
-            let target = cx.shared.directory.find(id);
-            let live =
-                target.filter(|target| *target != self.core.index && self.core.table.get(*target).is_live());
-            let (Some(target), Status::Active) = (live, self.core.status) else { continue };
-            let (overload, highest) = (cx.shared.overload, self.core.settings.local_health_max);
-            let interval = self.core.health.scale(self.core.settings.probe_interval, overload, highest);
-            cx.shared.counters.probes_returned += 1;
-            self.begin_probe(cx, Slot::Return, target, cx.now, cx.now + interval);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +142,7 @@ mod tests {
 
     #[test]
     fn watches_are_renewed_bounded_and_taken_in_time() {
-        let mut watch = Watch::NONE;
+        let mut watch = ReturnProbes::NONE;
         assert!(watch.add(MemberId(1), at(5)));
         assert!(watch.add(MemberId(2), at(3)));
         assert!(watch.add(MemberId(1), at(9)), "renewed");

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use crate::protocol::member::Member;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
@@ -18,7 +17,7 @@ const FANOUT_MAX: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Gossip {
     /// When the next round is; [`Time::NEVER`] while there is nothing to say.
-    pub(in crate::protocol) due: Time,
+    due: Time,
     /// Where this member's grid of intervals starts.
     offset: Duration,
 }
@@ -43,6 +42,17 @@ impl Gossip {
         }
     }
 
+    /// When the next round is.
+    #[inline]
+    pub(in crate::protocol) fn due(&self) -> Time {
+        self.due
+    }
+
+    /// No round before there is something new to say.
+    pub(in crate::protocol) fn disarm(&mut self) {
+        self.due = Time::NEVER;
+    }
+
     /// The first point of the grid after `now`.
     fn next(&self, now: Time, settings: &Settings) -> Time {
         let interval = settings.gossip_interval.as_micros() as u64;
@@ -50,31 +60,30 @@ impl Gossip {
         let rounds = (now.as_micros() + interval - offset) / interval;
         Time::from_micros(rounds * interval + offset)
     }
-}
 
-impl Member {
-    pub(in crate::protocol) fn gossip_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        if self.gossip.due > cx.now {
+    /// Tells a few random members, if a round is due.
+    pub(in crate::protocol) fn timeout(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
+        if self.due > cx.now {
             return;
         }
-        self.gossip.due = Time::NEVER;
-        if *cx.out.gossip_budget < u32::from(self.core.settings.gossip_fanout) {
+        self.due = Time::NEVER;
+        if *cx.out.gossip_budget < u32::from(core.settings.gossip_fanout) {
             cx.shared.counters.gossip_deferred += 1;
             return;
         }
-        self.core.drop_stale_events(cx);
+        core.drop_stale_events(cx);
         let mut told = [u32::MAX; FANOUT_MAX];
-        for round in 0..usize::from(self.core.settings.gossip_fanout).min(FANOUT_MAX) {
-            if self.core.queue.is_empty() || self.core.status == Status::Left {
+        for round in 0..usize::from(core.settings.gossip_fanout).min(FANOUT_MAX) {
+            if core.queue.is_empty() || core.status == Status::Left {
                 break;
             }
-            let Some(target) = self.core.gossip_target(cx, &told[..round]) else { break };
+            let Some(target) = core.gossip_target(cx, &told[..round]) else { break };
             told[round] = target;
             *cx.out.gossip_budget -= 1;
-            self.core.send_news(cx, target);
+            core.send_news(cx, target);
         }
         if told[0] == u32::MAX {
-            self.core.nobody_to_tell(cx);
+            core.nobody_to_tell(cx);
         }
     }
 }

@@ -41,7 +41,7 @@ const ANSWERED_WEIGHT: f32 = 1.0 / 32.0;
 
 /// What was measured. See the module.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct Spread {
+pub(in crate::protocol) struct SpreadEstimate {
     /// What a typical member waits for a rumour, in seconds; zero while nothing was measured.
     typical_s: f32,
     /// Share of probes without a direct ack.
@@ -53,9 +53,9 @@ pub(in crate::protocol) struct Spread {
     own_since: Time,
 }
 
-impl Spread {
-    pub(in crate::protocol) const UNKNOWN: Spread =
-        Spread { typical_s: 0.0, loss: LOSS_MIN, rtt_s: 0.0, own: 0, own_since: Time::NEVER };
+impl SpreadEstimate {
+    pub(in crate::protocol) const UNKNOWN: SpreadEstimate =
+        SpreadEstimate { typical_s: 0.0, loss: LOSS_MIN, rtt_s: 0.0, own: 0, own_since: Time::NEVER };
 
     /// A probe was answered by its target after `rtt`; `in_time` says whether before others were asked.
     pub(in crate::protocol) fn answered(&mut self, in_time: bool, rtt: Duration) {
@@ -137,13 +137,13 @@ mod tests {
         Settings { suspicion_floor: Duration::ZERO, ..Settings::preset(Preset::Lan) }
     }
 
-    fn length(spread: &Spread, members: usize) -> Duration {
+    fn length(spread: &SpreadEstimate, members: usize) -> Duration {
         spread.window(&lan(), members).length
     }
 
     #[test]
     fn the_window_follows_the_measured_spread() {
-        let mut spread = Spread::UNKNOWN;
+        let mut spread = SpreadEstimate::UNKNOWN;
         let formula = length(&spread, 1000);
         // One interval, log_(1 + 3 * 0.98) 1000 of them, ln 1000 / (3 * 0.98) more: 8.4 of 200 ms.
         assert!((1_650..1_720).contains(&formula.as_millis()), "{formula:?}");
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn loss_asks_for_more_appeals() {
-        let mut spread = Spread::UNKNOWN;
+        let mut spread = SpreadEstimate::UNKNOWN;
         // 0.02^4 = 1.6e-7.
         assert_eq!(spread.window(&lan(), 100).appeals, 4);
         let calm = length(&spread, 100);
@@ -187,7 +187,7 @@ mod tests {
             exponent in 1.0f64..12.0,
             floor_ms in 0u64..3_000,
         ) {
-            let mut spread = Spread::UNKNOWN;
+            let mut spread = SpreadEstimate::UNKNOWN;
             for (step, micros) in steps {
                 let time = Duration::from_micros(micros);
                 match step {
@@ -215,6 +215,6 @@ mod tests {
 
     #[test]
     fn the_state_is_a_few_bytes() {
-        assert!(size_of::<Spread>() <= 32);
+        assert!(size_of::<SpreadEstimate>() <= 32);
     }
 }

@@ -8,7 +8,7 @@ use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
 use swimring_codec::{Incarnation, MemberId, State};
 
-use crate::protocol::detection::return_probes::Watch;
+use crate::protocol::detection::return_probes::ReturnProbes;
 use crate::protocol::event::EventIndex;
 use crate::protocol::member::{Member, MemberError, check_metadata};
 use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
@@ -148,17 +148,16 @@ impl Member {
     /// Listens again after a time in which nothing was heard: what was due then says nothing about anyone.
     fn resume(&mut self, cx: &mut Context<'_, '_>) {
         self.probe.abandon();
-        self.watch = Watch::NONE;
+        self.return_probes = ReturnProbes::NONE;
         self.relays.clear(&mut cx.shared.relays);
-        cx.shared.suspicions.restart(&mut self.suspicions, cx.now);
-        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
-        self.gossip.due = Time::NEVER;
+        self.suspicions.restart(cx.now, &mut cx.shared.suspicions);
+        self.gossip.disarm();
     }
 
     fn introduce_self(&mut self, cx: &mut Context<'_, '_>) {
         let incarnation = self.core.table.get(self.core.index).incarnation();
         self.core.queue_update(cx, self.core.index, Update::Alive { introduce: true }, incarnation);
-        self.spread.told(incarnation.get(), cx.now);
+        self.spread_estimate.told(incarnation.get(), cx.now);
         self.gossip.arm(cx.now, &self.core.settings, true);
     }
 

@@ -10,10 +10,8 @@ use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
-use crate::protocol::event::{Event, SuspicionSummary};
+use crate::protocol::event::Event;
 use crate::protocol::member::Member;
-use crate::protocol::pools::suspicions::{Due, Suspicion, confirmations_needed};
-use crate::protocol::settings::SuspicionMode;
 use crate::protocol::state::{Context, Core};
 use crate::protocol::view::directory::{Full, MemberIndex};
 use crate::protocol::view::table::{Entry, EntryState};
@@ -36,6 +34,17 @@ enum Moved {
     Reclaimed,
 }
 
+/// How a live member goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Departing {
+    /// Dead: our own suspicion ran out.
+    Declared,
+    /// Dead: someone else declared it so.
+    Failed,
+    /// It said goodbye.
+    Left,
+}
+
 impl Member {
     #[inline]
     pub(in crate::protocol) fn on_alive(
@@ -48,7 +57,7 @@ impl Member {
         let Some((index, entry)) = self.core.lookup(cx, subject) else { return };
         if incarnation <= entry.incarnation() || self.core.implausible(cx, entry, incarnation) {
             if index == self.core.index {
-                self.spread.echoed(incarnation.get(), cx.now);
+                self.spread_estimate.echoed(incarnation.get(), cx.now);
             }
             return;
         }
@@ -84,7 +93,10 @@ impl Member {
                     return self.on_own_introduction(cx, &introduction);
                 }
                 match self.core.moved(cx, index, entry, &mut introduction) {
-                    Moved::Refused => return self.tell_owner(cx, index, &introduction),
+                    Moved::Refused => {
+                        let (core, refutations) = (&mut self.core, &mut self.refutations);
+                        return refutations.tell_owner(core, cx, index, &introduction);
+                    }
                     Moved::Reclaimed => {}
                     Moved::No if incarnation <= entry.incarnation() => return,
                     Moved::No if self.core.implausible(cx, entry, incarnation) => return,
@@ -115,7 +127,7 @@ impl Member {
     ) -> Option<(MemberIndex, u8)> {
         let members_max = self.core.settings.members_max;
         let mut interned = cx.shared.directory.intern(introduction, versions, members_max);
-        if interned == Err(Full::Members) && self.forget_longest_gone(cx) {
+        if interned == Err(Full::Members) && self.core.forget_longest_gone(cx) {
             interned = cx.shared.directory.intern(introduction, versions, members_max);
         }
         match interned {
@@ -137,11 +149,11 @@ impl Member {
         match old.standing() {
             EntryState::MemberRef(State::Alive) => {}
             EntryState::MemberRef(State::Suspect) => {
-                let suspicion = self.end_suspicion(cx, index);
+                let suspicion = self.suspicions.end(cx, index);
                 cx.shared.counters.suspicions_refuted += 1;
                 debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
                 if let Some(suspicion) = suspicion {
-                    self.spread.took(suspicion.lasted);
+                    self.spread_estimate.took(suspicion.lasted);
                     cx.emit(Event::Refuted { subject: index, suspicion });
                 }
             }
@@ -178,103 +190,19 @@ impl Member {
             return;
         }
         match entry.state() {
-            Some(State::Alive) => self.suspect(cx, index, entry, incarnation, accuser),
+            Some(State::Alive) => self.suspect(cx, (index, entry), incarnation, accuser),
             // A higher incarnation is a new accusation: the old timer does not count for it.
             Some(State::Suspect)
                 if incarnation > entry.incarnation() && !cx.shared.behaviour.one_suspicion_at_a_time =>
             {
-                self.end_suspicion(cx, index);
-                self.suspect(cx, index, entry, incarnation, accuser);
+                self.suspicions.end(cx, index);
+                self.suspect(cx, (index, entry), incarnation, accuser);
             }
-            Some(State::Suspect) => self.confirm(cx, index, incarnation, accuser),
+            Some(State::Suspect) => {
+                self.suspicions.confirm(&mut self.core, cx, index, incarnation, accuser);
+            }
             _ => {}
         }
-    }
-
-    fn confirm(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        index: MemberIndex,
-        incarnation: Incarnation,
-        accuser: MemberId,
-    ) {
-        if cx.shared.suspicions.confirm(&mut self.suspicions, index, accuser) {
-            self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
-            cx.shared.counters.suspicions_confirmed += 1;
-            self.core.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
-        }
-    }
-
-    /// Ends the suspicion of `index`, if there is one, and says how it went.
-    pub(in crate::protocol) fn end_suspicion(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        index: MemberIndex,
-    ) -> Option<SuspicionSummary> {
-        let summary = cx.shared.suspicions.end(&mut self.suspicions, index, cx.now);
-        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
-        summary
-    }
-
-    /// Begins to suspect `index`, and tells.
-    pub(in crate::protocol) fn suspect(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        index: MemberIndex,
-        entry: Entry,
-        incarnation: Incarnation,
-        accuser: MemberId,
-    ) {
-        let members = self.core.table.known();
-        let timeouts = self.core.settings.suspicion_timeouts(members);
-        let needed = confirmations_needed(self.core.settings.suspicion_multiplier, members);
-        let mut suspicion = Suspicion::new(cx.now, index, incarnation, accuser, timeouts, needed);
-        if self.core.settings.suspicion == SuspicionMode::Adaptive && accuser != self.core.id {
-            suspicion = suspicion.checked_at(self.check_at(cx.now));
-        }
-        if !cx.shared.suspicions.start(&mut self.suspicions, suspicion) {
-            cx.shared.counters.suspicions_shed += 1;
-            self.core.set_entry(cx, index, entry.with_state(State::Alive));
-            return;
-        }
-        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
-        self.core.set_entry(cx, index, entry.with_state(State::Suspect).with_incarnation(incarnation));
-        cx.shared.counters.suspicions_started += 1;
-        if entry.is_alive() {
-            cx.emit(Event::Suspected { subject: index, accuser });
-        }
-        self.core.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
-    }
-
-    /// Declares dead whoever did not refute in time.
-    pub(in crate::protocol) fn suspicion_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        while let Some(due) = cx.shared.suspicions.expired(&self.suspicions, cx.now) {
-            let suspicion = match due {
-                Due::Check(suspicion) => {
-                    self.check(cx, suspicion.subject);
-                    continue;
-                }
-                Due::Appeal { suspicion, before, since } => {
-                    self.appeal(cx, &suspicion, before, since + self.suspicions.lost());
-                    continue;
-                }
-                Due::Window { suspicion, appealed, since } => {
-                    if !appealed || !self.listens(cx.now, since + self.suspicions.lost()) {
-                        let until = cx.now + self.core.settings.gossip_interval;
-                        cx.shared.suspicions.postpone(&mut self.suspicions, suspicion.subject, until);
-                        continue;
-                    }
-                    cx.shared.counters.witnesses_declared += 1;
-                    suspicion
-                }
-                Due::End(suspicion) if self.defer_expiry(cx, suspicion.subject) => continue,
-                Due::End(suspicion) => suspicion,
-            };
-            let entry = self.core.table.get(suspicion.subject);
-            debug_assert_eq!(entry.state(), Some(State::Suspect));
-            self.depart(cx, suspicion.subject, entry, suspicion.incarnation, State::Dead, true);
-        }
-        self.suspicion_due = cx.shared.suspicions.due(&self.suspicions);
     }
 
     #[inline]
@@ -284,7 +212,7 @@ impl Member {
         subject: impl Subject,
         incarnation: Incarnation,
     ) {
-        self.on_departure(cx, subject, incarnation, State::Dead);
+        self.on_departure(cx, subject, incarnation, Departing::Failed);
     }
 
     #[inline]
@@ -294,7 +222,7 @@ impl Member {
         subject: impl Subject,
         incarnation: Incarnation,
     ) {
-        self.on_departure(cx, subject, incarnation, State::Left);
+        self.on_departure(cx, subject, incarnation, Departing::Left);
     }
 
     fn on_departure(
@@ -302,7 +230,7 @@ impl Member {
         cx: &mut Context<'_, '_>,
         subject: impl Subject,
         incarnation: Incarnation,
-        state: State,
+        departing: Departing,
     ) {
         let Some((index, entry)) = self.core.lookup(cx, subject) else { return };
         if index == self.core.index {
@@ -313,32 +241,34 @@ impl Member {
             return;
         }
         if !Core::implausible_accusation(cx, entry, incarnation) {
-            self.depart(cx, index, entry, incarnation, state, false);
+            self.depart(cx, (index, entry), incarnation, departing);
         }
     }
 
-    /// Takes a live member for dead or left, and tells. `declared` says that our own suspicion ran out.
-    fn depart(
+    /// Takes a live member for dead or left, and tells.
+    pub(super) fn depart(
         &mut self,
         cx: &mut Context<'_, '_>,
-        index: MemberIndex,
-        entry: Entry,
+        (index, entry): (MemberIndex, Entry),
         incarnation: Incarnation,
-        state: State,
-        declared: bool,
+        departing: Departing,
     ) {
-        let suspicion = self.end_suspicion(cx, index);
+        let suspicion = self.suspicions.end(cx, index);
+        let (state, update) = match departing {
+            Departing::Left => (State::Left, Update::Left),
+            Departing::Declared | Departing::Failed => (State::Dead, Update::Dead),
+        };
         self.core.set_entry(cx, index, entry.with_state(state).with_incarnation(incarnation));
         cx.shared.departed.add(&mut self.core.departed, index, cx.now);
         self.reconnect.departed(cx.now, &self.core.settings);
-        if state == State::Dead {
-            cx.shared.counters.members_failed += 1;
-            cx.emit(Event::Failed { subject: index, suspicion, declared });
-            self.core.queue_update(cx, index, Update::Dead, incarnation);
-        } else {
+        if departing == Departing::Left {
             cx.emit(Event::Left { subject: index });
-            self.core.queue_update(cx, index, Update::Left, incarnation);
+        } else {
+            cx.shared.counters.members_failed += 1;
+            let declared = departing == Departing::Declared;
+            cx.emit(Event::Failed { subject: index, suspicion, declared });
         }
+        self.core.queue_update(cx, index, update, incarnation);
     }
 }
 

@@ -22,6 +22,7 @@
 
 pub(in crate::protocol) mod commands;
 pub(in crate::protocol) mod compaction;
+mod detection;
 pub(in crate::protocol) mod frames;
 pub(in crate::protocol) mod merge;
 pub(in crate::protocol) mod streams;
@@ -39,21 +40,20 @@ use crate::protocol::detection::probe::Probe;
 use crate::protocol::detection::reachability::Reachability;
 use crate::protocol::detection::refutation::Refutations;
 use crate::protocol::detection::relay::Relays;
-use crate::protocol::detection::return_probes::Watch;
+use crate::protocol::detection::return_probes::ReturnProbes;
+use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::gossip::Gossip;
-use crate::protocol::dissemination::spread_estimate::Spread;
+use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::Queue;
-use crate::protocol::pools::suspicions::Suspicions;
 use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::repair::reconnect::Reconnect;
 use crate::protocol::serf::Serf;
-use crate::protocol::settings::Settings;
+use crate::protocol::settings::{Settings, SuspicionMode};
 use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
-use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::table::{Entry, Table};
 use crate::protocol::wire::Update;
 
@@ -66,12 +66,12 @@ pub struct MemberConfig {
     pub address: SocketAddr,
     /// Up to [`METADATA_MAX`] bytes that every member gets to see.
     pub metadata: Vec<u8>,
-    /// Which cluster. Frames of others are dropped.
+    /// Number of its cluster. Frames of others are dropped.
     pub cluster: u32,
     /// Where its incarnation starts: seconds of wall time, so that a restart outranks its own past. Brought to at
     /// most half of what the wire format can carry: a member at the last incarnation could not refute.
     pub incarnation: Incarnation,
-    /// Of its random choices.
+    /// Seed for all its random choices.
     pub seed: u64,
     /// The protocol's constants.
     pub settings: Arc<Settings>,
@@ -135,19 +135,18 @@ pub struct Member {
     pub(in crate::protocol) core: Core,
     pub(in crate::protocol) probe: Probe,
     pub(in crate::protocol) relays: Relays,
-    pub(in crate::protocol) watch: Watch,
-    /// When the timers were last looked at.
-    pub(in crate::protocol) called: Time,
-    pub(in crate::protocol) spread: Spread,
+    pub(in crate::protocol) return_probes: ReturnProbes,
     pub(in crate::protocol) reachability: Reachability,
     pub(in crate::protocol) suspicions: Suspicions,
-    /// When the first suspicion ends.
-    pub(in crate::protocol) suspicion_due: Time,
+    pub(in crate::protocol) refutations: Refutations,
+    pub(in crate::protocol) spread_estimate: SpreadEstimate,
     pub(in crate::protocol) gossip: Gossip,
     pub(in crate::protocol) anti_entropy: AntiEntropy,
     pub(in crate::protocol) reconnect: Reconnect,
-    pub(in crate::protocol) refutations: Refutations,
+    /// Sequence number of the last user event of its own.
     pub(in crate::protocol) event_sequence: u32,
+    /// When the timers were last looked at.
+    pub(in crate::protocol) called: Time,
 }
 
 impl Member {
@@ -180,12 +179,11 @@ impl Member {
         Ok(Member {
             probe: Probe::new(&settings, &mut rng, shared, now),
             relays: Relays::new(),
-            watch: Watch::NONE,
+            return_probes: ReturnProbes::NONE,
             called: now,
-            spread: Spread::UNKNOWN,
+            spread_estimate: SpreadEstimate::UNKNOWN,
             reachability: Reachability::new(now),
             suspicions: Suspicions::new(number),
-            suspicion_due: Time::NEVER,
             gossip: Gossip::new(&settings, &mut rng, shared),
             anti_entropy: AntiEntropy::new(&settings, &mut rng, shared, now),
             reconnect: Reconnect::new(&settings, &mut rng, shared, now),
@@ -220,19 +218,19 @@ impl Member {
         let cx = &mut Context { now, shared, out };
         self.notice_lateness(cx);
         self.probe_timeout(cx);
-        self.relay_timeout(cx);
-        if self.suspicion_due <= now {
+        self.relays.timeout(&mut self.core, cx);
+        if self.suspicions.due() <= now {
             self.suspicion_timeout(cx);
         }
-        self.watch_timeout(cx);
+        self.return_probes_timeout(cx);
         self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
-        self.gossip_timeout(cx);
+        self.gossip.timeout(&mut self.core, cx);
         if self.core.status == Status::Left {
             // What else it had to tell must not keep shared storage busy.
             return self.core.drop_queue(cx);
         }
         self.push_pull_timeout(cx);
-        self.reconnect_timeout(cx);
+        self.reconnect.timeout(&mut self.core, cx);
         self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
     }
 
@@ -255,8 +253,7 @@ impl Member {
         }
         self.probe.extend(by);
         self.relays.extend(by, &mut shared.relays);
-        self.suspicions.extend(by);
-        self.suspicion_due = shared.suspicions.due(&self.suspicions);
+        self.suspicions.extend(by, &shared.suspicions);
     }
 
     /// When [`Member::handle_timeout`] next has something to do; [`Time::NEVER`] after leaving.
@@ -265,20 +262,23 @@ impl Member {
         if self.core.status == Status::Left {
             return Time::NEVER;
         }
-        let probe = self.probe.due().min(self.relays.due()).min(self.watch.due());
+        let probe = self.probe.due().min(self.relays.due()).min(self.return_probes.due());
         let slow = self.anti_entropy.due.min(self.reconnect.due());
-        probe.min(self.suspicion_due).min(self.gossip.due).min(slow)
+        probe.min(self.suspicions.due()).min(self.gossip.due()).min(slow)
     }
 
-    /// Drops every reference to `subject` and its entry.
-    pub(in crate::protocol) fn forget(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) {
-        if self.core.table.get(subject).is_queued() {
-            cx.shared.broadcasts.remove_update(&mut self.core.queue, subject);
-            self.core.table.set_queued(subject, false);
+    /// Whether timers come so late that something may lie unread: then the time since the last call was lost.
+    /// Called before anything is done about timers.
+    fn notice_lateness(&mut self, cx: &mut Context<'_, '_>) {
+        let called = std::mem::replace(&mut self.called, cx.now);
+        if self.core.settings.suspicion == SuspicionMode::Lifeguard {
+            return;
         }
-        self.end_suspicion(cx, subject);
-        cx.shared.departed.remove(&mut self.core.departed, subject);
-        self.core.set_entry(cx, subject, Entry::UNKNOWN);
+        let due = self.probe.phase_due().min(self.suspicions.due()).min(self.relays.due());
+        if cx.now.since(due) > self.core.settings.probe_timeout / 4 {
+            let lost = cx.now.since(called.max(self.core.heard));
+            self.handle_stall(lost, cx.shared);
+        }
     }
 
     /// Gives back all shared storage: the member vanishes without a word.
@@ -290,7 +290,7 @@ impl Member {
                 events.release(gone.subject);
             }
         });
-        shared.suspicions.clear(&mut self.suspicions);
+        self.suspicions.clear(&mut shared.suspicions);
         self.relays.clear(&mut shared.relays);
         shared.departed.clear(&mut self.core.departed);
         self.core.table.clear(&mut shared.directory);
@@ -322,3 +322,10 @@ fn check_address(address: SocketAddr) -> Result<SocketAddr, MemberError> {
 pub(in crate::protocol) fn check_metadata(metadata: &[u8]) -> Result<(), MemberError> {
     if metadata.len() > METADATA_MAX { Err(MemberError::MetadataTooLarge(metadata.len())) } else { Ok(()) }
 }
+
+#[cfg(test)]
+#[path = "probe_test.rs"]
+mod probe_tests;
+#[cfg(test)]
+#[path = "refutation_test.rs"]
+mod refutation_tests;

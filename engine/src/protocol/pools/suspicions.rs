@@ -1,12 +1,8 @@
-//! Suspicions: how long a member that did not answer has to refute (SWIM section 4.2, Lifeguard IV.B).
+//! Suspicions under way: who is suspected since when, by whom, and until when.
 //!
-//! A suspicion starts with a long timeout. Each independent confirmation, a suspect message from someone
-//! who has not accused before, shortens it along a logarithm, down to a minimum after K of them: one slow
-//! detector cannot have a member declared dead quickly, several healthy ones can.
-//!
-//! With adaptive suspicion a member that has itself probed the suspect in vain is a *witness*: it may end
-//! its suspicion earlier, after the window that `adaptive` gives it. Those who only heard keep Lifeguard's
-//! timeouts.
+//! A suspicion's timeout goes from a long one to a short one with each independent accuser, along a logarithm (Lifeguard
+//! IV.B). A *witness*, who has itself probed the suspect in vain, may end its suspicion earlier, after its window. What is
+//! done about a suspicion is decided in `detection/suspicion.rs` and `detection/adaptive.rs`.
 
 use std::time::Duration;
 
@@ -265,7 +261,7 @@ pub(in crate::protocol) fn confirmations_needed(multiplier: u8, members: usize) 
 
 /// One member's suspicions.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct Suspicions {
+pub(in crate::protocol) struct SuspicionList {
     owner: u32,
     len: u32,
     heap: Heap,
@@ -274,9 +270,9 @@ pub(in crate::protocol) struct Suspicions {
     lost: Duration,
 }
 
-impl Suspicions {
-    pub(in crate::protocol) const fn new(owner: u32) -> Suspicions {
-        Suspicions { owner, len: 0, heap: Heap::EMPTY, lost: Duration::ZERO }
+impl SuspicionList {
+    pub(in crate::protocol) const fn new(owner: u32) -> SuspicionList {
+        SuspicionList { owner, len: 0, heap: Heap::EMPTY, lost: Duration::ZERO }
     }
 
     /// Gives every suspect `by` longer to refute.
@@ -323,7 +319,7 @@ impl SuspicionPool {
     }
 
     /// Adds a suspicion of a subject that has none. False if there are too many.
-    pub(in crate::protocol) fn start(&mut self, of: &mut Suspicions, mut suspicion: Suspicion) -> bool {
+    pub(in crate::protocol) fn start(&mut self, of: &mut SuspicionList, mut suspicion: Suspicion) -> bool {
         if of.len >= SUSPICIONS_MAX || self.heaps.used() >= POOL_MAX + POOL_MAX_EACH * self.members {
             return false;
         }
@@ -340,7 +336,7 @@ impl SuspicionPool {
     /// Takes a confirmation of the suspicion of `subject`. True if it counts.
     pub(in crate::protocol) fn confirm(
         &mut self,
-        of: &mut Suspicions,
+        of: &mut SuspicionList,
         subject: MemberIndex,
         accuser: MemberId,
     ) -> bool {
@@ -357,7 +353,7 @@ impl SuspicionPool {
     /// Changes the suspicion of `subject`, if there is one. False if there is none.
     fn change(
         &mut self,
-        of: &mut Suspicions,
+        of: &mut SuspicionList,
         subject: MemberIndex,
         change: impl FnOnce(&mut Suspicion),
     ) -> bool {
@@ -372,7 +368,7 @@ impl SuspicionPool {
     /// We have probed `subject` in vain, and the relays `nackers` too. False if it is not suspected.
     pub(in crate::protocol) fn witness(
         &mut self,
-        of: &mut Suspicions,
+        of: &mut SuspicionList,
         subject: MemberIndex,
         now: Time,
         window: Window,
@@ -394,7 +390,7 @@ impl SuspicionPool {
     }
 
     /// We see for ourselves what is with `subject`, once.
-    pub(in crate::protocol) fn checked(&mut self, of: &mut Suspicions, subject: MemberIndex) {
+    pub(in crate::protocol) fn checked(&mut self, of: &mut SuspicionList, subject: MemberIndex) {
         self.change(of, subject, |suspicion| suspicion.check = Time::NEVER);
     }
 
@@ -402,7 +398,7 @@ impl SuspicionPool {
     /// `later`: what kept the answer away may pass.
     pub(in crate::protocol) fn appealed(
         &mut self,
-        of: &mut Suspicions,
+        of: &mut SuspicionList,
         subject: MemberIndex,
         sent: bool,
         now: Time,
@@ -423,7 +419,12 @@ impl SuspicionPool {
     }
 
     /// A witness' window goes on until `until`.
-    pub(in crate::protocol) fn postpone(&mut self, of: &mut Suspicions, subject: MemberIndex, until: Time) {
+    pub(in crate::protocol) fn postpone(
+        &mut self,
+        of: &mut SuspicionList,
+        subject: MemberIndex,
+        until: Time,
+    ) {
         let until = until - of.lost;
         self.change(of, subject, |suspicion| {
             if let Some(witness) = &mut suspicion.witness {
@@ -436,7 +437,7 @@ impl SuspicionPool {
     /// as long as it lasts at most, or there are too few members to expect to hear one. False if so.
     pub(in crate::protocol) fn put_off(
         &mut self,
-        of: &mut Suspicions,
+        of: &mut SuspicionList,
         subject: MemberIndex,
         more: Duration,
     ) -> bool {
@@ -449,7 +450,7 @@ impl SuspicionPool {
     }
 
     /// `subject` has answered: we are no witness any more. False if we were none.
-    pub(in crate::protocol) fn withdraw(&mut self, of: &mut Suspicions, subject: MemberIndex) -> bool {
+    pub(in crate::protocol) fn withdraw(&mut self, of: &mut SuspicionList, subject: MemberIndex) -> bool {
         let mut withdrawn = false;
         self.change(of, subject, |suspicion| withdrawn = suspicion.witness.take().is_some());
         withdrawn
@@ -458,7 +459,7 @@ impl SuspicionPool {
     /// Ends the suspicion of `subject`, whatever came of it, and says how it went.
     pub(in crate::protocol) fn end(
         &mut self,
-        of: &mut Suspicions,
+        of: &mut SuspicionList,
         subject: MemberIndex,
         now: Time,
     ) -> Option<SuspicionSummary> {
@@ -472,7 +473,7 @@ impl SuspicionPool {
 
     /// Begins all suspicions of a member anew at `now`: for one that has not listened for a while, and has
     /// missed whatever was refuted meanwhile.
-    pub(in crate::protocol) fn restart(&mut self, of: &mut Suspicions, now: Time) {
+    pub(in crate::protocol) fn restart(&mut self, of: &mut SuspicionList, now: Time) {
         let mut under_way = Vec::with_capacity(of.len as usize);
         while let Some((node, _)) = self.heaps.first(&of.heap) {
             let suspicion = *self.heaps.get(node);
@@ -486,18 +487,18 @@ impl SuspicionPool {
     }
 
     /// When something is first due.
-    pub(in crate::protocol) fn due(&self, of: &Suspicions) -> Time {
+    pub(in crate::protocol) fn due(&self, of: &SuspicionList) -> Time {
         self.heaps.first(&of.heap).map_or(Time::NEVER, |(_, at)| at + of.lost)
     }
 
     /// What is due of a suspicion at `now`.
-    pub(in crate::protocol) fn expired(&self, of: &Suspicions, now: Time) -> Option<Due> {
+    pub(in crate::protocol) fn expired(&self, of: &SuspicionList, now: Time) -> Option<Due> {
         let (node, at) = self.heaps.first(&of.heap)?;
         (at + of.lost <= now).then(|| self.heaps.get(node).due(now - of.lost))
     }
 
     /// Ends all suspicions of a member.
-    pub(in crate::protocol) fn clear(&mut self, of: &mut Suspicions) {
+    pub(in crate::protocol) fn clear(&mut self, of: &mut SuspicionList) {
         while let Some((node, _)) = self.heaps.first(&of.heap) {
             let subject = self.heaps.get(node).subject;
             self.end(of, subject, Time::ZERO);

@@ -29,7 +29,7 @@ fn timeouts_shrink_along_lifeguards_logarithm() {
 #[test]
 fn lost_time_is_given_back() {
     let mut pool = SuspicionPool::new(1);
-    let mut of = Suspicions::new(0);
+    let mut of = SuspicionList::new(0);
     assert!(pool.start(&mut of, suspicion(0)));
     of.extend(Duration::from_secs(3));
     let end = Time::ZERO + Duration::from_secs(5);
@@ -46,7 +46,7 @@ fn lost_time_is_given_back() {
 #[test]
 fn suspicions_that_are_begun_anew_have_the_whole_time() {
     let mut pool = SuspicionPool::new(1);
-    let mut of = Suspicions::new(0);
+    let mut of = SuspicionList::new(0);
     assert!(pool.start(&mut of, suspicion(2)));
     assert!(pool.confirm(&mut of, 0, MemberId(1)));
     of.extend(Duration::from_secs(3));
@@ -63,8 +63,8 @@ const WINDOW: Window =
     Window { length: Duration::from_millis(500), appeals: 2, appeal_every: Duration::from_millis(200) };
 
 /// A pool with a suspicion that a witness holds since 100 ms, with these nacks.
-fn witnessed(nacks: &[u64]) -> (SuspicionPool, Suspicions) {
-    let (mut pool, mut of) = (SuspicionPool::new(1), Suspicions::new(0));
+fn witnessed(nacks: &[u64]) -> (SuspicionPool, SuspicionList) {
+    let (mut pool, mut of) = (SuspicionPool::new(1), SuspicionList::new(0));
     assert!(pool.start(&mut of, suspicion(2)));
     let nackers = nacks.iter().map(|id| MemberId(*id));
     assert!(pool.witness(&mut of, 0, at(100), WINDOW, nackers));
@@ -143,7 +143,7 @@ fn appeals_are_bounded() {
 
 #[test]
 fn putting_off_is_bounded() {
-    let (mut pool, mut of) = (SuspicionPool::new(1), Suspicions::new(0));
+    let (mut pool, mut of) = (SuspicionPool::new(1), SuspicionList::new(0));
     assert!(pool.start(&mut of, suspicion(2)));
     let mut last = pool.due(&of);
     while pool.put_off(&mut of, 0, Duration::from_secs(4)) {

@@ -8,7 +8,6 @@
 use swimring_codec::State;
 
 use crate::protocol::event::Event;
-use crate::protocol::member::Member;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
@@ -21,7 +20,7 @@ pub(in crate::protocol) struct Reconnect {
     /// When the next departed member is tried.
     next: Time,
     /// When to look for members to reap.
-    reap: Time,
+    next_reap: Time,
 }
 
 impl Reconnect {
@@ -36,73 +35,60 @@ impl Reconnect {
         } else {
             shared.stagger(now, settings.reconnect_interval, rng)
         };
-        Reconnect { next, reap: Time::NEVER }
+        Reconnect { next, next_reap: Time::NEVER }
     }
 
     #[inline]
     pub(in crate::protocol) fn due(&self) -> Time {
-        self.next.min(self.reap)
+        self.next.min(self.next_reap)
     }
 
     /// Someone departed: it will have to be reaped.
     pub(in crate::protocol) fn departed(&mut self, now: Time, settings: &Settings) {
-        self.reap = self.reap.min(now + settings.gossip_to_the_dead);
+        self.next_reap = self.next_reap.min(now + settings.gossip_to_the_dead);
     }
-}
 
-impl Member {
-    pub(in crate::protocol) fn reconnect_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        if self.reconnect.reap <= cx.now {
-            self.reap(cx);
+    /// Reaps, and tries one of the departed, as is due.
+    pub(in crate::protocol) fn timeout(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
+        if self.next_reap <= cx.now {
+            self.reap(core, cx);
         }
-        if self.reconnect.next <= cx.now {
-            self.reconnect.next = cx.now + self.core.settings.reconnect_interval;
+        if self.next <= cx.now {
+            self.next = cx.now + core.settings.reconnect_interval;
             let wanted = !cx.shared.behaviour.no_reconnects;
-            if wanted && !self.core.departed.is_empty() && self.core.status == Status::Active {
-                self.core.try_departed(cx);
+            if wanted && !core.departed.is_empty() && core.status == Status::Active {
+                core.try_departed(cx);
             }
         }
     }
 
     /// Takes members out of the view that have been dead or gone long enough, and forgets those that have
     /// been remembered long enough.
-    pub(in crate::protocol) fn reap(&mut self, cx: &mut Context<'_, '_>) {
-        let (now, patience) = (cx.now, self.core.settings.gossip_to_the_dead);
-        let memory = self.core.settings.reconnect_timeout;
-        self.reconnect.reap = Time::NEVER;
-        while let Some(departure) = cx.shared.departed.oldest_recent(&self.core.departed) {
+    pub(in crate::protocol) fn reap(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
+        let (now, patience) = (cx.now, core.settings.gossip_to_the_dead);
+        let memory = core.settings.reconnect_timeout;
+        self.next_reap = Time::NEVER;
+        while let Some(departure) = cx.shared.departed.oldest_recent(&core.departed) {
             if now.since(departure.since) < patience {
-                self.reconnect.reap = departure.since + patience;
+                self.next_reap = departure.since + patience;
                 break;
             }
-            let entry = self.core.table.get(departure.subject);
+            let entry = core.table.get(departure.subject);
             cx.emit(Event::Reaped { subject: departure.subject });
             if entry.state() == Some(State::Dead) && !memory.is_zero() {
-                cx.shared.departed.remember(&mut self.core.departed, departure.subject, now);
-                self.core.set_entry(cx, departure.subject, entry.remembered());
+                cx.shared.departed.remember(&mut core.departed, departure.subject, now);
+                core.set_entry(cx, departure.subject, entry.remembered());
             } else {
-                self.forget(cx, departure.subject);
+                core.forget(cx, departure.subject);
             }
         }
-        while let Some(departure) = cx.shared.departed.oldest_remembered(&self.core.departed) {
+        while let Some(departure) = cx.shared.departed.oldest_remembered(&core.departed) {
             if now.since(departure.since) < memory {
-                self.reconnect.reap = self.reconnect.reap.min(departure.since + memory);
+                self.next_reap = self.next_reap.min(departure.since + memory);
                 break;
             }
-            self.forget(cx, departure.subject);
+            core.forget(cx, departure.subject);
         }
-    }
-
-    /// Makes room in a full table: drops the member that has been gone for longest. False if there is
-    /// none.
-    pub(in crate::protocol) fn forget_longest_gone(&mut self, cx: &mut Context<'_, '_>) -> bool {
-        let departed = &cx.shared.departed;
-        let longest = departed
-            .oldest_remembered(&self.core.departed)
-            .or_else(|| departed.oldest_recent(&self.core.departed));
-        let Some(departure) = longest else { return false };
-        self.forget(cx, departure.subject);
-        true
     }
 }
 
@@ -143,5 +129,16 @@ impl Core {
             }
         }
         chosen
+    }
+
+    /// Makes room in a full table: drops the member that has been gone for longest. False if there is
+    /// none.
+    pub(in crate::protocol) fn forget_longest_gone(&mut self, cx: &mut Context<'_, '_>) -> bool {
+        let departed = &cx.shared.departed;
+        let longest =
+            departed.oldest_remembered(&self.departed).or_else(|| departed.oldest_recent(&self.departed));
+        let Some(departure) = longest else { return false };
+        self.forget(cx, departure.subject);
+        true
     }
 }

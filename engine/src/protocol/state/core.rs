@@ -82,4 +82,14 @@ impl Core {
             self.root_changed = cx.now;
         }
     }
+
+    /// Drops every reference to `subject`, which departed, and its entry.
+    pub(in crate::protocol) fn forget(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) {
+        if self.table.get(subject).is_queued() {
+            cx.shared.broadcasts.remove_update(&mut self.queue, subject);
+            self.table.set_queued(subject, false);
+        }
+        cx.shared.departed.remove(&mut self.departed, subject);
+        self.set_entry(cx, subject, Entry::UNKNOWN);
+    }
 }

@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::*;
-use crate::protocol::{
-    FrameSink, MemberConfig, MemberlistOptions, Outbox, Settings, SharedState, WireOptions,
-};
+use crate::protocol::{Event, FrameSink, MemberlistOptions, WireOptions};
 use swimring_codec::MemberId;
 
 struct Nowhere;

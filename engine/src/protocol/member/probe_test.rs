@@ -6,7 +6,7 @@ use std::sync::Arc;
 use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter, Message};
 
 use super::*;
-use crate::protocol::{FrameSink, MemberConfig, Outbox, Preset, View};
+use crate::protocol::{Event, FrameSink, Preset, View};
 
 /// Keeps the last frame.
 #[derive(Default)]

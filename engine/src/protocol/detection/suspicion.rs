@@ -1,0 +1,176 @@
+//! How long a member that did not answer has to refute (SWIM section 4.2, Lifeguard IV.B).
+//!
+//! A suspicion starts with a long timeout ([`Settings::suspicion_timeouts`](crate::protocol::Settings::suspicion_timeouts), by the size of the
+//! cluster). Each independent confirmation, a suspect message from someone who has not accused before, shortens it
+//! along a logarithm, down to a minimum after K of them: one slow detector cannot have a member declared dead quickly,
+//! several healthy ones can. The arithmetic of one suspicion is in [`crate::protocol::pools::suspicions`].
+//!
+//! With adaptive suspicion a member that has itself probed the suspect in vain may end its suspicion earlier: see
+//! `adaptive`.
+
+use std::time::Duration;
+
+use swimring_codec::{Incarnation, MemberId, State};
+
+use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
+use crate::protocol::event::{Event, SuspicionSummary};
+use crate::protocol::pools::suspicions::{
+    Due, Suspicion, SuspicionList, SuspicionPool, confirmations_needed,
+};
+use crate::protocol::settings::SuspicionMode;
+use crate::protocol::state::{Context, Core};
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::table::Entry;
+use crate::protocol::wire::Update;
+
+/// One member's suspicions of others.
+#[derive(Debug)]
+pub(in crate::protocol) struct Suspicions {
+    pub(super) list: SuspicionList,
+    /// When something is first due.
+    due: Time,
+}
+
+/// What a suspicion asks of its holder.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) enum Expired {
+    /// Nothing more was heard for long: the subject is to be probed out of turn.
+    Unconfirmed(MemberIndex),
+    /// The time to refute is over: the subject is dead.
+    Unrefuted(Suspicion),
+}
+
+impl Suspicions {
+    /// None yet, of the member with the number `owner`.
+    pub(in crate::protocol) fn new(owner: u32) -> Suspicions {
+        Suspicions { list: SuspicionList::new(owner), due: Time::NEVER }
+    }
+
+    /// When something is first due.
+    #[inline]
+    pub(in crate::protocol) fn due(&self) -> Time {
+        self.due
+    }
+
+    pub(in crate::protocol) fn len(&self) -> u32 {
+        self.list.len()
+    }
+
+    pub(in crate::protocol) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Notes when something is first due, after a change.
+    pub(super) fn reschedule(&mut self, pool: &SuspicionPool) {
+        self.due = pool.due(&self.list);
+    }
+
+    /// Gives every suspect `by` longer to refute.
+    pub(in crate::protocol) fn extend(&mut self, by: Duration, pool: &SuspicionPool) {
+        self.list.extend(by);
+        self.reschedule(pool);
+    }
+
+    /// Begins all suspicions anew at `now`: for a member that has not listened for a while.
+    pub(in crate::protocol) fn restart(&mut self, now: Time, pool: &mut SuspicionPool) {
+        pool.restart(&mut self.list, now);
+        self.reschedule(pool);
+    }
+
+    /// Ends all suspicions.
+    pub(in crate::protocol) fn clear(&mut self, pool: &mut SuspicionPool) {
+        pool.clear(&mut self.list);
+    }
+
+    /// Begins to suspect `index`, whose entry is `entry`, and tells. If there are too many suspicions it stays alive.
+    pub(in crate::protocol) fn begin(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        spread: &SpreadEstimate,
+        (index, entry): (MemberIndex, Entry),
+        incarnation: Incarnation,
+        accuser: MemberId,
+    ) {
+        let members = core.table.known();
+        let timeouts = core.settings.suspicion_timeouts(members);
+        let needed = confirmations_needed(core.settings.suspicion_multiplier, members);
+        let mut suspicion = Suspicion::new(cx.now, index, incarnation, accuser, timeouts, needed);
+        if core.settings.suspicion == SuspicionMode::Adaptive && accuser != core.id {
+            suspicion = suspicion.checked_at(Suspicions::check_at(core, spread, cx.now));
+        }
+        if !cx.shared.suspicions.start(&mut self.list, suspicion) {
+            cx.shared.counters.suspicions_shed += 1;
+            core.set_entry(cx, index, entry.with_state(State::Alive));
+            return;
+        }
+        self.reschedule(&cx.shared.suspicions);
+        core.set_entry(cx, index, entry.with_state(State::Suspect).with_incarnation(incarnation));
+        cx.shared.counters.suspicions_started += 1;
+        if entry.is_alive() {
+            cx.emit(Event::Suspected { subject: index, accuser });
+        }
+        core.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
+    }
+
+    /// `accuser` suspects `index` too. If that is new, it is told on.
+    pub(in crate::protocol) fn confirm(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        incarnation: Incarnation,
+        accuser: MemberId,
+    ) {
+        if cx.shared.suspicions.confirm(&mut self.list, index, accuser) {
+            self.reschedule(&cx.shared.suspicions);
+            cx.shared.counters.suspicions_confirmed += 1;
+            core.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
+        }
+    }
+
+    /// Ends the suspicion of `index`, if there is one, and says how it went.
+    pub(in crate::protocol) fn end(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+    ) -> Option<SuspicionSummary> {
+        let summary = cx.shared.suspicions.end(&mut self.list, index, cx.now);
+        self.reschedule(&cx.shared.suspicions);
+        summary
+    }
+
+    /// Appeals to suspects as is due, until one of the suspicions asks for more. To be called again until none does; an
+    /// unrefuted suspicion has to be ended meanwhile.
+    pub(in crate::protocol) fn next_expired(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+    ) -> Option<Expired> {
+        while let Some(due) = cx.shared.suspicions.expired(&self.list, cx.now) {
+            match due {
+                Due::Check(suspicion) => {
+                    cx.shared.suspicions.checked(&mut self.list, suspicion.subject);
+                    cx.shared.counters.suspicions_checked += 1;
+                    return Some(Expired::Unconfirmed(suspicion.subject));
+                }
+                Due::Appeal { suspicion, before, since } => {
+                    self.appeal(core, cx, &suspicion, before, since + self.list.lost());
+                }
+                Due::Window { suspicion, appealed, since } => {
+                    if appealed && core.listens(cx.now, since + self.list.lost()) {
+                        cx.shared.counters.witnesses_declared += 1;
+                        return Some(Expired::Unrefuted(suspicion));
+                    }
+                    let until = cx.now + core.settings.gossip_interval;
+                    cx.shared.suspicions.postpone(&mut self.list, suspicion.subject, until);
+                }
+                Due::End(suspicion) if self.defer_expiry(core, cx, suspicion.subject) => {}
+                Due::End(suspicion) => return Some(Expired::Unrefuted(suspicion)),
+            }
+        }
+        self.reschedule(&cx.shared.suspicions);
+        None
+    }
+}

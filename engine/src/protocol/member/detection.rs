@@ -1,0 +1,159 @@
+//! Detection, put together: what arrives goes to the concern that waits for it, and what one concern finds goes to the
+//! others.
+
+use swimring_codec::native::Introduction;
+use swimring_codec::{Incarnation, MemberId, State};
+
+use crate::protocol::detection::probe::{Acked, Slot, is_chosen};
+use crate::protocol::detection::suspicion::Expired;
+use crate::protocol::member::Member;
+use crate::protocol::member::merge::Departing;
+use crate::protocol::settings::SuspicionMode;
+use crate::protocol::state::Context;
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::table::Entry;
+use crate::protocol::wire::{IndirectRequest, Sender};
+
+impl Member {
+    #[inline]
+    pub(in crate::protocol) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
+        self.reachability.pinged(cx.now);
+        if is_chosen(sequence) && self.core.settings.suspicion == SuspicionMode::Adaptive {
+            self.return_probes.pinged_by(&self.core, cx, origin.source);
+        }
+        self.core.answer_ping(cx, origin, sequence, !self.suspicions.is_empty());
+    }
+
+    pub(in crate::protocol) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
+        let measures = (&mut self.reachability, &mut self.spread_estimate);
+        match self.probe.on_ack(&mut self.core, cx, measures, origin, sequence) {
+            Acked::ByTarget => self.compare_roots(cx, origin),
+            Acked::ByRelay => {}
+            Acked::Appeal(subject) => self.suspicions.on_appeal_answered(&self.core, cx, origin, subject),
+            Acked::NoProbe => {
+                if !self.relays.on_ack(&mut self.core, cx, sequence) {
+                    cx.shared.counters.acks_unexpected += 1;
+                }
+            }
+        }
+    }
+
+    pub(in crate::protocol) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
+        self.probe.on_nack(&self.core, cx, origin, sequence);
+    }
+
+    pub(in crate::protocol) fn on_stream_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) {
+        let measures = (&mut self.reachability, &mut self.spread_estimate);
+        self.probe.on_stream_ack(&mut self.core, cx, measures, sequence);
+    }
+
+    pub(in crate::protocol) fn on_indirect_ping(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        origin: &Sender,
+        requested: u32,
+        wanted: IndirectRequest,
+    ) {
+        self.relays.on_indirect_ping(&mut self.core, cx, origin, requested, wanted);
+    }
+
+    /// Takes the probes under way further, and begins the next of our own choice.
+    pub(super) fn probe_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        while let Some(failed) = self.probe.timeout(&mut self.core, cx, &mut self.reachability) {
+            let (target, own) = (failed.target(), self.core.id);
+            self.on_suspect(cx, target, failed.incarnation(), own);
+            if self.core.settings.suspicion == SuspicionMode::Adaptive {
+                let (subject, nackers) = ((target, failed.health), failed.nackers());
+                self.suspicions.begin_fast_path(&self.core, cx, &self.spread_estimate, subject, nackers);
+            }
+        }
+        if !self.probe.is_next_due(cx.now) {
+            return;
+        }
+        if let Some(next) = self.probe.choose_next(&mut self.core, cx) {
+            if next.new_round {
+                self.reconnect.reap(&mut self.core, cx);
+            }
+            self.probe.begin_next(&mut self.core, cx, &next);
+        }
+    }
+
+    /// Returns the pings that are due for it.
+    pub(super) fn return_probes_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        loop {
+            let busy_until = self.probe.busy_until(Slot::Return);
+            let Some((target, ends)) = self.return_probes.next(&self.core, cx, busy_until) else { return };
+            self.probe.begin_return(&mut self.core, cx, target, ends);
+        }
+    }
+
+    /// Declares dead whoever did not refute in time.
+    pub(super) fn suspicion_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        while let Some(expired) = self.suspicions.next_expired(&mut self.core, cx) {
+            match expired {
+                Expired::Unconfirmed(subject) => {
+                    let id = cx.shared.directory.id(subject);
+                    self.return_probes.probe_at(cx, id, cx.now);
+                }
+                Expired::Unrefuted(suspicion) => {
+                    let entry = self.core.table.get(suspicion.subject);
+                    debug_assert_eq!(entry.state(), Some(State::Suspect));
+                    let subject = (suspicion.subject, entry);
+                    self.depart(cx, subject, suspicion.incarnation, Departing::Declared);
+                }
+            }
+        }
+    }
+
+    /// Answers an accusation of ours at `accused`; `introduce` says everything again.
+    pub(in crate::protocol) fn refute(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        accused: Incarnation,
+        introduce: bool,
+    ) {
+        let stated = self.refutations.refute(&mut self.core, cx, accused, introduce);
+        self.note_refutation(cx, stated);
+    }
+
+    /// What the member we join through says of us.
+    pub(in crate::protocol) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {
+        let stated = self.refutations.outrank_own_past(&mut self.core, cx, record);
+        self.note_refutation(cx, stated);
+    }
+
+    fn note_refutation(&mut self, cx: &mut Context<'_, '_>, stated: Option<Incarnation>) {
+        let Some(incarnation) = stated else { return };
+        self.spread_estimate.told(incarnation.get(), cx.now);
+        self.reachability.accused(&self.core, cx);
+    }
+
+    /// We were accused at an incarnation that is past.
+    pub(super) fn reannounce(&mut self, cx: &mut Context<'_, '_>) {
+        if let Some(incarnation) = self.refutations.reannounce(&mut self.core, cx) {
+            self.spread_estimate.told(incarnation.get(), cx.now);
+        }
+    }
+
+    /// An introduction of ourselves: an echo, our own past, or someone else who claims to be us.
+    pub(super) fn on_own_introduction(&mut self, cx: &mut Context<'_, '_>, introduction: &Introduction<'_>) {
+        let judged = self.refutations.judge(&mut self.core, cx, introduction);
+        if judged.echo {
+            self.spread_estimate.echoed(introduction.incarnation.get(), cx.now);
+        }
+        if judged.refute {
+            self.refute(cx, introduction.incarnation, true);
+        }
+    }
+
+    /// Begins to suspect the member at `index`.
+    pub(super) fn suspect(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: (MemberIndex, Entry),
+        incarnation: Incarnation,
+        accuser: MemberId,
+    ) {
+        self.suspicions.begin(&mut self.core, cx, &self.spread_estimate, subject, incarnation, accuser);
+    }
+}
