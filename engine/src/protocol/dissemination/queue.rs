@@ -7,7 +7,7 @@ use swimring_codec::Incarnation;
 use swimring_codec::State;
 
 use crate::protocol::event::{Event, EventIndex};
-use crate::protocol::pools::broadcasts::Dequeued;
+use crate::protocol::pools::broadcasts::{Broadcast, Dequeued};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Outgoing, Update};
@@ -23,17 +23,12 @@ impl Core {
     ) {
         let said = Outgoing::Update { subject, update: news, incarnation };
         let length = cx.shared.wire.part_len(&self.speaker(&cx.shared.directory), &said);
-        let queued = self.table.get(subject).is_queued();
-        let len_max = self.settings.broadcasts_max;
-        let shed = cx.shared.broadcasts.queue_update(
-            &mut self.queue,
-            subject,
-            news,
-            incarnation,
-            length,
-            queued,
-            len_max,
-        );
+        let (broadcasts, queue) = (&mut cx.shared.broadcasts, &mut self.queue);
+        if self.table.get(subject).is_queued() {
+            broadcasts.remove_update(queue, subject);
+        }
+        let broadcast = Broadcast::new(subject, news, incarnation, length);
+        let shed = broadcasts.queue_update(queue, broadcast, self.settings.broadcasts_max);
         self.table.set_queued(subject, true);
         cx.shared.counters.broadcasts_queued += 1;
         if let Some(gone) = shed {

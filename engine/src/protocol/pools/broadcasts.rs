@@ -36,6 +36,18 @@ pub(in crate::protocol) struct Broadcast {
     sent: u8,
 }
 
+impl Broadcast {
+    /// A broadcast that takes `length` bytes on the wire, not sent yet.
+    pub(in crate::protocol) fn new(
+        subject: u32,
+        news: Update,
+        incarnation: Incarnation,
+        length: usize,
+    ) -> Broadcast {
+        Broadcast { subject, news, incarnation, length: length as u16, sent: 0 }
+    }
+}
+
 /// One member's tiers of one kind of news.
 #[derive(Clone, Copy, Debug)]
 struct Tiers {
@@ -157,28 +169,17 @@ impl BroadcastPool {
         self.nodes.get(node)
     }
 
-    /// Queues news about the member `subject`, in place of older news about it if `queued` says there is
-    /// some. Gives what had to go to keep the queue at `len_max`.
-    #[expect(clippy::too_many_arguments, reason = "a broadcast, field by field, and the bound of its queue")]
+    /// Queues an update about a member of whom none is queued. Gives what had to go to keep the queue at `len_max`.
     pub(in crate::protocol) fn queue_update(
         &mut self,
         queue: &mut Queue,
-        subject: MemberIndex,
-        news: Update,
-        incarnation: Incarnation,
-        length: usize,
-        queued: bool,
+        update: Broadcast,
         len_max: u32,
     ) -> Option<Dequeued> {
-        let mut shed = None;
-        if queued {
-            self.remove_update(queue, subject);
-        } else if queue.updates.len >= len_max {
-            shed = self.shed_most_sent(queue);
-        }
-        let broadcast = Broadcast { subject, news, incarnation, length: length as u16, sent: 0 };
-        let node = self.push(&mut queue.updates, broadcast);
-        self.index.insert((queue.owner, subject), node);
+        let full = queue.updates.len >= len_max;
+        let shed = if full { self.shed_most_sent(queue) } else { None };
+        let node = self.push(&mut queue.updates, update);
+        self.index.insert((queue.owner, update.subject), node);
         shed
     }
 
@@ -193,10 +194,8 @@ impl BroadcastPool {
         if queue.events.len >= len_max {
             return false;
         }
-        let incarnation = Incarnation::ZERO;
-        let broadcast =
-            Broadcast { subject: event, news: Update::Event, incarnation, length: length as u16, sent: 0 };
-        self.push(&mut queue.events, broadcast);
+        let event = Broadcast::new(event, Update::Event, Incarnation::ZERO, length);
+        self.push(&mut queue.events, event);
         true
     }
 
@@ -400,6 +399,10 @@ mod tests {
 
     use super::*;
 
+    fn dead(subject: u32, length: usize) -> Broadcast {
+        Broadcast::new(subject, Update::Dead, Incarnation::new(1), length)
+    }
+
     /// The queue, naively: a vector, sorted when asked.
     #[derive(Default)]
     struct Twin {
@@ -490,7 +493,7 @@ mod tests {
         pool.set_longest_first(true);
         let mut queue = Queue::new(5);
         for (subject, length) in [(0, 50), (1, 80), (2, 50), (3, 200)] {
-            pool.queue_update(&mut queue, subject, Update::Dead, Incarnation::new(1), length, false, 8);
+            pool.queue_update(&mut queue, dead(subject, length), 8);
         }
         let order = |pool: &BroadcastPool, queue: &Queue| {
             let mut chosen = Selection::new();
@@ -505,7 +508,8 @@ mod tests {
         assert_eq!(subjects, [1, 2, 0]);
         pool.mark_sent(&mut queue, nodes[0], 9);
         assert_eq!(order(&pool, &queue).1, [2, 0, 1], "what was sent less often goes first");
-        pool.queue_update(&mut queue, 0, Update::Dead, Incarnation::new(2), 50, true, 8);
+        pool.remove_update(&mut queue, 0);
+        pool.queue_update(&mut queue, dead(0, 50), 8);
         assert_eq!(order(&pool, &queue).1, [0, 2, 1], "news that was queued anew is the newest");
     }
 
@@ -521,9 +525,8 @@ mod tests {
             for operation in operations {
                 match operation {
                     Operation::Update { subject, length } => {
-                        let queued = twin.queued.iter().any(|entry| !entry.3 && entry.2 == subject);
-                        let incarnation = Incarnation::new(1);
-                        pool.queue_update(&mut queue, subject, Update::Dead, incarnation, length, queued, LEN_MAX);
+                        pool.remove_update(&mut queue, subject);
+                        pool.queue_update(&mut queue, dead(subject, length), LEN_MAX);
                         twin.queue(subject, false, length, LEN_MAX as usize);
                     }
                     Operation::Event { length } => {
