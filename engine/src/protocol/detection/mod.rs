@@ -1,10 +1,12 @@
 //! Is a member still there, and how long until it is declared dead if it does not answer?
 //!
-//! `probe` asks directly, `relay` for others; `suspicion` is the time to refute, `refutation` the answer. `local_health` is how
-//! far to trust our own probes. `adaptive` and `return_probes` are the faster suspicion that follows the measured spread.
+//! `probe` asks directly and answers, in the order of `probe_schedule`; `relay` asks for others, `return_probes` asks back.
+//! `suspicion` is how long a member has to refute, `refutation` the answer, `adaptive` the shorter time that follows the
+//! measured spread. `reachability` is whether others reach us. Local health, how far to trust our own probes, is in `state`.
 
 pub(in crate::protocol) mod adaptive;
 pub(in crate::protocol) mod probe;
+mod probe_schedule;
 pub(in crate::protocol) mod reachability;
 pub(in crate::protocol) mod refutation;
 pub(in crate::protocol) mod relay;

@@ -13,16 +13,18 @@ use std::time::Duration;
 
 use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
+use crate::protocol::detection::probe_schedule::{NextProbe, ProbeSchedule};
 use crate::protocol::detection::reachability::Reachability;
+use crate::protocol::detection::return_probes::ReturnProbes;
+use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::event::Event;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
 use crate::protocol::settings::{Settings, SuspicionMode};
 use crate::protocol::state::local_health::LocalHealth;
-use crate::protocol::state::{Context, Core, SharedState, Status};
+use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::permutation::Permutation;
 use crate::protocol::view::table::EntryState;
 use crate::protocol::wire::{Outgoing, Sender, Update};
 
@@ -41,10 +43,6 @@ enum Phase {
     Fallback,
 }
 
-/// Probes of one target in a row that prove nothing because the driver lost or left unread what others had sent.
-/// The next that fails is believed: who floods a member must not keep it from noticing a crash.
-const INCONCLUSIVE_MAX: u8 = 2;
-
 /// The top three bits of a sequence number say what a ping is for, so that its ack finds the way and the
 /// pinged one knows whether to return it. To the pinged one's answer it makes no difference.
 const KIND_BITS: u32 = 0b111 << 29;
@@ -62,7 +60,7 @@ pub(in crate::protocol) fn appeal_sequence(subject: MemberIndex) -> Option<u32> 
 }
 
 /// Whether a ping with this sequence was the sender's own choice, and is to be returned.
-pub(in crate::protocol) fn is_chosen(sequence: u32) -> bool {
+fn is_chosen(sequence: u32) -> bool {
     sequence & KIND_BITS == CHOSEN_KIND
 }
 
@@ -75,17 +73,6 @@ pub(in crate::protocol) enum Slot {
 
 impl Slot {
     const ALL: [Slot; 2] = [Slot::Chosen, Slot::Return];
-}
-
-/// The next probe of a member's own choice.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct NextProbe {
-    /// Whom to ping; nothing if there is nobody.
-    target: Option<MemberIndex>,
-    /// Whether it begins a round: time to look after the departed.
-    pub(in crate::protocol) new_round: bool,
-    intended: Time,
-    ends: Time,
 }
 
 /// A probe that nobody answered, and that tells against its target.
@@ -132,18 +119,7 @@ pub(in crate::protocol) struct Probe {
     attempts: [Attempt; 2],
     /// Sequence number of the last probe, without its kind.
     sequence: u32,
-    /// When the next probe begins.
-    next: Time,
-    /// With `probe_when_free`: the next beat of the member's own ticker, and whether one came while a probe
-    /// was under way.
-    tick: Time,
-    tick_missed: bool,
-    order: Permutation,
-    position: u32,
-    /// Whom to probe next, out of turn: the last probe proved nothing.
-    again: Option<MemberIndex>,
-    /// Probes of it that proved nothing.
-    inconclusive: u8,
+    schedule: ProbeSchedule,
 }
 
 /// A probe under way.
@@ -210,19 +186,8 @@ impl Probe {
         now: Time,
     ) -> Probe {
         let sequence = rng.u32(..);
-        // Staggered, so that members that start together do not probe in step.
-        let next = shared.stagger(now, settings.chosen_probe_interval(), rng);
-        Probe {
-            attempts: [Attempt::IDLE; 2],
-            sequence,
-            next,
-            tick: next,
-            tick_missed: false,
-            order: Permutation::new(0, 0),
-            position: 0,
-            again: None,
-            inconclusive: 0,
-        }
+        let schedule = ProbeSchedule::new(settings, rng, shared, now);
+        Probe { attempts: [Attempt::IDLE; 2], sequence, schedule }
     }
 
     fn at(&mut self, slot: Slot) -> &mut Attempt {
@@ -231,7 +196,7 @@ impl Probe {
 
     #[inline]
     pub(in crate::protocol) fn due(&self) -> Time {
-        self.next.min(self.phase_due())
+        self.schedule.due().min(self.phase_due())
     }
 
     /// When a phase of a probe under way ends.
@@ -246,11 +211,10 @@ impl Probe {
         (!attempt.is_idle()).then_some(attempt.ends)
     }
 
-    /// A probe of our own choice is over: if a beat came meanwhile the next begins at once.
-    fn freed(&mut self, slot: Slot, now: Time) {
-        if self.tick_missed && slot == Slot::Chosen {
-            self.tick_missed = false;
-            self.next = now;
+    fn finish(&mut self, slot: Slot, now: Time) {
+        self.at(slot).finish();
+        if slot == Slot::Chosen {
+            self.schedule.on_chosen_over(now);
         }
     }
 
@@ -306,7 +270,7 @@ impl Probe {
     /// Whether the next probe of our own choice is due.
     #[inline]
     pub(in crate::protocol) fn is_next_due(&self, now: Time) -> bool {
-        self.next <= now
+        self.schedule.due() <= now
     }
 
     /// The next probe of our own choice, if one begins now.
@@ -315,53 +279,8 @@ impl Probe {
         core: &mut Core,
         cx: &Context<'_, '_>,
     ) -> Option<NextProbe> {
-        if cx.shared.behaviour.probe_when_free {
-            return self.choose_at_tick(core, cx);
-        }
-        let overload = cx.shared.overload;
-        let interval =
-            core.health.scale(core.settings.chosen_probe_interval(), overload, core.health_max(cx));
-        let intended = self.next;
-        let late = cx.now.since(intended);
-        if late >= interval {
-            // A driver that lost time does not catch up, and members keep out of step with each other: the
-            // next probe is at the next point of the member's own grid.
-            let missed = (late.as_micros() / interval.as_micros()) as u32;
-            self.next = intended + interval * (missed + 1);
-            return None;
-        }
-        self.next = intended + interval;
-        if !self.at(Slot::Chosen).is_idle() || core.status != Status::Active {
-            return None;
-        }
-        // When the next begins, so that a driver that is late by a little does not skip that one.
-        let ends = match core.settings.suspicion {
-            SuspicionMode::Lifeguard => self.next,
-            SuspicionMode::Adaptive => self.next - interval / 2,
-        };
-        let (target, new_round) = self.next_target(core);
-        Some(NextProbe { target, new_round, intended, ends })
-    }
-
-    /// The same with a ticker that local health does not slow down, and that keeps one beat for later while a
-    /// probe is under way.
-    fn choose_at_tick(&mut self, core: &mut Core, cx: &Context<'_, '_>) -> Option<NextProbe> {
-        let interval = core.settings.probe_interval;
-        if self.tick <= cx.now {
-            let missed = cx.now.since(self.tick).as_micros() / interval.as_micros();
-            self.tick = self.tick + interval * (missed as u32 + 1);
-        }
-        self.next = self.tick;
-        if core.status != Status::Active {
-            return None;
-        }
-        if !self.at(Slot::Chosen).is_idle() {
-            self.tick_missed = true;
-            return None;
-        }
-        let lasts = core.health.scale(interval, cx.shared.overload, core.health_max(cx));
-        let (target, new_round) = self.next_target(core);
-        Some(NextProbe { target, new_round, intended: cx.now, ends: cx.now + lasts })
+        let busy = !self.at(Slot::Chosen).is_idle();
+        self.schedule.choose(core, cx, busy)
     }
 
     /// Begins the probe that was chosen.
@@ -436,31 +355,6 @@ impl Probe {
         }
     }
 
-    /// The next live member in the round's order, or the last once more; and whether a new round began.
-    fn next_target(&mut self, core: &mut Core) -> (Option<MemberIndex>, bool) {
-        match self.again.take() {
-            Some(again) if again < core.table.len() && core.table.get(again).is_live() => {
-                return (Some(again), false);
-            }
-            _ => self.inconclusive = 0,
-        }
-        let mut new_round = false;
-        // At most one round: the rest of this one, and the beginning of the next.
-        for _ in 0..=core.table.len() {
-            if self.position >= self.order.len() {
-                self.order = Permutation::new(core.rng.u64(..), core.table.len());
-                self.position = 0;
-                new_round = true;
-            }
-            let target = self.order.at(self.position);
-            self.position += 1;
-            if target != core.index && core.table.get(target).is_live() {
-                return (Some(target), new_round);
-            }
-        }
-        (None, new_round)
-    }
-
     /// Asks others to probe the target.
     fn ask_others(&mut self, core: &mut Core, cx: &mut Context<'_, '_>, slot: Slot) {
         let Attempt { target, target_id, sequence, .. } = *self.at(slot);
@@ -510,8 +404,7 @@ impl Probe {
 
     /// Nobody answered. Nothing if that does not tell against the target.
     fn failed(&mut self, core: &mut Core, cx: &mut Context<'_, '_>, slot: Slot) -> Option<FailedProbe> {
-        self.at(slot).finish();
-        self.freed(slot, cx.now);
+        self.finish(slot, cx.now);
         let attempt = *self.at(slot);
         cx.shared.counters.probes_failed += 1;
         let missed = attempt.relays_asked - attempt.nacks.count_ones() as u8;
@@ -538,10 +431,7 @@ impl Probe {
             // Others, and our own round, see after it.
             return true;
         }
-        self.inconclusive += 1;
-        let again = self.inconclusive <= INCONCLUSIVE_MAX;
-        self.again = again.then_some(attempt.target);
-        again
+        self.schedule.repeat(attempt.target)
     }
 
     fn succeeded(
@@ -552,8 +442,7 @@ impl Probe {
         slot: Slot,
     ) {
         reachability.answered();
-        self.at(slot).finish();
-        self.freed(slot, cx.now);
+        self.finish(slot, cx.now);
         core.health.lower();
     }
 
@@ -624,31 +513,46 @@ impl Probe {
     }
 }
 
-impl Core {
-    /// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can
-    /// refute. `suspects` says whether we suspect anyone.
-    #[inline]
-    pub(in crate::protocol) fn answer_ping(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        origin: &Sender,
-        sequence: u32,
-        suspects: bool,
-    ) {
-        let (to, source, ack) = (origin.address, origin.source, Outgoing::Ack { sequence });
-        let accusation =
-            if cx.shared.behaviour.suspects_untold { None } else { self.accusation(cx, origin, suspects) };
-        match accusation {
-            Some(accusation) => self.send(cx, to, source, &[ack, accusation]),
-            None => self.send(cx, to, source, &[ack]),
-        }
-    }
+/// What takes note of a ping that arrives.
+pub(in crate::protocol) struct PingNotes<'a> {
+    pub(in crate::protocol) reachability: &'a mut Reachability,
+    pub(in crate::protocol) return_probes: &'a mut ReturnProbes,
+    pub(in crate::protocol) suspicions: &'a Suspicions,
+}
 
+/// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can refute.
+#[inline]
+pub(in crate::protocol) fn answer_ping(
+    core: &mut Core,
+    cx: &mut Context<'_, '_>,
+    notes: PingNotes<'_>,
+    origin: &Sender,
+    sequence: u32,
+) {
+    notes.reachability.pinged(cx.now);
+    let (to, source, ack) = (origin.address, origin.source, Outgoing::Ack { sequence });
+    if is_chosen(sequence) && core.settings.suspicion == SuspicionMode::Adaptive {
+        notes.return_probes.pinged_by(core, cx, source);
+    }
+    let told = !cx.shared.behaviour.suspects_untold;
+    let accusation = if told { core.accusation(cx, origin, notes.suspicions) } else { None };
+    match accusation {
+        Some(accusation) => core.send(cx, to, source, &[ack, accusation]),
+        None => core.send(cx, to, source, &[ack]),
+    }
+}
+
+impl Core {
     /// What the sender of a frame has to be told about itself.
-    fn accusation(&self, cx: &Context<'_, '_>, origin: &Sender, suspects: bool) -> Option<Outgoing<'static>> {
+    fn accusation(
+        &self,
+        cx: &Context<'_, '_>,
+        origin: &Sender,
+        suspicions: &Suspicions,
+    ) -> Option<Outgoing<'static>> {
         // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
         // it up, which in a fleet waits for memory, only a suspicion could be missed.
-        if origin.root == Some(self.table.root()) && !suspects {
+        if origin.root == Some(self.table.root()) && suspicions.is_empty() {
             return None;
         }
         let subject = cx.shared.directory.find(origin.source)?;

@@ -4,7 +4,7 @@
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
-use crate::protocol::detection::probe::{Acked, Slot, is_chosen};
+use crate::protocol::detection::probe::{Acked, PingNotes, Slot, answer_ping};
 use crate::protocol::detection::suspicion::Expired;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::Departing;
@@ -17,11 +17,12 @@ use crate::protocol::wire::{IndirectRequest, Sender};
 impl Member {
     #[inline]
     pub(in crate::protocol) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
-        self.reachability.pinged(cx.now);
-        if is_chosen(sequence) && self.core.settings.suspicion == SuspicionMode::Adaptive {
-            self.return_probes.pinged_by(&self.core, cx, origin.source);
-        }
-        self.core.answer_ping(cx, origin, sequence, !self.suspicions.is_empty());
+        let notes = PingNotes {
+            reachability: &mut self.reachability,
+            return_probes: &mut self.return_probes,
+            suspicions: &self.suspicions,
+        };
+        answer_ping(&mut self.core, cx, notes, origin, sequence);
     }
 
     pub(in crate::protocol) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
