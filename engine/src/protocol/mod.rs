@@ -1,30 +1,27 @@
 //! The protocol, sans-I/O: time, randomness and bytes come in; bytes, timers and events go out.
 //!
 //! [`Member`] is one member of the cluster and documents how it is driven. What members of one worker share is in
-//! [`SharedState`]. Each concern has a room:
-//!
-//! | room | concern |
-//! |---|---|
-//! | `view` | who is there: one member's table, shared views, the directory of identities, the departed |
-//! | `detection` | is a member still there? probes, relays, suspicion, refutation, local health, adaptive windows |
-//! | `dissemination` | what is still to be told, to whom, and on what it travels; the application's user events |
-//! | `repair` | finding and mending what telling has missed: roots, push/pull, reconnecting |
-//! | `wire` | what a frame looks like, a format to a file |
-//! | `settings` | every constant, with its presets and ranges |
-//!
-//! Beside the rooms: `member` holds one member's state and drives the rooms, `commands` is what an application asks of it,
-//! `merge` decides between what is known and what is told, `event` and `outbox` are what comes out, `behaviour` says whose
-//! protocol it is (ours, or upstream's for simulations), `serf` has the clocks of Serf's pools.
-//!
-//! What the rooms keep is imported downwards; `Member` puts it together, and each room has its part of `impl Member`:
+//! [`SharedState`]. Each concern has a room, and imports go one way, down this picture (`tests/it/protocol_rooms.rs` holds
+//! the sources to it):
 //!
 //! ```text
-//! commands  merge  member
-//!    |        |      |
-//!    repair   detection   dissemination      each with its own part of `impl Member`
-//!         \       |       /
-//!          view   wire   settings  time
+//! member         | puts the rooms together: timers, what arrives, commands, and which of two beliefs wins
+//! repair         | mending what telling has missed: push/pull, reconnecting
+//! detection      | is a member still there? probes, relays, suspicions, refutation
+//! dissemination  | what is told to whom, and on what it travels
+//! state          | Core: one member as every concern sees it; SharedState; Context: now, and where output goes
+//! pools          | the short lists of all members, in shared storage: queue, events, suspicions, relays
+//! wire           | what a frame looks like, a format to a file
+//! outbox         | where output goes
+//! event          | what a member tells its driver
+//! view           | who is there: table, shared views, directory, departed
+//! behaviour counters serf settings time | ours or upstream's ways, what is counted, Serf's clocks, every constant, plain time
 //! ```
+//!
+//! A concern keeps its state in private fields, and its methods are given the core and the context of the member. What it
+//! finds that others have to know it returns, and `member` takes it there: a probe that failed becomes a suspicion in
+//! `member/detection.rs`. Doors that the other rooms use: `Core::send` and its kin (`dissemination/piggyback.rs`),
+//! `Core::queue_update` and `Core::drop_queue` (`dissemination/queue.rs`), `Gossip` and the timers' `due` and `timeout`.
 #![forbid(unsafe_code)]
 
 mod behaviour;
