@@ -1,8 +1,20 @@
 //! What is still to be told, to whom, and on what it travels.
 //!
-//! `queue` holds updates, `piggyback` puts them on frames, `gossip` tells them when no frame is sent anyway. `user_events`
-//! are the application's own, `user_messages` what an application or Serf sends in memberlist's. `spread_estimate` measures how long telling takes.
+//! What the rest of the protocol calls, all of it on [`Core`](super::state::Core):
+//!
+//! | door | file | what it does |
+//! |---|---|---|
+//! | `queue_update` | `queue` | has everyone told what is believed of a member |
+//! | `drop_queue` | `queue` | forgets what was to be told: there is nobody to tell |
+//! | `send`, `send_bare` | `piggyback` | sends messages to one member, with what is queued or without |
+//! | `on_event`, `on_stored_event`, `tell_event` | `user_events` | takes in the application's events, and tells its own |
+//! | `on_user_message`, `tell_join_intent` | `user_messages` | the same for what an application or Serf sends inside memberlist's messages |
+//! | `say_goodbye` | `goodbye` | tells that we leave |
+//!
+//! And two concerns with a state of their own: `gossip` (`arm`, `due`, `timeout`) tells a few random members what is queued when no
+//! frame is sent anyway, and `spread_estimate` measures how long telling takes.
 
+pub(in crate::protocol) mod goodbye;
 pub(in crate::protocol) mod gossip;
 pub(in crate::protocol) mod piggyback;
 pub(in crate::protocol) mod queue;

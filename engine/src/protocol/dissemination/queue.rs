@@ -1,12 +1,10 @@
 //! Queueing: what a member has to tell goes into its queue here, and what happens when it leaves the queue.
 //!
 //! The queue itself is in [`crate::protocol::pools::broadcasts`]. An update leaves it when it has been sent often enough, when a newer one
-//! about the same member takes its place, or when the queue is full. A goodbye is done once it has left.
+//! about the same member takes its place, or when the queue is full.
 
 use swimring_codec::Incarnation;
-use swimring_codec::State;
 
-use crate::protocol::event::{Event, EventIndex};
 use crate::protocol::pools::broadcasts::{Broadcast, Dequeued};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::view::directory::MemberIndex;
@@ -37,7 +35,8 @@ impl Core {
         }
     }
 
-    pub(in crate::protocol) fn broadcast_gone(&mut self, cx: &mut Context<'_, '_>, gone: Dequeued) {
+    /// Takes note of what left the queue.
+    pub(super) fn broadcast_gone(&mut self, cx: &mut Context<'_, '_>, gone: Dequeued) {
         if gone.news == Update::Event {
             cx.shared.events.release(gone.subject);
             return self.event_gone(cx, gone.subject);
@@ -60,28 +59,5 @@ impl Core {
         if self.status == Status::Leaving {
             self.finish_leaving(cx);
         }
-    }
-
-    /// Tells that we leave.
-    pub(in crate::protocol) fn tell_left(&mut self, cx: &mut Context<'_, '_>) {
-        self.leave_intent = None;
-        let own = self.table.get(self.index);
-        self.set_entry(cx, self.index, own.with_state(State::Left));
-        self.queue_update(cx, self.index, Update::Left, own.incarnation());
-        if self.table.live() == 0 {
-            self.drop_queue(cx);
-        }
-    }
-
-    /// An event has been told as often as any. If it was that we mean to leave, we do.
-    pub(in crate::protocol) fn event_gone(&mut self, cx: &mut Context<'_, '_>, event: EventIndex) {
-        if self.status == Status::Leaving && self.leave_intent == Some(event) {
-            self.tell_left(cx);
-        }
-    }
-
-    pub(in crate::protocol) fn finish_leaving(&mut self, cx: &mut Context<'_, '_>) {
-        self.status = Status::Left;
-        cx.emit(Event::LeaveFinished);
     }
 }

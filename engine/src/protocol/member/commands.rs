@@ -167,11 +167,7 @@ impl Member {
         if self.core.status != Status::Active {
             return;
         }
-        self.core.status = Status::Leaving;
-        self.core.leave_intent = self.core.tell_leave_intent(cx);
-        if self.core.leave_intent.is_none() || self.core.table.live() <= 1 {
-            self.core.tell_left(cx);
-        }
+        self.core.say_goodbye(cx);
         self.gossip.arm(now, &self.core.settings, true);
     }
 
