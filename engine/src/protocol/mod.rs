@@ -10,12 +10,12 @@
 //! detection      | is a member still there? probes, relays, suspicions, refutation
 //! dissemination  | what is told to whom, and on what it travels
 //! state          | Core: one member as every concern sees it; SharedState; Context: now, and where output goes
-//! pools          | the short lists of all members, in shared storage: queue, events, suspicions, relays
+//! pools counters | the short lists of all members, in shared storage: queue, events, suspicions, relays; what is counted
 //! wire           | what a frame looks like, a format to a file
 //! outbox         | where output goes
 //! event          | what a member tells its driver
 //! view           | who is there: table, shared views, directory, departed
-//! behaviour counters serf settings time | ours or upstream's ways, what is counted, Serf's clocks, every constant, plain time
+//! behaviour serf settings time | our ways or upstream's, Serf's clocks, every constant, plain time
 //! ```
 //!
 //! A concern keeps its state in private fields, and its methods are given the core and the context of the member. What it

@@ -4,7 +4,7 @@
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
-use crate::protocol::detection::probe::{Acked, PingNotes, Slot, answer_ping};
+use crate::protocol::detection::probe::{Acked, Slot};
 use crate::protocol::detection::suspicion::Expired;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::Departing;
@@ -15,20 +15,10 @@ use crate::protocol::view::table::Entry;
 use crate::protocol::wire::{IndirectRequest, Sender};
 
 impl Member {
-    #[inline]
-    pub(in crate::protocol) fn on_ping(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
-        let notes = PingNotes {
-            reachability: &mut self.reachability,
-            return_probes: &mut self.return_probes,
-            suspicions: &self.suspicions,
-        };
-        answer_ping(&mut self.core, cx, notes, origin, sequence);
-    }
-
     pub(in crate::protocol) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
         let measures = (&mut self.reachability, &mut self.spread_estimate);
         match self.probe.on_ack(&mut self.core, cx, measures, origin, sequence) {
-            Acked::ByTarget => self.compare_roots(cx, origin),
+            Acked::ByTarget => self.anti_entropy.compare_roots(&self.core, cx, origin),
             Acked::ByRelay => {}
             Acked::Appeal(subject) => self.suspicions.on_appeal_answered(&self.core, cx, origin, subject),
             Acked::NoProbe => {

@@ -6,6 +6,7 @@ use swimring_codec::State;
 use swimring_codec::memberlist;
 use swimring_codec::native::Frame;
 
+use crate::protocol::detection::probe::{PingNotes, answer_ping};
 use crate::protocol::dissemination::user_events::EventUse;
 use crate::protocol::member::Member;
 use crate::protocol::outbox::Outbox;
@@ -86,7 +87,14 @@ impl Member {
         message: Incoming<'_, S>,
     ) {
         match message {
-            Incoming::Ping { sequence } => self.on_ping(cx, sender, sequence),
+            Incoming::Ping { sequence } => {
+                let notes = PingNotes {
+                    reachability: &mut self.reachability,
+                    return_probes: &mut self.return_probes,
+                    suspicions: &self.suspicions,
+                };
+                answer_ping(&mut self.core, cx, notes, sender, sequence);
+            }
             Incoming::IndirectPing { sequence, request } => {
                 self.on_indirect_ping(cx, sender, sequence, request);
             }

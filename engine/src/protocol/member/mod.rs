@@ -25,6 +25,7 @@ pub(in crate::protocol) mod compaction;
 mod detection;
 pub(in crate::protocol) mod frames;
 pub(in crate::protocol) mod merge;
+mod records;
 pub(in crate::protocol) mod streams;
 
 use std::net::SocketAddr;
@@ -229,7 +230,7 @@ impl Member {
             // What else it had to tell must not keep shared storage busy.
             return self.core.drop_queue(cx);
         }
-        self.push_pull_timeout(cx);
+        self.anti_entropy.timeout(&mut self.core, cx);
         self.reconnect.timeout(&mut self.core, cx);
         self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
     }
@@ -263,7 +264,7 @@ impl Member {
             return Time::NEVER;
         }
         let probe = self.probe.due().min(self.relays.due()).min(self.return_probes.due());
-        let slow = self.anti_entropy.due.min(self.reconnect.due());
+        let slow = self.anti_entropy.due().min(self.reconnect.due());
         probe.min(self.suspicions.due()).min(self.gossip.due()).min(slow)
     }
 

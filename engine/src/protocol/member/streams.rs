@@ -229,7 +229,7 @@ impl Member {
         }
         match (purpose, root) {
             (StreamPurpose::Join { token }, _) => {
-                self.note_joined(cx);
+                self.anti_entropy.note_joined(&mut self.core, cx);
                 if rules.serf {
                     // A Serf member that has joined says when.
                     self.core.tell_join_intent(cx);

@@ -1,0 +1,128 @@
+//! What is made of the records of a view that came on a stream.
+//!
+//! What comes in a record is weaker than what is gossiped: a dead member is only suspected (it may have
+//! come back since), a suspicion confirms nothing, and unknown members that are not alive are not added.
+
+use swimring_codec::memberlist::Versions;
+use swimring_codec::native::Introduction;
+use swimring_codec::{MemberId, State};
+
+use crate::protocol::member::Member;
+use crate::protocol::outbox::StreamPurpose;
+use crate::protocol::state::{Context, Core};
+use crate::protocol::view::directory::UNVERSIONED;
+use crate::protocol::wire::{Record, RecordFault, View, is_acceptable};
+
+/// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
+/// others find it by their own roots.
+const SPREAD_MAX: u32 = 32;
+
+impl Member {
+    /// Merges what came on a stream for `purpose`. False if a record could not be read, and those after it.
+    pub(in crate::protocol) fn merge_view<'r>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        purpose: StreamPurpose,
+        view: View<'_, impl Iterator<Item = Result<Record<'r>, RecordFault>>>,
+    ) -> bool {
+        let joining = matches!(purpose, StreamPurpose::Join { .. });
+        let merged = self.merge_records(cx, joining, view.records);
+        if merged || !joining {
+            self.core.merge_user_state(cx, view.user_state);
+        }
+        merged
+    }
+
+    /// Merges records, `joining` those that our join is answered with.
+    fn merge_records<'r>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        joining: bool,
+        records: impl Iterator<Item = Result<Record<'r>, RecordFault>>,
+    ) -> bool {
+        let joined_before = cx.shared.counters.members_joined;
+        for record in records {
+            let Record { introduction, versions } = match record {
+                Ok(record) => record,
+                Err(fault) => {
+                    cx.shared.counters.decode_errors += 1;
+                    match fault {
+                        RecordFault::Unfit => continue,
+                        RecordFault::Broken => return false,
+                    }
+                }
+            };
+            cx.shared.counters.push_pull_records += 1;
+            if let Some(versions) = versions
+                && !self.core.is_worth_merging(cx, &introduction, versions)
+            {
+                continue;
+            }
+            if joining && introduction.subject == self.core.id {
+                self.on_own_past(cx, &introduction);
+            }
+            let learned = cx.shared.counters.members_joined - joined_before;
+            let versions = versions.unwrap_or(UNVERSIONED);
+            self.merge_record(cx, &introduction, versions, learned < u64::from(SPREAD_MAX));
+        }
+        true
+    }
+
+    /// What is made of one record of a view, in either format.
+    pub(in crate::protocol) fn merge_record(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        record: &Introduction<'_>,
+        versions: Versions,
+        spread: bool,
+    ) {
+        match record.state {
+            State::Alive => self.on_introduction(cx, record, versions, spread),
+            State::Suspect | State::Dead if record.subject == self.core.id => {
+                if record.incarnation >= self.core.table.get(self.core.index).incarnation() {
+                    self.refute(cx, record.incarnation, true);
+                }
+            }
+            State::Suspect => {
+                // It lives as far as that member knows: learn of it, then doubt it.
+                if !cx.shared.behaviour.suspect_records_say_no_more {
+                    self.on_introduction(cx, record, versions, spread);
+                }
+                self.on_suspect(cx, record.subject, record.incarnation, self.core.record_accuser(cx));
+            }
+            State::Dead => {
+                self.on_suspect(cx, record.subject, record.incarnation, self.core.record_accuser(cx));
+            }
+            State::Left => self.on_left(cx, record.subject, record.incarnation),
+        }
+    }
+}
+
+impl Core {
+    /// Whether an unchecked record may say something new, and may be kept if it does. Nearly all of what arrives
+    /// says no more than is known, which is told by one lookup, without a look at the rest.
+    #[inline]
+    pub(in crate::protocol) fn is_worth_merging(
+        &self,
+        cx: &mut Context<'_, '_>,
+        record: &Introduction<'_>,
+        versions: Versions,
+    ) -> bool {
+        let known = record.state == State::Alive
+            && cx.shared.directory.find(record.subject).is_some_and(|index| {
+                let entry = self.table.get(index);
+                index != self.index && entry.is_live() && record.incarnation <= entry.incarnation()
+            });
+        if known {
+            return false;
+        }
+        let acceptable = is_acceptable(record, versions);
+        cx.shared.counters.decode_errors += u64::from(!acceptable);
+        acceptable
+    }
+
+    /// Who accuses whomever a record says is suspect or dead.
+    fn record_accuser(&self, cx: &Context<'_, '_>) -> MemberId {
+        if cx.shared.behaviour.records_accuse { self.id } else { MemberId::NONE }
+    }
+}
