@@ -558,10 +558,10 @@ impl Core {
         let subject = cx.shared.directory.find(origin.source)?;
         let entry = self.table.get(subject);
         let update = match entry.standing() {
-            EntryState::Unknown | EntryState::MemberRef(State::Alive) => return None,
-            EntryState::MemberRef(State::Suspect) => Update::Suspect { accuser: self.id },
-            EntryState::MemberRef(State::Left) => Update::Left,
-            EntryState::MemberRef(State::Dead) | EntryState::Remembered => Update::Dead,
+            EntryState::Unknown | EntryState::Known(State::Alive) => return None,
+            EntryState::Known(State::Suspect) => Update::Suspect { accuser: self.id },
+            EntryState::Known(State::Left) => Update::Left,
+            EntryState::Known(State::Dead) | EntryState::Remembered => Update::Dead,
         };
         Some(Outgoing::Update { subject, update, incarnation: entry.incarnation() })
     }

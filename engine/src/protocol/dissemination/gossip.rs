@@ -95,8 +95,8 @@ impl Core {
         let (pool, patience) = (&cx.shared.departed, self.settings.gossip_to_the_dead);
         self.table.choose(&mut self.rng, |index, entry| {
             let eligible = match entry.standing() {
-                EntryState::MemberRef(State::Alive | State::Suspect) => true,
-                EntryState::MemberRef(State::Dead) => {
+                EntryState::Known(State::Alive | State::Suspect) => true,
+                EntryState::Known(State::Dead) => {
                     pool.since(&departed, index).is_some_and(|since| now.since(since) <= patience)
                 }
                 _ => false,

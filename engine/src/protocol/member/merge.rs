@@ -147,8 +147,8 @@ impl Member {
     fn adopt_alive(&mut self, cx: &mut Context<'_, '_>, index: MemberIndex, old: Entry, new: Entry) {
         self.core.set_entry(cx, index, new.with_state(State::Alive));
         match old.standing() {
-            EntryState::MemberRef(State::Alive) => {}
-            EntryState::MemberRef(State::Suspect) => {
+            EntryState::Known(State::Alive) => {}
+            EntryState::Known(State::Suspect) => {
                 let suspicion = self.suspicions.end(cx, index);
                 cx.shared.counters.suspicions_refuted += 1;
                 debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
@@ -157,7 +157,7 @@ impl Member {
                     cx.emit(Event::Refuted { subject: index, suspicion });
                 }
             }
-            EntryState::Unknown | EntryState::MemberRef(_) | EntryState::Remembered => {
+            EntryState::Unknown | EntryState::Known(_) | EntryState::Remembered => {
                 cx.shared.departed.remove(&mut self.core.departed, index);
                 cx.shared.counters.members_joined += 1;
                 if !cx.shared.behaviour.push_pulls_on_time {
@@ -337,9 +337,9 @@ impl Core {
         }
         let gone = cx.shared.departed.since(&self.departed, index).map(|since| cx.now.since(since));
         let reclaimable = match entry.standing() {
-            EntryState::MemberRef(State::Left) | EntryState::Remembered | EntryState::Unknown => true,
-            EntryState::MemberRef(State::Dead) => gone.is_some_and(|gone| gone >= reclaim_time),
-            EntryState::MemberRef(State::Alive | State::Suspect) => false,
+            EntryState::Known(State::Left) | EntryState::Remembered | EntryState::Unknown => true,
+            EntryState::Known(State::Dead) => gone.is_some_and(|gone| gone >= reclaim_time),
+            EntryState::Known(State::Alive | State::Suspect) => false,
         };
         if !reclaimable {
             cx.shared.counters.address_conflicts += 1;

@@ -112,7 +112,7 @@ impl Core {
         const DRAWS_MAX: usize = 16;
         let (table, rng) = (&self.table, &mut self.rng);
         let is_wanted = |index: MemberIndex| {
-            matches!(table.get(index).standing(), EntryState::MemberRef(State::Dead) | EntryState::Remembered)
+            matches!(table.get(index).standing(), EntryState::Known(State::Dead) | EntryState::Remembered)
         };
         let drawn = (0..DRAWS_MAX).map(|_| rng.u32(..table.len())).find(|index| is_wanted(*index));
         if drawn.is_some() {

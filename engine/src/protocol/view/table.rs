@@ -35,7 +35,7 @@ pub(in crate::protocol) enum EntryState {
     /// Nothing is known.
     Unknown,
     /// Part of the view.
-    MemberRef(State),
+    Known(State),
     /// Was dead and is no longer part of the view; its address is kept to find it again.
     Remembered,
 }
@@ -55,7 +55,7 @@ impl Entry {
             0 => EntryState::Unknown,
             REMEMBERED => EntryState::Remembered,
             state => match State::from_u8(state as u8) {
-                Some(state) => EntryState::MemberRef(state),
+                Some(state) => EntryState::Known(state),
                 None => EntryState::Unknown,
             },
         }
@@ -64,7 +64,7 @@ impl Entry {
     #[inline]
     pub(in crate::protocol) fn state(self) -> Option<State> {
         match self.standing() {
-            EntryState::MemberRef(state) => Some(state),
+            EntryState::Known(state) => Some(state),
             _ => None,
         }
     }

@@ -143,7 +143,7 @@ impl Memberlist {
     fn write_view(&mut self, speaker: &Speaker<'_>, wanted: Wanted, clocks: Clocks, out: &mut Vec<u8>) {
         let mut writer = PushPullWriter::new(out, wanted == Wanted::Join);
         for (index, entry) in speaker.table.iter() {
-            let EntryState::MemberRef(state) = entry.standing() else { continue };
+            let EntryState::Known(state) = entry.standing() else { continue };
             let identity = speaker.directory.identity(index, entry.version());
             writer.record(&memberlist::Record {
                 node: speaker.name(index),

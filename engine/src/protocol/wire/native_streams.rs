@@ -28,7 +28,7 @@ pub(super) fn write(speaker: &Speaker<'_>, destination: MemberId, said: StreamSa
 fn write_view(speaker: &Speaker<'_>, writer: &mut StreamWriter<'_>, joiner: MemberId) {
     for (index, entry) in speaker.table.iter() {
         let state = match entry.standing() {
-            EntryState::MemberRef(state) => state,
+            EntryState::Known(state) => state,
             EntryState::Remembered if speaker.directory.id(index) == joiner => State::Dead,
             _ => continue,
         };
