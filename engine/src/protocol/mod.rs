@@ -44,10 +44,10 @@ pub use behaviour::{Behaviour, BehaviourError};
 pub use counters::Counters;
 pub use event::{Event, EventIndex, SuspicionSummary};
 pub(crate) use member::check_name;
-pub use member::commands::{MemberRef, View, check_event};
-pub use member::compaction::{COMPACTION_MEMBERS_MAX, Compaction, Crew};
-pub use member::streams::{StreamNext, StreamOutcome};
-pub use member::{Member, MemberConfig, MemberError};
+pub use member::{
+    COMPACTION_MEMBERS_MAX, Compaction, Crew, Member, MemberConfig, MemberError, MemberRef, StreamNext,
+    StreamOutcome, View, check_event,
+};
 pub use outbox::{FrameSink, Outbox, StreamOpen, StreamPurpose};
 pub use settings::{
     Preset, SETTINGS, Setting, SettingKind, SettingValue, Settings, SettingsError, SuspicionMode,

@@ -15,7 +15,7 @@ use crate::protocol::view::table::Entry;
 use crate::protocol::wire::{IndirectRequest, Sender};
 
 impl Member {
-    pub(in crate::protocol) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
+    pub(super) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
         let measures = (&mut self.reachability, &mut self.spread_estimate);
         match self.probe.on_ack(&mut self.core, cx, measures, origin, sequence) {
             Acked::ByTarget => self.anti_entropy.compare_roots(&self.core, cx, origin),
@@ -29,16 +29,16 @@ impl Member {
         }
     }
 
-    pub(in crate::protocol) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
+    pub(super) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
         self.probe.on_nack(&self.core, cx, origin, sequence);
     }
 
-    pub(in crate::protocol) fn on_stream_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) {
+    pub(super) fn on_stream_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) {
         let measures = (&mut self.reachability, &mut self.spread_estimate);
         self.probe.on_stream_ack(&mut self.core, cx, measures, sequence);
     }
 
-    pub(in crate::protocol) fn on_indirect_ping(
+    pub(super) fn on_indirect_ping(
         &mut self,
         cx: &mut Context<'_, '_>,
         origin: &Sender,
@@ -97,18 +97,13 @@ impl Member {
     }
 
     /// Answers an accusation of ours at `accused`; `introduce` says everything again.
-    pub(in crate::protocol) fn refute(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        accused: Incarnation,
-        introduce: bool,
-    ) {
+    pub(super) fn refute(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
         let stated = self.refutations.refute(&mut self.core, cx, accused, introduce);
         self.note_refutation(cx, stated);
     }
 
     /// What the member we join through says of us.
-    pub(in crate::protocol) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {
+    pub(super) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {
         let stated = self.refutations.outrank_own_past(&mut self.core, cx, record);
         self.note_refutation(cx, stated);
     }

@@ -47,7 +47,7 @@ pub(super) enum Departing {
 
 impl Member {
     #[inline]
-    pub(in crate::protocol) fn on_alive(
+    pub(super) fn on_alive(
         &mut self,
         cx: &mut Context<'_, '_>,
         subject: impl Subject,
@@ -76,7 +76,7 @@ impl Member {
     }
 
     /// An introduction of a member that announced `versions`; `spread` says whether to tell it on.
-    pub(in crate::protocol) fn on_introduction(
+    pub(super) fn on_introduction(
         &mut self,
         cx: &mut Context<'_, '_>,
         introduction: &Introduction<'_>,
@@ -169,7 +169,7 @@ impl Member {
     }
 
     #[inline]
-    pub(in crate::protocol) fn on_suspect(
+    pub(super) fn on_suspect(
         &mut self,
         cx: &mut Context<'_, '_>,
         subject: impl Subject,
@@ -206,7 +206,7 @@ impl Member {
     }
 
     #[inline]
-    pub(in crate::protocol) fn on_dead(
+    pub(super) fn on_dead(
         &mut self,
         cx: &mut Context<'_, '_>,
         subject: impl Subject,
@@ -216,7 +216,7 @@ impl Member {
     }
 
     #[inline]
-    pub(in crate::protocol) fn on_left(
+    pub(super) fn on_left(
         &mut self,
         cx: &mut Context<'_, '_>,
         subject: impl Subject,

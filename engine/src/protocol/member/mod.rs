@@ -1,6 +1,8 @@
 //! A member of the cluster: the whole protocol as a plain value.
 //!
-//! This file only orchestrates; each concern has a file of its own, as an `impl Member` beside its state.
+//! Each concern lies in a room below and owns its state; here they are put together. This file has the timers, `commands` what an
+//! application asks for, `frames` and `streams` what arrives, `merge` which of two beliefs wins, `records` the same for whole
+//! views, `detection` what probes and suspicions find. `compaction` keeps the views of many members small.
 //!
 //! # How to drive it
 //!
@@ -20,13 +22,13 @@
 //! member cannot know about itself, which is what [`SharedState::set_overload`] is for. The same seed and
 //! the same inputs give the same bytes out.
 
-pub(in crate::protocol) mod commands;
-pub(in crate::protocol) mod compaction;
+mod commands;
+mod compaction;
 mod detection;
-pub(in crate::protocol) mod frames;
-pub(in crate::protocol) mod merge;
+mod frames;
+mod merge;
 mod records;
-pub(in crate::protocol) mod streams;
+mod streams;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -57,6 +59,10 @@ use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
 use crate::protocol::view::table::{Entry, Table};
 use crate::protocol::wire::Update;
+
+pub use commands::{MemberRef, View, check_event};
+pub use compaction::{COMPACTION_MEMBERS_MAX, Compaction, Crew};
+pub use streams::{StreamNext, StreamOutcome};
 
 /// Who a member is.
 #[derive(Clone, Debug)]
@@ -133,21 +139,21 @@ crate::sentence::debug_is_the_sentence!(MemberError);
 /// A member. See the module.
 #[derive(Debug)]
 pub struct Member {
-    pub(in crate::protocol) core: Core,
-    pub(in crate::protocol) probe: Probe,
-    pub(in crate::protocol) relays: Relays,
-    pub(in crate::protocol) return_probes: ReturnProbes,
-    pub(in crate::protocol) reachability: Reachability,
-    pub(in crate::protocol) suspicions: Suspicions,
-    pub(in crate::protocol) refutations: Refutations,
-    pub(in crate::protocol) spread_estimate: SpreadEstimate,
-    pub(in crate::protocol) gossip: Gossip,
-    pub(in crate::protocol) anti_entropy: AntiEntropy,
-    pub(in crate::protocol) reconnect: Reconnect,
+    core: Core,
+    probe: Probe,
+    relays: Relays,
+    return_probes: ReturnProbes,
+    reachability: Reachability,
+    suspicions: Suspicions,
+    refutations: Refutations,
+    spread_estimate: SpreadEstimate,
+    gossip: Gossip,
+    anti_entropy: AntiEntropy,
+    reconnect: Reconnect,
     /// Sequence number of the last user event of its own.
-    pub(in crate::protocol) event_sequence: u32,
+    event_sequence: u32,
     /// When the timers were last looked at.
-    pub(in crate::protocol) called: Time,
+    called: Time,
 }
 
 impl Member {
@@ -320,7 +326,7 @@ fn check_address(address: SocketAddr) -> Result<SocketAddr, MemberError> {
     }
 }
 
-pub(in crate::protocol) fn check_metadata(metadata: &[u8]) -> Result<(), MemberError> {
+fn check_metadata(metadata: &[u8]) -> Result<(), MemberError> {
     if metadata.len() > METADATA_MAX { Err(MemberError::MetadataTooLarge(metadata.len())) } else { Ok(()) }
 }
 

@@ -19,7 +19,7 @@ const SPREAD_MAX: u32 = 32;
 
 impl Member {
     /// Merges what came on a stream for `purpose`. False if a record could not be read, and those after it.
-    pub(in crate::protocol) fn merge_view<'r>(
+    pub(super) fn merge_view<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
         purpose: StreamPurpose,
@@ -69,7 +69,7 @@ impl Member {
     }
 
     /// What is made of one record of a view, in either format.
-    pub(in crate::protocol) fn merge_record(
+    pub(super) fn merge_record(
         &mut self,
         cx: &mut Context<'_, '_>,
         record: &Introduction<'_>,
@@ -102,7 +102,7 @@ impl Core {
     /// Whether an unchecked record may say something new, and may be kept if it does. Nearly all of what arrives
     /// says no more than is known, which is told by one lookup, without a look at the rest.
     #[inline]
-    pub(in crate::protocol) fn is_worth_merging(
+    pub(super) fn is_worth_merging(
         &self,
         cx: &mut Context<'_, '_>,
         record: &Introduction<'_>,
