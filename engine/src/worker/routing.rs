@@ -104,31 +104,30 @@ impl<O: Observer> DatagramHandler for Host<O> {
         if self.codec.is_some() {
             return self.packet(from, to, bytes, trains);
         }
-        match Frame::decode(bytes) {
-            Ok(frame) => self.frame(from, &frame, trains),
-            Err(error) => self.counters.refused[error.index()] += 1,
-        }
-    }
-}
-
-impl<O: Observer> Host<O> {
-    #[inline]
-    fn frame(&mut self, from: SocketAddr, frame: &Frame<'_>, frames: &mut dyn FrameSink) {
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.counters.refused[error.index()] += 1;
+                return;
+            }
+        };
         let Some(local) = self.route(frame.header.destination) else {
             self.counters.unrouted += 1;
             return;
         };
         let mut out = Outbox {
-            frames,
+            frames: trains,
             streams: &mut self.wanted,
             events: &mut self.events,
             gossip_budget: &mut self.gossip_budget,
         };
         let member = &mut self.residents[local as usize].member;
-        member.handle_frame(self.now, from, frame, &mut self.commons, &mut out);
+        member.handle_frame(self.now, from, &frame, &mut self.commons, &mut out);
         self.settle(local);
     }
+}
 
+impl<O: Observer> Host<O> {
     /// A datagram of memberlist's format, for whoever has the address `to`.
     fn packet(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &[u8], frames: &mut dyn FrameSink) {
         let Some(local) = self.route_to(to) else {
