@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use swimring_codec::MemberId;
 use swimring_codec::native::FRAME_MAX;
 
+use crate::protocol::behaviour::Behaviour;
 use crate::protocol::outbox::FrameSink;
 use crate::protocol::pools::broadcasts::{Broadcast, BroadcastPool, Queue, Selection};
 use crate::protocol::pools::events::EventStore;
@@ -17,12 +18,13 @@ use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::wire::{Format, Frame, Outgoing, Speaker, Spoken, Update};
 
-/// Whom a frame is for.
+/// What is to be sent, and to whom.
 #[derive(Clone, Copy)]
-struct Receiver {
+struct Request<'a> {
     to: SocketAddr,
     /// [`MemberId::NONE`] for whoever has the address.
     destination: MemberId,
+    messages: &'a [Outgoing<'a>],
 }
 
 /// What waits to go along, and where it lies.
@@ -30,11 +32,17 @@ struct Waiting<'a> {
     broadcasts: &'a BroadcastPool,
     events: &'a EventStore,
     queue: &'a Queue,
-    /// Share of a frame that waiting events get, in percent.
-    event_share: u8,
+    settings: &'a Settings,
+    behaviour: &'a Behaviour,
 }
 
 impl<'a> Waiting<'a> {
+    /// Chooses what fits into `budget` bytes.
+    fn choose(&self, budget: usize, chosen: &mut Selection) {
+        let share = if self.behaviour.events_last { 0 } else { self.settings.event_share_percent };
+        self.broadcasts.select(self.queue, budget, share, chosen);
+    }
+
     /// What the broadcast `node` of the pool says.
     #[inline]
     fn said(&self, node: u32) -> Outgoing<'a> {
@@ -66,11 +74,11 @@ impl Core {
         messages: &[Outgoing<'_>],
     ) {
         self.drop_stale_events(cx);
-        let receiver = Receiver { to, destination };
+        let request = Request { to, destination, messages };
         if self.queue.is_empty() {
-            return self.transmit(cx, receiver, messages, None);
+            return self.transmit(cx, request, None);
         }
-        self.transmit(cx, receiver, messages, Some(&mut Selection::new()));
+        self.transmit(cx, request, Some(&mut Selection::new()));
     }
 
     /// Sends `messages` and no updates.
@@ -81,35 +89,34 @@ impl Core {
         destination: MemberId,
         messages: &[Outgoing<'_>],
     ) {
-        self.transmit(cx, Receiver { to, destination }, messages, None);
+        self.transmit(cx, Request { to, destination, messages }, None);
     }
 
     /// Sends updates alone to the member at `target`, if there are some that fit.
     pub(in crate::protocol) fn send_news(&mut self, cx: &mut Context<'_, '_>, target: MemberIndex) {
         let to = self.identity(target, cx.shared).address();
         let destination = cx.shared.directory.id(target);
-        self.transmit(cx, Receiver { to, destination }, &[], Some(&mut Selection::new()));
+        self.transmit(cx, Request { to, destination, messages: &[] }, Some(&mut Selection::new()));
     }
 
-    /// Sends a frame with `messages` and, into `chosen` if that is given, updates beside them, and counts these as
+    /// Sends what is requested and, into `chosen` if that is given, updates beside them, and counts these as
     /// sent.
     fn transmit(
         &mut self,
         cx: &mut Context<'_, '_>,
-        receiver: Receiver,
-        messages: &[Outgoing<'_>],
+        request: Request<'_>,
         mut chosen: Option<&mut Selection>,
     ) {
         let SharedState { wire, directory, broadcasts, events, behaviour, .. } = &mut *cx.shared;
-        let event_share = if behaviour.events_last { 0 } else { self.settings.event_share_percent };
-        let waiting = Waiting { broadcasts, events, queue: &self.queue, event_share };
-        let parts = (self.speaker(directory), &*self.settings, &waiting);
+        let (queue, settings) = (&self.queue, &*self.settings);
+        let waiting = &Waiting { broadcasts, events, queue, settings, behaviour };
+        let speaker = &self.speaker(directory);
         let frames = &mut *cx.out.frames;
         let choice = chosen.as_deref_mut();
         let sent = match &mut wire.spoken {
-            Spoken::Native(native) => put(native, parts, receiver, messages, choice, frames),
-            Spoken::Memberlist(packets) => put(&mut **packets, parts, receiver, messages, choice, frames),
-            Spoken::Typed(values) => put(&mut **values, parts, receiver, messages, choice, frames),
+            Spoken::Native(native) => put(native, speaker, waiting, request, choice, frames),
+            Spoken::Memberlist(packets) => put(&mut **packets, speaker, waiting, request, choice, frames),
+            Spoken::Typed(values) => put(&mut **values, speaker, waiting, request, choice, frames),
         };
         match sent {
             Sent::Written => cx.shared.counters.frames_sent += 1,
@@ -155,23 +162,26 @@ impl Core {
 }
 
 /// Plans a frame in `format` and writes it.
-#[inline]
+#[inline(always)]
 fn put<F: Format>(
     format: &mut F,
-    (speaker, settings, waiting): (Speaker<'_>, &Settings, &Waiting<'_>),
-    Receiver { to, destination }: Receiver,
-    messages: &[Outgoing<'_>],
+    speaker: &Speaker<'_>,
+    waiting: &Waiting<'_>,
+    Request { to, destination, messages }: Request<'_>,
     chosen: Option<&mut Selection>,
     frames: &mut dyn FrameSink,
 ) -> Sent {
-    let own: usize = messages.iter().map(|said| format.part_len(&speaker, destination, said)).sum();
+    let own: usize = messages.iter().map(|said| format.part_len(speaker, destination, said)).sum();
     let bounded = chosen.is_some() || format.bounds_messages();
-    let bytes_max =
-        if bounded { frame_bytes_max(format, settings, frames.frame_bytes_max(to)) } else { FRAME_MAX };
+    let bytes_max = if bounded {
+        frame_bytes_max(format, waiting.settings, frames.frame_bytes_max(to))
+    } else {
+        FRAME_MAX
+    };
     let (nodes, updates_len): (&[u32], usize) = match chosen {
         Some(chosen) => {
             let budget = bytes_max.saturating_sub(format.overhead() + own);
-            waiting.broadcasts.select(waiting.queue, budget, waiting.event_share, chosen);
+            waiting.choose(budget, chosen);
             (chosen.nodes(), chosen.bytes)
         }
         None => (&[], 0),

@@ -14,7 +14,7 @@ use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::UNVERSIONED;
 use crate::protocol::wire::{
-    EventBody, FrameReader, Incoming, PacketReader, Reader, Sender, Subject, TypedReader,
+    EventBody, FrameReader, Incoming, PacketReader, Reader, Sender, Subject, TypedReader, Unusable,
 };
 
 impl Member {
@@ -65,11 +65,11 @@ impl Member {
             return reader.finish(&mut cx.shared.wire);
         }
         self.core.heard = cx.now;
-        while let Some(message) = reader.next(&mut cx.shared.wire, &cx.shared.directory, &mut sender) {
-            match message {
-                Ok(message) => self.on_message(cx, &sender, message),
-                Err(unusable) => cx.shared.counters.unusable(unusable),
-            }
+        loop {
+            let Some(read) = reader.next(&mut cx.shared.wire, &cx.shared.directory, &mut sender) else {
+                break;
+            };
+            R::translate(read, |message| self.on_message(cx, &sender, message));
             if self.core.status == Status::Left {
                 reader.finish(&mut cx.shared.wire);
                 return self.core.drop_queue(cx);
@@ -79,13 +79,18 @@ impl Member {
         self.gossip.arm(cx.now, &self.core.settings, !self.core.queue.is_empty());
     }
 
-    #[inline]
+    /// Gives a message to the concern that it is for.
+    #[inline(always)]
     fn on_message<S: Subject>(
         &mut self,
         cx: &mut Context<'_, '_>,
         sender: &Sender,
-        message: Incoming<'_, S>,
+        message: Result<Incoming<'_, S>, Unusable>,
     ) {
+        let message = match message {
+            Ok(message) => message,
+            Err(unusable) => return cx.shared.counters.unusable(unusable),
+        };
         match message {
             Incoming::Ping { sequence } => {
                 let notes = PingNotes {

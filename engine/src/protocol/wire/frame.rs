@@ -45,7 +45,7 @@ impl<'a> Speaker<'a> {
 /// One frame to be written.
 #[derive(Clone, Debug)]
 pub(in crate::protocol) struct Frame<'a, U> {
-    pub(in crate::protocol) speaker: Speaker<'a>,
+    pub(in crate::protocol) speaker: &'a Speaker<'a>,
     pub(in crate::protocol) to: SocketAddr,
     /// Whom it is for; [`MemberId::NONE`] for whoever has the address.
     pub(in crate::protocol) destination: MemberId,
@@ -64,6 +64,17 @@ impl<'a, U: Iterator<Item = Outgoing<'a>> + Clone> Frame<'a, U> {
     #[inline]
     pub(super) fn parts(&self) -> impl Iterator<Item = Outgoing<'a>> {
         self.messages.iter().copied().chain(self.updates.clone())
+    }
+
+    /// The same, handed to `each`.
+    #[inline]
+    pub(super) fn for_each_part(&self, mut each: impl FnMut(&Outgoing<'a>)) {
+        for said in self.messages {
+            each(said);
+        }
+        for said in self.updates.clone() {
+            each(&said);
+        }
     }
 }
 
@@ -103,13 +114,18 @@ pub(in crate::protocol) trait Reader {
     /// What it names members by.
     type Subject: Subject;
 
+    /// A message as it was read.
+    type Read<'r>
+    where
+        Self: 'r;
+
     /// The next message. `sender` is the frame's; what a message states of its sender itself is put there.
-    fn next(
-        &mut self,
-        wire: &mut Wire,
-        directory: &Directory,
-        sender: &mut Sender,
-    ) -> Option<Result<Incoming<'_, Self::Subject>, Unusable>>;
+    fn next(&mut self, wire: &mut Wire, directory: &Directory, sender: &mut Sender)
+    -> Option<Self::Read<'_>>;
+
+    /// Gives what was `read` to `hear`, in the protocol's words. They are made and taken apart in one place this
+    /// way, which costs nothing.
+    fn translate(read: Self::Read<'_>, hear: impl FnOnce(Result<Incoming<'_, Self::Subject>, Unusable>));
 
     /// Nothing more is taken in of the frame.
     fn finish(self, wire: &mut Wire)

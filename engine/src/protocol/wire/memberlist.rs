@@ -95,7 +95,7 @@ impl Memberlist {
     where
         U: Iterator<Item = Outgoing<'a>> + Clone,
     {
-        let names = self.names(&frame.speaker);
+        let names = self.names(frame.speaker);
         let around = self.overhead() - COMPOUND_HEADER_LEN;
         let bytes_max = frame.bytes_max.saturating_sub(around);
         let mut measured = Measured { parts: 0, bytes: 0, crc: self.wants_crc(frame) };
@@ -116,7 +116,7 @@ impl Memberlist {
     where
         U: Iterator<Item = Outgoing<'a>> + Clone,
     {
-        let names = self.names(&frame.speaker);
+        let names = self.names(frame.speaker);
         let parts = frame.parts().take(measured.parts);
         let mut parts = parts.map(|said| names.message(&said, frame.destination));
         if measured.parts == 1 {
@@ -325,6 +325,19 @@ impl<I> PacketReader<'_, I> {
 
 impl<'m, I: Iterator<Item = Result<Message<'m>, DecodeError>>> Reader for PacketReader<'m, I> {
     type Subject = MemberId;
+
+    type Read<'r>
+        = Result<Incoming<'r, MemberId>, Unusable>
+    where
+        Self: 'r;
+
+    #[inline]
+    fn translate(
+        read: Result<Incoming<'_, MemberId>, Unusable>,
+        hear: impl FnOnce(Result<Incoming<'_, MemberId>, Unusable>),
+    ) {
+        hear(read);
+    }
 
     fn next(
         &mut self,

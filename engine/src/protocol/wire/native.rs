@@ -7,8 +7,8 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    self, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message, PROBE_LEN, RELAY_LEN, SUSPECT_LEN,
-    UPDATE_LEN, UserEvent,
+    self, DecodeError, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message, PROBE_LEN, RELAY_LEN,
+    SUSPECT_LEN, UPDATE_LEN, UserEvent,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -96,7 +96,7 @@ impl Format for Native {
         false
     }
 
-    #[inline]
+    #[inline(always)]
     fn part_len(&self, speaker: &Speaker<'_>, _: MemberId, said: &Outgoing<'_>) -> usize {
         match *said {
             Outgoing::Ping { .. } | Outgoing::Ack { .. } | Outgoing::Nack { .. } => PROBE_LEN,
@@ -130,12 +130,12 @@ impl Format for Native {
     where
         U: Iterator<Item = Outgoing<'a>> + Clone,
     {
-        let speaker = &frame.speaker;
+        let speaker = frame.speaker;
         let writer = FrameWriter::new(header(speaker, frame.destination), buffer);
         debug_assert!(writer.is_some(), "a member has an id, and the plan has room for the header");
         let Some(mut writer) = writer else { return };
-        frame.parts().for_each(|said| {
-            writer.push(&message(speaker, &said));
+        frame.for_each_part(|said| {
+            writer.push(&message(speaker, said));
         });
         writer.finish();
     }
@@ -160,37 +160,45 @@ impl<'a> FrameReader<'a> {
 impl Reader for FrameReader<'_> {
     type Subject = MemberId;
 
+    type Read<'r>
+        = Result<Message<'r>, DecodeError>
+    where
+        Self: 'r;
+
     #[inline]
     fn next(
         &mut self,
         _: &mut Wire,
         _: &Directory,
         _: &mut Sender,
-    ) -> Option<Result<Incoming<'_, MemberId>, Unusable>> {
-        Some(match self.messages.next()? {
-            Ok(message) => Ok(incoming(message)),
-            Err(_) => Err(Unusable::Undecodable),
-        })
+    ) -> Option<Result<Message<'_>, DecodeError>> {
+        self.messages.next()
     }
-}
 
-#[inline]
-fn incoming(message: Message<'_>) -> Incoming<'_, MemberId> {
-    match message {
-        Message::Ping { sequence } => Incoming::Ping { sequence },
-        Message::IndirectPing { sequence, target } => {
-            let request = IndirectRequest { target, address: None, nack: true };
-            Incoming::IndirectPing { sequence, request }
+    #[inline(always)]
+    fn translate(
+        read: Result<Message<'_>, DecodeError>,
+        hear: impl FnOnce(Result<Incoming<'_, MemberId>, Unusable>),
+    ) {
+        let Ok(message) = read else { return hear(Err(Unusable::Undecodable)) };
+        match message {
+            Message::Ping { sequence } => hear(Ok(Incoming::Ping { sequence })),
+            Message::IndirectPing { sequence, target } => {
+                let request = IndirectRequest { target, address: None, nack: true };
+                hear(Ok(Incoming::IndirectPing { sequence, request }));
+            }
+            Message::Ack { sequence } => hear(Ok(Incoming::Ack { sequence })),
+            Message::Nack { sequence } => hear(Ok(Incoming::Nack { sequence })),
+            Message::Alive { subject, incarnation, tag } => {
+                hear(Ok(Incoming::Alive { subject, incarnation, tag }));
+            }
+            Message::Suspect { subject, incarnation, accuser } => {
+                hear(Ok(Incoming::Suspect { subject, incarnation, accuser }));
+            }
+            Message::Dead { subject, incarnation } => hear(Ok(Incoming::Dead { subject, incarnation })),
+            Message::Left { subject, incarnation } => hear(Ok(Incoming::Left { subject, incarnation })),
+            Message::Introduction(introduction) => hear(Ok(Incoming::Introduction(introduction))),
+            Message::UserEvent(event) => hear(Ok(Incoming::Event(event))),
         }
-        Message::Ack { sequence } => Incoming::Ack { sequence },
-        Message::Nack { sequence } => Incoming::Nack { sequence },
-        Message::Alive { subject, incarnation, tag } => Incoming::Alive { subject, incarnation, tag },
-        Message::Suspect { subject, incarnation, accuser } => {
-            Incoming::Suspect { subject, incarnation, accuser }
-        }
-        Message::Dead { subject, incarnation } => Incoming::Dead { subject, incarnation },
-        Message::Left { subject, incarnation } => Incoming::Left { subject, incarnation },
-        Message::Introduction(introduction) => Incoming::Introduction(introduction),
-        Message::UserEvent(event) => Incoming::Event(event),
     }
 }

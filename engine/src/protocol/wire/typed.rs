@@ -283,7 +283,7 @@ impl Format for TypedFrames {
     where
         U: Iterator<Item = Outgoing<'a>> + Clone,
     {
-        let speaker = &frame.speaker;
+        let speaker = frame.speaker;
         let to = number_at(frame.to);
         let at = self.add(TypedFrame {
             root: speaker.table.root(),
@@ -418,6 +418,19 @@ impl TypedReader {
 
 impl Reader for TypedReader {
     type Subject = MemberIndex;
+
+    type Read<'r>
+        = Result<Incoming<'r, MemberIndex>, Unusable>
+    where
+        Self: 'r;
+
+    #[inline]
+    fn translate(
+        read: Result<Incoming<'_, MemberIndex>, Unusable>,
+        hear: impl FnOnce(Result<Incoming<'_, MemberIndex>, Unusable>),
+    ) {
+        hear(read);
+    }
 
     #[inline]
     fn next(
