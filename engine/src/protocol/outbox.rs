@@ -52,9 +52,9 @@ pub enum StreamPurpose {
 /// A stream the driver is asked to open; [`super::Member::open_stream`] writes what it begins with.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamOpen {
-    /// Where to.
+    /// Address to connect to.
     pub to: SocketAddr,
-    /// Whom for; [`MemberId::NONE`] for whoever owns the address.
+    /// Member that it is for; [`MemberId::NONE`] for the one that owns the address.
     pub destination: MemberId,
     /// Why.
     pub purpose: StreamPurpose,

@@ -1,4 +1,4 @@
-//! Adaptive suspicion: whoever has seen for itself that a member does not answer need not wait for long.
+//! Adaptive suspicion: a member that has seen for itself that another does not answer need not wait for long.
 //!
 //! Lifeguard's shortest timeout is a constant times log N, eight seconds for a hundred members, whatever the
 //! network does. Most of it is there for members that only *heard* of a suspicion: they cannot tell a crash
@@ -15,7 +15,7 @@
 //!
 //! The same doubt in its own ears puts off the end of every suspicion of a member that hears nobody, by at
 //! most as long as a suspicion lasts. Time that a member finds lost by its own clock, because its timers come late, counts as a stall.
-//! Everyone else keeps Lifeguard's timeouts, and is told by the witness that declares. Whoever hears neither that
+//! Everyone else keeps Lifeguard's timeouts, and is told by the witness that declares. A member that hears neither that
 //! nor a refutation for two to four windows probes the suspect once out of turn, and so refreshes its view or
 //! becomes a witness itself.
 
@@ -34,7 +34,7 @@ use crate::protocol::wire::{Outgoing, Sender, Update};
 const APPEALS_UNHEARD_MAX: u8 = 2;
 
 impl Suspicions {
-    /// We have probed `subject` in vain, and so have the relays `nackers`; `health` is what we were before.
+    /// Our probe of `subject` failed, and those of the relays `nackers` too; `health` is our local health before it.
     pub(in crate::protocol) fn begin_fast_path(
         &mut self,
         core: &Core,
@@ -53,8 +53,8 @@ impl Suspicions {
         }
     }
 
-    /// Tells `suspicion`'s subject, and asks whether it is there. Whoever hears nobody stops after the first
-    /// times: the answers would only fill its receive buffer, before what it has to read.
+    /// Tells `suspicion`'s subject, and asks whether it is there. A member that hears nobody stops after the
+    /// first times: the answers would only fill its receive buffer, ahead of what it has to read.
     pub(super) fn appeal(
         &mut self,
         core: &mut Core,
@@ -82,7 +82,7 @@ impl Suspicions {
         cx.shared.suspicions.appealed(&mut self.list, subject, sent, cx.now, later);
     }
 
-    /// An appeal to `subject` was acked. Whoever answers lives; whether it refutes is seen in the same frame or
+    /// An appeal to `subject` was acked. It lives; whether it refutes is seen in the same frame or
     /// in the next gossip, and meanwhile everyone's timeout holds.
     pub(in crate::protocol) fn on_appeal_answered(
         &mut self,

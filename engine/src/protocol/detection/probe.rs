@@ -46,11 +46,11 @@ enum Phase {
 /// The top three bits of a sequence number say what a ping is for, so that its ack finds the way and the
 /// pinged one knows whether to return it. To the pinged one's answer it makes no difference.
 const KIND_BITS: u32 = 0b111 << 29;
-/// Of our own choice.
+/// A probe of our own choice.
 const CHOSEN_KIND: u32 = 0;
-/// Tells a suspect that we suspect it; the other bits are the subject's index.
+/// A ping that tells a suspect of our suspicion; the other bits are the subject's index.
 const APPEAL_KIND: u32 = 0b010 << 29;
-/// Returns a ping.
+/// A probe that returns a ping.
 const RETURN_KIND: u32 = 0b011 << 29;
 
 /// The sequence number of a ping that tells the member at `subject` of our suspicion. Nothing if the index
@@ -140,7 +140,7 @@ struct Attempt {
     ends: Time,
     /// The target has answered over a stream, which counts at the end.
     stream_answered: bool,
-    /// Who was asked, and whose nack has come.
+    /// Members that were asked, and one bit for each whose nack has come.
     relays: [MemberIndex; INDIRECT_CHECKS_MAX],
     relays_asked: u8,
     nacks: u8,
@@ -218,7 +218,7 @@ impl Probe {
         }
     }
 
-    /// Waits `by` longer for whoever is being probed.
+    /// Waits `by` longer for the answers.
     pub(in crate::protocol) fn extend(&mut self, by: Duration) {
         for attempt in self.attempts.iter_mut().filter(|attempt| !attempt.is_idle()) {
             attempt.phase_ends = attempt.phase_ends + by;
@@ -520,7 +520,7 @@ pub(in crate::protocol) struct PingNotes<'a> {
     pub(in crate::protocol) suspicions: &'a Suspicions,
 }
 
-/// Answers a ping. Whoever pings us although we take it for suspect, dead or gone is told so, and can refute.
+/// Answers a ping. A member that pings us although we take it for suspect, dead or gone is told so, and can refute.
 #[inline]
 pub(in crate::protocol) fn answer_ping(
     core: &mut Core,

@@ -16,7 +16,7 @@ const INCONCLUSIVE_MAX: u8 = 2;
 /// The next probe of a member's own choice.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct NextProbe {
-    /// Whom to ping; nothing if there is nobody.
+    /// Member to ping; nothing if there is none.
     pub(super) target: Option<MemberIndex>,
     /// Whether it begins a round: time to look after the departed.
     pub(in crate::protocol) new_round: bool,
@@ -37,9 +37,9 @@ pub(super) struct ProbeSchedule {
     tick_missed: bool,
     order: Permutation,
     position: u32,
-    /// Whom to probe next, out of turn: the last probe proved nothing.
+    /// Next member to probe, out of turn: the last probe of it proved nothing.
     again: Option<MemberIndex>,
-    /// Probes of it that proved nothing.
+    /// Probes of that member that proved nothing.
     inconclusive: u8,
 }
 

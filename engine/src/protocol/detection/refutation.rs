@@ -1,6 +1,6 @@
 //! Refutation: a member's answer to news about itself (SWIM section 4.2).
 //!
-//! Whoever is said to be suspect, dead or gone, or meets an incarnation of itself that it never had,
+//! A member that hears that it is suspect, dead or gone, or meets an incarnation of itself that it never had,
 //! states that it is alive at the next higher incarnation. That is also how a restarted member overcomes
 //! its own past, and what being accused says about our own health raises the local health score
 //! (Lifeguard).
@@ -21,8 +21,8 @@ use crate::protocol::wire::{Outgoing, Update};
 const REFUTATIONS_MAX: u8 = 8;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// How often a member says that its name is claimed, and how often it tells others that theirs is: whoever claims
-/// it says so to dozens, again and again.
+/// How often a member says that its name is claimed, and how often it tells others that theirs is: a claimant
+/// says so to dozens, again and again.
 const CONFLICT_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug)]
@@ -165,7 +165,7 @@ impl Refutations {
             if is_time(&mut self.conflict_said, cx.now) {
                 cx.emit(Event::NameConflict { address: introduction.address });
                 if taken && cx.shared.wire.rules.owners_told {
-                    // Whoever it is may not know of us.
+                    // The claimant may not know of us.
                     let update = Update::Alive { introduce: true };
                     let incarnation = own.incarnation();
                     let claim = Outgoing::Update { subject: core.index, update, incarnation };

@@ -1,4 +1,4 @@
-//! Returned probes: whoever was pinged by a member sees a little later whether it is still there.
+//! Returned probes: a member that was pinged sees a little later whether the one that pinged it is still there.
 //!
 //! SWIM's members choose whom to probe each for itself, so the probes of one member come at random: about
 //! one per interval on average, but after a crash the first fails to come for 4.6 intervals in one case of a
@@ -30,7 +30,7 @@ struct Watched {
     due: Time,
 }
 
-/// Whose pings a member will return.
+/// Pings that a member will return.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct ReturnProbes {
     watched: [Watched; WATCHED_MAX],
@@ -68,8 +68,8 @@ impl ReturnProbes {
         }
     }
 
-    /// Whom to probe now, and when that probe ends. Nobody while another return, which ends at `busy_until`, is under
-    /// way.
+    /// The member to probe now, and when that probe ends; none while another return, which ends at `busy_until`, is
+    /// under way.
     pub(in crate::protocol) fn next(
         &mut self,
         core: &Core,
@@ -119,7 +119,7 @@ impl ReturnProbes {
         Some(id)
     }
 
-    /// Whoever is due waits until `until`.
+    /// Those that are due wait until `until`.
     fn postpone(&mut self, now: Time, until: Time) {
         let len = usize::from(self.len);
         self.watched[..len].iter_mut().filter(|watched| watched.due <= now).for_each(|late| late.due = until);

@@ -5,8 +5,7 @@
 //! along a logarithm, down to a minimum after K of them: one slow detector cannot have a member declared dead quickly,
 //! several healthy ones can. The arithmetic of one suspicion is in [`crate::protocol::pools::suspicions`].
 //!
-//! With adaptive suspicion a member that has itself probed the suspect in vain may end its suspicion earlier: see
-//! `adaptive`.
+//! With adaptive suspicion a member whose own probe of the suspect failed may end its suspicion earlier: see `adaptive`.
 
 use std::time::Duration;
 

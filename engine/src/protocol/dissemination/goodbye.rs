@@ -1,6 +1,6 @@
 //! Leaving: a goodbye is told like any update, and done once it has been told as often as any.
 //!
-//! In a Serf pool the intent to leave is told before: its members take whoever departs without one for failed.
+//! In a Serf pool the intent to leave is told before: its members take one that departs without it for failed.
 
 use swimring_codec::State;
 

@@ -57,7 +57,7 @@ impl Core {
             self.deliver_event(cx, at);
         }
         if using != EventUse::Deliver {
-            self.spread_event(cx, at);
+            self.rebroadcast_event(cx, at);
         }
     }
 
@@ -77,7 +77,7 @@ impl Core {
         cx.emit(Event::UserEvent { event: at });
     }
 
-    fn spread_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
+    fn rebroadcast_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
         if !self.tell_event(cx, at) {
             cx.shared.counters.broadcasts_shed += 1;
         }

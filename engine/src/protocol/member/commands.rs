@@ -27,7 +27,7 @@ pub struct MemberRef<'a> {
     pub index: MemberIndex,
     /// Its name.
     pub name: &'a str,
-    /// Where it receives.
+    /// Address that it receives at.
     pub address: SocketAddr,
     /// Its metadata.
     pub metadata: &'a [u8],

@@ -56,13 +56,13 @@ pub struct Compaction {
     /// The next place to look at.
     place: usize,
     members: u64,
-    /// Of them all, in this round.
+    /// Differences of all members in this round.
     differences: u64,
-    /// Who is the closest to the average of the round before, and by how much.
+    /// Distance from the average of the round before, and place, of the member that is closest to it.
     typical: Option<(u64, usize)>,
     /// The average of the round before.
     average: Option<u64>,
-    /// That of the round after which the last base was made, until it is known whether that has helped.
+    /// Average of the round after which the last base was made, until it is known whether that has helped.
     judging: Option<u64>,
     /// Rounds to let pass before the next base, and how many of them have to pass still.
     rounds_between: u32,
@@ -71,7 +71,7 @@ pub struct Compaction {
 
 impl Compaction {
     /// Looks at the next members of `crew`, at most `members` and at most [`COMPACTION_MEMBERS_MAX`], or ends the
-    /// round. All of them share `shared`.
+    /// round. All of them belong to `shared`.
     pub fn step(&mut self, members: usize, crew: &mut impl Crew, shared: &mut SharedState) {
         let places = crew.places();
         if places < 2 {

@@ -78,7 +78,7 @@ impl Member {
         }
     }
 
-    /// Declares dead whoever did not refute in time.
+    /// Declares dead the suspects that did not refute in time.
     pub(super) fn suspicion_timeout(&mut self, cx: &mut Context<'_, '_>) {
         while let Some(expired) = self.suspicions.next_expired(&mut self.core, cx) {
             match expired {

@@ -69,19 +69,19 @@ impl Member {
             cx.shared.counters.missed_introduction += 1;
             return;
         }
-        // Whoever held it dead may have reaped it since: those need to be introduced again.
+        // Members that held it dead may have reaped it since, and need it introduced again.
         let introduce = !entry.is_live();
         self.adopt_alive(cx, index, entry, entry.with_incarnation(incarnation));
         self.core.queue_update(cx, index, Update::Alive { introduce }, incarnation);
     }
 
-    /// An introduction of a member that announced `versions`; `spread` says whether to tell it on.
+    /// An introduction of a member that announced `versions`; `rebroadcast` says whether to tell it on.
     pub(super) fn on_introduction(
         &mut self,
         cx: &mut Context<'_, '_>,
         introduction: &Introduction<'_>,
         versions: Versions,
-        spread: bool,
+        rebroadcast: bool,
     ) {
         let mut introduction = *introduction;
         let incarnation = introduction.incarnation;
@@ -114,7 +114,7 @@ impl Member {
         if moved && entry.is_live() {
             cx.emit(Event::Updated { subject: index });
         }
-        if spread {
+        if rebroadcast {
             self.core.queue_update(cx, index, Update::Alive { introduce: true }, incarnation);
         }
     }
@@ -151,7 +151,7 @@ impl Member {
             EntryState::Known(State::Suspect) => {
                 let suspicion = self.suspicions.end(cx, index);
                 cx.shared.counters.suspicions_refuted += 1;
-                debug_assert!(suspicion.is_some(), "whoever is suspect has a suspicion");
+                debug_assert!(suspicion.is_some(), "a suspect has a suspicion");
                 if let Some(suspicion) = suspicion {
                     self.spread_estimate.took(suspicion.lasted);
                     cx.emit(Event::Refuted { subject: index, suspicion });
@@ -318,8 +318,8 @@ impl Core {
     }
 
     /// Whether someone known comes from another address, and may. In the native format a higher incarnation
-    /// says it all. memberlist's peers keep to the address they know of whoever is live, whatever the
-    /// incarnation, and views would part if we did not; whoever left, or has been dead for a while, may come
+    /// says it all. memberlist's peers keep to the address that they know of a live member, whatever the
+    /// incarnation, and views would part if we did not; a member that left, or has been dead for a while, may come
     /// back elsewhere, even counting anew from one (hashicorp/memberlist#157). An IPv4 address in another form
     /// than is known, which those peers take for another address, is brought to the known one.
     fn moved(

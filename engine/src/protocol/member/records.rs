@@ -74,10 +74,10 @@ impl Member {
         cx: &mut Context<'_, '_>,
         record: &Introduction<'_>,
         versions: Versions,
-        spread: bool,
+        rebroadcast: bool,
     ) {
         match record.state {
-            State::Alive => self.on_introduction(cx, record, versions, spread),
+            State::Alive => self.on_introduction(cx, record, versions, rebroadcast),
             State::Suspect | State::Dead if record.subject == self.core.id => {
                 if record.incarnation >= self.core.table.get(self.core.index).incarnation() {
                     self.refute(cx, record.incarnation, true);
@@ -86,7 +86,7 @@ impl Member {
             State::Suspect => {
                 // It lives as far as that member knows: learn of it, then doubt it.
                 if !cx.shared.behaviour.suspect_records_say_no_more {
-                    self.on_introduction(cx, record, versions, spread);
+                    self.on_introduction(cx, record, versions, rebroadcast);
                 }
                 self.on_suspect(cx, record.subject, record.incarnation, self.core.record_accuser(cx));
             }

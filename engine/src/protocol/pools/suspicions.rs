@@ -1,7 +1,7 @@
 //! Suspicions under way: who is suspected since when, by whom, and until when.
 //!
 //! A suspicion's timeout goes from a long one to a short one with each independent accuser, along a logarithm (Lifeguard
-//! IV.B). A *witness*, who has itself probed the suspect in vain, may end its suspicion earlier, after its window. What is
+//! IV.B). A *witness*, a member whose own probe of the suspect failed, may end its suspicion earlier, after its window. What is
 //! done about a suspicion is decided in `detection/suspicion.rs` and `detection/adaptive.rs`.
 
 use std::time::Duration;
@@ -34,26 +34,26 @@ const POOL_MAX_EACH: usize = 256;
 pub(in crate::protocol) struct Suspicion {
     pub(in crate::protocol) subject: MemberIndex,
     pub(in crate::protocol) incarnation: Incarnation,
-    /// Who began it.
+    /// First accuser.
     accuser: MemberId,
     started: Time,
     shortest_ms: u32,
     longest_ms: u32,
     /// Confirmations that bring the timeout to the shortest (Lifeguard's K). Zero starts it there.
     needed: u8,
-    /// How many are named beside the one who began it.
+    /// Accusers beside the first.
     named: u8,
     /// Bit `n`: accuser `n` has not accused, but told us as a relay that the subject does not answer it.
     /// That counts for a witness' own window, and for nothing else.
     by_nack: u8,
-    /// Who has accused, the one who began it first; the low half of their ids. Two accusers with the same
+    /// Low halves of the accusers' ids, the first accuser's first. Two accusers with the same
     /// low half, one pair in four billion, count as one.
     accusers: [u32; CONFIRMATIONS_MAX + 1],
-    /// That we have probed the subject in vain, if we have.
+    /// Our own failed probe of the subject, if there was one.
     witness: Option<Witness>,
-    /// What was added to the timeout because its holder heard nobody.
+    /// Time added to the timeout because we heard nobody.
     unheard_ms: u32,
-    /// When whoever only heard of it sees for itself; [`Time::NEVER`] if not.
+    /// When we probe the subject ourselves, having only heard of it; [`Time::NEVER`] if not.
     check: Time,
 }
 
@@ -365,7 +365,7 @@ impl SuspicionPool {
         true
     }
 
-    /// We have probed `subject` in vain, and the relays `nackers` too. False if it is not suspected.
+    /// Our probe of `subject` failed, and those of the relays `nackers` too. False if it is not suspected.
     pub(in crate::protocol) fn witness(
         &mut self,
         of: &mut SuspicionList,

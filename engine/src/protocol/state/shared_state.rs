@@ -158,7 +158,7 @@ impl SharedState {
         self.wire.typed_mut()
     }
 
-    /// Who is who.
+    /// Identities of all known members.
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
@@ -197,7 +197,7 @@ impl SharedState {
     }
 
     /// Tells the members that at `at` something others had sent them was lost in a full receive buffer, or lay
-    /// unread for too long. Probes under way then that come to nothing prove nothing: they are repeated, and
+    /// unread for too long. Probes that were under way then and fail prove nothing: they are repeated, and
     /// believed when they fail twice more. Nor are
     /// suspicions ended while it is fresh, for at most as long again as they last. [`Time::ZERO`]: never.
     pub fn set_doubt(&mut self, at: Time) {

@@ -85,12 +85,12 @@ impl DepartedPool {
         Some(self.nodes.get(node).since)
     }
 
-    /// Who has been gone for longest and is still in the view.
+    /// The member that has been gone for longest and is still in the view.
     pub(in crate::protocol) fn oldest_recent(&self, of: &Departed) -> Option<Departure> {
         self.head(of.recent)
     }
 
-    /// Who has been remembered for longest.
+    /// The member that has been remembered for longest.
     pub(in crate::protocol) fn oldest_remembered(&self, of: &Departed) -> Option<Departure> {
         self.head(of.remembered)
     }

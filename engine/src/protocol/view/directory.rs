@@ -94,7 +94,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Where the member receives.
+    /// Address that the member receives at.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
