@@ -137,6 +137,32 @@ fn violations(order: &Order, sources: &[Source]) -> (Vec<String>, usize) {
     (wrong, allowed)
 }
 
+/// The methods that a source adds to `Core`, which callers need not import.
+fn added_to_core(source: &Source) -> Vec<&str> {
+    let blocks = source.code.split("\nimpl Core {\n").skip(1);
+    let lines = blocks.flat_map(|block| block.lines().take_while(|line| *line != "}"));
+    let signatures = lines.filter(|line| line.starts_with("    ") && !line.starts_with("     "));
+    let names = signatures.filter_map(|line| line.split_once("fn ").map(|(_, rest)| rest));
+    names.map(|rest| rest.split(['(', '<']).next().unwrap_or_default()).collect()
+}
+
+/// Calls of what a room above has added to `Core`, and how many methods were added.
+fn calls_upwards(order: &Order, sources: &[Source]) -> (Vec<String>, usize) {
+    let row = |source: &Source| source.path.first().and_then(|room| order.get(room)).copied();
+    let mut wrong = Vec::new();
+    let mut methods = 0;
+    for above in sources {
+        for method in added_to_core(above) {
+            methods += 1;
+            let call = format!(".{method}(");
+            let calls = |source: &&Source| source.code.contains("Core") && source.code.contains(&call);
+            let below = sources.iter().filter(|source| row(source) > row(above)).filter(calls);
+            wrong.extend(below.map(|source| format!("{} calls {method}", source.path.join("/"))));
+        }
+    }
+    (wrong, methods)
+}
+
 #[test]
 fn imports_between_rooms_go_down_the_picture() {
     let protocol = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/protocol");
@@ -146,6 +172,9 @@ fn imports_between_rooms_go_down_the_picture() {
     let (wrong, allowed) = violations(&order, &found);
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(allowed >= 100, "only {allowed} imports found: has their spelling changed?");
+    let (wrong, methods) = calls_upwards(&order, &found);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(methods >= 30, "only {methods} methods of Core found: has their spelling changed?");
     let rooms: BTreeSet<_> = found.iter().filter_map(|source| source.path.first()).collect();
     assert_eq!(order.keys().collect::<BTreeSet<_>>(), rooms, "the picture has what there is");
 }
@@ -174,4 +203,7 @@ fn an_import_up_or_around_is_found() {
     assert_eq!(wrong(&["low", "file"], "use super::super::{left::A, low::B};"), ["low/file imports left"]);
     assert_eq!(wrong(&["left"], "use crate::protocol::Settings;"), ["left imports Settings past its room"]);
     assert_eq!(wrong(&["else"], ""), ["else is not in the picture"]);
+    let above = source(&["top"], "\nimpl Core {\n    pub(super) fn send<T>(&mut self) {\n    }\n}\n");
+    let below = source(&["low"], "fn f(core: &mut Core) { core.send(); }");
+    assert_eq!(calls_upwards(&order, &[above, below]), (vec!["low calls send".to_owned()], 1));
 }
