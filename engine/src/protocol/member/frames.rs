@@ -14,8 +14,25 @@ use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::UNVERSIONED;
 use crate::protocol::wire::{
-    EventBody, FrameReader, Incoming, PacketReader, Reader, Sender, Subject, TypedReader, Unusable,
+    EventBody, FrameReader, Incoming, Listener, PacketReader, Reader, Sender, Subject, TypedReader, Unusable,
 };
+
+/// A member that hears a message of a frame.
+struct Hearing<'m, 'c, 'a, 'b> {
+    member: &'m mut Member,
+    cx: &'c mut Context<'a, 'b>,
+    sender: &'c Sender,
+}
+
+impl<S: Subject> Listener<S> for Hearing<'_, '_, '_, '_> {
+    #[inline(always)]
+    fn hear(self, message: Result<Incoming<'_, S>, Unusable>) {
+        match message {
+            Ok(message) => self.member.on_message(self.cx, self.sender, message),
+            Err(unusable) => self.cx.shared.counters.unusable(unusable),
+        }
+    }
+}
 
 impl Member {
     /// Handles a native frame that arrived from `from`.
@@ -69,7 +86,7 @@ impl Member {
             let Some(read) = reader.next(&mut cx.shared.wire, &cx.shared.directory, &mut sender) else {
                 break;
             };
-            R::translate(read, |message| self.on_message(cx, &sender, message));
+            R::translate(read, Hearing { member: self, cx, sender: &sender });
             if self.core.status == Status::Left {
                 reader.finish(&mut cx.shared.wire);
                 return self.core.drop_queue(cx);
@@ -85,12 +102,8 @@ impl Member {
         &mut self,
         cx: &mut Context<'_, '_>,
         sender: &Sender,
-        message: Result<Incoming<'_, S>, Unusable>,
+        message: Incoming<'_, S>,
     ) {
-        let message = match message {
-            Ok(message) => message,
-            Err(unusable) => return cx.shared.counters.unusable(unusable),
-        };
         match message {
             Incoming::Ping { sequence } => {
                 let notes = PingNotes {

@@ -66,14 +66,14 @@ impl<'a, U: Iterator<Item = Outgoing<'a>> + Clone> Frame<'a, U> {
         self.messages.iter().copied().chain(self.updates.clone())
     }
 
-    /// The same, handed to `each`.
-    #[inline]
-    pub(super) fn for_each_part(&self, mut each: impl FnMut(&Outgoing<'a>)) {
+    /// The same, handed to `writer`.
+    #[inline(always)]
+    pub(super) fn write_parts(&self, writer: &mut impl PartWriter) {
         for said in self.messages {
-            each(said);
+            writer.write(said);
         }
         for said in self.updates.clone() {
-            each(&said);
+            writer.write(&said);
         }
     }
 }
@@ -109,6 +109,17 @@ pub(in crate::protocol) trait Format {
         U: Iterator<Item = Outgoing<'a>> + Clone;
 }
 
+/// Takes one message. A trait and not a closure, so that it can be inlined wherever a reader has one: a message is
+/// made and taken apart in one place then, which costs nothing.
+pub(in crate::protocol) trait Listener<S> {
+    fn hear(self, message: Result<Incoming<'_, S>, Unusable>);
+}
+
+/// Takes the parts of a frame, one after the other. A trait for the same reason.
+pub(super) trait PartWriter {
+    fn write(&mut self, said: &Outgoing<'_>);
+}
+
 /// What reads the messages of one frame that arrived.
 pub(in crate::protocol) trait Reader {
     /// What it names members by.
@@ -123,9 +134,8 @@ pub(in crate::protocol) trait Reader {
     fn next(&mut self, wire: &mut Wire, directory: &Directory, sender: &mut Sender)
     -> Option<Self::Read<'_>>;
 
-    /// Gives what was `read` to `hear`, in the protocol's words. They are made and taken apart in one place this
-    /// way, which costs nothing.
-    fn translate(read: Self::Read<'_>, hear: impl FnOnce(Result<Incoming<'_, Self::Subject>, Unusable>));
+    /// Gives what was `read` to `listener`, in the protocol's words.
+    fn translate(read: Self::Read<'_>, listener: impl Listener<Self::Subject>);
 
     /// Nothing more is taken in of the frame.
     fn finish(self, wire: &mut Wire)

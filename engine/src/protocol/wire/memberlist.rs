@@ -16,7 +16,7 @@ use swimring_codec::native::{FRAME_MAX, Introduction};
 use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
 use super::Wire;
-use super::frame::{Format, Frame, Reader, Speaker};
+use super::frame::{Format, Frame, Listener, Reader, Speaker};
 use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
 use super::options::{MemberlistOptions, Pool};
 use crate::protocol::view::directory::{Directory, Identity, MemberIndex};
@@ -332,11 +332,8 @@ impl<'m, I: Iterator<Item = Result<Message<'m>, DecodeError>>> Reader for Packet
         Self: 'r;
 
     #[inline]
-    fn translate(
-        read: Result<Incoming<'_, MemberId>, Unusable>,
-        hear: impl FnOnce(Result<Incoming<'_, MemberId>, Unusable>),
-    ) {
-        hear(read);
+    fn translate(read: Result<Incoming<'_, MemberId>, Unusable>, listener: impl Listener<MemberId>) {
+        listener.hear(read);
     }
 
     fn next(

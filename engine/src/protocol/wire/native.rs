@@ -13,7 +13,7 @@ use swimring_codec::native::{
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::Wire;
-use super::frame::{Format, Frame, Reader, Speaker};
+use super::frame::{Format, Frame, Listener, PartWriter, Reader, Speaker};
 use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
 use crate::protocol::settings::FRAME_BYTES_MIN;
 use crate::protocol::view::directory::{Directory, MemberIndex};
@@ -53,7 +53,7 @@ pub(super) fn introduction<'a>(
 }
 
 /// The message that `said` is sent as.
-#[inline]
+#[inline(always)]
 fn message<'a>(speaker: &Speaker<'a>, said: &Outgoing<'a>) -> Message<'a> {
     let (subject, update, incarnation) = match *said {
         Outgoing::Ping { sequence } => return Message::Ping { sequence },
@@ -134,10 +134,20 @@ impl Format for Native {
         let writer = FrameWriter::new(header(speaker, frame.destination), buffer);
         debug_assert!(writer.is_some(), "a member has an id, and the plan has room for the header");
         let Some(mut writer) = writer else { return };
-        frame.for_each_part(|said| {
-            writer.push(&message(speaker, said));
-        });
+        frame.write_parts(&mut Parts { writer: &mut writer, speaker });
         writer.finish();
+    }
+}
+
+struct Parts<'w, 'b, 's> {
+    writer: &'w mut FrameWriter<'b>,
+    speaker: &'s Speaker<'s>,
+}
+
+impl PartWriter for Parts<'_, '_, '_> {
+    #[inline(always)]
+    fn write(&mut self, said: &Outgoing<'_>) {
+        self.writer.push(&message(self.speaker, said));
     }
 }
 
@@ -176,29 +186,30 @@ impl Reader for FrameReader<'_> {
     }
 
     #[inline(always)]
-    fn translate(
-        read: Result<Message<'_>, DecodeError>,
-        hear: impl FnOnce(Result<Incoming<'_, MemberId>, Unusable>),
-    ) {
-        let Ok(message) = read else { return hear(Err(Unusable::Undecodable)) };
+    fn translate(read: Result<Message<'_>, DecodeError>, listener: impl Listener<MemberId>) {
+        let Ok(message) = read else { return listener.hear(Err(Unusable::Undecodable)) };
         match message {
-            Message::Ping { sequence } => hear(Ok(Incoming::Ping { sequence })),
+            Message::Ping { sequence } => listener.hear(Ok(Incoming::Ping { sequence })),
             Message::IndirectPing { sequence, target } => {
                 let request = IndirectRequest { target, address: None, nack: true };
-                hear(Ok(Incoming::IndirectPing { sequence, request }));
+                listener.hear(Ok(Incoming::IndirectPing { sequence, request }));
             }
-            Message::Ack { sequence } => hear(Ok(Incoming::Ack { sequence })),
-            Message::Nack { sequence } => hear(Ok(Incoming::Nack { sequence })),
+            Message::Ack { sequence } => listener.hear(Ok(Incoming::Ack { sequence })),
+            Message::Nack { sequence } => listener.hear(Ok(Incoming::Nack { sequence })),
             Message::Alive { subject, incarnation, tag } => {
-                hear(Ok(Incoming::Alive { subject, incarnation, tag }));
+                listener.hear(Ok(Incoming::Alive { subject, incarnation, tag }));
             }
             Message::Suspect { subject, incarnation, accuser } => {
-                hear(Ok(Incoming::Suspect { subject, incarnation, accuser }));
+                listener.hear(Ok(Incoming::Suspect { subject, incarnation, accuser }));
             }
-            Message::Dead { subject, incarnation } => hear(Ok(Incoming::Dead { subject, incarnation })),
-            Message::Left { subject, incarnation } => hear(Ok(Incoming::Left { subject, incarnation })),
-            Message::Introduction(introduction) => hear(Ok(Incoming::Introduction(introduction))),
-            Message::UserEvent(event) => hear(Ok(Incoming::Event(event))),
+            Message::Dead { subject, incarnation } => {
+                listener.hear(Ok(Incoming::Dead { subject, incarnation }))
+            }
+            Message::Left { subject, incarnation } => {
+                listener.hear(Ok(Incoming::Left { subject, incarnation }))
+            }
+            Message::Introduction(introduction) => listener.hear(Ok(Incoming::Introduction(introduction))),
+            Message::UserEvent(event) => listener.hear(Ok(Incoming::Event(event))),
         }
     }
 }

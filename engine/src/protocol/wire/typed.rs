@@ -14,7 +14,7 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::Wire;
-use super::frame::{Format, Frame, Reader, Speaker};
+use super::frame::{Format, Frame, Listener, Reader, Speaker};
 use super::memberlist::{Measured, Memberlist};
 use super::message::{EventKey, Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
 use super::native::Native;
@@ -425,11 +425,8 @@ impl Reader for TypedReader {
         Self: 'r;
 
     #[inline]
-    fn translate(
-        read: Result<Incoming<'_, MemberIndex>, Unusable>,
-        hear: impl FnOnce(Result<Incoming<'_, MemberIndex>, Unusable>),
-    ) {
-        hear(read);
+    fn translate(read: Result<Incoming<'_, MemberIndex>, Unusable>, listener: impl Listener<MemberIndex>) {
+        listener.hear(read);
     }
 
     #[inline]
