@@ -1,10 +1,10 @@
 //! Frames as values: what a frame would say, without its bytes.
 //!
 //! A simulation of a large cluster sends millions of frames that nobody looks at but their receivers, which
-//! share one [`SharedState`] with the sender. Writing bytes to read them again is most of the cost then. So a
-//! [`SharedState`] can be told to keep frames as values ([`SharedState::use_typed_frames`]): the same messages, each
-//! a small plain value, and the exact number of bytes they would have taken. Everything else is as with bytes:
-//! the same choice of news, and the same functions that take the messages in.
+//! share their storage with the sender. Writing bytes to read them again is most of the cost then. So storage
+//! can be told to keep frames as values ([`super::super::SharedState::use_typed_frames`]): the same messages,
+//! each a small plain value, and the exact number of bytes they would have taken. Everything else is as with
+//! bytes: the same choice of updates, and the same functions that take the messages in.
 //!
 //! Frames lie in one vector and are used again, so that none is allocated in the steady state.
 
@@ -24,7 +24,7 @@ use crate::protocol::view::pool::NIL;
 /// The port of every member whose frames are values.
 const PORT: u16 = 7946;
 
-/// Members whose frames are values are addressed by their number in their [`SharedState`], at most so many.
+/// Members whose frames are values are addressed by their number in their storage, at most so many.
 pub const NUMBERS_MAX: u32 = (1 << 24) - 1;
 
 /// Where the member `number` is reached.
