@@ -11,9 +11,8 @@ use swimring_codec::native::{
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::links::Direction;
+use super::faults::{Direction, Slowness};
 use super::network;
-use super::node::Slowness;
 use super::operations::Restart;
 use super::rebasing::Rebasing;
 use super::simulation::{CLUSTER, Simulation, SimulationOptions};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use swimring_codec::{Incarnation, MemberId};
 
+use super::faults::Slowness;
 use super::streams::{StreamId, StreamInput};
 use swimring::protocol::{Member, Time};
 
@@ -42,20 +43,6 @@ impl Clock {
     pub(super) fn heal(&mut self) {
         self.until = Time::ZERO;
     }
-}
-
-/// What a slow member is slow at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Slowness {
-    /// Everything. When it gets to run it notices how long it was away and whether something was lost for want
-    /// of room, reads what has arrived, and only then looks at the clock, as a good driver does.
-    #[default]
-    Everything,
-    /// Everything, and it looks at the clock first: what came in time seems late.
-    TimersFirst,
-    /// Only reading: its timers are on time and what it waits for lies unread, as when its receive path is
-    /// blocked (Lifeguard, section II).
-    Reading,
 }
 
 /// A spell of slowness: nothing is done for a while, then everything at once, again and again.

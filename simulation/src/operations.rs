@@ -7,11 +7,10 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::checks::{Coverage, Violation};
-use super::faults::Faults;
-use super::links::Direction;
+use super::faults::{Direction, Faults, Slowness};
 use super::log::Log;
 use super::network;
-use super::node::{Slowness, Starvation};
+use super::node::Starvation;
 use super::simulation::{CapturedFrame, SimEvent, Simulation};
 use super::trace::Trace;
 use swimring::protocol::{Counters, Member, MemberError, MemberRef, Settings, SharedState, Time, View};

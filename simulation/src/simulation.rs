@@ -10,13 +10,11 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use swimring_codec::{MemberId, State};
 
-use super::adversary::FaultKind;
 use super::checks::{Checks, Violation};
-use super::faults::Faults;
-use super::links::Links;
+use super::faults::{FaultKind, Faults, Links, Slowness};
 use super::log::Log;
 use super::network::{self, Buffers, Written};
-use super::node::{Input, Node, Slowness, Starvation};
+use super::node::{Input, Node, Starvation};
 use super::queue::Queue;
 use super::rebasing::{Rebaser, Rebasing};
 use super::streams::{StreamId, StreamInput, Streams};

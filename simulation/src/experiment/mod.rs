@@ -26,13 +26,12 @@
 //! | file | concern |
 //! |---|---|
 //! | `options`, `plan`, `outcome` | what is asked for, what will happen when, what came of it |
-//! | `latency`, `regions`, `impairments` | the network, and what is wrong with some members |
+//! | `latency`, `regions` | the network |
 //! | `agenda` | everything that is still to happen |
-//! | `run`, `sending`, `streams`, `slow` | the loop, datagrams, streams, members that do nothing for a while |
+//! | `run`, `sending`, `streams`, `slow` | the loop, datagrams, streams, and what impairments (`faults`) do to members |
 //! | `measuring` | who watches, and counts |
 
 mod agenda;
-mod impairments;
 mod latency;
 mod measuring;
 mod options;
@@ -44,8 +43,8 @@ mod sending;
 mod slow;
 mod streams;
 
+pub use crate::faults::{Affected, Cycle, INBOX_MAX, Impairment, ImpairmentKind};
 pub use agenda::Agenda;
-pub use impairments::{Affected, Cycle, INBOX_MAX, Impairment, ImpairmentKind};
 pub use latency::Latency;
 pub use options::{
     DRAIN_FROM_SETTINGS, EVENTS_MAX, LOSS_MAX, MEMBERS_MAX, TrialError, TrialOptions, Wakes, WireSizes,

@@ -7,11 +7,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::impairments::{INBOX_MAX, Impairment, ImpairmentKind};
 use super::options::TrialOptions;
 use super::plan::Plan;
 use super::run::{NEVER, SimEvent, Trial};
 use crate::Slowness;
+use crate::faults::{INBOX_MAX, Impairment, ImpairmentKind};
 use swimring::protocol::Member;
 
 /// Something that waits for a slow member.

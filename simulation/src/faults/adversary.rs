@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use swimring_codec::State;
 
-use super::faults::Faults;
-use super::links::Direction;
-use super::network::happens;
-use super::node::{Node, Slowness};
-use super::operations::Restart;
-use super::simulation::{SimEvent, Simulation};
+use super::{Direction, Faults, Slowness};
+use crate::network::happens;
+use crate::node::Node;
+use crate::operations::Restart;
+use crate::simulation::{SimEvent, Simulation};
 use swimring::protocol::Member;
 
 /// Kinds of faults that strike at random times.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum FaultKind {
+pub(crate) enum FaultKind {
     Partition,
     Starve,
     Clock,
@@ -67,7 +66,7 @@ impl Simulation {
         }
     }
 
-    pub(super) fn trouble(&mut self, trouble: FaultKind) {
+    pub(crate) fn trouble(&mut self, trouble: FaultKind) {
         self.expect(trouble);
         let node = self.dice.usize(..self.nodes.len());
         match trouble {
@@ -159,7 +158,7 @@ impl Simulation {
         }
     }
 
-    pub(super) fn come_back(&mut self, node: usize, boot: u32) {
+    pub(crate) fn come_back(&mut self, node: usize, boot: u32) {
         if self.nodes[node].boots != boot || self.nodes[node].is_member() {
             return;
         }

@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use super::options::{TrialError, time_within, within};
-use crate::Slowness;
-
-/// Longest half of a cycle, and longest added delay.
-const CYCLE_MAX: Duration = Duration::from_secs(24 * 3600);
-const DELAY_MAX: Duration = Duration::from_secs(60);
+use super::Slowness;
 
 /// How many members.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -70,34 +65,3 @@ pub struct Impairment {
 /// Frames that wait for a slow member at most: what 208 KiB, Linux's default receive buffer, hold of small
 /// datagrams.
 pub const INBOX_MAX: usize = 256;
-
-impl Impairment {
-    pub(super) fn validate(&self, members: u32) -> Result<(), TrialError> {
-        if let Affected::Share(share) = self.members {
-            within("impaired: the share of members", share, 0.0, 1.0)?;
-        }
-        if self.members.of(members) >= members {
-            let mend = format!("has to be less than all {members} members");
-            return Err(TrialError::option("impaired", mend));
-        }
-        match self.kind {
-            ImpairmentKind::LossIn(loss) => within("impaired: the loss of what arrives", loss, 0.0, 1.0)?,
-            ImpairmentKind::LossOut(loss) => within("impaired: the loss of what is sent", loss, 0.0, 1.0)?,
-            ImpairmentKind::Delay(delay) => {
-                time_within("impaired: the delay", delay, Duration::ZERO, DELAY_MAX)?;
-            }
-            ImpairmentKind::Slow(Slowness::Reading) => {}
-            ImpairmentKind::Slow(_) | ImpairmentKind::Held if self.cycle.is_none() => {
-                let mend = "that is slow all the time would never run: give it a cycle, or have it crash";
-                return Err(TrialError::option("impaired: a member", mend));
-            }
-            ImpairmentKind::Slow(_) | ImpairmentKind::Held => {}
-        }
-        if let Some(Cycle { on_for, off_for }) = self.cycle {
-            let shortest = Duration::from_millis(1);
-            time_within("impaired: the cycle's on_for", on_for, shortest, CYCLE_MAX)?;
-            time_within("impaired: the cycle's off_for", off_for, shortest, CYCLE_MAX)?;
-        }
-        Ok(())
-    }
-}
