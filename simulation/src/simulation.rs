@@ -10,7 +10,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use swimring_codec::{MemberId, State};
 
-use super::checks::{Checks, Violation};
+use super::checks::{Checks, Step, Violation};
 use super::faults::{FaultKind, Faults, Links, Slowness};
 use super::log::Log;
 use super::network::{self, Buffers, Written};
@@ -164,9 +164,10 @@ impl Simulation {
             .map(|number| Node::new(number, if options.shared_commons { 0 } else { number }))
             .collect();
         let commons = if options.shared_commons { 1 } else { count };
+        let settings = Arc::new(options.settings);
         let mut simulation = Simulation {
             now: Time::ZERO,
-            settings: Arc::new(options.settings),
+            settings: settings.clone(),
             seed: options.seed,
             by_id: nodes.iter().enumerate().map(|(number, node)| (node.id, number)).collect(),
             nodes,
@@ -182,7 +183,7 @@ impl Simulation {
             buffers: Buffers::default(),
             trace: Trace::default(),
             log: Log::default(),
-            checks: Checks::new(count, options.checked, &options.wire),
+            checks: Checks::new(count, options.checked, settings, &options.wire),
             tapped: None,
             rebaser: Rebaser::new(options.rebasing, options.seed, options.shared_commons),
             counted: Counters::default(),
@@ -321,7 +322,7 @@ impl Simulation {
         let shown = place.clock.read(self.now);
         if place.member.as_ref().is_some_and(|member| member.next_timeout() <= shown) {
             self.call(node, Member::handle_timeout);
-            self.checks.timeout_handled(self.now, shown, node, self.nodes[node].member.as_ref());
+            self.checks.timeout_handled(self.step_of(node), shown, self.nodes[node].member.as_ref());
         }
     }
 
@@ -348,24 +349,30 @@ impl Simulation {
         let had_left = had_left && member.has_left();
         place.incarnation = place.incarnation.max(member.incarnation());
         let silent = self.written.len() == 0 && self.opened.is_empty();
-        self.checks.after_leaving(self.now, node, had_left, silent);
+        let step = self.step_of(node);
+        self.checks.after_leaving(step, had_left, silent);
         self.send_written(node);
         for open in std::mem::take(&mut self.opened) {
             self.open_stream(node, &open);
         }
         self.take_events(node);
         if let Some(member) = &self.nodes[node].member {
-            self.checks.view(self.now, node, member, &self.commons[self.nodes[node].commons], &self.settings);
+            self.checks.view(step, member, &self.commons[self.nodes[node].commons]);
         }
         self.schedule(node);
         Some(result)
+    }
+
+    /// What is done at `node` now, for the checks.
+    pub(super) fn step_of(&self, node: usize) -> Step {
+        Step { at: self.now, node }
     }
 
     fn send_written(&mut self, node: usize) {
         let written = std::mem::take(&mut self.written);
         for nth in 0..written.len() {
             let (to, bytes) = written.get(nth);
-            self.checks.datagram(self.now, node, bytes, &self.settings, self.wire.inspector.as_deref_mut());
+            self.checks.datagram(self.step_of(node), bytes, self.wire.inspector.as_deref_mut());
             self.trace.add(self.now, node, bytes);
             self.log.sent(node, bytes.len());
             self.send(node, to, bytes);
@@ -412,7 +419,7 @@ impl Simulation {
         let commons = &self.commons[self.nodes[node].commons];
         let what = self.log.record(self.now, node, event, commons, &self.by_id);
         self.trace.add(self.now, node, format!("{what:?}").as_bytes());
-        self.checks.event(self.now, node, &self.nodes[node], event, commons, &self.settings);
+        self.checks.event(self.step_of(node), &self.nodes[node], event, commons);
         match event {
             Event::JoinFinished { joined, .. } => self.join_finished(node, joined),
             Event::LeaveFinished => self.left(node),

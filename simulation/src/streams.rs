@@ -207,7 +207,7 @@ impl Simulation {
             }
             // Members write valid messages, and virtual TCP does not change them.
             Err(error) => {
-                self.checks.undecodable(self.now, node, &error);
+                self.checks.undecodable(self.step_of(node), &error);
                 None
             }
         }
@@ -219,7 +219,7 @@ impl Simulation {
         let mut reply = Vec::new();
         let next = match self.read_stream(node, purpose, bytes, &mut reply) {
             Ok(next) => next,
-            Err(error) => return self.checks.undecodable(self.now, node, &error),
+            Err(error) => return self.checks.undecodable(self.step_of(node), &error),
         };
         if !reply.is_empty() {
             self.write_stream(id, 1 - end, &reply);
