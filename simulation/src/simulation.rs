@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use swimring_codec::{MemberId, State};
 
 use super::checks::{Checks, Step, Violation};
-use super::faults::{FaultKind, Faults, Links, Slowness};
+use super::faults::{FaultKind, Faults, Links, Part, Slowness};
 use super::log::Log;
 use super::network::{self, Buffers, Written};
 use super::node::{Input, Node, Starvation};
@@ -113,8 +113,8 @@ pub(super) enum SimEvent {
         boot: u32,
     },
     /// A fault strikes.
-    FaultKind {
-        trouble: FaultKind,
+    Fault {
+        kind: FaultKind,
         generation: u32,
     },
 }
@@ -238,10 +238,10 @@ impl Simulation {
             SimEvent::StreamExpires { stream } => self.stream_expires(stream),
             SimEvent::Join { node, boot } => self.try_join(node, boot),
             SimEvent::Return { node, boot } => self.come_back(node, boot),
-            SimEvent::FaultKind { trouble, generation } if generation == self.faults_generation => {
-                self.trouble(trouble);
+            SimEvent::Fault { kind, generation } if generation == self.faults_generation => {
+                self.strike(kind);
             }
-            SimEvent::FaultKind { .. } => {}
+            SimEvent::Fault { .. } => {}
         }
     }
 
@@ -283,32 +283,34 @@ impl Simulation {
         match starvation.slowness {
             Slowness::Reading if stalled => self.handle_timeout(node),
             _ if stalled => {}
-            Slowness::TimersFirst => {
-                self.handle_timeout(node);
-                self.read_inbox(node);
-            }
-            Slowness::Everything if starvation.stalled_until > Time::ZERO => {
-                let lost = self.now.since(starvation.stalled_since);
-                let overflowed = std::mem::take(&mut self.nodes[node].overflowed);
-                self.call(node, |member, now, commons, _| {
-                    member.handle_stall(lost, commons);
-                    if overflowed {
-                        commons.set_doubt(now);
-                    }
-                });
-                self.read_inbox(node);
-                self.handle_timeout(node);
-            }
-            Slowness::Everything | Slowness::Reading => {
-                self.read_inbox(node);
-                self.handle_timeout(node);
-            }
+            _ => self.catch_up(node, starvation),
         }
         if !stalled {
             self.nodes[node].starvation.stalled_until = Time::ZERO;
             self.stall_again(node);
         }
         self.schedule(node);
+    }
+
+    /// A member that is not stalled runs: its spell has ended, or one of its timers is due.
+    fn catch_up(&mut self, node: usize, starvation: Starvation) {
+        for part in starvation.slowness.catching_up() {
+            match part {
+                Part::Stall if starvation.stalled_until > Time::ZERO => {
+                    let lost = self.now.since(starvation.stalled_since);
+                    let overflowed = std::mem::take(&mut self.nodes[node].overflowed);
+                    self.call(node, |member, now, commons, _| {
+                        member.handle_stall(lost, commons);
+                        if overflowed {
+                            commons.set_doubt(now);
+                        }
+                    });
+                }
+                Part::Stall => {}
+                Part::Read => self.read_inbox(node),
+                Part::Timers => self.handle_timeout(node),
+            }
+        }
     }
 
     fn read_inbox(&mut self, node: usize) {

@@ -19,7 +19,7 @@ use super::options::{TrialError, TrialOptions, Wakes};
 use super::outcome::TrialOutcome;
 use super::plan::Plan;
 use super::sending::{Encoded, Network};
-use super::slow::Troubles;
+use super::slow::Impairments;
 use super::streams::StreamMail;
 use swimring::protocol::typed::address_of;
 use swimring::protocol::{
@@ -96,7 +96,7 @@ pub(super) struct Trial {
     sweep: Compaction,
     pub(super) agenda: Agenda<SimEvent>,
     pub(super) network: Network,
-    pub(super) troubles: Troubles,
+    pub(super) impairments: Impairments,
     pub(super) streams: StreamMail,
     pub(super) measuring: Measuring,
     pub(super) plan: Plan,
@@ -176,7 +176,7 @@ impl Trial {
             wake: vec![NEVER; members.len()],
             agenda: Agenda::new(per_second, 2 * interval.as_micros() as u64),
             network: Network::new(Drawn::new(&options.latency, options.members), options, encoded),
-            troubles: Troubles::new(options, &plan),
+            impairments: Impairments::new(options, &plan),
             streams: StreamMail::new(wire),
             measuring: Measuring::new(plan.clone(), options),
             members,
@@ -208,7 +208,7 @@ impl Trial {
             self.agenda.push(at(event.at), SimEvent::Event(number as u32));
         }
         self.agenda.push(SWEEP_ROUND_US, SimEvent::Compaction);
-        for number in 0..self.troubles.len() {
+        for number in 0..self.impairments.len() {
             self.agenda.push(at(Duration::ZERO), SimEvent::Turn(number));
         }
     }
@@ -221,7 +221,7 @@ impl Trial {
             SimEvent::Stream(mail) => self.stream_arrives(mail),
             SimEvent::Crash(number) => self.crash(number),
             SimEvent::Event(number) => self.say(number),
-            SimEvent::Turn(number) => self.turn_trouble(number),
+            SimEvent::Turn(number) => self.turn_impairment(number),
             SimEvent::Compaction => self.sweep(),
         }
     }
@@ -242,7 +242,7 @@ impl Trial {
         }
         self.wake[place] = NEVER;
         // Not due after all, or slow just now.
-        if self.troubles.runs_at(node, self.due[place]) > self.now {
+        if self.impairments.runs_at(node, self.due[place]) > self.now {
             return self.put_wake(node);
         }
         self.call(node, Member::handle_timeout);
@@ -255,11 +255,13 @@ impl Trial {
         node: u32,
         call: impl FnOnce(&mut Member, Time, &mut SharedState, &mut Outbox<'_>) -> R,
     ) -> R {
+        // Only a driver that is late sets a budget.
+        let mut gossip_budget = u32::MAX;
         let mut out = Outbox {
             frames: &mut self.network.written,
             streams: &mut self.opened,
             events: &mut self.happened,
-            gossip_budget: &mut u32::MAX.clone(),
+            gossip_budget: &mut gossip_budget,
         };
         let now = Time::from_micros(self.now);
         let result = call(&mut self.members[node as usize], now, &mut self.commons, &mut out);
@@ -289,7 +291,7 @@ impl Trial {
     #[inline]
     pub(super) fn put_wake(&mut self, node: u32) {
         let place = node as usize;
-        let at = self.troubles.runs_at(node, self.due[place]);
+        let at = self.impairments.runs_at(node, self.due[place]);
         if at < self.wake[place] {
             self.wake[place] = at;
             self.agenda.push(at, SimEvent::Wake(node));
@@ -314,7 +316,7 @@ impl Trial {
     /// A member vanishes without a word.
     fn crash(&mut self, number: u32) {
         let node = self.plan.crashes[number as usize].member;
-        self.troubles.vanish(node);
+        self.impairments.vanish(node);
         self.members[node as usize].release(&mut self.commons);
         self.due[node as usize] = NEVER;
         self.wake[node as usize] = NEVER;

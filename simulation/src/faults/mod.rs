@@ -19,4 +19,5 @@ pub use impairments::{Affected, Cycle, INBOX_MAX, Impairment, ImpairmentKind};
 pub use links::Direction;
 pub(crate) use links::Links;
 pub use random::Faults;
+pub(crate) use slowness::Part;
 pub use slowness::Slowness;
