@@ -311,6 +311,10 @@ impl Simulation {
                 Part::Timers => self.handle_timeout(node),
             }
         }
+        if starvation.slowness == Slowness::Reading {
+            // The wake may have been for a timer and not for the end of the spell.
+            self.handle_timeout(node);
+        }
     }
 
     fn read_inbox(&mut self, node: usize) {

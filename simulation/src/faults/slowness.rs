@@ -34,8 +34,8 @@ impl Slowness {
         match self {
             Slowness::Everything => &[Part::Stall, Part::Read, Part::Timers],
             Slowness::TimersFirst => &[Part::Timers, Part::Read],
-            // Its timers have run on time, but for one that is due just now.
-            Slowness::Reading => &[Part::Read, Part::Timers],
+            // Its timers have run on time.
+            Slowness::Reading => &[Part::Read],
         }
     }
 }
