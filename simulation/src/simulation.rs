@@ -30,7 +30,7 @@ pub(super) const CLUSTER: u32 = 0x51A1;
 /// What is simulated.
 #[derive(Clone, Debug)]
 pub struct SimulationOptions {
-    /// Of every random choice.
+    /// Seed for every random choice.
     pub seed: u64,
     /// How many members, at most 65,536.
     pub members: usize,

@@ -1,7 +1,7 @@
-//! Trials: large clusters in virtual time, measured in the words of a load generator's report.
+//! Experiments: large clusters in virtual time, measured in the words of a load generator's report.
 //!
-//! [`super::Simulation`] checks everything after every step; a trial measures, and does it fast: a thousand
-//! members live through a million simulated seconds in a real one. The members are the same
+//! A *trial* is one run of an experiment, with one seed. [`super::Simulation`] checks everything after every step; a trial
+//! measures, and is fast: a thousand members live through a million member-seconds in a real second. The members are the same
 //! [`swimring::protocol::Member`] values, all in one [`swimring::protocol::SharedState`]; what travels between them is what
 //! would be on the wire, kept as values instead of bytes ([`TrialOptions::encoded`] writes and reads the
 //! bytes), and every size is the exact one. A trial is one thread, and the same options give the same outcome

@@ -1,13 +1,13 @@
-//! What is wrong with some members: slow, half deaf, half mute, far away; always or on and off.
+//! Impairments of chosen members: slow, losing what they send or receive, far away; always or in cycles.
 
 use std::time::Duration;
 
 use super::Slowness;
 
-/// How many members.
+/// The members that an impairment falls on.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Affected {
-    /// So many.
+    /// This many.
     Count(u32),
     /// This share of all, rounded: 0 to 1.
     Share(f64),
@@ -23,7 +23,7 @@ impl Affected {
     }
 }
 
-/// On and off in turn, beginning with on when the measured time begins, the same for all affected members.
+/// On and off in turn, from the beginning of the measured time, for all affected members at once.
 /// Lifeguard's blocked and open intervals are a cycle of [`ImpairmentKind::Slow`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cycle {
@@ -33,11 +33,11 @@ pub struct Cycle {
     pub off_for: Duration,
 }
 
-/// What is wrong.
+/// The kind of an impairment.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum ImpairmentKind {
-    /// While on, the member does nothing (or, with [`Slowness::Reading`], reads nothing); what arrives waits
-    /// in an inbox of [`INBOX_MAX`] and is dropped beyond.
+    /// While on, the member does nothing (or, with [`Slowness::Reading`], reads nothing). What arrives waits in an
+    /// inbox of [`INBOX_MAX`] frames; more are dropped.
     Slow(Slowness),
     /// While on, all that the member sends and receives waits, up to [`INBOX_MAX`] of what arrives, and its
     /// timers run on: how Lifeguard's experiments made members slow, and how upstream is measured in
@@ -51,17 +51,17 @@ pub enum ImpairmentKind {
     Delay(Duration),
 }
 
-/// Something wrong with some members.
+/// An impairment of some members.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Impairment {
-    /// With how many.
+    /// The members that have it.
     pub members: Affected,
-    /// What.
+    /// What is wrong with them.
     pub kind: ImpairmentKind,
-    /// On and off; nothing for always.
+    /// When they have it; `None` for always.
     pub cycle: Option<Cycle>,
 }
 
-/// Frames that wait for a slow member at most: what 208 KiB, Linux's default receive buffer, hold of small
+/// Most frames that wait for a slow member: what 208 KiB, Linux's default receive buffer, hold of small
 /// datagrams.
 pub const INBOX_MAX: usize = 256;

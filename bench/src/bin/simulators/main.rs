@@ -54,7 +54,7 @@ enum One {
         side: Side,
         /// How many members
         members: u32,
-        /// Of every random choice
+        /// Seed for every random choice
         #[arg(default_value_t = 1)]
         seed: u64,
     },
