@@ -137,10 +137,14 @@ fn every_file_that_a_page_names_exists() {
     let tree = Tree::read();
     let (mut named, mut faults) = (0, Vec::new());
     for (path, text) in tree.current() {
-        // Blocks of code name files as well, but also those that a reader is to write.
+        // Blocks of code name files as well, but also those that a reader is to write: as `NAME` does.
         for name in quoted(text).iter().flat_map(|quoted| quoted.split([' ', ':'])) {
             let is_file = name.contains('/') && ENDINGS.iter().any(|ending| name.ends_with(ending));
-            if is_file && !name.starts_with(['/', '~', '<', '.']) && !name.contains(['*', '<', '$']) {
+            if is_file
+                && !name.starts_with(['/', '~', '<', '.'])
+                && !name.contains(['*', '<', '$'])
+                && !name.contains("NAME")
+            {
                 named += 1;
                 faults.extend((!tree.has(name)).then(|| format!("{path}: no file {name}")));
             }
@@ -171,6 +175,29 @@ fn every_path_of_the_code_that_a_page_names_has_words_of_the_code() {
     }
     assert!(faults.is_empty(), "on the page alone:\n{}", faults.join("\n"));
     assert!(named > 30, "only {named} paths are named");
+}
+
+/// One page and its data in one folder, and all of them in the index, the newest first.
+#[test]
+fn every_result_has_a_page_and_a_row_in_the_index() {
+    let tree = Tree::read();
+    let folders: BTreeSet<&str> = tree
+        .files
+        .iter()
+        .filter_map(|path| path.strip_prefix("docs/results/")?.split_once('/').map(|(folder, _)| folder))
+        .collect();
+    let index = fs::read_to_string(root().join("docs/results/README.md")).expect("UTF-8");
+    let rows: Vec<&str> =
+        index.lines().filter_map(|line| line.strip_prefix("| [")?.split(']').next()).collect();
+    for folder in &folders {
+        assert!(
+            tree.has(&format!("docs/results/{folder}/README.md")),
+            "docs/results/{folder} has no README.md"
+        );
+    }
+    assert_eq!(rows.iter().copied().collect::<BTreeSet<_>>(), folders, "rows of the index, and folders");
+    let days: Vec<&str> = rows.iter().map(|row| &row[.."2026-11-20".len()]).collect();
+    assert!(days.is_sorted_by(|newer, older| newer >= older), "not the newest first: {days:?}");
 }
 
 #[test]
