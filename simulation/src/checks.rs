@@ -20,11 +20,11 @@ use swimring::protocol::{
 /// A check that failed.
 #[derive(Clone, Debug)]
 pub struct Violation {
-    /// When, in true time.
+    /// True time.
     pub at: Time,
-    /// At which member.
+    /// Number of the member.
     pub node: usize,
-    /// Which check.
+    /// Name of the check.
     pub check: &'static str,
     /// What was found.
     pub detail: String,
@@ -44,14 +44,14 @@ pub(super) struct Step {
     pub(super) node: usize,
 }
 
-/// What the network and the checks have met, beside what members count themselves.
+/// What the network and the checks have seen, beside the members' own counters.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Coverage {
     /// Datagrams that could not be decoded.
     pub frames_undecodable: u64,
     /// Datagrams that the checksum held back.
     pub frames_damaged: u64,
-    /// Datagrams for someone else.
+    /// Datagrams that arrived at another member.
     pub frames_misdirected: u64,
     /// Bytes written to streams.
     pub stream_bytes: u64,
@@ -61,9 +61,9 @@ pub struct Coverage {
     pub streams_failed: u64,
     /// Crashes.
     pub crashes: u64,
-    /// Returns of crashed or departed members.
+    /// Returns of crashed members and of those that had left.
     pub returns: u64,
-    /// Departures.
+    /// Members that left.
     pub leaves: u64,
     /// Partitions.
     pub partitions: u64,
@@ -71,25 +71,25 @@ pub struct Coverage {
     pub starvations: u64,
     /// Clocks that jumped.
     pub clock_jumps: u64,
-    /// Names claimed by two.
+    /// Names claimed by two members.
     pub name_conflicts: u64,
 }
 
-/// What a view last said of a member.
+/// A member as a view last had it.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     id: MemberId,
     state: State,
     incarnation: Incarnation,
     address: SocketAddr,
-    /// At which look.
+    /// Number of the look.
     look: u64,
     at: Time,
 }
 
 #[derive(Debug, Default)]
 struct Watched {
-    /// By place in the directory.
+    /// By index in the directory.
     seen: Vec<Option<Seen>>,
     looks: u64,
     /// The events that were delivered, and when by the member's own clock.
@@ -110,7 +110,7 @@ pub struct Checks {
     serf: bool,
     watched: Vec<Watched>,
     violation: Option<Violation>,
-    /// What was met.
+    /// What was seen on the way.
     pub coverage: Coverage,
 }
 
@@ -148,8 +148,7 @@ impl Checks {
         self.watched[node].sent.insert(key, shown);
     }
 
-    /// What an event is known by: its sequence, or in a Serf pool, where its sender gives it none that others
-    /// get to see, what it says.
+    /// Identity of an event: its sequence, or in a Serf pool, where the sequence is not sent, its payload.
     fn event_key(&self, sequence: u32, payload: &[u8]) -> u64 {
         if self.serf { xxh3_64(payload) } else { sequence.into() }
     }
@@ -206,7 +205,7 @@ impl Checks {
         self.fail(step, "what a member wrote cannot be read, or what it did not can", error.to_owned());
     }
 
-    /// Whoever has left is silent.
+    /// A member that has left is silent.
     pub(super) fn after_leaving(&mut self, step: Step, had_left: bool, silent: bool) {
         if had_left && !silent {
             self.fail(step, "a member speaks after it has left", String::new());
@@ -221,7 +220,7 @@ impl Checks {
         }
     }
 
-    /// User events are not delivered to who sent them, nor twice, within the time they are remembered.
+    /// User events are not delivered to their sender, nor twice, within the time that they are remembered.
     pub(super) fn event(&mut self, step: Step, node: &Node, event: Event, commons: &SharedState) {
         let Event::UserEvent { event } = event else {
             self.coverage.name_conflicts += u64::from(matches!(event, Event::NameConflict { .. }));
@@ -278,7 +277,7 @@ impl Checks {
         }
     }
 
-    /// What is believed of one member may follow from what was believed before.
+    /// The state of one member is a permitted successor of its state before.
     fn belief(&mut self, step: Step, member: &Member, other: &MemberRef<'_>, id: MemberId) {
         let at = step.at;
         if other.index == member.index() && !matches!(other.state, State::Alive | State::Left) {
@@ -294,7 +293,7 @@ impl Checks {
         let before = watched.seen[place].replace(Seen { id, state, incarnation, address, look, at });
         let Some(before) = before.filter(|before| before.id == id) else { return };
         if self.memberlist && address != before.address && other.index != member.index() {
-            // Whoever is gone may come back elsewhere, counting anew; whoever is live stays where it is.
+            // A departed member may come back at another address with a new count; a live one stays where it is.
             if before.look + 1 == look && before.state.is_live() {
                 self.fail(step, "a live member's address was taken", format!("{other:?}, was {before:?}"));
             }

@@ -30,7 +30,7 @@ impl Clock {
         self.until = self.until.max(now + length);
     }
 
-    /// What the clock shows at the true time `now`.
+    /// Time that the clock shows at the true time `now`.
     pub(super) fn read(&self, now: Time) -> Time {
         if now < self.until { self.stands_at } else { now }
     }
@@ -49,11 +49,11 @@ impl Clock {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Starvation {
     pub(super) slowness: Slowness,
-    /// When the spell is over.
+    /// End of the spell.
     pub(super) until: Time,
     /// Longest time in which nothing is done.
     pub(super) stall_max: Duration,
-    /// Since when nothing is done.
+    /// Beginning of the time in which nothing is done.
     pub(super) stalled_since: Time,
     /// Nothing is done before this.
     pub(super) stalled_until: Time,
@@ -66,7 +66,7 @@ pub(super) struct Node {
     pub(super) address: SocketAddr,
     pub(super) moves: u8,
     pub(super) metadata: Vec<u8>,
-    /// Which of the simulation's commons its members use.
+    /// Index of the `SharedState` that its members use.
     pub(super) commons: usize,
     /// Nothing while crashed, or after leaving.
     pub(super) member: Option<Member>,
@@ -74,9 +74,9 @@ pub(super) struct Node {
     pub(super) boots: u32,
     /// The highest incarnation it ever had.
     pub(super) incarnation: Incarnation,
-    /// Has joined through someone since it started, or founded the cluster.
+    /// It has joined since it started, or founded the cluster.
     pub(super) joined: bool,
-    /// Was told to leave.
+    /// It was told to leave.
     pub(super) leaving: bool,
     /// It is up and stays: it had no trouble since the simulation began.
     pub(super) join_attempts: u32,

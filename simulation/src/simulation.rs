@@ -24,7 +24,7 @@ use swimring::protocol::{
     Counters, Event, Member, MemberConfig, Outbox, Settings, SharedState, StreamOpen, Time, WireOptions,
 };
 
-/// Which cluster the simulated members are of.
+/// Cluster number of the simulated members.
 pub(super) const CLUSTER: u32 = 0x51A1;
 
 /// What is simulated.
@@ -32,19 +32,19 @@ pub(super) const CLUSTER: u32 = 0x51A1;
 pub struct SimulationOptions {
     /// Seed for every random choice.
     pub seed: u64,
-    /// How many members, at most 65,536.
+    /// Number of members, at most 65,536.
     pub members: usize,
     /// Their settings.
     pub settings: Settings,
     /// The format they speak.
     pub wire: WireOptions,
-    /// What goes wrong.
+    /// Faults that may strike.
     pub faults: Faults,
     /// Whether all members share one [`SharedState`], as in a worker, or have one each, as when embedded.
     pub shared_commons: bool,
     /// Whether everything is checked after every step. The checks cost more than the protocol.
     pub checked: bool,
-    /// How the members' views are held.
+    /// Storage of the members' views.
     pub rebasing: Rebasing,
 }
 
@@ -135,9 +135,9 @@ pub struct Simulation {
     pub(super) links: Links,
     pub(super) streams: Streams,
     pub(super) wire: Wire,
-    /// Of the network.
+    /// Random choices of the network.
     pub(super) rng: fastrand::Rng,
-    /// Of the adversary and the operators.
+    /// Random choices of the adversary and the operators.
     pub(super) dice: fastrand::Rng,
     pub(super) buffers: Buffers,
     pub(super) trace: Trace,
@@ -145,7 +145,7 @@ pub struct Simulation {
     pub(super) checks: Checks,
     pub(super) tapped: Option<Vec<CapturedFrame>>,
     rebaser: Rebaser,
-    /// What members that are no more counted in commons of their own.
+    /// Counters of stopped members that had a `SharedState` of their own.
     pub(super) counted: Counters,
     written: Written,
     opened: Vec<StreamOpen>,
@@ -369,7 +369,7 @@ impl Simulation {
         Some(result)
     }
 
-    /// What is done at `node` now, for the checks.
+    /// The present step at `node`, for the checks.
     pub(super) fn step_of(&self, node: usize) -> Step {
         Step { at: self.now, node }
     }
@@ -490,7 +490,7 @@ impl Simulation {
         }
     }
 
-    /// What is believed at `observer` of the member `subject`.
+    /// State of the member `subject` in the view of `observer`.
     pub fn belief(&self, observer: usize, subject: usize) -> Option<State> {
         let place = &self.nodes[observer];
         let index = self.commons[place.commons].directory().find(self.nodes[subject].id)?;

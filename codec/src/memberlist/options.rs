@@ -61,7 +61,7 @@ impl Options {
     }
 }
 
-/// Which setting is wrong, and how to mend it.
+/// A setting that cannot be used, and how to mend it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum OptionsError {

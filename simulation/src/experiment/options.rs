@@ -148,18 +148,18 @@ pub enum TrialError {
     TooSlow {
         /// The limit.
         limit: Duration,
-        /// How far it got.
+        /// Simulated seconds until then.
         simulated_s: f64,
     },
     /// The caller stopped it.
     #[error("the trial was stopped at {simulated_s:.1} simulated seconds")]
     Stopped {
-        /// How far it got.
+        /// Simulated seconds until then.
         simulated_s: f64,
     },
 }
 
-/// What is printed where an error is unwrapped is its sentence, as of every error of the engine.
+/// An error that is unwrapped prints its sentence, as every error of the engine does.
 impl std::fmt::Debug for TrialError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, out)
@@ -302,7 +302,7 @@ impl TrialOptions {
         Arc::new(settings)
     }
 
-    /// How long the trial goes on after the measured time at most.
+    /// Longest time that the trial goes on after the measured time.
     pub(super) fn drain(&self) -> Duration {
         if self.drain_max != DRAIN_FROM_SETTINGS {
             return self.drain_max;

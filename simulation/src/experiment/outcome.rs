@@ -55,7 +55,7 @@ pub struct EventOutcome {
 pub struct TrialOutcome {
     /// What was asked for.
     pub options: TrialOptions,
-    /// How many members it had.
+    /// Number of members.
     pub members: u32,
     /// The measured time in seconds.
     pub measured_s: f64,

@@ -1,9 +1,8 @@
-//! The trial itself: members, agenda and network, and the loop that makes time pass.
+//! A trial: members, agenda and network, and the loop that makes time pass.
 //!
-//! Each member is driven as [`Member`] documents it: one input or timeout at a time, then what it wrote is
-//! put on the network and what it said is counted. Wakes are lazy: a member has at most one on the agenda
-//! that counts, at its next timeout or earlier, and when that comes a plain list of when everyone is really
-//! due says whether the member has to be touched at all.
+//! Each member is driven as [`Member`] documents it: one input or timeout at a time, after which its frames go to the
+//! network and its events are counted. Wakes are lazy: at most one wake of a member on the agenda counts, at its next
+//! timeout or earlier, and a plain list of due times then says whether the member has to be touched at all.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -27,13 +26,13 @@ use swimring::protocol::{
     Time, View, WireOptions,
 };
 
-/// Which cluster the members are of.
+/// Cluster number of the members.
 const CLUSTER: u32 = 0x781A;
-/// Where incarnations start, as in the load generator.
+/// First incarnation of every member, as in the load generator.
 const INCARNATION: Incarnation = Incarnation::new(1);
 /// The name of the events.
 pub(super) const EVENT_NAME: &str = "event";
-/// Happenings between two looks at the real clock and at whoever watches.
+/// Happenings between two looks at the real clock and calls of `progress`.
 const LOOK_EVERY: u64 = 1 << 14;
 /// Never, on the agenda.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -313,7 +312,7 @@ impl Trial {
         self.happened = happened;
     }
 
-    /// A member vanishes without a word.
+    /// A member crashes.
     fn crash(&mut self, number: u32) {
         let node = self.plan.crashes[number as usize].member;
         self.impairments.vanish(node);
@@ -365,7 +364,7 @@ impl Trial {
     }
 }
 
-/// What the members share, and what reads their frames if these are bytes.
+/// The members' `SharedState`, and the codec of their frames if these are bytes.
 fn storage(options: &TrialOptions, wire: &WireOptions) -> Result<(SharedState, Option<Encoded>), TrialError> {
     let mut secret = [0; 32];
     secret[..8].copy_from_slice(&options.seed.to_le_bytes());

@@ -116,7 +116,7 @@ impl Trial {
         self.network.written.clear();
     }
 
-    /// When a datagram that leaves `from` now arrives at `to`; nothing if it is lost.
+    /// Arrival at `to` of a datagram that leaves `from` now; `None` if it is lost.
     #[inline]
     fn arrival(&mut self, from: u32, to: u32) -> Option<u64> {
         let network = &mut self.network;

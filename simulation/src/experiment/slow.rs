@@ -28,7 +28,7 @@ struct Impaired {
     loss_out: f64,
     late_us: u64,
     slowness: Slowness,
-    /// What it sends and receives waits until then; zero while it runs.
+    /// Time until which what it sends and receives waits; zero while it runs.
     held_until: u64,
     /// Nothing is done before this; zero while it runs.
     stalled_until: u64,
@@ -78,7 +78,7 @@ impl Impairments {
         }
     }
 
-    /// How many impairments there are.
+    /// Number of impairments.
     pub(super) fn len(&self) -> u32 {
         self.spells.len() as u32
     }
@@ -106,18 +106,18 @@ impl Impairments {
         self.impaired.get_mut(*self.position.get(node as usize)? as usize)
     }
 
-    /// What share of what `node` sends is lost beside the rest, and how much longer it takes.
-    /// While it is held, that is not in it: see `held_for`.
+    /// Additional loss of what `node` sends, and its additional delay without the time for which it is held
+    /// (`held_for`).
     pub(super) fn sending(&self, node: u32) -> (f64, u64) {
         self.of(node).map_or((0.0, 0), |impaired| (impaired.loss_out, impaired.late_us))
     }
 
-    /// How much longer what `node` sends now is held.
+    /// Time for which what `node` sends now is held.
     pub(super) fn held_for(&self, node: u32, now: u64) -> u64 {
         self.of(node).map_or(0, |impaired| impaired.held_until.saturating_sub(now))
     }
 
-    /// What share of what is sent to `node` is lost beside the rest.
+    /// Additional loss of what is sent to `node`.
     pub(super) fn receiving(&self, node: u32) -> f64 {
         self.of(node).map_or(0.0, |impaired| impaired.loss_in)
     }
@@ -129,7 +129,7 @@ impl Impairments {
         })
     }
 
-    /// When a member that is due at `due` gets to run.
+    /// Time at which a member that is due at `due` runs.
     #[inline]
     pub(super) fn runs_at(&self, node: u32, due: u64) -> u64 {
         if !self.any() {

@@ -12,7 +12,7 @@ use crate::wire::cut_message;
 use swimring::protocol::{StreamNext, StreamPurpose, WireOptions};
 use swimring_codec::memberlist::Codec;
 
-/// What one side wrote, on its way.
+/// A message of one side under way.
 #[derive(Clone, Debug, Default)]
 struct Mail {
     from: u32,
@@ -103,7 +103,7 @@ impl Trial {
         }
     }
 
-    /// How long a packet of a stream takes; nothing if it never gets through.
+    /// Delay of a packet of a stream; `None` if it never gets through.
     fn crossing(&mut self, from: u32, to: u32, resend_us: u64) -> Option<u64> {
         let (out, late) = self.impairments.sending(from);
         let into = self.impairments.receiving(to);

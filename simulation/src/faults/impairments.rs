@@ -14,7 +14,7 @@ pub enum Affected {
 }
 
 impl Affected {
-    /// How many of `members`.
+    /// Number of affected members among `members`.
     pub fn of(self, members: u32) -> u32 {
         match self {
             Affected::Count(count) => count,

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use swimring::protocol::Time;
 
-/// Which datagrams a partition stops.
+/// Direction in which a partition stops datagrams.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
     /// Both ways.
     Both,
-    /// What the named members send to the others.
+    /// From the named members to the others.
     Outbound,
-    /// What the others send to the named members.
+    /// From the others to the named members.
     Inbound,
 }
 

@@ -56,7 +56,7 @@ enum Command {
     Plot {
         /// Written by --json or --record
         file: PathBuf,
-        /// Where to, instead of FILE with .svg
+        /// Output file, instead of FILE with .svg
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
     },

@@ -7,9 +7,9 @@ use swimring_tooling::text::thousands;
 use crate::cluster::{EVENT_BYTES, EVENTS_PER_SECOND, IDLE, KILLS};
 use crate::results::{Case, Cluster, Results, Whose, median};
 
-/// How many times less handling should cost us.
+/// Target of the ratio of memberlist's processor time to ours, for handling.
 const HANDLE_TARGET: f64 = 20.0;
-/// How many times less an event should.
+/// The same for an event.
 const EVENT_TARGET: f64 = 10.0;
 const GIB: f64 = (1_u64 << 30) as f64;
 
