@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `simulation` | members, agenda and network, and the loop that makes time pass |
 //! | `operations` | what operators do, and what may be looked at |
-//! | `faults` | what may go wrong, and how it comes about |
+//! | `faults`, `adversary` | what may go wrong, and what lets it strike |
 //! | `network`, `streams`, `node`, `queue` | datagrams, streams, machines, the agenda |
 //! | `wire` | what opens datagrams and streams of either format |
 //! | `checks`, `trace`, `log` | what has to hold at every step, and what happened |
@@ -18,6 +18,7 @@
 //! | `fuzz` | any bytes as a sequence of operations, for fuzzing |
 #![forbid(unsafe_code)]
 
+mod adversary;
 mod checks;
 mod convergence;
 pub mod experiment;

@@ -149,6 +149,43 @@ impl Faults {
     }
 }
 
+/// Kinds of faults that strike at random times.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FaultKind {
+    Partition,
+    Starve,
+    Clock,
+    Crash,
+    Leave,
+    Metadata,
+    Event,
+}
+
+impl FaultKind {
+    pub(crate) const ALL: [FaultKind; 7] = [
+        FaultKind::Partition,
+        FaultKind::Starve,
+        FaultKind::Clock,
+        FaultKind::Crash,
+        FaultKind::Leave,
+        FaultKind::Metadata,
+        FaultKind::Event,
+    ];
+
+    /// Mean time between two.
+    pub(crate) fn every(self, faults: &Faults) -> Duration {
+        match self {
+            FaultKind::Partition => faults.partition_every,
+            FaultKind::Starve => faults.starve_every,
+            FaultKind::Clock => faults.clock_every,
+            FaultKind::Crash => faults.crash_every,
+            FaultKind::Leave => faults.leave_every,
+            FaultKind::Metadata => faults.metadata_every,
+            FaultKind::Event => faults.event_every,
+        }
+    }
+}
+
 struct Dice<'a>(&'a mut fastrand::Rng);
 
 impl Dice<'_> {

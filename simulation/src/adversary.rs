@@ -4,48 +4,12 @@ use std::time::Duration;
 
 use swimring_codec::State;
 
-use super::{Direction, Faults, Slowness};
-use crate::network::happens;
-use crate::node::Node;
-use crate::operations::Restart;
-use crate::simulation::{SimEvent, Simulation};
+use super::faults::{Direction, FaultKind, Faults, Slowness};
+use super::network::happens;
+use super::node::Node;
+use super::operations::Restart;
+use super::simulation::{SimEvent, Simulation};
 use swimring::protocol::Member;
-
-/// Kinds of faults that strike at random times.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum FaultKind {
-    Partition,
-    Starve,
-    Clock,
-    Crash,
-    Leave,
-    Metadata,
-    Event,
-}
-
-impl FaultKind {
-    const ALL: [FaultKind; 7] = [
-        FaultKind::Partition,
-        FaultKind::Starve,
-        FaultKind::Clock,
-        FaultKind::Crash,
-        FaultKind::Leave,
-        FaultKind::Metadata,
-        FaultKind::Event,
-    ];
-
-    fn every(self, faults: &Faults) -> Duration {
-        match self {
-            FaultKind::Partition => faults.partition_every,
-            FaultKind::Starve => faults.starve_every,
-            FaultKind::Clock => faults.clock_every,
-            FaultKind::Crash => faults.crash_every,
-            FaultKind::Leave => faults.leave_every,
-            FaultKind::Metadata => faults.metadata_every,
-            FaultKind::Event => faults.event_every,
-        }
-    }
-}
 
 impl Simulation {
     /// From now on `faults` may happen, and nothing that an earlier model had in store.
@@ -66,7 +30,7 @@ impl Simulation {
         }
     }
 
-    pub(crate) fn strike(&mut self, kind: FaultKind) {
+    pub(super) fn strike(&mut self, kind: FaultKind) {
         self.expect(kind);
         let node = self.dice.usize(..self.nodes.len());
         match kind {
@@ -158,7 +122,7 @@ impl Simulation {
         }
     }
 
-    pub(crate) fn come_back(&mut self, node: usize, boot: u32) {
+    pub(super) fn come_back(&mut self, node: usize, boot: u32) {
         if self.nodes[node].boots != boot || self.nodes[node].is_member() {
             return;
         }
