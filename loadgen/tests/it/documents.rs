@@ -54,7 +54,7 @@ fn every_flag_of_a_run_is_on_the_page_or_a_setting() {
 }
 
 /// The names that `text` has between `quote`s: whole ones, and endings that share their beginning with one before.
-fn metrics<'a>(text: &'a str, quote: char) -> BTreeSet<&'a str> {
+fn metrics(text: &str, quote: char) -> BTreeSet<&str> {
     let of_metrics = |name: &&str| {
         ["swimring_", "process_", "_"].iter().any(|start| name.starts_with(start))
             && !name.contains([' ', '#'])
