@@ -1,8 +1,8 @@
 //! Rebasing in a simulation: at times that have nothing to do with what happens in it.
 //!
-//! The base that a member's view is stored as a difference from must not change anything that can be observed. So the simulator
-//! moves members about while everything else goes on, with random numbers of its own: two simulations of one
-//! seed are the same whatever is done here.
+//! The base that a member's view is stored as a difference from must not change anything that can be
+//! observed. So the simulator moves members about while everything else goes on, with random numbers of its
+//! own: two simulations of one seed are the same whatever is done here.
 
 use super::node::Node;
 use swimring::protocol::{Compaction, Crew, Member, SharedState};
