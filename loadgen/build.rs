@@ -1,12 +1,5 @@
 //! Tells the program which commit it is built from.
 
 fn main() {
-    swimring_commit::record(&[
-        "src",
-        "Cargo.toml",
-        "../tooling/src",
-        "../engine/src",
-        "../codec/src",
-        "../Cargo.toml",
-    ]);
+    swimring_commit::record(swimring_commit::LOADGEN);
 }

@@ -29,12 +29,12 @@ pub fn id_of(number: usize) -> MemberId {
     MemberId::of_name(&name_of(number))
 }
 
-/// Where member `number` receives.
+/// Address of member `number`.
 pub fn address_of(number: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 7946 + (number >> 16) as u16))
 }
 
-/// What is said of member `number` to whoever does not know it.
+/// The introduction of member `number`.
 pub(crate) fn introduction(number: usize, name: &str) -> Introduction<'_> {
     Introduction {
         subject: MemberId::of_name(name),

@@ -19,7 +19,7 @@ const FRAMES_MIN: usize = 64;
 /// Of this many members one is suspected and another dead where a deck needs such.
 const TROUBLED: usize = 50;
 
-/// Who accuses in every suspicion. Nobody that is known, so that nobody is told.
+/// The accuser in every suspicion: an unknown member, so that none is told.
 const ACCUSER: MemberId = MemberId(0x5eed);
 
 /// Datagrams to be handled in turn, each from a member that the receiver knows.
@@ -57,7 +57,7 @@ impl Deck {
     }
 
     /// The next datagram of [`Deck::news`], restated one incarnation higher than when it was last
-    /// drawn: news to whoever has handled it before.
+    /// drawn: news even to a receiver that has handled it before.
     #[inline]
     pub fn draw_news(&mut self) -> (SocketAddr, &[u8]) {
         self.next += 1;
@@ -73,7 +73,7 @@ impl Deck {
         (*from, bytes)
     }
 
-    /// How many datagrams there are.
+    /// Number of datagrams.
     pub fn len(&self) -> usize {
         self.datagrams.len()
     }

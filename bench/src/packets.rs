@@ -204,7 +204,7 @@ impl PacketMember {
         assert_eq!(self.member.queued(), UPDATES as u32, "all was news, and is told once");
     }
 
-    /// How many members are known alive at this incarnation.
+    /// Number of members that are known alive at this incarnation.
     pub fn known_at(&self, incarnation: u32) -> usize {
         let wanted = Some((State::Alive, Incarnation::new(incarnation.into())));
         let state_of = |number| {

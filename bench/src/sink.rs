@@ -10,7 +10,7 @@ use swimring_codec::native::FRAME_MAX;
 #[derive(Debug)]
 pub struct Sink {
     buffer: Box<[u8; FRAME_MAX]>,
-    /// How many frames it was given.
+    /// Number of frames that it was given.
     pub frames: u64,
     len: usize,
 }

@@ -69,7 +69,7 @@ impl Incarnation {
     }
 }
 
-/// What is believed of a member.
+/// State of a member in somebody's view.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum State {
@@ -104,7 +104,7 @@ impl State {
 /// `address` in its one form: an IPv4-mapped IPv6 address (`::ffff:10.0.0.7`) as the IPv4 address that it
 /// stands for, which is what sockets and the native format have. An IPv6 scope is kept.
 ///
-/// Whoever compares addresses, or takes one from anywhere, has it in this form; only on memberlist's wire is the
+/// Addresses are compared and taken in this form; only on memberlist's wire is the
 /// form kept in which a peer is told of, since its peers compare bytes.
 #[inline]
 pub fn canonical(address: SocketAddr) -> SocketAddr {

@@ -21,6 +21,7 @@ use swimring::stream::StreamOptions;
 use swimring::worker::{EventContext, Fleet, FleetOptions, HostCounters, Observer};
 use swimring_codec::Incarnation;
 use swimring_codec::memberlist::DecodeError;
+use swimring_testing::process::resident_bytes;
 
 const MEMBERS: usize = 5;
 
@@ -161,13 +162,6 @@ impl Pool {
     }
 }
 
-/// Bytes of memory that this process holds.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: u64 = status.split(' ').nth(1).unwrap().parse().unwrap();
-    pages * 4096
-}
-
 /// Sends `count` of `packets` to the members in turn, a few at a time so that most are read.
 fn flood(pool: &Pool, socket: &UdpSocket, packets: &[Vec<u8>], count: usize) {
     for (nth, packet) in packets.iter().cycle().take(count).enumerate() {
@@ -230,13 +224,13 @@ fn attack(pool: &Pool, count: usize) -> Counted {
     flood(pool, &socket, &packets, packets.len());
     hostile_connections(pool, &streams);
     stalled_connections(pool);
-    let before = resident();
+    let before = resident_bytes();
     flood(pool, &socket, &packets, count);
     for _ in 0..3 {
         hostile_connections(pool, &streams);
     }
     flood(pool, &socket, &packets, count);
-    let grown = resident().saturating_sub(before);
+    let grown = resident_bytes().saturating_sub(before);
     println!("memory grew by {} KiB", grown / 1024);
     assert!(grown < GROWTH_MAX, "{grown} bytes more than before");
     pool.recovers();
@@ -297,7 +291,7 @@ fn attack_at_full_rate() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         pool.recovers();
         flood(&pool, &socket, &packets, packets.len());
-        let (before, counted_before, begun) = (resident(), pool.counted(), Instant::now());
+        let (before, counted_before, begun) = (resident_bytes(), pool.counted(), Instant::now());
         let (mut sent, mut looked) = (0u64, 0);
         while begun.elapsed() < Duration::from_secs(30) {
             let due = begun.elapsed().as_micros() as u64 * RATE / 1_000_000;
@@ -322,7 +316,7 @@ fn attack_at_full_rate() {
             counted.refused_in_all() - counted_before.refused_in_all(),
             counted.swim.suspicions_started,
             counted.swim.refutations,
-            (resident() as i64 - before as i64) / 1024,
+            (resident_bytes() as i64 - before as i64) / 1024,
         );
         pool.recovers();
     }

@@ -4,7 +4,7 @@ use swimring_codec::MemberId;
 use swimring_codec::native::{FRAME_MAX, FrameWriter, STREAM_PREFIX_LEN};
 
 use crate::Seed;
-use crate::support::{checks, golden};
+use swimring_testing::{checks, golden};
 
 /// Reads `bytes` as a datagram.
 ///

@@ -12,9 +12,6 @@ mod input;
 mod memberlist;
 mod operations;
 mod round_trip;
-/// The codec's own checks, golden vectors and twin decoder: one copy for its tests and the fuzzer.
-#[path = "../../codec/tests/it/support/mod.rs"]
-mod support;
 
 pub use decode::{decode_frame, decode_stream};
 pub use input::Input;

@@ -7,7 +7,7 @@ use swimring_codec::serf::{Message, Tags};
 
 use crate::Seed;
 use crate::decode::file_name;
-use crate::support::memberlist::{KEY, bytes, checks, codec, twin, vectors};
+use swimring_testing::memberlist::{KEY, bytes, checks, codec, twin, vectors};
 
 thread_local! {
     /// Without label and keys: what the twin can follow.

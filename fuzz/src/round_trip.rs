@@ -8,9 +8,9 @@ use swimring_codec::native::{
 };
 use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
-use crate::support::golden;
-use crate::support::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
 use crate::{Input, Seed};
+use swimring_testing::golden;
+use swimring_testing::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
 
 /// Reads `bytes` as choices of messages, within the rules or not, and sends them over the wire.
 ///

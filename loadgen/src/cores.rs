@@ -10,7 +10,7 @@ use swimring_tooling::text::significant;
 use crate::cli::{RunOptions, WireChoice};
 
 /// Cores that 10,000 members with LAN settings took while news was always under way (an event each second, 20
-/// kills), in trains and in single datagrams: docs/results/2026-11-20-ten-thousand-members.md and
+/// kills), in trains and in single datagrams: docs/results/2026-11-20-ten-thousand-members/README.md and
 /// 2026-11-20-real-pools.md.
 const TEN_THOUSAND_NATIVE: f64 = 0.440;
 const TEN_THOUSAND_MEMBERLIST: f64 = 0.654;

@@ -1,6 +1,6 @@
 //! A large cluster in virtual time: how fast a crash is noticed, and what that costs.
 //!
-//! `cargo run --release --example trial -- 1000` simulates a minute of a thousand members, `-- 1000 0.2` the same
+//! `cargo run --release --example experiment -- 1000` simulates a minute of a thousand members, `-- 1000 0.2` the same
 //! with a fifth of all datagrams lost, `-- 1000 0 memberlist` in memberlist's format.
 
 use std::error::Error;

@@ -4,74 +4,37 @@ use std::time::Duration;
 
 use swimring_codec::State;
 
-use super::faults::Faults;
-use super::links::Direction;
+use super::faults::{Direction, FaultKind, Faults, Slowness};
 use super::network::happens;
-use super::node::{Node, Slowness};
+use super::node::Node;
 use super::operations::Restart;
 use super::simulation::{SimEvent, Simulation};
 use swimring::protocol::Member;
-
-/// Kinds of faults that strike at random times.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum FaultKind {
-    Partition,
-    Starve,
-    Clock,
-    Crash,
-    Leave,
-    Metadata,
-    Event,
-}
-
-impl FaultKind {
-    const ALL: [FaultKind; 7] = [
-        FaultKind::Partition,
-        FaultKind::Starve,
-        FaultKind::Clock,
-        FaultKind::Crash,
-        FaultKind::Leave,
-        FaultKind::Metadata,
-        FaultKind::Event,
-    ];
-
-    fn every(self, faults: &Faults) -> Duration {
-        match self {
-            FaultKind::Partition => faults.partition_every,
-            FaultKind::Starve => faults.starve_every,
-            FaultKind::Clock => faults.clock_every,
-            FaultKind::Crash => faults.crash_every,
-            FaultKind::Leave => faults.leave_every,
-            FaultKind::Metadata => faults.metadata_every,
-            FaultKind::Event => faults.event_every,
-        }
-    }
-}
 
 impl Simulation {
     /// From now on `faults` may happen, and nothing that an earlier model had in store.
     pub fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;
         self.faults_generation += 1;
-        for trouble in FaultKind::ALL {
-            self.expect(trouble);
+        for kind in FaultKind::ALL {
+            self.expect(kind);
         }
     }
 
-    fn expect(&mut self, trouble: FaultKind) {
-        let every = trouble.every(&self.faults);
+    fn expect(&mut self, kind: FaultKind) {
+        let every = kind.every(&self.faults);
         if !every.is_zero() {
             let wait = every.mul_f64(-(1.0 - self.dice.f64()).ln());
             let generation = self.faults_generation;
-            self.agenda.push(self.now + wait, SimEvent::FaultKind { trouble, generation });
+            self.agenda.push(self.now + wait, SimEvent::Fault { kind, generation });
         }
     }
 
-    pub(super) fn trouble(&mut self, trouble: FaultKind) {
-        self.expect(trouble);
+    pub(super) fn strike(&mut self, kind: FaultKind) {
+        self.expect(kind);
         let node = self.dice.usize(..self.nodes.len());
-        match trouble {
-            FaultKind::Partition => self.trouble_partition(node),
+        match kind {
+            FaultKind::Partition => self.strike_partition(node),
             FaultKind::Starve => {
                 let (length, stall) = (self.faults.starve_max, self.faults.starve_stall_max);
                 let length = length.mul_f64(self.dice.f64());
@@ -83,8 +46,8 @@ impl Simulation {
                 let length = self.faults.clock_max.mul_f64(self.dice.f64());
                 self.stall_clock(node, length);
             }
-            FaultKind::Crash => self.trouble_crash(node),
-            FaultKind::Leave => self.trouble_leave(node),
+            FaultKind::Crash => self.strike_crash(node),
+            FaultKind::Leave => self.strike_leave(node),
             FaultKind::Metadata => {
                 let length = if self.dice.u8(..8) == 0 { 512 } else { self.dice.usize(..40) };
                 let metadata: Vec<u8> = (0..length).map(|_| self.dice.u8(..)).collect();
@@ -101,7 +64,7 @@ impl Simulation {
         }
     }
 
-    fn trouble_partition(&mut self, node: usize) {
+    fn strike_partition(&mut self, node: usize) {
         let inside: Vec<usize> = if happens(self.faults.partition_isolates, &mut self.dice) {
             vec![node]
         } else {
@@ -135,7 +98,7 @@ impl Simulation {
             .all(|node| (0..self.nodes.len()).filter(joined).all(|other| knows(node, other)))
     }
 
-    fn trouble_crash(&mut self, node: usize) {
+    fn strike_crash(&mut self, node: usize) {
         if self.nodes[node].member.is_none() || !self.others_stay(node) {
             return;
         }
@@ -143,7 +106,7 @@ impl Simulation {
         self.expect_return(node);
     }
 
-    fn trouble_leave(&mut self, node: usize) {
+    fn strike_leave(&mut self, node: usize) {
         if !self.nodes[node].joined || !self.others_stay(node) || !self.all_know_all() {
             return;
         }

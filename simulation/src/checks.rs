@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use swimring_codec::memberlist::Codec;
@@ -19,11 +20,11 @@ use swimring::protocol::{
 /// A check that failed.
 #[derive(Clone, Debug)]
 pub struct Violation {
-    /// When, in true time.
+    /// True time.
     pub at: Time,
-    /// At which member.
+    /// Number of the member.
     pub node: usize,
-    /// Which check.
+    /// Name of the check.
     pub check: &'static str,
     /// What was found.
     pub detail: String,
@@ -36,14 +37,21 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What the network and the checks have met, beside what members count themselves.
+/// The step that is checked: when, in true time, and at which member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) at: Time,
+    pub(super) node: usize,
+}
+
+/// What the network and the checks have seen, beside the members' own counters.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Coverage {
     /// Datagrams that could not be decoded.
     pub frames_undecodable: u64,
     /// Datagrams that the checksum held back.
     pub frames_damaged: u64,
-    /// Datagrams for someone else.
+    /// Datagrams that arrived at another member.
     pub frames_misdirected: u64,
     /// Bytes written to streams.
     pub stream_bytes: u64,
@@ -53,9 +61,9 @@ pub struct Coverage {
     pub streams_failed: u64,
     /// Crashes.
     pub crashes: u64,
-    /// Returns of crashed or departed members.
+    /// Returns of crashed members and of those that had left.
     pub returns: u64,
-    /// Departures.
+    /// Members that left.
     pub leaves: u64,
     /// Partitions.
     pub partitions: u64,
@@ -63,25 +71,25 @@ pub struct Coverage {
     pub starvations: u64,
     /// Clocks that jumped.
     pub clock_jumps: u64,
-    /// Names claimed by two.
+    /// Names claimed by two members.
     pub name_conflicts: u64,
 }
 
-/// What a view last said of a member.
+/// A member as a view last had it.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     id: MemberId,
     state: State,
     incarnation: Incarnation,
     address: SocketAddr,
-    /// At which look.
+    /// Number of the look.
     look: u64,
     at: Time,
 }
 
 #[derive(Debug, Default)]
 struct Watched {
-    /// By place in the directory.
+    /// By index in the directory.
     seen: Vec<Option<Seen>>,
     looks: u64,
     /// The events that were delivered, and when by the member's own clock.
@@ -94,29 +102,40 @@ struct Watched {
 #[derive(Debug)]
 pub struct Checks {
     enabled: bool,
+    /// The settings of every member.
+    settings: Arc<Settings>,
     /// The members speak memberlist's format, in which addresses are kept to.
     memberlist: bool,
     /// Events travel as Serf's.
     serf: bool,
     watched: Vec<Watched>,
     violation: Option<Violation>,
-    /// What was met.
+    /// What was seen on the way.
     pub coverage: Coverage,
 }
 
 impl Checks {
-    pub(super) fn new(members: usize, enabled: bool, wire: &WireOptions) -> Checks {
+    pub(super) fn new(members: usize, enabled: bool, settings: Arc<Settings>, wire: &WireOptions) -> Checks {
         let watched = (0..members).map(|_| Watched::default()).collect();
         let memberlist = !wire.is_native();
         let serf = matches!(wire, WireOptions::Memberlist(options) if options.pool == Pool::Serf);
-        Checks { enabled, memberlist, serf, watched, violation: None, coverage: Coverage::default() }
+        Checks {
+            enabled,
+            settings,
+            memberlist,
+            serf,
+            watched,
+            violation: None,
+            coverage: Coverage::default(),
+        }
     }
 
     pub(super) fn violation(&self) -> Option<Violation> {
         self.violation.clone()
     }
 
-    fn fail(&mut self, at: Time, node: usize, check: &'static str, detail: String) {
+    fn fail(&mut self, step: Step, check: &'static str, detail: String) {
+        let Step { at, node } = step;
         self.violation.get_or_insert(Violation { at, node, check, detail });
     }
 
@@ -129,127 +148,105 @@ impl Checks {
         self.watched[node].sent.insert(key, shown);
     }
 
-    /// What an event is known by: its sequence, or in a Serf pool, where its sender gives it none that others
-    /// get to see, what it says.
+    /// Identity of an event: its sequence, or in a Serf pool, where the sequence is not sent, its payload.
     fn event_key(&self, sequence: u32, payload: &[u8]) -> u64 {
         if self.serf { xxh3_64(payload) } else { sequence.into() }
     }
 
     /// Datagrams are whole, say something, and are not longer than they may be. `codec` opens memberlist's.
-    pub(super) fn datagram(
-        &mut self,
-        at: Time,
-        node: usize,
-        bytes: &[u8],
-        settings: &Settings,
-        codec: Option<&mut Codec>,
-    ) {
-        if bytes.len() > settings.frame_bytes_max {
-            self.fail(at, node, "a frame exceeds frame_bytes_max", format!("{} bytes", bytes.len()));
+    pub(super) fn datagram(&mut self, step: Step, bytes: &[u8], codec: Option<&mut Codec>) {
+        if bytes.len() > self.settings.frame_bytes_max {
+            self.fail(step, "a frame exceeds frame_bytes_max", format!("{} bytes", bytes.len()));
         }
         match codec {
-            Some(codec) => self.packet(at, node, bytes, codec),
-            None => self.frame(at, node, bytes),
+            Some(codec) => self.packet(step, bytes, codec),
+            None => self.frame(step, bytes),
         }
     }
 
-    fn packet(&mut self, at: Time, node: usize, bytes: &[u8], codec: &mut Codec) {
+    fn packet(&mut self, step: Step, bytes: &[u8], codec: &mut Codec) {
         let messages = match codec.open_packet(bytes) {
             Ok(messages) => messages,
-            Err(error) => return self.fail(at, node, "a packet cannot be opened", error.to_string()),
+            Err(error) => return self.fail(step, "a packet cannot be opened", error.to_string()),
         };
         let mut read = 0;
         for message in messages {
             match message {
                 Ok(_) => read += 1,
-                Err(error) => self.fail(at, node, "a message cannot be read", error.to_string()),
+                Err(error) => self.fail(step, "a message cannot be read", error.to_string()),
             }
         }
         if read == 0 {
-            self.fail(at, node, "a packet says nothing", format!("{bytes:02x?}"));
+            self.fail(step, "a packet says nothing", format!("{bytes:02x?}"));
         }
     }
 
-    fn frame(&mut self, at: Time, node: usize, bytes: &[u8]) {
+    fn frame(&mut self, step: Step, bytes: &[u8]) {
         let Ok(frame) = Frame::decode(bytes) else {
-            return self.fail(at, node, "a frame cannot be read", format!("{bytes:02x?}"));
+            return self.fail(step, "a frame cannot be read", format!("{bytes:02x?}"));
         };
         let mut messages = frame.messages();
         let mut read = 0;
         for message in &mut messages {
             match message {
                 Ok(_) => read += 1,
-                Err(error) => self.fail(at, node, "a message cannot be read", error.to_string()),
+                Err(error) => self.fail(step, "a message cannot be read", error.to_string()),
             }
         }
         if read == 0 {
-            self.fail(at, node, "a frame says nothing", format!("{bytes:02x?}"));
+            self.fail(step, "a frame says nothing", format!("{bytes:02x?}"));
         }
         if !messages.rest().is_empty() {
-            self.fail(at, node, "a frame is longer than its messages", format!("{bytes:02x?}"));
+            self.fail(step, "a frame is longer than its messages", format!("{bytes:02x?}"));
         }
     }
 
-    pub(super) fn undecodable(&mut self, at: Time, node: usize, error: &str) {
-        self.fail(at, node, "what a member wrote cannot be read, or what it did not can", error.to_owned());
+    pub(super) fn undecodable(&mut self, step: Step, error: &str) {
+        self.fail(step, "what a member wrote cannot be read, or what it did not can", error.to_owned());
     }
 
-    /// Whoever has left is silent.
-    pub(super) fn after_leaving(&mut self, at: Time, node: usize, had_left: bool, silent: bool) {
+    /// A member that has left is silent.
+    pub(super) fn after_leaving(&mut self, step: Step, had_left: bool, silent: bool) {
         if had_left && !silent {
-            self.fail(at, node, "a member speaks after it has left", String::new());
+            self.fail(step, "a member speaks after it has left", String::new());
         }
     }
 
     /// A timeout leaves nothing that is already due: the driver would spin.
-    pub(super) fn timeout_handled(&mut self, at: Time, shown: Time, node: usize, member: Option<&Member>) {
+    pub(super) fn timeout_handled(&mut self, step: Step, shown: Time, member: Option<&Member>) {
         let next = member.map_or(Time::NEVER, Member::next_timeout);
         if next <= shown {
-            self.fail(at, node, "the next timeout is not in the future", format!("{next:?} at {shown:?}"));
+            self.fail(step, "the next timeout is not in the future", format!("{next:?} at {shown:?}"));
         }
     }
 
-    /// User events are not delivered to who sent them, nor twice, within the time they are remembered.
-    pub(super) fn event(
-        &mut self,
-        at: Time,
-        node: usize,
-        place: &Node,
-        event: Event,
-        commons: &SharedState,
-        settings: &Settings,
-    ) {
+    /// User events are not delivered to their sender, nor twice, within the time that they are remembered.
+    pub(super) fn event(&mut self, step: Step, node: &Node, event: Event, commons: &SharedState) {
         let Event::UserEvent { event } = event else {
             self.coverage.name_conflicts += u64::from(matches!(event, Event::NameConflict { .. }));
             return;
         };
         let event = commons.user_event(event);
-        let (shown, key) = (place.clock.read(at), self.event_key(event.sequence, event.payload));
-        let (serf, watched) = (self.serf, &mut self.watched[node]);
-        let sent = watched.sent.get(&key).filter(|_| serf || event.origin == place.id).copied();
-        let remembered = |since: Time| shown.since(since) < settings.event_memory;
+        let (shown, key) = (node.clock.read(step.at), self.event_key(event.sequence, event.payload));
+        let (serf, watched) = (self.serf, &mut self.watched[step.node]);
+        let sent = watched.sent.get(&key).filter(|_| serf || event.origin == node.id).copied();
+        let memory = self.settings.event_memory;
+        let remembered = |since: Time| shown.since(since) < memory;
         let before = watched.delivered.insert((event.origin, event.sequence), shown);
         if sent.is_some_and(remembered) {
-            self.fail(at, node, "an event is delivered to its sender", format!("{event:?}"));
+            self.fail(step, "an event is delivered to its sender", format!("{event:?}"));
         }
         if before.is_some_and(remembered) {
-            self.fail(at, node, "an event is delivered twice", format!("{event:?} at {before:?}"));
+            self.fail(step, "an event is delivered twice", format!("{event:?} at {before:?}"));
         }
     }
 
     /// A member's view agrees with itself and with what it was.
-    pub(super) fn view(
-        &mut self,
-        at: Time,
-        node: usize,
-        member: &Member,
-        commons: &SharedState,
-        settings: &Settings,
-    ) {
+    pub(super) fn view(&mut self, step: Step, member: &Member, commons: &SharedState) {
         if !self.enabled {
             return;
         }
-        self.watched[node].looks += 1;
+        self.watched[step.node].looks += 1;
         let (mut root, mut live, mut known) = (0u64, 0, 0);
         for other in member.members(commons) {
             known += 1;
@@ -259,42 +256,34 @@ impl Checks {
                 let identity = identity_of(&introduction(id, &other), other.versions);
                 root = root.wrapping_add(root_term(id, other.incarnation, identity));
             }
-            self.belief(at, node, member, &other, commons, settings);
+            self.belief(step, member, &other, commons.directory().id(other.index));
         }
         if root != member.root() {
-            self.fail(at, node, "the root is not that of the view", format!("{root} {}", member.root()));
+            self.fail(step, "the root is not that of the view", format!("{root} {}", member.root()));
         }
         if (live, known) != (member.live(), member.known()) {
             let detail = format!("{live} {known}, counted {} {}", member.live(), member.known());
-            self.fail(at, node, "the table's counts are wrong", detail);
+            self.fail(step, "the table's counts are wrong", detail);
         }
-        if known > settings.members_max as usize {
-            self.fail(at, node, "the table exceeds members_max", known.to_string());
+        if known > self.settings.members_max as usize {
+            self.fail(step, "the table exceeds members_max", known.to_string());
         }
-        if member.queued() > 2 * settings.broadcasts_max {
-            self.fail(at, node, "the queue exceeds its bounds", member.queued().to_string());
+        if member.queued() > 2 * self.settings.broadcasts_max {
+            self.fail(step, "the queue exceeds its bounds", member.queued().to_string());
         }
-        if member.local_health() > settings.local_health_max {
+        if member.local_health() > self.settings.local_health_max {
             let detail = member.local_health().to_string();
-            self.fail(at, node, "local health exceeds its bound", detail);
+            self.fail(step, "local health exceeds its bound", detail);
         }
     }
 
-    /// What is believed of one member may follow from what was believed before.
-    fn belief(
-        &mut self,
-        at: Time,
-        node: usize,
-        member: &Member,
-        other: &MemberRef<'_>,
-        commons: &SharedState,
-        settings: &Settings,
-    ) {
-        let id = commons.directory().id(other.index);
+    /// The state of one member is a permitted successor of its state before.
+    fn belief(&mut self, step: Step, member: &Member, other: &MemberRef<'_>, id: MemberId) {
+        let at = step.at;
         if other.index == member.index() && !matches!(other.state, State::Alive | State::Left) {
-            self.fail(at, node, "a member doubts itself", format!("{:?}", other.state));
+            self.fail(step, "a member doubts itself", format!("{:?}", other.state));
         }
-        let watched = &mut self.watched[node];
+        let watched = &mut self.watched[step.node];
         let place = other.index as usize;
         if watched.seen.len() <= place {
             watched.seen.resize(place + 1, None);
@@ -304,29 +293,25 @@ impl Checks {
         let before = watched.seen[place].replace(Seen { id, state, incarnation, address, look, at });
         let Some(before) = before.filter(|before| before.id == id) else { return };
         if self.memberlist && address != before.address && other.index != member.index() {
-            // Whoever is gone may come back elsewhere, counting anew; whoever is live stays where it is.
+            // A departed member may come back at another address with a new count; a live one stays where it is.
             if before.look + 1 == look && before.state.is_live() {
-                self.fail(
-                    at,
-                    node,
-                    "a live member's address was taken",
-                    format!("{other:?}, was {before:?}"),
-                );
+                self.fail(step, "a live member's address was taken", format!("{other:?}, was {before:?}"));
             }
             return;
         }
         if before.look + 1 < look {
             // It had been reaped. Forgotten altogether, it may come back as it was long ago.
-            let remembered = before.state == State::Dead && at.since(before.at) < settings.reconnect_timeout;
+            let remembered =
+                before.state == State::Dead && at.since(before.at) < self.settings.reconnect_timeout;
             if remembered && incarnation <= before.incarnation {
-                self.fail(at, node, "the dead come back without an incarnation", format!("{other:?}"));
+                self.fail(step, "the dead come back without an incarnation", format!("{other:?}"));
             }
         } else if incarnation < before.incarnation {
-            self.fail(at, node, "an incarnation went down", format!("{other:?}, was {before:?}"));
+            self.fail(step, "an incarnation went down", format!("{other:?}, was {before:?}"));
         } else if incarnation == before.incarnation && rank(state) < rank(before.state) {
-            self.fail(at, node, "a belief was taken back", format!("{other:?}, was {before:?}"));
+            self.fail(step, "a belief was taken back", format!("{other:?}, was {before:?}"));
         } else if before.state == State::Left && state == State::Dead {
-            self.fail(at, node, "who left became dead", format!("{other:?}, was {before:?}"));
+            self.fail(step, "who left became dead", format!("{other:?}, was {before:?}"));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::checks::Violation;
 use super::simulation::Simulation;
 use swimring::protocol::{Settings, SuspicionMode, WireOptions};
 
-/// How often it is looked whether the views agree.
+/// Time between two looks at whether the views agree.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The longest that `members` members may take to agree after the last fault.
@@ -42,7 +42,7 @@ pub fn calm_bound(settings: &Settings, wire: &WireOptions, members: usize) -> Du
     (recovery + rounds + suspicion + reclaim + reconnect + mend + gossip) * 2
 }
 
-/// How long a difference that gossip has left lasts at most before it is looked for.
+/// Longest time until a difference that gossip has left is looked for.
 pub(super) fn mending(settings: &Settings, wire: &WireOptions, members: usize) -> Duration {
     let period = settings.push_pull_period(members);
     match wire {
@@ -57,7 +57,7 @@ impl Simulation {
     /// amiss.
     ///
     /// # Errors
-    /// What is amiss, and where.
+    /// The first difference, and the members it is between.
     pub fn converged(&self) -> Result<(), String> {
         let truth = (0..self.len()).filter(|node| self.is_member(*node)).count();
         let mut root = None;

@@ -11,9 +11,8 @@ use swimring_codec::native::{
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::links::Direction;
+use super::faults::{Direction, Slowness};
 use super::network;
-use super::node::Slowness;
 use super::operations::Restart;
 use super::rebasing::Rebasing;
 use super::simulation::{CLUSTER, Simulation, SimulationOptions};
@@ -22,10 +21,10 @@ use swimring::protocol::{Settings, StreamPurpose};
 /// Members of the cluster.
 const MEMBERS: usize = 4;
 
-/// Operations in one exercise: enough to reach anything, few enough to be quick.
+/// Operations in one run: enough to reach anything, few enough to be quick.
 const OPERATIONS_MAX: usize = 400;
 
-/// Most time that passes in one exercise.
+/// Most time that passes in one run.
 const TIME_MAX: Duration = Duration::from_secs(600);
 
 /// Bytes to draw from; zeros once they are used up.
@@ -141,7 +140,7 @@ fn operate(simulation: &mut Simulation, input: &mut Input<'_>) {
         // Refused while down, or when too much is under way.
         12 => drop(simulation.broadcast(node, "event", &input.bytes())),
         13 => drop(simulation.update_metadata(node, &input.bytes())),
-        14 => trouble(simulation, node, input),
+        14 => fault(simulation, node, input),
         _ => simulation.set_overload(node, input.byte() % 16),
     }
 }
@@ -151,7 +150,7 @@ fn pass(simulation: &mut Simulation, duration: Duration) {
     let _ = simulation.run_for(duration);
 }
 
-fn trouble(simulation: &mut Simulation, node: usize, input: &mut Input<'_>) {
+fn fault(simulation: &mut Simulation, node: usize, input: &mut Input<'_>) {
     let length = Duration::from_millis(u64::from(input.byte()) * 100);
     match input.byte() % 6 {
         0 => simulation.partition(&[node], Direction::Both, length, length / 8),

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `simulation` | members, agenda and network, and the loop that makes time pass |
 //! | `operations` | what operators do, and what may be looked at |
-//! | `faults`, `adversary`, `links` | what may go wrong, and how it comes about |
+//! | `faults`, `adversary` | what may go wrong, and what lets it strike |
 //! | `network`, `streams`, `node`, `queue` | datagrams, streams, machines, the agenda |
 //! | `wire` | what opens datagrams and streams of either format |
 //! | `checks`, `trace`, `log` | what has to hold at every step, and what happened |
@@ -24,7 +24,6 @@ mod convergence;
 pub mod experiment;
 mod faults;
 mod fuzz;
-mod links;
 mod log;
 mod network;
 mod node;
@@ -39,11 +38,9 @@ mod wire;
 
 pub use checks::{Checks, Coverage, Violation};
 pub use convergence::calm_bound;
-pub use faults::Faults;
+pub use faults::{Direction, Faults, Slowness};
 pub use fuzz::fuzz_member;
-pub use links::Direction;
 pub use log::{Entry, Log, What};
-pub use node::Slowness;
 pub use operations::Restart;
 pub use rebasing::Rebasing;
 pub use scenario::{Outcome, play, run_scenario, scenario};

@@ -117,12 +117,12 @@ impl Log {
         &self.entries
     }
 
-    /// How often `what` happened.
+    /// Number of times that `what` happened.
     pub fn count(&self, what: What) -> usize {
         self.entries.iter().filter(|entry| entry.what == what).count()
     }
 
-    /// When `what` first happened at `observer` about `subject`, at `since` or later.
+    /// First time at or after `since` that `what` happened at `observer` about `subject`.
     pub fn first(&self, observer: usize, subject: usize, what: What, since: Time) -> Option<Time> {
         let wanted = |entry: &&Entry| {
             entry.at >= since

@@ -9,7 +9,7 @@ use swimring::protocol::FrameSink;
 /// The port of every simulated member.
 const PORT: u16 = 7946;
 
-/// Where the member `node` is reached after it has moved `moves` times.
+/// Address of the member `node` after it has moved `moves` times.
 pub(super) fn address(node: usize, moves: u8) -> SocketAddr {
     let [.., middle, low] = (node as u32).to_be_bytes();
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, moves, middle, low)), PORT)
@@ -30,14 +30,14 @@ pub(super) fn node_at(address: SocketAddr) -> Option<usize> {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     bytes: Vec<u8>,
-    /// Where to, and where the frame ends in `bytes`.
+    /// Destination of each frame, and its end in `bytes`.
     frames: Vec<(SocketAddr, usize)>,
 }
 
 impl FrameSink for Written {
     fn reserve(&mut self, to: SocketAddr, len: usize) -> Option<&mut [u8]> {
         let start = self.bytes.len();
-        // What a send buffer held before is none of the frame's business.
+        // A real send buffer holds whatever was in it before.
         self.bytes.resize(start + len, 0xA5);
         self.frames.push((to, start + len));
         Some(&mut self.bytes[start..])

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use swimring_codec::{Incarnation, MemberId};
 
+use super::faults::Slowness;
 use super::streams::{StreamId, StreamInput};
 use swimring::protocol::{Member, Time};
 
@@ -29,7 +30,7 @@ impl Clock {
         self.until = self.until.max(now + length);
     }
 
-    /// What the clock shows at the true time `now`.
+    /// Time that the clock shows at the true time `now`.
     pub(super) fn read(&self, now: Time) -> Time {
         if now < self.until { self.stands_at } else { now }
     }
@@ -44,29 +45,15 @@ impl Clock {
     }
 }
 
-/// What a slow member is slow at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Slowness {
-    /// Everything. When it gets to run it notices how long it was away and whether something was lost for want
-    /// of room, reads what has arrived, and only then looks at the clock, as a good driver does.
-    #[default]
-    Everything,
-    /// Everything, and it looks at the clock first: what came in time seems late.
-    TimersFirst,
-    /// Only reading: its timers are on time and what it waits for lies unread, as when its receive path is
-    /// blocked (Lifeguard, section II).
-    Reading,
-}
-
 /// A spell of slowness: nothing is done for a while, then everything at once, again and again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Starvation {
     pub(super) slowness: Slowness,
-    /// When the spell is over.
+    /// End of the spell.
     pub(super) until: Time,
     /// Longest time in which nothing is done.
     pub(super) stall_max: Duration,
-    /// Since when nothing is done.
+    /// Beginning of the time in which nothing is done.
     pub(super) stalled_since: Time,
     /// Nothing is done before this.
     pub(super) stalled_until: Time,
@@ -79,7 +66,7 @@ pub(super) struct Node {
     pub(super) address: SocketAddr,
     pub(super) moves: u8,
     pub(super) metadata: Vec<u8>,
-    /// Which of the simulation's commons its members use.
+    /// Index of the `SharedState` that its members use.
     pub(super) commons: usize,
     /// Nothing while crashed, or after leaving.
     pub(super) member: Option<Member>,
@@ -87,9 +74,9 @@ pub(super) struct Node {
     pub(super) boots: u32,
     /// The highest incarnation it ever had.
     pub(super) incarnation: Incarnation,
-    /// Has joined through someone since it started, or founded the cluster.
+    /// It has joined since it started, or founded the cluster.
     pub(super) joined: bool,
-    /// Was told to leave.
+    /// It was told to leave.
     pub(super) leaving: bool,
     /// It is up and stays: it had no trouble since the simulation began.
     pub(super) join_attempts: u32,

@@ -7,22 +7,21 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::checks::{Coverage, Violation};
-use super::faults::Faults;
-use super::links::Direction;
+use super::faults::{Direction, Faults, Slowness};
 use super::log::Log;
 use super::network;
-use super::node::{Slowness, Starvation};
+use super::node::Starvation;
 use super::simulation::{CapturedFrame, SimEvent, Simulation};
 use super::trace::Trace;
 use swimring::protocol::{Counters, Member, MemberError, MemberRef, Settings, SharedState, Time, View};
 
-/// How long an operator waits before a failed join is tried again through someone else.
+/// Time after which an operator tries a failed join again through another member.
 const JOIN_RETRY: Duration = Duration::from_secs(1);
 
 /// How a member comes back after a crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Restart {
-    /// How far its first incarnation lies above its last; negative if its clock was set back.
+    /// Step from its last incarnation to the first of its new life; negative if its clock was set back.
     pub incarnation_step: i64,
     /// Whether it comes back at another address.
     pub moved: bool,
@@ -113,7 +112,7 @@ impl Simulation {
         self.join_through(node, self.nodes[seed].address);
     }
 
-    /// Has `node` join through whoever is at `seed`, once.
+    /// Has `node` join through the member at `seed`, once.
     pub fn join_through(&mut self, node: usize, seed: SocketAddr) {
         self.nodes[node].join_attempts += 1;
         let token = self.nodes[node].join_attempts;
@@ -258,14 +257,14 @@ impl Simulation {
     }
 }
 
-/// What may be looked at.
+/// Getters.
 impl Simulation {
     /// True time.
     pub fn now(&self) -> Time {
         self.now
     }
 
-    /// How many members there are, up or not.
+    /// Number of members, up or not.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -280,7 +279,7 @@ impl Simulation {
         &self.settings
     }
 
-    /// What goes wrong at present.
+    /// The present faults.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
@@ -305,7 +304,7 @@ impl Simulation {
         self.nodes[node].joined
     }
 
-    /// Where `node` is reached.
+    /// Address of `node`.
     pub fn address(&self, node: usize) -> SocketAddr {
         self.nodes[node].address
     }
@@ -321,7 +320,7 @@ impl Simulation {
         self.member(node).into_iter().flat_map(|member| member.members(commons))
     }
 
-    /// What happened.
+    /// The log.
     pub fn log(&self) -> &Log {
         &self.log
     }
@@ -354,12 +353,12 @@ impl Simulation {
         self.checks.violation().map_or(Ok(()), Err)
     }
 
-    /// What was met beside what members count.
+    /// What was seen beside the members' own counters.
     pub fn coverage(&self) -> Coverage {
         self.checks.coverage
     }
 
-    /// What all members counted, those that are no more among them.
+    /// Sum of all members' counters, stopped members included.
     pub fn counters(&self) -> Counters {
         let mut sum = self.counted;
         self.commons.iter().for_each(|commons| sum.add(&commons.counters));

@@ -1,13 +1,13 @@
 //! Rebasing in a simulation: at times that have nothing to do with what happens in it.
 //!
-//! Which base a member's view is held against must not change anything that can be observed. So the simulator
-//! moves members about while everything else goes on, with random numbers of its own: two simulations of one
-//! seed are the same whatever is done here.
+//! The base that a member's view is stored as a difference from must not change anything that can be
+//! observed. So the simulator moves members about while everything else goes on, with random numbers of its
+//! own: two simulations of one seed are the same whatever is done here.
 
 use super::node::Node;
 use swimring::protocol::{Compaction, Crew, Member, SharedState};
 
-/// How members' views are held against bases that they share.
+/// How members' views are moved between shared bases.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Rebasing {
     /// As they began: nobody moves.

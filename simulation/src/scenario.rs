@@ -21,22 +21,22 @@ const RETRANSMIT_AMPLY: u8 = 16;
 /// An event store that fills up soon.
 const EVENTS_FEW: u32 = 16;
 
-/// What became of a scenario.
+/// Outcome of a scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// How many members it had.
+    /// Number of members.
     pub members: usize,
-    /// How much time passed in it.
+    /// Simulated time.
     pub simulated: Duration,
-    /// How long it took to converge once the faults were over.
+    /// Time from the end of the faults until the views agreed.
     pub converged_after: Duration,
-    /// How long it might have taken.
+    /// Upper bound of that time.
     pub bound: Duration,
-    /// The trace's hash.
+    /// Hash of the trace.
     pub trace: u64,
-    /// What its members counted.
+    /// Sum of the members' counters.
     pub counters: Counters,
-    /// What else was met.
+    /// What else was seen.
     pub coverage: Coverage,
 }
 

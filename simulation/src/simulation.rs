@@ -10,13 +10,11 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use swimring_codec::{MemberId, State};
 
-use super::adversary::FaultKind;
-use super::checks::{Checks, Violation};
-use super::faults::Faults;
-use super::links::Links;
+use super::checks::{Checks, Step, Violation};
+use super::faults::{FaultKind, Faults, Links, Part, Slowness};
 use super::log::Log;
 use super::network::{self, Buffers, Written};
-use super::node::{Input, Node, Slowness, Starvation};
+use super::node::{Input, Node, Starvation};
 use super::queue::Queue;
 use super::rebasing::{Rebaser, Rebasing};
 use super::streams::{StreamId, StreamInput, Streams};
@@ -26,27 +24,27 @@ use swimring::protocol::{
     Counters, Event, Member, MemberConfig, Outbox, Settings, SharedState, StreamOpen, Time, WireOptions,
 };
 
-/// Which cluster the simulated members are of.
+/// Cluster number of the simulated members.
 pub(super) const CLUSTER: u32 = 0x51A1;
 
 /// What is simulated.
 #[derive(Clone, Debug)]
 pub struct SimulationOptions {
-    /// Of every random choice.
+    /// Seed for every random choice.
     pub seed: u64,
-    /// How many members, at most 65,536.
+    /// Number of members, at most 65,536.
     pub members: usize,
     /// Their settings.
     pub settings: Settings,
     /// The format they speak.
     pub wire: WireOptions,
-    /// What goes wrong.
+    /// Faults that may strike.
     pub faults: Faults,
     /// Whether all members share one [`SharedState`], as in a worker, or have one each, as when embedded.
     pub shared_commons: bool,
     /// Whether everything is checked after every step. The checks cost more than the protocol.
     pub checked: bool,
-    /// How the members' views are held.
+    /// Storage of the members' views.
     pub rebasing: Rebasing,
 }
 
@@ -115,8 +113,8 @@ pub(super) enum SimEvent {
         boot: u32,
     },
     /// A fault strikes.
-    FaultKind {
-        trouble: FaultKind,
+    Fault {
+        kind: FaultKind,
         generation: u32,
     },
 }
@@ -137,9 +135,9 @@ pub struct Simulation {
     pub(super) links: Links,
     pub(super) streams: Streams,
     pub(super) wire: Wire,
-    /// Of the network.
+    /// Random choices of the network.
     pub(super) rng: fastrand::Rng,
-    /// Of the adversary and the operators.
+    /// Random choices of the adversary and the operators.
     pub(super) dice: fastrand::Rng,
     pub(super) buffers: Buffers,
     pub(super) trace: Trace,
@@ -147,7 +145,7 @@ pub struct Simulation {
     pub(super) checks: Checks,
     pub(super) tapped: Option<Vec<CapturedFrame>>,
     rebaser: Rebaser,
-    /// What members that are no more counted in commons of their own.
+    /// Counters of stopped members that had a `SharedState` of their own.
     pub(super) counted: Counters,
     written: Written,
     opened: Vec<StreamOpen>,
@@ -166,9 +164,10 @@ impl Simulation {
             .map(|number| Node::new(number, if options.shared_commons { 0 } else { number }))
             .collect();
         let commons = if options.shared_commons { 1 } else { count };
+        let settings = Arc::new(options.settings);
         let mut simulation = Simulation {
             now: Time::ZERO,
-            settings: Arc::new(options.settings),
+            settings: settings.clone(),
             seed: options.seed,
             by_id: nodes.iter().enumerate().map(|(number, node)| (node.id, number)).collect(),
             nodes,
@@ -184,7 +183,7 @@ impl Simulation {
             buffers: Buffers::default(),
             trace: Trace::default(),
             log: Log::default(),
-            checks: Checks::new(count, options.checked, &options.wire),
+            checks: Checks::new(count, options.checked, settings, &options.wire),
             tapped: None,
             rebaser: Rebaser::new(options.rebasing, options.seed, options.shared_commons),
             counted: Counters::default(),
@@ -239,10 +238,10 @@ impl Simulation {
             SimEvent::StreamExpires { stream } => self.stream_expires(stream),
             SimEvent::Join { node, boot } => self.try_join(node, boot),
             SimEvent::Return { node, boot } => self.come_back(node, boot),
-            SimEvent::FaultKind { trouble, generation } if generation == self.faults_generation => {
-                self.trouble(trouble);
+            SimEvent::Fault { kind, generation } if generation == self.faults_generation => {
+                self.strike(kind);
             }
-            SimEvent::FaultKind { .. } => {}
+            SimEvent::Fault { .. } => {}
         }
     }
 
@@ -284,32 +283,38 @@ impl Simulation {
         match starvation.slowness {
             Slowness::Reading if stalled => self.handle_timeout(node),
             _ if stalled => {}
-            Slowness::TimersFirst => {
-                self.handle_timeout(node);
-                self.read_inbox(node);
-            }
-            Slowness::Everything if starvation.stalled_until > Time::ZERO => {
-                let lost = self.now.since(starvation.stalled_since);
-                let overflowed = std::mem::take(&mut self.nodes[node].overflowed);
-                self.call(node, |member, now, commons, _| {
-                    member.handle_stall(lost, commons);
-                    if overflowed {
-                        commons.set_doubt(now);
-                    }
-                });
-                self.read_inbox(node);
-                self.handle_timeout(node);
-            }
-            Slowness::Everything | Slowness::Reading => {
-                self.read_inbox(node);
-                self.handle_timeout(node);
-            }
+            _ => self.catch_up(node, starvation),
         }
         if !stalled {
             self.nodes[node].starvation.stalled_until = Time::ZERO;
             self.stall_again(node);
         }
         self.schedule(node);
+    }
+
+    /// A member that is not stalled runs: its spell has ended, or one of its timers is due.
+    fn catch_up(&mut self, node: usize, starvation: Starvation) {
+        for part in starvation.slowness.catching_up() {
+            match part {
+                Part::Stall if starvation.stalled_until > Time::ZERO => {
+                    let lost = self.now.since(starvation.stalled_since);
+                    let overflowed = std::mem::take(&mut self.nodes[node].overflowed);
+                    self.call(node, |member, now, commons, _| {
+                        member.handle_stall(lost, commons);
+                        if overflowed {
+                            commons.set_doubt(now);
+                        }
+                    });
+                }
+                Part::Stall => {}
+                Part::Read => self.read_inbox(node),
+                Part::Timers => self.handle_timeout(node),
+            }
+        }
+        if starvation.slowness == Slowness::Reading {
+            // The wake may have been for a timer and not for the end of the spell.
+            self.handle_timeout(node);
+        }
     }
 
     fn read_inbox(&mut self, node: usize) {
@@ -323,7 +328,7 @@ impl Simulation {
         let shown = place.clock.read(self.now);
         if place.member.as_ref().is_some_and(|member| member.next_timeout() <= shown) {
             self.call(node, Member::handle_timeout);
-            self.checks.timeout_handled(self.now, shown, node, self.nodes[node].member.as_ref());
+            self.checks.timeout_handled(self.step_of(node), shown, self.nodes[node].member.as_ref());
         }
     }
 
@@ -350,24 +355,30 @@ impl Simulation {
         let had_left = had_left && member.has_left();
         place.incarnation = place.incarnation.max(member.incarnation());
         let silent = self.written.len() == 0 && self.opened.is_empty();
-        self.checks.after_leaving(self.now, node, had_left, silent);
+        let step = self.step_of(node);
+        self.checks.after_leaving(step, had_left, silent);
         self.send_written(node);
         for open in std::mem::take(&mut self.opened) {
             self.open_stream(node, &open);
         }
         self.take_events(node);
         if let Some(member) = &self.nodes[node].member {
-            self.checks.view(self.now, node, member, &self.commons[self.nodes[node].commons], &self.settings);
+            self.checks.view(step, member, &self.commons[self.nodes[node].commons]);
         }
         self.schedule(node);
         Some(result)
+    }
+
+    /// The present step at `node`, for the checks.
+    pub(super) fn step_of(&self, node: usize) -> Step {
+        Step { at: self.now, node }
     }
 
     fn send_written(&mut self, node: usize) {
         let written = std::mem::take(&mut self.written);
         for nth in 0..written.len() {
             let (to, bytes) = written.get(nth);
-            self.checks.datagram(self.now, node, bytes, &self.settings, self.wire.inspector.as_deref_mut());
+            self.checks.datagram(self.step_of(node), bytes, self.wire.inspector.as_deref_mut());
             self.trace.add(self.now, node, bytes);
             self.log.sent(node, bytes.len());
             self.send(node, to, bytes);
@@ -414,7 +425,7 @@ impl Simulation {
         let commons = &self.commons[self.nodes[node].commons];
         let what = self.log.record(self.now, node, event, commons, &self.by_id);
         self.trace.add(self.now, node, format!("{what:?}").as_bytes());
-        self.checks.event(self.now, node, &self.nodes[node], event, commons, &self.settings);
+        self.checks.event(self.step_of(node), &self.nodes[node], event, commons);
         match event {
             Event::JoinFinished { joined, .. } => self.join_finished(node, joined),
             Event::LeaveFinished => self.left(node),
@@ -479,7 +490,7 @@ impl Simulation {
         }
     }
 
-    /// What is believed at `observer` of the member `subject`.
+    /// State of the member `subject` in the view of `observer`.
     pub fn belief(&self, observer: usize, subject: usize) -> Option<State> {
         let place = &self.nodes[observer];
         let index = self.commons[place.commons].directory().find(self.nodes[subject].id)?;

@@ -17,14 +17,14 @@ use swimring::protocol::{StreamNext, StreamOpen, StreamPurpose, Time};
 /// Most one write sends in one piece; longer ones arrive in several.
 const SEGMENT: usize = 1448;
 
-/// Which stream.
+/// Number of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct StreamId {
     slot: u32,
     generation: u32,
 }
 
-/// What reaches one end of a stream.
+/// An input of one end of a stream.
 #[derive(Debug)]
 pub(super) enum StreamInput {
     Bytes(Vec<u8>),
@@ -43,9 +43,9 @@ struct End {
     open: bool,
     /// Received and not a whole message yet.
     unread: Vec<u8>,
-    /// Where memberlist's messages end.
+    /// Finds the end of memberlist's messages.
     scanner: Option<StreamScanner>,
-    /// When the last piece sent to this end arrives: pieces do not overtake each other.
+    /// Arrival of the last piece sent to this end: pieces do not overtake each other.
     last_arrival: Time,
 }
 
@@ -88,7 +88,7 @@ impl Streams {
 }
 
 impl Simulation {
-    /// How long a stream may take: a probe no longer than its interval, as no answer counts later.
+    /// Longest duration of a stream: of a probe its interval, since no later answer counts.
     fn stream_patience(&self, purpose: StreamPurpose) -> Duration {
         match purpose {
             StreamPurpose::Probe { .. } => self.settings.probe_interval,
@@ -171,7 +171,7 @@ impl Simulation {
             return self.stream_expires(id);
         }
         if self.nodes[to].boots != boot || self.nodes[to].member.is_none() {
-            // Whoever had this connection is gone: the host resets it.
+            // The member that had this connection is gone: its host resets it.
             return self.end_for(id, 1 - end);
         }
         self.input(to, Input::Stream { stream: id, end, input });
@@ -207,7 +207,7 @@ impl Simulation {
             }
             // Members write valid messages, and virtual TCP does not change them.
             Err(error) => {
-                self.checks.undecodable(self.now, node, &error);
+                self.checks.undecodable(self.step_of(node), &error);
                 None
             }
         }
@@ -219,7 +219,7 @@ impl Simulation {
         let mut reply = Vec::new();
         let next = match self.read_stream(node, purpose, bytes, &mut reply) {
             Ok(next) => next,
-            Err(error) => return self.checks.undecodable(self.now, node, &error),
+            Err(error) => return self.checks.undecodable(self.step_of(node), &error),
         };
         if !reply.is_empty() {
             self.write_stream(id, 1 - end, &reply);

@@ -25,7 +25,7 @@ impl Trace {
         self.hash
     }
 
-    /// How much was hashed: frames, writes to streams, and events.
+    /// Number of things hashed: frames, writes to streams, and events.
     pub fn entries(&self) -> u64 {
         self.entries
     }

@@ -167,7 +167,7 @@ impl Simulation {
             let (encrypts, refused) = (codec.encrypts(), codec.open_packet(bytes).is_err());
             self.checks.coverage.frames_undecodable += u64::from(refused);
             if encrypts && !refused {
-                self.checks.undecodable(self.now, from, "damage under encryption was not noticed");
+                self.checks.undecodable(self.step_of(from), "damage under encryption was not noticed");
             }
         }
         false

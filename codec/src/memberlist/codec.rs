@@ -34,7 +34,7 @@ impl std::fmt::Debug for Codec {
     }
 }
 
-/// What others are told apart and kept out by.
+/// What tells this pool from others and keeps outsiders out.
 #[derive(Debug)]
 pub(super) struct Security {
     pub(super) label: Label,

@@ -54,7 +54,7 @@ pub struct Messages<'a> {
     /// The only message, if the packet is no compound.
     single: Option<&'a [u8]>,
     levels: [Parts<'a>; COMPOUND_DEPTH_MAX],
-    /// How many of `levels` are being walked.
+    /// Number of `levels` being walked.
     depth: usize,
 }
 
@@ -132,7 +132,7 @@ pub struct CompoundWriter<'a> {
     out: &'a mut [u8],
     announced: usize,
     written: usize,
-    /// Where the next part goes.
+    /// Position of the next part.
     at: usize,
 }
 

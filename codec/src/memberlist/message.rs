@@ -14,7 +14,7 @@ use crate::msgpack::{Counter, Sink, SliceSink};
 /// source address does not say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Source<'a> {
-    /// Where to send the ack. An IPv4-mapped address stays one.
+    /// Address for the ack. An IPv4-mapped address stays one.
     pub address: SocketAddr,
     /// The sender's name; may be empty.
     pub name: &'a str,
@@ -32,7 +32,7 @@ pub struct Alive<'a> {
     pub address: SocketAddr,
     /// Its metadata: at most [`METADATA_MAX`] bytes.
     pub metadata: &'a [u8],
-    /// What it speaks.
+    /// Its protocol versions.
     pub versions: Versions,
 }
 
@@ -45,27 +45,27 @@ pub enum Message<'a> {
         sequence: u32,
         /// Whom it is for; anyone at this address if empty.
         node: &'a str,
-        /// Where to answer, if the sender says so with both an address and a port.
+        /// Address for the ack, if the sender gives both an address and a port.
         source: Option<Source<'a>>,
     },
     /// Ping `node` for me and pass its ack on.
     IndirectPing {
         /// Echoed in the ack or nack.
         sequence: u32,
-        /// Where the member is. The port may be zero, which stands for the relay's own.
+        /// Address of the member. The port may be zero, which stands for the relay's own.
         target: SocketAddr,
         /// Whom to ping.
         node: &'a str,
         /// Whether a nack is wanted if it stays silent.
         nack: bool,
-        /// Where to answer, as in a ping.
+        /// Address for the ack, as in a ping.
         source: Option<Source<'a>>,
     },
     /// The answer to a ping or indirect ping.
     Ack {
         /// From the ping.
         sequence: u32,
-        /// What the application adds (Serf: a network coordinate).
+        /// Payload of the application (Serf: a network coordinate).
         payload: &'a [u8],
     },
     /// The relay is well and reached nobody.
@@ -77,9 +77,9 @@ pub enum Message<'a> {
     Suspect {
         /// The incarnation that is accused.
         incarnation: u32,
-        /// Who is suspected.
+        /// The suspect.
         node: &'a str,
-        /// Who suspects it; may be empty.
+        /// The accuser; may be empty.
         from: &'a str,
     },
     /// A member lives.
@@ -90,7 +90,7 @@ pub enum Message<'a> {
         incarnation: u32,
         /// Who.
         node: &'a str,
-        /// Who says so; may be empty.
+        /// The member that declares it; may be empty.
         from: &'a str,
     },
     /// A message of the application: the bytes after the type.

@@ -81,7 +81,7 @@ pub struct CheckedOptions {
     pub(super) keyring: Keyring,
 }
 
-/// Which setting is wrong, and how to mend it.
+/// A setting that cannot be used, and how to mend it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum OptionsError {

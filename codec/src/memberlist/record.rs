@@ -18,9 +18,9 @@ pub struct Record<'a> {
     pub address: SocketAddr,
     /// The member's metadata: at most [`METADATA_MAX`] bytes.
     pub metadata: &'a [u8],
-    /// What the member speaks.
+    /// Protocol versions of the member.
     pub versions: Versions,
-    /// What the sender believes of the member.
+    /// State of the member in the sender's view.
     pub state: State,
 }
 

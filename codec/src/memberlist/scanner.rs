@@ -18,7 +18,7 @@ pub struct StreamScanner {
     step: Step,
     /// Whether a label belongs in front.
     label: bool,
-    /// How far the bytes have been walked; may lie beyond what has been received.
+    /// Position up to which the bytes have been walked; may lie beyond what has been received.
     at: usize,
     /// The walk over the current value.
     skip: Skip,

@@ -31,7 +31,7 @@ pub enum StreamMessage<'a> {
         join: bool,
         /// Its members.
         records: Records<'a>,
-        /// What its application adds (Serf: clocks and intents).
+        /// State of its application (Serf: clocks and intents).
         user_state: &'a [u8],
     },
     /// A fallback probe; see [`Message::Ping`](super::Message::Ping).
@@ -40,14 +40,14 @@ pub enum StreamMessage<'a> {
         sequence: u32,
         /// Whom it is for.
         node: &'a str,
-        /// Where to answer: of no use here, since the answer goes back over the stream.
+        /// Address for the ack: not used here, since the answer goes back over the stream.
         source: Option<Source<'a>>,
     },
     /// The answer to a fallback probe.
     Ack {
         /// From the ping.
         sequence: u32,
-        /// What the application adds.
+        /// State of the application.
         payload: &'a [u8],
     },
     /// A message of the application.
@@ -78,7 +78,7 @@ impl<'a> Records<'a> {
         Ok((Records { left: count, rest: records }, rest))
     }
 
-    /// How many are left.
+    /// Number of records left.
     pub fn len(&self) -> usize {
         self.left
     }

@@ -44,7 +44,7 @@ impl<'v> PushPullWriter<'v> {
         true
     }
 
-    /// How many records have been written.
+    /// Number of records written.
     pub fn records(&self) -> usize {
         self.records
     }

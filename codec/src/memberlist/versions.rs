@@ -1,6 +1,6 @@
 //! The versions that a member speaks: six bytes in every alive message and record.
 
-/// What a member speaks: lowest, highest and current version of memberlist's protocol, then of the
+/// Versions that a member speaks: lowest, highest and current version of memberlist's protocol, then of the
 /// application's ("delegate").
 ///
 /// A push/pull is refused as a whole by peers if one record's current version lies outside what all live

@@ -32,7 +32,7 @@ impl<'a> Reader<'a> {
         Reader { rest: bytes }
     }
 
-    /// What has not been read.
+    /// The bytes that have not been read.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How many values of an array follow; none for nil.
+    /// Number of values of an array that follow; none for nil.
     pub(crate) fn array_len(&mut self, what: &'static str) -> Result<u32, DecodeError> {
         match self.token()? {
             Token::Array(count) => Ok(count),
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How many pairs of a map follow; none for nil.
+    /// Number of pairs of a map that follow; none for nil.
     pub(crate) fn map_len(&mut self, what: &'static str) -> Result<u32, DecodeError> {
         match self.token()? {
             Token::Map(count) => Ok(count),

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Where bytes go.
+/// A sink of bytes.
 pub(crate) trait Sink {
     /// Takes `bytes`.
     fn put(&mut self, bytes: &[u8]);

@@ -16,7 +16,7 @@ pub const EVENT_MAX: usize = 512;
 /// A user event: a name and a payload from one member to all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UserEvent<'a> {
-    /// Who sent it.
+    /// The sender.
     pub origin: MemberId,
     /// Told apart by this from the origin's other events.
     pub sequence: u32,

@@ -28,14 +28,14 @@ const FLAG_QUIET: u8 = 1;
 /// The bytes after the header are encrypted and authenticated. Reserved: refused for now.
 const FLAG_SEALED: u8 = 2;
 
-/// What a header says.
+/// The fields of a frame's header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameHeader {
-    /// Which cluster: frames of another are dropped.
+    /// Cluster number: frames of another cluster are dropped.
     pub cluster: u32,
-    /// Who sent it.
+    /// The sender.
     pub source: MemberId,
-    /// Who it is for; [`MemberId::NONE`] for whoever owns the address it arrives at.
+    /// The receiver; [`MemberId::NONE`] for the member at the address that it arrives at.
     pub destination: MemberId,
     /// The sender's state root: a hash over its view of the live members.
     pub root: u64,
@@ -90,7 +90,7 @@ impl FrameHeader {
 /// A received frame whose header has been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// What the header says.
+    /// The header.
     pub header: FrameHeader,
     count: u8,
     body: &'a [u8],
@@ -110,7 +110,7 @@ impl<'a> Frame<'a> {
         Ok(Frame { header, count, body })
     }
 
-    /// How many messages the header announces.
+    /// Number of messages that the header announces.
     #[inline]
     pub fn message_count(&self) -> usize {
         usize::from(self.count)

@@ -25,9 +25,9 @@ pub struct Introduction<'a> {
     pub subject: MemberId,
     /// Its incarnation.
     pub incarnation: Incarnation,
-    /// What is believed of it. Gossip introduces only alive members; push/pull all of them.
+    /// Its state. Gossip introduces only alive members; push/pull all of them.
     pub state: State,
-    /// Where it receives datagrams and streams: a port other than zero of a specified IP address. IPv6
+    /// Its address for datagrams and streams: a port other than zero of a specified IP address. IPv6
     /// flow labels and scope ids do not travel.
     pub address: SocketAddr,
     /// 1 to [`NAME_MAX`] bytes.

@@ -57,11 +57,11 @@ pub enum Message<'a> {
     },
     /// `accuser` got no answer from `subject`.
     Suspect {
-        /// Who is suspected.
+        /// The suspect.
         subject: MemberId,
         /// The incarnation that is accused.
         incarnation: Incarnation,
-        /// Who suspects it, [`MemberId::NONE`] if unknown.
+        /// The accuser, [`MemberId::NONE`] if unknown.
         accuser: MemberId,
     },
     /// `subject` has been declared failed.

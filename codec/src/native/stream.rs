@@ -33,7 +33,7 @@ pub fn stream_message_len(prefix: [u8; STREAM_PREFIX_LEN]) -> Result<usize, Deco
     }
 }
 
-/// What a stream message is.
+/// Kind of a stream message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum StreamKind {
@@ -73,11 +73,11 @@ impl StreamKind {
 pub struct StreamMessage<'a> {
     /// Sender, destination, root.
     pub header: FrameHeader,
-    /// What it says.
+    /// Its body.
     pub body: StreamBody<'a>,
 }
 
-/// What a stream message says.
+/// Body of a stream message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StreamBody<'a> {
     /// See [`StreamKind::Join`].

@@ -12,17 +12,17 @@ pub struct Query<'a> {
     pub ltime: u64,
     /// Tells queries of one time apart.
     pub id: u32,
-    /// Where answers go; none if the asker's address was not given.
+    /// Address for answers; `None` if the asker gave none.
     pub address: Option<SocketAddr>,
-    /// Who asks; may be empty.
+    /// Name of the asker; may be empty.
     pub source_node: &'a str,
     /// 1 asks for acks, 2 forbids passing it on.
     pub flags: u32,
-    /// How many members an answer is also sent through.
+    /// Number of members that an answer is also sent through.
     pub relay_factor: u8,
-    /// How long answers are awaited, in nanoseconds.
+    /// Time for answers, in nanoseconds.
     pub timeout_ns: u64,
-    /// What is asked.
+    /// Payload of the question.
     pub name: &'a str,
     /// With what.
     pub payload: &'a [u8],
@@ -35,7 +35,7 @@ pub enum Message<'a> {
     LeaveIntent {
         /// The member clock when it was decided.
         ltime: u64,
-        /// Who leaves.
+        /// The member that leaves.
         node: &'a str,
         /// Whether it is to be forgotten.
         prune: bool,
@@ -44,7 +44,7 @@ pub enum Message<'a> {
     JoinIntent {
         /// The member clock when it was decided.
         ltime: u64,
-        /// Who joined.
+        /// The member that joined.
         node: &'a str,
     },
     /// The user state of a push/pull.

@@ -10,11 +10,11 @@ use crate::msgpack::{Reader, Sink};
 /// The three logical clocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Clocks {
-    /// Of joins and leaves.
+    /// Clock of joins and leaves.
     pub members: u64,
-    /// Of user events.
+    /// Clock of user events.
     pub events: u64,
-    /// Of queries.
+    /// Clock of queries.
     pub queries: u64,
 }
 
@@ -29,7 +29,7 @@ pub struct PushPull<'a> {
 }
 
 impl<'a> PushPull<'a> {
-    /// When each member's status was last changed, by the member clock.
+    /// Member clock at the last change of each member's status.
     pub fn status_ltimes(&self) -> StatusTimes<'a> {
         self.status_ltimes.clone()
     }

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use crate::support::golden;
-use crate::support::owned::{OwnedBody, OwnedMessage};
 use swimring_codec::native::{
     DecodeError, Frame, FrameWriter, Message, STREAM_PREFIX_LEN, StreamKind, StreamMessage, StreamWriter,
     stream_message_len,
 };
 use swimring_codec::{Incarnation, MemberId, identity_hash, root_term};
+use swimring_testing::golden;
+use swimring_testing::owned::{OwnedBody, OwnedMessage};
 
 const SPECIFICATION: &str = include_str!("../../docs/PROTOCOL.md");
 

@@ -3,8 +3,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::support::golden::{self, NODE_1};
-use crate::support::{checks, owned::OwnedMessage};
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
 use swimring_codec::native::{
     EVENT_HEADER_LEN, EVENT_MAX, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN,
@@ -12,6 +10,8 @@ use swimring_codec::native::{
     StreamBody, StreamKind, StreamMessage, StreamWriter, UserEvent, stream_message_len,
 };
 use swimring_codec::{Incarnation, MemberId, State};
+use swimring_testing::golden::{self, NODE_1};
+use swimring_testing::{checks, owned::OwnedMessage};
 
 fn header() -> FrameHeader {
     golden::header(MemberId::NONE, false)

@@ -1,6 +1,5 @@
 //! All integration tests of the crate in one program: linking is most of what a test program costs.
 
-#[path = "support/arbitrary.rs"]
 mod arbitrary;
 mod golden;
 mod limits;
@@ -11,4 +10,3 @@ mod no_allocation;
 mod properties;
 mod refusals;
 mod serf;
-mod support;

@@ -3,13 +3,13 @@
 
 use std::net::SocketAddr;
 
-use crate::support::memberlist::{KEY, bytes, codec, vectors};
 use swimring_codec::State;
 use swimring_codec::memberlist::{
     Codec, CompoundWriter, DecodeError, Message, Options, PushPullWriter, Record, StreamMessage,
     StreamScanner, Versions, compound_overhead, encode_stream_ack, encode_stream_error, encode_stream_ping,
     encode_stream_user,
 };
+use swimring_testing::memberlist::{KEY, bytes, codec, vectors};
 
 fn codec_of((label, encrypted): (&str, bool)) -> Codec {
     codec(label, if encrypted { &[&KEY] } else { &[] })

@@ -3,8 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::support::memberlist::parts::Parts;
-use crate::support::memberlist::{checks, codec, dialect, twin};
+use crate::arbitrary::{Mutation, mutate};
 use fastrand::Rng;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,6 +12,8 @@ use swimring_codec::State;
 use swimring_codec::memberlist::{
     Codec, CompoundWriter, Message, Options, PushPullWriter, StreamMessage, StreamScanner, compound_overhead,
 };
+use swimring_testing::memberlist::parts::Parts;
+use swimring_testing::memberlist::{checks, codec, dialect, twin};
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z]{1,16}", "[a-z0-9.-]{30,34}", Just("n".repeat(128)), "\\PC{1,20}"]
@@ -79,22 +80,6 @@ fn seal(codec: &mut Codec, messages: &[Message<'_>], crc: bool) -> Vec<u8> {
     packet[at..at + plain.len()].copy_from_slice(&plain);
     codec.seal_packet(&mut packet, plain.len(), crc);
     packet
-}
-
-/// A change to valid bytes: where, and what.
-type Mutation = (u8, Index, u8);
-
-fn mutate(bytes: &mut Vec<u8>, mutations: &[Mutation]) {
-    for &(how, at, value) in mutations {
-        let at = at.index(bytes.len() + 1);
-        match how % 5 {
-            0 if at < bytes.len() => bytes[at] = value,
-            1 if at < bytes.len() => bytes[at] ^= 1 << (value % 8),
-            2 if value < 64 => bytes.truncate(at),
-            3 if at < bytes.len() => drop(bytes.remove(at)),
-            _ => bytes.insert(at, value),
-        }
-    }
 }
 
 proptest! {

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use crate::support::memberlist::{KEY, bytes, checks, codec, vectors};
 use swimring_codec::memberlist::{
     Alive, Codec, CompoundWriter, DecodeError, INFLATED_PACKET_MAX, KEYS_MAX, KeyError, Keyring, Message,
     Options, OptionsError, PushPullWriter, RECORDS_MAX, Record, STREAM_MAX, Source, StreamMessage,
     StreamScanner, USER_STATE_MAX, Versions,
 };
+use swimring_testing::memberlist::{KEY, bytes, checks, codec, vectors};
 
 fn alive() -> Alive<'static> {
     let address = SocketAddr::from(([127, 0, 0, 1], 7946));

@@ -5,8 +5,6 @@
 
 use std::hint::black_box;
 
-use crate::support::golden;
-use crate::support::memberlist::{KEY, vectors};
 use swimring_codec::memberlist::{
     self, Codec, CompoundWriter, Options, PushPullWriter, SecretKey, StreamScanner,
 };
@@ -14,6 +12,8 @@ use swimring_codec::native::{
     FRAME_MAX, Frame, FrameWriter, Message, STREAM_PREFIX_LEN, StreamBody, StreamMessage,
 };
 use swimring_codec::{MemberId, identity_hash, root_term};
+use swimring_testing::golden;
+use swimring_testing::memberlist::{KEY, vectors};
 
 fn allocations(run: impl FnOnce()) -> u64 {
     allocation_counter::measure(run).count_total

@@ -1,17 +1,16 @@
 //! Properties: whatever is valid survives the wire unchanged, and whatever is not is refused in the same
 //! place by the decoder and by its twin.
 
-use crate::arbitrary;
+use crate::arbitrary::{self, Mutation, mutate};
 
-use crate::support::checks;
-use crate::support::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::Index;
 use swimring_codec::native::{
     FRAME_MAX, Frame, FrameHeader, FrameWriter, STREAM_PREFIX_LEN, StreamKind, StreamMessage, StreamWriter,
     stream_message_len,
 };
+use swimring_testing::checks;
+use swimring_testing::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
 
 /// Writes as many of `messages` as fit; gives the frame and how many those are.
 fn write_frame(header: FrameHeader, messages: &[OwnedMessage]) -> (Vec<u8>, usize) {
@@ -29,21 +28,6 @@ fn write_state(header: FrameHeader, records: &[OwnedIntroduction]) -> Vec<u8> {
     assert!(records.iter().all(|record| writer.record(&record.borrow())));
     writer.finish_state();
     out
-}
-
-/// A change to valid bytes: where, and what.
-type Mutation = (u8, Index, u8);
-
-fn mutate(bytes: &mut Vec<u8>, mutations: &[Mutation]) {
-    for &(how, at, value) in mutations {
-        let at = at.index(bytes.len() + 1);
-        match how % 4 {
-            0 if at < bytes.len() => bytes[at] = value,
-            1 if at < bytes.len() => bytes[at] ^= 1 << (value % 8),
-            2 => bytes.truncate(at),
-            _ => bytes.insert(at, value),
-        }
-    }
 }
 
 proptest! {

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::support::golden;
 use swimring_codec::MemberId;
 use swimring_codec::native::{
     DecodeError, FRAME_MAX, Frame, HEADER_LEN, Message, STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StreamBody,
     StreamMessage, stream_message_len,
 };
+use swimring_testing::golden;
 
 fn frame() -> Vec<u8> {
     golden::frames().remove(1).bytes()

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::support::memberlist::bytes;
-use crate::support::memberlist::vectors::serf as vectors;
 use swimring_codec::serf::{Clocks, DecodeError, Event, Message, Query, Tags, TagsError, encode_push_pull};
+use swimring_testing::memberlist::bytes;
+use swimring_testing::memberlist::vectors::serf as vectors;
 
 fn written(message: &Message<'_>) -> Vec<u8> {
     let mut out = Vec::new();

@@ -3,7 +3,4 @@
 
 mod memberlist_mutated;
 mod mutated;
-#[path = "../it/support/random.rs"]
 mod random;
-#[path = "../it/support/mod.rs"]
-mod support;

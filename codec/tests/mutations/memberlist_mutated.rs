@@ -3,13 +3,13 @@
 //!
 //! `SWIMRING_MUTATIONS` and `SWIMRING_SEED` choose how many and which.
 
-use crate::support::memberlist::parts::Parts;
-use crate::support::memberlist::{KEY, checks, codec, dialect};
-use crate::support::process::{resident_bytes, setting};
-use crate::support::spoil::spoil;
 use fastrand::Rng;
 use swimring_codec::State;
 use swimring_codec::memberlist::{Codec, PushPullWriter};
+use swimring_testing::memberlist::parts::Parts;
+use swimring_testing::memberlist::{KEY, checks, codec, dialect};
+use swimring_testing::process::{resident_bytes, setting};
+use swimring_testing::spoil::spoil;
 
 /// Inputs in a plain `cargo test`.
 const MUTATIONS: u64 = 40_000;

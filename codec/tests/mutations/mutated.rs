@@ -6,11 +6,11 @@
 
 use crate::random;
 
-use crate::support::checks;
-use crate::support::process::{resident_bytes, setting};
-use crate::support::spoil::spoil;
 use fastrand::Rng;
 use swimring_codec::native::FRAME_MAX;
+use swimring_testing::checks;
+use swimring_testing::process::{resident_bytes, setting};
+use swimring_testing::spoil::spoil;
 
 /// Inputs in a plain `cargo test`.
 const MUTATIONS: u64 = 200_000;

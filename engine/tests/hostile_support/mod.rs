@@ -1,8 +1,7 @@
 //! Packets and streams that nobody who means well would send.
 
-use swimring_codec::memberlist::{
-    Codec, CompoundWriter, Message, Options, PushPullWriter, Versions, compound_overhead,
-};
+use swimring_codec::memberlist::{Codec, Message, Options, PushPullWriter, Versions};
+use swimring_testing::memberlist::packet;
 
 /// Whom the attacker knows of.
 pub struct Target {
@@ -20,15 +19,6 @@ fn codec(key: Option<&[u8]>, label: &str, compression: bool) -> Codec {
         ..Options::default()
     };
     Codec::new(&options, [9; 32]).expect("options that can be used")
-}
-
-fn plain(messages: &[Message<'_>]) -> Vec<u8> {
-    let parts: usize = messages.iter().map(Message::encoded_len).sum();
-    let mut bytes = vec![0; parts + compound_overhead(messages.len())];
-    let mut writer = CompoundWriter::new(&mut bytes, messages.len()).expect("room");
-    messages.iter().for_each(|message| assert!(writer.push(message)));
-    writer.finish();
-    bytes
 }
 
 fn sealed(codec: &mut Codec, plain: &[u8]) -> Vec<u8> {
@@ -61,7 +51,7 @@ fn short_versions(node: &str, versions: &[u8]) -> Vec<u8> {
         metadata: b"",
         versions: Versions::PLAIN,
     };
-    let mut bytes = plain(&[Message::Alive(alive)]);
+    let mut bytes = packet(&[Message::Alive(alive)]);
     bytes.truncate(bytes.len() - 7);
     bytes.push(0xa0 | versions.len() as u8);
     bytes.extend_from_slice(versions);
@@ -76,7 +66,7 @@ pub fn packets(target: &Target, rng: &mut fastrand::Rng) -> Vec<Vec<u8>> {
         (codec(Some(&[66; 32]), &target.label, false), codec(None, "elsewhere", false));
     for round in 0..200 {
         let member = &target.names[rng.usize(..target.names.len())];
-        let harmless = plain(&[
+        let harmless = packet(&[
             Message::Nack { sequence: rng.u32(..) },
             Message::Suspect { incarnation: 1, node: "nobody", from: member },
             Message::Ack { sequence: rng.u32(..), payload: b"" },
@@ -112,9 +102,9 @@ fn forged(member: &str, round: usize) -> Vec<Vec<u8>> {
     let suspect = |incarnation| Message::Suspect { incarnation, node: member, from: &accuser };
     let dead = |incarnation, from| Message::Dead { incarnation, node: member, from };
     vec![
-        plain(&[suspect(u32::MAX), dead(u32::MAX, &accuser), dead(u32::MAX, member)]),
-        plain(&[suspect(1 + round as u32)]),
-        plain(&[suspect(u32::MAX - 1), suspect(1 << 31), suspect(0)]),
+        packet(&[suspect(u32::MAX), dead(u32::MAX, &accuser), dead(u32::MAX, member)]),
+        packet(&[suspect(1 + round as u32)]),
+        packet(&[suspect(u32::MAX - 1), suspect(1 << 31), suspect(0)]),
         short_versions(member, &[]),
         short_versions(member, &[1, 5]),
         short_versions("stranger", &[1, 5, 2, 0, 0]),

@@ -149,6 +149,12 @@ fn a_setting_or_option_that_bounds_something_exists() {
     assert!(found >= 20, "only {found} settings and options found");
 }
 
+/// Section 3 says so.
+#[test]
+fn a_member_itself_is_less_than_a_kibibyte() {
+    assert!(size_of::<swimring::protocol::Member>() < 1024, "{}", size_of::<swimring::protocol::Member>());
+}
+
 #[test]
 fn numbers_are_compared_as_wholes() {
     assert!(states("16 probes", "16") && states("128, 65,000 bytes", "128") && states("2^27 above", "2^27"));

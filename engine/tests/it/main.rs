@@ -7,6 +7,7 @@ mod cluster_join;
 mod cluster_life;
 mod cluster_seeds;
 mod cluster_support;
+mod documents;
 mod fleet;
 mod memberlist_cluster;
 mod memberlist_member;

@@ -2,6 +2,7 @@
 
 mod attach;
 mod command_line;
+mod documents;
 mod ending;
 mod narrow_paths;
 mod refusals;

@@ -45,7 +45,7 @@ impl<T> PartialEq for Far<T> {
 
 impl<T> Eq for Far<T> {}
 
-/// What is still to happen, at times in microseconds, the earliest first; of two at one time the one that was
+/// Future events, at times in microseconds, the earliest first; of two at one time the one that was
 /// put here first.
 #[derive(Debug)]
 pub struct Agenda<T> {

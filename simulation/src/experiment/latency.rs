@@ -73,7 +73,7 @@ impl Drawn {
         }
     }
 
-    /// How long what `from` sends to `to` now is under way.
+    /// Delay of what `from` sends to `to` now.
     #[inline]
     pub(super) fn draw(&self, from: u32, to: u32, rng: &mut fastrand::Rng) -> u64 {
         match self {

@@ -40,7 +40,7 @@ struct Spread {
 /// Counts what happens. See the module.
 #[derive(Debug)]
 pub(super) struct Measuring {
-    /// When the measured time begins.
+    /// Beginning of the measured time.
     origin: u64,
     end: u64,
     plan: Plan,

@@ -1,7 +1,7 @@
-//! Trials: large clusters in virtual time, measured in the words of a load generator's report.
+//! Experiments: large clusters in virtual time, measured in the words of a load generator's report.
 //!
-//! [`super::Simulation`] checks everything after every step; a trial measures, and does it fast: a thousand
-//! members live through a million simulated seconds in a real one. The members are the same
+//! A *trial* is one run of an experiment, with one seed. [`super::Simulation`] checks everything after every step; a trial
+//! measures, and is fast: a thousand members live through a million member-seconds in a real second. The members are the same
 //! [`swimring::protocol::Member`] values, all in one [`swimring::protocol::SharedState`]; what travels between them is what
 //! would be on the wire, kept as values instead of bytes ([`TrialOptions::encoded`] writes and reads the
 //! bytes), and every size is the exact one. A trial is one thread, and the same options give the same outcome
@@ -26,13 +26,12 @@
 //! | file | concern |
 //! |---|---|
 //! | `options`, `plan`, `outcome` | what is asked for, what will happen when, what came of it |
-//! | `latency`, `regions`, `impairments` | the network, and what is wrong with some members |
+//! | `latency`, `regions` | the network |
 //! | `agenda` | everything that is still to happen |
-//! | `run`, `sending`, `streams`, `slow` | the loop, datagrams, streams, members that do nothing for a while |
+//! | `run`, `sending`, `streams`, `slow` | the loop, datagrams, streams, and what impairments (`faults`) do to members |
 //! | `measuring` | who watches, and counts |
 
 mod agenda;
-mod impairments;
 mod latency;
 mod measuring;
 mod options;
@@ -44,8 +43,8 @@ mod sending;
 mod slow;
 mod streams;
 
+pub use crate::faults::{Affected, Cycle, INBOX_MAX, Impairment, ImpairmentKind};
 pub use agenda::Agenda;
-pub use impairments::{Affected, Cycle, INBOX_MAX, Impairment, ImpairmentKind};
 pub use latency::Latency;
 pub use options::{
     DRAIN_FROM_SETTINGS, EVENTS_MAX, LOSS_MAX, MEMBERS_MAX, TrialError, TrialOptions, Wakes, WireSizes,

@@ -1,4 +1,4 @@
-//! What a trial simulates: size, settings, network, and what goes wrong.
+//! What a trial simulates: size, settings, network, and faults.
 
 use std::mem::discriminant;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::impairments::Impairment;
 use super::latency::Latency;
+use crate::faults::{Affected, Cycle, Impairment, ImpairmentKind, Slowness};
 use swimring::protocol::{Behaviour, MemberlistOptions, Settings, WireOptions, typed};
 
 /// Most members of a trial.
@@ -16,7 +16,7 @@ pub const MEMBERS_MAX: u32 = 1_000_000;
 /// Highest loss: with more, no protocol does anything that is worth measuring.
 pub const LOSS_MAX: f64 = 0.95;
 
-/// Events of a trial at most: each is followed to its last delivery.
+/// Most events of a trial: each is followed to its last delivery.
 pub const EVENTS_MAX: u32 = 1_000_000;
 
 /// As [`TrialOptions::drain_max`]: as long as the suspicion settings make a last detection take. The default.
@@ -24,11 +24,15 @@ pub const DRAIN_FROM_SETTINGS: Duration = Duration::MAX;
 
 /// Longest of any time in the options: a simulated week.
 const TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longest half of an impairment's cycle.
+const CYCLE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Longest delay that an impairment adds.
+const DELAY_MAX: Duration = Duration::from_secs(60);
 const EVENT_BYTES_MAX: u16 = swimring_codec::native::EVENT_MAX as u16;
 
 const _: () = assert!(MEMBERS_MAX < typed::NUMBERS_MAX);
 
-/// Whose format a trial's members speak, and so whose sizes are accounted.
+/// The wire format that the members of a trial speak, whose sizes are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum WireSizes {
     /// Swimring's own. The default.
@@ -54,14 +58,14 @@ pub enum Wakes {
     /// At the very microsecond. The default.
     #[default]
     Exact,
-    /// At the ticks of a driver, which are so far apart: a worker's are 1 ms apart. 1 us to 1 s.
+    /// At the ticks of a driver, this far apart (a worker's: 1 ms). 1 us to 1 s.
     Every(Duration),
 }
 
-/// What is simulated. See the module.
+/// What one trial simulates. See the module.
 #[derive(Clone, Debug)]
 pub struct TrialOptions {
-    /// Of every random choice. Default 1.
+    /// Seed for every random choice. Default 1.
     pub seed: u64,
     /// Members, all known to all from the start. 2 to [`MEMBERS_MAX`]. Default 100.
     pub members: u32,
@@ -69,33 +73,32 @@ pub struct TrialOptions {
     pub settings: Settings,
     /// The format the members speak. Default native.
     pub wire: WireSizes,
-    /// Whose protocol the members follow. Default Swimring's.
+    /// Protocol that the members follow: Swimring's, or upstream's in some or all of its items. Default Swimring's.
     pub behaviour: Behaviour,
     /// Time before anything is measured. Default 5 s.
     pub warm_up: Duration,
     /// Measured time; crashes and events lie in its first two thirds. 1 ms to a week. Default 60 s.
     pub duration: Duration,
-    /// Longest time after it until every crash is held by everyone and every event has arrived. Default
+    /// Longest time after `duration` until everyone holds the crashed dead and every event has arrived. Default
     /// [`DRAIN_FROM_SETTINGS`].
     pub drain_max: Duration,
-    /// One way. Default 1 ms.
+    /// Delay of a datagram, one way. Default 1 ms.
     pub latency: Latency,
-    /// Of every datagram. 0 to [`LOSS_MAX`]. Default 0.
+    /// Share of all datagrams that is lost: 0 to [`LOSS_MAX`]. Default 0.
     pub loss: f64,
-    /// What is wrong with some members, each kind at most once. Default nothing. All fall on the same members,
-    /// the first of one random order, so that several can strike one member; they begin with the measured
-    /// time.
+    /// Impairments of some members, each kind at most once. Default none. All fall on the same members, the
+    /// first of one random order, so that a member can have several; they begin with the measured time.
     pub impaired: Vec<Impairment>,
-    /// Members that vanish without a word, none of the impaired among them, spread evenly over the first two
-    /// thirds. At most half of the members. Default 0.
+    /// Members that crash without notice, none of the impaired among them, spread evenly over the first two thirds of
+    /// `duration`. At most half of the members. Default 0.
     pub crashes: u32,
     /// User events by random healthy members, per second in the whole cluster. Default 0.
     pub events_per_second: f64,
     /// Payload of an event in bytes, 4 to 512. Default 32.
     pub event_bytes: u16,
-    /// When a member may act. Default at any time.
+    /// Times at which a member may act. Default any.
     pub wakes: Wakes,
-    /// The trial is stopped and fails when it has taken so long in real time. Default never.
+    /// Longest real time that the trial may take; beyond it the trial fails. Default no limit.
     pub wall_limit: Option<Duration>,
     /// Writes every frame to bytes and reads it again as on a wire: several times slower, and the same
     /// outcome, which a test compares. Default false.
@@ -135,7 +138,7 @@ pub enum TrialError {
     Option {
         /// The option, as its field is called.
         option: &'static str,
-        /// What would do.
+        /// What to give instead.
         mend: String,
     },
     /// It took too long.
@@ -145,18 +148,18 @@ pub enum TrialError {
     TooSlow {
         /// The limit.
         limit: Duration,
-        /// How far it got.
+        /// Simulated seconds until then.
         simulated_s: f64,
     },
-    /// Whoever watched it stopped it.
+    /// The caller stopped it.
     #[error("the trial was stopped at {simulated_s:.1} simulated seconds")]
     Stopped {
-        /// How far it got.
+        /// Simulated seconds until then.
         simulated_s: f64,
     },
 }
 
-/// What is printed where an error is unwrapped is its sentence, as of every error of the engine.
+/// An error that is unwrapped prints its sentence, as every error of the engine does.
 impl std::fmt::Debug for TrialError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, out)
@@ -190,6 +193,36 @@ pub(super) fn time_within(
     Err(TrialError::option(option, format!("has to be between {lowest:?} and {highest:?}, and is {value:?}")))
 }
 
+/// Checks one impairment of a cluster of `members`.
+fn validate_impairment(impairment: &Impairment, members: u32) -> Result<(), TrialError> {
+    if let Affected::Share(share) = impairment.members {
+        within("impaired: the share of members", share, 0.0, 1.0)?;
+    }
+    if impairment.members.of(members) >= members {
+        let mend = format!("has to be less than all {members} members");
+        return Err(TrialError::option("impaired", mend));
+    }
+    match impairment.kind {
+        ImpairmentKind::LossIn(loss) => within("impaired: the loss of what arrives", loss, 0.0, 1.0)?,
+        ImpairmentKind::LossOut(loss) => within("impaired: the loss of what is sent", loss, 0.0, 1.0)?,
+        ImpairmentKind::Delay(delay) => {
+            time_within("impaired: the delay", delay, Duration::ZERO, DELAY_MAX)?;
+        }
+        ImpairmentKind::Slow(Slowness::Reading) => {}
+        ImpairmentKind::Slow(_) | ImpairmentKind::Held if impairment.cycle.is_none() => {
+            let mend = "that is slow all the time would never run: give it a cycle, or have it crash";
+            return Err(TrialError::option("impaired: a member", mend));
+        }
+        ImpairmentKind::Slow(_) | ImpairmentKind::Held => {}
+    }
+    if let Some(Cycle { on_for, off_for }) = impairment.cycle {
+        let shortest = Duration::from_millis(1);
+        time_within("impaired: the cycle's on_for", on_for, shortest, CYCLE_MAX)?;
+        time_within("impaired: the cycle's off_for", off_for, shortest, CYCLE_MAX)?;
+    }
+    Ok(())
+}
+
 impl TrialOptions {
     /// The defaults with `members` members and this `seed`.
     pub fn new(seed: u64, members: u32) -> TrialOptions {
@@ -199,7 +232,7 @@ impl TrialOptions {
     /// Checks every option.
     ///
     /// # Errors
-    /// The first option that cannot be used, and what would do.
+    /// The first option that cannot be used, and what to give instead.
     pub fn validate(&self) -> Result<(), TrialError> {
         if !(2..=MEMBERS_MAX).contains(&self.members) {
             let mend = format!("has to be between 2 and {MEMBERS_MAX}, and is {}", self.members);
@@ -228,7 +261,7 @@ impl TrialOptions {
 
     fn validate_impaired(&self) -> Result<(), TrialError> {
         for (number, impairment) in self.impaired.iter().enumerate() {
-            impairment.validate(self.members)?;
+            validate_impairment(impairment, self.members)?;
             let same = |other: &Impairment| discriminant(&other.kind) == discriminant(&impairment.kind);
             if self.impaired[..number].iter().any(same) {
                 let mend = format!("has two of one kind, {:?}: give each kind once", impairment.kind);
@@ -269,7 +302,7 @@ impl TrialOptions {
         Arc::new(settings)
     }
 
-    /// How long the trial goes on after the measured time at most.
+    /// Longest time that the trial goes on after the measured time.
     pub(super) fn drain(&self) -> Duration {
         if self.drain_max != DRAIN_FROM_SETTINGS {
             return self.drain_max;

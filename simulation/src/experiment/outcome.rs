@@ -10,9 +10,9 @@ use swimring::protocol::Counters;
 /// How one crash was noticed. Observers are the members that never crash and have no impairment.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct CrashOutcome {
-    /// Who vanished.
+    /// The member that crashed.
     pub member: u32,
-    /// When, in seconds from the beginning of the measured time.
+    /// Time of the crash, in seconds from the beginning of the measured time.
     pub at_s: f64,
     /// From the crash to the first observer that suspects it.
     pub first_suspected_s: Option<f64>,
@@ -26,26 +26,26 @@ pub struct CrashOutcome {
     pub all_s: Option<f64>,
     /// Observers that hold it dead at the end.
     pub declared: u32,
-    /// Observers there are.
+    /// Observers in all.
     pub of: u32,
 }
 
 /// How one user event spread.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct EventOutcome {
-    /// Who sent it.
+    /// The member that sent it.
     pub sender: u32,
-    /// When, in seconds from the beginning of the measured time.
+    /// Time of sending, in seconds from the beginning of the measured time.
     pub sent_at_s: f64,
     /// Observers it was delivered to.
     pub delivered: u32,
-    /// Observers there are beside its sender.
+    /// Observers in all, without its sender.
     pub of: u32,
-    /// Half of the deliveries took less.
+    /// Median time to a delivery.
     pub p50_ms: Option<f64>,
-    /// 99 % of the deliveries took less.
+    /// 99th percentile of the time to a delivery.
     pub p99_ms: Option<f64>,
-    /// The last delivery.
+    /// Time to the last delivery.
     pub last_ms: Option<f64>,
 }
 
@@ -53,9 +53,9 @@ pub struct EventOutcome {
 /// end of the trial, datagrams, bytes and round trips in the measured time alone.
 #[derive(Clone, Debug)]
 pub struct TrialOutcome {
-    /// What was simulated.
+    /// What was asked for.
     pub options: TrialOptions,
-    /// Members.
+    /// Number of members.
     pub members: u32,
     /// The measured time in seconds.
     pub measured_s: f64,
@@ -89,11 +89,11 @@ pub struct TrialOutcome {
     pub padded_bytes_sent: u64,
     /// Bytes of push/pulls and other streams.
     pub stream_bytes_sent: u64,
-    /// Things that happened: wakes of members and arrivals, in all of the simulated time.
+    /// Things that happened (wakes of members, arrivals) in all of the simulated time.
     pub happenings: u64,
-    /// Real time it took, without setting up.
+    /// Real time that it took, without setting up.
     pub wall: Duration,
-    /// What the members counted, in all of the simulated time.
+    /// The members' counters, over all of the simulated time.
     pub counters: Counters,
     /// Bytes of memory of the agenda and the frames under way.
     pub memory_bytes: u64,

@@ -23,7 +23,7 @@ pub(super) struct PlannedEvent {
     pub(super) sender: u32,
 }
 
-/// What happens while a trial is measured; both in order of time.
+/// Crashes and events of a trial, both in order of time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     pub(super) crashes: Vec<Crash>,

@@ -15,15 +15,15 @@ const SIGMA_MAX: f64 = 2.0;
 /// Regions, the median one-way latency between each two, and how it varies.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RegionMap {
-    /// What the regions are called.
+    /// Names of the regions.
     pub names: Vec<String>,
     /// Median one-way latency in milliseconds, from the first to the second index. Within a region too.
     pub one_way_ms: Vec<Vec<f64>>,
     /// Standard deviation of the latency's natural logarithm. 0 to 2.
     pub sigma: f64,
-    /// How many members a region has, relative to the others.
+    /// Members of each region, relative to the others.
     pub weights: Vec<f64>,
-    /// Where the numbers are from.
+    /// Source of the numbers.
     pub source: String,
 }
 
@@ -44,7 +44,7 @@ impl RegionMap {
     /// a row for each region. A one-way latency is half the round trip.
     ///
     /// # Errors
-    /// What cannot be used, in one line.
+    /// One line that says what cannot be used.
     pub fn parse(text: &str) -> Result<RegionMap, String> {
         let file: File = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
         let halved = |row: &Vec<f64>| row.iter().map(|round_trip| round_trip / 2.0).collect();
@@ -74,7 +74,7 @@ impl RegionMap {
     /// Checks that it is complete and within its bounds.
     ///
     /// # Errors
-    /// What cannot be used, in one line.
+    /// One line that says what cannot be used.
     pub fn validate(&self) -> Result<(), String> {
         let regions = self.names.len();
         if !(1..=REGIONS_MAX).contains(&regions) {

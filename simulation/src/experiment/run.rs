@@ -1,9 +1,8 @@
-//! The trial itself: members, agenda and network, and the loop that makes time pass.
+//! A trial: members, agenda and network, and the loop that makes time pass.
 //!
-//! Each member is driven as [`Member`] documents it: one input or timeout at a time, then what it wrote is
-//! put on the network and what it said is counted. Wakes are lazy: a member has at most one on the agenda
-//! that counts, at its next timeout or earlier, and when that comes a plain list of when everyone is really
-//! due says whether the member has to be touched at all.
+//! Each member is driven as [`Member`] documents it: one input or timeout at a time, after which its frames go to the
+//! network and its events are counted. Wakes are lazy: at most one wake of a member on the agenda counts, at its next
+//! timeout or earlier, and a plain list of due times then says whether the member has to be touched at all.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use super::options::{TrialError, TrialOptions, Wakes};
 use super::outcome::TrialOutcome;
 use super::plan::Plan;
 use super::sending::{Encoded, Network};
-use super::slow::Troubles;
+use super::slow::Impairments;
 use super::streams::StreamMail;
 use swimring::protocol::typed::address_of;
 use swimring::protocol::{
@@ -26,13 +25,13 @@ use swimring::protocol::{
     StreamOpen, Time, View,
 };
 
-/// Which cluster the members are of.
+/// Cluster number of the members.
 const CLUSTER: u32 = 0x781A;
-/// Where incarnations start, as in the load generator.
+/// First incarnation of every member, as in the load generator.
 const INCARNATION: Incarnation = Incarnation::new(1);
 /// The name of the events.
 pub(super) const EVENT_NAME: &str = "event";
-/// Happenings between two looks at the real clock and at whoever watches.
+/// Happenings between two looks at the real clock and calls of `progress`.
 const LOOK_EVERY: u64 = 1 << 14;
 /// Never, on the agenda.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -95,7 +94,7 @@ pub(super) struct Trial {
     sweep: Compaction,
     pub(super) agenda: Agenda<SimEvent>,
     pub(super) network: Network,
-    pub(super) troubles: Troubles,
+    pub(super) impairments: Impairments,
     pub(super) streams: StreamMail,
     pub(super) measuring: Measuring,
     pub(super) plan: Plan,
@@ -176,7 +175,7 @@ impl Trial {
             wake: vec![NEVER; members.len()],
             agenda: Agenda::new(per_second, 2 * interval.as_micros() as u64),
             network: Network::new(Drawn::new(&options.latency, options.members), options, encoded),
-            troubles: Troubles::new(options, &plan),
+            impairments: Impairments::new(options, &plan),
             streams: StreamMail::new(wire, &checked),
             measuring: Measuring::new(plan.clone(), options),
             members,
@@ -208,7 +207,7 @@ impl Trial {
             self.agenda.push(at(event.at), SimEvent::Event(number as u32));
         }
         self.agenda.push(SWEEP_ROUND_US, SimEvent::Compaction);
-        for number in 0..self.troubles.len() {
+        for number in 0..self.impairments.len() {
             self.agenda.push(at(Duration::ZERO), SimEvent::Turn(number));
         }
     }
@@ -221,7 +220,7 @@ impl Trial {
             SimEvent::Stream(mail) => self.stream_arrives(mail),
             SimEvent::Crash(number) => self.crash(number),
             SimEvent::Event(number) => self.say(number),
-            SimEvent::Turn(number) => self.turn_trouble(number),
+            SimEvent::Turn(number) => self.turn_impairment(number),
             SimEvent::Compaction => self.sweep(),
         }
     }
@@ -242,7 +241,7 @@ impl Trial {
         }
         self.wake[place] = NEVER;
         // Not due after all, or slow just now.
-        if self.troubles.runs_at(node, self.due[place]) > self.now {
+        if self.impairments.runs_at(node, self.due[place]) > self.now {
             return self.put_wake(node);
         }
         self.call(node, Member::handle_timeout);
@@ -255,11 +254,13 @@ impl Trial {
         node: u32,
         call: impl FnOnce(&mut Member, Time, &mut SharedState, &mut Outbox<'_>) -> R,
     ) -> R {
+        // Only a driver that is late sets a budget.
+        let mut gossip_budget = u32::MAX;
         let mut out = Outbox {
             frames: &mut self.network.written,
             streams: &mut self.opened,
             events: &mut self.happened,
-            gossip_budget: &mut u32::MAX.clone(),
+            gossip_budget: &mut gossip_budget,
         };
         let now = Time::from_micros(self.now);
         let result = call(&mut self.members[node as usize], now, &mut self.commons, &mut out);
@@ -289,7 +290,7 @@ impl Trial {
     #[inline]
     pub(super) fn put_wake(&mut self, node: u32) {
         let place = node as usize;
-        let at = self.troubles.runs_at(node, self.due[place]);
+        let at = self.impairments.runs_at(node, self.due[place]);
         if at < self.wake[place] {
             self.wake[place] = at;
             self.agenda.push(at, SimEvent::Wake(node));
@@ -311,10 +312,10 @@ impl Trial {
         self.happened = happened;
     }
 
-    /// A member vanishes without a word.
+    /// A member crashes.
     fn crash(&mut self, number: u32) {
         let node = self.plan.crashes[number as usize].member;
-        self.troubles.vanish(node);
+        self.impairments.vanish(node);
         self.members[node as usize].release(&mut self.commons);
         self.due[node as usize] = NEVER;
         self.wake[node as usize] = NEVER;
@@ -363,7 +364,7 @@ impl Trial {
     }
 }
 
-/// What the members share, and what reads their frames if these are bytes.
+/// The members' `SharedState`, and the codec of their frames if these are bytes.
 fn storage(options: &TrialOptions, wire: &CheckedWire) -> (SharedState, Option<Encoded>) {
     let mut secret = [0; 32];
     secret[..8].copy_from_slice(&options.seed.to_le_bytes());

@@ -116,7 +116,7 @@ impl Trial {
         self.network.written.clear();
     }
 
-    /// When a datagram that leaves `from` now arrives at `to`; nothing if it is lost.
+    /// Arrival at `to` of a datagram that leaves `from` now; `None` if it is lost.
     #[inline]
     fn arrival(&mut self, from: u32, to: u32) -> Option<u64> {
         let network = &mut self.network;
@@ -124,13 +124,13 @@ impl Trial {
             return None;
         }
         let mut at = self.now + network.latency.draw(from, to, &mut network.rng);
-        if self.troubles.any() {
-            let (out, late) = self.troubles.sending(from);
-            let into = self.troubles.receiving(to);
+        if self.impairments.any() {
+            let (out, late) = self.impairments.sending(from);
+            let into = self.impairments.receiving(to);
             if network.happens(out) || network.happens(into) {
                 return None;
             }
-            at += late + self.troubles.held_for(from, self.now);
+            at += late + self.impairments.held_for(from, self.now);
         }
         Some(at)
     }
@@ -159,10 +159,10 @@ impl Trial {
     #[inline]
     pub(super) fn frame_arrives(&mut self, frame: u32) {
         let (_, to) = self.ends(frame);
-        if self.troubles.is_gone(to) {
+        if self.impairments.is_gone(to) {
             return self.drop_frame(frame);
         }
-        if self.troubles.any() && self.troubles.reads_later(to, self.now) {
+        if self.impairments.any() && self.impairments.reads_later(to, self.now) {
             return self.keep_frame(to, frame);
         }
         self.take_in(to, frame);

@@ -1,17 +1,17 @@
-//! Members in trouble: gone, half deaf or mute, far away, or slow.
+//! What impairments do to members, and who has crashed.
 //!
 //! A slow member does nothing until its spell is over, while what arrives waits in a bounded inbox; then it
-//! runs as the kind of its slowness says. The fast path asks one byte per member, and nothing at all in a
-//! trial without troubles.
+//! catches up as the kind of its slowness says. The fast path asks one byte per member, and nothing at all in an
+//! experiment without impairments.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::impairments::{INBOX_MAX, Impairment, ImpairmentKind};
 use super::options::TrialOptions;
 use super::plan::Plan;
 use super::run::{NEVER, SimEvent, Trial};
 use crate::Slowness;
+use crate::faults::{INBOX_MAX, Impairment, ImpairmentKind, Part};
 use swimring::protocol::Member;
 
 /// Something that waits for a slow member.
@@ -21,14 +21,14 @@ enum Waiting {
     Stream(u32),
 }
 
-/// What troubles one member now.
+/// One member's impairments as they are now.
 #[derive(Debug, Default)]
-struct FaultKind {
+struct Impaired {
     loss_in: f64,
     loss_out: f64,
     late_us: u64,
     slowness: Slowness,
-    /// What it sends and receives waits until then; zero while it runs.
+    /// Time until which what it sends and receives waits; zero while it runs.
     held_until: u64,
     /// Nothing is done before this; zero while it runs.
     stalled_until: u64,
@@ -45,48 +45,48 @@ struct Spell {
     on: bool,
 }
 
-/// All troubles of a trial. See the module.
+/// Everything that is wrong with members of an experiment. See the module.
 #[derive(Debug)]
-pub(super) struct Troubles {
+pub(super) struct Impairments {
     gone: Vec<bool>,
-    /// By member: its place in `troubled`.
-    place: Vec<u32>,
-    troubled: Vec<FaultKind>,
+    /// By member: its position in `impaired`.
+    position: Vec<u32>,
+    impaired: Vec<Impaired>,
     spells: Vec<Spell>,
 }
 
 const SPARED: u32 = u32::MAX;
 
-impl Troubles {
-    pub(super) fn new(options: &TrialOptions, plan: &Plan) -> Troubles {
+impl Impairments {
+    pub(super) fn new(options: &TrialOptions, plan: &Plan) -> Impairments {
         let members = options.members as usize;
         let any = !plan.impaired.is_empty();
-        let mut place = vec![SPARED; if any { members } else { 0 }];
+        let mut position = vec![SPARED; if any { members } else { 0 }];
         for (number, member) in plan.impaired.iter().enumerate() {
-            place[*member as usize] = number as u32;
+            position[*member as usize] = number as u32;
         }
         let spell = |impairment: &Impairment| Spell {
             impairment: *impairment,
             members: impairment.members.of(options.members),
             on: false,
         };
-        Troubles {
+        Impairments {
             gone: vec![false; members],
-            place,
-            troubled: plan.impaired.iter().map(|_| FaultKind::default()).collect(),
+            position,
+            impaired: plan.impaired.iter().map(|_| Impaired::default()).collect(),
             spells: options.impaired.iter().map(spell).collect(),
         }
     }
 
-    /// How many impairments there are.
+    /// Number of impairments.
     pub(super) fn len(&self) -> u32 {
         self.spells.len() as u32
     }
 
-    /// Whether anybody has any trouble beside being gone.
+    /// Whether anybody has an impairment.
     #[inline]
     pub(super) fn any(&self) -> bool {
-        !self.place.is_empty()
+        !self.position.is_empty()
     }
 
     #[inline]
@@ -98,45 +98,45 @@ impl Troubles {
         self.gone[node as usize] = true;
     }
 
-    fn of(&self, node: u32) -> Option<&FaultKind> {
-        self.troubled.get(*self.place.get(node as usize)? as usize)
+    fn of(&self, node: u32) -> Option<&Impaired> {
+        self.impaired.get(*self.position.get(node as usize)? as usize)
     }
 
-    fn of_mut(&mut self, node: u32) -> Option<&mut FaultKind> {
-        self.troubled.get_mut(*self.place.get(node as usize)? as usize)
+    fn of_mut(&mut self, node: u32) -> Option<&mut Impaired> {
+        self.impaired.get_mut(*self.position.get(node as usize)? as usize)
     }
 
-    /// What share of what `node` sends is lost beside the rest, and how much longer it takes.
-    /// While it is held, that is not in it: see `held_for`.
+    /// Additional loss of what `node` sends, and its additional delay without the time for which it is held
+    /// (`held_for`).
     pub(super) fn sending(&self, node: u32) -> (f64, u64) {
-        self.of(node).map_or((0.0, 0), |trouble| (trouble.loss_out, trouble.late_us))
+        self.of(node).map_or((0.0, 0), |impaired| (impaired.loss_out, impaired.late_us))
     }
 
-    /// How much longer what `node` sends now is held.
+    /// Time for which what `node` sends now is held.
     pub(super) fn held_for(&self, node: u32, now: u64) -> u64 {
-        self.of(node).map_or(0, |trouble| trouble.held_until.saturating_sub(now))
+        self.of(node).map_or(0, |impaired| impaired.held_until.saturating_sub(now))
     }
 
-    /// What share of what is sent to `node` is lost beside the rest.
+    /// Additional loss of what is sent to `node`.
     pub(super) fn receiving(&self, node: u32) -> f64 {
-        self.of(node).map_or(0.0, |trouble| trouble.loss_in)
+        self.of(node).map_or(0.0, |impaired| impaired.loss_in)
     }
 
     /// Whether what arrives now has to wait.
     pub(super) fn reads_later(&self, node: u32, now: u64) -> bool {
-        self.of(node).is_some_and(|trouble| {
-            now < trouble.stalled_until.max(trouble.held_until) || !trouble.inbox.is_empty()
+        self.of(node).is_some_and(|impaired| {
+            now < impaired.stalled_until.max(impaired.held_until) || !impaired.inbox.is_empty()
         })
     }
 
-    /// When a member that is due at `due` gets to run.
+    /// Time at which a member that is due at `due` runs.
     #[inline]
     pub(super) fn runs_at(&self, node: u32, due: u64) -> u64 {
         if !self.any() {
             return due;
         }
         match self.of(node) {
-            Some(trouble) if trouble.slowness != Slowness::Reading => due.max(trouble.stalled_until),
+            Some(impaired) if impaired.slowness != Slowness::Reading => due.max(impaired.stalled_until),
             _ => due,
         }
     }
@@ -145,9 +145,9 @@ impl Troubles {
 impl Trial {
     /// Keeps a frame for a member that is slow.
     pub(super) fn keep_frame(&mut self, node: u32, frame: u32) {
-        match self.troubles.of_mut(node) {
-            Some(trouble) if trouble.inbox.len() < INBOX_MAX => {
-                trouble.inbox.push_back(Waiting::Frame(frame));
+        match self.impairments.of_mut(node) {
+            Some(impaired) if impaired.inbox.len() < INBOX_MAX => {
+                impaired.inbox.push_back(Waiting::Frame(frame));
             }
             _ => self.drop_frame(frame),
         }
@@ -155,18 +155,18 @@ impl Trial {
 
     /// Keeps part of a stream for a member that is slow. True if it has to wait.
     pub(super) fn keeps_stream(&mut self, node: u32, mail: u32) -> bool {
-        if !self.troubles.reads_later(node, self.now) {
+        if !self.impairments.reads_later(node, self.now) {
             return false;
         }
-        if let Some(trouble) = self.troubles.of_mut(node) {
-            trouble.inbox.push_back(Waiting::Stream(mail));
+        if let Some(impaired) = self.impairments.of_mut(node) {
+            impaired.inbox.push_back(Waiting::Stream(mail));
         }
         true
     }
 
     /// An impairment begins, or ends.
-    pub(super) fn turn_trouble(&mut self, number: u32) {
-        let spell = &mut self.troubles.spells[number as usize];
+    pub(super) fn turn_impairment(&mut self, number: u32) {
+        let spell = &mut self.impairments.spells[number as usize];
         spell.on = !spell.on;
         let (on, members) = (spell.on, spell.members);
         let Impairment { kind, cycle, .. } = spell.impairment;
@@ -176,22 +176,22 @@ impl Trial {
             self.agenda.push(until, SimEvent::Turn(number));
         }
         for nth in 0..members {
-            let trouble = &mut self.troubles.troubled[nth as usize];
+            let impaired = &mut self.impairments.impaired[nth as usize];
             match kind {
-                ImpairmentKind::LossIn(loss) => trouble.loss_in = if on { loss } else { 0.0 },
-                ImpairmentKind::LossOut(loss) => trouble.loss_out = if on { loss } else { 0.0 },
+                ImpairmentKind::LossIn(loss) => impaired.loss_in = if on { loss } else { 0.0 },
+                ImpairmentKind::LossOut(loss) => impaired.loss_out = if on { loss } else { 0.0 },
                 ImpairmentKind::Delay(delay) => {
-                    trouble.late_us = if on { delay.as_micros() as u64 } else { 0 };
+                    impaired.late_us = if on { delay.as_micros() as u64 } else { 0 };
                 }
                 ImpairmentKind::Held => {
-                    trouble.held_until = if on { until } else { 0 };
+                    impaired.held_until = if on { until } else { 0 };
                     if !on {
                         self.read_inbox(self.plan.impaired[nth as usize]);
                     }
                 }
                 ImpairmentKind::Slow(slowness) if on => {
-                    (trouble.slowness, trouble.stalled_since) = (slowness, self.now);
-                    trouble.stalled_until = until;
+                    (impaired.slowness, impaired.stalled_since) = (slowness, self.now);
+                    impaired.stalled_until = until;
                 }
                 ImpairmentKind::Slow(_) => self.run_again(nth),
             }
@@ -201,21 +201,19 @@ impl Trial {
     /// A slow member gets to run: what it does first depends on what it is slow at.
     fn run_again(&mut self, nth: u32) {
         let node = self.plan.impaired[nth as usize];
-        let trouble = &mut self.troubles.troubled[nth as usize];
-        trouble.stalled_until = 0;
-        let (slowness, since) = (trouble.slowness, trouble.stalled_since);
-        match slowness {
-            Slowness::Everything if !self.commons.behaviour().stalls_unnoticed => {
-                let lost = Duration::from_micros(self.now - since);
-                self.call(node, |member, _, commons, _| member.handle_stall(lost, commons));
-                self.read_inbox(node);
-                self.run_timers(node);
+        let impaired = &mut self.impairments.impaired[nth as usize];
+        impaired.stalled_until = 0;
+        let lost = Duration::from_micros(self.now - impaired.stalled_since);
+        let slowness = match impaired.slowness {
+            Slowness::Everything if self.commons.behaviour().stalls_unnoticed => Slowness::TimersFirst,
+            slowness => slowness,
+        };
+        for part in slowness.catching_up() {
+            match part {
+                Part::Stall => self.call(node, |member, _, commons, _| member.handle_stall(lost, commons)),
+                Part::Read => self.read_inbox(node),
+                Part::Timers => self.run_timers(node),
             }
-            Slowness::TimersFirst | Slowness::Everything => {
-                self.run_timers(node);
-                self.read_inbox(node);
-            }
-            Slowness::Reading => self.read_inbox(node),
         }
         self.schedule(node);
     }
@@ -227,7 +225,9 @@ impl Trial {
     }
 
     fn read_inbox(&mut self, node: u32) {
-        while let Some(waiting) = self.troubles.of_mut(node).and_then(|trouble| trouble.inbox.pop_front()) {
+        while let Some(waiting) =
+            self.impairments.of_mut(node).and_then(|impaired| impaired.inbox.pop_front())
+        {
             match waiting {
                 Waiting::Frame(frame) => self.take_in(node, frame),
                 Waiting::Stream(mail) => self.take_in_stream(mail),

@@ -12,7 +12,7 @@ use crate::wire::cut_message;
 use swimring::protocol::{CheckedWire, StreamNext, StreamPurpose, WireOptions};
 use swimring_codec::memberlist::Codec;
 
-/// What one side wrote, on its way.
+/// A message of one side under way.
 #[derive(Clone, Debug, Default)]
 struct Mail {
     from: u32,
@@ -84,7 +84,7 @@ impl Trial {
             let back = self.crossing(to, node, HANDSHAKE_RESEND_US);
             let (Some(there), Some(back)) = (there, back) else { continue };
             let mail = Mail { from: node, to, purpose: Some(open.purpose), to_acceptor: true, bytes };
-            let held = self.troubles.held_for(node, self.now);
+            let held = self.impairments.held_for(node, self.now);
             self.post(mail, held + there + back);
         }
     }
@@ -99,10 +99,10 @@ impl Trial {
         }
     }
 
-    /// How long a packet of a stream takes; nothing if it never gets through.
+    /// Delay of a packet of a stream; `None` if it never gets through.
     fn crossing(&mut self, from: u32, to: u32, resend_us: u64) -> Option<u64> {
-        let (out, late) = self.troubles.sending(from);
-        let into = self.troubles.receiving(to);
+        let (out, late) = self.impairments.sending(from);
+        let into = self.impairments.receiving(to);
         let network = &mut self.network;
         let mut took = late + network.latency.draw(from, to, &mut network.rng);
         for resends in 0..RESENDS_MAX {
@@ -117,7 +117,7 @@ impl Trial {
 
     pub(super) fn stream_arrives(&mut self, at: u32) {
         let to = self.streams.mail[at as usize].to;
-        if self.troubles.is_gone(to) {
+        if self.impairments.is_gone(to) {
             self.streams.take(at);
             return;
         }

@@ -1,6 +1,10 @@
 //! All integration tests of the crate in one program: linking is most of what a test program costs.
 
 mod adaptive_suspicion;
+mod documents;
+mod experiment;
+mod experiment_network;
+mod fuzz;
 mod late_members;
 mod memberlist_messages;
 mod memberlist_support;
@@ -8,12 +12,9 @@ mod memberlist_upstream;
 mod paper_lifeguard;
 mod paper_support;
 mod paper_swim;
-mod protocol_exercise;
 mod protocol_life;
 mod protocol_regressions;
 mod rebasing;
 mod simulation;
 mod small_clusters;
-mod trial;
-mod trial_network;
 mod upstream_behaviour;

@@ -1,7 +1,7 @@
 //! The behaviour `upstream`: what hashicorp/memberlist 0.7 does where Swimring does otherwise.
 //!
 //! The numbers it is held against are those of memberlist itself in virtual time, which `peers/virtual` runs:
-//! docs/results/2026-11-26-upstream-behaviour.md.
+//! docs/results/2026-11-26-upstream-behaviour/README.md.
 
 use std::time::Duration;
 

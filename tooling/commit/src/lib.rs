@@ -7,14 +7,22 @@
 use std::path::Path;
 use std::process::Command;
 
+/// Folders of the workspace whose sources the load generator is made of, beside its own.
+pub const LOADGEN: &[&str] = &["codec", "engine", "tooling"];
+
+/// The same of the tuner and of the benches' programs, which simulate clusters and run fleets.
+pub const TUNING: &[&str] = &["codec", "engine", "tooling", "simulation", "loadgen"];
+
 /// Hands the commit to the package being built, as `SWIMRING_COMMIT`, and names what the build script depends on.
 ///
-/// `sources` are what the program is made of, relative to its package, which lies in a top folder of the workspace:
-/// when one of them changes, the mark `-modified` may have to. Git's index is not among them: `git status` alone
-/// rewrites it, and everything would be linked again.
-pub fn record(sources: &[&str]) {
-    println!("cargo:rerun-if-changed=build.rs");
-    sources.iter().for_each(|path| watch(path));
+/// `folders` are those that the program is made of beside its own, which lies beside them: when a source changes,
+/// the mark `-modified` may have to. Git's index is not among what is watched: `git status` alone rewrites it, and
+/// everything would be linked again.
+pub fn record(folders: &[&str]) {
+    for path in ["build.rs", "src", "Cargo.toml", "../Cargo.toml"] {
+        watch(path);
+    }
+    folders.iter().for_each(|folder| watch(&format!("../{folder}/src")));
     let commit = from_git().or_else(from_package).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo:rustc-env=SWIMRING_COMMIT={commit}");
 }

@@ -20,7 +20,7 @@ const MEMBERLIST_MAX: usize = 300;
 /// At this size memberlist runs without compression as well, to tell what compression costs it.
 const PLAIN_AT: usize = 100;
 
-/// How long a cluster idles while its processor time is taken.
+/// Time for which a cluster idles while its processor time is measured.
 pub const IDLE: Duration = Duration::from_secs(6);
 /// Before that: what a start leaves behind.
 pub const SETTLE: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ pub const BOOTSTRAP_MAX: Duration = Duration::from_secs(60);
 /// A death that not everyone knows of by then is given up: memberlist's longest suspicion, at its largest size.
 pub const DETECTION_MAX: Duration = Duration::from_secs(60);
 
-/// How many events a cluster has.
+/// Number of events of a cluster.
 pub fn events() -> usize {
     EVENTS_PER_SECOND * EVENT_WINDOW.as_secs() as usize / 3 * 2
 }

@@ -56,7 +56,7 @@ enum Command {
     Plot {
         /// Written by --json or --record
         file: PathBuf,
-        /// Where to, instead of FILE with .svg
+        /// Output file, instead of FILE with .svg
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
     },
@@ -84,7 +84,7 @@ struct RunArguments {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Write DIRECTORY.md, and results and plot into DIRECTORY
+    /// Write the page (README.md), the results and the plot into DIRECTORY
     #[arg(long, value_name = "DIRECTORY")]
     record: Option<PathBuf>,
 }
@@ -98,7 +98,7 @@ fn main() -> ExitCode {
         Command::Handle(arguments) => measure(&arguments, true, false),
         Command::Cluster(arguments) => measure(&arguments, false, true),
         Command::All(arguments) => measure(&arguments, true, true),
-        Command::Page { file } => read(&file).map(|results| print!("{}", page::page(&results, ""))),
+        Command::Page { file } => read(&file).map(|results| print!("{}", page::page(&results, None))),
         Command::Plot { file, svg } => {
             let svg = svg.unwrap_or_else(|| file.with_extension("svg"));
             read(&file).and_then(|results| plot::draw(&results.clusters, &svg))
@@ -138,23 +138,25 @@ fn measure(arguments: &RunArguments, handling: bool, clusters: bool) -> Result<(
     match &arguments.record {
         Some(directory) => record(directory, &results),
         None => {
-            print!("{}", page::page(&results, ""));
+            print!("{}", page::page(&results, None));
             Ok(())
         }
     }
 }
 
-/// Writes the page, and into its folder the data and the plot.
+/// Name of the plot in the folder of a page.
+const PLOT: &str = "clusters.svg";
+
+/// Writes the page, the data and the plot into one folder.
 fn record(directory: &Path, results: &Results) -> Result<(), String> {
-    let name = directory.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| format!("--record {}: no name of a page", directory.display()))?;
     std::fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     write(&directory.join("results.json"), &results.to_json())?;
-    if !results.clusters.is_empty() {
-        plot::draw(&results.clusters, &directory.join("clusters.svg"))?;
+    let plot = (!results.clusters.is_empty()).then_some(PLOT);
+    if let Some(plot) = plot {
+        plot::draw(&results.clusters, &directory.join(plot))?;
     }
-    let page = page::page(results, name);
-    write(&directory.with_extension("md"), &page)?;
+    let page = page::page(results, plot);
+    write(&directory.join("README.md"), &page)?;
     print!("{page}");
     Ok(())
 }

@@ -7,21 +7,21 @@ use swimring_tooling::text::thousands;
 use crate::cluster::{EVENT_BYTES, EVENTS_PER_SECOND, IDLE, KILLS};
 use crate::results::{Case, Cluster, Results, Whose, median};
 
-/// How many times less handling should cost us.
+/// Target of the ratio of memberlist's processor time to ours, for handling.
 const HANDLE_TARGET: f64 = 20.0;
-/// How many times less an event should.
+/// The same for an event.
 const EVENT_TARGET: f64 = 10.0;
 const GIB: f64 = (1_u64 << 30) as f64;
 
-/// The page. `folder` is the name of the folder beside it that holds the data and the plot, if there is one.
-pub fn page(results: &Results, folder: &str) -> String {
+/// The page. `plot` is the name of the file beside it that shows the clusters, if there is one.
+pub fn page(results: &Results, plot: Option<&str>) -> String {
     let mut page = String::new();
     head(&mut page, results);
     if !results.cases.is_empty() {
         cases(&mut page, &results.cases);
     }
     if !results.clusters.is_empty() {
-        clusters(&mut page, &results.clusters, folder);
+        clusters(&mut page, &results.clusters, plot);
     }
     shortfalls(&mut page, results);
     page
@@ -119,7 +119,7 @@ fn time(ns: f64) -> String {
     }
 }
 
-fn clusters(page: &mut String, clusters: &[Cluster], folder: &str) {
+fn clusters(page: &mut String, clusters: &[Cluster], plot: Option<&str>) {
     line!(page, "## Clusters\n");
     line!(
         page,
@@ -139,8 +139,8 @@ fn clusters(page: &mut String, clusters: &[Cluster], folder: &str) {
         "events: {EVENTS_PER_SECOND} a second of {EVENT_BYTES} bytes, what they cost is what is above idling; {KILLS} kills, of which the median of"
     );
     line!(page, "the first to declare each and the last of all to know any. One run each.\n");
-    if !folder.is_empty() {
-        line!(page, "![CPU per member and second, and per event and member]({folder}/clusters.svg)\n");
+    if let Some(plot) = plot {
+        line!(page, "![CPU per member and second, and per event and member]({plot})\n");
     }
     line!(
         page,

@@ -15,7 +15,7 @@ pub struct Results {
     pub command: String,
     /// The machine and our commit.
     pub environment: Environment,
-    /// What was compared with what.
+    /// Versions of the compilers and of memberlist.
     pub software: Software,
     /// Seconds that it took.
     pub took_s: f64,
@@ -41,14 +41,14 @@ pub struct Software {
     pub rustc: String,
     /// memberlist's version.
     pub memberlist: String,
-    /// What built memberlist.
+    /// Version of the Go that built memberlist.
     pub go: String,
 }
 
 const GO_MOD: &str = include_str!("../../../../peers/memberlist/go.mod");
 
 impl Software {
-    /// What is installed here.
+    /// The versions installed here.
     ///
     /// # Errors
     /// If the Go program is not built.
@@ -114,12 +114,12 @@ impl Whose {
     }
 }
 
-/// What one cluster did. What could not be measured is `null`, and the remarks say why.
+/// Measurements of one cluster. What could not be measured is `null`, and the remarks say why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cluster {
     /// Whose.
     pub whose: Whose,
-    /// How many members.
+    /// Number of members.
     pub members: usize,
     /// Seconds from the first join until all views were complete.
     pub bootstrap_s: Option<f64>,
@@ -127,7 +127,7 @@ pub struct Cluster {
     pub idle_us_per_member_second: Option<f64>,
     /// Events that were sent.
     pub events: usize,
-    /// Of the deliveries that should have been, how many were.
+    /// Share of the expected deliveries that happened.
     pub delivered_ratio: Option<f64>,
     /// From sending to a delivery, milliseconds, median.
     pub spread_ms_p50: Option<f64>,
@@ -137,7 +137,7 @@ pub struct Cluster {
     pub us_per_event_per_member: Option<f64>,
     /// Members that were killed.
     pub kills: usize,
-    /// Of these, how many everyone knew of in the end.
+    /// Number of these that everyone knew of in the end.
     pub kills_detected: Option<usize>,
     /// From a kill until the first member declares it, seconds, median.
     pub first_detection_s: Option<f64>,
@@ -147,7 +147,7 @@ pub struct Cluster {
     pub resident_bytes: Option<u64>,
     /// Times that a member declared a live one dead.
     pub false_deaths: Option<u64>,
-    /// What else there is to say.
+    /// Remarks for the page.
     pub remarks: Vec<String>,
 }
 

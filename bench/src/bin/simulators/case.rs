@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which simulator.
+/// A simulator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {

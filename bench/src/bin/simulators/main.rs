@@ -29,7 +29,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<One>,
 
-    /// How often each case is run
+    /// Runs of each case
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     rounds: u64,
 
@@ -50,11 +50,11 @@ struct Cli {
 enum One {
     /// A single run, as JSON
     One {
-        /// Which simulator
+        /// Simulator to run
         side: Side,
-        /// How many members
+        /// Number of members
         members: u32,
-        /// Of every random choice
+        /// Seed for every random choice
         #[arg(default_value_t = 1)]
         seed: u64,
     },

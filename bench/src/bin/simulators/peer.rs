@@ -75,7 +75,7 @@ struct World {
     timers: Slots<Option<(u32, Timer<Number>)>>,
     datagrams: u64,
     bytes: u64,
-    /// Who crashes.
+    /// The member that crashes.
     victim: u32,
     crashed: bool,
     first: Option<u64>,
@@ -176,7 +176,7 @@ fn set_up(members: u32, seed: u64) -> Result<(World, Vec<Peer>), Box<dyn Error>>
         let random = StdRng::seed_from_u64(rng.u64(..));
         let mut peer = Foca::new(Number(node), Config::new_lan(size), random, PostcardCodec);
         let others = (0..members).filter(|other| *other != node).map(|other| Member::alive(Number(other)));
-        // Its timers start when it knows somebody: staggered, so that the members do not act in step.
+        // Its timers start when it knows another member: staggered, so that the members do not act in step.
         world.now = rng.u64(..1_000_000);
         peer.apply_many(others, false, Outside { world: &mut world, node })?;
         peers.push(peer);

@@ -105,7 +105,7 @@ impl Cell {
         }
     }
 
-    /// Which row of the summary it is part of.
+    /// Row of the summary that it is part of.
     pub fn row(self) -> String {
         match self.trouble {
             FaultKind::Slow { slowness, .. } => format!("slow: {}", slowness_name(slowness)),

@@ -41,11 +41,11 @@ struct Cli {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1 << 48))]
     first_seed: u64,
 
-    /// What to run
+    /// Parts of the grid to run
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Class::Crash, Class::Slow, Class::Loss])]
     classes: Vec<Class>,
 
-    /// How much of the grid of slow members
+    /// Extent of the grid of slow members
     #[arg(long, value_enum, default_value_t = Extent::Full)]
     extent: Extent,
 
@@ -53,7 +53,7 @@ struct Cli {
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
 
-    /// Who takes part
+    /// Contenders that take part
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Contender::ALL)]
     contenders: Vec<Contender>,
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use swimring::protocol::{MemberlistOptions, Settings, StreamNext, WireOptions};
 use swimring_codec::State;
-use swimring_codec::memberlist::{
-    Alive, Codec, CompoundWriter, Message, Options, PushPullWriter, Record, Versions, compound_overhead,
-};
+use swimring_codec::memberlist::{Alive, Codec, Message, Options, PushPullWriter, Record, Versions};
 use swimring_simulation::{CapturedFrame, Simulation, SimulationOptions, calm_bound};
+pub use swimring_testing::memberlist::packet;
 
 /// `members` of a pool with `options` that know each other, some probe intervals after they started.
 pub fn pool_of(seed: u64, members: usize, settings: &Settings, options: MemberlistOptions) -> Simulation {
@@ -35,16 +34,6 @@ pub fn converges(simulation: &mut Simulation) {
     if let Err(violation) = simulation.run_until_converged(bound) {
         panic!("{violation}");
     }
-}
-
-/// The plain text of a packet with `messages`.
-pub fn packet(messages: &[Message<'_>]) -> Vec<u8> {
-    let parts: usize = messages.iter().map(Message::encoded_len).sum();
-    let mut bytes = vec![0; parts + compound_overhead(messages.len())];
-    let mut writer = CompoundWriter::new(&mut bytes, messages.len()).expect("room");
-    messages.iter().for_each(|message| assert!(writer.push(message), "{message:?}"));
-    writer.finish();
-    bytes
 }
 
 /// Delivers `messages` to `node`, as if the member `source` had sent them.

@@ -1,12 +1,12 @@
-//! The fault model, in one place: what may go wrong, how often, and how badly.
+//! Random faults of a checked simulation: which there are, how often, and how severe.
 //!
-//! [`Faults`] is the specification. What befalls datagrams and streams is drawn for each of them; what
-//! befalls members and the network as a whole comes at random times, with the mean interval given here
-//! (zero: never), to a member drawn by chance. Everything is drawn from the run's seed.
+//! Faults of datagrams and streams are drawn for each of them. Faults of members and of the network strike at random
+//! times, with the mean interval given here (zero: never), a member drawn at random. Everything is drawn from the run's
+//! seed.
 
 use std::time::Duration;
 
-/// What may go wrong. See the module.
+/// The faults that may strike. See the module.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Faults {
     /// Chance that a datagram is lost.
@@ -21,11 +21,11 @@ pub struct Faults {
     pub checksums: bool,
     /// Chance that a datagram is held up, so that later ones overtake it.
     pub late: f64,
-    /// How long one that is held up takes at most.
+    /// Longest delay of a datagram that is held up.
     pub late_max: Duration,
-    /// The least one-way delay.
+    /// Shortest one-way delay.
     pub delay_floor: Duration,
-    /// The mean of what comes on top of it, exponentially distributed.
+    /// Mean of the delay beyond that, exponentially distributed.
     pub delay_mean: Duration,
     /// Chance that a stream breaks before it has done its work.
     pub stream_break: f64,
@@ -34,7 +34,7 @@ pub struct Faults {
 
     /// Mean time between partitions.
     pub partition_every: Duration,
-    /// How long a partition lasts at most.
+    /// Longest partition.
     pub partition_max: Duration,
     /// Chance that a partition cuts one direction only.
     pub partition_one_way: f64,
@@ -43,23 +43,23 @@ pub struct Faults {
     /// Chance that a partition comes and goes, with periods of up to a quarter of its length.
     pub partition_flips: f64,
 
-    /// Mean time between members becoming slow.
+    /// Mean time between spells of slowness.
     pub starve_every: Duration,
-    /// How long a member stays slow at most.
+    /// Longest spell of slowness.
     pub starve_max: Duration,
-    /// How long a slow member does nothing at most, before it works off its inputs and timers in a burst.
+    /// Longest time in which a slow member does nothing, before it handles its inputs and timers in a burst.
     pub starve_stall_max: Duration,
     /// Datagrams that wait for a stalled member; more are lost, as in a socket's buffer.
     pub starve_inbox: usize,
 
     /// Mean time between clocks that stand still and then jump forward.
     pub clock_every: Duration,
-    /// How far a clock jumps at most.
+    /// Longest jump of a clock.
     pub clock_max: Duration,
 
     /// Mean time between crashes.
     pub crash_every: Duration,
-    /// How long a crashed member is away at most, if it comes back.
+    /// Longest absence of a crashed member that comes back.
     pub crash_away_max: Duration,
     /// Chance that a crashed member stays away.
     pub crash_for_good: f64,
@@ -78,7 +78,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Nothing goes wrong: a network with 1 to some 2 ms of delay.
+    /// No faults: a network with delays of half a millisecond to some 2 ms.
     pub const NONE: Faults = Faults {
         loss: 0.0,
         duplication: 0.0,
@@ -111,8 +111,8 @@ impl Faults {
         event_every: Duration::ZERO,
     };
 
-    /// A fault model drawn by chance: each fault is absent in about half of them, so that some runs are
-    /// nearly calm and others have everything at once.
+    /// Faults drawn at random: each is absent in about half of the draws, so that some runs are nearly calm and
+    /// others have everything at once.
     pub fn random(rng: &mut fastrand::Rng) -> Faults {
         let mut dice = Dice(rng);
         Faults {
@@ -145,6 +145,43 @@ impl Faults {
             leave_every: dice.sometimes(5, 60),
             metadata_every: dice.sometimes(1, 30),
             event_every: dice.sometimes(1, 20),
+        }
+    }
+}
+
+/// Kinds of faults that strike at random times.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FaultKind {
+    Partition,
+    Starve,
+    Clock,
+    Crash,
+    Leave,
+    Metadata,
+    Event,
+}
+
+impl FaultKind {
+    pub(crate) const ALL: [FaultKind; 7] = [
+        FaultKind::Partition,
+        FaultKind::Starve,
+        FaultKind::Clock,
+        FaultKind::Crash,
+        FaultKind::Leave,
+        FaultKind::Metadata,
+        FaultKind::Event,
+    ];
+
+    /// Mean time between two.
+    pub(crate) fn every(self, faults: &Faults) -> Duration {
+        match self {
+            FaultKind::Partition => faults.partition_every,
+            FaultKind::Starve => faults.starve_every,
+            FaultKind::Clock => faults.clock_every,
+            FaultKind::Crash => faults.crash_every,
+            FaultKind::Leave => faults.leave_every,
+            FaultKind::Metadata => faults.metadata_every,
+            FaultKind::Event => faults.event_every,
         }
     }
 }

@@ -4,10 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use swimring_codec::native::{EVENT_MAX, FrameHeader};
 use swimring_codec::{Incarnation, MemberId, State};
 
-use crate::support::owned::{OwnedIntroduction, OwnedMessage};
+use swimring_testing::owned::{OwnedIntroduction, OwnedMessage};
 
 pub fn header() -> impl Strategy<Value = FrameHeader> {
     (any::<u32>(), 1..=u64::MAX, any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
@@ -88,4 +89,21 @@ pub fn message() -> impl Strategy<Value = OwnedMessage> {
         introduction().prop_map(OwnedMessage::Introduction),
         event(),
     ]
+}
+
+/// A change to valid bytes: how, where, and to what.
+pub type Mutation = (u8, Index, u8);
+
+/// Valid bytes with these changes.
+pub fn mutate(bytes: &mut Vec<u8>, mutations: &[Mutation]) {
+    for &(how, at, value) in mutations {
+        let at = at.index(bytes.len() + 1);
+        match how % 5 {
+            0 if at < bytes.len() => bytes[at] = value,
+            1 if at < bytes.len() => bytes[at] ^= 1 << (value % 8),
+            2 if value < 64 => bytes.truncate(at),
+            3 if at < bytes.len() => drop(bytes.remove(at)),
+            _ => bytes.insert(at, value),
+        }
+    }
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use swimring::protocol::Time;
 
-/// Which datagrams a partition stops.
+/// Direction in which a partition stops datagrams.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
     /// Both ways.
     Both,
-    /// What the named members send to the others.
+    /// From the named members to the others.
     Outbound,
-    /// What the others send to the named members.
+    /// From the others to the named members.
     Inbound,
 }
 
@@ -45,12 +45,12 @@ impl Cut {
 
 /// The partitions under way.
 #[derive(Debug, Default)]
-pub(super) struct Links {
+pub(crate) struct Links {
     cuts: Vec<Cut>,
 }
 
 impl Links {
-    pub(super) fn cut(
+    pub(crate) fn cut(
         &mut self,
         (inside, outside): (Vec<bool>, Vec<bool>),
         direction: Direction,
@@ -62,11 +62,11 @@ impl Links {
         self.cuts.push(Cut { inside, outside, direction, since, until, period });
     }
 
-    pub(super) fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.cuts.clear();
     }
 
-    pub(super) fn stops(&self, now: Time, from: usize, to: usize) -> bool {
+    pub(crate) fn stops(&self, now: Time, from: usize, to: usize) -> bool {
         self.cuts.iter().any(|cut| cut.stops(now, from, to))
     }
 }
