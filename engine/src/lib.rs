@@ -49,7 +49,7 @@ pub use cluster::{
     Resolve, Seed, SeedError, SeedOutcome, Suspicion, SystemResolver, UserEvent,
 };
 pub use net::DriverChoice;
-pub use protocol::{MemberlistOptions, Pool, Preset, Settings, WireOptions};
+pub use protocol::{MemberlistDialect, MemberlistOptions, Preset, Settings, WireOptions};
 pub use settings_file::toml_fault;
 pub use swimring_codec::{Incarnation, MemberId, State};
 

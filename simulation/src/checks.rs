@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::node::Node;
 use swimring::protocol::{
-    Event, Member, MemberRef, Pool, Settings, SharedState, Time, WireOptions, identity_of,
+    Event, Member, MemberRef, MemberlistDialect, Settings, SharedState, Time, WireOptions, identity_of,
 };
 
 /// A check that failed.
@@ -108,7 +108,8 @@ impl Checks {
     pub(super) fn new(members: usize, enabled: bool, wire: &WireOptions) -> Checks {
         let watched = (0..members).map(|_| Watched::default()).collect();
         let memberlist = !wire.is_native();
-        let serf = matches!(wire, WireOptions::Memberlist(options) if options.pool == Pool::Serf);
+        let serf =
+            matches!(wire, WireOptions::Memberlist(options) if options.dialect == MemberlistDialect::Serf);
         Checks { enabled, memberlist, serf, watched, violation: None, coverage: Coverage::default() }
     }
 

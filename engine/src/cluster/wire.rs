@@ -84,7 +84,7 @@ fn secret_keys(value: toml::Value) -> Result<Vec<SecretKey>, String> {
 mod tests {
     use super::super::ClusterOptions;
     use super::*;
-    use crate::protocol::Pool;
+    use crate::protocol::MemberlistDialect;
 
     #[test]
     fn a_file_chooses_the_wire_whatever_its_order() {
@@ -101,7 +101,7 @@ mod tests {
             ..MemberlistOptions::serf()
         };
         assert_eq!(*wire, expected);
-        assert_eq!(wire.pool, Pool::Serf);
+        assert_eq!(wire.dialect, MemberlistDialect::Serf);
         options.validate().unwrap();
     }
 

@@ -62,4 +62,4 @@ pub use view::compaction::{COMPACTION_MEMBERS_MAX, Compaction, Crew};
 pub use view::directory::{Directory, Identity, MemberIndex, identity_of};
 pub use view::permutation::Permutation;
 pub use wire::typed;
-pub use wire::{MemberlistOptions, Pool, Refusal, StreamOutcome, WireOptions, WireOptionsError};
+pub use wire::{MemberlistDialect, MemberlistOptions, Refusal, StreamOutcome, WireOptions, WireOptionsError};

@@ -1,7 +1,7 @@
 //! Members that speak memberlist's format among themselves, over real sockets.
 
 use crate::cluster_support::*;
-use swimring::{Cluster, ClusterEvent, MemberlistOptions, Pool, WireOptions};
+use swimring::{Cluster, ClusterEvent, MemberlistDialect, MemberlistOptions, WireOptions};
 
 fn speaking(name: &str, options: &MemberlistOptions) -> Cluster {
     member(name).wire(WireOptions::Memberlist(options.clone())).start().unwrap()
@@ -52,7 +52,7 @@ fn labelled_encrypted_and_compressed() {
 
 #[test]
 fn as_serf_members() {
-    live_together(&MemberlistOptions { pool: Pool::Serf, ..MemberlistOptions::serf() });
+    live_together(&MemberlistOptions { dialect: MemberlistDialect::Serf, ..MemberlistOptions::serf() });
 }
 
 #[test]

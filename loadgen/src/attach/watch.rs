@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use swimring::Pool;
+use swimring::MemberlistDialect;
 use swimring::protocol::{Event, MemberIndex, Time};
 use swimring::worker::{EventContext, HostedMember, JoinFailure, Observer};
 use swimring_codec::memberlist::{DecodeError, Message};
@@ -38,7 +38,7 @@ pub struct Common {
     /// Bytes of an event's payload.
     pub event_bytes: usize,
     /// Whose messages travel in the pool.
-    pub pool: Pool,
+    pub dialect: MemberlistDialect,
 }
 
 /// Who is at a place in the worker's directory.
@@ -236,13 +236,13 @@ impl Watch {
 
     /// The number of the event of ours that a user message carries.
     fn event_of(&self, body: &[u8]) -> Option<usize> {
-        let payload = match self.common.pool {
-            Pool::Serf => match serf::Message::decode(body) {
+        let payload = match self.common.dialect {
+            MemberlistDialect::Serf => match serf::Message::decode(body) {
                 Ok(serf::Message::UserEvent { name: EVENT_NAME, payload, .. }) => payload,
                 _ => return None,
             },
             // The engine's frame ends with name and payload.
-            Pool::Memberlist => {
+            MemberlistDialect::Memberlist => {
                 let at = body.len().checked_sub(self.common.event_bytes)?;
                 let (frame, payload) = body.split_at(at);
                 frame.ends_with(EVENT_NAME.as_bytes()).then_some(payload)?

@@ -15,7 +15,7 @@ use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::wire::{Pool, Wire};
+use crate::protocol::wire::{MemberlistDialect, Wire};
 
 /// Most refutations in [`WINDOW`]. Two processes with one name refute each other for ever; this keeps
 /// their quarrel from filling the network. An accusation that is not answered now comes again.
@@ -56,7 +56,7 @@ impl Refutations {
 /// Whether a claim may be told to the owner of a name. One of Serf's that hears of it has the pool vote, and ends
 /// unless a majority of the answers is for it: where most members are ours, which do not answer, none may come.
 fn has_no_votes(cx: &Context<'_, '_>) -> bool {
-    matches!(&cx.commons.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Memberlist)
+    matches!(&cx.commons.wire, Wire::Memberlist(wire) if wire.options.dialect == MemberlistDialect::Memberlist)
 }
 
 /// Whether `last` is long enough ago; then it becomes `now`.

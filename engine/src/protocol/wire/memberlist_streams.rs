@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::Wire;
 use super::memberlist::{is_acceptable, wire_incarnation};
-use super::options::Pool;
+use super::options::MemberlistDialect;
 use crate::protocol::event::Event;
 use crate::protocol::member::{Context, Member, Status};
 use crate::protocol::outbox::{Outbox, StreamPurpose};
@@ -150,7 +150,7 @@ impl Member {
         }
         if let Wire::Memberlist(wire) = &mut commons.wire {
             wire.body.clear();
-            if wire.options.pool == Pool::Serf {
+            if wire.options.dialect == MemberlistDialect::Serf {
                 serf::encode_push_pull(&mut wire.body, self.serf.clocks(), [], []);
             }
             // It is a hundred bytes, of which peers take millions.
@@ -248,7 +248,8 @@ impl Member {
 
     /// A Serf member that has joined says when.
     fn tell_joined(&mut self, cx: &mut Context<'_, '_>) {
-        if matches!(&cx.commons.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Serf) {
+        if matches!(&cx.commons.wire, Wire::Memberlist(wire) if wire.options.dialect == MemberlistDialect::Serf)
+        {
             self.tell_join_intent(cx);
         }
     }
@@ -295,7 +296,7 @@ impl Member {
     /// Serf's part of a push/pull: its clocks, and whom it holds to have left.
     fn merge_user_state(&mut self, cx: &mut Context<'_, '_>, user_state: &[u8]) {
         let Wire::Memberlist(wire) = &cx.commons.wire else { return };
-        if wire.options.pool != Pool::Serf || user_state.is_empty() {
+        if wire.options.dialect != MemberlistDialect::Serf || user_state.is_empty() {
             return;
         }
         let Ok(serf::Message::PushPull(state)) = serf::Message::decode(user_state) else {

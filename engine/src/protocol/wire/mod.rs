@@ -22,7 +22,7 @@ use swimring_codec::{Incarnation, MemberId};
 use super::settings::FRAME_BYTES_MIN;
 
 pub use memberlist_streams::{Refusal, StreamOutcome};
-pub use options::{MemberlistOptions, Pool, WireOptions, WireOptionsError};
+pub use options::{MemberlistDialect, MemberlistOptions, WireOptions, WireOptionsError};
 
 pub(super) use memberlist::MemberlistWire;
 pub(super) use user_messages::USER_MESSAGE_MAX;

@@ -33,9 +33,9 @@ impl WireOptions {
     }
 }
 
-/// Whose messages travel inside memberlist's.
+/// Which messages travel inside memberlist's user messages and push/pulls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Pool {
+pub enum MemberlistDialect {
     /// Plain memberlist: user messages are the application's own. Default.
     #[default]
     Memberlist,
@@ -68,8 +68,8 @@ pub struct MemberlistOptions {
     pub dead_node_reclaim_time: Duration,
     /// The protocol versions that members announce.
     pub versions: Versions,
-    /// Whose messages travel inside.
-    pub pool: Pool,
+    /// Which messages travel inside memberlist's.
+    pub dialect: MemberlistDialect,
 }
 
 impl Default for MemberlistOptions {
@@ -83,7 +83,7 @@ impl Default for MemberlistOptions {
             packet_crc: true,
             dead_node_reclaim_time: Duration::from_secs(30),
             versions: Versions::PLAIN,
-            pool: Pool::Memberlist,
+            dialect: MemberlistDialect::Memberlist,
         }
     }
 }
@@ -98,7 +98,11 @@ crate::sentence::debug_is_the_sentence!(WireOptionsError);
 impl MemberlistOptions {
     /// A member of a Serf pool, or of Consul's.
     pub fn serf() -> MemberlistOptions {
-        MemberlistOptions { versions: Versions::SERF, pool: Pool::Serf, ..MemberlistOptions::default() }
+        MemberlistOptions {
+            versions: Versions::SERF,
+            dialect: MemberlistDialect::Serf,
+            ..MemberlistOptions::default()
+        }
     }
 
     /// Checks every option.

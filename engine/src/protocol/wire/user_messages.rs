@@ -13,7 +13,7 @@ use swimring_codec::native::{EVENT_MAX, UserEvent};
 use swimring_codec::serf;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::options::Pool;
+use super::options::MemberlistDialect;
 use super::{MemberlistWire, Wire};
 use crate::protocol::dissemination::user_events::EventKey;
 use crate::protocol::member::{Context, Member};
@@ -93,9 +93,9 @@ impl Member {
             cx.commons.counters.user_messages_too_long += 1;
             return;
         }
-        let heard = match wire.options.pool {
-            Pool::Memberlist => Some(Heard::plain(body)),
-            Pool::Serf => self.on_serf_message(cx, body),
+        let heard = match wire.options.dialect {
+            MemberlistDialect::Memberlist => Some(Heard::plain(body)),
+            MemberlistDialect::Serf => self.on_serf_message(cx, body),
         };
         let Some(Heard { key, event, spread }) = heard else { return };
         let deliver = event.is_some();
@@ -166,7 +166,7 @@ impl Member {
 
     /// Serf takes whoever departs without having said this for failed. Gives the event that tells it.
     pub(in crate::protocol) fn tell_leave_intent(&mut self, cx: &mut Context<'_, '_>) -> Option<u32> {
-        let serf = matches!(&cx.commons.wire, Wire::Memberlist(wire) if wire.options.pool == Pool::Serf);
+        let serf = matches!(&cx.commons.wire, Wire::Memberlist(wire) if wire.options.dialect == MemberlistDialect::Serf);
         if !serf {
             return None;
         }
@@ -183,8 +183,8 @@ impl Member {
     ) -> Option<(EventKey, Range<usize>, Range<usize>)> {
         let MemberlistWire { body, options, .. } = wire;
         body.clear();
-        match options.pool {
-            Pool::Memberlist => {
+        match options.dialect {
+            MemberlistDialect::Memberlist => {
                 body.extend_from_slice(&EVENT_MAGIC);
                 body.extend_from_slice(&event.origin.0.to_le_bytes());
                 body.extend_from_slice(&event.sequence.to_le_bytes());
@@ -194,7 +194,7 @@ impl Member {
                 let Heard { key, event, .. } = Heard::framed(body)?;
                 event.map(|(name, payload)| (key, name, payload))
             }
-            Pool::Serf => {
+            MemberlistDialect::Serf => {
                 let ltime = self.serf.next_event();
                 let UserEvent { name, payload, .. } = *event;
                 serf::Message::UserEvent { ltime, name, payload, coalesce: false }.encode(body);
