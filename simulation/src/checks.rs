@@ -125,7 +125,7 @@ impl Checks {
         self.watched[node] = Watched::default();
     }
 
-    pub(super) fn broadcast(&mut self, node: usize, sequence: u32, payload: &[u8], shown: Time) {
+    pub(super) fn event_sent(&mut self, node: usize, sequence: u32, payload: &[u8], shown: Time) {
         let key = self.event_key(sequence, payload);
         self.watched[node].sent.insert(key, shown);
     }

@@ -55,7 +55,7 @@ pub struct Suspicion {
     pub confirmations: u8,
 }
 
-/// A user event: what [`Cluster::broadcast`](super::Cluster::broadcast) sent from another member.
+/// A user event: what [`Cluster::send_event`](super::Cluster::send_event) sent from another member.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UserEvent {
     /// Its name.

@@ -212,13 +212,13 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Refused`] if it is too large, or too many are under way; [`ClusterError::Left`];
     /// [`ClusterError::Stopped`]. Nothing is sent then.
-    pub fn broadcast(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<(), ClusterError> {
+    pub fn send_event(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<(), ClusterError> {
         // Before anything is copied.
         check_event(name, payload.as_ref())?;
         let (name, payload) = (name.to_owned(), payload.as_ref().to_vec());
         let sent = self.shared().ask(move |host, trains| {
             host.command(LOCAL, trains, |member, now, commons, out| {
-                member.broadcast(now, &name, &payload, commons, out)
+                member.send_event(now, &name, &payload, commons, out)
             })
         })?;
         sent.ok_or(ClusterError::Stopped)??;

@@ -25,8 +25,8 @@ fn user_events_reach_everyone_else_once() {
     let one = start("one");
     let two = joined("two", &one);
     let (mut heard, mut own) = (one.subscribe().unwrap(), two.subscribe().unwrap());
-    two.broadcast("deploy", "v2").unwrap();
-    two.broadcast("deploy", b"v3").unwrap();
+    two.send_event("deploy", "v2").unwrap();
+    two.send_event("deploy", b"v3").unwrap();
     let mut payloads = Vec::new();
     while payloads.len() < 2 {
         let (event, _) = until(&mut heard, "an event", |event| matches!(event, ClusterEvent::User(_)));
@@ -37,7 +37,7 @@ fn user_events_reach_everyone_else_once() {
     payloads.sort();
     assert_eq!(payloads, [b"v2", b"v3"]);
     // Not to oneself.
-    one.broadcast("answer", "").unwrap();
+    one.send_event("answer", "").unwrap();
     let (event, _) = until(&mut own, "the answer", |event| matches!(event, ClusterEvent::User(_)));
     assert!(matches!(event, ClusterEvent::User(event) if &*event.name == "answer"));
 }
@@ -45,11 +45,11 @@ fn user_events_reach_everyone_else_once() {
 #[test]
 fn what_does_not_fit_a_frame_is_refused() {
     let one = start("one");
-    let error = one.broadcast("x", vec![0; 512]).unwrap_err();
+    let error = one.send_event("x", vec![0; 512]).unwrap_err();
     assert_eq!(error.to_string(), "the event has 513 bytes, name and payload together: use at most 512");
-    let error = one.broadcast(&"x".repeat(256), "").unwrap_err();
+    let error = one.send_event(&"x".repeat(256), "").unwrap_err();
     assert_eq!(error.to_string(), "the event's name has 256 bytes: use at most 255");
-    one.broadcast("x", vec![0; 511]).unwrap();
+    one.send_event("x", vec![0; 511]).unwrap();
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_slow_subscriber_loses_the_oldest_events_and_is_told() {
     let two = joined("two", &one);
     let (mut slow, mut quick) = (one.subscribe().unwrap(), one.subscribe().unwrap());
     for number in 0..SENT {
-        two.broadcast("count", number.to_string()).unwrap();
+        two.send_event("count", number.to_string()).unwrap();
         // One at a time, so that the quick subscriber is not slow either and the order is known.
         until(&mut quick, "each event", |event| payload(event) == Some(number));
     }
@@ -121,7 +121,7 @@ fn after_a_shutdown_everything_says_so() {
     assert!(matches!(clone.local_health(), Err(ClusterError::Stopped)));
     assert!(matches!(clone.subscribe(), Err(ClusterError::Stopped)));
     assert!(matches!(clone.watch(), Err(ClusterError::Stopped)));
-    assert!(matches!(clone.broadcast("x", ""), Err(ClusterError::Stopped)));
+    assert!(matches!(clone.send_event("x", ""), Err(ClusterError::Stopped)));
     assert!(matches!(clone.update_metadata("x"), Err(ClusterError::Stopped)));
     assert!(matches!(clone.leave(PATIENCE).wait(), Err(ClusterError::Stopped)));
     assert_eq!(clone.join(["127.0.0.1"]).wait(), Err(swimring::JoinError::Stopped));
@@ -203,7 +203,7 @@ fn events_are_iterated_by_value_and_by_reference() {
             break;
         }
     }
-    two.broadcast("last", "").unwrap();
+    two.send_event("last", "").unwrap();
     let mut heard = Vec::new();
     for event in events {
         heard.push(event);

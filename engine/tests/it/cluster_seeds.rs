@@ -240,8 +240,8 @@ fn leaving_ends_a_join_for_good() {
     let error = join.wait().unwrap_err();
     let JoinError::NoneAnswered(report) = &error else { panic!("{error}") };
     assert_eq!(report.seeds[0].result, Err(SeedError::Left), "{report}");
-    assert!(matches!(two.broadcast("x", ""), Err(swimring::ClusterError::Left)));
+    assert!(matches!(two.send_event("x", ""), Err(swimring::ClusterError::Left)));
     assert_eq!(one.len().unwrap(), 1);
     two.join([one.address()]).wait().unwrap();
-    two.broadcast("x", "").unwrap();
+    two.send_event("x", "").unwrap();
 }

@@ -126,7 +126,7 @@ fn life_of_a_cluster(driver: DriverChoice) {
     fleet
         .ask(0, |host, trains| {
             host.command(0, trains, |member, now, commons, out| {
-                member.broadcast(now, "deploy", b"v2", commons, out).unwrap();
+                member.send_event(now, "deploy", b"v2", commons, out).unwrap();
             });
         })
         .unwrap();

@@ -91,7 +91,7 @@ impl Stage {
             events: &mut events,
             gossip_budget: &mut budget,
         };
-        self.members[0].broadcast(Time::ZERO, "load", payload, &mut self.commons, &mut out).unwrap();
+        self.members[0].send_event(Time::ZERO, "load", payload, &mut self.commons, &mut out).unwrap();
         // The store gives out its places in order.
         self.sent += 1;
         assert_eq!(self.commons.user_event(self.sent - 1).payload, payload);

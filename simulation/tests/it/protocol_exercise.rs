@@ -42,7 +42,7 @@ fn a_hundred_thousand_inputs_of_garbage_leave_a_member_bounded() {
     simulation.tap();
     simulation.start_cold();
     simulation.run_for(Duration::from_secs(20)).unwrap();
-    simulation.broadcast(3, "deploy", &[7; 300]).unwrap();
+    simulation.send_event(3, "deploy", &[7; 300]).unwrap();
     simulation.crash(7);
     simulation.run_for(Duration::from_secs(20)).unwrap();
     let frames: Vec<Vec<u8>> = simulation.tapped().iter().map(|frame| frame.bytes.clone()).collect();
@@ -86,7 +86,7 @@ fn garbage_on_memberlists_wire_leaves_a_member_bounded() {
         simulation.tap();
         simulation.start_cold();
         simulation.run_for(Duration::from_secs(20)).unwrap();
-        simulation.broadcast(3, "deploy", &[7; 300]).unwrap();
+        simulation.send_event(3, "deploy", &[7; 300]).unwrap();
         simulation.crash(7);
         simulation.run_for(Duration::from_secs(20)).unwrap();
         let packets: Vec<Vec<u8>> = simulation.tapped().iter().map(|packet| packet.bytes.clone()).collect();

@@ -134,11 +134,11 @@ impl Swarm {
     }
 
     /// Lets a member spread an event; when.
-    pub fn broadcast(&self, member: u32, payload: &'static [u8]) -> i64 {
+    pub fn send_event(&self, member: u32, payload: &'static [u8]) -> i64 {
         let sent = now_us();
         let tell = move |host: &mut Host<Notes>, trains: &mut swimring::net::Trains| {
             host.command(member, trains, |member, now, commons, out| {
-                member.broadcast(now, "news", payload, commons, out).unwrap();
+                member.send_event(now, "news", payload, commons, out).unwrap();
             });
         };
         self.fleet.ask(0, tell).unwrap();
