@@ -172,7 +172,7 @@ impl ClusterBuilder {
     /// Starts the member, alone for now: [`Cluster::join`] finds the others.
     ///
     /// # Errors
-    /// [`ClusterError`], on one line that names the setting and the mend: a port in use, a name too long.
+    /// [`ClusterError`], on one line that names the setting and what it has to be: a port in use, a name too long.
     pub fn start(self) -> Result<Cluster, ClusterError> {
         start(self.options)
     }

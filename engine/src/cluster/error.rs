@@ -1,4 +1,4 @@
-//! What can go wrong when a cluster is started or asked for something, in words that name the mend.
+//! What can go wrong when a cluster is started or asked for something, in words that say what to do instead.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::worker::FleetError;
 #[non_exhaustive]
 pub enum ClusterError {
     /// A setting cannot be used.
-    #[error("{setting} {mend}")]
+    #[error("{setting} {expected}")]
     Setting {
         /// As it is spelled in files.
         setting: String,
         /// What it has to be.
-        mend: String,
+        expected: String,
     },
     /// A settings file cannot be used.
     #[error("settings file {}: {reason}", path.display())]
@@ -64,8 +64,8 @@ pub enum ClusterError {
 crate::sentence::debug_is_the_sentence!(ClusterError);
 
 impl ClusterError {
-    pub(super) fn setting(setting: impl Into<String>, mend: impl Into<String>) -> ClusterError {
-        ClusterError::Setting { setting: setting.into(), mend: mend.into() }
+    pub(super) fn setting(setting: impl Into<String>, expected: impl Into<String>) -> ClusterError {
+        ClusterError::Setting { setting: setting.into(), expected: expected.into() }
     }
 }
 

@@ -178,7 +178,7 @@ impl ClusterOptions {
     }
 
     fn set(&mut self, key: &str, value: toml::Value) -> Result<(), ClusterError> {
-        let is = |mend: String| ClusterError::setting(key, mend);
+        let is = |expected: String| ClusterError::setting(key, expected);
         let text = |value| value::text(value).map_err(is);
         let millis = |value| value::whole(key, &value).map(Duration::from_millis).map_err(is);
         match key {
@@ -203,11 +203,11 @@ impl ClusterOptions {
 
     fn set_protocol(&mut self, key: &str, value: &toml::Value) -> Result<(), ClusterError> {
         set_protocol(&mut self.protocol, key, value).map_err(|fault| {
-            let mend = match fault {
-                Unsettable::Value(mend) => mend,
+            let expected = match fault {
+                Unsettable::Value(expected) => expected,
                 Unsettable::Unknown => unknown(key),
             };
-            ClusterError::setting(key, mend)
+            ClusterError::setting(key, expected)
         })
     }
 
@@ -244,8 +244,8 @@ impl ClusterOptions {
         within("join_timeout_ms", self.join_timeout, Duration::from_millis(10), Duration::from_secs(600))?;
         within("rejoin_interval_ms", self.rejoin_interval, Duration::ZERO, Duration::from_secs(3600))?;
         if !(16..=1 << 20).contains(&self.events_queued_max) {
-            let mend = format!("has to be between 16 and 1048576, and is {}", self.events_queued_max);
-            return Err(ClusterError::setting("events_queued_max", mend));
+            let expected = format!("has to be between 16 and 1048576, and is {}", self.events_queued_max);
+            return Err(ClusterError::setting("events_queued_max", expected));
         }
         self.protocol.validate().map_err(|error| ClusterError::setting(error.setting(), error.expected()))
     }
@@ -262,7 +262,7 @@ impl ClusterOptions {
 
     /// The seeds, read.
     pub(super) fn seed_list(&self) -> Result<Vec<Seed>, ClusterError> {
-        join::parse_all(&self.seeds).map_err(|mend| ClusterError::setting("seeds", mend))
+        join::parse_all(&self.seeds).map_err(|expected| ClusterError::setting("seeds", expected))
     }
 }
 
@@ -296,7 +296,7 @@ fn unknown(key: &str) -> String {
 
 /// An address, with `port` if it names none.
 fn read_address(key: &str, value: toml::Value, port: u16) -> Result<SocketAddr, ClusterError> {
-    let text = value::text(value).map_err(|mend| ClusterError::setting(key, mend))?;
+    let text = value::text(value).map_err(|expected| ClusterError::setting(key, expected))?;
     Address::from(text).of_setting(key, port)
 }
 

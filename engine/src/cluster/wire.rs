@@ -50,7 +50,7 @@ pub(super) fn set(wire: &mut WireOptions, key: &str, value: toml::Value) -> Resu
     let WireOptions::Memberlist(options) = wire else {
         return Err(ClusterError::setting(key, "needs wire = \"memberlist\" or \"serf\""));
     };
-    let is = |mend: String| ClusterError::setting(key, mend);
+    let is = |expected: String| ClusterError::setting(key, expected);
     let truth = |value| value::truth(&value).map_err(is);
     match key {
         "label" => options.label = value::text(value).map_err(is)?,

@@ -1,4 +1,4 @@
-//! What can go wrong, in words that name the setting and the mend.
+//! What can go wrong, in words that name the setting and what it has to be.
 
 use std::io;
 use std::net::SocketAddr;

@@ -96,7 +96,7 @@ impl Default for StreamOptions {
 impl StreamOptions {
     /// Checks every bound for `ports` workers.
     pub(super) fn check(&self, ports: usize) -> Result<(), StreamError> {
-        let refuse = |setting, mend: String| Err(StreamError::Option { setting, mend });
+        let refuse = |setting, expected: String| Err(StreamError::Option { setting, expected });
         if ports == 0 || ports > PORTS_MAX {
             return refuse("listeners", format!("give one per worker, 1 to {PORTS_MAX}, not {ports}"));
         }
@@ -123,8 +123,8 @@ impl StreamOptions {
             ("exchange_bytes_max", self.exchange_bytes_max),
         ] {
             if given < message as u64 {
-                let mend = format!("give at least {message} (message_bytes_max), not {given}");
-                return refuse(setting, mend);
+                let expected = format!("give at least {message} (message_bytes_max), not {given}");
+                return refuse(setting, expected);
             }
         }
         for (setting, given) in [
@@ -145,12 +145,12 @@ impl StreamOptions {
 #[non_exhaustive]
 pub enum StreamError {
     /// A setting is out of its bounds.
-    #[error("stream setting `{setting}`: {mend}")]
+    #[error("stream setting `{setting}`: {expected}")]
     Option {
         /// Its name in [`StreamOptions`], or `listeners`.
         setting: &'static str,
         /// What to give instead.
-        mend: String,
+        expected: String,
     },
     /// io_uring was demanded and is not to be had.
     #[error("stream setting `driver`: io_uring is not available here ({0}); use `Automatic` or `Readiness`")]

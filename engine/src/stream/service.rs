@@ -61,8 +61,8 @@ impl StreamService {
     ) -> Result<(StreamService, Vec<StreamPort>), StreamError> {
         options.check(listeners.len())?;
         if wakers.len() != listeners.len() {
-            let mend = format!("give one per listener: {}, not {}", listeners.len(), wakers.len());
-            return Err(StreamError::Option { setting: "wakers", mend });
+            let expected = format!("give one per listener: {}, not {}", listeners.len(), wakers.len());
+            return Err(StreamError::Option { setting: "wakers", expected });
         }
         let (notifier, listener) =
             Notifier::new().map_err(StreamError::os("make the stream thread's pipe"))?;

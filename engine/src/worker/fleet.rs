@@ -46,12 +46,12 @@ pub enum FleetError {
     #[error(transparent)]
     Stream(#[from] StreamError),
     /// An option of the fleet cannot be used.
-    #[error("{setting} {mend}")]
+    #[error("{setting} {expected}")]
     Option {
         /// Its name.
         setting: &'static str,
         /// What it has to be.
-        mend: String,
+        expected: String,
     },
     /// The system refused a thread.
     #[error("cannot start a worker thread: {0}; lower workers or raise the limit on processes")]
@@ -98,7 +98,7 @@ impl<O: Observer> Fleet<O> {
     /// Starts `options.workers` workers; `observer(i)` hears what happens on worker `i`.
     ///
     /// # Errors
-    /// [`FleetError`], each naming the setting and the mend.
+    /// [`FleetError`], each naming the setting and what it has to be.
     #[allow(clippy::disallowed_methods, reason = "the fleet's clock starts here")]
     pub fn start(
         options: &FleetOptions,
@@ -267,7 +267,7 @@ impl<O: Observer> std::fmt::Debug for Fleet<O> {
 fn check(options: &FleetOptions) -> Result<(), FleetError> {
     options.settings.validate()?;
     options.wire.validate()?;
-    let option = |setting, mend: String| Err(FleetError::Option { setting, mend });
+    let option = |setting, expected: String| Err(FleetError::Option { setting, expected });
     if !(1..=1024).contains(&options.workers) {
         return option("workers", format!("has to be between 1 and 1024, and is {}", options.workers));
     }
@@ -309,8 +309,8 @@ fn address_of(options: &FleetOptions, worker: usize) -> Result<SocketAddr, Fleet
     if address.port() != 0 {
         let port = usize::from(address.port()) + worker;
         let Ok(port) = u16::try_from(port) else {
-            let mend = format!("needs {} ports from {} on", options.workers, address.port());
-            return Err(FleetError::Option { setting: "bind", mend });
+            let expected = format!("needs {} ports from {} on", options.workers, address.port());
+            return Err(FleetError::Option { setting: "bind", expected });
         };
         address.set_port(port);
     }

@@ -77,8 +77,8 @@ impl Impairment {
             within("impaired: the share of members", share, 0.0, 1.0)?;
         }
         if self.members.of(members) >= members {
-            let mend = format!("has to be less than all {members} members");
-            return Err(TrialError::option("impaired", mend));
+            let expected = format!("has to be less than all {members} members");
+            return Err(TrialError::option("impaired", expected));
         }
         match self.kind {
             ImpairmentKind::LossIn(loss) => within("impaired: the loss of what arrives", loss, 0.0, 1.0)?,
@@ -88,8 +88,8 @@ impl Impairment {
             }
             ImpairmentKind::Slow(Slowness::Reading) => {}
             ImpairmentKind::Slow(_) | ImpairmentKind::Held if self.cycle.is_none() => {
-                let mend = "that is slow all the time would never run: give it a cycle, or have it crash";
-                return Err(TrialError::option("impaired: a member", mend));
+                let expected = "that is slow all the time would never run: give it a cycle, or have it crash";
+                return Err(TrialError::option("impaired: a member", expected));
             }
             ImpairmentKind::Slow(_) | ImpairmentKind::Held => {}
         }
