@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "the first incarnation comes from the wall clock")]
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -21,9 +20,9 @@ use super::lossy_channel::lossy_channel;
 use super::options::ClusterOptions;
 use super::shared::Shared;
 use super::subscription::Events;
-use crate::net::{DriverChoice, NetOptions};
+use crate::net::DriverChoice;
 use crate::protocol::{Preset, Settings, WireOptions, check_name};
-use crate::worker::{Fleet, FleetOptions};
+use crate::worker::{Fleet, FleetError, FleetOptions};
 
 /// 2020-01-01, in seconds since 1970: incarnations count from then.
 const EPOCH_S: u64 = 1_577_836_800;
@@ -158,7 +157,9 @@ impl ClusterBuilder {
     ///
     /// # Errors
     /// [`ClusterError::File`] with the file's and the setting's name.
-    pub fn file(mut self, path: impl AsRef<Path>) -> Result<ClusterBuilder, ClusterError> {
+    #[cfg(feature = "toml")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "toml")))]
+    pub fn file(mut self, path: impl AsRef<std::path::Path>) -> Result<ClusterBuilder, ClusterError> {
         self.options.read_file(path.as_ref())?;
         Ok(self)
     }
@@ -216,7 +217,7 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let background = std::thread::Builder::new()
         .name("swimring-steward".to_owned())
         .spawn(move || background.run())
-        .map_err(|error| ClusterError::Start(crate::worker::FleetError::Thread(error)))?;
+        .map_err(|error| ClusterError::from(FleetError::Thread(error)))?;
     tracing::info!(
         local = &*shared.name, cluster = shared.cluster, %bound, %advertised,
         incarnation = incarnation.get(), "member started"
@@ -228,8 +229,8 @@ fn fleet_options(options: &ClusterOptions, seed: u64) -> Result<FleetOptions, Cl
     Ok(FleetOptions {
         settings: Arc::new(options.protocol.clone()),
         wire: options.wire.clone(),
-        net: NetOptions { driver: options.driver, ..options.net.clone() },
-        stream: options.stream.clone(),
+        net: options.net(),
+        stream: options.stream(),
         bind: options.bind_address()?,
         cluster: options.cluster_id(),
         seed,

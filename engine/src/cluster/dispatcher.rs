@@ -58,6 +58,7 @@ impl EventDispatcher {
     }
 
     /// Moves the round-trip times since the last call, in microseconds, to the end of `to`.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only the sampler takes them"))]
     pub(super) fn take_rtts(&mut self, to: &mut Vec<u32>) {
         to.append(&mut self.rtts_us);
     }

@@ -22,7 +22,7 @@ pub enum ClusterError {
         /// What it has to be.
         expected: String,
     },
-    /// A settings file cannot be used.
+    /// A settings file cannot be used. Only with the feature `toml`.
     #[error("settings file {}: {reason}", path.display())]
     File {
         /// Which.
@@ -32,7 +32,7 @@ pub enum ClusterError {
     },
     /// The sockets, threads or protocol settings: a port in use, for instance.
     #[error(transparent)]
-    Start(FleetError),
+    Start(StartError),
     /// The member refused: a name too long, metadata too large, an event too large.
     #[error(transparent)]
     Refused(MemberError),
@@ -61,7 +61,12 @@ pub enum ClusterError {
     Stopped,
 }
 
-crate::sentence::debug_is_the_sentence!(ClusterError);
+/// Why the sockets, the threads or the protocol could not start: one line that says what to change.
+#[derive(Error)]
+#[error(transparent)]
+pub struct StartError(FleetError);
+
+crate::sentence::debug_is_the_sentence!(ClusterError, StartError);
 
 impl ClusterError {
     pub(super) fn setting(setting: impl Into<String>, expected: impl Into<String>) -> ClusterError {
@@ -83,7 +88,7 @@ impl From<FleetError> for ClusterError {
         match error {
             FleetError::Stopped { .. } => ClusterError::Stopped,
             FleetError::Busy(_) => ClusterError::Busy,
-            other => ClusterError::Start(other),
+            other => ClusterError::Start(StartError(other)),
         }
     }
 }

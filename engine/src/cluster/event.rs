@@ -10,6 +10,7 @@ use swimring_codec::{Incarnation, State};
 
 /// A member as this one sees it. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct MemberInfo {
     /// Its name, unique in the cluster.
     pub name: Arc<str>,
@@ -25,6 +26,7 @@ pub struct MemberInfo {
 
 /// Who suspected a member first.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Accuser {
     /// This member: it probed, and nobody answered.
     Local,
@@ -46,6 +48,7 @@ impl fmt::Display for Accuser {
 
 /// How a suspicion went, which explains what came of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Suspicion {
     /// Who suspected first.
     pub accuser: Accuser,
@@ -57,6 +60,7 @@ pub struct Suspicion {
 
 /// A user event: what [`Cluster::send_event`](super::Cluster::send_event) sent from another member.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct UserEvent {
     /// Its name.
     pub name: Arc<str>,

@@ -11,12 +11,12 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `builder`, `options`, `wire`, `given_address`, `address` | from settings to a running member |
+//! | `builder`, `options`, `file`, `wire`, `given_address`, `address` | from settings to a running member |
 //! | `handle`, `shared` | the application's side, and the way to the protocol's thread |
 //! | `join`, `leave` | what takes time |
 //! | `dispatcher`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
 //! | `lossy_channel`, `subscription` | the bounded queues between the two |
-//! | `background`, `log`, `metrics` | what may wait |
+//! | `background`, `log`, `metrics`, `no_metrics` | what may wait |
 #![forbid(unsafe_code)]
 
 mod address;
@@ -25,6 +25,8 @@ mod builder;
 mod dispatcher;
 mod error;
 mod event;
+#[cfg(feature = "toml")]
+mod file;
 mod given_address;
 mod handle;
 mod join;
@@ -32,15 +34,20 @@ mod keys;
 mod leave;
 mod log;
 mod lossy_channel;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_metrics.rs"]
 mod metrics;
 mod options;
 mod shared;
 mod subscription;
 mod view;
+#[cfg(feature = "toml")]
 mod wire;
 
 pub use builder::ClusterBuilder;
-pub use error::ClusterError;
+pub use error::{ClusterError, StartError};
 pub use event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
 pub use given_address::Address;
 pub use handle::Cluster;

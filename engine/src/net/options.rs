@@ -10,6 +10,7 @@ use swimring_codec::native::FRAME_MAX;
 /// Which driver to use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(any(docsrs, not(feature = "net")), non_exhaustive)]
 pub enum DriverChoice {
     /// io_uring where the kernel permits it, otherwise sendmmsg/recvmmsg with one line in the log. Default.
     #[default]

@@ -181,8 +181,8 @@ fn a_live_seed_after_forty_silent_ones_is_found_by_going_on() {
     seeds.push(one.address());
     let patience = Duration::from_secs(500);
     let patient = member("two").options(|options| {
-        options.stream.idle_timeout = patience;
-        options.stream.exchange_timeout = patience;
+        options.exchange_idle_timeout = patience;
+        options.exchange_timeout = patience;
     });
     let two = patient.start().unwrap();
     let mut tried = HashSet::new();
@@ -192,7 +192,7 @@ fn a_live_seed_after_forty_silent_ones_is_found_by_going_on() {
             Err(error) => error,
         };
         let JoinError::NoneAnswered(report) = &error else { panic!("{error}") };
-        for AddressOutcome { address, result } in report.seeds.iter().flat_map(|seed| &seed.addresses) {
+        for AddressOutcome { address, result, .. } in report.seeds.iter().flat_map(|seed| &seed.addresses) {
             match result {
                 Err(SeedError::TimedOut(_)) if *address == one.address() => {}
                 // Nobody has a second turn before everybody has had one.

@@ -83,6 +83,7 @@ crate::sentence::debug_is_the_sentence!(SeedError);
 
 /// What became of one address of a seed.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct AddressOutcome {
     /// Which.
     pub address: SocketAddr,
@@ -91,6 +92,11 @@ pub struct AddressOutcome {
 }
 
 impl AddressOutcome {
+    /// What became of `address`.
+    pub fn new(address: SocketAddr, result: Result<(), SeedError>) -> AddressOutcome {
+        AddressOutcome { address, result }
+    }
+
     /// What became of each, on one line, those that ended alike together: `10.0.0.1:7946, 10.0.0.2:7946:
     /// connection refused: no member runs there; 10.0.0.3:7946: answered`. Of those alike 16 are named.
     pub fn list(outcomes: &[AddressOutcome]) -> String {
@@ -176,6 +182,7 @@ impl fmt::Display for SeedOutcome {
 
 /// What became of every seed of a join, in the order given.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct JoinReport {
     /// One for each seed.
     pub seeds: Vec<SeedOutcome>,

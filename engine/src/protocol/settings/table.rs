@@ -275,7 +275,10 @@ macro_rules! settings_table {
     ($( $(#[doc = $doc:literal])+ $field:ident: $type:ty = $make:ident($name:literal, $($given:expr),+); )+) => {
         /// The constants of the protocol. In files each field has a name with its unit last; [`SETTINGS`] lists
         /// them with their ranges and their values in each preset.
+        ///
+        /// Made with `default` or [`Settings::preset`] and changed field by field: later releases have more of them.
         #[derive(Clone, PartialEq, Debug)]
+        #[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
         pub struct Settings {
             $(
                 $(#[doc = $doc])+

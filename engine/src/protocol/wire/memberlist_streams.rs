@@ -42,6 +42,7 @@ impl From<StreamNext> for StreamOutcome {
 
 /// Why a pool is not for us.
 #[derive(Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// The other side said so.
     #[error("it refused: {0}")]

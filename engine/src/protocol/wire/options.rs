@@ -7,6 +7,7 @@ use thiserror::Error;
 
 /// The wire format of a cluster: all its members speak the same.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
 pub enum WireOptions {
     /// Swimring's own: several times more news in a datagram, and views compared by their roots. Default.
     #[default]
@@ -35,6 +36,7 @@ impl WireOptions {
 
 /// Which messages travel inside memberlist's user messages and push/pulls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
 pub enum MemberlistDialect {
     /// Plain memberlist: user messages are the application's own. Default.
     #[default]
@@ -44,7 +46,10 @@ pub enum MemberlistDialect {
 }
 
 /// Options of the memberlist format, by memberlist's names where they mean the same.
+///
+/// Made with `default` or [`MemberlistOptions::serf`] and changed field by field: later releases have more of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
 pub struct MemberlistOptions {
     /// memberlist's `Label`: packets and streams that do not begin with it are refused. At most 255 bytes.
     /// Default: none.
