@@ -70,9 +70,10 @@ layer!("net", stream);
 layer!("worker", worker);
 
 pub use cluster::{
-    Accuser, Address, AddressOutcome, Canceller, Cluster, ClusterBuilder, ClusterError, ClusterEvent,
-    ClusterOptions, DEFAULT_PORT, Events, EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave,
-    MemberInfo, Resolve, Seed, SeedError, SeedOutcome, StartError, Suspicion, SystemResolver, UserEvent,
+    Accuser, Address, AddressOutcome, AsyncCluster, Canceller, Cluster, ClusterBuilder, ClusterError,
+    ClusterEvent, ClusterOptions, DEFAULT_PORT, Events, EventsIntoIter, EventsIter, Join, JoinError,
+    JoinReport, Leave, MemberInfo, Resolve, Seed, SeedError, SeedOutcome, StartError, Suspicion,
+    SystemResolver, UserEvent,
 };
 pub use net::{DriverChoice, UnknownDriver};
 pub use protocol::settings::SuspicionMode;

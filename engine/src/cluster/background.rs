@@ -172,7 +172,7 @@ impl Background {
     /// Live members, this one among them; none if it cannot be asked.
     fn live(&self) -> usize {
         let live = self.shared.ask(|host, _| host.member(LOCAL).map(crate::protocol::Member::live));
-        live.ok().flatten().unwrap_or(0)
+        live.wait().ok().flatten().unwrap_or(0)
     }
 
     /// Says what came of looking for seeds that were not in the view, of which there were `before` members.

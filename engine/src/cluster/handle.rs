@@ -9,25 +9,24 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel;
-use swimring_codec::MemberId;
 
+use super::async_cluster::AsyncCluster;
 use super::builder::ClusterBuilder;
 use super::error::ClusterError;
-use super::event::{ClusterEvent, MemberInfo};
+use super::event::MemberInfo;
 use super::join::{self, Join, Seed};
 use super::leave::{self, Leave};
-use super::shared::{LOCAL, Shared};
+use super::requests;
+use super::shared::Shared;
 use super::subscription::Events;
-use super::view::{RawView, owned};
-use crate::protocol::{Member, MemberError, SharedState, check_event};
-use crate::worker::Host;
+use super::waiting::block_on;
 
 /// This process's member of a cluster. Clones are handles to the same member; it can be shared between
 /// threads.
 ///
 /// Methods that ask the member wait for one turn of its loop, microseconds to a few milliseconds; none of
 /// them waits for the network. What does, [`Cluster::join`] and [`Cluster::leave`], can be waited for or
-/// awaited. There are no callbacks: nothing that an application does can hold the protocol up.
+/// awaited; [`Cluster::as_async`] has all others to be awaited. There are no callbacks: nothing that an application does can hold the protocol up.
 ///
 /// When the last handle is dropped the member is shut down without leaving, and the others find out that
 /// it is gone as if it had crashed. [`Cluster::leave`] first spares them that.
@@ -81,6 +80,11 @@ impl Cluster {
         &self.handle.shared
     }
 
+    /// The same member, for applications that await instead of blocking.
+    pub fn as_async(&self) -> AsyncCluster {
+        AsyncCluster::from(self.clone())
+    }
+
     /// The member's name.
     pub fn name(&self) -> &str {
         &self.shared().name
@@ -124,71 +128,60 @@ impl Cluster {
     /// suspect, which may still refute. What the view was at one moment.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn members(&self) -> Result<Vec<MemberInfo>, ClusterError> {
-        let view =
-            self.ask_member(|member, commons| RawView::of(member, commons, |state| state.is_live()))?;
-        Ok(view.into_members())
+        block_on(requests::members(self.shared(), |state| state.is_live()))
     }
 
     /// The members that failed or left a short while ago, until they are reaped, sorted by name.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn departed(&self) -> Result<Vec<MemberInfo>, ClusterError> {
-        let view =
-            self.ask_member(|member, commons| RawView::of(member, commons, |state| !state.is_live()))?;
-        Ok(view.into_members())
+        block_on(requests::members(self.shared(), |state| !state.is_live()))
     }
 
     /// The member called `name`, in whatever state, while it is part of the view.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn member(&self, name: &str) -> Result<Option<MemberInfo>, ClusterError> {
-        let id = MemberId::of_name(name);
-        self.ask_member(move |member, commons| {
-            let index = commons.directory().find(id)?;
-            member.member(index, commons).map(|known| owned(&known))
-        })
+        block_on(requests::member(self.shared(), name))
     }
 
     /// This member as it describes itself to the others.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn local(&self) -> Result<MemberInfo, ClusterError> {
-        let own = self.ask_member(|member, commons| {
-            member.member(member.index(), commons).map(|known| owned(&known))
-        })?;
-        own.ok_or(ClusterError::Stopped)
+        block_on(requests::local(self.shared()))
     }
 
     /// How many live members there are, this one among them.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     #[expect(clippy::len_without_is_empty, reason = "a cluster has at least this member")]
     pub fn len(&self) -> Result<usize, ClusterError> {
-        self.ask_member(|member, _| member.live())
+        block_on(requests::of_member(self.shared(), |member, _| member.live()))
     }
 
     /// The local health score: 0 is healthy; the higher, the less this member trusts its own probes,
     /// because they went unanswered or others had to be told that it is alive.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn local_health(&self) -> Result<u8, ClusterError> {
-        self.ask_member(|member, _| member.local_health())
+        block_on(requests::of_member(self.shared(), |member, _| member.local_health()))
     }
 
     /// Events from now on. Each subscriber gets all of them. Whoever keeps a table of the members takes
     /// [`Cluster::watch`] instead, since others may have joined before this is called.
     ///
     /// # Errors
-    /// [`ClusterError::TooManySubscribers`], [`ClusterError::Stopped`].
+    /// [`ClusterError::TooManySubscribers`], [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn subscribe(&self) -> Result<Events, ClusterError> {
-        Ok(self.shared().subscribe(|_| ())?.1)
+        block_on(requests::subscribe(self.shared()))
     }
 
     /// The live members, and the events from exactly then on: what a table needs that is to be kept up
@@ -196,13 +189,9 @@ impl Cluster {
     /// [`Cluster::members`]; events that were queued before then lead to the same members.
     ///
     /// # Errors
-    /// [`ClusterError::TooManySubscribers`], [`ClusterError::Stopped`].
+    /// [`ClusterError::TooManySubscribers`], [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn watch(&self) -> Result<(Vec<MemberInfo>, Events), ClusterError> {
-        let look = |host: &Host<_>| {
-            host.member(LOCAL).map(|member| RawView::of(member, host.commons(), |state| state.is_live()))
-        };
-        let (view, events) = self.shared().subscribe(look)?;
-        Ok((view.ok_or(ClusterError::Stopped)?.into_members(), events))
+        block_on(requests::watch(self.shared()))
     }
 
     /// Sends a user event to every other member: a name of up to 255 bytes and a payload, together at most
@@ -211,35 +200,19 @@ impl Cluster {
     ///
     /// # Errors
     /// [`ClusterError::Refused`] if it is too large, or too many are under way; [`ClusterError::Left`];
-    /// [`ClusterError::Stopped`]. Nothing is sent then.
+    /// [`ClusterError::Busy`]; [`ClusterError::Stopped`]. Nothing is sent then.
     pub fn send_event(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<(), ClusterError> {
-        // Before anything is copied.
-        check_event(name, payload.as_ref())?;
-        let (name, payload) = (name.to_owned(), payload.as_ref().to_vec());
-        let sent = self.shared().ask(move |host, trains| {
-            host.command(LOCAL, trains, |member, now, commons, out| {
-                member.send_event(now, &name, &payload, commons, out)
-            })
-        })?;
-        sent.ok_or(ClusterError::Stopped)??;
-        Ok(())
+        block_on(requests::send_event(self.shared(), name, payload.as_ref()))
     }
 
     /// Publishes new metadata, at most 512 bytes. The others are told by gossip; subscribers here see it as
     /// [`ClusterEvent::Updated`](super::ClusterEvent::Updated) too.
     ///
     /// # Errors
-    /// [`ClusterError::Refused`] if it is too large, [`ClusterError::Left`], [`ClusterError::Stopped`].
+    /// [`ClusterError::Refused`] if it is too large, [`ClusterError::Left`], [`ClusterError::Busy`],
+    /// [`ClusterError::Stopped`].
     pub fn update_metadata(&self, metadata: impl Into<Vec<u8>>) -> Result<(), ClusterError> {
-        let metadata = metadata.into();
-        let updated = self.shared().ask(move |host, trains| {
-            let updated = host.command(LOCAL, trains, |member, now, commons, out| {
-                member.update_metadata(now, &metadata, commons, out)?;
-                Ok(member.member(member.index(), commons).map(|own| owned(&own)))
-            })?;
-            Some(updated.map(|own| own.map(|own| host.observer.publish(ClusterEvent::Updated(own)))))
-        })?;
-        updated.ok_or(ClusterError::Stopped)?.map_err(|error: MemberError| error.into()).map(drop)
+        block_on(requests::update_metadata(self.shared(), metadata.into()))
     }
 
     /// Leaves the cluster: the others are told, and see it as left instead of failed. Done once that has
@@ -253,14 +226,6 @@ impl Cluster {
     /// gives [`ClusterError::Stopped`], and subscribers come to their end.
     pub fn shutdown(&self) {
         self.handle.shutdown();
-    }
-
-    fn ask_member<R: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Member, &SharedState) -> R + Send + 'static,
-    ) -> Result<R, ClusterError> {
-        let seen = self.shared().ask(move |host, _| Some(look(host.member(LOCAL)?, host.commons())))?;
-        seen.ok_or(ClusterError::Stopped)
     }
 }
 

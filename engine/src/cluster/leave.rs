@@ -84,6 +84,6 @@ fn begin(shared: &Shared) -> Result<channel::Receiver<()>, ClusterError> {
         host.observer.leaving.push(tell);
         host.command(LOCAL, trains, |member, now, commons, out| member.leave(now, commons, out));
         Ok(())
-    })?;
-    begun.map(|()| told)
+    });
+    begun.wait()?.map(|()| told)
 }

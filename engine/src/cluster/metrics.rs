@@ -109,24 +109,27 @@ impl Publisher {
 
     /// Publishes what the member has counted so far.
     pub(super) fn publish(&self, shared: &Shared) {
-        let Ok(Some(sample)) = shared.ask(|host, _| {
-            let member = host.member(LOCAL)?;
-            let mut sample = Sample {
-                protocol: host.commons().counters,
-                net: host.net_counters(),
-                host: host.counters(),
-                live: member.live(),
-                suspects: member.suspects(),
-                known: member.known(),
-                queued: member.queued(),
-                local_health: member.local_health(),
-                left: member.has_left(),
-                events_lost: host.observer.events_lost,
-                rtts_us: Vec::new(),
-            };
-            host.observer.take_rtts(&mut sample.rtts_us);
-            Some(sample)
-        }) else {
+        let Ok(Some(sample)) = shared
+            .ask(|host, _| {
+                let member = host.member(LOCAL)?;
+                let mut sample = Sample {
+                    protocol: host.commons().counters,
+                    net: host.net_counters(),
+                    host: host.counters(),
+                    live: member.live(),
+                    suspects: member.suspects(),
+                    known: member.known(),
+                    queued: member.queued(),
+                    local_health: member.local_health(),
+                    left: member.has_left(),
+                    events_lost: host.observer.events_lost,
+                    rtts_us: Vec::new(),
+                };
+                host.observer.take_rtts(&mut sample.rtts_us);
+                Some(sample)
+            })
+            .wait()
+        else {
             return;
         };
         self.protocol(&sample);

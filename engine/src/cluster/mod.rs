@@ -12,14 +12,16 @@
 //! | file | concern |
 //! |---|---|
 //! | `builder`, `options`, `file`, `wire`, `given_address`, `address` | from settings to a running member |
-//! | `handle`, `shared` | the application's side, and the way to the protocol's thread |
+//! | `handle`, `keys`, `async_cluster` | the application's side, blocking and awaited |
+//! | `requests`, `shared` | what is asked, and the way to the protocol's thread |
 //! | `join`, `leave` | what takes time |
 //! | `dispatcher`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
-//! | `lossy_channel`, `subscription` | the bounded queues between the two |
+//! | `lossy_channel`, `subscription`, `waiting` | the bounded queues between the two, and waiting for them |
 //! | `background`, `log`, `metrics`, `no_metrics` | what may wait |
 #![forbid(unsafe_code)]
 
 mod address;
+mod async_cluster;
 mod background;
 mod builder;
 mod dispatcher;
@@ -40,12 +42,15 @@ mod metrics;
 #[path = "no_metrics.rs"]
 mod metrics;
 mod options;
+mod requests;
 mod shared;
 mod subscription;
 mod view;
+mod waiting;
 #[cfg(feature = "toml")]
 mod wire;
 
+pub use async_cluster::AsyncCluster;
 pub use builder::ClusterBuilder;
 pub use error::{ClusterError, StartError};
 pub use event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};

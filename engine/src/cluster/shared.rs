@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::{Context, Poll};
 
 use crossbeam::channel;
 use swimring_codec::canonical;
@@ -11,9 +13,10 @@ use swimring_codec::canonical;
 use super::dispatcher::EventDispatcher;
 use super::error::ClusterError;
 use super::join::{Remembered, Resolvers, Tried};
-use super::lossy_channel::lossy_channel;
+use super::lossy_channel::{Receiver, lossy_channel};
 use super::options::ClusterOptions;
 use super::subscription::Events;
+use super::waiting::block_on;
 use crate::net::Trains;
 use crate::worker::{Fleet, Host, HostedMember};
 
@@ -95,24 +98,28 @@ impl Shared {
         self.with(|fleet| Ok(fleet.call(0, call)?))
     }
 
-    /// Has the member's thread run `call`, and waits for what it gives.
+    /// Has the member's thread run `call`: its answer, to be awaited or waited for.
     pub(super) fn ask<R: Send + 'static>(
         &self,
         call: impl FnOnce(&mut Host<EventDispatcher>, &mut Trains) -> R + Send + 'static,
-    ) -> Result<R, ClusterError> {
-        self.with(|fleet| Ok(fleet.ask(0, call)?))
+    ) -> Answer<R> {
+        let (sender, receiver) = lossy_channel(1);
+        let asked = self.call(move |host, trains| {
+            sender.send(call(host, trains));
+        });
+        Answer(asked.map(|()| receiver).map_err(Some))
     }
 
     /// A subscription, and what `look` gives at the moment it begins.
-    pub(super) fn subscribe<R: Send + 'static>(
+    pub(super) async fn subscribe<R: Send + 'static>(
         &self,
         look: impl FnOnce(&Host<EventDispatcher>) -> R + Send + 'static,
     ) -> Result<(R, Events), ClusterError> {
         let (sender, receiver) = lossy_channel(self.events_queued_max);
         let subscribed =
-            self.ask(move |host, _| host.observer.subscribe(sender).map(|first| (look(host), first)))?;
-        let (seen, first) =
-            subscribed.ok_or(ClusterError::TooManySubscribers(super::dispatcher::SUBSCRIBERS_MAX))?;
+            self.ask(move |host, _| host.observer.subscribe(sender).map(|first| (look(host), first)));
+        let too_many = ClusterError::TooManySubscribers(super::dispatcher::SUBSCRIBERS_MAX);
+        let (seen, first) = subscribed.await?.ok_or(too_many)?;
         Ok((seen, Events::new(receiver, first)))
     }
 
@@ -162,6 +169,29 @@ impl Shared {
         let everywhere = self.bound.ip().to_canonical().is_unspecified();
         let here = everywhere && address.ip().is_loopback() && address.port() == self.bound.port();
         here || address == self.advertised || address == self.bound
+    }
+}
+
+/// What the member's thread answers to a call.
+#[must_use = "an answer is awaited or waited for"]
+pub(super) struct Answer<R>(Result<Receiver<R>, Option<ClusterError>>);
+
+impl<R> Answer<R> {
+    /// Waits on this thread.
+    pub(super) fn wait(self) -> Result<R, ClusterError> {
+        block_on(self)
+    }
+}
+
+impl<R> Future for Answer<R> {
+    type Output = Result<R, ClusterError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().0 {
+            // A call that is dropped unanswered was made of a member that stops.
+            Ok(receiver) => receiver.poll_recv(cx).map(|answer| answer.ok_or(ClusterError::Stopped)),
+            Err(error) => Poll::Ready(Err(error.take().unwrap_or(ClusterError::Stopped))),
+        }
     }
 }
 

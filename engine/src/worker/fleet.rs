@@ -21,9 +21,9 @@ use super::pace::Pace;
 use super::pressure::Pressure;
 use super::scanning::Scanners;
 use super::turn::{self, Calls, Place, Refused};
-use crate::net::{Driver, Endpoint, NetError, Trains, Waker};
+use crate::net::{Driver, Endpoint, NetError, NetOptions, Trains, Waker};
 use crate::protocol::{SettingsError, WireOptions, WireOptionsError};
-use crate::stream::{Framing, StreamCounters, StreamError, StreamService, Wake};
+use crate::stream::{Framing, StreamCounters, StreamError, StreamOptions, StreamService, Wake};
 
 fn why(cause: &Option<String>) -> String {
     cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"))
@@ -105,7 +105,7 @@ impl<O: Observer> Fleet<O> {
         mut observer: impl FnMut(usize) -> O,
     ) -> Result<Fleet<O>, FleetError> {
         check(options)?;
-        let options = &for_wire(options);
+        let options = &derive(options);
         let mut endpoints = Vec::with_capacity(options.workers);
         let mut listeners = Vec::with_capacity(options.workers);
         for worker in 0..options.workers {
@@ -282,11 +282,33 @@ fn check(options: &FleetOptions) -> Result<(), FleetError> {
         let given = options.receive_loss;
         return option("receive_loss", format!("has to be at least 0 and below 1, and is {given}"));
     }
-    Ok(())
+    check_derived(options)
 }
 
-/// The options of sockets and streams that the wire format asks for.
-fn for_wire(options: &FleetOptions) -> FleetOptions {
+/// Refuses options of sockets and streams that a fleet derives from others: what they say would be overridden.
+fn check_derived(options: &FleetOptions) -> Result<(), FleetError> {
+    let (net, stream) = (NetOptions::default(), StreamOptions::default());
+    let memberlist = !options.wire.is_native();
+    let derived = [
+        ("net.own_addresses", options.net.own_addresses != net.own_addresses, "own_addresses"),
+        ("net.frame_bytes_max", options.net.frame_bytes_max != net.frame_bytes_max, "settings"),
+        ("stream.framing", !matches!(options.stream.framing, Framing::LengthPrefixed), "wire"),
+        (
+            "stream.message_bytes_max",
+            memberlist && options.stream.message_bytes_max != stream.message_bytes_max,
+            "wire",
+        ),
+    ];
+    match derived.into_iter().find(|(_, is_set, _)| *is_set) {
+        None => Ok(()),
+        Some((setting, _, from)) => {
+            Err(FleetError::Option { setting, expected: format!("follows from {from}: leave it as it is") })
+        }
+    }
+}
+
+/// The options of sockets and streams that follow from the others.
+fn derive(options: &FleetOptions) -> FleetOptions {
     let mut options = options.clone();
     options.net.own_addresses = options.own_addresses;
     options.net.frame_bytes_max = options.settings.frame_bytes_max;

@@ -21,6 +21,40 @@ fn handles_are_shared_between_threads_and_futures_too() {
 }
 
 #[test]
+fn what_blocks_can_be_awaited_too_and_says_the_same() {
+    fn sent<T: Send>(future: T) -> T {
+        future
+    }
+    let one = start("one");
+    let two = joined("two", &one);
+    let awaited = two.as_async();
+    block_on(async {
+        assert_eq!(sent(awaited.members()).await.unwrap(), two.members().unwrap());
+        assert_eq!(awaited.departed().await.unwrap(), []);
+        assert_eq!(awaited.member("one").await.unwrap(), two.member("one").unwrap());
+        assert_eq!(awaited.local().await.unwrap(), two.local().unwrap());
+        assert_eq!(awaited.len().await.unwrap(), 2);
+        assert_eq!(awaited.local_health().await.unwrap(), 0);
+        let (members, mut events) = awaited.watch().await.unwrap();
+        assert_eq!(names(&members), ["one", "two"]);
+        awaited.update_metadata("zone=b").await.unwrap();
+        let updated = next(&mut events).await.unwrap();
+        assert!(matches!(&updated, ClusterEvent::Updated(member) if &*member.name == "two"), "{updated:?}");
+        let mut heard = one.as_async().subscribe().await.unwrap();
+        sent(awaited.send_event("deploy", "v2")).await.unwrap();
+        while !matches!(next(&mut heard).await.unwrap(), ClusterEvent::User(_)) {}
+        let refused = awaited.send_event("x", vec![0; 512]).await.unwrap_err();
+        assert!(matches!(refused, ClusterError::Refused(_)), "{refused}");
+        // Nothing is encrypted in the native format, so that every key will do.
+        awaited.install_key(&[7; 16]).await.unwrap();
+        awaited.leave(PATIENCE).await.unwrap();
+        assert!(matches!(awaited.send_event("x", "").await, Err(ClusterError::Left)));
+        awaited.cluster().shutdown();
+        assert!(matches!(awaited.members().await, Err(ClusterError::Stopped)));
+    });
+}
+
+#[test]
 fn user_events_reach_everyone_else_once() {
     let one = start("one");
     let two = joined("two", &one);

@@ -273,13 +273,12 @@ impl Attempt<'_> {
             return;
         }
         self.view_changed = false;
-        let Ok(live) = self.shared.ask(|host, _| {
+        let live = self.shared.ask(|host, _| {
             let member = host.member(LOCAL)?;
             let live = member.members(host.commons()).filter(|known| known.state.is_live());
             Some(live.map(|known| known.address).collect::<Vec<_>>())
-        }) else {
-            return;
-        };
+        });
+        let Ok(live) = live.wait() else { return };
         let live: HashSet<SocketAddr> = live.into_iter().flatten().collect();
         for seed in &mut self.seeds {
             let known = seed.queue.drop_those(|address| live.contains(&address));
