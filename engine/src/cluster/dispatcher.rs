@@ -88,11 +88,11 @@ impl EventDispatcher {
 }
 
 impl Observer for EventDispatcher {
-    fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
+    fn event(&mut self, context: &EventContext<'_>, event: &Event) {
         match *event {
             Event::ProbeAcked { rtt, .. } => self.probe_acked(rtt.as_micros()),
             Event::JoinFinished { token, joined } => {
-                let result = match (joined, scene.member.live()) {
+                let result = match (joined, context.member.live()) {
                     (true, 1) => Err(SeedError::Itself),
                     (true, _) => Ok(()),
                     (false, _) => Err(SeedError::Failed(JoinFailure::Unreadable)),
@@ -105,7 +105,7 @@ impl Observer for EventDispatcher {
                 }
             }
             _ => {
-                if let Some(event) = to_cluster_event(scene, event) {
+                if let Some(event) = to_cluster_event(context, event) {
                     self.publish(event);
                 }
             }
@@ -118,27 +118,28 @@ impl Observer for EventDispatcher {
 }
 
 /// What subscribers are told of `event`.
-fn to_cluster_event(scene: &EventContext<'_>, event: &Event) -> Option<ClusterEvent> {
+fn to_cluster_event(context: &EventContext<'_>, event: &Event) -> Option<ClusterEvent> {
     // What is believed now may be later than the event: it happened in the middle of a frame.
-    let member = |subject: MemberIndex, state: State| info(scene, subject, state);
+    let member = |subject: MemberIndex, state: State| info(context, subject, state);
     Some(match *event {
         Event::Joined { subject } => ClusterEvent::Joined(member(subject, State::Alive)?),
         Event::Updated { subject } => ClusterEvent::Updated(member(subject, State::Alive)?),
-        Event::Suspected { subject, accuser: id } => {
-            ClusterEvent::Suspected { member: member(subject, State::Suspect)?, accuser: accuser(scene, id) }
-        }
+        Event::Suspected { subject, accuser: id } => ClusterEvent::Suspected {
+            member: member(subject, State::Suspect)?,
+            accuser: accuser(context, id),
+        },
         Event::Refuted { subject, suspicion } => ClusterEvent::Recovered {
             member: member(subject, State::Alive)?,
-            suspicion: explained(scene, &suspicion),
+            suspicion: explained(context, &suspicion),
         },
         Event::Failed { subject, suspicion, declared } => ClusterEvent::Failed {
             member: member(subject, State::Dead)?,
-            suspicion: suspicion.map(|suspicion| explained(scene, &suspicion)),
+            suspicion: suspicion.map(|suspicion| explained(context, &suspicion)),
             declared_here: declared,
         },
         Event::Left { subject } => ClusterEvent::Left(member(subject, State::Left)?),
-        Event::Reaped { subject } => ClusterEvent::Reaped { name: scene.commons.name(subject).into() },
-        Event::UserEvent { event } => ClusterEvent::User(user_event(scene, event)),
+        Event::Reaped { subject } => ClusterEvent::Reaped { name: context.shared.name(subject).into() },
+        Event::UserEvent { event } => ClusterEvent::User(user_event(context, event)),
         Event::Accused => ClusterEvent::Accused,
         Event::Unreachable { address } => ClusterEvent::Unreachable { address },
         Event::NameConflict { address } => ClusterEvent::NameConflict { address: canonical(address) },
@@ -149,35 +150,35 @@ fn to_cluster_event(scene: &EventContext<'_>, event: &Event) -> Option<ClusterEv
     })
 }
 
-fn info(scene: &EventContext<'_>, subject: MemberIndex, state: State) -> Option<MemberInfo> {
-    let known = scene.member.member(subject, scene.commons)?;
+fn info(context: &EventContext<'_>, subject: MemberIndex, state: State) -> Option<MemberInfo> {
+    let known = context.member.member(subject, context.shared)?;
     Some(MemberInfo { state, ..owned(&known) })
 }
 
-fn explained(scene: &EventContext<'_>, summary: &SuspicionSummary) -> Suspicion {
+fn explained(context: &EventContext<'_>, summary: &SuspicionSummary) -> Suspicion {
     Suspicion {
-        accuser: accuser(scene, summary.accuser),
+        accuser: accuser(context, summary.accuser),
         lasted: summary.lasted,
         confirmations: summary.confirmations,
     }
 }
 
-fn accuser(scene: &EventContext<'_>, id: MemberId) -> Accuser {
-    if id == scene.member.id() {
+fn accuser(context: &EventContext<'_>, id: MemberId) -> Accuser {
+    if id == context.member.id() {
         return Accuser::Local;
     }
-    name_of(scene, id).map_or(Accuser::Unknown, Accuser::Member)
+    name_of(context, id).map_or(Accuser::Unknown, Accuser::Member)
 }
 
-fn name_of(scene: &EventContext<'_>, id: MemberId) -> Option<Arc<str>> {
-    scene.commons.directory().find(id).map(|index| scene.commons.name(index).into())
+fn name_of(context: &EventContext<'_>, id: MemberId) -> Option<Arc<str>> {
+    context.shared.directory().find(id).map(|index| context.shared.name(index).into())
 }
 
-fn user_event(scene: &EventContext<'_>, event: EventIndex) -> UserEvent {
-    let event = scene.commons.user_event(event);
+fn user_event(context: &EventContext<'_>, event: EventIndex) -> UserEvent {
+    let event = context.shared.user_event(event);
     UserEvent {
         name: event.name.into(),
         payload: Bytes::copy_from_slice(event.payload),
-        origin: name_of(scene, event.origin),
+        origin: name_of(context, event.origin),
     }
 }

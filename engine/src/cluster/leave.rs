@@ -82,7 +82,7 @@ fn begin(shared: &Shared) -> Result<channel::Receiver<()>, ClusterError> {
         }
         // Before the command: alone, the member has told everyone at once.
         host.observer.leaving.push(tell);
-        host.command(LOCAL, trains, |member, now, commons, out| member.leave(now, commons, out));
+        host.command(LOCAL, trains, |member, now, shared, out| member.leave(now, shared, out));
         Ok(())
     });
     begun.wait()?.map(|()| told)

@@ -113,7 +113,7 @@ impl Publisher {
             .ask(|host, _| {
                 let member = host.member(LOCAL)?;
                 let mut sample = Sample {
-                    protocol: host.commons().counters,
+                    protocol: host.shared().counters,
                     net: host.net_counters(),
                     host: host.counters(),
                     live: member.live(),

@@ -46,7 +46,7 @@ pub(super) async fn of_member<R: Send + 'static>(
     shared: &Shared,
     look: impl FnOnce(&Member, &SharedState) -> R + Send + 'static,
 ) -> Result<R, ClusterError> {
-    let seen = shared.ask(move |host, _| Some(look(host.member(LOCAL)?, host.commons()))).await?;
+    let seen = shared.ask(move |host, _| Some(look(host.member(LOCAL)?, host.shared()))).await?;
     seen.ok_or(ClusterError::Stopped)
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn subscribe(shared: &Shared) -> Result<Events, ClusterError> {
 pub(super) async fn watch(shared: &Shared) -> Result<(Vec<MemberInfo>, Events), ClusterError> {
     let (view, events) = shared
         .subscribe(|host| {
-            host.member(LOCAL).map(|member| RawView::of(member, host.commons(), |state| state.is_live()))
+            host.member(LOCAL).map(|member| RawView::of(member, host.shared(), |state| state.is_live()))
         })
         .await?;
     Ok((view.ok_or(ClusterError::Stopped)?.into_members(), events))

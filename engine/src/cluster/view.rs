@@ -30,11 +30,11 @@ pub(super) struct RawView {
 
 impl RawView {
     /// Copies those of `member`'s view that `wanted` accepts.
-    pub(super) fn of(member: &Member, commons: &SharedState, wanted: impl Fn(State) -> bool) -> RawView {
+    pub(super) fn of(member: &Member, shared: &SharedState, wanted: impl Fn(State) -> bool) -> RawView {
         let members = member.known();
         let mut view =
             RawView { rows: Vec::with_capacity(members), bytes: Vec::with_capacity(members * BYTES_EACH) };
-        for known in member.members(commons).filter(|known| wanted(known.state)) {
+        for known in member.members(shared).filter(|known| wanted(known.state)) {
             view.push(&known);
         }
         view

@@ -48,7 +48,7 @@ pub(super) fn view_bytes(options: &FleetOptions) -> usize {
 /// block.
 pub trait Observer: Send + 'static {
     /// Something happened at a member.
-    fn event(&mut self, scene: &EventContext<'_>, event: &Event);
+    fn event(&mut self, context: &EventContext<'_>, event: &Event);
 
     /// A member's timers fired `lag_us` microseconds after the tick they were due at.
     fn timer(&mut self, lag_us: u64) {
@@ -88,7 +88,7 @@ pub struct EventContext<'a> {
     /// The member.
     pub member: &'a Member,
     /// What resolves indexes.
-    pub commons: &'a SharedState,
+    pub shared: &'a SharedState,
 }
 
 /// What a worker counts besides what the protocol and the driver do.
@@ -152,7 +152,7 @@ pub struct Host<O> {
     pub(super) codec: Option<Box<Codec>>,
     /// Members have an address each.
     pub(super) own_addresses: bool,
-    pub(super) commons: SharedState,
+    pub(super) shared: SharedState,
     pub(super) wheel: Wheel,
     pub(super) sweeping: Sweeping,
     pub(super) port: StreamPort,
@@ -197,9 +197,9 @@ impl<O: Observer> Host<O> {
         let seed = options.seed.wrapping_add((worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut rng = fastrand::Rng::with_seed(seed);
         // Options were checked when the fleet started.
-        let mut commons = SharedState::speaking(&options.wire, rng.u64(..), secrets[0])
+        let mut shared = SharedState::speaking(&options.wire, rng.u64(..), secrets[0])
             .unwrap_or_else(|_| SharedState::new(rng.u64(..)));
-        commons.set_timer_grain(options.tick);
+        shared.set_timer_grain(options.tick);
         let members = options.members_expected;
         let view_bytes = view_bytes(options);
         let mut port = port;
@@ -207,7 +207,7 @@ impl<O: Observer> Host<O> {
             port.set_aside(BUFFERS_ASIDE, VIEWS_ASIDE, view_bytes);
         }
         if members > 0 {
-            commons.reserve(members, options.known_expected, options.settings.events_max as usize);
+            shared.reserve(members, options.known_expected, options.settings.events_max as usize);
         }
         let mut wheel = Wheel::new(Time::ZERO, WHEEL_SLOTS);
         wheel.reserve(members as u32);
@@ -218,7 +218,7 @@ impl<O: Observer> Host<O> {
             at: HashMap::with_capacity(if options.own_addresses { members } else { 0 }),
             codec: codec(&options.wire, secrets[1]),
             own_addresses: options.own_addresses,
-            commons,
+            shared,
             wheel,
             sweeping: Sweeping::default(),
             port,
@@ -256,8 +256,8 @@ impl<O: Observer> Host<O> {
     }
 
     /// What the members have in common.
-    pub fn commons(&self) -> &SharedState {
-        &self.commons
+    pub fn shared(&self) -> &SharedState {
+        &self.shared
     }
 
     /// What this worker counted.
@@ -351,7 +351,7 @@ impl<O: Observer> Host<O> {
         if self.own_addresses && self.at.contains_key(&address.ip()) {
             return Err(MemberError::AddressTaken(address));
         }
-        let member = Member::new(config, &mut self.commons, self.now)?;
+        let member = Member::new(config, &mut self.shared, self.now)?;
         let local = self.residents.len() as HostedMember;
         let source = self.own_addresses.then_some(address.ip());
         self.residents.push(HostedMemberState { member, present: true, source });
@@ -373,13 +373,13 @@ impl<O: Observer> Host<O> {
         elsewhere: impl FnOnce(&mut View, &Settings, &mut SharedState) -> Result<(), MemberError>,
     ) -> Result<(), MemberError> {
         let present = self.residents.iter().filter(|resident| resident.present);
-        let mut view = View::of(present.map(|resident| &resident.member), &mut self.commons);
-        let outcome = elsewhere(&mut view, &self.options.settings, &mut self.commons);
+        let mut view = View::of(present.map(|resident| &resident.member), &mut self.shared);
+        let outcome = elsewhere(&mut view, &self.options.settings, &mut self.shared);
         if outcome.is_ok() {
             let present = self.residents.iter_mut().filter(|resident| resident.present);
-            view.load(present.map(|resident| &mut resident.member), &mut self.commons);
+            view.load(present.map(|resident| &mut resident.member), &mut self.shared);
         }
-        view.release(&mut self.commons);
+        view.release(&mut self.shared);
         outcome
     }
 
@@ -398,7 +398,7 @@ impl<O: Observer> Host<O> {
             events: &mut self.events,
             gossip_budget: &mut self.gossip_budget,
         };
-        let result = command(&mut resident.member, self.now, &mut self.commons, &mut out);
+        let result = command(&mut resident.member, self.now, &mut self.shared, &mut out);
         self.settle(local);
         Some(result)
     }
@@ -421,7 +421,7 @@ impl<O: Observer> Host<O> {
             if let Some(source) = resident.source {
                 self.at.remove(&source);
             }
-            resident.member.release(&mut self.commons);
+            resident.member.release(&mut self.shared);
             self.wheel.cancel(local);
         }
     }
@@ -435,7 +435,7 @@ impl<O: Observer> Host<O> {
         if let Some(codec) = &mut self.codec {
             change(codec.keyring_mut())?;
         }
-        if let Some(codec) = self.commons.codec_mut() {
+        if let Some(codec) = self.shared.codec_mut() {
             change(codec.keyring_mut())?;
         }
         Ok(())
@@ -452,7 +452,7 @@ impl<O: Observer> Host<O> {
         self.paused = false;
         for (local, resident) in self.residents.iter_mut().enumerate() {
             if resident.present {
-                resident.member.restart_timers(self.now, &self.commons);
+                resident.member.restart_timers(self.now, &self.shared);
                 self.wheel.schedule(local as HostedMember, resident.member.next_timeout());
             }
         }
@@ -468,9 +468,9 @@ impl<O: Observer> Host<O> {
     pub(super) fn settle(&mut self, local: HostedMember) {
         let member = &self.residents[local as usize].member;
         if !self.events.is_empty() {
-            let scene = EventContext { now: self.now, local, member, commons: &self.commons };
+            let context = EventContext { now: self.now, local, member, shared: &self.shared };
             for event in &self.events {
-                self.observer.event(&scene, event);
+                self.observer.event(&context, event);
             }
             self.events.clear();
         }

@@ -125,7 +125,7 @@ impl<O: Observer> Host<O> {
             gossip_budget: &mut self.gossip_budget,
         };
         let member = &mut self.residents[local as usize].member;
-        member.handle_frame(self.now, from, frame, &mut self.commons, &mut out);
+        member.handle_frame(self.now, from, frame, &mut self.shared, &mut out);
         self.settle(local);
     }
 
@@ -158,7 +158,7 @@ impl<O: Observer> Host<O> {
             events: &mut self.events,
             gossip_budget: &mut self.gossip_budget,
         };
-        resident.member.handle_packet(now, from, messages, &mut self.commons, &mut out);
+        resident.member.handle_packet(now, from, messages, &mut self.shared, &mut out);
         self.settle(local);
     }
 
@@ -198,7 +198,7 @@ impl<O: Observer> Host<O> {
         let mut first = std::mem::take(&mut self.reply);
         let HostedMemberState { member, source, .. } = &self.residents[local as usize];
         let source = source.filter(|source| source.is_ipv4() == open.to.ip().to_canonical().is_ipv4());
-        member.open_stream(open.purpose, open.destination, &mut self.commons, &mut first);
+        member.open_stream(open.purpose, open.destination, &mut self.shared, &mut first);
         let first = self.turn_of(first);
         // A fallback probe that takes longer than a probe is of no use.
         let deadline = match open.purpose {
@@ -291,7 +291,7 @@ impl<O: Observer> Host<O> {
         };
         let purpose = opened.map(|opened| opened.purpose);
         let member = &mut self.residents[local as usize].member;
-        let next = member.handle_stream(self.now, purpose, &message, &mut reply, &mut self.commons, &mut out);
+        let next = member.handle_stream(self.now, purpose, &message, &mut reply, &mut self.shared, &mut out);
         self.answer(exchange, next, reply);
         if let (Some(token), StreamNext::Close | StreamNext::ReplyAndClose) = (token, next) {
             self.opened.finish(token);
@@ -343,7 +343,7 @@ impl<O: Observer> Host<O> {
             purpose,
             &message,
             &mut reply,
-            &mut self.commons,
+            &mut self.shared,
             &mut out,
         );
         if let (Some(refusal), Some(StreamPurpose::Join { token })) = (refusal, purpose) {

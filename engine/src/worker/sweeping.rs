@@ -42,7 +42,7 @@ impl<O: Observer> Host<O> {
             return;
         }
         let begun = cpu_time();
-        self.sweeping.sweep.step(due, &mut self.residents, &mut self.commons);
+        self.sweeping.sweep.step(due, &mut self.residents, &mut self.shared);
         let lasted_us = cpu_time().saturating_sub(begun).as_micros() as u64;
         self.counters.sweep_us_max = self.counters.sweep_us_max.max(lasted_us);
     }

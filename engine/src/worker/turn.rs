@@ -101,7 +101,7 @@ impl<O: Observer> Host<O> {
         self.counters.stalls += 1;
         for (local, resident) in self.residents.iter_mut().enumerate() {
             if resident.present {
-                resident.member.handle_stall(by, &mut self.commons);
+                resident.member.handle_stall(by, &mut self.shared);
                 self.wheel.schedule(local as u32, resident.member.next_timeout());
             }
         }
@@ -149,8 +149,8 @@ impl<O: Observer> Host<O> {
         self.counters.turns_late += u64::from(late >= LATE);
         place.pressure.tell(place.worker, pace.gossip_rate(), pace.overload(), self.now);
         let worst = place.pressure.worst(self.now);
-        self.commons.set_overload(worst.overload);
-        self.commons.set_doubt(worst.doubt);
+        self.shared.set_overload(worst.overload);
+        self.shared.set_doubt(worst.doubt);
         pace.refill(worst.gossip_rate, self.now);
     }
 
@@ -166,7 +166,7 @@ impl<O: Observer> Host<O> {
             events: &mut self.events,
             gossip_budget: &mut self.gossip_budget,
         };
-        resident.member.handle_timeout(self.now, &mut self.commons, &mut out);
+        resident.member.handle_timeout(self.now, &mut self.shared, &mut out);
         self.settle(local);
     }
 }

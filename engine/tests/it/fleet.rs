@@ -25,13 +25,13 @@ impl Observer for Witness {
     fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
         match *event {
             Event::Failed { subject, .. } => {
-                self.failed.insert((scene.local, scene.commons.name(subject).to_owned()));
+                self.failed.insert((scene.local, scene.shared.name(subject).to_owned()));
             }
             Event::Left { subject } => {
-                self.left.insert((scene.local, scene.commons.name(subject).to_owned()));
+                self.left.insert((scene.local, scene.shared.name(subject).to_owned()));
             }
             Event::UserEvent { event } => {
-                self.events.push((scene.local, scene.commons.user_event(event).payload.to_vec()));
+                self.events.push((scene.local, scene.shared.user_event(event).payload.to_vec()));
             }
             Event::JoinFinished { joined, .. } => self.joins.push(joined),
             Event::ProbeAcked { .. } => self.acked += 1,

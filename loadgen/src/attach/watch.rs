@@ -108,7 +108,7 @@ impl Watch {
 
     /// The member of ours at `subject`, if it takes part or was killed: of others nothing false can be said.
     fn ours(&self, scene: &EventContext<'_>, subject: MemberIndex) -> Option<MemberNumber> {
-        let number = self.common.names.number_of(scene.commons.name(subject))?;
+        let number = self.common.names.number_of(scene.shared.name(subject))?;
         matches!(self.common.roster.stage(number), Stage::Present | Stage::Killed).then_some(number)
     }
 
@@ -147,7 +147,7 @@ impl Watch {
     fn met(&mut self, scene: &EventContext<'_>, subject: MemberIndex) {
         let at = subject as usize;
         let known_as = self.who.get(at).copied().unwrap_or(Who::NotReal);
-        let Some(known) = scene.member.member(subject, scene.commons) else { return };
+        let Some(known) = scene.member.member(subject, scene.shared) else { return };
         if let Who::Real(slot) = known_as {
             // Nearly always: the view of the next of ours.
             let before = &self.heard.members[slot as usize];
@@ -283,7 +283,7 @@ impl Observer for Watch {
             Event::Failed { subject, .. } => self.failed(scene, subject),
             Event::Left { subject } => self.departed(scene, subject),
             Event::UserEvent { event } if self.is_observer(scene.local) => {
-                let event = scene.commons.user_event(event);
+                let event = scene.shared.user_event(event);
                 if let Some(number) = event_number(event.payload, self.common.run) {
                     self.tracker.delivered(scene, number);
                 }

@@ -70,7 +70,7 @@ impl Stage {
     fn at(&mut self, seconds: f64, local: HostedMember, event: Event) {
         let now = WINDOW + Duration::from_secs_f64(seconds);
         let member = &self.members[self.tracker.number(local) as usize];
-        let scene = EventContext { now, local, member, commons: &self.commons };
+        let scene = EventContext { now, local, member, shared: &self.commons };
         self.tracker.event(&scene, &event);
     }
 

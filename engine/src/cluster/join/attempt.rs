@@ -275,7 +275,7 @@ impl Attempt<'_> {
         self.view_changed = false;
         let live = self.shared.ask(|host, _| {
             let member = host.member(LOCAL)?;
-            let live = member.members(host.commons()).filter(|known| known.state.is_live());
+            let live = member.members(host.shared()).filter(|known| known.state.is_live());
             Some(live.map(|known| known.address).collect::<Vec<_>>())
         });
         let Ok(live) = live.wait() else { return };
@@ -329,8 +329,8 @@ impl Attempt<'_> {
                 return;
             }
             host.observer.joins.insert(token, AwaitedJoin { notes });
-            host.command(LOCAL, trains, |member, now, commons, out| {
-                member.join(now, address, MemberId::NONE, token, commons, out);
+            host.command(LOCAL, trains, |member, now, shared, out| {
+                member.join(now, address, MemberId::NONE, token, shared, out);
             });
         });
         if asked.is_err() {
