@@ -37,12 +37,14 @@ pub enum KeyError {
     Primary,
 }
 
+#[derive(Clone)]
 enum Cipher {
     Aes128(AesGcm<Aes128, U12>),
     Aes192(AesGcm<Aes192, U12>),
     Aes256(AesGcm<Aes256, U12>),
 }
 
+#[derive(Clone)]
 struct Key {
     bytes: Box<[u8]>,
     cipher: Cipher,
@@ -62,7 +64,7 @@ impl Key {
 }
 
 /// The installed keys, the primary first.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Keyring {
     keys: Vec<Key>,
 }

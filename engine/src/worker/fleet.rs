@@ -15,11 +15,13 @@ use rand::rngs::SysRng;
 use swimring_codec::memberlist::STREAM_MAX;
 use thiserror::Error;
 
-use super::host::{Host, Observer, Secret, VIEWS_ASIDE, view_bytes};
+use super::host::{Host, HostParts, Secret};
+use super::observer::Observer;
 use super::options::FleetOptions;
 use super::pace::Pace;
 use super::pressure::Pressure;
 use super::scanning::Scanners;
+use super::streams::{VIEWS_ASIDE, view_bytes};
 use super::turn::{self, Calls, Place, Refused};
 use crate::net::{Driver, Endpoint, NetError, NetOptions, Trains, Waker};
 use crate::protocol::{SettingsError, WireOptions, WireOptionsError};
@@ -363,7 +365,7 @@ fn start_worker<O: Observer>(
     let (ready, is_ready) = channel::bounded(1);
     let (port, port_arrives) = channel::bounded(1);
     let address = endpoint.local_address();
-    let secrets = [secret()?, secret()?];
+    let parts = HostParts::new(options, worker, address, origin, [secret()?, secret()?])?;
     let (options, calls_taken) = (options.clone(), Arc::clone(&calls));
     let thread = std::thread::Builder::new()
         .name(format!("swimring-{worker}"))
@@ -383,7 +385,7 @@ fn start_worker<O: Observer>(
             let _ = ready.send(Ok(driver.waker()));
             // The fleet gave up if the other end is gone.
             let Ok(port) = port_arrives.recv() else { return Ok(observer) };
-            let host = Host::new(&options, worker, address, origin, port, secrets, observer);
+            let host = Host::new(&options, parts, port, observer);
             let pace = Pace::new(options.tick, options.gossip_frames_per_second);
             let outcome = turn::run(driver, host, pace, &calls_taken, &Place { worker, pressure: &pressure });
             if let Err(error) = &outcome {
