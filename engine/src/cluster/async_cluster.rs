@@ -69,6 +69,11 @@ impl AsyncCluster {
         self.0.leave(timeout)
     }
 
+    /// As [`Cluster::shutdown`].
+    pub async fn shutdown(&self) {
+        requests::shutdown(self.shared()).await;
+    }
+
     /// As [`Cluster::members`].
     ///
     /// # Errors

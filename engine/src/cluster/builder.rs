@@ -6,7 +6,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crossbeam::channel;
 use swimring_codec::Incarnation;
 
 use super::address;
@@ -17,6 +16,7 @@ use super::given_address::Address;
 use super::handle::Cluster;
 use super::join::{Remembered, Resolve, Seed};
 use super::lossy_channel::lossy_channel;
+use super::mailbox::mailbox;
 use super::options::ClusterOptions;
 use super::shared::Shared;
 use super::subscription::Events;
@@ -209,20 +209,20 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
         host.add_at(advertised, &member, &metadata, incarnation).map(|_| first)
     })?;
     let events = Events::new(receiver, added?);
-    let (closing, closed) = channel::bounded(0);
-    let shared =
-        Arc::new(Shared::new(fleet, name.into(), advertised, seed, Remembered::new(seeds), &options, closed));
+    let (mailbox, inbox) = mailbox();
+    let remembered = Remembered::new(seeds);
+    let shared = Arc::new(Shared::new(fleet, name.into(), advertised, seed, remembered, &options, mailbox));
     let rejoin = Rejoin { timeout: options.join_timeout, interval: options.rejoin_interval };
-    let background = Background::new(Arc::clone(&shared), events, rejoin);
+    let background = Background::new(Arc::clone(&shared), inbox, events, rejoin);
     let background = std::thread::Builder::new()
-        .name("swimring-steward".to_owned())
+        .name("swimring-bg".to_owned())
         .spawn(move || background.run())
         .map_err(|error| ClusterError::from(FleetError::Thread(error)))?;
     tracing::info!(
         local = &*shared.name, cluster = shared.cluster, %bound, %advertised,
         incarnation = incarnation.get(), "member started"
     );
-    Ok(Cluster::new(shared, closing, background, options.join_timeout))
+    Ok(Cluster::new(shared, background, options.join_timeout))
 }
 
 fn fleet_options(options: &ClusterOptions, seed: u64) -> Result<FleetOptions, ClusterError> {

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use crossbeam::channel;
 use hashbrown::HashMap;
 use swimring_codec::{MemberId, State, canonical};
 
 use super::event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
-use super::join::{JoinProgress, SeedError};
+use super::join::{JoinProgress, ProgressSender, SeedError};
+use super::leave::LeaveOutcome;
 use super::lossy_channel::Sender;
 use super::subscription::Numbered;
 use super::view::owned;
@@ -23,12 +23,6 @@ pub(super) const SUBSCRIBERS_MAX: usize = 64;
 /// 10 ms, makes a hundred.
 const RTTS_MAX: usize = 256;
 
-/// An answer to a join that is waited for.
-pub(super) struct AwaitedJoin {
-    /// Where to say how it ended.
-    pub(super) notes: channel::Sender<JoinProgress>,
-}
-
 /// Hears what happens to the member.
 #[derive(Default)]
 pub(super) struct EventDispatcher {
@@ -37,11 +31,12 @@ pub(super) struct EventDispatcher {
     next: u64,
     /// Events that slow subscribers lost.
     pub(super) events_lost: u64,
-    pub(super) joins: HashMap<u32, AwaitedJoin>,
+    /// The joins that wait for an address, by its number.
+    pub(super) joins: HashMap<u32, ProgressSender>,
     /// How often the member has been told to leave.
     pub(super) leaves: u32,
-    /// Who waits for the leave to finish.
-    pub(super) leaving: Vec<channel::Sender<()>>,
+    /// Those that wait for the leave to finish.
+    pub(super) leaving: Vec<Arc<LeaveOutcome>>,
     rtts_us: Vec<u32>,
 }
 
@@ -75,8 +70,7 @@ impl EventDispatcher {
 
     fn join_ended(&mut self, token: u32, result: Result<(), SeedError>) {
         if let Some(join) = self.joins.remove(&token) {
-            // Whoever waited may have given up.
-            let _ = join.notes.send(JoinProgress::Ended { token, result });
+            join.send(JoinProgress::Ended { token, result });
         }
     }
 
@@ -101,7 +95,7 @@ impl Observer for EventDispatcher {
             }
             Event::LeaveFinished => {
                 for waiting in self.leaving.drain(..) {
-                    let _ = waiting.try_send(());
+                    waiting.say(Ok(()));
                 }
             }
             _ => {

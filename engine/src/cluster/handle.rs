@@ -1,14 +1,11 @@
 //! The cluster as the application holds it.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-use crossbeam::channel;
 
 use super::async_cluster::AsyncCluster;
 use super::builder::ClusterBuilder;
@@ -54,8 +51,6 @@ pub struct Cluster {
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
-    /// Dropped when the cluster shuts down.
-    closing: Mutex<Option<channel::Sender<Infallible>>>,
     background: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -65,14 +60,8 @@ impl Cluster {
         ClusterBuilder::new().name(name)
     }
 
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        closing: channel::Sender<Infallible>,
-        background: JoinHandle<()>,
-        join_timeout: Duration,
-    ) -> Cluster {
-        let handle =
-            Handle { shared, closing: Mutex::new(Some(closing)), background: Mutex::new(Some(background)) };
+    pub(super) fn new(shared: Arc<Shared>, background: JoinHandle<()>, join_timeout: Duration) -> Cluster {
+        let handle = Handle { shared, background: Mutex::new(Some(background)) };
         Cluster { handle: Arc::new(handle), join_timeout }
     }
 
@@ -239,13 +228,14 @@ impl fmt::Debug for Cluster {
 
 impl Handle {
     fn shutdown(&self) {
-        drop(self.closing.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.shared.stop();
-        let background = self.background.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // It ends with the events.
-        if background.is_some_and(|background| background.join().is_err()) {
-            tracing::error!("the steward's thread panicked");
+        self.shared.close();
+        // Under the lock: whoever else shuts it down comes back when the port is free, too.
+        let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        if background.take().is_some_and(|background| background.join().is_err()) {
+            tracing::error!("the background thread panicked");
         }
+        // Left to do where it panicked.
+        self.shared.stop();
     }
 }
 

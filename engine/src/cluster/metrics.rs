@@ -1,6 +1,6 @@
 //! What the member counts, published through the `metrics` facade once a second.
 //!
-//! The protocol's thread only counts, as it does anyway; the steward asks for a copy and hands it to
+//! The protocol's thread only counts, as it does anyway; the background thread asks for a copy and hands it to
 //! whatever recorder the application has installed. `docs/METRICS.md` lists every name.
 
 use metrics::{Key, Label, Level, Metadata, Unit};

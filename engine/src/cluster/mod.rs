@@ -1,8 +1,8 @@
 //! A member to embed in a service.
 //!
 //! [`Cluster`] runs one member beside the service, on three threads: the protocol's, which sleeps in the
-//! kernel until something is to be done; the streams'; and a steward's for what may wait: the log, metrics,
-//! joining again. The service calls in through handles and hears of events through bounded queues. Nothing
+//! kernel until something is to be done; the streams'; and a background thread, which carries out
+//! joins, knows when a leave or a shutdown is done, writes the log, publishes metrics, and joins again. The service calls in through handles and hears of events through bounded queues. Nothing
 //! calls back into the service, so nothing it does can stop or deadlock the protocol; a subscriber that does
 //! not keep up loses events and is told so.
 //!
@@ -17,7 +17,7 @@
 //! | `join`, `leave` | what takes time |
 //! | `dispatcher`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
 //! | `lossy_channel`, `subscription`, `waiting` | the bounded queues between the two, and waiting for them |
-//! | `background`, `log`, `metrics`, `no_metrics` | what may wait |
+//! | `background`, `mailbox`, `log`, `metrics`, `no_metrics` | what may wait |
 #![forbid(unsafe_code)]
 
 mod address;
@@ -36,6 +36,7 @@ mod keys;
 mod leave;
 mod log;
 mod lossy_channel;
+mod mailbox;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(not(feature = "metrics"))]

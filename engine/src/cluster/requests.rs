@@ -4,11 +4,15 @@
 //! A request is on its way to the member's thread with its first poll. To drop the future afterwards gives up the
 //! answer, not the request.
 
+use std::future::poll_fn;
+
 use swimring_codec::memberlist::{KeyError, Keyring};
 use swimring_codec::{MemberId, State};
 
 use super::error::ClusterError;
 use super::event::{ClusterEvent, MemberInfo};
+use super::lossy_channel::lossy_channel;
+use super::mailbox::Order;
 use super::shared::{LOCAL, Shared};
 use super::subscription::Events;
 use super::view::{RawView, owned};
@@ -98,4 +102,15 @@ pub(super) async fn change_keys(
 ) -> Result<(), ClusterError> {
     let changed = shared.ask(move |host, _| host.change_keys(change));
     changed.await?.map_err(ClusterError::Key)
+}
+
+/// Shuts the member down.
+pub(super) async fn shutdown(shared: &Shared) {
+    let (sender, mut receiver) = lossy_channel(1);
+    shared.close();
+    shared.mailbox.post(Order::Shutdown(sender));
+    // Nothing is ever sent: the other end is dropped when the port is free.
+    poll_fn(|cx| receiver.poll_recv(cx)).await;
+    // Left to do where the background thread panicked.
+    shared.stop();
 }

@@ -1,19 +1,19 @@
-//! What the application's handles, joins and the steward share: the way to the member's thread.
+//! What the application's handles and the background thread share: the ways to the member's thread and to the
+//! background's.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
-use crossbeam::channel;
 use swimring_codec::canonical;
 
 use super::dispatcher::EventDispatcher;
 use super::error::ClusterError;
 use super::join::{Remembered, Resolvers, Tried};
 use super::lossy_channel::{Receiver, lossy_channel};
+use super::mailbox::Mailbox;
 use super::options::ClusterOptions;
 use super::subscription::Events;
 use super::waiting::block_on;
@@ -25,8 +25,7 @@ pub(super) const LOCAL: HostedMember = 0;
 
 /// See the module.
 pub(super) struct Shared {
-    /// Nothing once it has been shut down. Calls hold it for reading, so that shutting down waits for
-    /// those under way, which take a turn of the worker's loop.
+    /// Nothing once it has been shut down.
     fleet: RwLock<Option<Fleet<EventDispatcher>>>,
     pub(super) name: Arc<str>,
     pub(super) cluster: String,
@@ -35,8 +34,9 @@ pub(super) struct Shared {
     /// Where the others reach it.
     pub(super) advertised: SocketAddr,
     pub(super) events_queued_max: usize,
-    /// Loses its other end when the cluster is shut down.
-    pub(super) closing: channel::Receiver<Infallible>,
+    pub(super) mailbox: Mailbox,
+    /// Whether it is being shut down, or has been.
+    closing: AtomicBool,
     pub(super) resolvers: Resolvers,
     /// The addresses that joins have tried in vain.
     pub(super) tried: Mutex<Tried>,
@@ -59,7 +59,7 @@ impl Shared {
         seed: u64,
         remembered: Remembered,
         options: &ClusterOptions,
-        closing: channel::Receiver<Infallible>,
+        mailbox: Mailbox,
     ) -> Shared {
         Shared {
             bound: fleet.address(0),
@@ -68,7 +68,8 @@ impl Shared {
             cluster: options.cluster.clone(),
             advertised,
             events_queued_max: options.events_queued_max,
-            closing,
+            mailbox,
+            closing: AtomicBool::new(false),
             resolvers: Resolvers::new(Arc::clone(&options.resolver)),
             tried: Mutex::default(),
             remembered: Mutex::new(remembered),
@@ -123,16 +124,22 @@ impl Shared {
         Ok((seen, Events::new(receiver, first)))
     }
 
-    /// Stops the member's thread and closes its sockets.
-    pub(super) fn stop(&self) {
-        let mut fleet = self.fleet.write().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: whoever else shuts it down comes back when the port is free.
-        drop(fleet.take());
+    /// Has the background thread shut the member down.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.mailbox.wake();
     }
 
-    /// Whether it has been, or is being, shut down.
+    /// Whether it is being shut down, or has been.
     pub(super) fn is_closing(&self) -> bool {
-        matches!(self.closing.try_recv(), Err(channel::TryRecvError::Disconnected))
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Stops the member's thread and closes its sockets, unless that has been done.
+    pub(super) fn stop(&self) {
+        let fleet = self.fleet.write().unwrap_or_else(PoisonError::into_inner).take();
+        // Without the lock: those who ask meanwhile hear at once that it has stopped.
+        drop(fleet);
     }
 
     /// The seeds to try again later.

@@ -49,8 +49,11 @@ fn what_blocks_can_be_awaited_too_and_says_the_same() {
         awaited.install_key(&[7; 16]).await.unwrap();
         awaited.leave(PATIENCE).await.unwrap();
         assert!(matches!(awaited.send_event("x", "").await, Err(ClusterError::Left)));
-        awaited.cluster().shutdown();
+        awaited.shutdown().await;
         assert!(matches!(awaited.members().await, Err(ClusterError::Stopped)));
+        assert_eq!(awaited.join(["127.0.0.1"]).await, Err(swimring::JoinError::Stopped));
+        member("other").bind(two.address()).start().unwrap();
+        awaited.shutdown().await;
     });
 }
 

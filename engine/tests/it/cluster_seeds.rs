@@ -245,3 +245,31 @@ fn leaving_ends_a_join_for_good() {
     two.join([one.address()]).wait().unwrap();
     two.send_event("x", "").unwrap();
 }
+
+/// Resolves nothing, and does not come back before it is let go.
+#[derive(Debug)]
+struct Hanging(Mutex<mpsc::Receiver<()>>);
+
+impl Resolve for Hanging {
+    fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        // Lost with its other end, when the test is over.
+        let _ = self.0.lock().unwrap().recv();
+        Err(io::Error::other("let go"))
+    }
+}
+
+#[test]
+fn a_resolver_that_hangs_holds_up_no_other_join_and_no_leave() {
+    let one = start("one");
+    let (let_go, hanging) = mpsc::channel();
+    let two = member("two").resolver(Hanging(Mutex::new(hanging))).start().unwrap();
+    let mut stuck: Vec<_> = (0..15).map(|at| two.join([format!("name-{at}.example.org")])).collect();
+    assert_eq!(two.join([one.address()]).wait().unwrap().answered(), 1);
+    two.leave(PATIENCE).wait().unwrap();
+    assert!(stuck.iter_mut().all(|join| join.try_wait().is_none()), "they still wait");
+    two.shutdown();
+    for join in stuck {
+        assert_eq!(join.wait(), Err(JoinError::Stopped));
+    }
+    drop(let_go);
+}

@@ -222,9 +222,6 @@ pub enum JoinError {
     /// More joins under way than there may be.
     #[error("too many joins are under way: wait for one to end")]
     TooManyJoins,
-    /// The system refused a thread for it.
-    #[error("no thread for the join: {0}; raise the limit on processes")]
-    NoThread(String),
     /// No seed answered.
     #[error("no seed answered: {0}")]
     NoneAnswered(JoinReport),

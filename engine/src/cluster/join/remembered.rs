@@ -23,7 +23,7 @@ impl Remembered {
 
     /// Those through which a join has succeeded. As many are remembered as one join may have; the oldest make
     /// room.
-    pub(super) fn add(&mut self, seeds: Vec<Seed>) {
+    pub(in crate::cluster) fn add(&mut self, seeds: Vec<Seed>) {
         self.joined.retain(|known| !seeds.contains(known));
         let usable = seeds.into_iter().filter(|seed| seed.fault().is_none());
         for seed in usable {
