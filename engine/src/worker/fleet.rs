@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel;
 use rand::TryRng;
 use rand::rngs::SysRng;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use swimring_codec::memberlist::STREAM_MAX;
 use thiserror::Error;
 
@@ -414,8 +415,13 @@ impl<O> Drop for Ending<'_, O> {
     }
 }
 
+/// Keeps this thread on one of the cores that the process may use. Without effect where the system refuses it.
 fn pin(worker: usize) {
-    if let Some(cores) = core_affinity::get_core_ids().filter(|cores| !cores.is_empty()) {
-        core_affinity::set_for_current(cores[worker % cores.len()]);
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    if !cores.is_empty() {
+        let mut own = CpuSet::new();
+        own.set(cores[worker % cores.len()]);
+        let _ = sched_setaffinity(None, &own);
     }
 }

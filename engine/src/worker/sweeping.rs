@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::members::Places;
 use crate::protocol::{COMPACTION_MEMBERS_MAX, Compaction, Crew, SharedState, Time};
@@ -48,5 +48,5 @@ impl Sweeping {
 
 /// CPU time of this thread: where other programs run on the same cores, the time of day would measure them.
 fn cpu_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
