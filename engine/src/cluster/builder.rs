@@ -69,7 +69,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// Where to receive: a text such as `127.0.0.1:7946`, or whatever else an [`Address`] is made from; checked
+    /// Where to receive: a text such as `127.0.0.1:7946`, or anything else that an [`Address`] is made from; checked
     /// at the start. Default `0.0.0.0:7946`; port 0 takes a free one, no port is 7946.
     pub fn bind(mut self, address: impl Into<Address>) -> ClusterBuilder {
         self.options.bind = address.into();
@@ -204,7 +204,7 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let incarnation = first_incarnation();
     let (sender, receiver) = lossy_channel(options.events_queued_max);
     let added = fleet.ask(0, move |host, _| {
-        // Before the member is there: whoever knows its address may join it at once.
+        // Before the member is there: others that know its address may join it at once.
         let first = host.observer.subscribe(sender).unwrap_or_default();
         host.add_at(advertised, &member, &metadata, incarnation).map(|_| first)
     })?;

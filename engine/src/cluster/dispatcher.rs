@@ -33,7 +33,7 @@ pub(super) struct EventDispatcher {
     pub(super) events_lost: u64,
     /// The joins that wait for an address, by its number.
     pub(super) joins: HashMap<u32, ProgressSender>,
-    /// How often the member has been told to leave.
+    /// Times that the member has been told to leave.
     pub(super) leaves: u32,
     /// Those that wait for the leave to finish.
     pub(super) leaving: Vec<Arc<LeaveOutcome>>,

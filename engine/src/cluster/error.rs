@@ -19,15 +19,15 @@ pub enum ClusterError {
     Setting {
         /// As it is spelled in files.
         setting: String,
-        /// What it has to be.
+        /// The values that would do.
         expected: String,
     },
     /// A settings file cannot be used. Only with the feature `toml`.
     #[error("settings file {}: {reason}", path.display())]
     File {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// What is wrong with it, on one line.
+        /// The fault, on one line.
         reason: String,
     },
     /// The sockets, threads or protocol settings: a port in use, for instance.
@@ -39,7 +39,7 @@ pub enum ClusterError {
     /// The keys cannot be changed so.
     #[error(transparent)]
     Key(KeyError),
-    /// A join came to nothing.
+    /// A join failed.
     #[error(transparent)]
     Join(#[from] JoinError),
     /// The member has left.

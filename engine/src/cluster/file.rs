@@ -1,6 +1,6 @@
 //! The settings of a cluster in a TOML file.
 //!
-//! A file is flat: the cluster's settings beside the protocol's. `preset` comes first whatever its place,
+//! A file is flat: the cluster's settings beside the protocol's. `preset` comes first wherever it stands,
 //! and every other key changes one setting of it.
 //!
 //! ```toml
@@ -125,7 +125,7 @@ pub(super) fn chosen<T: FromStr>(key: &str, value: toml::Value, words: &str) -> 
     said.parse().map_err(|_| ClusterError::setting(key, format!("has to be {words}, not `{said}`")))
 }
 
-/// What to say of a name that is none: what it is called here, or the nearest names.
+/// The error for an unknown name: what the setting is called here, or the nearest names.
 fn unknown(key: &str) -> String {
     if let Some(ours) = settings_file::ours(key) {
         return format!("is no setting; here it is called {ours}");

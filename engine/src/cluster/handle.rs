@@ -23,7 +23,8 @@ use super::waiting::block_on;
 ///
 /// Methods that ask the member wait for one turn of its loop, microseconds to a few milliseconds; none of
 /// them waits for the network. What does, [`Cluster::join`] and [`Cluster::leave`], can be waited for or
-/// awaited; [`Cluster::as_async`] has all others to be awaited. There are no callbacks: nothing that an application does can hold the protocol up.
+/// awaited; [`Cluster::as_async`] has all others to be awaited. There are no callbacks: nothing that an
+/// application does can hold the protocol up.
 ///
 /// When the last handle is dropped the member is shut down without leaving, and the others find out that
 /// it is gone as if it had crashed. [`Cluster::leave`] first spares them that.
@@ -99,7 +100,7 @@ impl Cluster {
     /// drawn each time; it has succeeded if one of them answers. At most `join_timeout`. A member that has left
     /// comes back.
     ///
-    /// The join runs by itself; wait for it with [`Join::wait`], or await it. Then the view is complete as far
+    /// The join runs in the background; wait for it with [`Join::wait`], or await it. Then the view is complete as far
     /// as those who answered know it, and [`ClusterEvent::Joined`](super::ClusterEvent::Joined) has been sent
     /// for every member of it. The seeds of a join that has succeeded are tried again in the background, at
     /// [`rejoin_interval`](super::ClusterOptions::rejoin_interval), until the member leaves.
@@ -130,7 +131,7 @@ impl Cluster {
         block_on(requests::members(self.shared(), |state| !state.is_live()))
     }
 
-    /// The member called `name`, in whatever state, while it is part of the view.
+    /// The member called `name`, in any state, while it is part of the view.
     ///
     /// # Errors
     /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
@@ -164,7 +165,7 @@ impl Cluster {
         block_on(requests::of_member(self.shared(), |member, _| member.local_health()))
     }
 
-    /// Events from now on. Each subscriber gets all of them. Whoever keeps a table of the members takes
+    /// Events from now on. Each subscriber gets all of them. For a table of the members use
     /// [`Cluster::watch`] instead, since others may have joined before this is called.
     ///
     /// # Errors
@@ -229,7 +230,7 @@ impl fmt::Debug for Cluster {
 impl Handle {
     fn shutdown(&self) {
         self.shared.close();
-        // Under the lock: whoever else shuts it down comes back when the port is free, too.
+        // Under the lock: other callers, too, come back when the port is free.
         let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
         if background.take().is_some_and(|background| background.join().is_err()) {
             tracing::error!("the background thread panicked");

@@ -52,7 +52,7 @@ pub(super) fn mailbox() -> (Mailbox, Inbox) {
 }
 
 impl Mailbox {
-    /// Gives an order. Once the thread has ended it is dropped, which whoever waits for it notices.
+    /// Gives an order. Once the thread has ended it is dropped, and the end of its channel tells those who wait.
     pub(super) fn post(&self, order: Order) {
         if self.orders.send(order).is_ok() {
             self.wake();

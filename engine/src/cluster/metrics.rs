@@ -1,7 +1,7 @@
 //! What the member counts, published through the `metrics` facade once a second.
 //!
 //! The protocol's thread only counts, as it does anyway; the background thread asks for a copy and hands it to
-//! whatever recorder the application has installed. `docs/METRICS.md` lists every name.
+//! the recorder that the application has installed. `docs/METRICS.md` lists every name.
 
 use metrics::{Key, Label, Level, Metadata, Unit};
 use swimring_codec::memberlist::DecodeError;

@@ -28,23 +28,23 @@ pub struct ClusterOptions {
     /// The cluster's name. Members of clusters with different names ignore each other, also where one
     /// is told to join the other. Default: `default`.
     pub cluster: String,
-    /// Where to receive, UDP and TCP on one port; port 0 takes a free one. Default: `0.0.0.0:7946`.
+    /// Address to receive at, UDP and TCP on one port; port 0 takes a free one. Default: `0.0.0.0:7946`.
     pub bind: Address,
-    /// Where the others reach this member. Port 0 stands for the port it is bound to. Default: the bound
+    /// Address at which the others reach this member. Port 0 stands for the port it is bound to. Default: the bound
     /// address, or, if that is unspecified (`0.0.0.0`), the address that the default route leaves from.
     pub advertise: Option<Address>,
-    /// What the others get to see of this member, up to 512 bytes. In files a string. Default: none.
+    /// Metadata that the others see, up to 512 bytes. In files a string. Default: none.
     pub metadata: Vec<u8>,
-    /// Which datagram driver. Default: `auto`, io_uring where the kernel permits it.
+    /// Datagram driver. Default: `auto`, io_uring where the kernel permits it.
     pub driver: DriverChoice,
     /// Members to join through, in the background from the start on; see
     /// [`ClusterOptions::rejoin_interval`]. A name stands for all its addresses. At most 256. Default: none.
     pub seeds: Vec<String>,
-    /// What finds the addresses of seeds that are names. Not in files. Default: the system's resolver.
+    /// Resolver of seeds that are names. Not in files. Default: the system's resolver.
     pub resolver: Arc<dyn Resolve>,
-    /// How long a join may take in all. 10 ms to 10 min. Default: 10 s.
+    /// Time limit of a join. 10 ms to 10 min. Default: 10 s.
     pub join_timeout: Duration,
-    /// How long to wait before seeds are tried again in the background, names resolved anew: those in
+    /// Time before seeds are tried again in the background, names resolved anew: those in
     /// [`ClusterOptions::seeds`], and those of the application's joins that have succeeded since the member last
     /// left. While the member is alone this is the longest wait; the first are shorter, from 1 s doubling up to
     /// it. While it is not alone, those addresses that are not in its view are tried again after this to twice
@@ -64,11 +64,11 @@ pub struct ClusterOptions {
     /// Kernel memory for datagrams on their way out, in bytes; the kernel caps it at `net.core.wmem_max`. Not in
     /// files. Default: 1 MiB.
     pub send_buffer_bytes: usize,
-    /// How long connecting to another member's TCP port may take, above zero. Not in files. Default: 3 s.
+    /// Time limit of connecting to another member's TCP port, above zero. Not in files. Default: 3 s.
     pub connect_timeout: Duration,
-    /// How long a TCP exchange may go without a byte moving either way, above zero. Not in files. Default: 5 s.
+    /// Time limit of a TCP exchange without a byte moving either way, above zero. Not in files. Default: 5 s.
     pub exchange_idle_timeout: Duration,
-    /// How long a whole TCP exchange may take, connecting included, above zero. Not in files. Default: 10 s.
+    /// Time limit of a whole TCP exchange, connecting included, above zero. Not in files. Default: 10 s.
     pub exchange_timeout: Duration,
 }
 
@@ -99,7 +99,7 @@ impl Default for ClusterOptions {
 }
 
 impl ClusterOptions {
-    /// What is allowed, and most likely not what was meant: one line each.
+    /// Settings that are allowed, and most likely not what was meant: one line each.
     pub(super) fn doubts(&self, name: &str) -> Vec<String> {
         let mut doubts = Vec::new();
         for (setting, text) in [("name", name), ("cluster", self.cluster.as_str())] {

@@ -29,9 +29,9 @@ pub(super) struct Shared {
     fleet: RwLock<Option<Fleet<EventDispatcher>>>,
     pub(super) name: Arc<str>,
     pub(super) cluster: String,
-    /// Where it is bound.
+    /// Address that it is bound to.
     pub(super) bound: SocketAddr,
-    /// Where the others reach it.
+    /// Address at which the others reach it.
     pub(super) advertised: SocketAddr,
     pub(super) events_queued_max: usize,
     pub(super) mailbox: Mailbox,

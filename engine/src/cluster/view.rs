@@ -1,7 +1,7 @@
 //! A consistent copy of a member's view, taken on the protocol's thread in the least time.
 //!
 //! Names and metadata go into one buffer there, so that a view of ten thousand members costs the protocol
-//! a copy and two allocations; making owned members of it, and sorting them, is left to whoever asked.
+//! a copy and two allocations; making owned members of it, and sorting them, is left to the caller.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! Waiting on a thread for what can be awaited: a waker that unparks it. So whatever takes time has one
-//! mechanism for both, on any executor and on none.
+//! Waiting on a thread for what can be awaited: a waker that unparks it. So one mechanism
+//! serves threads and executors alike.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Ends a driver's wait from another thread.
 //!
-//! The driver says when it is about to sleep; only then does waking cost a system call. A wake that comes
+//! The driver says when it is about to wait; only then does waking cost a system call. A wake that comes
 //! earlier is remembered and keeps the driver from sleeping, so none is lost: both sides change one atomic
-//! word, and whoever comes second sees what the first did.
+//! word, and the second sees what the first did.
 
 use std::fs::File;
 use std::io::Write;

@@ -19,7 +19,7 @@ const QUEUE_DEPTH_LIMIT: usize = 1 << 16;
 /// hold one message.
 const MESSAGE_BYTES_LIMITS: RangeInclusive<usize> = 1 << 10..=64 << 20;
 
-/// Which system interface moves the bytes.
+/// The system interface that moves the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum StreamDriver {
     /// io_uring where the kernel permits it, else readiness (epoll), with one log line.
@@ -34,7 +34,7 @@ pub enum StreamDriver {
 /// Settings of the stream service.
 #[derive(Clone, Debug)]
 pub struct StreamOptions {
-    /// Which system interface moves the bytes. Default: automatic.
+    /// System interface that moves the bytes. Default: automatic.
     pub driver: StreamDriver,
     /// How connections are cut into messages. Default: each follows its length.
     pub framing: Framing,
@@ -149,10 +149,10 @@ pub enum StreamError {
     Option {
         /// Its name in [`StreamOptions`], or `listeners`.
         setting: &'static str,
-        /// What to give instead.
+        /// The values that would do.
         expected: String,
     },
-    /// io_uring was demanded and is not to be had.
+    /// io_uring was asked for and is not available.
     #[error("stream setting `driver`: io_uring is not available here ({0}); use `Automatic` or `Readiness`")]
     Uring(#[source] io::Error),
     /// The operating system refused something else.

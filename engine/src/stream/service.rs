@@ -361,7 +361,7 @@ fn dispatch<L: Link>(port: &Rc<PortEnd>, shared: &Rc<Shared>) -> bool {
             return false;
         }
     }
-    // Whatever came meanwhile has rung the bell.
+    // A command that came meanwhile has woken the thread again.
     true
 }
 

@@ -42,7 +42,7 @@ pub enum FleetError {
     /// An option of the wire format cannot be used.
     #[error(transparent)]
     Wire(#[from] WireOptionsError),
-    /// The socket or driver.
+    /// The socket or the driver could not be opened.
     #[error(transparent)]
     Net(#[from] NetError),
     /// The stream service.
@@ -53,7 +53,7 @@ pub enum FleetError {
     Option {
         /// Its name.
         setting: &'static str,
-        /// What it has to be.
+        /// The values that would do.
         expected: String,
     },
     /// The system refused a thread.
@@ -65,9 +65,9 @@ pub enum FleetError {
     /// A worker has ended.
     #[error("worker {worker} has stopped{}", why(cause))]
     Stopped {
-        /// Which.
+        /// Its number.
         worker: usize,
-        /// What its driver ended with, if it was that.
+        /// The error that its driver ended with, if that was the cause.
         cause: Option<String>,
     },
     /// A worker has too many calls waiting.
@@ -371,7 +371,7 @@ fn start_worker<O: Observer>(
     let thread = std::thread::Builder::new()
         .name(format!("swimring-{worker}"))
         .spawn(move || {
-            // Whatever way the worker ends, nobody waits for it in vain.
+            // However the worker ends, its callers hear of it.
             let _ended = Ending(&calls_taken);
             if options.pin {
                 pin(worker);

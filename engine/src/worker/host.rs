@@ -21,7 +21,7 @@ use crate::protocol::{
 };
 use crate::stream::StreamPort;
 
-/// What encryption draws its nonces from.
+/// Seed of the nonces of encryption.
 pub(super) type Secret = [u8; 32];
 
 /// What a host begins with, made on the thread that starts the fleet, which is told what is wrong with it.
@@ -62,11 +62,11 @@ fn opener(wire: &WireOptions, secret: Secret) -> Result<Option<Box<Codec>>, Wire
 
 /// The members of one worker.
 pub struct Host<O> {
-    /// Who hears what happens.
+    /// The observer of what happens.
     pub observer: O,
     pub(super) members: HostedMembers,
     pub(super) streams: Streams,
-    /// Opens packets and streams; nothing in the native format.
+    /// Codec that opens packets and streams; none in the native format.
     pub(super) opener: Option<Box<Codec>>,
     pub(super) clock: Clock,
     pub(super) counters: HostCounters,

@@ -42,7 +42,7 @@ pub trait Observer: Send + 'static {
     }
 }
 
-/// Where an event happened.
+/// The surroundings of an event.
 #[derive(Debug)]
 pub struct EventContext<'a> {
     /// Time of the turn.
@@ -51,6 +51,6 @@ pub struct EventContext<'a> {
     pub local: HostedMember,
     /// The member.
     pub member: &'a Member,
-    /// What resolves indexes.
+    /// State that resolves indexes.
     pub shared: &'a SharedState,
 }

@@ -11,9 +11,9 @@ use crate::stream::StreamOptions;
 /// How to start a [`super::Fleet`].
 #[derive(Clone, Debug)]
 pub struct FleetOptions {
-    /// The protocol's constants, for all members.
+    /// Constants of the protocol, for all members.
     pub settings: Arc<Settings>,
-    /// The wire format, for all members.
+    /// Wire format of all members.
     pub wire: WireOptions,
     /// Options of the datagram path. `own_addresses` and `frame_bytes_max` follow from `own_addresses` and
     /// `settings` here, and are refused there. `segmentation` and `coalescing` are permissions: where the kernel or
@@ -25,7 +25,7 @@ pub struct FleetOptions {
     /// Whether members have an IP address each, of this machine's: given to [`super::Host::add_at`], with the port
     /// of the worker. `bind` is then a wildcard address. On loopback all of 127.0.0.0/8 may be used.
     pub own_addresses: bool,
-    /// Where the first worker listens; the others take the ports after it, or any if it is 0.
+    /// Address of the first worker; the others take the ports after it, or any if its port is 0.
     pub bind: SocketAddr,
     /// Number of threads, 1 to 1,024.
     pub workers: usize,

@@ -157,15 +157,14 @@ impl<O: Observer> Host<O> {
     }
 }
 
-/// Most calls that wait for a worker: whoever calls faster than it works is told so.
+/// Most calls that wait for a worker. A caller that is faster than the worker gets an error.
 const CALLS_WAITING_MAX: usize = 1024;
 
-/// Where calls wait. Once the worker has ended no call stays behind: whoever waits for an answer would
-/// wait for ever.
+/// Calls that wait for the worker. Once it has ended no call stays behind: its caller would wait for ever.
 pub(super) struct Calls<O> {
     queue: ArrayQueue<Call<O>>,
     ended: AtomicBool,
-    /// What the worker's driver ended with.
+    /// The error that the worker's driver ended with.
     cause: OnceLock<String>,
 }
 
@@ -189,8 +188,8 @@ impl<O> Calls<O> {
 
     pub(super) fn push(&self, call: Call<O>) -> Result<(), Refused> {
         let pushed = self.queue.push(call);
-        // The worker says that it has ended, then drains; we push, then look. Whoever comes second sees
-        // what the first did.
+        // The worker says that it has ended, then drains; we push, then look. The second of
+        // us sees what the first did.
         if self.ended.load(Ordering::SeqCst) {
             self.drain();
             return Err(Refused::Ended);

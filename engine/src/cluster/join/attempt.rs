@@ -88,7 +88,7 @@ enum Naming {
     /// Its turn has not come.
     Waiting,
     Resolving,
-    /// It is resolved, or there is none.
+    /// It is resolved, or the seed has no name.
     Done,
 }
 

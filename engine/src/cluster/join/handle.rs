@@ -141,7 +141,7 @@ impl WaitingJoin {
 
     /// Says how the join ended.
     pub(in crate::cluster) fn end(self, result: Result<JoinReport, JoinError>) {
-        // Before the result is seen: whoever has it may count on nothing of the join being left.
+        // Before the result is seen: a caller that has it may count on nothing of the join being left.
         drop(self.place);
         self.outcome.send(result);
     }

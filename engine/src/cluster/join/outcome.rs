@@ -209,7 +209,7 @@ impl fmt::Display for JoinReport {
     }
 }
 
-/// Why a join came to nothing.
+/// Why a join failed.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JoinError {

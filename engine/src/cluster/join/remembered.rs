@@ -35,7 +35,7 @@ impl Remembered {
         self.joined.drain(..self.joined.len().saturating_sub(room));
     }
 
-    /// The member leaves: where it joined before is nowhere to come back to by itself.
+    /// The member leaves: it is not to come back to where it joined before unasked.
     pub(in crate::cluster) fn forget_joined(&mut self) {
         self.joined.clear();
     }

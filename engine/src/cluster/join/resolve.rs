@@ -47,11 +47,11 @@ pub trait Resolve: fmt::Debug + Send + Sync {
     /// better may give others. It may block: it has a thread of its own for each name, 32 at most.
     ///
     /// # Errors
-    /// Whatever kept it from finding out. The join says so for the seed.
+    /// The reason, which the join gives for the seed.
     fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 }
 
-/// The system's resolver: the hosts file, DNS, and whatever else it is set up to ask.
+/// The system's resolver: the hosts file, DNS, and what else it is set up to ask.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 
