@@ -35,10 +35,10 @@
 //! |---|---|---|
 //! | `metrics` | counters and gauges through the facade of the crate `metrics` | yes |
 //! | `toml` | settings files: [`ClusterBuilder::file`], [`ClusterOptions::read_file`] and [`ClusterOptions::read_toml`] | yes |
-//! | `protocol` | the module [`protocol`] | |
-//! | `net` | the modules [`net`] and [`stream`] | |
-//! | `worker` | the module [`worker`], and `protocol` and `net`, which its calls are made of | |
-//! | `settings-file` | the module [`settings_file`], and `protocol` and `toml` | |
+//! | `protocol` | the module `swimring::protocol` | |
+//! | `net` | the modules `swimring::net` and `swimring::stream` | |
+//! | `worker` | the module `swimring::worker`, and `protocol` and `net`, which its calls are made of | |
+//! | `settings-file` | the module `swimring::settings_file`, and `protocol` and `toml` | |
 //!
 //! What the last four add changes with any release: pin the version.
 #![deny(missing_docs)]
