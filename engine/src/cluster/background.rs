@@ -170,8 +170,12 @@ impl Background {
         for (_, leave) in self.leaves.drain(..) {
             leave.outcome.say(Err(ClusterError::Stopped));
         }
-        self.publisher.publish_end();
         self.shared.stop();
+        // What happened until then is logged, too.
+        while let Ok(event) = self.events.try_recv() {
+            self.log.event(&event);
+        }
+        self.publisher.publish_end();
         self.shutdowns.clear();
     }
 
