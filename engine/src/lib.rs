@@ -26,32 +26,65 @@
 //! ```
 //!
 //! # Layers
-//! [`cluster`] is what a service embeds. Below it, [`protocol`] is the protocol, a plain value without I/O.
-//! [`net`] moves datagrams, [`stream`] the larger exchanges, [`worker`] gives each core a loop that drives
-//! both for the members it owns, one or ten thousand, and the crate `swimring-simulation` drives the same protocol on a virtual
-//! network and clock.
+//! [`Cluster`] is what a service embeds, and what is visible by default. Below it are the protocol, a plain value
+//! without I/O; sockets for datagrams and for larger exchanges; and workers, which give each core a loop that
+//! drives both for the members it owns, one or ten thousand. The crate `swimring-simulation` drives the same
+//! protocol on a virtual network and clock. Whoever builds such a thing sees these layers through features:
+//!
+//! | feature | what it adds | default |
+//! |---|---|---|
+//! | `metrics` | counters and gauges through the facade of the crate `metrics` | yes |
+//! | `toml` | settings files: [`ClusterBuilder::file`], [`ClusterOptions::read_file`] and [`ClusterOptions::read_toml`] | yes |
+//! | `protocol` | the module `swimring::protocol` | |
+//! | `net` | the modules `swimring::net` and `swimring::stream` | |
+//! | `worker` | the module `swimring::worker`, and `protocol` and `net`, which its calls are made of | |
+//! | `settings-file` | the module `swimring::settings_file`, and `protocol` and `toml` | |
+//!
+//! What the last four add changes with any release: pin the version.
 #![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("swimring runs on Linux only: its datagrams go through io_uring, or sendmmsg and recvmmsg");
 
-pub mod cluster;
-pub mod net;
-pub mod protocol;
+/// Declares a layer that is public with a feature, and otherwise an inner part that need not use all of it.
+macro_rules! layer {
+    ($feature:literal, $name:ident) => {
+        #[cfg(feature = $feature)]
+        #[cfg_attr(docsrs, doc(cfg(feature = $feature)))]
+        pub mod $name;
+        #[cfg(not(feature = $feature))]
+        // Lints that look at private items only.
+        #[allow(dead_code, unused_imports, clippy::enum_variant_names)]
+        mod $name;
+    };
+}
+
+mod cluster;
 mod sentence;
-pub mod settings_file;
-pub mod stream;
-pub mod worker;
+
+layer!("net", net);
+layer!("protocol", protocol);
+layer!("settings-file", settings_file);
+layer!("net", stream);
+layer!("worker", worker);
 
 pub use cluster::{
-    Accuser, Address, AddressOutcome, Canceller, Cluster, ClusterBuilder, ClusterError, ClusterEvent,
-    ClusterOptions, Events, EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave, MemberInfo,
-    Resolve, Seed, SeedError, SeedOutcome, Suspicion, SystemResolver, UserEvent,
+    Accuser, Address, AddressOutcome, AsyncCluster, Canceller, Cluster, ClusterBuilder, ClusterError,
+    ClusterEvent, ClusterOptions, DEFAULT_PORT, Events, EventsIntoIter, EventsIter, Join, JoinError,
+    JoinReport, Leave, MemberInfo, Resolve, Seed, SeedError, SeedOutcome, StartError, Suspicion,
+    SystemResolver, UserEvent,
 };
-pub use net::DriverChoice;
-pub use protocol::{MemberlistOptions, Pool, Preset, Settings, WireOptions};
-pub use settings_file::toml_fault;
-pub use swimring_codec::{Incarnation, MemberId, State};
+pub use net::{DriverChoice, UnknownDriver};
+pub use protocol::settings::SuspicionMode;
+pub use protocol::{
+    MemberError, MemberlistDialect, MemberlistOptions, Preset, Refusal, Settings, SettingsError, WireOptions,
+    WireOptionsError,
+};
+pub use stream::{CloseReason, OsError, ScanError};
+pub use swimring_codec::memberlist::{KeyError, SecretKey, Versions};
+pub use swimring_codec::{AddressFault, Incarnation, MemberId, State};
+pub use worker::JoinFailure;
 
 /// The README's program compiles.
 #[cfg(doctest)]

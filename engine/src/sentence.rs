@@ -2,7 +2,7 @@
 //!
 //! `fn main() -> Result<(), ClusterError>` prints an error with `Debug`, and so do `unwrap` and `expect`: that
 //! is where most people meet their first error. A dump of variants would hide the sentence that names the
-//! setting and the mend. So `Debug` says what `Display` says, for every error of this crate, by one macro
+//! setting and what it has to be. So `Debug` says what `Display` says, for every error of this crate, by one macro
 //! instead of `#[derive(Debug)]`; a test looks that no error derives it. What an error is made of can still
 //! be matched.
 

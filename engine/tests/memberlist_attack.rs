@@ -40,7 +40,7 @@ struct Witness {
 impl Observer for Witness {
     fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
         if let Event::Failed { subject, .. } | Event::Left { subject } = *event {
-            self.lost.push(format!("{event:?} of {} at {}", scene.commons.name(subject), scene.local));
+            self.lost.push(format!("{event:?} of {} at {}", scene.shared.name(subject), scene.local));
         }
     }
 }
@@ -121,7 +121,7 @@ impl Pool {
     fn counted(&self) -> Counted {
         let ask = |host: &mut swimring::worker::Host<Witness>, _: &mut _| Counted {
             host: host.counters(),
-            swim: host.commons().counters,
+            swim: host.shared().counters,
             packets: host.net_counters().messages_received,
         };
         self.fleet.ask(0, ask).unwrap()

@@ -59,7 +59,7 @@ impl Simulation {
                 let mut payload = vec![self.dice.u8(..); length];
                 // No two say the same: that is how they are told apart.
                 payload.extend_from_slice(&self.trace.entries().to_le_bytes());
-                let _ = self.broadcast(node, "trouble", &payload);
+                let _ = self.send_event(node, "trouble", &payload);
             }
         }
     }

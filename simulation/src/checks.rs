@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::node::Node;
 use swimring::protocol::{
-    Event, Member, MemberRef, Pool, Settings, SharedState, Time, WireOptions, identity_of,
+    Event, Member, MemberRef, MemberlistDialect, Settings, SharedState, Time, WireOptions, identity_of,
 };
 
 /// A check that failed.
@@ -118,7 +118,8 @@ impl Checks {
     pub(super) fn new(members: usize, enabled: bool, settings: Arc<Settings>, wire: &WireOptions) -> Checks {
         let watched = (0..members).map(|_| Watched::default()).collect();
         let memberlist = !wire.is_native();
-        let serf = matches!(wire, WireOptions::Memberlist(options) if options.pool == Pool::Serf);
+        let serf =
+            matches!(wire, WireOptions::Memberlist(options) if options.dialect == MemberlistDialect::Serf);
         Checks {
             enabled,
             settings,
@@ -143,7 +144,7 @@ impl Checks {
         self.watched[node] = Watched::default();
     }
 
-    pub(super) fn broadcast(&mut self, node: usize, sequence: u32, payload: &[u8], shown: Time) {
+    pub(super) fn event_sent(&mut self, node: usize, sequence: u32, payload: &[u8], shown: Time) {
         let key = self.event_key(sequence, payload);
         self.watched[node].sent.insert(key, shown);
     }

@@ -138,7 +138,7 @@ fn operate(simulation: &mut Simulation, input: &mut Input<'_>) {
         11 if input.byte() & 1 == 1 => simulation.leave(node),
         11 => simulation.rejoin(node),
         // Refused while down, or when too much is under way.
-        12 => drop(simulation.broadcast(node, "event", &input.bytes())),
+        12 => drop(simulation.send_event(node, "event", &input.bytes())),
         13 => drop(simulation.update_metadata(node, &input.bytes())),
         14 => fault(simulation, node, input),
         _ => simulation.set_overload(node, input.byte() % 16),

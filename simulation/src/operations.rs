@@ -189,12 +189,12 @@ impl Simulation {
     /// Sends a user event from `node`; gives its sequence number.
     ///
     /// # Errors
-    /// As [`Member::broadcast`]; [`MemberError::Left`] also if it is down.
-    pub fn broadcast(&mut self, node: usize, name: &str, payload: &[u8]) -> Result<u32, MemberError> {
+    /// As [`Member::send_event`]; [`MemberError::Left`] also if it is down.
+    pub fn send_event(&mut self, node: usize, name: &str, payload: &[u8]) -> Result<u32, MemberError> {
         let sent =
-            self.call(node, |member, now, commons, out| member.broadcast(now, name, payload, commons, out));
+            self.call(node, |member, now, commons, out| member.send_event(now, name, payload, commons, out));
         let sequence = sent.unwrap_or(Err(MemberError::Left))?;
-        self.checks.broadcast(node, sequence, payload, self.nodes[node].clock.read(self.now));
+        self.checks.event_sent(node, sequence, payload, self.nodes[node].clock.read(self.now));
         Ok(sequence)
     }
 

@@ -184,7 +184,7 @@ fn stays_converged(simulation: &mut Simulation) -> Result<(), Violation> {
 fn news_reaches_everyone(simulation: &mut Simulation, plan: &mut fastrand::Rng) -> Result<(), Violation> {
     let members: Vec<usize> = (0..simulation.len()).filter(|node| simulation.is_member(*node)).collect();
     let teller = members[plan.usize(..members.len())];
-    let told = simulation.broadcast(teller, "calm", b"news");
+    let told = simulation.send_event(teller, "calm", b"news");
     let updated = simulation.update_metadata(teller, b"after the storm");
     updated.map_err(|error| simulation.failed("an update is refused", error.to_string()))?;
     let settings = simulation.settings();

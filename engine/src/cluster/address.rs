@@ -42,8 +42,8 @@ fn check(address: SocketAddr) -> Result<SocketAddr, ClusterError> {
 
 /// The error that says why `ip` cannot be advertised.
 pub(super) fn unusable(ip: IpAddr, fault: impl std::fmt::Display) -> ClusterError {
-    let mend = format!("has to be an address that others can send to, and {ip} is not: {fault}");
-    ClusterError::setting("advertise", mend)
+    let expected = format!("has to be an address that others can send to, and {ip} is not: {fault}");
+    ClusterError::setting("advertise", expected)
 }
 
 /// What the routes of this machine say against `address`: a network's broadcast address is known by them
@@ -61,11 +61,11 @@ fn default_ip(bound: SocketAddr) -> Result<IpAddr, ClusterError> {
         source_for(SocketAddr::new(ip, 9)).ok().filter(|ip| !ip.is_unspecified())
     });
     found.ok_or_else(|| {
-        let mend = format!(
+        let expected = format!(
             "has to be given: bind {bound} stands for every address of this machine, and without a default \
              route none of them is the obvious one"
         );
-        ClusterError::setting("advertise", mend)
+        ClusterError::setting("advertise", expected)
     })
 }
 

@@ -3,11 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "the first incarnation comes from the wall clock")]
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crossbeam::channel;
 use swimring_codec::Incarnation;
 
 use super::address;
@@ -18,12 +16,13 @@ use super::given_address::Address;
 use super::handle::Cluster;
 use super::join::{Remembered, Resolve, Seed};
 use super::lossy_channel::lossy_channel;
+use super::mailbox::mailbox;
 use super::options::ClusterOptions;
 use super::shared::Shared;
 use super::subscription::Events;
-use crate::net::{DriverChoice, NetOptions};
+use crate::net::DriverChoice;
 use crate::protocol::{Preset, Settings, WireOptions, check_name};
-use crate::worker::{Fleet, FleetOptions};
+use crate::worker::{Fleet, FleetError, FleetOptions};
 
 /// 2020-01-01, in seconds since 1970: incarnations count from then.
 const EPOCH_S: u64 = 1_577_836_800;
@@ -70,7 +69,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// Where to receive: a text such as `127.0.0.1:7946`, or whatever else an [`Address`] is made from; checked
+    /// Where to receive: a text such as `127.0.0.1:7946`, or anything else that an [`Address`] is made from; checked
     /// at the start. Default `0.0.0.0:7946`; port 0 takes a free one, no port is 7946.
     pub fn bind(mut self, address: impl Into<Address>) -> ClusterBuilder {
         self.options.bind = address.into();
@@ -158,7 +157,9 @@ impl ClusterBuilder {
     ///
     /// # Errors
     /// [`ClusterError::File`] with the file's and the setting's name.
-    pub fn file(mut self, path: impl AsRef<Path>) -> Result<ClusterBuilder, ClusterError> {
+    #[cfg(feature = "toml")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "toml")))]
+    pub fn file(mut self, path: impl AsRef<std::path::Path>) -> Result<ClusterBuilder, ClusterError> {
         self.options.read_file(path.as_ref())?;
         Ok(self)
     }
@@ -172,7 +173,7 @@ impl ClusterBuilder {
     /// Starts the member, alone for now: [`Cluster::join`] finds the others.
     ///
     /// # Errors
-    /// [`ClusterError`], on one line that names the setting and the mend: a port in use, a name too long.
+    /// [`ClusterError`], on one line that names the setting and what it has to be: a port in use, a name too long.
     pub fn start(self) -> Result<Cluster, ClusterError> {
         start(self.options)
     }
@@ -203,33 +204,33 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let incarnation = first_incarnation();
     let (sender, receiver) = lossy_channel(options.events_queued_max);
     let added = fleet.ask(0, move |host, _| {
-        // Before the member is there: whoever knows its address may join it at once.
+        // Before the member is there: others that know its address may join it at once.
         let first = host.observer.subscribe(sender).unwrap_or_default();
         host.add_at(advertised, &member, &metadata, incarnation).map(|_| first)
     })?;
     let events = Events::new(receiver, added?);
-    let (closing, closed) = channel::bounded(0);
-    let shared =
-        Arc::new(Shared::new(fleet, name.into(), advertised, seed, Remembered::new(seeds), &options, closed));
+    let (mailbox, inbox) = mailbox();
+    let remembered = Remembered::new(seeds);
+    let shared = Arc::new(Shared::new(fleet, name.into(), advertised, seed, remembered, &options, mailbox));
     let rejoin = Rejoin { timeout: options.join_timeout, interval: options.rejoin_interval };
-    let background = Background::new(Arc::clone(&shared), events, rejoin);
+    let background = Background::new(Arc::clone(&shared), inbox, events, rejoin);
     let background = std::thread::Builder::new()
-        .name("swimring-steward".to_owned())
+        .name("swimring-bg".to_owned())
         .spawn(move || background.run())
-        .map_err(|error| ClusterError::Start(crate::worker::FleetError::Thread(error)))?;
+        .map_err(|error| ClusterError::from(FleetError::Thread(error)))?;
     tracing::info!(
         local = &*shared.name, cluster = shared.cluster, %bound, %advertised,
         incarnation = incarnation.get(), "member started"
     );
-    Ok(Cluster::new(shared, closing, background, options.join_timeout))
+    Ok(Cluster::new(shared, background, options.join_timeout))
 }
 
 fn fleet_options(options: &ClusterOptions, seed: u64) -> Result<FleetOptions, ClusterError> {
     Ok(FleetOptions {
         settings: Arc::new(options.protocol.clone()),
         wire: options.wire.clone(),
-        net: NetOptions { driver: options.driver, ..options.net.clone() },
-        stream: options.stream.clone(),
+        net: options.net(),
+        stream: options.stream(),
         bind: options.bind_address()?,
         cluster: options.cluster_id(),
         seed,

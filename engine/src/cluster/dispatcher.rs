@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use crossbeam::channel;
 use hashbrown::HashMap;
 use swimring_codec::{MemberId, State, canonical};
 
 use super::event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
-use super::join::{JoinProgress, SeedError};
+use super::join::{JoinProgress, ProgressSender, SeedError};
+use super::leave::LeaveOutcome;
 use super::lossy_channel::Sender;
 use super::subscription::Numbered;
 use super::view::owned;
@@ -23,12 +23,6 @@ pub(super) const SUBSCRIBERS_MAX: usize = 64;
 /// 10 ms, makes a hundred.
 const RTTS_MAX: usize = 256;
 
-/// An answer to a join that is waited for.
-pub(super) struct AwaitedJoin {
-    /// Where to say how it ended.
-    pub(super) notes: channel::Sender<JoinProgress>,
-}
-
 /// Hears what happens to the member.
 #[derive(Default)]
 pub(super) struct EventDispatcher {
@@ -37,11 +31,12 @@ pub(super) struct EventDispatcher {
     next: u64,
     /// Events that slow subscribers lost.
     pub(super) events_lost: u64,
-    pub(super) joins: HashMap<u32, AwaitedJoin>,
-    /// How often the member has been told to leave.
+    /// The joins that wait for an address, by its number.
+    pub(super) joins: HashMap<u32, ProgressSender>,
+    /// Times that the member has been told to leave.
     pub(super) leaves: u32,
-    /// Who waits for the leave to finish.
-    pub(super) leaving: Vec<channel::Sender<()>>,
+    /// Those that wait for the leave to finish.
+    pub(super) leaving: Vec<Arc<LeaveOutcome>>,
     rtts_us: Vec<u32>,
 }
 
@@ -58,6 +53,7 @@ impl EventDispatcher {
     }
 
     /// Moves the round-trip times since the last call, in microseconds, to the end of `to`.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only the sampler takes them"))]
     pub(super) fn take_rtts(&mut self, to: &mut Vec<u32>) {
         to.append(&mut self.rtts_us);
     }
@@ -74,8 +70,7 @@ impl EventDispatcher {
 
     fn join_ended(&mut self, token: u32, result: Result<(), SeedError>) {
         if let Some(join) = self.joins.remove(&token) {
-            // Whoever waited may have given up.
-            let _ = join.notes.send(JoinProgress::Ended { token, result });
+            join.send(JoinProgress::Ended { token, result });
         }
     }
 
@@ -87,11 +82,11 @@ impl EventDispatcher {
 }
 
 impl Observer for EventDispatcher {
-    fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
+    fn event(&mut self, context: &EventContext<'_>, event: &Event) {
         match *event {
             Event::ProbeAcked { rtt, .. } => self.probe_acked(rtt.as_micros()),
             Event::JoinFinished { token, joined } => {
-                let result = match (joined, scene.member.live()) {
+                let result = match (joined, context.member.live()) {
                     (true, 1) => Err(SeedError::Itself),
                     (true, _) => Ok(()),
                     (false, _) => Err(SeedError::Failed(JoinFailure::Unreadable)),
@@ -100,11 +95,11 @@ impl Observer for EventDispatcher {
             }
             Event::LeaveFinished => {
                 for waiting in self.leaving.drain(..) {
-                    let _ = waiting.try_send(());
+                    waiting.say(Ok(()));
                 }
             }
             _ => {
-                if let Some(event) = to_cluster_event(scene, event) {
+                if let Some(event) = to_cluster_event(context, event) {
                     self.publish(event);
                 }
             }
@@ -117,27 +112,28 @@ impl Observer for EventDispatcher {
 }
 
 /// What subscribers are told of `event`.
-fn to_cluster_event(scene: &EventContext<'_>, event: &Event) -> Option<ClusterEvent> {
+fn to_cluster_event(context: &EventContext<'_>, event: &Event) -> Option<ClusterEvent> {
     // What is believed now may be later than the event: it happened in the middle of a frame.
-    let member = |subject: MemberIndex, state: State| info(scene, subject, state);
+    let member = |subject: MemberIndex, state: State| info(context, subject, state);
     Some(match *event {
         Event::Joined { subject } => ClusterEvent::Joined(member(subject, State::Alive)?),
         Event::Updated { subject } => ClusterEvent::Updated(member(subject, State::Alive)?),
-        Event::Suspected { subject, accuser: id } => {
-            ClusterEvent::Suspected { member: member(subject, State::Suspect)?, accuser: accuser(scene, id) }
-        }
+        Event::Suspected { subject, accuser: id } => ClusterEvent::Suspected {
+            member: member(subject, State::Suspect)?,
+            accuser: accuser(context, id),
+        },
         Event::Refuted { subject, suspicion } => ClusterEvent::Recovered {
             member: member(subject, State::Alive)?,
-            suspicion: explained(scene, &suspicion),
+            suspicion: explained(context, &suspicion),
         },
         Event::Failed { subject, suspicion, declared } => ClusterEvent::Failed {
             member: member(subject, State::Dead)?,
-            suspicion: suspicion.map(|suspicion| explained(scene, &suspicion)),
+            suspicion: suspicion.map(|suspicion| explained(context, &suspicion)),
             declared_here: declared,
         },
         Event::Left { subject } => ClusterEvent::Left(member(subject, State::Left)?),
-        Event::Reaped { subject } => ClusterEvent::Reaped { name: scene.commons.name(subject).into() },
-        Event::UserEvent { event } => ClusterEvent::User(user_event(scene, event)),
+        Event::Reaped { subject } => ClusterEvent::Reaped { name: context.shared.name(subject).into() },
+        Event::UserEvent { event } => ClusterEvent::User(user_event(context, event)),
         Event::Accused => ClusterEvent::Accused,
         Event::Unreachable { address } => ClusterEvent::Unreachable { address },
         Event::NameConflict { address } => ClusterEvent::NameConflict { address: canonical(address) },
@@ -148,35 +144,35 @@ fn to_cluster_event(scene: &EventContext<'_>, event: &Event) -> Option<ClusterEv
     })
 }
 
-fn info(scene: &EventContext<'_>, subject: MemberIndex, state: State) -> Option<MemberInfo> {
-    let known = scene.member.member(subject, scene.commons)?;
+fn info(context: &EventContext<'_>, subject: MemberIndex, state: State) -> Option<MemberInfo> {
+    let known = context.member.member(subject, context.shared)?;
     Some(MemberInfo { state, ..owned(&known) })
 }
 
-fn explained(scene: &EventContext<'_>, summary: &SuspicionSummary) -> Suspicion {
+fn explained(context: &EventContext<'_>, summary: &SuspicionSummary) -> Suspicion {
     Suspicion {
-        accuser: accuser(scene, summary.accuser),
+        accuser: accuser(context, summary.accuser),
         lasted: summary.lasted,
         confirmations: summary.confirmations,
     }
 }
 
-fn accuser(scene: &EventContext<'_>, id: MemberId) -> Accuser {
-    if id == scene.member.id() {
+fn accuser(context: &EventContext<'_>, id: MemberId) -> Accuser {
+    if id == context.member.id() {
         return Accuser::Local;
     }
-    name_of(scene, id).map_or(Accuser::Unknown, Accuser::Member)
+    name_of(context, id).map_or(Accuser::Unknown, Accuser::Member)
 }
 
-fn name_of(scene: &EventContext<'_>, id: MemberId) -> Option<Arc<str>> {
-    scene.commons.directory().find(id).map(|index| scene.commons.name(index).into())
+fn name_of(context: &EventContext<'_>, id: MemberId) -> Option<Arc<str>> {
+    context.shared.directory().find(id).map(|index| context.shared.name(index).into())
 }
 
-fn user_event(scene: &EventContext<'_>, event: EventIndex) -> UserEvent {
-    let event = scene.commons.user_event(event);
+fn user_event(context: &EventContext<'_>, event: EventIndex) -> UserEvent {
+    let event = context.shared.user_event(event);
     UserEvent {
         name: event.name.into(),
         payload: Bytes::copy_from_slice(event.payload),
-        origin: name_of(scene, event.origin),
+        origin: name_of(context, event.origin),
     }
 }

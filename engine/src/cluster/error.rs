@@ -1,4 +1,4 @@
-//! What can go wrong when a cluster is started or asked for something, in words that name the mend.
+//! What can go wrong when a cluster is started or asked for something, in words that say what to do instead.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,31 +15,31 @@ use crate::worker::FleetError;
 #[non_exhaustive]
 pub enum ClusterError {
     /// A setting cannot be used.
-    #[error("{setting} {mend}")]
+    #[error("{setting} {expected}")]
     Setting {
         /// As it is spelled in files.
         setting: String,
-        /// What it has to be.
-        mend: String,
+        /// The values that would do.
+        expected: String,
     },
-    /// A settings file cannot be used.
+    /// A settings file cannot be used. Only with the feature `toml`.
     #[error("settings file {}: {reason}", path.display())]
     File {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// What is wrong with it, on one line.
+        /// The fault, on one line.
         reason: String,
     },
     /// The sockets, threads or protocol settings: a port in use, for instance.
     #[error(transparent)]
-    Start(FleetError),
+    Start(StartError),
     /// The member refused: a name too long, metadata too large, an event too large.
     #[error(transparent)]
     Refused(MemberError),
     /// The keys cannot be changed so.
     #[error(transparent)]
     Key(KeyError),
-    /// A join came to nothing.
+    /// A join failed.
     #[error(transparent)]
     Join(#[from] JoinError),
     /// The member has left.
@@ -61,11 +61,16 @@ pub enum ClusterError {
     Stopped,
 }
 
-crate::sentence::debug_is_the_sentence!(ClusterError);
+/// Why the sockets, the threads or the protocol could not start: one line that says what to change.
+#[derive(Error)]
+#[error(transparent)]
+pub struct StartError(FleetError);
+
+crate::sentence::debug_is_the_sentence!(ClusterError, StartError);
 
 impl ClusterError {
-    pub(super) fn setting(setting: impl Into<String>, mend: impl Into<String>) -> ClusterError {
-        ClusterError::Setting { setting: setting.into(), mend: mend.into() }
+    pub(super) fn setting(setting: impl Into<String>, expected: impl Into<String>) -> ClusterError {
+        ClusterError::Setting { setting: setting.into(), expected: expected.into() }
     }
 }
 
@@ -83,7 +88,7 @@ impl From<FleetError> for ClusterError {
         match error {
             FleetError::Stopped { .. } => ClusterError::Stopped,
             FleetError::Busy(_) => ClusterError::Busy,
-            other => ClusterError::Start(other),
+            other => ClusterError::Start(StartError(other)),
         }
     }
 }

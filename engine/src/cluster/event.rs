@@ -10,27 +10,29 @@ use swimring_codec::{Incarnation, State};
 
 /// A member as this one sees it. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct MemberInfo {
     /// Its name, unique in the cluster.
     pub name: Arc<str>,
-    /// Where it receives, datagrams and streams alike.
+    /// Address at which it receives, datagrams and streams alike.
     pub address: SocketAddr,
-    /// What it says of itself, up to 512 bytes.
+    /// Metadata that it publishes, up to 512 bytes.
     pub metadata: Bytes,
-    /// What is believed of it.
+    /// State that it is believed to be in.
     pub state: State,
-    /// Orders what is said about it: higher is newer.
+    /// Version of what is said about it: higher is newer.
     pub incarnation: Incarnation,
 }
 
 /// Who suspected a member first.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Accuser {
     /// This member: it probed, and nobody answered.
     Local,
     /// The member of this name.
     Member(Arc<str>),
-    /// Somebody: it came in a push/pull, or from a member that is not known here.
+    /// Another: it came in a push/pull, or from a member that is not known here.
     Unknown,
 }
 
@@ -44,10 +46,11 @@ impl fmt::Display for Accuser {
     }
 }
 
-/// How a suspicion went, which explains what came of it.
+/// The course of a suspicion, which explains its outcome.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Suspicion {
-    /// Who suspected first.
+    /// The first to suspect it.
     pub accuser: Accuser,
     /// From the suspicion to its end, at this member.
     pub lasted: Duration,
@@ -55,8 +58,9 @@ pub struct Suspicion {
     pub confirmations: u8,
 }
 
-/// A user event: what [`Cluster::broadcast`](super::Cluster::broadcast) sent from another member.
+/// A user event: what [`Cluster::send_event`](super::Cluster::send_event) sent from another member.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct UserEvent {
     /// Its name.
     pub name: Arc<str>,
@@ -70,8 +74,8 @@ pub struct UserEvent {
 ///
 /// A member that joins is `Joined`. One that does not answer is `Suspected`, and then either
 /// `Recovered` or `Failed`. One that says goodbye has `Left`. After a while the failed and the left are
-/// `Reaped`; until then [`Cluster::member`](super::Cluster::member) still knows them. Whoever comes back
-/// is `Joined` again.
+/// `Reaped`; until then [`Cluster::member`](super::Cluster::member) still knows them. A member that comes
+/// back is `Joined` again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ClusterEvent {
@@ -81,23 +85,23 @@ pub enum ClusterEvent {
     Updated(MemberInfo),
     /// A member is suspected. It still counts as live.
     Suspected {
-        /// Who.
+        /// The suspect.
         member: MemberInfo,
-        /// By whom.
+        /// The first to suspect it.
         accuser: Accuser,
     },
     /// A suspected member turned out to be alive.
     Recovered {
-        /// Who.
+        /// The member.
         member: MemberInfo,
-        /// How it had been suspected.
+        /// The suspicion that it refuted.
         suspicion: Suspicion,
     },
     /// A member was declared dead.
     Failed {
-        /// Who.
+        /// The member.
         member: MemberInfo,
-        /// How this member suspected it; nothing if it was told before it did.
+        /// The suspicion of it at this member; nothing if the news of its failure came first.
         suspicion: Option<Suspicion>,
         /// Whether this member's own suspicion ran out. If not, another's did and the news came here.
         declared_here: bool,
@@ -123,7 +127,7 @@ pub enum ClusterEvent {
     /// Another process says that it is this member. Once, right after a restart at another address, it is
     /// this member's own past; if it comes again, two processes were given the same name.
     NameConflict {
-        /// Where the other one says that it receives.
+        /// Address that the other one announces.
         address: SocketAddr,
     },
     /// This subscriber was too slow: as many events as this, older than the next one, are lost to it.

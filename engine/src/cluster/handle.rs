@@ -1,6 +1,5 @@
 //! The cluster as the application holds it.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -8,26 +7,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam::channel;
-use swimring_codec::MemberId;
-
+use super::async_cluster::AsyncCluster;
 use super::builder::ClusterBuilder;
 use super::error::ClusterError;
-use super::event::{ClusterEvent, MemberInfo};
+use super::event::MemberInfo;
 use super::join::{self, Join, Seed};
 use super::leave::{self, Leave};
-use super::shared::{LOCAL, Shared};
+use super::requests;
+use super::shared::Shared;
 use super::subscription::Events;
-use super::view::{RawView, owned};
-use crate::protocol::{Member, MemberError, SharedState, check_event};
-use crate::worker::Host;
+use super::waiting::block_on;
 
 /// This process's member of a cluster. Clones are handles to the same member; it can be shared between
 /// threads.
 ///
 /// Methods that ask the member wait for one turn of its loop, microseconds to a few milliseconds; none of
 /// them waits for the network. What does, [`Cluster::join`] and [`Cluster::leave`], can be waited for or
-/// awaited. There are no callbacks: nothing that an application does can hold the protocol up.
+/// awaited; [`Cluster::as_async`] has all others to be awaited. There are no callbacks: nothing that an
+/// application does can hold the protocol up.
 ///
 /// When the last handle is dropped the member is shut down without leaving, and the others find out that
 /// it is gone as if it had crashed. [`Cluster::leave`] first spares them that.
@@ -55,8 +52,6 @@ pub struct Cluster {
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
-    /// Dropped when the cluster shuts down.
-    closing: Mutex<Option<channel::Sender<Infallible>>>,
     background: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -66,19 +61,18 @@ impl Cluster {
         ClusterBuilder::new().name(name)
     }
 
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        closing: channel::Sender<Infallible>,
-        background: JoinHandle<()>,
-        join_timeout: Duration,
-    ) -> Cluster {
-        let handle =
-            Handle { shared, closing: Mutex::new(Some(closing)), background: Mutex::new(Some(background)) };
+    pub(super) fn new(shared: Arc<Shared>, background: JoinHandle<()>, join_timeout: Duration) -> Cluster {
+        let handle = Handle { shared, background: Mutex::new(Some(background)) };
         Cluster { handle: Arc::new(handle), join_timeout }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
+    }
+
+    /// The same member, for applications that await instead of blocking.
+    pub fn as_async(&self) -> AsyncCluster {
+        AsyncCluster::from(self.clone())
     }
 
     /// The member's name.
@@ -106,7 +100,7 @@ impl Cluster {
     /// drawn each time; it has succeeded if one of them answers. At most `join_timeout`. A member that has left
     /// comes back.
     ///
-    /// The join runs by itself; wait for it with [`Join::wait`], or await it. Then the view is complete as far
+    /// The join runs in the background; wait for it with [`Join::wait`], or await it. Then the view is complete as far
     /// as those who answered know it, and [`ClusterEvent::Joined`](super::ClusterEvent::Joined) has been sent
     /// for every member of it. The seeds of a join that has succeeded are tried again in the background, at
     /// [`rejoin_interval`](super::ClusterOptions::rejoin_interval), until the member leaves.
@@ -124,71 +118,60 @@ impl Cluster {
     /// suspect, which may still refute. What the view was at one moment.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn members(&self) -> Result<Vec<MemberInfo>, ClusterError> {
-        let view =
-            self.ask_member(|member, commons| RawView::of(member, commons, |state| state.is_live()))?;
-        Ok(view.into_members())
+        block_on(requests::members(self.shared(), |state| state.is_live()))
     }
 
     /// The members that failed or left a short while ago, until they are reaped, sorted by name.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn departed(&self) -> Result<Vec<MemberInfo>, ClusterError> {
-        let view =
-            self.ask_member(|member, commons| RawView::of(member, commons, |state| !state.is_live()))?;
-        Ok(view.into_members())
+        block_on(requests::members(self.shared(), |state| !state.is_live()))
     }
 
-    /// The member called `name`, in whatever state, while it is part of the view.
+    /// The member called `name`, in any state, while it is part of the view.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn member(&self, name: &str) -> Result<Option<MemberInfo>, ClusterError> {
-        let id = MemberId::of_name(name);
-        self.ask_member(move |member, commons| {
-            let index = commons.directory().find(id)?;
-            member.member(index, commons).map(|known| owned(&known))
-        })
+        block_on(requests::member(self.shared(), name))
     }
 
     /// This member as it describes itself to the others.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn local(&self) -> Result<MemberInfo, ClusterError> {
-        let own = self.ask_member(|member, commons| {
-            member.member(member.index(), commons).map(|known| owned(&known))
-        })?;
-        own.ok_or(ClusterError::Stopped)
+        block_on(requests::local(self.shared()))
     }
 
     /// How many live members there are, this one among them.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     #[expect(clippy::len_without_is_empty, reason = "a cluster has at least this member")]
     pub fn len(&self) -> Result<usize, ClusterError> {
-        self.ask_member(|member, _| member.live())
+        block_on(requests::of_member(self.shared(), |member, _| member.live()))
     }
 
     /// The local health score: 0 is healthy; the higher, the less this member trusts its own probes,
     /// because they went unanswered or others had to be told that it is alive.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`].
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn local_health(&self) -> Result<u8, ClusterError> {
-        self.ask_member(|member, _| member.local_health())
+        block_on(requests::of_member(self.shared(), |member, _| member.local_health()))
     }
 
-    /// Events from now on. Each subscriber gets all of them. Whoever keeps a table of the members takes
+    /// Events from now on. Each subscriber gets all of them. For a table of the members use
     /// [`Cluster::watch`] instead, since others may have joined before this is called.
     ///
     /// # Errors
-    /// [`ClusterError::TooManySubscribers`], [`ClusterError::Stopped`].
+    /// [`ClusterError::TooManySubscribers`], [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn subscribe(&self) -> Result<Events, ClusterError> {
-        Ok(self.shared().subscribe(|_| ())?.1)
+        block_on(requests::subscribe(self.shared()))
     }
 
     /// The live members, and the events from exactly then on: what a table needs that is to be kept up
@@ -196,13 +179,9 @@ impl Cluster {
     /// [`Cluster::members`]; events that were queued before then lead to the same members.
     ///
     /// # Errors
-    /// [`ClusterError::TooManySubscribers`], [`ClusterError::Stopped`].
+    /// [`ClusterError::TooManySubscribers`], [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn watch(&self) -> Result<(Vec<MemberInfo>, Events), ClusterError> {
-        let look = |host: &Host<_>| {
-            host.member(LOCAL).map(|member| RawView::of(member, host.commons(), |state| state.is_live()))
-        };
-        let (view, events) = self.shared().subscribe(look)?;
-        Ok((view.ok_or(ClusterError::Stopped)?.into_members(), events))
+        block_on(requests::watch(self.shared()))
     }
 
     /// Sends a user event to every other member: a name of up to 255 bytes and a payload, together at most
@@ -211,35 +190,19 @@ impl Cluster {
     ///
     /// # Errors
     /// [`ClusterError::Refused`] if it is too large, or too many are under way; [`ClusterError::Left`];
-    /// [`ClusterError::Stopped`]. Nothing is sent then.
-    pub fn broadcast(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<(), ClusterError> {
-        // Before anything is copied.
-        check_event(name, payload.as_ref())?;
-        let (name, payload) = (name.to_owned(), payload.as_ref().to_vec());
-        let sent = self.shared().ask(move |host, trains| {
-            host.command(LOCAL, trains, |member, now, commons, out| {
-                member.broadcast(now, &name, &payload, commons, out)
-            })
-        })?;
-        sent.ok_or(ClusterError::Stopped)??;
-        Ok(())
+    /// [`ClusterError::Busy`]; [`ClusterError::Stopped`]. Nothing is sent then.
+    pub fn send_event(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<(), ClusterError> {
+        block_on(requests::send_event(self.shared(), name, payload.as_ref()))
     }
 
     /// Publishes new metadata, at most 512 bytes. The others are told by gossip; subscribers here see it as
     /// [`ClusterEvent::Updated`](super::ClusterEvent::Updated) too.
     ///
     /// # Errors
-    /// [`ClusterError::Refused`] if it is too large, [`ClusterError::Left`], [`ClusterError::Stopped`].
+    /// [`ClusterError::Refused`] if it is too large, [`ClusterError::Left`], [`ClusterError::Busy`],
+    /// [`ClusterError::Stopped`].
     pub fn update_metadata(&self, metadata: impl Into<Vec<u8>>) -> Result<(), ClusterError> {
-        let metadata = metadata.into();
-        let updated = self.shared().ask(move |host, trains| {
-            let updated = host.command(LOCAL, trains, |member, now, commons, out| {
-                member.update_metadata(now, &metadata, commons, out)?;
-                Ok(member.member(member.index(), commons).map(|own| owned(&own)))
-            })?;
-            Some(updated.map(|own| own.map(|own| host.observer.publish(ClusterEvent::Updated(own)))))
-        })?;
-        updated.ok_or(ClusterError::Stopped)?.map_err(|error: MemberError| error.into()).map(drop)
+        block_on(requests::update_metadata(self.shared(), metadata.into()))
     }
 
     /// Leaves the cluster: the others are told, and see it as left instead of failed. Done once that has
@@ -254,14 +217,6 @@ impl Cluster {
     pub fn shutdown(&self) {
         self.handle.shutdown();
     }
-
-    fn ask_member<R: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Member, &SharedState) -> R + Send + 'static,
-    ) -> Result<R, ClusterError> {
-        let seen = self.shared().ask(move |host, _| Some(look(host.member(LOCAL)?, host.commons())))?;
-        seen.ok_or(ClusterError::Stopped)
-    }
 }
 
 impl fmt::Debug for Cluster {
@@ -274,13 +229,14 @@ impl fmt::Debug for Cluster {
 
 impl Handle {
     fn shutdown(&self) {
-        drop(self.closing.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.shared.stop();
-        let background = self.background.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // It ends with the events.
-        if background.is_some_and(|background| background.join().is_err()) {
-            tracing::error!("the steward's thread panicked");
+        self.shared.close();
+        // Under the lock: other callers, too, come back when the port is free.
+        let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        if background.take().is_some_and(|background| background.join().is_err()) {
+            tracing::error!("the background thread panicked");
         }
+        // Left to do where it panicked.
+        self.shared.stop();
     }
 }
 

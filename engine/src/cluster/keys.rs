@@ -3,45 +3,37 @@
 //! Every member needs a new key before anyone encrypts with it: install it everywhere, then use it
 //! everywhere, then remove the old one.
 
-use swimring_codec::memberlist::KeyError;
-
 use super::error::ClusterError;
 use super::handle::Cluster;
+use super::requests;
+use super::waiting::block_on;
 
 impl Cluster {
     /// Installs a key of 16, 24 or 32 bytes: what is encrypted with it can be read from now on. Without
     /// effect if it is installed already.
     ///
     /// # Errors
-    /// [`ClusterError::Key`] if its length is another or there are too many; [`ClusterError::Stopped`].
+    /// [`ClusterError::Key`] if its length is another or there are too many; [`ClusterError::Busy`]; [`ClusterError::Stopped`].
     pub fn install_key(&self, key: &[u8]) -> Result<(), ClusterError> {
         let key = key.to_vec();
-        self.change_keys(move |keys| keys.install(&key))
+        block_on(requests::change_keys(self.shared(), move |keys| keys.install(&key)))
     }
 
     /// Encrypts with an installed key from now on.
     ///
     /// # Errors
-    /// [`ClusterError::Key`] if it is not installed; [`ClusterError::Stopped`].
+    /// [`ClusterError::Key`] if it is not installed; [`ClusterError::Busy`]; [`ClusterError::Stopped`].
     pub fn use_key(&self, key: &[u8]) -> Result<(), ClusterError> {
         let key = key.to_vec();
-        self.change_keys(move |keys| keys.use_key(&key))
+        block_on(requests::change_keys(self.shared(), move |keys| keys.use_key(&key)))
     }
 
     /// Removes a key: what is encrypted with it can no longer be read.
     ///
     /// # Errors
-    /// [`ClusterError::Key`] if it is the one in use; [`ClusterError::Stopped`].
+    /// [`ClusterError::Key`] if it is the one in use; [`ClusterError::Busy`]; [`ClusterError::Stopped`].
     pub fn remove_key(&self, key: &[u8]) -> Result<(), ClusterError> {
         let key = key.to_vec();
-        self.change_keys(move |keys| keys.remove(&key))
-    }
-
-    fn change_keys(
-        &self,
-        change: impl Fn(&mut swimring_codec::memberlist::Keyring) -> Result<(), KeyError> + Send + 'static,
-    ) -> Result<(), ClusterError> {
-        let changed = self.shared().ask(move |host, _| Some(host.change_keys(change)))?;
-        changed.ok_or(ClusterError::Stopped)?.map_err(ClusterError::Key)
+        block_on(requests::change_keys(self.shared(), move |keys| keys.remove(&key)))
     }
 }

@@ -1,18 +1,22 @@
-//! Leaving: telling the others, and waiting until they have been told.
+//! Leaving: telling the others, and knowing when they have been told.
+//!
+//! The member's thread says when everyone has been told, the background thread when the time is up; the first of
+//! them has the word.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crossbeam::channel;
-
 use super::error::ClusterError;
-use super::lossy_channel::{self, Receiver};
+use super::lossy_channel::{Receiver, Sender, lossy_channel};
+use super::mailbox::Order;
 use super::shared::{LOCAL, Shared};
+use crate::protocol::Member;
 
-/// Most leaves waited for at once: each has a thread.
+/// Most leaves of one member that wait for their end at once.
 const LEAVES_MAX: usize = 16;
 
 /// A leave under way: wait for it with [`Leave::wait`], or await it. The member leaves in any case.
@@ -38,52 +42,60 @@ impl Future for Leave {
     }
 }
 
+/// How a leave ends, said once.
+#[derive(Debug)]
+pub(super) struct LeaveOutcome {
+    sender: Sender<Result<(), ClusterError>>,
+    said: AtomicBool,
+}
+
+impl LeaveOutcome {
+    /// Says how it ended, unless that has been said.
+    pub(super) fn say(&self, result: Result<(), ClusterError>) {
+        if !self.said.swap(true, Ordering::AcqRel) {
+            self.sender.send(result);
+        }
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_said(&self) -> bool {
+        self.said.load(Ordering::Acquire)
+    }
+}
+
+/// A leave whose time limit is to be watched.
+#[derive(Debug)]
+pub(super) struct PendingLeave {
+    pub(super) outcome: Arc<LeaveOutcome>,
+    pub(super) timeout: Duration,
+}
+
 /// Has the member leave.
-pub(super) fn start(shared: &Arc<Shared>, timeout: Duration) -> Leave {
-    let (sender, result) = lossy_channel::lossy_channel(1);
-    let sender = Arc::new(sender);
-    match begin(shared) {
-        Ok(told) => {
-            let (outcome, closing) = (Arc::clone(&sender), shared.closing.clone());
-            let thread = std::thread::Builder::new().name("swimring-leave".to_owned());
-            let spawned = thread.spawn(move || {
-                let result = crossbeam::select! {
-                    // The hub drops its end when the member's thread stops.
-                    recv(told) -> told => told.map_err(|_| ClusterError::Stopped),
-                    recv(closing) -> _ => Err(ClusterError::Stopped),
-                    default(timeout) => Err(ClusterError::LeaveTimedOut(timeout)),
-                };
-                outcome.send(result);
-            });
-            if spawned.is_err() {
-                sender.send(Err(ClusterError::Busy));
-            }
-        }
-        Err(error) => {
-            sender.send(Err(error));
-        }
+pub(super) fn start(shared: &Shared, timeout: Duration) -> Leave {
+    let (sender, result) = lossy_channel(1);
+    let outcome = Arc::new(LeaveOutcome { sender, said: AtomicBool::new(false) });
+    match begin(shared, &outcome) {
+        Ok(()) => shared.mailbox.post(Order::Leave(PendingLeave { outcome, timeout })),
+        Err(error) => outcome.say(Err(error)),
     }
     Leave(result)
 }
 
-/// Tells the member to leave. Something arrives where this says once it has been told.
-fn begin(shared: &Shared) -> Result<channel::Receiver<()>, ClusterError> {
-    let (tell, told) = channel::bounded(1);
+/// Tells the member to leave, which says in `outcome` when everyone has been told.
+fn begin(shared: &Shared, outcome: &Arc<LeaveOutcome>) -> Result<(), ClusterError> {
     let leaves = shared.count_leave();
-    let begun = shared.ask(move |host, trains| {
+    let outcome = Arc::clone(outcome);
+    shared.call(move |host, trains| {
         host.observer.leaves = host.observer.leaves.max(leaves);
-        if host.member(LOCAL).is_some_and(crate::protocol::Member::has_left) {
+        if host.member(LOCAL).is_some_and(Member::has_left) {
             // Everybody has been told before.
-            let _ = tell.try_send(());
-            return Ok(());
+            return outcome.say(Ok(()));
         }
         if host.observer.leaving.len() >= LEAVES_MAX {
-            return Err(ClusterError::Busy);
+            return outcome.say(Err(ClusterError::Busy));
         }
         // Before the command: alone, the member has told everyone at once.
-        host.observer.leaving.push(tell);
-        host.command(LOCAL, trains, |member, now, commons, out| member.leave(now, commons, out));
-        Ok(())
-    })?;
-    begun.map(|()| told)
+        host.observer.leaving.push(outcome);
+        host.command(LOCAL, trains, |member, now, state, out| member.leave(now, state, out));
+    })
 }

@@ -9,7 +9,7 @@ const LINES_PER_SECOND: u32 = 100;
 
 /// Writes the lines of one member.
 pub(super) struct Log {
-    /// Of the member whose log this is.
+    /// Name of the member whose log this is.
     local: std::sync::Arc<str>,
     left: u32,
     unwritten: u64,

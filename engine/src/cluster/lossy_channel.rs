@@ -1,20 +1,21 @@
 //! A bounded queue from the protocol's thread to one receiver that blocks, polls or awaits.
 //!
 //! The sending side never waits and takes no lock: a full queue loses its oldest entry, and waking costs
-//! an atomic exchange. Blocking is awaiting with a waker that unparks the thread, so one mechanism
-//! serves both, on any executor and on none.
+//! an atomic exchange.
 
 #![allow(clippy::disallowed_methods, reason = "receivers wait with a time limit")]
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
 use crossbeam::queue::ArrayQueue;
+
+use super::waiting::{block_on, thread_waker};
 
 #[derive(Debug)]
 struct LossyChannel<T> {
@@ -97,13 +98,7 @@ impl<T> Receiver<T> {
 
     /// Waits for the next entry; nothing once the sender is gone and the queue empty.
     pub(super) fn recv(&mut self) -> Option<T> {
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        loop {
-            match self.poll_recv(&mut Context::from_waker(&waker)) {
-                Poll::Ready(entry) => return entry,
-                Poll::Pending => std::thread::park(),
-            }
-        }
+        block_on(poll_fn(|cx| self.poll_recv(cx)))
     }
 
     /// Waits no longer than `timeout`.
@@ -112,7 +107,7 @@ impl<T> Receiver<T> {
         let Some(deadline) = Instant::now().checked_add(timeout) else {
             return self.recv().ok_or(RecvTimeoutError::Disconnected);
         };
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let waker = thread_waker();
         loop {
             if let Poll::Ready(entry) = self.poll_recv(&mut Context::from_waker(&waker)) {
                 return entry.ok_or(RecvTimeoutError::Disconnected);
@@ -123,19 +118,6 @@ impl<T> Receiver<T> {
             }
             std::thread::park_timeout(left);
         }
-    }
-}
-
-/// Wakes a thread that waits.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the member counts, published through the `metrics` facade once a second.
 //!
-//! The protocol's thread only counts, as it does anyway; the steward asks for a copy and hands it to
-//! whatever recorder the application has installed. `docs/METRICS.md` lists every name.
+//! The protocol's thread only counts, as it does anyway; the background thread asks for a copy and hands it to
+//! the recorder that the application has installed. `docs/METRICS.md` lists every name.
 
 use metrics::{Key, Label, Level, Metadata, Unit};
 use swimring_codec::memberlist::DecodeError;
@@ -109,24 +109,27 @@ impl Publisher {
 
     /// Publishes what the member has counted so far.
     pub(super) fn publish(&self, shared: &Shared) {
-        let Ok(Some(sample)) = shared.ask(|host, _| {
-            let member = host.member(LOCAL)?;
-            let mut sample = Sample {
-                protocol: host.commons().counters,
-                net: host.net_counters(),
-                host: host.counters(),
-                live: member.live(),
-                suspects: member.suspects(),
-                known: member.known(),
-                queued: member.queued(),
-                local_health: member.local_health(),
-                left: member.has_left(),
-                events_lost: host.observer.events_lost,
-                rtts_us: Vec::new(),
-            };
-            host.observer.take_rtts(&mut sample.rtts_us);
-            Some(sample)
-        }) else {
+        let Ok(Some(sample)) = shared
+            .ask(|host, _| {
+                let member = host.member(LOCAL)?;
+                let mut sample = Sample {
+                    protocol: host.shared().counters,
+                    net: host.net_counters(),
+                    host: host.counters(),
+                    live: member.live(),
+                    suspects: member.suspects(),
+                    known: member.known(),
+                    queued: member.queued(),
+                    local_health: member.local_health(),
+                    left: member.has_left(),
+                    events_lost: host.observer.events_lost,
+                    rtts_us: Vec::new(),
+                };
+                host.observer.take_rtts(&mut sample.rtts_us);
+                Some(sample)
+            })
+            .wait()
+        else {
             return;
         };
         self.protocol(&sample);

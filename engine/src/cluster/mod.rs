@@ -1,8 +1,8 @@
 //! A member to embed in a service.
 //!
 //! [`Cluster`] runs one member beside the service, on three threads: the protocol's, which sleeps in the
-//! kernel until something is to be done; the streams'; and a steward's for what may wait: the log, metrics,
-//! joining again. The service calls in through handles and hears of events through bounded queues. Nothing
+//! kernel until something is to be done; the streams'; and a background thread, which carries out
+//! joins, knows when a leave or a shutdown is done, writes the log, publishes metrics, and joins again. The service calls in through handles and hears of events through bounded queues. Nothing
 //! calls back into the service, so nothing it does can stop or deadlock the protocol; a subscriber that does
 //! not keep up loses events and is told so.
 //!
@@ -11,20 +11,24 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `builder`, `options`, `wire`, `given_address`, `address` | from settings to a running member |
-//! | `handle`, `shared` | the application's side, and the way to the protocol's thread |
+//! | `builder`, `options`, `file`, `wire`, `given_address`, `address` | from settings to a running member |
+//! | `handle`, `keys`, `async_cluster` | the application's side, blocking and awaited |
+//! | `requests`, `shared` | what is asked, and the way to the protocol's thread |
 //! | `join`, `leave` | what takes time |
 //! | `dispatcher`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
-//! | `lossy_channel`, `subscription` | the bounded queues between the two |
-//! | `background`, `log`, `metrics` | what may wait |
+//! | `lossy_channel`, `subscription`, `waiting` | the bounded queues between the two, and waiting for them |
+//! | `background`, `mailbox`, `log`, `metrics`, `no_metrics` | what may wait |
 #![forbid(unsafe_code)]
 
 mod address;
+mod async_cluster;
 mod background;
 mod builder;
 mod dispatcher;
 mod error;
 mod event;
+#[cfg(feature = "toml")]
+mod file;
 mod given_address;
 mod handle;
 mod join;
@@ -32,15 +36,24 @@ mod keys;
 mod leave;
 mod log;
 mod lossy_channel;
+mod mailbox;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_metrics.rs"]
 mod metrics;
 mod options;
+mod requests;
 mod shared;
 mod subscription;
 mod view;
+mod waiting;
+#[cfg(feature = "toml")]
 mod wire;
 
+pub use async_cluster::AsyncCluster;
 pub use builder::ClusterBuilder;
-pub use error::ClusterError;
+pub use error::{ClusterError, StartError};
 pub use event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
 pub use given_address::Address;
 pub use handle::Cluster;

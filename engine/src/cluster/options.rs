@@ -1,22 +1,6 @@
-//! Everything that can be set about a cluster, in code or in a TOML file.
-//!
-//! A file is flat: the cluster's settings beside the protocol's. `preset` comes first whatever its place,
-//! and every other key changes one setting of it.
-//!
-//! ```toml
-//! cluster = "shop"
-//! bind = "0.0.0.0:7946"
-//! seeds = ["10.0.0.1", "seed.example.org:7946"]
-//! preset = "lan"
-//! probe_interval_ms = 500
-//! ```
-//!
-//! `wire = "memberlist"`, or `"serf"`, lets the member into such a pool; the keys that then exist are in
-//! `cluster/wire.rs`.
+//! Everything that can be set about a cluster.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,56 +12,39 @@ use super::address;
 use super::error::ClusterError;
 use super::given_address::Address;
 use super::join::{self, DEFAULT_PORT, Resolve, Seed, SystemResolver};
-use super::wire;
 use crate::net::{DriverChoice, NetOptions};
-use crate::protocol::{MemberError, SETTINGS, Settings, WireOptions, check_name};
-use crate::settings_file::{self, Unsettable, read_bounded, set_protocol, toml_fault, value};
+use crate::protocol::{MemberError, Settings, WireOptions, check_name};
+use crate::settings_file;
 use crate::stream::StreamOptions;
 
-/// The longest settings file read: far above any real one, far below what could hurt.
-const FILE_MAX_BYTES: u64 = 1 << 20;
-
-/// The names in files that concern the member, besides those of the wire format and of the protocol.
-const KEYS: &[&str] = &[
-    "name",
-    "cluster",
-    "bind",
-    "advertise",
-    "metadata",
-    "driver",
-    "seeds",
-    "join_timeout_ms",
-    "rejoin_interval_ms",
-    "events_queued_max",
-    "preset",
-    "wire",
-];
-
 /// How to start a [`Cluster`](super::Cluster). Mostly filled in by [`ClusterBuilder`](super::ClusterBuilder).
+///
+/// Made with `default` and changed field by field: later releases will have more of them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClusterOptions {
     /// The member's name, unique in the cluster: 1 to 128 bytes. Default: the host's name.
     pub name: Option<String>,
     /// The cluster's name. Members of clusters with different names ignore each other, also where one
     /// is told to join the other. Default: `default`.
     pub cluster: String,
-    /// Where to receive, UDP and TCP on one port; port 0 takes a free one. Default: `0.0.0.0:7946`.
+    /// Address to receive at, UDP and TCP on one port; port 0 takes a free one. Default: `0.0.0.0:7946`.
     pub bind: Address,
-    /// Where the others reach this member. Port 0 stands for the port it is bound to. Default: the bound
+    /// Address at which the others reach this member. Port 0 stands for the port it is bound to. Default: the bound
     /// address, or, if that is unspecified (`0.0.0.0`), the address that the default route leaves from.
     pub advertise: Option<Address>,
-    /// What the others get to see of this member, up to 512 bytes. In files a string. Default: none.
+    /// Metadata that the others see, up to 512 bytes. In files a string. Default: none.
     pub metadata: Vec<u8>,
-    /// Which datagram driver. Default: `auto`, io_uring where the kernel permits it.
+    /// Datagram driver. Default: `auto`, io_uring where the kernel permits it.
     pub driver: DriverChoice,
     /// Members to join through, in the background from the start on; see
     /// [`ClusterOptions::rejoin_interval`]. A name stands for all its addresses. At most 256. Default: none.
     pub seeds: Vec<String>,
-    /// What finds the addresses of seeds that are names. Not in files. Default: the system's resolver.
+    /// Resolver of seeds that are names. Not in files. Default: the system's resolver.
     pub resolver: Arc<dyn Resolve>,
-    /// How long a join may take in all. 10 ms to 10 min. Default: 10 s.
+    /// Time limit of a join. 10 ms to 10 min. Default: 10 s.
     pub join_timeout: Duration,
-    /// How long to wait before seeds are tried again in the background, names resolved anew: those in
+    /// Time before seeds are tried again in the background, names resolved anew: those in
     /// [`ClusterOptions::seeds`], and those of the application's joins that have succeeded since the member last
     /// left. While the member is alone this is the longest wait; the first are shorter, from 1 s doubling up to
     /// it. While it is not alone, those addresses that are not in its view are tried again after this to twice
@@ -91,14 +58,23 @@ pub struct ClusterOptions {
     pub protocol: Settings,
     /// The wire format. Default: the native one.
     pub wire: WireOptions,
-    /// Of the datagram path, but for its driver. Not in files.
-    pub net: NetOptions,
-    /// Of the stream service: how long connecting to a seed may take, for instance. Not in files.
-    pub stream: StreamOptions,
+    /// Kernel memory for datagrams that wait to be received, in bytes; the kernel caps it at
+    /// `net.core.rmem_max`. Not in files. Default: 4 MiB.
+    pub receive_buffer_bytes: usize,
+    /// Kernel memory for datagrams on their way out, in bytes; the kernel caps it at `net.core.wmem_max`. Not in
+    /// files. Default: 1 MiB.
+    pub send_buffer_bytes: usize,
+    /// Time limit of connecting to another member's TCP port, above zero. Not in files. Default: 3 s.
+    pub connect_timeout: Duration,
+    /// Time limit of a TCP exchange without a byte moving either way, above zero. Not in files. Default: 5 s.
+    pub exchange_idle_timeout: Duration,
+    /// Time limit of a whole TCP exchange, connecting included, above zero. Not in files. Default: 10 s.
+    pub exchange_timeout: Duration,
 }
 
 impl Default for ClusterOptions {
     fn default() -> ClusterOptions {
+        let (net, stream) = (NetOptions::default(), StreamOptions::default());
         ClusterOptions {
             name: None,
             cluster: "default".to_owned(),
@@ -113,20 +89,17 @@ impl Default for ClusterOptions {
             events_queued_max: 4096,
             protocol: Settings::default(),
             wire: WireOptions::Native,
-            net: NetOptions::default(),
-            stream: StreamOptions::default(),
+            receive_buffer_bytes: net.receive_buffer_bytes,
+            send_buffer_bytes: net.send_buffer_bytes,
+            connect_timeout: stream.connect_timeout,
+            exchange_idle_timeout: stream.idle_timeout,
+            exchange_timeout: stream.exchange_timeout,
         }
     }
 }
 
 impl ClusterOptions {
-    /// Whether a settings file of a member may have this key, besides the protocol's settings: what other
-    /// programs that read only those can tell such a file by.
-    pub fn has_key(key: &str) -> bool {
-        key != "preset" && (KEYS.contains(&key) || wire::KEYS.contains(&key))
-    }
-
-    /// What is allowed, and most likely not what was meant: one line each.
+    /// Settings that are allowed, and most likely not what was meant: one line each.
     pub(super) fn doubts(&self, name: &str) -> Vec<String> {
         let mut doubts = Vec::new();
         for (setting, text) in [("name", name), ("cluster", self.cluster.as_str())] {
@@ -144,71 +117,6 @@ impl ClusterOptions {
     /// The cluster's number on the wire: 32 bits of XXH3-64 of its name.
     pub fn cluster_id(&self) -> u32 {
         xxh3_64(self.cluster.as_bytes()) as u32
-    }
-
-    /// Changes what a settings file says and leaves the rest.
-    ///
-    /// # Errors
-    /// [`ClusterError::File`], on one line with the setting's name, if it cannot be read or says what
-    /// cannot be.
-    pub fn read_file(&mut self, path: &Path) -> Result<(), ClusterError> {
-        let fault = |reason: String| ClusterError::File { path: path.to_owned(), reason };
-        let text = read_bounded(path, FILE_MAX_BYTES, "settings file").map_err(fault)?;
-        self.read_toml(&text).map_err(|error| fault(error.to_string()))
-    }
-
-    /// Changes what `text`, in TOML, says and leaves the rest.
-    ///
-    /// # Errors
-    /// [`ClusterError::Setting`] with the setting's name.
-    pub fn read_toml(&mut self, text: &str) -> Result<(), ClusterError> {
-        let mut table: toml::Table = toml::from_str(text).map_err(|error| {
-            ClusterError::setting("the file", format!("is no TOML: {}", toml_fault(text, &error)))
-        })?;
-        if let Some(preset) = table.remove("preset") {
-            self.protocol = Settings::preset(chosen("preset", preset, "lan, wan or local")?);
-        }
-        if let Some(wire) = table.remove("wire") {
-            self.wire = wire::named(wire)?;
-        }
-        for (key, value) in table {
-            self.set(&key, value)?;
-        }
-        Ok(())
-    }
-
-    fn set(&mut self, key: &str, value: toml::Value) -> Result<(), ClusterError> {
-        let is = |mend: String| ClusterError::setting(key, mend);
-        let text = |value| value::text(value).map_err(is);
-        let millis = |value| value::whole(key, &value).map(Duration::from_millis).map_err(is);
-        match key {
-            "name" => self.name = Some(text(value)?),
-            "cluster" => self.cluster = text(value)?,
-            "bind" => self.bind = read_address(key, value, DEFAULT_PORT)?.into(),
-            "advertise" => self.advertise = Some(read_address(key, value, 0)?.into()),
-            "metadata" => self.metadata = text(value)?.into_bytes(),
-            "driver" => self.driver = chosen(key, value, "auto, io_uring or mmsg")?,
-            "seeds" => self.seeds = value::texts(value).map_err(is)?,
-            "join_timeout_ms" => self.join_timeout = millis(value)?,
-            "rejoin_interval_ms" => self.rejoin_interval = millis(value)?,
-            "events_queued_max" => {
-                let most = value::whole(key, &value).map_err(is)?;
-                self.events_queued_max = usize::try_from(most).unwrap_or(usize::MAX);
-            }
-            _ if wire::KEYS.contains(&key) => wire::set(&mut self.wire, key, value)?,
-            _ => self.set_protocol(key, &value)?,
-        }
-        Ok(())
-    }
-
-    fn set_protocol(&mut self, key: &str, value: &toml::Value) -> Result<(), ClusterError> {
-        set_protocol(&mut self.protocol, key, value).map_err(|fault| {
-            let mend = match fault {
-                Unsettable::Value(mend) => mend,
-                Unsettable::Unknown => unknown(key),
-            };
-            ClusterError::setting(key, mend)
-        })
     }
 
     /// Checks every setting.
@@ -244,10 +152,39 @@ impl ClusterOptions {
         within("join_timeout_ms", self.join_timeout, Duration::from_millis(10), Duration::from_secs(600))?;
         within("rejoin_interval_ms", self.rejoin_interval, Duration::ZERO, Duration::from_secs(3600))?;
         if !(16..=1 << 20).contains(&self.events_queued_max) {
-            let mend = format!("has to be between 16 and 1048576, and is {}", self.events_queued_max);
-            return Err(ClusterError::setting("events_queued_max", mend));
+            let expected = format!("has to be between 16 and 1048576, and is {}", self.events_queued_max);
+            return Err(ClusterError::setting("events_queued_max", expected));
+        }
+        for (setting, given) in [
+            ("connect_timeout", self.connect_timeout),
+            ("exchange_idle_timeout", self.exchange_idle_timeout),
+            ("exchange_timeout", self.exchange_timeout),
+        ] {
+            if given.is_zero() {
+                return Err(ClusterError::setting(setting, "has to be above zero"));
+            }
         }
         self.protocol.validate().map_err(|error| ClusterError::setting(error.setting(), error.expected()))
+    }
+
+    /// The options of the datagram path.
+    pub(super) fn net(&self) -> NetOptions {
+        NetOptions {
+            driver: self.driver,
+            receive_buffer_bytes: self.receive_buffer_bytes,
+            send_buffer_bytes: self.send_buffer_bytes,
+            ..NetOptions::default()
+        }
+    }
+
+    /// The options of the stream service.
+    pub(super) fn stream(&self) -> StreamOptions {
+        StreamOptions {
+            connect_timeout: self.connect_timeout,
+            idle_timeout: self.exchange_idle_timeout,
+            exchange_timeout: self.exchange_timeout,
+            ..StreamOptions::default()
+        }
     }
 
     /// Where to receive, read.
@@ -262,7 +199,7 @@ impl ClusterOptions {
 
     /// The seeds, read.
     pub(super) fn seed_list(&self) -> Result<Vec<Seed>, ClusterError> {
-        join::parse_all(&self.seeds).map_err(|mend| ClusterError::setting("seeds", mend))
+        join::parse_all(&self.seeds).map_err(|expected| ClusterError::setting("seeds", expected))
     }
 }
 
@@ -274,120 +211,9 @@ fn within(setting: &str, given: Duration, least: Duration, most: Duration) -> Re
     Err(ClusterError::setting(setting, format!("has to be between {least} and {most}, and is {given}")))
 }
 
-/// One of some words.
-pub(super) fn chosen<T: FromStr>(key: &str, value: toml::Value, words: &str) -> Result<T, ClusterError> {
-    let said = value::text(value).map_err(|_| ClusterError::setting(key, format!("has to be {words}")))?;
-    said.parse().map_err(|_| ClusterError::setting(key, format!("has to be {words}, not `{said}`")))
-}
-
-/// What to say of a name that is none: what it is called here, or the nearest names.
-fn unknown(key: &str) -> String {
-    if let Some(ours) = settings_file::ours(key) {
-        return format!("is no setting; here it is called {ours}");
-    }
-    let known = KEYS.iter().chain(wire::KEYS).copied().chain(SETTINGS.iter().map(|setting| setting.name));
-    match settings_file::hint(key, known) {
-        hint if hint.is_empty() => {
-            "is no setting: see ClusterOptions and Settings for those there are".to_owned()
-        }
-        hint => format!("is no setting{hint}"),
-    }
-}
-
-/// An address, with `port` if it names none.
-fn read_address(key: &str, value: toml::Value, port: u16) -> Result<SocketAddr, ClusterError> {
-    let text = value::text(value).map_err(|mend| ClusterError::setting(key, mend))?;
-    Address::from(text).of_setting(key, port)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Preset;
-
-    #[test]
-    fn a_file_changes_what_it_says() {
-        let mut options = ClusterOptions { metadata: b"kept\xff".to_vec(), ..ClusterOptions::default() };
-        let text = "probe_interval_ms = 700\npreset = \"local\"\nbind = \"127.0.0.1\"\nseeds = [\"a\", \"b:1\"]\n\
-                    advertise = \"10.0.0.1\"\nname = \"n\"\ndriver = \"mmsg\"\nrejoin_interval_ms = 5";
-        options.read_toml(text).unwrap();
-        assert_eq!(options.bind, "127.0.0.1:7946".into());
-        assert_eq!(options.advertise, Some("10.0.0.1:0".into()));
-        assert_eq!(options.metadata, b"kept\xff");
-        let expected =
-            Settings { probe_interval: Duration::from_millis(700), ..Settings::preset(Preset::Local) };
-        assert_eq!(options.protocol, expected);
-        assert_eq!(options.seeds, ["a", "b:1"]);
-        assert_eq!(options.driver, DriverChoice::Mmsg);
-        options.validate().unwrap();
-    }
-
-    #[test]
-    fn faults_name_the_setting_on_one_line() {
-        for (text, start) in [
-            ("bind = \"here\"", "bind has to be an IP address and port like 127.0.0.1:7946, not `here`"),
-            ("name = \"a\"\nbind", "the file is no TOML: line 2"),
-        ] {
-            let error = ClusterOptions::default().read_toml(text).unwrap_err().to_string();
-            assert!(error.starts_with(start) && !error.contains('\n'), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn every_fault_is_a_sentence_for_people() {
-        let whole = "has to be a whole number of milliseconds, like 1000";
-        let list = "has to be a list of texts like [\"...\", \"...\"]";
-        for (text, told) in [
-            ("nme = \"a\"", "nme is no setting; did you mean name?".to_owned()),
-            (
-                "probe_interval = 1",
-                "probe_interval is no setting; did you mean probe_interval_ms?".to_owned(),
-            ),
-            ("retry_join = [\"a\"]", "retry_join is no setting; here it is called seeds".to_owned()),
-            ("bind_addr = \"::1\"", "bind_addr is no setting; here it is called bind".to_owned()),
-            ("encrypt = \"k\"", "encrypt is no setting; here it is called secret_keys".to_owned()),
-            ("zzz = 1", "zzz is no setting: see ClusterOptions and Settings for those there are".to_owned()),
-            ("name = 3", "name has to be text in quotes, and is a whole number".to_owned()),
-            ("metadata = [1]", "metadata has to be text in quotes, and is a list".to_owned()),
-            ("bind = 7946", "bind has to be text in quotes, and is a whole number".to_owned()),
-            ("preset = 1", "preset has to be lan, wan or local".to_owned()),
-            ("preset = \"moon\"", "preset has to be lan, wan or local, not `moon`".to_owned()),
-            ("driver = true", "driver has to be auto, io_uring or mmsg".to_owned()),
-            ("driver = \"epoll\"", "driver has to be auto, io_uring or mmsg, not `epoll`".to_owned()),
-            ("seeds = 1", format!("seeds {list}, and is a whole number")),
-            ("seeds = [\"a\", 1]", format!("seeds {list}, and has a whole number in it")),
-            ("join_timeout_ms = \"1s\"", format!("join_timeout_ms {whole}, and is text")),
-            ("join_timeout_ms = -1", "join_timeout_ms has to be zero or more, and is -1".to_owned()),
-            ("join_timeout_ms = 1.5", format!("join_timeout_ms {whole}, and is a number with a fraction")),
-            (
-                "events_queued_max = \"9\"",
-                "events_queued_max has to be a whole number: leave the quotes out".to_owned(),
-            ),
-            ("probe_interval_ms = \"1s\"", format!("probe_interval_ms {whole}, and is text")),
-            ("gossip_fanout = 300", "gossip_fanout has to be between 1 and 16, and is 300".to_owned()),
-            (
-                "stream_fallback = 1",
-                "stream_fallback has to be true or false, and is a whole number".to_owned(),
-            ),
-            ("suspicion = \"raft\"", "suspicion has to be lifeguard or adaptive".to_owned()),
-        ] {
-            let error = ClusterOptions::default().read_toml(text).unwrap_err().to_string();
-            assert_eq!(error, told, "{text}");
-        }
-    }
-
-    #[test]
-    fn one_text_is_taken_where_a_list_is() {
-        let mut options = ClusterOptions::default();
-        options.read_toml("seeds = \"10.0.0.1\"").unwrap();
-        assert_eq!(options.seeds, ["10.0.0.1"]);
-    }
-
-    #[test]
-    fn a_file_that_never_ends_is_refused() {
-        let error = ClusterOptions::default().read_file(Path::new("/dev/zero")).unwrap_err().to_string();
-        assert_eq!(error, "settings file /dev/zero: more than 1048576 bytes: no settings file is so long");
-    }
 
     #[test]
     fn what_was_hardly_meant_is_doubted() {
@@ -433,6 +259,7 @@ mod tests {
             (with(|o| o.seeds = vec!["a:0".into()]), "seeds has an entry that cannot be used: `a:0`"),
             (with(|o| o.events_queued_max = 1), "events_queued_max has to be between 16"),
             (with(|o| o.join_timeout = Duration::ZERO), "join_timeout_ms has to be between 10 and"),
+            (with(|o| o.connect_timeout = Duration::ZERO), "connect_timeout has to be above zero"),
             (with(|o| o.protocol.gossip_fanout = 0), "gossip_fanout has to be between 1 and 16"),
         ] {
             assert!(error.starts_with(start), "{error}");

@@ -1,19 +1,22 @@
-//! What the application's handles, joins and the steward share: the way to the member's thread.
+//! What the application's handles and the background thread share: the ways to the member's thread and to the
+//! background's.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::{Context, Poll};
 
-use crossbeam::channel;
 use swimring_codec::canonical;
 
 use super::dispatcher::EventDispatcher;
 use super::error::ClusterError;
 use super::join::{Remembered, Resolvers, Tried};
-use super::lossy_channel::lossy_channel;
+use super::lossy_channel::{Receiver, lossy_channel};
+use super::mailbox::Mailbox;
 use super::options::ClusterOptions;
 use super::subscription::Events;
+use super::waiting::block_on;
 use crate::net::Trains;
 use crate::worker::{Fleet, Host, HostedMember};
 
@@ -22,18 +25,18 @@ pub(super) const LOCAL: HostedMember = 0;
 
 /// See the module.
 pub(super) struct Shared {
-    /// Nothing once it has been shut down. Calls hold it for reading, so that shutting down waits for
-    /// those under way, which take a turn of the worker's loop.
+    /// Nothing once it has been shut down.
     fleet: RwLock<Option<Fleet<EventDispatcher>>>,
     pub(super) name: Arc<str>,
     pub(super) cluster: String,
-    /// Where it is bound.
+    /// Address that it is bound to.
     pub(super) bound: SocketAddr,
-    /// Where the others reach it.
+    /// Address at which the others reach it.
     pub(super) advertised: SocketAddr,
     pub(super) events_queued_max: usize,
-    /// Loses its other end when the cluster is shut down.
-    pub(super) closing: channel::Receiver<Infallible>,
+    pub(super) mailbox: Mailbox,
+    /// Whether it is being shut down, or has been.
+    closing: AtomicBool,
     pub(super) resolvers: Resolvers,
     /// The addresses that joins have tried in vain.
     pub(super) tried: Mutex<Tried>,
@@ -56,7 +59,7 @@ impl Shared {
         seed: u64,
         remembered: Remembered,
         options: &ClusterOptions,
-        closing: channel::Receiver<Infallible>,
+        mailbox: Mailbox,
     ) -> Shared {
         Shared {
             bound: fleet.address(0),
@@ -65,7 +68,8 @@ impl Shared {
             cluster: options.cluster.clone(),
             advertised,
             events_queued_max: options.events_queued_max,
-            closing,
+            mailbox,
+            closing: AtomicBool::new(false),
             resolvers: Resolvers::new(Arc::clone(&options.resolver)),
             tried: Mutex::default(),
             remembered: Mutex::new(remembered),
@@ -95,37 +99,47 @@ impl Shared {
         self.with(|fleet| Ok(fleet.call(0, call)?))
     }
 
-    /// Has the member's thread run `call`, and waits for what it gives.
+    /// Has the member's thread run `call`: its answer, to be awaited or waited for.
     pub(super) fn ask<R: Send + 'static>(
         &self,
         call: impl FnOnce(&mut Host<EventDispatcher>, &mut Trains) -> R + Send + 'static,
-    ) -> Result<R, ClusterError> {
-        self.with(|fleet| Ok(fleet.ask(0, call)?))
+    ) -> Answer<R> {
+        let (sender, receiver) = lossy_channel(1);
+        let asked = self.call(move |host, trains| {
+            sender.send(call(host, trains));
+        });
+        Answer(asked.map(|()| receiver).map_err(Some))
     }
 
     /// A subscription, and what `look` gives at the moment it begins.
-    pub(super) fn subscribe<R: Send + 'static>(
+    pub(super) async fn subscribe<R: Send + 'static>(
         &self,
         look: impl FnOnce(&Host<EventDispatcher>) -> R + Send + 'static,
     ) -> Result<(R, Events), ClusterError> {
         let (sender, receiver) = lossy_channel(self.events_queued_max);
         let subscribed =
-            self.ask(move |host, _| host.observer.subscribe(sender).map(|first| (look(host), first)))?;
-        let (seen, first) =
-            subscribed.ok_or(ClusterError::TooManySubscribers(super::dispatcher::SUBSCRIBERS_MAX))?;
+            self.ask(move |host, _| host.observer.subscribe(sender).map(|first| (look(host), first)));
+        let too_many = ClusterError::TooManySubscribers(super::dispatcher::SUBSCRIBERS_MAX);
+        let (seen, first) = subscribed.await?.ok_or(too_many)?;
         Ok((seen, Events::new(receiver, first)))
     }
 
-    /// Stops the member's thread and closes its sockets.
-    pub(super) fn stop(&self) {
-        let mut fleet = self.fleet.write().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: whoever else shuts it down comes back when the port is free.
-        drop(fleet.take());
+    /// Has the background thread shut the member down.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.mailbox.wake();
     }
 
-    /// Whether it has been, or is being, shut down.
+    /// Whether it is being shut down, or has been.
     pub(super) fn is_closing(&self) -> bool {
-        matches!(self.closing.try_recv(), Err(channel::TryRecvError::Disconnected))
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Stops the member's thread and closes its sockets, unless that has been done.
+    pub(super) fn stop(&self) {
+        let fleet = self.fleet.write().unwrap_or_else(PoisonError::into_inner).take();
+        // Without the lock: those who ask meanwhile hear at once that it has stopped.
+        drop(fleet);
     }
 
     /// The seeds to try again later.
@@ -162,6 +176,29 @@ impl Shared {
         let everywhere = self.bound.ip().to_canonical().is_unspecified();
         let here = everywhere && address.ip().is_loopback() && address.port() == self.bound.port();
         here || address == self.advertised || address == self.bound
+    }
+}
+
+/// What the member's thread answers to a call.
+#[must_use = "an answer is awaited or waited for"]
+pub(super) struct Answer<R>(Result<Receiver<R>, Option<ClusterError>>);
+
+impl<R> Answer<R> {
+    /// Waits on this thread.
+    pub(super) fn wait(self) -> Result<R, ClusterError> {
+        block_on(self)
+    }
+}
+
+impl<R> Future for Answer<R> {
+    type Output = Result<R, ClusterError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().0 {
+            // A call that is dropped unanswered was made of a member that stops.
+            Ok(receiver) => receiver.poll_recv(cx).map(|answer| answer.ok_or(ClusterError::Stopped)),
+            Err(error) => Poll::Ready(Err(error.take().unwrap_or(ClusterError::Stopped))),
+        }
     }
 }
 

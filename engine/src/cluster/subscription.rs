@@ -44,7 +44,7 @@ pub struct Events {
     receiver: Receiver<Numbered>,
     /// The number the next event should have.
     expected: u64,
-    /// What follows a [`ClusterEvent::Lagged`] that has been given.
+    /// The event after a [`ClusterEvent::Lagged`] that has been given.
     ahead: Option<ClusterEvent>,
 }
 

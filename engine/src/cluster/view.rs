@@ -1,7 +1,7 @@
 //! A consistent copy of a member's view, taken on the protocol's thread in the least time.
 //!
 //! Names and metadata go into one buffer there, so that a view of ten thousand members costs the protocol
-//! a copy and two allocations; making owned members of it, and sorting them, is left to whoever asked.
+//! a copy and two allocations; making owned members of it, and sorting them, is left to the caller.
 
 use std::net::SocketAddr;
 
@@ -30,11 +30,11 @@ pub(super) struct RawView {
 
 impl RawView {
     /// Copies those of `member`'s view that `wanted` accepts.
-    pub(super) fn of(member: &Member, commons: &SharedState, wanted: impl Fn(State) -> bool) -> RawView {
+    pub(super) fn of(member: &Member, shared: &SharedState, wanted: impl Fn(State) -> bool) -> RawView {
         let members = member.known();
         let mut view =
             RawView { rows: Vec::with_capacity(members), bytes: Vec::with_capacity(members * BYTES_EACH) };
-        for known in member.members(commons).filter(|known| wanted(known.state)) {
+        for known in member.members(shared).filter(|known| wanted(known.state)) {
             view.push(&known);
         }
         view

@@ -50,7 +50,7 @@ pub(super) fn set(wire: &mut WireOptions, key: &str, value: toml::Value) -> Resu
     let WireOptions::Memberlist(options) = wire else {
         return Err(ClusterError::setting(key, "needs wire = \"memberlist\" or \"serf\""));
     };
-    let is = |mend: String| ClusterError::setting(key, mend);
+    let is = |expected: String| ClusterError::setting(key, expected);
     let truth = |value| value::truth(&value).map_err(is);
     match key {
         "label" => options.label = value::text(value).map_err(is)?,
@@ -84,7 +84,7 @@ fn secret_keys(value: toml::Value) -> Result<Vec<SecretKey>, String> {
 mod tests {
     use super::super::ClusterOptions;
     use super::*;
-    use crate::protocol::Pool;
+    use crate::protocol::MemberlistDialect;
 
     #[test]
     fn a_file_chooses_the_wire_whatever_its_order() {
@@ -101,7 +101,7 @@ mod tests {
             ..MemberlistOptions::serf()
         };
         assert_eq!(*wire, expected);
-        assert_eq!(wire.pool, Pool::Serf);
+        assert_eq!(wire.dialect, MemberlistDialect::Serf);
         options.validate().unwrap();
     }
 

@@ -75,7 +75,7 @@ impl Driver {
         let socket = socket.into();
         let address =
             socket.local_addr().map_err(|error| NetError::system("asking for the local address", error))?;
-        // Of the socket, whatever form its address has.
+        // The socket's own family, also where its address is mapped.
         let family = Family::of(address);
         let prepared = socket_options::prepare(&socket, options)?;
         let mut trains = Trains::new(options);
@@ -113,8 +113,8 @@ impl Driver {
         }
     }
 
-    /// Messages, trains or single datagrams, that can lie unread at once: whoever has read so many since some
-    /// moment has read everything that had arrived by then.
+    /// Messages, trains or single datagrams, that can lie unread at once: after so many have been read since some
+    /// moment, everything has been read that had arrived by then.
     pub fn backlog_max(&self) -> u64 {
         self.backlog_max
     }

@@ -1,4 +1,4 @@
-//! What can go wrong, in words that name the setting and the mend.
+//! What can go wrong, in words that name the setting and what it has to be.
 
 use std::io;
 use std::net::SocketAddr;
@@ -74,7 +74,7 @@ pub enum NetError {
         /// What was being done.
         what: &'static str,
     },
-    /// io_uring was asked for and is not to be had.
+    /// io_uring was asked for and is not available.
     #[error(
         "driver io_uring: not available here ({reason}); set driver to auto or mmsg, or permit io_uring \
          (sysctl kernel.io_uring_disabled, the container's seccomp profile, Linux 6.0 or later)"
@@ -95,7 +95,7 @@ pub enum NetError {
 
 crate::sentence::debug_is_the_sentence!(NetError);
 
-/// Whoever has bound the port on one address keeps it from a socket for all addresses.
+/// A port that is bound on one address is not free for a socket on all addresses.
 fn held_where(address: &SocketAddr) -> &'static str {
     match (address.ip().is_unspecified(), address) {
         (false, _) => "",

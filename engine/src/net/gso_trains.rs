@@ -220,8 +220,8 @@ impl Trains {
     }
 
     /// Whether the trains or their memory are more than half used up: time to
-    /// [flush](crate::net::Driver::flush). The driver does it by itself between the messages it receives;
-    /// whoever writes many frames between turns should ask.
+    /// [flush](crate::net::Driver::flush). The driver does so between the messages it receives; a caller
+    /// that writes many frames between turns should ask.
     #[inline]
     pub fn is_half_full(&self) -> bool {
         self.open * 2 > self.trains.len() || self.used * 2 > self.memory.len()

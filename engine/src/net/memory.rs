@@ -1,7 +1,9 @@
 //! Memory the kernel writes received datagrams into: mapped once, touched at once, never moved.
 
 use std::io;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 use super::error::NetError;
 
@@ -17,18 +19,14 @@ pub(super) struct Memory {
 impl Memory {
     /// Maps `len` bytes and touches them: a first touch in the data path would cost microseconds a page.
     pub(super) fn map(len: usize) -> Result<Memory, NetError> {
-        let (protection, flags) =
-            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: a new anonymous mapping at an address of the kernel's choosing touches no other memory.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, -1, 0) };
-        let start = match NonNull::new(start.cast::<u8>()) {
-            Some(start) if start.as_ptr().cast() != libc::MAP_FAILED => start,
-            _ => return Err(NetError::system("mapping receive buffers", io::Error::last_os_error())),
-        };
-        let mut memory = Memory { start, len };
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), len, protection, flags) };
+        let start = start.map_err(|error| NetError::system("mapping receive buffers", error.into()))?;
+        let mut memory = Memory { start: NonNull::new(start.cast()).ok_or_else(at_zero)?, len };
         // SAFETY: advice about the mapping just made; large pages save a fifth per random access, and a
         // refusal changes nothing.
-        unsafe { libc::madvise(memory.start.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
+        let _ = unsafe { madvise(memory.start.as_ptr().cast(), len, Advice::LinuxHugepage) };
         for offset in (0..len).step_by(PAGE) {
             // SAFETY: `offset` is inside the mapping. Volatile, because writing a zero over a zero would be
             // optimised away.
@@ -54,9 +52,14 @@ impl Memory {
     }
 }
 
+/// A mapping at address zero, where the kernel puts none that it chooses the address of.
+fn at_zero() -> NetError {
+    NetError::system("mapping receive buffers", io::ErrorKind::Other.into())
+}
+
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: the mapping made in `map`; no slice of it outlives `self`.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use swimring_codec::native::FRAME_MAX;
 
-/// Which driver to use.
+/// Choice of the driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(any(docsrs, not(feature = "net")), non_exhaustive)]
 pub enum DriverChoice {
     /// io_uring where the kernel permits it, otherwise sendmmsg/recvmmsg with one line in the log. Default.
     #[default]
@@ -37,7 +38,7 @@ impl fmt::Display for DriverChoice {
     }
 }
 
-/// A driver name that is none.
+/// An unknown driver name.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("driver `{0}` does not exist: use auto, io_uring or mmsg")]
 pub struct UnknownDriver(String);
@@ -84,9 +85,9 @@ impl fmt::Display for DriverKind {
 /// Settings of one [`Driver`](crate::net::Driver). Values out of bounds are brought to the nearest bound.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NetOptions {
-    /// Which driver. Default: [`DriverChoice::Auto`].
+    /// Driver. Default: [`DriverChoice::Auto`].
     pub driver: DriverChoice,
-    /// Tell the handler which of this machine's addresses each datagram was sent to (`IP_PKTINFO`), so that
+    /// Whether the handler is told which of this machine's addresses each datagram was sent to (`IP_PKTINFO`), so that
     /// many members, each at an address of its own, share one socket. Default: false. Bind `0.0.0.0` or
     /// `[::]` to receive for all addresses; [`Trains::set_source`](crate::net::Trains::set_source) says which
     /// one to send from.

@@ -49,7 +49,7 @@ pub(super) struct Outgoing {
     refusals: u32,
     /// Trains in the batch at hand that were not refused so far.
     trains_taken: u32,
-    /// It has been said that somebody's rule forbids sending.
+    /// Whether the log has said that a rule of the firewall forbids sending.
     forbidden_told: bool,
     /// A narrow path has been warned of.
     warned: bool,

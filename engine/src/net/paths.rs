@@ -34,7 +34,7 @@ const HEADERS_V6: usize = 48;
 /// The narrow paths known at the moment.
 #[derive(Debug)]
 pub(super) struct Paths {
-    /// By a hash of the destination; [`UNUSED`] where there is none.
+    /// Narrow paths by a hash of the destination; [`UNUSED`] elsewhere.
     narrow: Box<[Path]>,
     /// The limit of destinations that found their place taken.
     others: usize,
@@ -109,7 +109,7 @@ impl Paths {
 
     /// Learns that a datagram of `refused` bytes was too long for the path to `to`: the longest that is not.
     pub(super) fn learn(&mut self, to: SocketAddr, refused: usize) -> usize {
-        // Whatever the kernel says, what it has refused is not tried again.
+        // What the kernel has refused is not tried again, even if it names a longer limit.
         let bytes = longest(to).min(refused.saturating_sub(1));
         self.remember(to.ip(), bytes);
         bytes

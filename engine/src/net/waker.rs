@@ -1,14 +1,16 @@
 //! Ends a driver's wait from another thread.
 //!
-//! The driver says when it is about to sleep; only then does waking cost a system call. A wake that comes
+//! The driver says when it is about to wait; only then does waking cost a system call. A wake that comes
 //! earlier is remembered and keeps the driver from sleeping, so none is lost: both sides change one atomic
-//! word, and whoever comes second sees what the first did.
+//! word, and the second sees what the first did.
 
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::io::Write;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::error::NetError;
 
@@ -29,14 +31,9 @@ pub struct Waker(Arc<Shared>);
 
 impl Waker {
     pub(super) fn new() -> Result<Waker, NetError> {
-        // SAFETY: makes a new descriptor.
-        let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if descriptor < 0 {
-            return Err(NetError::system("making a wake-up descriptor", io::Error::last_os_error()));
-        }
-        // SAFETY: just made, and owned by nobody else.
-        let event = File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
-        Ok(Waker(Arc::new(Shared { state: AtomicU32::new(AWAKE), event })))
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| NetError::system("making a wake-up descriptor", error.into()))?;
+        Ok(Waker(Arc::new(Shared { state: AtomicU32::new(AWAKE), event: File::from(event) })))
     }
 
     /// Ends the driver's wait, or keeps its next [`turn`](crate::net::Driver::turn) from waiting. What the

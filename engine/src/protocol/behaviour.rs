@@ -112,7 +112,7 @@ impl FromStr for Behaviour {
     /// `swimring`, `upstream`, or either followed by items that are to be the other's: `swimring+late_nacks`,
     /// `upstream-late_nacks-no_reconnects`.
     fn from_str(text: &str) -> Result<Behaviour, BehaviourError> {
-        let refused = |mend: String| Err(BehaviourError(mend));
+        let refused = |expected: String| Err(BehaviourError(expected));
         let end = text.find(['+', '-']).unwrap_or(text.len());
         let mut behaviour = match &text[..end] {
             "swimring" => Behaviour::swimring(),

@@ -57,4 +57,6 @@ pub use time::Time;
 pub use view::directory::{Directory, Identity, MemberIndex, identity_of};
 pub use view::permutation::Permutation;
 pub use wire::typed;
-pub use wire::{CheckedWire, MemberlistOptions, Pool, Refusal, WireOptions, WireOptionsError};
+pub use wire::{
+    CheckedWire, MemberlistDialect, MemberlistOptions, Refusal, WireOptions, WireOptionsError,
+};

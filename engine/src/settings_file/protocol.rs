@@ -46,7 +46,7 @@ mod tests {
 
     fn refused(name: &str, given: impl Into<Value>) -> String {
         match set_protocol(&mut Settings::default(), name, &given.into()) {
-            Err(Unsettable::Value(mend)) => mend,
+            Err(Unsettable::Value(expected)) => expected,
             other => panic!("{name}: {other:?}"),
         }
     }

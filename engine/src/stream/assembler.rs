@@ -3,7 +3,7 @@
 //! Small messages are read many at a time into one small buffer and copied out. A message that does not
 //! fit there gets a buffer of its own, into which the rest is read directly, so large bytes are never
 //! copied. That buffer grows with what the peer has really sent: announcing a megabyte costs four bytes
-//! and must not cost us a megabyte.
+//! and must not cost this side a megabyte.
 
 use swimring_codec::native::STREAM_PREFIX_LEN;
 

@@ -112,7 +112,7 @@ pub enum CloseReason {
     TooManyTurns,
     /// The peer closed it in the middle of a message.
     Truncated,
-    /// The peer sent what is no message, as the [`Scanner`](super::Scanner) found.
+    /// The peer sent something that the scanner cannot read as a message.
     Unreadable(ScanError),
     /// The worker did not take its events for `queue_wait`.
     WorkerBusy,

@@ -98,9 +98,9 @@ impl Mailbox {
     }
 }
 
-/// Who speaks with whom.
+/// The two ends of an exchange.
 pub(super) struct Ends {
-    /// Where we connect from; nothing leaves it to the route.
+    /// Address to connect from; none leaves it to the route.
     pub(super) source: Option<IpAddr>,
     pub(super) peer: SocketAddr,
 }

@@ -1,4 +1,4 @@
-//! Where one message ends and the next begins: either a length says so, or whoever knows the format.
+//! Where one message ends and the next begins: either a length says so, or a scanner that knows the format.
 //!
 //! The native format puts a length in front of every message. Other formats do not: a message must be
 //! read to find its end, as a sequence of msgpack values for instance. The stream thread cannot read

@@ -1,9 +1,9 @@
 //! Reliable exchanges over TCP: joins, push/pull and fallback probes, everything a datagram cannot carry.
 //!
-//! One thread does all the waiting, so that a worker never does. It is deliberately dumb: it moves
-//! messages, each behind its length or as long as a [`Scanner`] says, and never reads them. An *exchange* is a game of ping-pong: the opener sends a
-//! *turn* (a buffer of one or more complete messages), the member at the other end receives each message
-//! as it arrives and answers with a turn of its own, and so on until one side closes. What to say is
+//! One thread does all the waiting, so that a worker never does. It moves messages, each behind its length or as
+//! long as a [`Scanner`] says, and never reads them. In an *exchange* the opener sends a *turn* (a buffer of one or
+//! more complete messages), the member at the other end receives each message as it arrives and answers with a turn
+//! of its own, and so on until one side closes. What to say is
 //! decided on the worker threads, through a [`StreamPort`] each.
 //!
 //! ```text
@@ -21,9 +21,10 @@
 //!
 //! # Bounds
 //! Memory that the network can fill: each exchange assembles one message of at most
-//! [`StreamOptions::message_bytes_max`] bytes, growing only as bytes really
-//! arrive and all together within [`StreamOptions::assembled_bytes_max`], and each worker's queue holds at most [`StreamOptions::queued_bytes_max`]. Time: every exchange
-//! has a deadline, and ends early when no byte moves. What is refused is counted in [`StreamCounters`].
+//! [`StreamOptions::message_bytes_max`] bytes, growing only as bytes really arrive and all together within
+//! [`StreamOptions::assembled_bytes_max`], and each worker's queue holds at most
+//! [`StreamOptions::queued_bytes_max`]. Time: every exchange has a deadline, and ends early when no byte moves.
+//! What is refused is counted in [`StreamCounters`].
 #![forbid(unsafe_code)]
 
 mod any_assembler;

@@ -19,7 +19,7 @@ const QUEUE_DEPTH_LIMIT: usize = 1 << 16;
 /// hold one message.
 const MESSAGE_BYTES_LIMITS: RangeInclusive<usize> = 1 << 10..=64 << 20;
 
-/// Which system interface moves the bytes.
+/// The system interface that moves the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum StreamDriver {
     /// io_uring where the kernel permits it, else readiness (epoll), with one log line.
@@ -34,7 +34,7 @@ pub enum StreamDriver {
 /// Settings of the stream service.
 #[derive(Clone, Debug)]
 pub struct StreamOptions {
-    /// Which system interface moves the bytes. Default: automatic.
+    /// System interface that moves the bytes. Default: automatic.
     pub driver: StreamDriver,
     /// How connections are cut into messages. Default: each follows its length.
     pub framing: Framing,
@@ -96,7 +96,7 @@ impl Default for StreamOptions {
 impl StreamOptions {
     /// Checks every bound for `ports` workers.
     pub(super) fn check(&self, ports: usize) -> Result<(), StreamError> {
-        let refuse = |setting, mend: String| Err(StreamError::Option { setting, mend });
+        let refuse = |setting, expected: String| Err(StreamError::Option { setting, expected });
         if ports == 0 || ports > PORTS_MAX {
             return refuse("listeners", format!("give one per worker, 1 to {PORTS_MAX}, not {ports}"));
         }
@@ -123,8 +123,8 @@ impl StreamOptions {
             ("exchange_bytes_max", self.exchange_bytes_max),
         ] {
             if given < message as u64 {
-                let mend = format!("give at least {message} (message_bytes_max), not {given}");
-                return refuse(setting, mend);
+                let expected = format!("give at least {message} (message_bytes_max), not {given}");
+                return refuse(setting, expected);
             }
         }
         for (setting, given) in [
@@ -145,14 +145,14 @@ impl StreamOptions {
 #[non_exhaustive]
 pub enum StreamError {
     /// A setting is out of its bounds.
-    #[error("stream setting `{setting}`: {mend}")]
+    #[error("stream setting `{setting}`: {expected}")]
     Option {
         /// Its name in [`StreamOptions`], or `listeners`.
         setting: &'static str,
-        /// What to give instead.
-        mend: String,
+        /// The values that would do.
+        expected: String,
     },
-    /// io_uring was demanded and is not to be had.
+    /// io_uring was asked for and is not available.
     #[error("stream setting `driver`: io_uring is not available here ({0}); use `Automatic` or `Readiness`")]
     Uring(#[source] io::Error),
     /// The operating system refused something else.

@@ -10,8 +10,7 @@ use crossbeam::queue::ArrayQueue;
 /// Most buffers kept, whatever their size.
 const POOL_BUFFERS_MAX: usize = 256;
 
-/// Buffers of this capacity and more are kept apart: whoever needs a large one should not get, and grow, a
-/// small one.
+/// Buffers of this capacity and more are kept apart, so that no small one has to grow where a large one is needed.
 pub(super) const LARGE_BYTES: usize = 64 << 10;
 
 /// A bounded store of empty buffers that keep their capacity.
@@ -34,7 +33,7 @@ impl Pool {
         }
     }
 
-    /// An empty buffer, with whatever capacity it had in its last life.
+    /// An empty buffer, with the capacity of its last use.
     pub(super) fn take(&self) -> Vec<u8> {
         self.taken(self.spare.pop())
     }

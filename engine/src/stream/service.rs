@@ -61,8 +61,8 @@ impl StreamService {
     ) -> Result<(StreamService, Vec<StreamPort>), StreamError> {
         options.check(listeners.len())?;
         if wakers.len() != listeners.len() {
-            let mend = format!("give one per listener: {}, not {}", listeners.len(), wakers.len());
-            return Err(StreamError::Option { setting: "wakers", mend });
+            let expected = format!("give one per listener: {}, not {}", listeners.len(), wakers.len());
+            return Err(StreamError::Option { setting: "wakers", expected });
         }
         let (notifier, listener) =
             Notifier::new().map_err(StreamError::os("make the stream thread's pipe"))?;
@@ -361,7 +361,7 @@ fn dispatch<L: Link>(port: &Rc<PortEnd>, shared: &Rc<Shared>) -> bool {
             return false;
         }
     }
-    // Whatever came meanwhile has rung the bell.
+    // A command that came meanwhile has woken the thread again.
     true
 }
 

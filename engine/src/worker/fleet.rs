@@ -12,18 +12,21 @@ use std::time::{Duration, Instant};
 use crossbeam::channel;
 use rand::TryRng;
 use rand::rngs::SysRng;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use swimring_codec::memberlist::STREAM_MAX;
 use thiserror::Error;
 
-use super::host::{Host, HostWire, Observer, Secret, VIEWS_ASIDE, view_bytes};
+use super::host::{Host, HostParts, Secret};
+use super::observer::Observer;
 use super::options::FleetOptions;
 use super::pace::Pace;
 use super::pressure::Pressure;
 use super::scanning::Scanners;
+use super::streams::{VIEWS_ASIDE, view_bytes};
 use super::turn::{self, Calls, Place, Refused};
-use crate::net::{Driver, Endpoint, NetError, Trains, Waker};
+use crate::net::{Driver, Endpoint, NetError, NetOptions, Trains, Waker};
 use crate::protocol::{CheckedWire, SettingsError, WireOptions, WireOptionsError};
-use crate::stream::{Framing, StreamCounters, StreamError, StreamService, Wake};
+use crate::stream::{Framing, StreamCounters, StreamError, StreamOptions, StreamService, Wake};
 
 fn why(cause: &Option<String>) -> String {
     cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"))
@@ -39,19 +42,19 @@ pub enum FleetError {
     /// An option of the wire format cannot be used.
     #[error(transparent)]
     Wire(#[from] WireOptionsError),
-    /// The socket or driver.
+    /// The socket or the driver could not be opened.
     #[error(transparent)]
     Net(#[from] NetError),
     /// The stream service.
     #[error(transparent)]
     Stream(#[from] StreamError),
     /// An option of the fleet cannot be used.
-    #[error("{setting} {mend}")]
+    #[error("{setting} {expected}")]
     Option {
         /// Its name.
         setting: &'static str,
-        /// What it has to be.
-        mend: String,
+        /// The values that would do.
+        expected: String,
     },
     /// The system refused a thread.
     #[error("cannot start a worker thread: {0}; lower workers or raise the limit on processes")]
@@ -62,9 +65,9 @@ pub enum FleetError {
     /// A worker has ended.
     #[error("worker {worker} has stopped{}", why(cause))]
     Stopped {
-        /// Which.
+        /// Its number.
         worker: usize,
-        /// What its driver ended with, if it was that.
+        /// The error that its driver ended with, if that was the cause.
         cause: Option<String>,
     },
     /// A worker has too many calls waiting.
@@ -98,14 +101,14 @@ impl<O: Observer> Fleet<O> {
     /// Starts `options.workers` workers; `observer(i)` hears what happens on worker `i`.
     ///
     /// # Errors
-    /// [`FleetError`], each naming the setting and the mend.
+    /// [`FleetError`], each naming the setting and what it has to be.
     #[allow(clippy::disallowed_methods, reason = "the fleet's clock starts here")]
     pub fn start(
         options: &FleetOptions,
         mut observer: impl FnMut(usize) -> O,
     ) -> Result<Fleet<O>, FleetError> {
         let format = check(options)?;
-        let options = &for_wire(options);
+        let options = &derive(options);
         let mut endpoints = Vec::with_capacity(options.workers);
         let mut listeners = Vec::with_capacity(options.workers);
         for worker in 0..options.workers {
@@ -118,9 +121,10 @@ impl<O: Observer> Fleet<O> {
         // A waker exists once its driver does, and a driver only on its own thread.
         let mut starting = Vec::with_capacity(options.workers);
         for (worker, endpoint) in endpoints.into_iter().enumerate() {
-            let wire = HostWire { format: format.clone(), secrets: [secret()?, secret()?] };
             let place = (worker, &pressure);
-            starting.push(start_worker(options, place, endpoint, wire, origin, observer(worker))?);
+            let parts =
+                HostParts::new(options, &format, worker, (endpoint.local_address(), origin), [secret()?, secret()?]);
+            starting.push(start_worker(options, place, endpoint, parts, observer(worker))?);
         }
         let mut workers = Vec::with_capacity(options.workers);
         let mut ports_to = Vec::with_capacity(options.workers);
@@ -270,7 +274,7 @@ impl<O: Observer> std::fmt::Debug for Fleet<O> {
 fn check(options: &FleetOptions) -> Result<CheckedWire, FleetError> {
     options.settings.validate()?;
     let wire = options.wire.check()?;
-    let option = |setting, mend: String| Err(FleetError::Option { setting, mend });
+    let option = |setting, expected: String| Err(FleetError::Option { setting, expected });
     if !(1..=1024).contains(&options.workers) {
         return option("workers", format!("has to be between 1 and 1024, and is {}", options.workers));
     }
@@ -285,11 +289,34 @@ fn check(options: &FleetOptions) -> Result<CheckedWire, FleetError> {
         let given = options.receive_loss;
         return option("receive_loss", format!("has to be at least 0 and below 1, and is {given}"));
     }
+    check_derived(options)?;
     Ok(wire)
 }
 
-/// The options of sockets and streams that the wire format asks for.
-fn for_wire(options: &FleetOptions) -> FleetOptions {
+/// Refuses options of sockets and streams that a fleet derives from others: what they say would be overridden.
+fn check_derived(options: &FleetOptions) -> Result<(), FleetError> {
+    let (net, stream) = (NetOptions::default(), StreamOptions::default());
+    let memberlist = !options.wire.is_native();
+    let derived = [
+        ("net.own_addresses", options.net.own_addresses != net.own_addresses, "own_addresses"),
+        ("net.frame_bytes_max", options.net.frame_bytes_max != net.frame_bytes_max, "settings"),
+        ("stream.framing", !matches!(options.stream.framing, Framing::LengthPrefixed), "wire"),
+        (
+            "stream.message_bytes_max",
+            memberlist && options.stream.message_bytes_max != stream.message_bytes_max,
+            "wire",
+        ),
+    ];
+    match derived.into_iter().find(|(_, is_set, _)| *is_set) {
+        None => Ok(()),
+        Some((setting, _, from)) => {
+            Err(FleetError::Option { setting, expected: format!("follows from {from}: leave it as it is") })
+        }
+    }
+}
+
+/// The options of sockets and streams that follow from the others.
+fn derive(options: &FleetOptions) -> FleetOptions {
     let mut options = options.clone();
     options.net.own_addresses = options.own_addresses;
     options.net.frame_bytes_max = options.settings.frame_bytes_max;
@@ -312,8 +339,8 @@ fn address_of(options: &FleetOptions, worker: usize) -> Result<SocketAddr, Fleet
     if address.port() != 0 {
         let port = usize::from(address.port()) + worker;
         let Ok(port) = u16::try_from(port) else {
-            let mend = format!("needs {} ports from {} on", options.workers, address.port());
-            return Err(FleetError::Option { setting: "bind", mend });
+            let expected = format!("needs {} ports from {} on", options.workers, address.port());
+            return Err(FleetError::Option { setting: "bind", expected });
         };
         address.set_port(port);
     }
@@ -336,8 +363,7 @@ fn start_worker<O: Observer>(
     options: &FleetOptions,
     (worker, pressure): (usize, &Arc<Pressure>),
     endpoint: Endpoint,
-    wire: HostWire,
-    origin: Instant,
+    parts: HostParts,
     observer: O,
 ) -> Result<Starting<O>, FleetError> {
     let pressure = Arc::clone(pressure);
@@ -349,7 +375,7 @@ fn start_worker<O: Observer>(
     let thread = std::thread::Builder::new()
         .name(format!("swimring-{worker}"))
         .spawn(move || {
-            // Whatever way the worker ends, nobody waits for it in vain.
+            // However the worker ends, its callers hear of it.
             let _ended = Ending(&calls_taken);
             if options.pin {
                 pin(worker);
@@ -364,7 +390,7 @@ fn start_worker<O: Observer>(
             let _ = ready.send(Ok(driver.waker()));
             // The fleet gave up if the other end is gone.
             let Ok(port) = port_arrives.recv() else { return Ok(observer) };
-            let host = Host::new(&options, worker, address, origin, port, &wire, observer);
+            let host = Host::new(&options, parts, port, observer);
             let pace = Pace::new(options.tick, options.gossip_frames_per_second);
             let outcome = turn::run(driver, host, pace, &calls_taken, &Place { worker, pressure: &pressure });
             if let Err(error) = &outcome {
@@ -393,8 +419,13 @@ impl<O> Drop for Ending<'_, O> {
     }
 }
 
+/// Keeps this thread on one of the cores that the process may use. Without effect where the system refuses it.
 fn pin(worker: usize) {
-    if let Some(cores) = core_affinity::get_core_ids().filter(|cores| !cores.is_empty()) {
-        core_affinity::set_for_current(cores[worker % cores.len()]);
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    if !cores.is_empty() {
+        let mut own = CpuSet::new();
+        own.set(cores[worker % cores.len()]);
+        let _ = sched_setaffinity(None, &own);
     }
 }

@@ -1,4 +1,4 @@
-//! Why a join through one seed came to nothing.
+//! Why a join through one seed failed.
 
 use thiserror::Error;
 
@@ -21,7 +21,7 @@ pub enum JoinFailure {
     /// The seed belongs to another cluster.
     #[error("belongs to another cluster")]
     OtherCluster,
-    /// The pool is not for us.
+    /// The pool cannot take this member, or this member the pool.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The seed's answer could not be opened.

@@ -6,19 +6,28 @@
 //! them and takes calls for them; [`Host`] is what a call may do on a worker; [`Observer`] hears what
 //! happens to its members.
 
+mod clock;
+mod counters;
+mod exchanges;
 mod fleet;
 mod host;
 mod join_error;
+mod members;
+mod observer;
 mod options;
 mod pace;
 mod pressure;
 mod routing;
 mod scanning;
+mod streams;
 mod sweeping;
 mod turn;
 pub mod wheel;
 
 pub use fleet::{Fleet, FleetError};
-pub use host::{EventContext, Host, HostCounters, HostedMember, Observer};
+pub use host::Host;
+pub use counters::HostCounters;
 pub use join_error::JoinFailure;
+pub use members::HostedMember;
+pub use observer::{EventContext, Observer};
 pub use options::FleetOptions;

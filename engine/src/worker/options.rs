@@ -11,24 +11,27 @@ use crate::stream::StreamOptions;
 /// How to start a [`super::Fleet`].
 #[derive(Clone, Debug)]
 pub struct FleetOptions {
-    /// The protocol's constants, for all members.
+    /// Constants of the protocol, for all members.
     pub settings: Arc<Settings>,
-    /// The wire format, for all members.
+    /// Wire format of all members.
     pub wire: WireOptions,
-    /// Of the datagram path. In other formats than the native one `segmentation` is off, whatever it says.
+    /// Options of the datagram path. `own_addresses` and `frame_bytes_max` follow from `own_addresses` and
+    /// `settings` here, and are refused there. `segmentation` and `coalescing` are permissions: where the kernel or
+    /// the wire format has no use for them, they are off.
     pub net: NetOptions,
-    /// Of the stream service.
+    /// Options of the stream service. `framing`, and in memberlist's format `message_bytes_max`, follow from `wire`
+    /// and are refused here; `queued_bytes_max` and `pooled_bytes_max` are raised to what whole views need.
     pub stream: StreamOptions,
-    /// Members have an IP address each, of this machine's: given to [`super::Host::add_at`], with the port
+    /// Whether members have an IP address each, of this machine's: given to [`super::Host::add_at`], with the port
     /// of the worker. `bind` is then a wildcard address. On loopback all of 127.0.0.0/8 may be used.
     pub own_addresses: bool,
-    /// Where the first worker listens; the others take the ports after it, or any if it is 0.
+    /// Address of the first worker; the others take the ports after it, or any if its port is 0.
     pub bind: SocketAddr,
-    /// Threads. 1 to 1,024.
+    /// Number of threads, 1 to 1,024.
     pub workers: usize,
-    /// Which cluster.
+    /// Number of the cluster on the wire.
     pub cluster: u32,
-    /// Of all random choices.
+    /// Seed for all random choices.
     pub seed: u64,
     /// Timers are rounded up to whole ticks, so that what is due together leaves together. 1 ms suits a
     /// single member; a fleet of thousands halves its cost with 5 ms. 1 ms to 100 ms.
@@ -37,7 +40,7 @@ pub struct FleetOptions {
     pub receive_loss: f64,
     /// Gossip frames a worker sends in a second, on average; more are put off. Acks are not counted.
     pub gossip_frames_per_second: u32,
-    /// Keep each worker on a core of its own.
+    /// Whether each worker stays on a core of its own.
     pub pin: bool,
     /// Members each worker will own, and members each will know: memory is set aside at the start, so
     /// that the steady state does not allocate. Zero grows as needed.

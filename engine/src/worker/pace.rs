@@ -1,15 +1,14 @@
 //! How far behind a worker is, and what it makes of that.
 //!
 //! A worker that is late must not become the cause of more work. Three things would make it one: to judge
-//! others by what it has not read, to send more than it reads, and to tell what it wrongly concludes, which
-//! others then tell on. So it
+//! others by what it has not read, to send more than it reads, and to spread wrong conclusions. So it
 //! - reads all that has arrived before its timers judge ([`Reading`]),
-//! - fires them a boatload at a time and reads in between, so that it never sends more than its own reading
+//! - fires them in batches and reads in between, so that it never sends more than its own reading
 //!   keeps up with (`turn`),
 //! - grants gossip, the bulk of what timers send, a rate that is halved whenever it is late, loses datagrams or
 //!   cannot finish reading, and that comes back within seconds ([`Pace`]),
 //! - and tells its members when something sent to them may be lost or unread, so that a probe without an answer
-//!   is asked again and not believed.
+//!   is repeated instead of believed.
 
 use std::time::Duration;
 
@@ -55,9 +54,9 @@ pub(super) struct Pace {
     refilled: Time,
     halved: Time,
     late_at: Option<Time>,
-    /// What members add to their local health score.
+    /// Level that members add to their local health score.
     overload: u8,
-    /// When the last turn was back, and time since in which nothing was taken in.
+    /// End of the last wait, and the time since in which nothing was taken in.
     returned: Time,
     lost: Duration,
 }
@@ -159,7 +158,7 @@ impl Pace {
     }
 }
 
-/// What reading a turn's messages came to.
+/// The state of the socket after a turn's messages were read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Read {
     /// All that has arrived: timers may judge.
@@ -172,8 +171,8 @@ pub(super) enum Read {
 
 /// Turns in a row that only read.
 pub(super) struct Reading {
-    /// Whoever has read so many messages has read all that had arrived when it began: more would keep timers
-    /// from running at all.
+    /// Messages after which everything has been read that had arrived when reading began: to go on would keep
+    /// timers from running at all.
     messages_max: u64,
     messages: u64,
     begun: Time,

@@ -2,15 +2,15 @@
 //!
 //! They share a machine, and what one sends another has to read. If only the one that is behind sent less, the
 //! others would go on filling its receive buffer, and take its members for slow or dead. So the slowest sets
-//! the pace of all, and what one has lost all take for lost: it is an answer that somebody waits for. Nothing
-//! else is shared, and without it every member would still be right in the end, only later.
+//! the pace of all, and a loss at one worker counts for all: somewhere a member waits for the lost answer. Nothing
+//! else is shared, and without it every member would still come to the right view, only later.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::protocol::Time;
 
-/// What a worker said is taken for true this long: one that has nothing to do does not say that it is well.
+/// How long a worker's state counts: an idle one does not say that it has recovered.
 const FRESH: Duration = Duration::from_secs(2);
 
 /// Full rate of gossip, as it is written down.

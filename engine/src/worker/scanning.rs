@@ -7,7 +7,7 @@ use crate::stream::{ScanError, Scanner, ScannerFactory};
 /// Makes scanners for a pool.
 #[derive(Debug)]
 pub(super) struct Scanners {
-    /// The pool has a label, which begins whatever a peer dials us for.
+    /// Whether the pool has a label, which then begins every stream that a peer opens.
     pub(super) labelled: bool,
 }
 

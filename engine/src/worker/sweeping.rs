@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, clock_gettime};
 
-use super::host::{Host, Observer};
-use crate::protocol::{COMPACTION_MEMBERS_MAX, Compaction, Time};
+use super::members::Places;
+use crate::protocol::{COMPACTION_MEMBERS_MAX, Compaction, Crew, SharedState, Time};
 
 /// How long a round of all members takes: in a busy fleet some ten news are heard meanwhile, and looking at
 /// 25,000 members costs a few milliseconds.
@@ -32,23 +32,21 @@ impl Sweeping {
         self.done = self.done + Duration::from_micros(due * each_us);
         due as usize
     }
-}
 
-impl<O: Observer> Host<O> {
-    /// Brings the next members' views closer to their base, as many as are due.
-    pub(super) fn sweep(&mut self) {
-        let due = self.sweeping.due(self.now, self.residents.len());
-        if due == 0 || self.residents.len() < 2 {
-            return;
+    /// Brings the next members' views closer to their base, as many as are due. Gives the CPU time it took, in
+    /// microseconds.
+    pub(super) fn sweep(&mut self, now: Time, members: &mut Places, shared: &mut SharedState) -> u64 {
+        let due = self.due(now, members.places());
+        if due == 0 || members.places() < 2 {
+            return 0;
         }
         let begun = cpu_time();
-        self.sweeping.sweep.step(due, &mut self.residents, &mut self.commons);
-        let lasted_us = cpu_time().saturating_sub(begun).as_micros() as u64;
-        self.counters.sweep_us_max = self.counters.sweep_us_max.max(lasted_us);
+        self.sweep.step(due, members, shared);
+        cpu_time().saturating_sub(begun).as_micros() as u64
     }
 }
 
 /// CPU time of this thread: where other programs run on the same cores, the time of day would measure them.
 fn cpu_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }

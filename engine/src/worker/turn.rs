@@ -9,15 +9,17 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 
-use super::host::{Host, Observer};
+use super::host::Host;
+use super::members::HostedMember;
+use super::observer::Observer;
 use super::pace::{LATE, Pace, Read, Reading};
 use super::pressure::Pressure;
 use crate::net::{Driver, NetError, Trains};
-use crate::protocol::{Outbox, Time};
+use crate::protocol::Time;
 
 /// What another thread asks a worker to do, once.
 pub(super) type Call<O> = Box<dyn FnOnce(&mut Host<O>, &mut Trains) + Send>;
@@ -41,24 +43,24 @@ pub(super) fn run<O: Observer>(
 ) -> Result<O, NetError> {
     let mut reading = Reading::new(driver.backlog_max());
     while !host.stopping {
-        host.read_clock();
-        let left = host.now;
+        host.clock.read();
+        let left = host.now();
         let idle = calls.is_empty() && !reading.goes_on();
         let timeout = host.wait(&pace, idle);
-        host.unread = 0;
+        host.clock.expire();
         let before = driver.counters();
         driver.turn(timeout, &mut host)?;
-        host.read_clock();
+        host.clock.read();
         host.counters.turns += 1;
-        pace.returned(left, timeout.map_or(Time::NEVER, |timeout| left + timeout), host.now);
+        pace.returned(left, timeout.map_or(Time::NEVER, |timeout| left + timeout), host.now());
         let after = driver.counters();
         host.note_driver(driver.kind(), after);
         let read =
-            reading.read(after.messages_received - before.messages_received, driver.drained(), host.now);
+            reading.read(after.messages_received - before.messages_received, driver.drained(), host.now());
         if after.receive_overflow > before.receive_overflow || read == Read::TooMuch {
             host.counters.turns_swamped += 1;
-            pace.swamped(host.now);
-            place.pressure.doubt(host.now);
+            pace.swamped(host.now());
+            place.pressure.doubt(host.now());
         }
         if read == Read::More {
             continue;
@@ -72,7 +74,8 @@ pub(super) fn run<O: Observer>(
             pace.take_lost();
         } else {
             host.run_timers(&mut driver, &mut pace, place)?;
-            host.sweep();
+            let swept_us = host.members.sweep(host.now());
+            host.counters.sweep_us_max = host.counters.sweep_us_max.max(swept_us);
         }
     }
     driver.flush()?;
@@ -80,31 +83,20 @@ pub(super) fn run<O: Observer>(
 }
 
 impl<O: Observer> Host<O> {
-    #[allow(clippy::disallowed_methods, reason = "the worker is where time comes from")]
-    pub(super) fn read_clock(&mut self) {
-        let elapsed = Instant::now().saturating_duration_since(self.origin);
-        self.now = Time::from_micros(elapsed.as_micros() as u64);
-    }
-
     /// How long the next turn may wait.
     fn wait(&self, pace: &Pace, idle: bool) -> Option<Duration> {
         let more = self.more_streams || self.more_timers && !self.paused;
-        if !idle || more || !self.failures.is_empty() {
+        if !idle || more || !self.failed_joins.is_empty() {
             return Some(Duration::ZERO);
         }
-        let next = self.wheel.next_deadline(self.now).filter(|_| !self.paused)?;
-        Some(pace.tick_after(next).since(self.now))
+        let next = self.members.wheel.next_deadline(self.now()).filter(|_| !self.paused)?;
+        Some(pace.tick_after(next).since(self.now()))
     }
 
     /// Tells every member that time was lost.
     fn stall(&mut self, by: Duration) {
         self.counters.stalls += 1;
-        for (local, resident) in self.residents.iter_mut().enumerate() {
-            if resident.present {
-                resident.member.handle_stall(by, &mut self.commons);
-                self.wheel.schedule(local as u32, resident.member.next_timeout());
-            }
-        }
+        self.members.change_all(|member, shared| member.handle_stall(by, shared));
     }
 
     /// Fires the timers that are due, or as many as half fill the trains.
@@ -118,18 +110,18 @@ impl<O: Observer> Host<O> {
         if !lost.is_zero() {
             self.stall(lost);
         }
-        let mut expired = self.wheel.next_expired(self.now);
-        let late = expired.map_or(Duration::ZERO, |(_, deadline)| self.now.since(pace.tick_after(deadline)));
+        let mut expired = self.members.wheel.next_expired(self.now());
+        let late = expired.map_or(Duration::ZERO, |(_, deadline)| self.now().since(pace.tick_after(deadline)));
         self.keep_pace(late, pace, place);
         if expired.is_some() && !driver.trains().is_empty() {
             // Acks first.
             driver.flush()?;
         }
-        self.gossip_budget = pace.gossip_budget();
-        let granted = self.gossip_budget;
+        self.members.output.gossip_budget = pace.gossip_budget();
+        let granted = self.members.output.gossip_budget;
         self.more_timers = false;
         while let Some((local, deadline)) = expired {
-            let late = self.now.since(pace.tick_after(deadline));
+            let late = self.now().since(pace.tick_after(deadline));
             self.observer.timer(late.as_micros() as u64);
             self.counters.timers_fired += 1;
             self.fire(local, driver.trains());
@@ -137,49 +129,42 @@ impl<O: Observer> Host<O> {
                 self.more_timers = true;
                 break;
             }
-            expired = self.wheel.next_expired(self.now);
+            expired = self.members.wheel.next_expired(self.now());
         }
-        pace.spend(granted - self.gossip_budget);
+        pace.spend(granted - self.members.output.gossip_budget);
         Ok(())
     }
 
     /// Draws the conclusions from how `late` timers are, here and at the fleet's other workers.
     fn keep_pace(&mut self, late: Duration, pace: &mut Pace, place: &Place<'_>) {
-        pace.judge(late, self.now);
+        pace.judge(late, self.now());
         self.counters.turns_late += u64::from(late >= LATE);
-        place.pressure.tell(place.worker, pace.gossip_rate(), pace.overload(), self.now);
-        let worst = place.pressure.worst(self.now);
-        self.commons.set_overload(worst.overload);
-        self.commons.set_doubt(worst.doubt);
-        pace.refill(worst.gossip_rate, self.now);
+        place.pressure.tell(place.worker, pace.gossip_rate(), pace.overload(), self.now());
+        let worst = place.pressure.worst(self.now());
+        self.members.shared.set_overload(worst.overload);
+        self.members.shared.set_doubt(worst.doubt);
+        pace.refill(worst.gossip_rate, self.now());
     }
 
-    fn fire(&mut self, local: u32, trains: &mut Trains) {
-        let resident = &mut self.residents[local as usize];
-        if !resident.present {
-            return;
+    fn fire(&mut self, local: HostedMember, trains: &mut Trains) {
+        let now = self.now();
+        let fired = self
+            .members
+            .call(local, trains, |member, shared, out| member.handle_timeout(now, shared, out));
+        if fired.is_some() {
+            self.settle(local);
         }
-        trains.set_source(resident.source);
-        let mut out = Outbox {
-            frames: trains,
-            streams: &mut self.wanted,
-            events: &mut self.events,
-            gossip_budget: &mut self.gossip_budget,
-        };
-        resident.member.handle_timeout(self.now, &mut self.commons, &mut out);
-        self.settle(local);
     }
 }
 
-/// Most calls that wait for a worker: whoever calls faster than it works is told so.
+/// Most calls that wait for a worker. A caller that is faster than the worker gets an error.
 const CALLS_WAITING_MAX: usize = 1024;
 
-/// Where calls wait. Once the worker has ended no call stays behind: whoever waits for an answer would
-/// wait for ever.
+/// Calls that wait for the worker. Once it has ended no call stays behind: its caller would wait for ever.
 pub(super) struct Calls<O> {
     queue: ArrayQueue<Call<O>>,
     ended: AtomicBool,
-    /// What the worker's driver ended with.
+    /// The error that the worker's driver ended with.
     cause: OnceLock<String>,
 }
 
@@ -203,8 +188,8 @@ impl<O> Calls<O> {
 
     pub(super) fn push(&self, call: Call<O>) -> Result<(), Refused> {
         let pushed = self.queue.push(call);
-        // The worker says that it has ended, then drains; we push, then look. Whoever comes second sees
-        // what the first did.
+        // The worker says that it has ended, then drains; we push, then look. The second of
+        // us sees what the first did.
         if self.ended.load(Ordering::SeqCst) {
             self.drain();
             return Err(Refused::Ended);

@@ -21,12 +21,49 @@ fn handles_are_shared_between_threads_and_futures_too() {
 }
 
 #[test]
+fn what_blocks_can_be_awaited_too_and_says_the_same() {
+    fn sent<T: Send>(future: T) -> T {
+        future
+    }
+    let one = start("one");
+    let two = joined("two", &one);
+    let awaited = two.as_async();
+    block_on(async {
+        assert_eq!(sent(awaited.members()).await.unwrap(), two.members().unwrap());
+        assert_eq!(awaited.departed().await.unwrap(), []);
+        assert_eq!(awaited.member("one").await.unwrap(), two.member("one").unwrap());
+        assert_eq!(awaited.local().await.unwrap(), two.local().unwrap());
+        assert_eq!(awaited.len().await.unwrap(), 2);
+        assert_eq!(awaited.local_health().await.unwrap(), 0);
+        let (members, mut events) = awaited.watch().await.unwrap();
+        assert_eq!(names(&members), ["one", "two"]);
+        awaited.update_metadata("zone=b").await.unwrap();
+        let updated = next(&mut events).await.unwrap();
+        assert!(matches!(&updated, ClusterEvent::Updated(member) if &*member.name == "two"), "{updated:?}");
+        let mut heard = one.as_async().subscribe().await.unwrap();
+        sent(awaited.send_event("deploy", "v2")).await.unwrap();
+        while !matches!(next(&mut heard).await.unwrap(), ClusterEvent::User(_)) {}
+        let refused = awaited.send_event("x", vec![0; 512]).await.unwrap_err();
+        assert!(matches!(refused, ClusterError::Refused(_)), "{refused}");
+        // Nothing is encrypted in the native format, so that every key will do.
+        awaited.install_key(&[7; 16]).await.unwrap();
+        awaited.leave(PATIENCE).await.unwrap();
+        assert!(matches!(awaited.send_event("x", "").await, Err(ClusterError::Left)));
+        awaited.shutdown().await;
+        assert!(matches!(awaited.members().await, Err(ClusterError::Stopped)));
+        assert_eq!(awaited.join(["127.0.0.1"]).await, Err(swimring::JoinError::Stopped));
+        member("other").bind(two.address()).start().unwrap();
+        awaited.shutdown().await;
+    });
+}
+
+#[test]
 fn user_events_reach_everyone_else_once() {
     let one = start("one");
     let two = joined("two", &one);
     let (mut heard, mut own) = (one.subscribe().unwrap(), two.subscribe().unwrap());
-    two.broadcast("deploy", "v2").unwrap();
-    two.broadcast("deploy", b"v3").unwrap();
+    two.send_event("deploy", "v2").unwrap();
+    two.send_event("deploy", b"v3").unwrap();
     let mut payloads = Vec::new();
     while payloads.len() < 2 {
         let (event, _) = until(&mut heard, "an event", |event| matches!(event, ClusterEvent::User(_)));
@@ -37,7 +74,7 @@ fn user_events_reach_everyone_else_once() {
     payloads.sort();
     assert_eq!(payloads, [b"v2", b"v3"]);
     // Not to oneself.
-    one.broadcast("answer", "").unwrap();
+    one.send_event("answer", "").unwrap();
     let (event, _) = until(&mut own, "the answer", |event| matches!(event, ClusterEvent::User(_)));
     assert!(matches!(event, ClusterEvent::User(event) if &*event.name == "answer"));
 }
@@ -45,11 +82,11 @@ fn user_events_reach_everyone_else_once() {
 #[test]
 fn what_does_not_fit_a_frame_is_refused() {
     let one = start("one");
-    let error = one.broadcast("x", vec![0; 512]).unwrap_err();
+    let error = one.send_event("x", vec![0; 512]).unwrap_err();
     assert_eq!(error.to_string(), "the event has 513 bytes, name and payload together: use at most 512");
-    let error = one.broadcast(&"x".repeat(256), "").unwrap_err();
+    let error = one.send_event(&"x".repeat(256), "").unwrap_err();
     assert_eq!(error.to_string(), "the event's name has 256 bytes: use at most 255");
-    one.broadcast("x", vec![0; 511]).unwrap();
+    one.send_event("x", vec![0; 511]).unwrap();
 }
 
 #[test]
@@ -60,7 +97,7 @@ fn a_slow_subscriber_loses_the_oldest_events_and_is_told() {
     let two = joined("two", &one);
     let (mut slow, mut quick) = (one.subscribe().unwrap(), one.subscribe().unwrap());
     for number in 0..SENT {
-        two.broadcast("count", number.to_string()).unwrap();
+        two.send_event("count", number.to_string()).unwrap();
         // One at a time, so that the quick subscriber is not slow either and the order is known.
         until(&mut quick, "each event", |event| payload(event) == Some(number));
     }
@@ -121,7 +158,7 @@ fn after_a_shutdown_everything_says_so() {
     assert!(matches!(clone.local_health(), Err(ClusterError::Stopped)));
     assert!(matches!(clone.subscribe(), Err(ClusterError::Stopped)));
     assert!(matches!(clone.watch(), Err(ClusterError::Stopped)));
-    assert!(matches!(clone.broadcast("x", ""), Err(ClusterError::Stopped)));
+    assert!(matches!(clone.send_event("x", ""), Err(ClusterError::Stopped)));
     assert!(matches!(clone.update_metadata("x"), Err(ClusterError::Stopped)));
     assert!(matches!(clone.leave(PATIENCE).wait(), Err(ClusterError::Stopped)));
     assert_eq!(clone.join(["127.0.0.1"]).wait(), Err(swimring::JoinError::Stopped));
@@ -203,7 +240,7 @@ fn events_are_iterated_by_value_and_by_reference() {
             break;
         }
     }
-    two.broadcast("last", "").unwrap();
+    two.send_event("last", "").unwrap();
     let mut heard = Vec::new();
     for event in events {
         heard.push(event);

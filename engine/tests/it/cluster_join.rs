@@ -122,8 +122,8 @@ fn a_seed_that_is_no_member_is_named_as_such() {
 fn patient(name: &str) -> Cluster {
     let patience = Duration::from_secs(500);
     let patient = member(name).join_timeout(patience).options(|options| {
-        options.stream.idle_timeout = patience;
-        options.stream.exchange_timeout = patience;
+        options.exchange_idle_timeout = patience;
+        options.exchange_timeout = patience;
     });
     patient.start().unwrap()
 }

@@ -43,7 +43,7 @@ fn a_member_that_leaves_is_seen_leaving_and_may_come_back() {
     // Whoever leaves twice, on a signal and at the end, has left.
     two.leave(PATIENCE).wait().unwrap();
     assert_eq!(one.len().unwrap(), 1);
-    assert!(matches!(two.broadcast("x", ""), Err(ClusterError::Left)));
+    assert!(matches!(two.send_event("x", ""), Err(ClusterError::Left)));
     assert!(matches!(two.update_metadata("x"), Err(ClusterError::Left)));
     two.join([one.address()]).wait().unwrap();
     until(&mut events, "two is back", |event| is_joined(event, "two"));
@@ -113,7 +113,7 @@ fn a_restarted_member_is_back_on_the_same_port_and_on_another() {
     assert_eq!(two.address(), address);
     let two = restart(&one, two, ([127, 0, 0, 1], 0).into());
     // Nothing of its past is held against it.
-    two.broadcast("hello", "").unwrap();
+    two.send_event("hello", "").unwrap();
     assert_eq!(one.member("two").unwrap().unwrap().state, State::Alive);
 }
 
@@ -196,6 +196,6 @@ fn a_member_bound_to_every_address_is_reached_where_it_says() {
     assert_eq!(two.member("one").unwrap().unwrap().address, one.address());
     // The other way round: what is sent to the advertised address arrives.
     let mut events = one.subscribe().unwrap();
-    two.broadcast("hello", "").unwrap();
+    two.send_event("hello", "").unwrap();
     until(&mut events, "the event", |event| matches!(event, ClusterEvent::User(_)));
 }

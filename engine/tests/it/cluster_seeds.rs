@@ -181,8 +181,8 @@ fn a_live_seed_after_forty_silent_ones_is_found_by_going_on() {
     seeds.push(one.address());
     let patience = Duration::from_secs(500);
     let patient = member("two").options(|options| {
-        options.stream.idle_timeout = patience;
-        options.stream.exchange_timeout = patience;
+        options.exchange_idle_timeout = patience;
+        options.exchange_timeout = patience;
     });
     let two = patient.start().unwrap();
     let mut tried = HashSet::new();
@@ -192,7 +192,7 @@ fn a_live_seed_after_forty_silent_ones_is_found_by_going_on() {
             Err(error) => error,
         };
         let JoinError::NoneAnswered(report) = &error else { panic!("{error}") };
-        for AddressOutcome { address, result } in report.seeds.iter().flat_map(|seed| &seed.addresses) {
+        for AddressOutcome { address, result, .. } in report.seeds.iter().flat_map(|seed| &seed.addresses) {
             match result {
                 Err(SeedError::TimedOut(_)) if *address == one.address() => {}
                 // Nobody has a second turn before everybody has had one.
@@ -240,8 +240,36 @@ fn leaving_ends_a_join_for_good() {
     let error = join.wait().unwrap_err();
     let JoinError::NoneAnswered(report) = &error else { panic!("{error}") };
     assert_eq!(report.seeds[0].result, Err(SeedError::Left), "{report}");
-    assert!(matches!(two.broadcast("x", ""), Err(swimring::ClusterError::Left)));
+    assert!(matches!(two.send_event("x", ""), Err(swimring::ClusterError::Left)));
     assert_eq!(one.len().unwrap(), 1);
     two.join([one.address()]).wait().unwrap();
-    two.broadcast("x", "").unwrap();
+    two.send_event("x", "").unwrap();
+}
+
+/// Resolves nothing, and does not come back before it is let go.
+#[derive(Debug)]
+struct Hanging(Mutex<mpsc::Receiver<()>>);
+
+impl Resolve for Hanging {
+    fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        // Lost with its other end, when the test is over.
+        let _ = self.0.lock().unwrap().recv();
+        Err(io::Error::other("let go"))
+    }
+}
+
+#[test]
+fn a_resolver_that_hangs_holds_up_no_other_join_and_no_leave() {
+    let one = start("one");
+    let (let_go, hanging) = mpsc::channel();
+    let two = member("two").resolver(Hanging(Mutex::new(hanging))).start().unwrap();
+    let mut stuck: Vec<_> = (0..15).map(|at| two.join([format!("name-{at}.example.org")])).collect();
+    assert_eq!(two.join([one.address()]).wait().unwrap().answered(), 1);
+    two.leave(PATIENCE).wait().unwrap();
+    assert!(stuck.iter_mut().all(|join| join.try_wait().is_none()), "they still wait");
+    two.shutdown();
+    for join in stuck {
+        assert_eq!(join.wait(), Err(JoinError::Stopped));
+    }
+    drop(let_go);
 }

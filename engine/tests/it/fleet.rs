@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use swimring::net::{DriverChoice, NetOptions};
-use swimring::protocol::{Event, Preset, Settings, Time};
+use swimring::protocol::{Event, MemberlistOptions, Preset, Settings, Time, WireOptions};
 use swimring::worker::{EventContext, Fleet, FleetOptions, Host, Observer};
 use swimring_codec::{Incarnation, MemberId};
 
@@ -25,13 +25,13 @@ impl Observer for Witness {
     fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
         match *event {
             Event::Failed { subject, .. } => {
-                self.failed.insert((scene.local, scene.commons.name(subject).to_owned()));
+                self.failed.insert((scene.local, scene.shared.name(subject).to_owned()));
             }
             Event::Left { subject } => {
-                self.left.insert((scene.local, scene.commons.name(subject).to_owned()));
+                self.left.insert((scene.local, scene.shared.name(subject).to_owned()));
             }
             Event::UserEvent { event } => {
-                self.events.push((scene.local, scene.commons.user_event(event).payload.to_vec()));
+                self.events.push((scene.local, scene.shared.user_event(event).payload.to_vec()));
             }
             Event::JoinFinished { joined, .. } => self.joins.push(joined),
             Event::ProbeAcked { .. } => self.acked += 1,
@@ -126,7 +126,7 @@ fn life_of_a_cluster(driver: DriverChoice) {
     fleet
         .ask(0, |host, trains| {
             host.command(0, trains, |member, now, commons, out| {
-                member.broadcast(now, "deploy", b"v2", commons, out).unwrap();
+                member.send_event(now, "deploy", b"v2", commons, out).unwrap();
             });
         })
         .unwrap();
@@ -192,4 +192,32 @@ fn a_seed_that_does_not_answer_fails_the_join() {
         .unwrap();
     wait_for(&fleet, "failed joins", 1, |host| host.observer.joins.iter().filter(|joined| !**joined).count());
     fleet.stop().unwrap();
+}
+
+#[test]
+fn an_option_that_another_one_decides_is_refused() {
+    let with = |change: fn(&mut FleetOptions)| {
+        let mut options = FleetOptions::default();
+        change(&mut options);
+        Fleet::start(&options, |_| Witness::default()).unwrap_err().to_string()
+    };
+    for (error, expected) in [
+        (
+            with(|o| o.net.own_addresses = true),
+            "net.own_addresses follows from own_addresses: leave it as it is",
+        ),
+        (
+            with(|o| o.net.frame_bytes_max = 600),
+            "net.frame_bytes_max follows from settings: leave it as it is",
+        ),
+        (
+            with(|o| {
+                o.wire = WireOptions::Memberlist(MemberlistOptions::default());
+                o.stream.message_bytes_max = 2 << 20;
+            }),
+            "stream.message_bytes_max follows from wire: leave it as it is",
+        ),
+    ] {
+        assert_eq!(error, expected);
+    }
 }

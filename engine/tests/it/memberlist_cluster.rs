@@ -1,7 +1,7 @@
 //! Members that speak memberlist's format among themselves, over real sockets.
 
 use crate::cluster_support::*;
-use swimring::{Cluster, ClusterEvent, MemberlistOptions, Pool, WireOptions};
+use swimring::{Cluster, ClusterEvent, MemberlistDialect, MemberlistOptions, WireOptions};
 
 fn speaking(name: &str, options: &MemberlistOptions) -> Cluster {
     member(name).wire(WireOptions::Memberlist(options.clone())).start().unwrap()
@@ -24,7 +24,7 @@ fn live_together(options: &MemberlistOptions) {
     three.join([one.address()]).wait().unwrap();
     until(&mut heard_by_two, "two learns of three", |event| is_joined(event, "three"));
     until(&mut events, "one learns of three", |event| is_joined(event, "three"));
-    three.broadcast("deploy", "v7").unwrap();
+    three.send_event("deploy", "v7").unwrap();
     until(&mut events, "an event reaches one", |event| is_event(event, b"v7"));
     until(&mut heard_by_two, "an event reaches two", |event| is_event(event, b"v7"));
     two.update_metadata("zone=b").unwrap();
@@ -52,7 +52,7 @@ fn labelled_encrypted_and_compressed() {
 
 #[test]
 fn as_serf_members() {
-    live_together(&MemberlistOptions { pool: Pool::Serf, ..MemberlistOptions::serf() });
+    live_together(&MemberlistOptions { dialect: MemberlistDialect::Serf, ..MemberlistOptions::serf() });
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn keys_are_rotated_under_way() {
         cluster.use_key(&new).unwrap();
         cluster.remove_key(&old).unwrap();
     }
-    two.broadcast("", "with the new key").unwrap();
+    two.send_event("", "with the new key").unwrap();
     until(&mut events, "an event under the new key", |event| is_event(event, b"with the new key"));
     let late = speaking("late", &options);
     let refused = late.join([one.address()]).wait().unwrap_err().to_string();

@@ -202,7 +202,7 @@ impl Pool {
             if tick.is_multiple_of(25) {
                 let teller = tick as usize % MEMBERS;
                 self.call(teller, |member, now, commons, out| {
-                    member.broadcast(now, "deploy", b"v7 of something", commons, out).unwrap();
+                    member.send_event(now, "deploy", b"v7 of something", commons, out).unwrap();
                 });
             }
             if tick.is_multiple_of(200) {

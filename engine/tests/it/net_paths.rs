@@ -253,7 +253,7 @@ fn all_events_are_heard(driver: DriverChoice, wire: &WireOptions) {
     }
     let heard: Vec<_> = members[1..].iter().map(|member| member.subscribe().unwrap()).collect();
     for number in 0..20u8 {
-        members[0].broadcast("full", [&[number][..], &[7; 400]].concat()).unwrap();
+        members[0].send_event("full", [&[number][..], &[7; 400]].concat()).unwrap();
     }
     for mut events in heard {
         let mut numbers = std::collections::BTreeSet::new();

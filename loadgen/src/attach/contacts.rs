@@ -79,9 +79,8 @@ impl Contacts {
 
     /// What became of each, on one line.
     pub fn told(&self) -> String {
-        let outcome = |contact: &Contact| AddressOutcome {
-            address: contact.address,
-            result: contact.failure.clone().map_or(Ok(()), Err),
+        let outcome = |contact: &Contact| {
+            AddressOutcome::new(contact.address, contact.failure.clone().map_or(Ok(()), Err))
         };
         let outcomes: Vec<_> =
             self.0.iter().filter(|contact| contact.failure.is_some()).map(outcome).collect();

@@ -4,7 +4,7 @@
 //! knows, so that it is gossiped with like everyone else and otherwise left alone. A catalogue node looks
 //! like a client agent, with an id of its own: two members with one id would keep everybody out of the pool.
 
-use swimring::{MemberlistOptions, Pool};
+use swimring::{MemberlistDialect, MemberlistOptions};
 use swimring_codec::MemberId;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::serf::Tags;
@@ -168,16 +168,16 @@ fn uuid(seed: u64) -> String {
 
 /// The wire that `options` ask for.
 pub fn wire(options: &AttachOptions) -> MemberlistOptions {
-    let (versions, pool) = match options.pool {
-        PoolKind::Memberlist => (Versions::PLAIN, Pool::Memberlist),
-        PoolKind::Serf => (Versions::SERF_AGENT, Pool::Serf),
-        PoolKind::Consul => (Versions::SERF, Pool::Serf),
+    let (versions, dialect) = match options.pool {
+        PoolKind::Memberlist => (Versions::PLAIN, MemberlistDialect::Memberlist),
+        PoolKind::Serf => (Versions::SERF_AGENT, MemberlistDialect::Serf),
+        PoolKind::Consul => (Versions::SERF, MemberlistDialect::Serf),
     };
     MemberlistOptions {
         label: options.label.clone(),
         secret_keys: options.key.iter().cloned().collect(),
         versions,
-        pool,
+        dialect,
         ..MemberlistOptions::default()
     }
 }

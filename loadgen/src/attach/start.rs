@@ -8,7 +8,7 @@ use swimring::net::{self, NetOptions};
 use swimring::protocol::Settings;
 use swimring::stream::{StreamDriver, StreamOptions};
 use swimring::worker::{Fleet, FleetOptions};
-use swimring::{Pool, WireOptions};
+use swimring::{MemberlistDialect, WireOptions};
 use swimring_codec::Incarnation;
 
 use super::identity::{self, Names};
@@ -44,7 +44,11 @@ pub(super) fn common(options: &AttachOptions, plan: &AttachPlan) -> Result<Commo
         churns,
         run: run_number(),
         event_bytes: options.run.event_bytes as usize,
-        pool: if options.pool == PoolKind::Memberlist { Pool::Memberlist } else { Pool::Serf },
+        dialect: if options.pool == PoolKind::Memberlist {
+            MemberlistDialect::Memberlist
+        } else {
+            MemberlistDialect::Serf
+        },
     })
 }
 

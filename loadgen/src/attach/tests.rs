@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use swimring::Pool;
+use swimring::MemberlistDialect;
 
 use super::addresses::OwnAddresses;
 use super::identity::Names;
@@ -36,6 +36,6 @@ pub(crate) fn common(options: &AttachOptions, addresses: OwnAddresses) -> Common
         churns: vec![false; members as usize],
         run: 7,
         event_bytes: 100,
-        pool: Pool::Serf,
+        dialect: MemberlistDialect::Serf,
     }
 }

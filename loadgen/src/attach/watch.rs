@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use swimring::Pool;
+use swimring::MemberlistDialect;
 use swimring::protocol::{Event, MemberIndex, Time};
 use swimring::worker::{EventContext, HostedMember, JoinFailure, Observer};
 use swimring_codec::memberlist::{DecodeError, Message};
@@ -38,7 +38,7 @@ pub struct Common {
     /// Bytes of an event's payload.
     pub event_bytes: usize,
     /// Whose messages travel in the pool.
-    pub pool: Pool,
+    pub dialect: MemberlistDialect,
 }
 
 /// Who is at a place in the worker's directory.
@@ -108,7 +108,7 @@ impl Watch {
 
     /// The member of ours at `subject`, if it takes part or was killed: of others nothing false can be said.
     fn ours(&self, scene: &EventContext<'_>, subject: MemberIndex) -> Option<MemberNumber> {
-        let number = self.common.names.number_of(scene.commons.name(subject))?;
+        let number = self.common.names.number_of(scene.shared.name(subject))?;
         matches!(self.common.roster.stage(number), Stage::Present | Stage::Killed).then_some(number)
     }
 
@@ -147,7 +147,7 @@ impl Watch {
     fn met(&mut self, scene: &EventContext<'_>, subject: MemberIndex) {
         let at = subject as usize;
         let known_as = self.who.get(at).copied().unwrap_or(Who::NotReal);
-        let Some(known) = scene.member.member(subject, scene.commons) else { return };
+        let Some(known) = scene.member.member(subject, scene.shared) else { return };
         if let Who::Real(slot) = known_as {
             // Nearly always: the view of the next of ours.
             let before = &self.heard.members[slot as usize];
@@ -236,13 +236,13 @@ impl Watch {
 
     /// The number of the event of ours that a user message carries.
     fn event_of(&self, body: &[u8]) -> Option<usize> {
-        let payload = match self.common.pool {
-            Pool::Serf => match serf::Message::decode(body) {
+        let payload = match self.common.dialect {
+            MemberlistDialect::Serf => match serf::Message::decode(body) {
                 Ok(serf::Message::UserEvent { name: EVENT_NAME, payload, .. }) => payload,
                 _ => return None,
             },
             // The engine's frame ends with name and payload.
-            Pool::Memberlist => {
+            MemberlistDialect::Memberlist => {
                 let at = body.len().checked_sub(self.common.event_bytes)?;
                 let (frame, payload) = body.split_at(at);
                 frame.ends_with(EVENT_NAME.as_bytes()).then_some(payload)?
@@ -283,7 +283,7 @@ impl Observer for Watch {
             Event::Failed { subject, .. } => self.failed(scene, subject),
             Event::Left { subject } => self.departed(scene, subject),
             Event::UserEvent { event } if self.is_observer(scene.local) => {
-                let event = scene.commons.user_event(event);
+                let event = scene.shared.user_event(event);
                 if let Some(number) = event_number(event.payload, self.common.run) {
                     self.tracker.delivered(scene, number);
                 }

@@ -110,7 +110,7 @@ fn events_of_this_run_are_timed_to_the_first_copy() {
 #[test]
 fn a_framed_event_of_a_plain_pool_is_found_at_its_end() {
     let mut stand = Stand::new();
-    Arc::get_mut(&mut stand.watch.common).unwrap().pool = Pool::Memberlist;
+    Arc::get_mut(&mut stand.watch.common).unwrap().dialect = MemberlistDialect::Memberlist;
     let body = [&b"SWR\x01\0\0\0\0\0\0\0\0\0\0\0\0\x08swimring"[..], &event_payload(0, 7, 100)].concat();
     assert_eq!(stand.watch.event_of(&body), Some(0));
     assert_eq!(stand.watch.event_of(&body[1..]), Some(0), "whatever is in front");

@@ -8,8 +8,8 @@
 
 use std::path::Path;
 
-use swimring::settings_file::{hint, read_bounded, setting_value};
-use swimring::{ClusterOptions, Preset, toml_fault};
+use swimring::settings_file::{hint, read_bounded, setting_value, toml_fault};
+use swimring::{ClusterOptions, Preset};
 
 use super::protocol::{ProtocolSettings, declared, named};
 

@@ -35,7 +35,7 @@ pub fn of_start(options: &RunOptions, error: &FleetError) -> String {
         }
         FleetError::Net(NetError::IoUringUnavailable { reason }) => uring(reason),
         FleetError::Stream(StreamError::Uring(error)) => uring(error),
-        FleetError::Option { setting, mend } => format!("--{}: {mend}", setting.replace('_', "-")),
+        FleetError::Option { setting, expected } => format!("--{}: {expected}", setting.replace('_', "-")),
         FleetError::Thread(error) => {
             let workers = options.workers;
             format!("--workers {workers}: no thread: {error}; use fewer, or raise the limit (`ulimit -u`)")
@@ -90,7 +90,7 @@ mod tests {
         }
         assert!(told(&FleetError::Stream(StreamError::Uring(refused()))).starts_with("--driver io_uring: "));
         assert!(told(&FleetError::Thread(refused())).starts_with("--workers 2: "));
-        let option = FleetError::Option { setting: "receive_loss", mend: "has to be".to_owned() };
+        let option = FleetError::Option { setting: "receive_loss", expected: "has to be".to_owned() };
         assert_eq!(told(&option), "--receive-loss: has to be");
     }
 }

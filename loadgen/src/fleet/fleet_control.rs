@@ -118,7 +118,7 @@ pub fn send_event<O: Tracking>(
         let payload = payload.clone();
         fleet.call(worker as usize, move |host, trains| {
             let sent = host.command(local, trains, |member, now, commons, out| {
-                member.broadcast(now, name, &payload, commons, out)
+                member.send_event(now, name, &payload, commons, out)
             });
             if !matches!(sent, Some(Ok(_))) {
                 host.observer.tracker_mut().tally.events_refused += 1;

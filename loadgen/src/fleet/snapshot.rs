@@ -191,7 +191,7 @@ impl WorkerSnapshot {
     /// The moment on this worker's thread.
     pub fn of<O: Tracking>(host: &Host<O>) -> WorkerSnapshot {
         WorkerSnapshot {
-            protocol: host.commons().counters,
+            protocol: host.shared().counters,
             traffic: Traffic::of(&host.net_counters(), &host.counters()),
             tally: host.observer.tracker().tally,
             allocations: allocations::of_this_thread(),

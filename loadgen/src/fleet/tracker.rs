@@ -190,17 +190,17 @@ impl Observer for Tracker {
         match *event {
             Event::ProbeAcked { rtt, .. } if self.timing => record(&mut self.timings.probe_rtt_us, rtt),
             Event::Suspected { subject, .. } => {
-                if let Some(subject) = number_of(scene.commons.name(subject)) {
+                if let Some(subject) = number_of(scene.shared.name(subject)) {
                     self.suspected(scene, subject);
                 }
             }
             Event::Failed { subject, .. } => {
-                if let Some(subject) = number_of(scene.commons.name(subject)) {
+                if let Some(subject) = number_of(scene.shared.name(subject)) {
                     self.failed(scene, subject);
                 }
             }
             Event::UserEvent { event } => {
-                if let Some(number) = event_number(scene.commons.user_event(event).payload) {
+                if let Some(number) = event_number(scene.shared.user_event(event).payload) {
                     self.delivered(scene, number);
                 }
             }

@@ -70,7 +70,7 @@ impl Stage {
     fn at(&mut self, seconds: f64, local: HostedMember, event: Event) {
         let now = WINDOW + Duration::from_secs_f64(seconds);
         let member = &self.members[self.tracker.number(local) as usize];
-        let scene = EventContext { now, local, member, commons: &self.commons };
+        let scene = EventContext { now, local, member, shared: &self.commons };
         self.tracker.event(&scene, &event);
     }
 
@@ -91,7 +91,7 @@ impl Stage {
             events: &mut events,
             gossip_budget: &mut budget,
         };
-        self.members[0].broadcast(Time::ZERO, "load", payload, &mut self.commons, &mut out).unwrap();
+        self.members[0].send_event(Time::ZERO, "load", payload, &mut self.commons, &mut out).unwrap();
         // The store gives out its places in order.
         self.sent += 1;
         assert_eq!(self.commons.user_event(self.sent - 1).payload, payload);

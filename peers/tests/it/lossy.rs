@@ -34,7 +34,7 @@ fn live_with_loss(each: usize) {
         }
         crowd.agree(AGREEMENT_MAX);
         // The pool is not only alive, it works.
-        crowd.ours.broadcast(0, b"at the end");
+        crowd.ours.send_event(0, b"at the end");
         crowd.heard_by_go(b"at the end", None);
         crowd.ours.learned_by_all(&Fact::Heard(b"at the end".to_vec()), Some(0));
         crowd.assert_no_false_death();

@@ -56,7 +56,7 @@ fn metadata_crosses(mixed: &mut Mixed) {
 /// User messages of every kind. Gives how long a broadcast of ours took to reach the last of Go's members.
 fn messages_cross(mixed: &mut Mixed) -> String {
     let sent = now_us();
-    mixed.ours[0].cluster.broadcast("deploy", "by us").unwrap();
+    mixed.ours[0].cluster.send_event("deploy", "by us").unwrap();
     let heard = mixed.heard_by_go(b"by us", None);
     let named = |event: &PeerEvent| matches!(event, PeerEvent::User(message) if message.name.as_deref() == Some("deploy") && message.payload == "by us");
     assert!(mixed.go.events_since(0).iter().any(named));

@@ -14,7 +14,7 @@ use swimring_peers::memberlist::{MemberlistOptions as GoOptions, Message, PeerEv
 
 /// An event from either side reaches everyone of the other.
 fn messages_pass(mixed: &mut Mixed) {
-    mixed.ours[0].cluster.broadcast("edge", "by us").unwrap();
+    mixed.ours[0].cluster.send_event("edge", "by us").unwrap();
     mixed.heard_by_go(b"by us", None);
     let payload = b"by go".to_vec();
     mixed.go.event(0, Message::Event { origin: 5, sequence: 1, name: "edge".into(), payload }).unwrap();
@@ -174,7 +174,7 @@ fn memberlist_mixed_largest_metadata() {
     mixed.agree();
     // An event of the largest size finds its way beside them.
     let payload = "e".repeat(500);
-    mixed.ours[0].cluster.broadcast("edge", &payload).unwrap();
+    mixed.ours[0].cluster.send_event("edge", &payload).unwrap();
     mixed.heard_by_go(payload.as_bytes(), None);
     eventually("our other member to hear", || {
         if mixed.ours[1].heard("edge", payload.as_bytes()) == 1 { Ok(()) } else { Err("silence".into()) }

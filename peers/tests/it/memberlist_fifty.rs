@@ -31,7 +31,7 @@ fn memberlist_mixed_fifty_and_fifty() {
     crowd.agree(Duration::from_secs(30));
     let agreed = now_us();
 
-    let sent = crowd.ours.broadcast(7, b"by us");
+    let sent = crowd.ours.send_event(7, b"by us");
     let heard_by_go = crowd.heard_by_go(b"by us", None);
     let heard_by_us = crowd.ours.learned_by_all(&Fact::Heard(b"by us".to_vec()), Some(7));
     let our_event = seconds(sent, heard_by_go.max(heard_by_us));

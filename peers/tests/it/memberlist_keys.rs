@@ -13,7 +13,7 @@ use swimring_peers::memberlist::{MemberlistOptions as GoOptions, MemberlistPeer,
 /// An event from either side reaches everyone of the other.
 fn messages_pass(mixed: &mut Mixed, stage: &str) {
     let (from_us, from_go) = (format!("us, {stage}"), format!("go, {stage}"));
-    mixed.ours[0].cluster.broadcast("stage", &from_us).unwrap();
+    mixed.ours[0].cluster.send_event("stage", &from_us).unwrap();
     mixed.heard_by_go(from_us.as_bytes(), None);
     let payload = from_go.as_bytes().to_vec();
     let sequence = stage.len() as u32;

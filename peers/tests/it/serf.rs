@@ -111,7 +111,7 @@ fn live_together(pool: &Pool) -> String {
     }
 
     let sent = now_us();
-    pool.ours[1].cluster.broadcast("deploy", "version=7").unwrap();
+    pool.ours[1].cluster.send_event("deploy", "version=7").unwrap();
     for agent in &pool.agents {
         agent.wait_for_user_event("deploy", b"version=7", PATIENCE).unwrap();
     }

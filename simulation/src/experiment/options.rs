@@ -134,12 +134,12 @@ impl Default for TrialOptions {
 #[non_exhaustive]
 pub enum TrialError {
     /// An option that cannot be used.
-    #[error("{option} {mend}")]
+    #[error("{option} {expected}")]
     Option {
         /// The option, as its field is called.
         option: &'static str,
         /// What to give instead.
-        mend: String,
+        expected: String,
     },
     /// It took too long.
     #[error(
@@ -167,8 +167,8 @@ impl std::fmt::Debug for TrialError {
 }
 
 impl TrialError {
-    pub(super) fn option(option: &'static str, mend: impl Into<String>) -> TrialError {
-        TrialError::Option { option, mend: mend.into() }
+    pub(super) fn option(option: &'static str, expected: impl Into<String>) -> TrialError {
+        TrialError::Option { option, expected: expected.into() }
     }
 }
 
@@ -199,8 +199,8 @@ fn validate_impairment(impairment: &Impairment, members: u32) -> Result<(), Tria
         within("impaired: the share of members", share, 0.0, 1.0)?;
     }
     if impairment.members.of(members) >= members {
-        let mend = format!("has to be less than all {members} members");
-        return Err(TrialError::option("impaired", mend));
+        let expected = format!("has to be less than all {members} members");
+        return Err(TrialError::option("impaired", expected));
     }
     match impairment.kind {
         ImpairmentKind::LossIn(loss) => within("impaired: the loss of what arrives", loss, 0.0, 1.0)?,
@@ -210,8 +210,8 @@ fn validate_impairment(impairment: &Impairment, members: u32) -> Result<(), Tria
         }
         ImpairmentKind::Slow(Slowness::Reading) => {}
         ImpairmentKind::Slow(_) | ImpairmentKind::Held if impairment.cycle.is_none() => {
-            let mend = "that is slow all the time would never run: give it a cycle, or have it crash";
-            return Err(TrialError::option("impaired: a member", mend));
+            let expected = "that is slow all the time would never run: give it a cycle, or have it crash";
+            return Err(TrialError::option("impaired: a member", expected));
         }
         ImpairmentKind::Slow(_) | ImpairmentKind::Held => {}
     }
@@ -235,8 +235,8 @@ impl TrialOptions {
     /// The first option that cannot be used, and what to give instead.
     pub fn validate(&self) -> Result<(), TrialError> {
         if !(2..=MEMBERS_MAX).contains(&self.members) {
-            let mend = format!("has to be between 2 and {MEMBERS_MAX}, and is {}", self.members);
-            return Err(TrialError::option("members", mend));
+            let expected = format!("has to be between 2 and {MEMBERS_MAX}, and is {}", self.members);
+            return Err(TrialError::option("members", expected));
         }
         self.settings.validate().map_err(|error| TrialError::option("settings:", error.to_string()))?;
         time_within("warm_up", self.warm_up, Duration::ZERO, TIME_MAX)?;
@@ -247,9 +247,9 @@ impl TrialOptions {
         self.latency.validate()?;
         within("loss", self.loss, 0.0, LOSS_MAX)?;
         if self.crashes > self.members / 2 {
-            let mend =
+            let expected =
                 format!("has to be at most half of the {} members, and is {}", self.members, self.crashes);
-            return Err(TrialError::option("crashes", mend));
+            return Err(TrialError::option("crashes", expected));
         }
         self.validate_impaired()?;
         self.validate_events()?;
@@ -264,17 +264,17 @@ impl TrialOptions {
             validate_impairment(impairment, self.members)?;
             let same = |other: &Impairment| discriminant(&other.kind) == discriminant(&impairment.kind);
             if self.impaired[..number].iter().any(same) {
-                let mend = format!("has two of one kind, {:?}: give each kind once", impairment.kind);
-                return Err(TrialError::option("impaired", mend));
+                let expected = format!("has two of one kind, {:?}: give each kind once", impairment.kind);
+                return Err(TrialError::option("impaired", expected));
             }
         }
         if self.crashes + self.impaired_members() >= self.members {
-            let mend = format!(
+            let expected = format!(
                 "and crashes have to leave a member that has no trouble, and make {} of {}",
                 self.crashes + self.impaired_members(),
                 self.members
             );
-            return Err(TrialError::option("impaired", mend));
+            return Err(TrialError::option("impaired", expected));
         }
         Ok(())
     }
@@ -284,8 +284,8 @@ impl TrialOptions {
         within("event_bytes", self.event_bytes.into(), 4.0, EVENT_BYTES_MAX.into())?;
         let events = self.events_per_second * self.duration.as_secs_f64() * 2.0 / 3.0;
         if events > f64::from(EVENTS_MAX) {
-            let mend = format!("makes {events:.0} events: at most {EVENTS_MAX} are followed");
-            return Err(TrialError::option("events_per_second", mend));
+            let expected = format!("makes {events:.0} events: at most {EVENTS_MAX} are followed");
+            return Err(TrialError::option("events_per_second", expected));
         }
         Ok(())
     }

@@ -327,7 +327,7 @@ impl Trial {
         payload.resize(self.event_bytes, b'.');
         // Refused if too many are under way: then it is delivered to nobody, which the outcome says.
         let _ = self.call(node, |member, now, commons, out| {
-            member.broadcast(now, EVENT_NAME, &payload, commons, out)
+            member.send_event(now, EVENT_NAME, &payload, commons, out)
         });
     }
 

@@ -46,7 +46,7 @@ fn eventful(wire: WireOptions) -> (Simulation, Vec<Vec<u8>>) {
     simulation.tap();
     simulation.start_cold();
     simulation.run_for(Duration::from_secs(20)).unwrap();
-    simulation.broadcast(3, "deploy", &[7; 300]).unwrap();
+    simulation.send_event(3, "deploy", &[7; 300]).unwrap();
     simulation.crash(MEMBERS - 1);
     simulation.run_for(Duration::from_secs(20)).unwrap();
     let datagrams = simulation.tapped().iter().map(|datagram| datagram.bytes.clone()).collect();

@@ -46,7 +46,7 @@ fn a_foreign_message_is_delivered_once_and_never_told_on() {
 fn a_framed_message_is_told_on() {
     let mut simulation = pool(2, 5, &plain());
     simulation.tap();
-    simulation.broadcast(3, "deploy", b"v7").expect("room");
+    simulation.send_event(3, "deploy", b"v7").expect("room");
     run(&mut simulation, seconds(1));
     let mut framed = Vec::new();
     sent(&simulation, 3, |_, message| {
@@ -163,7 +163,7 @@ fn a_serf_event_is_delivered_once() {
     assert_eq!(delivered(&simulation), 5);
     // What follows is later than what was heard.
     simulation.tap();
-    simulation.broadcast(0, "deploy", b"v8").expect("room");
+    simulation.send_event(0, "deploy", b"v8").expect("room");
     run(&mut simulation, seconds(1));
     let mut times = Vec::new();
     sent(&simulation, 0, |_, message| {
@@ -203,7 +203,7 @@ fn an_intent_to_leave_that_expires_untold_does_not_keep_a_member() {
     let settings = Settings { event_memory: seconds(10), ..plain() };
     let mut simulation = pool_of(10, 5, &settings, MemberlistOptions::serf());
     simulation.set_faults(Faults { gossip_refused: 1.0, ..Faults::NONE });
-    simulation.broadcast(4, "more", b"to tell").expect("room");
+    simulation.send_event(4, "more", b"to tell").expect("room");
     simulation.starve(4, Slowness::TimersFirst, seconds(20), seconds(20));
     simulation.leave(4);
     run(&mut simulation, seconds(6));

@@ -289,7 +289,7 @@ fn churn_does_not_starve_user_events() {
         for node in 0..members {
             simulation.update_metadata(node, &[round as u8; 200]).expect("room");
         }
-        told.push(simulation.broadcast(round, "event", &[7; 100]).expect("room"));
+        told.push(simulation.send_event(round, "event", &[7; 100]).expect("room"));
         run(&mut simulation, millis(200));
     }
     let waiting = simulation.member(0).expect("up").queued();
@@ -305,10 +305,10 @@ fn churn_does_not_starve_user_events() {
 #[test]
 fn oversize_is_refused_when_queued() {
     let mut simulation = pool(16, 4, &plain());
-    let refused = simulation.broadcast(0, "e", &[0; EVENT_MAX]).expect_err("too large");
+    let refused = simulation.send_event(0, "e", &[0; EVENT_MAX]).expect_err("too large");
     assert_eq!(refused, MemberError::EventTooLarge(EVENT_MAX + 1));
     assert_eq!(simulation.update_metadata(0, &[0; 513]), Err(MemberError::MetadataTooLarge(513)));
-    let sequence = simulation.broadcast(0, "e", &[0; EVENT_MAX - 1]).expect("just fits");
+    let sequence = simulation.send_event(0, "e", &[0; EVENT_MAX - 1]).expect("just fits");
     simulation.update_metadata(0, &[0; 512]).expect("just fits");
     run(&mut simulation, seconds(10));
     assert_eq!(simulation.log().count(What::UserEvent(sequence)), 3);

@@ -113,7 +113,7 @@ fn nobody_is_suspected_on_a_good_network() {
 fn rounds_to_reach_all(members: usize, seed: u64) -> f64 {
     let settings = plain();
     let mut simulation = warm(seed, members, &settings);
-    let sequence = simulation.broadcast(0, "news", b"").expect("room");
+    let sequence = simulation.send_event(0, "news", b"").expect("room");
     let reached = |simulation: &Simulation| simulation.log().count(What::UserEvent(sequence)) == members - 1;
     let taken = run_until(&mut simulation, millis(20), seconds(30), reached);
     taken.as_secs_f64() / settings.gossip_interval.as_secs_f64()
@@ -150,7 +150,7 @@ fn updates_ride_on_probes() {
     // Gossip rounds are so rare that probes carry everything.
     let settings = Settings { gossip_interval: seconds(60), ..plain() };
     let mut simulation = warm(13, 10, &settings);
-    let sequence = simulation.broadcast(0, "news", b"").expect("room");
+    let sequence = simulation.send_event(0, "news", b"").expect("room");
     run(&mut simulation, seconds(20));
     assert_eq!(simulation.log().count(What::UserEvent(sequence)), 9);
 }

@@ -35,7 +35,7 @@ fn ten_members_join_detect_a_crash_and_hear_an_event() {
         assert_eq!(state(&simulation, node, 3), Some(State::Dead), "member {node}");
     }
     assert_eq!(simulation.log().count(What::Failed), 9);
-    let sequence = simulation.broadcast(5, "deploy", b"v2").expect("room");
+    let sequence = simulation.send_event(5, "deploy", b"v2").expect("room");
     run(&mut simulation, seconds(10));
     assert_eq!(simulation.log().count(What::UserEvent(sequence)), 8);
 }

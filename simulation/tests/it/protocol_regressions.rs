@@ -155,7 +155,7 @@ fn churn_does_not_starve_user_events() {
         for node in 0..members {
             simulation.update_metadata(node, &[round as u8; 200]).expect("room");
         }
-        told.push(simulation.broadcast(round, "event", &[7; 100]).expect("room"));
+        told.push(simulation.send_event(round, "event", &[7; 100]).expect("room"));
         run(&mut simulation, millis(200));
     }
     let waiting = simulation.member(0).expect("up").queued();
@@ -190,7 +190,7 @@ fn a_repeated_leave_is_not_told_for_ever() {
 fn nothing_stays_queued_after_leaving() {
     let mut simulation = warm(8, 10, &plain());
     for _ in 0..20 {
-        simulation.broadcast(4, "event", &[1; 400]).expect("room");
+        simulation.send_event(4, "event", &[1; 400]).expect("room");
     }
     simulation.leave(4);
     run(&mut simulation, seconds(10));
@@ -203,10 +203,10 @@ fn nothing_stays_queued_after_leaving() {
 #[test]
 fn oversize_is_refused_when_queued() {
     let mut simulation = warm(9, 4, &plain());
-    let refused = simulation.broadcast(0, "e", &[0; EVENT_MAX]).expect_err("too large");
+    let refused = simulation.send_event(0, "e", &[0; EVENT_MAX]).expect_err("too large");
     assert_eq!(refused, MemberError::EventTooLarge(EVENT_MAX + 1));
     assert_eq!(simulation.update_metadata(0, &[0; 513]), Err(MemberError::MetadataTooLarge(513)));
-    simulation.broadcast(0, "e", &[0; EVENT_MAX - 1]).expect("just fits");
+    simulation.send_event(0, "e", &[0; EVENT_MAX - 1]).expect("just fits");
     simulation.update_metadata(0, &[0; 512]).expect("just fits");
     run(&mut simulation, seconds(10));
     assert!((0..4).all(|node| simulation.view(node).any(|known| known.metadata.len() == 512)));
@@ -262,7 +262,7 @@ fn a_missed_introduction_is_asked_for() {
     assert_eq!(state(&simulation, 0, 5), Some(State::Suspect));
     // So much is going on that roots differ all the time and say nothing.
     for _ in 0..100 {
-        simulation.broadcast(1, "chatter", b"").expect("room");
+        simulation.send_event(1, "chatter", b"").expect("room");
         run(&mut simulation, millis(100));
     }
     assert!(simulation.counters().missed_introduction > 0);
@@ -305,7 +305,7 @@ fn a_stopped_process_does_not_bring_old_events_back() {
         ..plain()
     };
     let mut simulation = warm(13, 12, &settings);
-    let sequence = simulation.broadcast(0, "event", b"once").expect("room");
+    let sequence = simulation.send_event(0, "event", b"once").expect("room");
     run(&mut simulation, millis(1_500));
     for node in 1..4 {
         simulation.starve(node, swimring_simulation::Slowness::TimersFirst, seconds(12), seconds(12));
@@ -313,7 +313,7 @@ fn a_stopped_process_does_not_bring_old_events_back() {
     // More events, so that the store has to use places again.
     for _ in 0..20 {
         run(&mut simulation, seconds(1));
-        simulation.broadcast(11, "other", b"").expect("room");
+        simulation.send_event(11, "other", b"").expect("room");
     }
     let delivered = simulation.log().count(What::UserEvent(sequence));
     assert!(delivered <= 11, "{delivered} deliveries to 11 members");

@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::{Value, json};
 use swimring::ClusterOptions;
 use swimring::protocol::settings::SuspicionMode;
-use swimring::settings_file::read_bounded;
 use swimring::settings_file::value::kind;
+use swimring::settings_file::{read_bounded, toml_fault};
 use swimring_loadgen::cli::protocol::{HEADING, ProtocolSettings, STREAM_TIMEOUT};
 use swimring_tooling::columns;
 use swimring_tooling::exit::Exit;
@@ -347,7 +347,7 @@ fn read_file(path: &Path) -> Result<(Said, Vec<Sweep>), String> {
 type Parsed = (Vec<(String, String)>, Vec<Sweep>);
 
 fn parse_file(text: &str) -> Result<Parsed, String> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| swimring::toml_fault(text, &error))?;
+    let table: toml::Table = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
     let is_of_a_member = |key: &&str| ClusterOptions::has_key(key) && !Scenario::NAMES.contains(key);
     let of_a_member: Vec<&str> = table.keys().map(String::as_str).filter(is_of_a_member).collect();
     if !of_a_member.is_empty() {

@@ -9,7 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser};
 use swimring::ClusterOptions;
 use swimring::settings_file::value::kind;
-use swimring::settings_file::{hint, read_bounded};
+use swimring::settings_file::{hint, read_bounded, toml_fault};
 use swimring_tooling::refusal::one_line;
 use swimring_tooling::values::{self, Rate};
 
@@ -119,7 +119,7 @@ impl ObjectiveArguments {
 
     /// Reads an objective file's text. The error is one line without the file's name.
     pub fn parse(text: &str) -> Result<ObjectiveArguments, String> {
-        let table: toml::Table = toml::from_str(text).map_err(|error| swimring::toml_fault(text, &error))?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
         let known: Vec<String> = Bare::command()
             .get_arguments()
             .filter_map(clap::Arg::get_long)

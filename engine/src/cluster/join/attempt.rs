@@ -1,19 +1,19 @@
-//! One join, from its seeds to its report.
+//! One join, from its seeds to its report. It never waits: it is told what it hears, and says when it wants to be
+//! called again.
 
 #![allow(clippy::disallowed_methods, reason = "a join has a time limit")]
 
 use std::net::SocketAddr;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
 use hashbrown::{HashMap, HashSet};
 use swimring_codec::MemberId;
 
 use super::order::{self, Queue};
 use super::outcome::{AddressOutcome, JoinError, JoinReport, SeedError, SeedOutcome};
 use super::seed::{Place, Seed};
-use crate::cluster::dispatcher::AwaitedJoin;
+use crate::cluster::mailbox::{Mailbox, Order};
 use crate::cluster::shared::{LOCAL, Shared};
 
 /// Most seeds of one join. A list that long is a mistake: one that answers is enough.
@@ -38,7 +38,10 @@ const FOREVER: Duration = Duration::from_secs(1 << 32);
 /// Between two looks at what may be begun, while something waits.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What the join hears while it waits.
+/// A join's number among those of its member.
+pub(in crate::cluster) type JoinId = u64;
+
+/// What a join hears.
 #[derive(Debug)]
 pub(in crate::cluster) enum JoinProgress {
     /// A name was resolved, or not.
@@ -57,6 +60,20 @@ pub(in crate::cluster) enum JoinProgress {
     },
 }
 
+/// Tells a join what it is to hear, by way of the background thread.
+#[derive(Clone, Debug)]
+pub(in crate::cluster) struct ProgressSender {
+    join: JoinId,
+    mailbox: Mailbox,
+}
+
+impl ProgressSender {
+    /// Tells it. Without effect on one that has ended.
+    pub(in crate::cluster) fn send(&self, progress: JoinProgress) {
+        self.mailbox.post(Order::Progress { join: self.join, progress });
+    }
+}
+
 /// Which addresses of the seeds a join contacts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::cluster) enum Whom {
@@ -71,7 +88,7 @@ enum Naming {
     /// Its turn has not come.
     Waiting,
     Resolving,
-    /// It is resolved, or there is none.
+    /// It is resolved, or the seed has no name.
     Done,
 }
 
@@ -93,16 +110,18 @@ struct UnderWay {
     since: Instant,
 }
 
-struct Attempt<'a> {
-    shared: &'a Shared,
+/// See the module.
+pub(in crate::cluster) struct Attempt {
+    shared: Arc<Shared>,
     whom: Whom,
     seeds: Vec<Progress>,
     under_way: HashMap<u32, UnderWay>,
-    /// Addresses of all seeds so far.
+    /// Number of addresses of all seeds so far.
     addresses: usize,
-    notes: Sender<JoinProgress>,
+    progress: ProgressSender,
     rng: fastrand::Rng,
     timeout: Duration,
+    deadline: Instant,
     /// How often the member had been told to leave when the join began: joining brings a member that has
     /// left back, and one that is told to leave during a join has to stay away.
     leaves: u32,
@@ -113,47 +132,28 @@ struct Attempt<'a> {
     view_changed: bool,
 }
 
-/// Joins through `seeds`: until all have ended; or one address has answered, all others have been begun and had
-/// a moment more; or `timeout` has passed; or `cancelled` says something or loses its other end; or the cluster
-/// is shut down. `leaves` is how often the member had been told to leave when the join was asked for, which is
-/// before its thread runs.
-pub(in crate::cluster) fn run(
-    shared: &Shared,
-    seeds: Vec<Seed>,
-    whom: Whom,
-    leaves: u32,
-    timeout: Duration,
-    cancelled: &Receiver<()>,
-) -> Result<JoinReport, JoinError> {
-    if seeds.is_empty() {
-        return Err(JoinError::NoSeeds);
-    }
-    if seeds.len() > SEEDS_MAX {
-        return Err(JoinError::TooManySeeds(seeds.len()));
-    }
-    // Bounded by what it is about: a name is resolved once, and each address ends once.
-    let (notes, heard) = unbounded();
-    let mut attempt = Attempt::new(shared, seeds, whom, leaves, timeout, notes);
-    let stopped = attempt.wait(&heard, cancelled);
-    let report = attempt.finish();
-    stopped?;
-    if report.answered() > 0 || report.seeds.is_empty() {
-        Ok(report)
-    } else {
-        Err(JoinError::NoneAnswered(report))
+/// Whether there is something to join through, and not too much.
+pub(in crate::cluster) fn check(seeds: &[Seed]) -> Result<(), JoinError> {
+    match seeds.len() {
+        0 => Err(JoinError::NoSeeds),
+        count if count > SEEDS_MAX => Err(JoinError::TooManySeeds(count)),
+        _ => Ok(()),
     }
 }
 
-impl Attempt<'_> {
-    fn new(
-        shared: &Shared,
+impl Attempt {
+    /// A join through `seeds`, numbered `id`, for `timeout` at most. `leaves` is how often the member had been told
+    /// to leave when it was asked for.
+    pub(in crate::cluster) fn new(
+        shared: &Arc<Shared>,
+        id: JoinId,
         seeds: Vec<Seed>,
         whom: Whom,
         leaves: u32,
         timeout: Duration,
-        notes: Sender<JoinProgress>,
-    ) -> Attempt<'_> {
+    ) -> Attempt {
         let mut rng = shared.fork_rng();
+        let now = Instant::now();
         let progress = |seed| Progress {
             seed,
             naming: Naming::Done,
@@ -164,15 +164,17 @@ impl Attempt<'_> {
         };
         let mut attempt = Attempt {
             seeds: seeds.into_iter().map(progress).collect(),
-            shared,
+            shared: Arc::clone(shared),
             whom,
             under_way: HashMap::new(),
             addresses: 0,
-            notes,
+            progress: ProgressSender { join: id, mailbox: shared.mailbox.clone() },
             rng,
             timeout,
+            // A time that is out of the clock's reach is no limit.
+            deadline: now.checked_add(timeout).unwrap_or(now + FOREVER),
             leaves,
-            last_begun: Instant::now(),
+            last_begun: now,
             answered: false,
             view_changed: false,
         };
@@ -217,41 +219,19 @@ impl Attempt<'_> {
         self.view_changed |= self.answered || self.whom == Whom::Missing;
     }
 
-    fn wait(&mut self, heard: &Receiver<JoinProgress>, cancelled: &Receiver<()>) -> Result<(), JoinError> {
-        let now = Instant::now();
-        // A time that is out of the clock's reach is no limit.
-        let deadline = now.checked_add(self.timeout).unwrap_or(now + FOREVER);
-        loop {
-            if self.shared.is_closing() {
-                return Err(JoinError::Stopped);
-            }
-            self.pass_over_the_known();
-            let now = Instant::now();
-            self.begin_more(now);
-            if self.has_ended() {
-                return Ok(());
-            }
-            let waits = self.waits();
-            let limit =
-                if self.answered && !waits { deadline.min(self.last_begun + GRACE) } else { deadline };
-            let mut left = limit.saturating_duration_since(now);
-            if left.is_zero() {
-                return Ok(());
-            }
-            if waits {
-                left = left.min(LOOK);
-            }
-            crossbeam::select! {
-                recv(heard) -> note => if let Ok(note) = note {
-                    self.hear(note);
-                    // Those that came with it, so that the view is looked at once for all of them.
-                    heard.try_iter().for_each(|note| self.hear(note));
-                },
-                recv(cancelled) -> _ => return Err(JoinError::Cancelled),
-                recv(self.shared.closing) -> _ => return Err(JoinError::Stopped),
-                default(left) => {}
-            }
+    /// Begins what may be begun by now, and says when it wants to be called again, unless it hears something
+    /// earlier. Nothing once it is over: all have ended; or one address has answered, all others have been begun and
+    /// had a moment more; or the time is up.
+    pub(in crate::cluster) fn advance(&mut self, now: Instant) -> Option<Instant> {
+        self.pass_over_the_known();
+        self.begin_more(now);
+        if self.has_ended() {
+            return None;
         }
+        let waits = self.waits();
+        let grace = if self.answered && !waits { self.last_begun + GRACE } else { self.deadline };
+        let limit = self.deadline.min(grace);
+        (limit > now).then(|| if waits { limit.min(now + LOOK) } else { limit })
     }
 
     /// Whether something could still be begun: an address, or the resolving of a name.
@@ -273,13 +253,13 @@ impl Attempt<'_> {
             return;
         }
         self.view_changed = false;
-        let Ok(live) = self.shared.ask(|host, _| {
+        let live = self.shared.ask(|host, _| {
             let member = host.member(LOCAL)?;
-            let live = member.members(host.commons()).filter(|known| known.state.is_live());
+            let live = member.members(host.shared()).filter(|known| known.state.is_live());
             Some(live.map(|known| known.address).collect::<Vec<_>>())
-        }) else {
-            return;
-        };
+        });
+        // A turn of the member's loop.
+        let Ok(live) = live.wait() else { return };
         let live: HashSet<SocketAddr> = live.into_iter().flatten().collect();
         for seed in &mut self.seeds {
             let known = seed.queue.drop_those(|address| live.contains(&address));
@@ -310,7 +290,7 @@ impl Attempt<'_> {
         for seed in waiting {
             let progress = &mut self.seeds[seed];
             let Place::Name { host, port } = &progress.seed.0 else { continue };
-            if places == 0 || !self.shared.resolvers.resolve(host, *port, seed, self.notes.clone()) {
+            if places == 0 || !self.shared.resolvers.resolve(host, *port, seed, self.progress.clone()) {
                 return;
             }
             progress.naming = Naming::Resolving;
@@ -323,15 +303,14 @@ impl Attempt<'_> {
         let (token, leaves) = (self.shared.next_token(), self.leaves);
         let queue = &mut self.seeds[seed].queue;
         let Some(address) = queue.peek() else { return false };
-        let notes = self.notes.clone();
+        let progress = self.progress.clone();
         let asked = self.shared.call(move |host, trains| {
             if host.observer.leaves > leaves {
-                let _ = notes.send(JoinProgress::Ended { token, result: Err(SeedError::Left) });
-                return;
+                return progress.send(JoinProgress::Ended { token, result: Err(SeedError::Left) });
             }
-            host.observer.joins.insert(token, AwaitedJoin { notes });
-            host.command(LOCAL, trains, |member, now, commons, out| {
-                member.join(now, address, MemberId::NONE, token, commons, out);
+            host.observer.joins.insert(token, progress);
+            host.command(LOCAL, trains, |member, now, shared, out| {
+                member.join(now, address, MemberId::NONE, token, shared, out);
             });
         });
         if asked.is_err() {
@@ -344,8 +323,9 @@ impl Attempt<'_> {
         true
     }
 
-    fn hear(&mut self, note: JoinProgress) {
-        match note {
+    /// Takes in what it hears.
+    pub(in crate::cluster) fn hear(&mut self, progress: JoinProgress) {
+        match progress {
             JoinProgress::Resolved { seed, result } => {
                 self.seeds[seed].naming = Naming::Done;
                 match result {
@@ -369,8 +349,19 @@ impl Attempt<'_> {
         }
     }
 
+    /// Ends the join. Gives its seeds, and what became of each.
+    pub(in crate::cluster) fn finish(self) -> (Vec<Seed>, Result<JoinReport, JoinError>) {
+        let seeds = self.seeds.iter().map(|progress| progress.seed.clone()).collect();
+        let report = self.report();
+        if report.answered() > 0 || report.seeds.is_empty() {
+            (seeds, Ok(report))
+        } else {
+            (seeds, Err(JoinError::NoneAnswered(report)))
+        }
+    }
+
     /// Gives up what is under way, and says what became of each seed.
-    fn finish(mut self) -> JoinReport {
+    fn report(mut self) -> JoinReport {
         let gave_up = if self.answered { SeedError::NotAwaited } else { SeedError::TimedOut(self.timeout) };
         let tokens: Vec<u32> = self.under_way.keys().copied().collect();
         for (_, UnderWay { seed, address, .. }) in self.under_way.drain() {

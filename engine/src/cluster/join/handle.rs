@@ -3,19 +3,18 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crossbeam::channel;
-
-use super::attempt::{self, Whom};
+use super::attempt;
 use super::outcome::{JoinError, JoinReport};
 use super::seed::Seed;
-use crate::cluster::lossy_channel::{self, Receiver};
+use crate::cluster::lossy_channel::{Receiver, Sender, lossy_channel};
+use crate::cluster::mailbox::{Mailbox, Order};
 use crate::cluster::shared::Shared;
 
-/// Most joins of one member under way at once: each has a thread.
+/// Most joins of one member under way at once: each may have 32 streams.
 const JOINS_MAX: usize = 16;
 
 /// A join under way: wait for it with [`Join::wait`], or await it. Dropping it cancels it.
@@ -42,13 +41,17 @@ pub struct Join {
 
 /// Cancels a [`Join`] from elsewhere, while it is being waited for.
 #[derive(Clone, Debug)]
-pub struct Canceller(channel::Sender<()>);
+pub struct Canceller {
+    cancelled: Arc<AtomicBool>,
+    mailbox: Mailbox,
+}
 
 impl Canceller {
     /// Ends the join at once with [`JoinError::Cancelled`]. Without effect on one that has ended.
     pub fn cancel(&self) {
-        // Full means cancelled before; disconnected means over.
-        let _ = self.0.try_send(());
+        if !self.cancelled.swap(true, Ordering::AcqRel) {
+            self.mailbox.wake();
+        }
     }
 }
 
@@ -114,58 +117,52 @@ impl Drop for Place {
     }
 }
 
-/// Starts a join that the application asked for. If it succeeds its seeds are remembered.
-pub(in crate::cluster) fn start(shared: &Arc<Shared>, seeds: Vec<Seed>, timeout: Duration) -> Join {
-    let leaves = shared.leaves();
-    begin(shared, seeds, Whom::All, leaves, timeout, move |shared, seeds| {
-        if shared.leaves() == leaves {
-            shared.remembered().add(seeds);
-        }
-    })
+/// A join that the application asked for, for the background thread to carry out.
+pub(in crate::cluster) struct NewJoin {
+    pub(in crate::cluster) seeds: Vec<Seed>,
+    /// How often the member had been told to leave when the join was asked for.
+    pub(in crate::cluster) leaves: u32,
+    pub(in crate::cluster) timeout: Duration,
+    pub(in crate::cluster) waiting: WaitingJoin,
 }
 
-/// Starts a join through seeds that were remembered. It comes to nothing if the member has been told to leave
-/// more than `leaves` times when it gets that far.
-pub(in crate::cluster) fn start_in_the_background(
-    shared: &Arc<Shared>,
-    seeds: Vec<Seed>,
-    whom: Whom,
-    leaves: u32,
-    timeout: Duration,
-) -> Join {
-    begin(shared, seeds, whom, leaves, timeout, |_, _| ())
+/// The other end of a [`Join`].
+pub(in crate::cluster) struct WaitingJoin {
+    outcome: Sender<Result<JoinReport, JoinError>>,
+    cancelled: Arc<AtomicBool>,
+    place: Place,
 }
 
-fn begin(
-    shared: &Arc<Shared>,
-    seeds: Vec<Seed>,
-    whom: Whom,
-    leaves: u32,
-    timeout: Duration,
-    succeeded: impl FnOnce(&Shared, Vec<Seed>) + Send + 'static,
-) -> Join {
-    let (sender, result) = lossy_channel::lossy_channel(1);
-    let (cancel, cancelled) = channel::bounded(1);
-    let join = Join { result, canceller: Canceller(cancel) };
+impl WaitingJoin {
+    /// Whether the application has no use for it any more.
+    pub(in crate::cluster) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Says how the join ended.
+    pub(in crate::cluster) fn end(self, result: Result<JoinReport, JoinError>) {
+        // Before the result is seen: a caller that has it may count on nothing of the join being left.
+        drop(self.place);
+        self.outcome.send(result);
+    }
+}
+
+/// Starts a join that the application asked for.
+pub(in crate::cluster) fn start(shared: &Shared, seeds: Vec<Seed>, timeout: Duration) -> Join {
+    let (outcome, result) = lossy_channel(1);
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let canceller = Canceller { cancelled: Arc::clone(&cancelled), mailbox: shared.mailbox.clone() };
+    let join = Join { result, canceller };
+    if let Err(error) = attempt::check(&seeds) {
+        outcome.send(Err(error));
+        return join;
+    }
     let Some(place) = Place::take(&shared.joins) else {
-        sender.send(Err(JoinError::TooManyJoins));
+        outcome.send(Err(JoinError::TooManyJoins));
         return join;
     };
-    let shared = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name("swimring-join".to_owned());
-    let sender = Arc::new(sender);
-    let outcome = Arc::clone(&sender);
-    let spawned = thread.spawn(move || {
-        let result = attempt::run(&shared, seeds.clone(), whom, leaves, timeout, &cancelled);
-        if result.is_ok() {
-            succeeded(&shared, seeds);
-        }
-        // Before the result is seen: whoever has it may count on nothing of the join being left.
-        drop((place, shared));
-        outcome.send(result);
-    });
-    if let Err(error) = spawned {
-        sender.send(Err(JoinError::NoThread(error.to_string())));
-    }
+    let waiting = WaitingJoin { outcome, cancelled, place };
+    let leaves = shared.leaves();
+    shared.mailbox.post(Order::Join(Box::new(NewJoin { seeds, leaves, timeout, waiting })));
     join
 }

@@ -5,8 +5,9 @@
 //! also when one has answered: members that start together through one name would otherwise fall into several
 //! pools, each of which takes itself for the whole (prometheus/alertmanager#1449). Only who is in the view
 //! already is passed over. A join is over when every address has answered or failed, or a moment after one has
-//! answered and the last one was begun; it can be cancelled at any time. It runs on a thread of its own,
-//! because names are resolved by the system's resolver, which blocks.
+//! answered and the last one was begun; it can be cancelled at any time. The background
+//! thread carries it out beside others. Names are resolved by the system's resolver, which blocks: each has a
+//! thread of its own for that time, 32 at most, so that a resolver that hangs holds up nothing but its seed.
 //!
 //! | file | concern |
 //! |---|---|
@@ -25,8 +26,8 @@ mod remembered;
 mod resolve;
 mod seed;
 
-pub(super) use attempt::{JoinProgress, Whom};
-pub(super) use handle::{start, start_in_the_background};
+pub(super) use attempt::{Attempt, JoinId, JoinProgress, ProgressSender, Whom};
+pub(super) use handle::{NewJoin, WaitingJoin, start};
 pub(super) use order::Tried;
 pub(super) use remembered::Remembered;
 pub(super) use resolve::Resolvers;

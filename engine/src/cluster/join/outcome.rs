@@ -83,6 +83,7 @@ crate::sentence::debug_is_the_sentence!(SeedError);
 
 /// What became of one address of a seed.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct AddressOutcome {
     /// Which.
     pub address: SocketAddr,
@@ -91,6 +92,11 @@ pub struct AddressOutcome {
 }
 
 impl AddressOutcome {
+    /// What became of `address`.
+    pub fn new(address: SocketAddr, result: Result<(), SeedError>) -> AddressOutcome {
+        AddressOutcome { address, result }
+    }
+
     /// What became of each, on one line, those that ended alike together: `10.0.0.1:7946, 10.0.0.2:7946:
     /// connection refused: no member runs there; 10.0.0.3:7946: answered`. Of those alike 16 are named.
     pub fn list(outcomes: &[AddressOutcome]) -> String {
@@ -176,6 +182,7 @@ impl fmt::Display for SeedOutcome {
 
 /// What became of every seed of a join, in the order given.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct JoinReport {
     /// One for each seed.
     pub seeds: Vec<SeedOutcome>,
@@ -202,7 +209,7 @@ impl fmt::Display for JoinReport {
     }
 }
 
-/// Why a join came to nothing.
+/// Why a join failed.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JoinError {
@@ -215,9 +222,6 @@ pub enum JoinError {
     /// More joins under way than there may be.
     #[error("too many joins are under way: wait for one to end")]
     TooManyJoins,
-    /// The system refused a thread for it.
-    #[error("no thread for the join: {0}; raise the limit on processes")]
-    NoThread(String),
     /// No seed answered.
     #[error("no seed answered: {0}")]
     NoneAnswered(JoinReport),

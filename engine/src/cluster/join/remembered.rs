@@ -23,7 +23,7 @@ impl Remembered {
 
     /// Those through which a join has succeeded. As many are remembered as one join may have; the oldest make
     /// room.
-    pub(super) fn add(&mut self, seeds: Vec<Seed>) {
+    pub(in crate::cluster) fn add(&mut self, seeds: Vec<Seed>) {
         self.joined.retain(|known| !seeds.contains(known));
         let usable = seeds.into_iter().filter(|seed| seed.fault().is_none());
         for seed in usable {
@@ -35,7 +35,7 @@ impl Remembered {
         self.joined.drain(..self.joined.len().saturating_sub(room));
     }
 
-    /// The member leaves: where it joined before is nowhere to come back to by itself.
+    /// The member leaves: it is not to come back to where it joined before unasked.
     pub(in crate::cluster) fn forget_joined(&mut self) {
         self.joined.clear();
     }

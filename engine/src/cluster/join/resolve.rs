@@ -7,11 +7,9 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbeam::channel::Sender;
-
 use swimring_codec::canonical;
 
-use super::attempt::JoinProgress;
+use super::attempt::{JoinProgress, ProgressSender};
 
 /// Most names being resolved at once. A resolver that hangs keeps its thread, and a member that retries
 /// for ever must not gather them without limit.
@@ -49,11 +47,11 @@ pub trait Resolve: fmt::Debug + Send + Sync {
     /// better may give others. It may block: it has a thread of its own for each name, 32 at most.
     ///
     /// # Errors
-    /// Whatever kept it from finding out. The join says so for the seed.
+    /// The reason, which the join gives for the seed.
     fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 }
 
-/// The system's resolver: the hosts file, DNS, and whatever else it is set up to ask.
+/// The system's resolver: the hosts file, DNS, and what else it is set up to ask.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 
@@ -75,8 +73,8 @@ impl Resolvers {
         Resolvers { resolver, under_way: Arc::default() }
     }
 
-    /// Resolves `host`, and says in `notes` what came of it for `seed`. False if too many are under way.
-    pub(super) fn resolve(&self, host: &str, port: u16, seed: usize, notes: Sender<JoinProgress>) -> bool {
+    /// Resolves `host`, and tells the join of `progress` what it found for `seed`. False if too many are under way.
+    pub(super) fn resolve(&self, host: &str, port: u16, seed: usize, progress: ProgressSender) -> bool {
         let taken = Place::take(self);
         let Some(place) = taken else { return false };
         let host = host.to_owned();
@@ -86,8 +84,7 @@ impl Resolvers {
                 .map(|found| found.into_iter().map(canonical).collect::<Vec<SocketAddr>>())
                 .map_err(|error| error.to_string());
             drop(place);
-            // The join may have ended.
-            let _ = notes.send(JoinProgress::Resolved { seed, result });
+            progress.send(JoinProgress::Resolved { seed, result });
         });
         resolving.is_ok()
     }

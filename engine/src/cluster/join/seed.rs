@@ -136,7 +136,7 @@ impl fmt::Display for Seed {
     }
 }
 
-/// The seeds of a settings file, or the first that is none.
+/// The seeds of a settings file, or the first that cannot be one.
 pub(in crate::cluster) fn parse_all(texts: &[String]) -> Result<Vec<Seed>, String> {
     if texts.len() > SEEDS_MAX {
         return Err(format!("has {} entries: give at most {SEEDS_MAX}", texts.len()));

@@ -1,9 +1,9 @@
 //! The io_uring driver: one call per turn that sends, waits and receives.
 //!
-//! One multishot RECVMSG stays armed and puts every message into a buffer of the kernel's choice from a ring
-//! of ours; sends are SENDMSG entries that the kernel executes while it takes them (`MSG_DONTWAIT`), so only
-//! failures report back and a slot is free again when the call returns. What the kernel completes it does
-//! when asked (`DEFER_TASKRUN`), never by interrupting this thread.
+//! One multishot RECVMSG stays armed and puts every message into a buffer that the kernel chooses from a ring;
+//! sends are SENDMSG entries that the kernel executes while it takes them (`MSG_DONTWAIT`), so only failures report
+//! back and a slot is free again when the call returns. What the kernel completes it does when asked
+//! (`DEFER_TASKRUN`), never by interrupting this thread.
 //!
 //! A multishot receive ends by itself when the buffers run out, on errors, and on a datagram without a byte,
 //! which anybody can send. So every completion is asked whether more will follow, and reception is armed

@@ -214,7 +214,7 @@ impl Member {
     ///
     /// # Errors
     /// If it is too large for a frame, or too many are under way. Nothing is queued then.
-    pub fn broadcast(
+    pub fn send_event(
         &mut self,
         now: Time,
         name: &str,

@@ -11,7 +11,7 @@
 //!   [`Member::handle_stream`], [`Member::handle_stream_closed`], and [`Member::handle_timeout`] once
 //!   `now` has reached [`Member::next_timeout`];
 //! - *commands*: [`Member::join`], [`Member::leave`], [`Member::update_metadata`],
-//!   [`Member::broadcast`];
+//!   [`Member::send_event`];
 //! - *outputs*, written to the [`Outbox`] that every input and command is given: frames first, straight
 //!   into the driver's send buffers; then `streams` to open; then `events`. After each call the driver
 //!   drains both vectors, in this order, before the next call on any member of the same [`SharedState`], and

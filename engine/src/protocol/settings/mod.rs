@@ -27,6 +27,7 @@ const MEMBERS_TOLD_LEAST: usize = 100;
 /// A named set of settings, with memberlist's constants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
 pub enum Preset {
     /// One data centre: memberlist's `DefaultLANConfig`. The default.
     #[default]
@@ -63,6 +64,7 @@ impl FromStr for Preset {
 /// How long a member that does not answer has to refute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
 pub enum SuspicionMode {
     /// For a constant times the logarithm of the cluster's size, as Lifeguard and memberlist have it. The
     /// default.

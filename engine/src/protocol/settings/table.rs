@@ -273,9 +273,12 @@ pub(super) fn declared<T: Field + Default>(value: SettingValue) -> T {
 /// Declares [`Settings`](super::Settings) and everything that is derived from the declaration.
 macro_rules! settings_table {
     ($( $(#[doc = $doc:literal])+ $field:ident: $type:ty = $make:ident($name:literal, $($given:expr),+); )+) => {
-        /// The constants of the protocol. In files each field has a name with its unit last; [`SETTINGS`] lists
+        /// The constants of the protocol. In files each field has a name with its unit last; `protocol::SETTINGS` lists
         /// them with their ranges and their values in each preset.
+        ///
+        /// Made with `default` or [`Settings::preset`] and changed field by field: later releases have more of them.
         #[derive(Clone, PartialEq, Debug)]
+        #[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
         pub struct Settings {
             $(
                 $(#[doc = $doc])+

@@ -18,7 +18,7 @@ use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 use super::Wire;
 use super::frame::{Format, Frame, Listener, Reader, Speaker};
 use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
-use super::options::{MemberlistOptions, Pool};
+use super::options::{MemberlistDialect, MemberlistOptions};
 use crate::protocol::view::directory::{Directory, Identity, MemberIndex};
 
 /// Bytes of a packet beside its messages: the compound's type and count.
@@ -30,7 +30,7 @@ const PART_HEADER_LEN: usize = 2;
 #[derive(Debug)]
 pub(in crate::protocol) struct Memberlist {
     pub(super) codec: Codec,
-    pub(in crate::protocol) pool: Pool,
+    pub(in crate::protocol) dialect: MemberlistDialect,
     versions: Versions,
     packet_crc: bool,
     /// Where a packet is written before it is compressed.
@@ -52,7 +52,7 @@ impl Memberlist {
     pub(super) fn new(options: &MemberlistOptions, codec: Codec) -> Memberlist {
         Memberlist {
             codec,
-            pool: options.pool,
+            dialect: options.dialect,
             versions: options.versions,
             packet_crc: options.packet_crc,
             plain: Vec::with_capacity(FRAME_MAX),

@@ -12,12 +12,13 @@ use thiserror::Error;
 
 use super::frame::Speaker;
 use super::memberlist::{Memberlist, wire_incarnation};
-use super::options::Pool;
+use super::options::MemberlistDialect;
 use super::stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
 use crate::protocol::view::table::EntryState;
 
 /// Why a pool is not for us.
 #[derive(Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// The other side said so.
     #[error("it refused: {0}")]
@@ -155,7 +156,7 @@ impl Memberlist {
             });
         }
         self.body.clear();
-        if self.pool == Pool::Serf {
+        if self.dialect == MemberlistDialect::Serf {
             serf::encode_push_pull(&mut self.body, clocks, [], []);
         }
         // It is a hundred bytes, of which peers take millions.

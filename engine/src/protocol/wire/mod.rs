@@ -37,7 +37,7 @@ use swimring_codec::native::EVENT_MAX;
 use swimring_codec::serf::Clocks;
 
 pub use memberlist_streams::Refusal;
-pub use options::{CheckedWire, MemberlistOptions, Pool, WireOptions, WireOptionsError};
+pub use options::{CheckedWire, MemberlistDialect, MemberlistOptions, WireOptions, WireOptionsError};
 
 pub(super) use frame::{Format, Frame, Listener, Reader, Speaker};
 pub(super) use memberlist::{Memberlist, PacketReader, is_acceptable};

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 /// The wire format of a cluster: all its members speak the same.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
 pub enum WireOptions {
     /// Swimring's own: several times more news in a datagram, and views compared by their roots. Default.
     #[default]
@@ -78,7 +79,8 @@ impl CheckedWire {
 
 /// Whose messages travel inside memberlist's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Pool {
+#[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
+pub enum MemberlistDialect {
     /// Plain memberlist: user messages are the application's own. Default.
     #[default]
     Memberlist,
@@ -87,7 +89,10 @@ pub enum Pool {
 }
 
 /// Options of the memberlist format, by memberlist's names where they mean the same.
+///
+/// Made with `default` or [`MemberlistOptions::serf`] and changed field by field: later releases have more of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
 pub struct MemberlistOptions {
     /// memberlist's `Label`: packets and streams that do not begin with it are refused. At most 255 bytes.
     /// Default: none.
@@ -111,8 +116,8 @@ pub struct MemberlistOptions {
     pub dead_node_reclaim_time: Duration,
     /// The protocol versions that members announce.
     pub versions: Versions,
-    /// Whose messages travel inside.
-    pub pool: Pool,
+    /// Which messages travel inside memberlist's.
+    pub dialect: MemberlistDialect,
 }
 
 impl Default for MemberlistOptions {
@@ -126,7 +131,7 @@ impl Default for MemberlistOptions {
             packet_crc: true,
             dead_node_reclaim_time: Duration::from_secs(30),
             versions: Versions::PLAIN,
-            pool: Pool::Memberlist,
+            dialect: MemberlistDialect::Memberlist,
         }
     }
 }
@@ -141,7 +146,11 @@ crate::sentence::debug_is_the_sentence!(WireOptionsError);
 impl MemberlistOptions {
     /// A member of a Serf pool, or of Consul's.
     pub fn serf() -> MemberlistOptions {
-        MemberlistOptions { versions: Versions::SERF, pool: Pool::Serf, ..MemberlistOptions::default() }
+        MemberlistOptions {
+            versions: Versions::SERF,
+            dialect: MemberlistDialect::Serf,
+            ..MemberlistOptions::default()
+        }
     }
 
     /// Checks every option.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use swimring_codec::Incarnation;
 use swimring_codec::memberlist::Versions;
 
-use super::options::{MemberlistOptions, Pool};
+use super::options::{MemberlistDialect, MemberlistOptions};
 use crate::protocol::view::directory::UNVERSIONED;
 
 /// See the module.
@@ -78,8 +78,8 @@ impl Rules {
             counted_from_one: true,
             carries_roots: false,
             address_kept: Some(options.dead_node_reclaim_time),
-            owners_told: options.pool == Pool::Memberlist,
-            serf: options.pool == Pool::Serf,
+            owners_told: options.dialect == MemberlistDialect::Memberlist,
+            serf: options.dialect == MemberlistDialect::Serf,
         }
     }
 }

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Wire;
 use super::memberlist::Memberlist;
 use super::message::{EventBody, EventKey};
-use super::options::Pool;
+use super::options::MemberlistDialect;
 
 /// Longest user message that is kept to be told on. Serf's queries may have 1,024 bytes, and more than a
 /// packet holds cannot be gossiped.
@@ -95,10 +95,10 @@ impl Wire {
 
 impl Memberlist {
     fn event_body(&mut self, event: &UserEvent<'_>, ltime: u64) -> Option<EventBody<'_>> {
-        let Memberlist { body, pool, .. } = self;
+        let Memberlist { body, dialect, .. } = self;
         body.clear();
-        match pool {
-            Pool::Memberlist => {
+        match dialect {
+            MemberlistDialect::Memberlist => {
                 body.extend_from_slice(&EVENT_MAGIC);
                 body.extend_from_slice(&event.origin.0.to_le_bytes());
                 body.extend_from_slice(&event.sequence.to_le_bytes());
@@ -107,7 +107,7 @@ impl Memberlist {
                 body.extend_from_slice(event.payload);
                 framed(body)
             }
-            Pool::Serf => {
+            MemberlistDialect::Serf => {
                 let UserEvent { name, payload, .. } = *event;
                 serf::Message::UserEvent { ltime, name, payload, coalesce: false }.encode(body);
                 let Ok(serf::Message::UserEvent { name, payload, .. }) = serf::Message::decode(body) else {

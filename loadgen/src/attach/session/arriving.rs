@@ -56,7 +56,7 @@ impl Session<'_, '_> {
     fn admitted(&mut self) -> Result<(), String> {
         let view = self.fleet.ask(0, |host, _| {
             let first = host.member(0);
-            let known = first.into_iter().flat_map(|member| member.members(host.commons()));
+            let known = first.into_iter().flat_map(|member| member.members(host.shared()));
             known
                 .map(|known| SeenBits {
                     name: known.name.to_owned(),

@@ -42,11 +42,11 @@ struct Notes {
 
 impl Observer for Notes {
     fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
-        let name = |subject| scene.commons.name(subject).to_owned();
+        let name = |subject| scene.shared.name(subject).to_owned();
         let fact = match *event {
             Event::Failed { subject, .. } => Fact::Failed(name(subject)),
             Event::Left { subject } => Fact::Left(name(subject)),
-            Event::UserEvent { event } => Fact::Heard(scene.commons.user_event(event).payload.to_vec()),
+            Event::UserEvent { event } => Fact::Heard(scene.shared.user_event(event).payload.to_vec()),
             Event::Accused => Fact::Accused,
             Event::JoinFinished { joined, .. } => {
                 self.joined += usize::from(joined);
@@ -134,11 +134,11 @@ impl Swarm {
     }
 
     /// Lets a member spread an event; when.
-    pub fn broadcast(&self, member: u32, payload: &'static [u8]) -> i64 {
+    pub fn send_event(&self, member: u32, payload: &'static [u8]) -> i64 {
         let sent = now_us();
         let tell = move |host: &mut Host<Notes>, trains: &mut swimring::net::Trains| {
             host.command(member, trains, |member, now, commons, out| {
-                member.broadcast(now, "news", payload, commons, out).unwrap();
+                member.send_event(now, "news", payload, commons, out).unwrap();
             });
         };
         self.fleet.ask(0, tell).unwrap();
@@ -180,9 +180,9 @@ impl Swarm {
     /// Name, address and state of whomever one member knows.
     pub fn view(&self, member: u32) -> Vec<(String, String, State)> {
         let look = move |host: &mut Host<Notes>, _: &mut _| {
-            let commons = host.commons();
+            let shared = host.shared();
             let member = host.member(member).unwrap();
-            let known = member.members(commons);
+            let known = member.members(shared);
             let view = known.map(|known| (known.name.to_owned(), known.address.to_string(), known.state));
             view.collect::<Vec<_>>()
         };

@@ -1,0 +1,116 @@
+//! What is asked of the member: each request once, as a future. [`Cluster`](super::Cluster) waits for it on the
+//! calling thread, [`AsyncCluster`](super::AsyncCluster) hands it out.
+//!
+//! A request is on its way to the member's thread with its first poll. To drop the future afterwards gives up the
+//! answer, not the request.
+
+use std::future::poll_fn;
+
+use swimring_codec::memberlist::{KeyError, Keyring};
+use swimring_codec::{MemberId, State};
+
+use super::error::ClusterError;
+use super::event::{ClusterEvent, MemberInfo};
+use super::lossy_channel::lossy_channel;
+use super::mailbox::Order;
+use super::shared::{LOCAL, Shared};
+use super::subscription::Events;
+use super::view::{RawView, owned};
+use crate::protocol::{Member, MemberError, SharedState, check_event};
+
+/// The members in a state that `wanted` accepts, sorted by name.
+pub(super) async fn members(
+    shared: &Shared,
+    wanted: fn(State) -> bool,
+) -> Result<Vec<MemberInfo>, ClusterError> {
+    let view = of_member(shared, move |member, state| RawView::of(member, state, wanted)).await?;
+    Ok(view.into_members())
+}
+
+/// The member called `name`.
+pub(super) async fn member(shared: &Shared, name: &str) -> Result<Option<MemberInfo>, ClusterError> {
+    let id = MemberId::of_name(name);
+    let find = move |member: &Member, state: &SharedState| {
+        let index = state.directory().find(id)?;
+        member.member(index, state).map(|known| owned(&known))
+    };
+    of_member(shared, find).await
+}
+
+/// The member itself.
+pub(super) async fn local(shared: &Shared) -> Result<MemberInfo, ClusterError> {
+    let own = |member: &Member, state: &SharedState| {
+        member.member(member.index(), state).map(|known| owned(&known))
+    };
+    of_member(shared, own).await?.ok_or(ClusterError::Stopped)
+}
+
+/// What `look` finds in the member.
+pub(super) async fn of_member<R: Send + 'static>(
+    shared: &Shared,
+    look: impl FnOnce(&Member, &SharedState) -> R + Send + 'static,
+) -> Result<R, ClusterError> {
+    let seen = shared.ask(move |host, _| Some(look(host.member(LOCAL)?, host.shared()))).await?;
+    seen.ok_or(ClusterError::Stopped)
+}
+
+/// Events from now on.
+pub(super) async fn subscribe(shared: &Shared) -> Result<Events, ClusterError> {
+    Ok(shared.subscribe(|_| ()).await?.1)
+}
+
+/// The live members, and the events from exactly then on.
+pub(super) async fn watch(shared: &Shared) -> Result<(Vec<MemberInfo>, Events), ClusterError> {
+    let (view, events) = shared
+        .subscribe(|host| {
+            host.member(LOCAL).map(|member| RawView::of(member, host.shared(), |state| state.is_live()))
+        })
+        .await?;
+    Ok((view.ok_or(ClusterError::Stopped)?.into_members(), events))
+}
+
+/// Queues a user event.
+pub(super) async fn send_event(shared: &Shared, name: &str, payload: &[u8]) -> Result<(), ClusterError> {
+    // Before anything is copied.
+    check_event(name, payload)?;
+    let (name, payload) = (name.to_owned(), payload.to_vec());
+    let sent = shared.ask(move |host, trains| {
+        host.command(LOCAL, trains, |member, now, state, out| {
+            member.send_event(now, &name, &payload, state, out)
+        })
+    });
+    sent.await?.ok_or(ClusterError::Stopped)??;
+    Ok(())
+}
+
+/// Publishes new metadata.
+pub(super) async fn update_metadata(shared: &Shared, metadata: Vec<u8>) -> Result<(), ClusterError> {
+    let updated = shared.ask(move |host, trains| {
+        let updated = host.command(LOCAL, trains, |member, now, state, out| {
+            member.update_metadata(now, &metadata, state, out)?;
+            Ok(member.member(member.index(), state).map(|own| owned(&own)))
+        })?;
+        Some(updated.map(|own| own.map(|own| host.observer.publish(ClusterEvent::Updated(own)))))
+    });
+    updated.await?.ok_or(ClusterError::Stopped)?.map_err(|error: MemberError| error.into()).map(drop)
+}
+
+/// Changes the keys that packets and streams are sealed with.
+pub(super) async fn change_keys(
+    shared: &Shared,
+    change: impl Fn(&mut Keyring) -> Result<(), KeyError> + Send + 'static,
+) -> Result<(), ClusterError> {
+    let changed = shared.ask(move |host, _| host.change_keys(change));
+    changed.await?.map_err(ClusterError::Key)
+}
+
+/// Shuts the member down.
+pub(super) async fn shutdown(shared: &Shared) {
+    let (sender, mut receiver) = lossy_channel(1);
+    shared.close();
+    shared.mailbox.post(Order::Shutdown(sender));
+    // Nothing is ever sent: the other end is dropped when the port is free.
+    poll_fn(|cx| receiver.poll_recv(cx)).await;
+    // Left to do where the background thread panicked.
+    shared.stop();
+}

@@ -1,0 +1,33 @@
+//! What a worker counts.
+
+use swimring_codec::{memberlist, native};
+
+/// What a worker counts besides what the protocol and the driver do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostCounters {
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Times a member's timers fired.
+    pub timers_fired: u64,
+    /// Datagrams that could not be decoded, by [`swimring_codec::native::DecodeError::index`].
+    pub refused: [u64; native::DecodeError::KINDS],
+    /// Packets and streams of memberlist's format that could not be opened, by
+    /// [`memberlist::DecodeError::index`].
+    pub refused_packets: [u64; memberlist::DecodeError::KINDS],
+    /// Datagrams for nobody who lives here.
+    pub unrouted: u64,
+    /// Datagrams dropped on purpose.
+    pub lost: u64,
+    /// Streams that could not be opened because too many are open.
+    pub streams_shed: u64,
+    /// Turns whose timers came more than 100 ms late: gossip is slowed and local health lowered.
+    pub turns_late: u64,
+    /// Turns that found datagrams lost in a full receive buffer, or that left some unread because more arrive
+    /// than can be read: gossip is slowed, and probes that fail meanwhile are repeated before they are believed.
+    pub turns_swamped: u64,
+    /// Times that members were told that time had been lost.
+    pub stalls: u64,
+    /// The longest that bringing members' views to a shared base has held up a turn, in microseconds of CPU
+    /// time. See [`crate::protocol::Compaction`].
+    pub sweep_us_max: u64,
+}

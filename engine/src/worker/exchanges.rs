@@ -1,0 +1,188 @@
+//! From what happens on a stream to the member it is for: streams of our own by whose they are, others by the
+//! destination in their message, or by the address they were made to.
+
+use std::net::SocketAddr;
+
+use swimring_codec::memberlist::DecodeError;
+use swimring_codec::native::StreamMessage;
+
+use super::host::Host;
+use super::join_error::JoinFailure;
+use super::members::HostedMember;
+use super::observer::Observer;
+use super::streams::Opened;
+use crate::net::Trains;
+use crate::protocol::{StreamOpen, StreamOutcome, StreamPurpose};
+use crate::stream::{ExchangeId, StreamEvent};
+
+/// Stream events handled in one turn, so that a burst of joins does not delay acks.
+const STREAM_EVENTS_PER_TURN: usize = 32;
+
+impl<O: Observer> Host<O> {
+    /// Opens the streams a member asked for.
+    pub(super) fn open_streams(&mut self, local: HostedMember) {
+        for at in 0..self.members.output.streams.len() {
+            let open = self.members.output.streams[at].clone();
+            self.open_stream(local, &open);
+        }
+        self.members.output.streams.clear();
+    }
+
+    fn open_stream(&mut self, local: HostedMember, open: &StreamOpen) {
+        let is_v4 = open.to.ip().to_canonical().is_ipv4();
+        let source = self.members.source(local).filter(|source| source.is_ipv4() == is_v4);
+        let members = &mut self.members;
+        let opened = self.streams.open(local, source, open, |first| members.open_stream(local, open, first));
+        if let Err((opened, reason)) = opened {
+            self.counters.streams_shed += 1;
+            self.stream_failed(opened, &reason);
+        }
+    }
+
+    fn stream_failed(&mut self, opened: Opened, reason: &JoinFailure) {
+        if let StreamPurpose::Join { token } = opened.purpose {
+            self.observer.join_failed(opened.local, token, reason);
+            self.failed_joins.push((opened.local, opened.purpose));
+        }
+    }
+
+    /// Handles what the stream thread has for us.
+    pub(super) fn run_streams(&mut self, trains: &mut Trains) {
+        self.report_failures(trains);
+        self.more_streams = false;
+        for _ in 0..STREAM_EVENTS_PER_TURN {
+            let Some(event) = self.streams.poll() else { return };
+            match event {
+                StreamEvent::Opened { .. } => {}
+                StreamEvent::Message { exchange, token, local, bytes, .. } => {
+                    self.stream_message(exchange, token, local, &bytes, trains);
+                    self.streams.recycle(bytes);
+                }
+                StreamEvent::Closed { token, reason, .. } => {
+                    if let Some(opened) = self.streams.closed(token) {
+                        self.stream_failed(opened, &JoinFailure::Closed(reason));
+                    }
+                }
+            }
+        }
+        self.more_streams = true;
+    }
+
+    fn stream_message(
+        &mut self,
+        exchange: ExchangeId,
+        token: Option<u64>,
+        to: SocketAddr,
+        bytes: &[u8],
+        trains: &mut Trains,
+    ) {
+        if self.opener.is_some() {
+            return self.packet_stream(exchange, token, to, bytes, trains);
+        }
+        let message = match StreamMessage::decode(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                self.counters.refused[error.index()] += 1;
+                self.streams.close(exchange);
+                return self.unreadable(token, &JoinFailure::Unreadable);
+            }
+        };
+        let opened = self.streams.opened(token);
+        let local = match token {
+            Some(_) => opened.map(|opened| opened.local),
+            None => self.members.of_id(message.header.destination),
+        };
+        let Some((local, cluster)) = local.and_then(|local| Some((local, self.member(local)?.cluster())))
+        else {
+            self.counters.unrouted += 1;
+            self.streams.close(exchange);
+            return;
+        };
+        let purpose = opened.map(|opened| opened.purpose);
+        if let Some(StreamPurpose::Join { token }) = purpose
+            && message.header.cluster != cluster
+        {
+            self.observer.join_failed(local, token, &JoinFailure::OtherCluster);
+        }
+        let (now, mut reply) = (self.clock.now(), self.streams.take_reply());
+        let next = self.members.call(local, trains, |member, shared, out| {
+            member.handle_stream(now, purpose, &message, &mut reply, shared, out)
+        });
+        if let Some(next) = next {
+            self.streams.answer(exchange, token, next, reply);
+        }
+        self.settle(local);
+    }
+
+    /// A stream message of memberlist's format.
+    fn packet_stream(
+        &mut self,
+        exchange: ExchangeId,
+        token: Option<u64>,
+        to: SocketAddr,
+        bytes: &[u8],
+        trains: &mut Trains,
+    ) {
+        let opened = self.streams.opened(token);
+        let local = match token {
+            Some(_) => opened.map(|opened| opened.local),
+            None => self.members.of_address(Some(to.ip())),
+        };
+        let Some(local) = local.filter(|local| self.member(*local).is_some()) else {
+            self.counters.unrouted += 1;
+            self.streams.close(exchange);
+            return;
+        };
+        let Some(opener) = &mut self.opener else { return };
+        let encrypts = !opener.keyring().is_empty();
+        let message = match opener.open_stream(bytes, token.is_none()) {
+            Ok(message) => message,
+            Err(error) => {
+                self.counters.refused_packets[error.index()] += 1;
+                self.streams.close(exchange);
+                return self.unreadable(token, &unopened(error, encrypts));
+            }
+        };
+        let purpose = opened.map(|opened| opened.purpose);
+        let (now, mut reply) = (self.clock.now(), self.streams.take_reply());
+        let outcome = self.members.call(local, trains, |member, shared, out| {
+            member.handle_packet_stream(now, purpose, &message, &mut reply, shared, out)
+        });
+        if let Some(StreamOutcome { next, refusal }) = outcome {
+            if let (Some(refusal), Some(StreamPurpose::Join { token })) = (refusal, purpose) {
+                self.observer.join_failed(local, token, &JoinFailure::Refused(refusal));
+            }
+            self.streams.answer(exchange, token, next, reply);
+        }
+        self.settle(local);
+    }
+
+    /// What arrived on a stream could not be read: if that was to be a view, it will not come.
+    fn unreadable(&mut self, token: Option<u64>, reason: &JoinFailure) {
+        if let Some(opened) = self.streams.opened(token) {
+            self.streams.finish(token);
+            self.stream_failed(opened, reason);
+        }
+    }
+
+    /// Tells members of their joins that failed.
+    fn report_failures(&mut self, trains: &mut Trains) {
+        while let Some((local, purpose)) = self.failed_joins.pop() {
+            self.command(local, trains, |member, _, _, out| member.handle_stream_closed(purpose, out));
+        }
+    }
+}
+
+/// What it says of our keys or label that a view that we asked for could not be opened.
+fn unopened(error: DecodeError, encrypts: bool) -> JoinFailure {
+    JoinFailure::Sealed(match error {
+        DecodeError::Decrypt if encrypts => {
+            "the pool is encrypted with a key that is not ours: give one of its keys"
+        }
+        DecodeError::Decrypt => "the pool is encrypted: give one of its keys",
+        DecodeError::Unencrypted => {
+            "the pool is not encrypted, and we have a key: give none, or switch gossip_verify_incoming off"
+        }
+        _ => return JoinFailure::Unreadable,
+    })
+}

@@ -1,0 +1,247 @@
+//! The members of one worker: who they are, where frames for them go, and what they share.
+//!
+//! A member is a number here, which it keeps when it is killed. Every call into one leads through
+//! [`HostedMembers::call`], which gives it its [`Outbox`]; what it put out stays in [`Output`] until the host has
+//! seen to it.
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+use swimring_codec::MemberId;
+
+use super::options::FleetOptions;
+use super::sweeping::Sweeping;
+use super::wheel::Wheel;
+use crate::protocol::{
+    Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState, StreamOpen,
+    Time, View,
+};
+
+/// A member's number within its worker.
+pub type HostedMember = u32;
+
+/// Milliseconds that the wheel sees ahead: longer than most timers run.
+const WHEEL_SLOTS: usize = 4096;
+
+/// What members have put out, besides frames.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// Streams to open.
+    pub(super) streams: Vec<StreamOpen>,
+    /// What happened, in order.
+    pub(super) events: Vec<Event>,
+    /// Gossip frames that may still be written in this turn.
+    pub(super) gossip_budget: u32,
+}
+
+impl Output {
+    /// What a member writes to while it is called.
+    #[inline]
+    fn outbox<'a>(&'a mut self, frames: &'a mut dyn FrameSink) -> Outbox<'a> {
+        Outbox {
+            frames,
+            streams: &mut self.streams,
+            events: &mut self.events,
+            gossip_budget: &mut self.gossip_budget,
+        }
+    }
+}
+
+/// A member, and where it sends from.
+#[derive(Debug)]
+struct HostedMemberState {
+    member: Member,
+    /// Whether it takes part: a killed member stays as a number only.
+    present: bool,
+    /// Where it receives and sends from, if it has an address of its own.
+    source: Option<IpAddr>,
+}
+
+/// The places of a worker's members, by their numbers.
+#[derive(Debug)]
+pub(super) struct Places(Vec<HostedMemberState>);
+
+impl Crew for Places {
+    fn places(&self) -> usize {
+        self.0.len()
+    }
+
+    fn member_at(&mut self, place: usize) -> Option<&mut Member> {
+        self.0.get_mut(place).filter(|hosted| hosted.present).map(|hosted| &mut hosted.member)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct HostedMembers {
+    places: Places,
+    by_id: HashMap<MemberId, HostedMember>,
+    /// Members with an address of their own, by it.
+    by_address: HashMap<IpAddr, HostedMember>,
+    /// Whether members have an address each.
+    own_addresses: bool,
+    pub(super) shared: SharedState,
+    pub(super) wheel: Wheel,
+    pub(super) output: Output,
+    sweeping: Sweeping,
+}
+
+impl HostedMembers {
+    /// Nobody yet, with memory for as many as are expected.
+    pub(super) fn new(options: &FleetOptions, mut shared: SharedState) -> HostedMembers {
+        shared.set_timer_grain(options.tick);
+        let members = options.members_expected;
+        if members > 0 {
+            shared.reserve(members, options.known_expected, options.settings.events_max as usize);
+        }
+        let mut wheel = Wheel::new(Time::ZERO, WHEEL_SLOTS);
+        wheel.reserve(members as u32);
+        HostedMembers {
+            places: Places(Vec::with_capacity(members)),
+            by_id: HashMap::with_capacity(members),
+            by_address: HashMap::with_capacity(if options.own_addresses { members } else { 0 }),
+            own_addresses: options.own_addresses,
+            shared,
+            wheel,
+            output: Output {
+                streams: Vec::with_capacity(64),
+                events: Vec::with_capacity(1024),
+                gossip_budget: 0,
+            },
+            sweeping: Sweeping::default(),
+        }
+    }
+
+    /// How many were not killed.
+    pub(super) fn alive(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// How many were added.
+    pub(super) fn len(&self) -> usize {
+        self.places.0.len()
+    }
+
+    /// A member, if it is there and was not killed.
+    #[inline]
+    pub(super) fn get(&self, local: HostedMember) -> Option<&Member> {
+        self.places.0.get(local as usize).filter(|hosted| hosted.present).map(|hosted| &hosted.member)
+    }
+
+    /// Those that were not killed.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (HostedMember, &Member)> {
+        let present = self.places.0.iter().enumerate().filter(|(_, hosted)| hosted.present);
+        present.map(|(local, hosted)| (local as HostedMember, &hosted.member))
+    }
+
+    /// Where a member sends from, if it has an address of its own.
+    pub(super) fn source(&self, local: HostedMember) -> Option<IpAddr> {
+        self.places.0[local as usize].source
+    }
+
+    /// Adds a member.
+    pub(super) fn add(&mut self, config: MemberConfig, now: Time) -> Result<HostedMember, MemberError> {
+        let (id, address) = (MemberId::of_name(&config.name), config.address);
+        if self.by_id.contains_key(&id) {
+            return Err(MemberError::NameTaken);
+        }
+        if self.own_addresses && self.by_address.contains_key(&address.ip()) {
+            return Err(MemberError::AddressTaken(address));
+        }
+        let member = Member::new(config, &mut self.shared, now)?;
+        let local = self.len() as HostedMember;
+        let source = self.own_addresses.then_some(address.ip());
+        self.places.0.push(HostedMemberState { member, present: true, source });
+        self.by_id.insert(id, local);
+        if let Some(source) = source {
+            self.by_address.insert(source, local);
+        }
+        Ok(local)
+    }
+
+    /// Makes a member vanish without a word.
+    pub(super) fn kill(&mut self, local: HostedMember) {
+        let Some(hosted) = self.places.0.get_mut(local as usize).filter(|hosted| hosted.present) else { return };
+        hosted.present = false;
+        self.by_id.remove(&hosted.member.id());
+        if let Some(source) = hosted.source {
+            self.by_address.remove(&source);
+        }
+        hosted.member.release(&mut self.shared);
+        self.wheel.cancel(local);
+    }
+
+    /// The member of an id. Without one it is the first that lives here.
+    #[inline]
+    pub(super) fn of_id(&self, id: MemberId) -> Option<HostedMember> {
+        if id.is_none() {
+            return self.iter().next().map(|(local, _)| local);
+        }
+        self.by_id.get(&id).copied()
+    }
+
+    /// The member of an address. Where members share one, it is the first.
+    #[inline]
+    pub(super) fn of_address(&self, to: Option<IpAddr>) -> Option<HostedMember> {
+        match to.filter(|_| self.own_addresses) {
+            Some(to) => self.by_address.get(&to).copied(),
+            None => self.of_id(MemberId::NONE),
+        }
+    }
+
+    /// Calls a member that was not killed. What it puts out besides frames waits in `output`.
+    #[inline]
+    pub(super) fn call<R>(
+        &mut self,
+        local: HostedMember,
+        frames: &mut dyn FrameSink,
+        call: impl FnOnce(&mut Member, &mut SharedState, &mut Outbox<'_>) -> R,
+    ) -> Option<R> {
+        let hosted = self.places.0.get_mut(local as usize).filter(|hosted| hosted.present)?;
+        frames.set_source(hosted.source);
+        Some(call(&mut hosted.member, &mut self.shared, &mut self.output.outbox(frames)))
+    }
+
+    /// Writes what a stream begins with that a member asked for.
+    pub(super) fn open_stream(&mut self, local: HostedMember, open: &StreamOpen, first: &mut Vec<u8>) {
+        let member = &self.places.0[local as usize].member;
+        member.open_stream(open.purpose, open.destination, &mut self.shared, first);
+    }
+
+    /// Sets a member's timer to what it waits for now.
+    #[inline]
+    pub(super) fn arm(&mut self, local: HostedMember) {
+        self.wheel.schedule(local, self.places.0[local as usize].member.next_timeout());
+    }
+
+    /// Changes every member that was not killed, and sets its timer anew.
+    pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut Member, &mut SharedState)) {
+        for (local, hosted) in self.places.0.iter_mut().enumerate().filter(|(_, hosted)| hosted.present) {
+            change(&mut hosted.member, &mut self.shared);
+            self.wheel.schedule(local as HostedMember, hosted.member.next_timeout());
+        }
+    }
+
+    /// Gives every member the same complete view: see [`Host::load_views`](super::Host::load_views).
+    pub(super) fn load_views(
+        &mut self,
+        settings: &Settings,
+        elsewhere: impl FnOnce(&mut View, &Settings, &mut SharedState) -> Result<(), MemberError>,
+    ) -> Result<(), MemberError> {
+        let present = self.places.0.iter().filter(|hosted| hosted.present);
+        let mut view = View::of(present.map(|hosted| &hosted.member), &mut self.shared);
+        let outcome = elsewhere(&mut view, settings, &mut self.shared);
+        if outcome.is_ok() {
+            let present = self.places.0.iter_mut().filter(|hosted| hosted.present);
+            view.load(present.map(|hosted| &mut hosted.member), &mut self.shared);
+        }
+        view.release(&mut self.shared);
+        outcome
+    }
+
+    /// Brings the next members' views closer to their base, as many as are due. Gives the CPU time it took, in
+    /// microseconds.
+    pub(super) fn sweep(&mut self, now: Time) -> u64 {
+        self.sweeping.sweep(now, &mut self.places, &mut self.shared)
+    }
+}

@@ -1,0 +1,56 @@
+//! Who hears what happens on a worker.
+
+use std::net::SocketAddr;
+
+use swimring_codec::memberlist;
+
+use super::join_error::JoinFailure;
+use super::members::HostedMember;
+use crate::protocol::{Event, Member, SharedState, Time};
+
+/// Hears what happens to the members of a worker, on the worker's thread: it must be quick and must not
+/// block.
+pub trait Observer: Send + 'static {
+    /// Something happened at a member.
+    fn event(&mut self, context: &EventContext<'_>, event: &Event);
+
+    /// A member's timers fired `lag_us` microseconds after the tick they were due at.
+    fn timer(&mut self, lag_us: u64) {
+        let _ = lag_us;
+    }
+
+    /// A packet of memberlist's format brought `message` to a member, before it is handled.
+    #[inline]
+    fn heard(
+        &mut self,
+        now: Time,
+        member: HostedMember,
+        from: SocketAddr,
+        message: &memberlist::Message<'_>,
+    ) {
+        let _ = (now, member, from, message);
+    }
+
+    /// A packet for a member could not be opened: another key, another label, damage. Nothing in it is handled.
+    fn refused(&mut self, now: Time, from: SocketAddr, reason: memberlist::DecodeError) {
+        let _ = (now, from, reason);
+    }
+
+    /// A stream to join through ended without a view. [`Event::JoinFinished`] follows.
+    fn join_failed(&mut self, member: HostedMember, token: u32, reason: &JoinFailure) {
+        let _ = (member, token, reason);
+    }
+}
+
+/// The surroundings of an event.
+#[derive(Debug)]
+pub struct EventContext<'a> {
+    /// Time of the turn.
+    pub now: Time,
+    /// The member's number within its worker.
+    pub local: HostedMember,
+    /// The member.
+    pub member: &'a Member,
+    /// State that resolves indexes.
+    pub shared: &'a SharedState,
+}

@@ -1,0 +1,256 @@
+//! The worker's side of streams: those that its members opened, and the buffers that turns are written into.
+//!
+//! Buffers go round: a member writes into `reply`; a short turn is copied out of it, a long one leaves in it and a
+//! spare of the port takes its place. So the steady state does not allocate.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use swimring_codec::canonical;
+
+use super::join_error::JoinFailure;
+use super::members::HostedMember;
+use super::options::FleetOptions;
+use crate::protocol::{StreamNext, StreamOpen, StreamPurpose};
+use crate::stream::{ExchangeId, StreamEvent, StreamPort};
+
+/// Replies up to this length are copied to a small buffer; longer ones are handed over as they are.
+const REPLY_SMALL: usize = 1024;
+
+/// Spare buffers looked at for one that is large enough.
+const SPARES_TRIED: usize = 16;
+
+/// Bytes of a record in a push/pull: the header and a name of average length; in memberlist's format, which
+/// names every field, some metadata as well.
+const RECORD_BYTES: usize = 64;
+const MEMBERLIST_RECORD_BYTES: usize = 128;
+/// Smaller buffers do not count as large ones.
+const VIEW_BYTES_LEAST: usize = 64 << 10;
+/// Stream buffers set aside for a fleet: small turns under way, and whole views on their way.
+const BUFFERS_ASIDE: usize = 128;
+pub(super) const VIEWS_ASIDE: usize = 8;
+
+/// Bytes of a whole view, as far as memory is set aside for it.
+pub(super) fn view_bytes(options: &FleetOptions) -> usize {
+    let record = if options.wire.is_native() { RECORD_BYTES } else { MEMBERLIST_RECORD_BYTES };
+    (options.known_expected * record).max(VIEW_BYTES_LEAST)
+}
+
+/// A stream that a member of this worker opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened {
+    pub(super) local: HostedMember,
+    pub(super) purpose: StreamPurpose,
+    exchange: Option<ExchangeId>,
+    /// Whether its purpose was met: then it is no failure that it closes.
+    finished: bool,
+}
+
+/// The streams under way that this worker opened, by the token they were opened with.
+#[derive(Debug)]
+struct OpenedStreams {
+    slots: Vec<Option<Opened>>,
+    free: Vec<u32>,
+}
+
+impl OpenedStreams {
+    /// At most `max` at once.
+    fn new(max: usize) -> OpenedStreams {
+        OpenedStreams { slots: vec![None; max], free: (0..max as u32).rev().collect() }
+    }
+
+    fn add(&mut self, opened: Opened) -> Option<u64> {
+        let slot = self.free.pop()?;
+        self.slots[slot as usize] = Some(opened);
+        Some(u64::from(slot))
+    }
+
+    /// The stream that `token` stands for, unless its purpose was met.
+    fn get(&self, token: u64) -> Option<Opened> {
+        self.slots.get(token as usize)?.filter(|opened| !opened.finished)
+    }
+
+    fn started(&mut self, token: u64, exchange: ExchangeId) {
+        if let Some(Some(opened)) = self.slots.get_mut(token as usize) {
+            opened.exchange = Some(exchange);
+        }
+    }
+
+    fn finish(&mut self, token: u64) {
+        if let Some(Some(opened)) = self.slots.get_mut(token as usize) {
+            opened.finished = true;
+        }
+    }
+
+    /// Finishes the stream of a join; gives it if it was under way.
+    fn abandon_join(&mut self, local: HostedMember, token: u32) -> Option<ExchangeId> {
+        let purpose = StreamPurpose::Join { token };
+        let mut under_way = self.slots.iter_mut().flatten().filter(|opened| !opened.finished);
+        let opened = under_way.find(|opened| opened.local == local && opened.purpose == purpose)?;
+        opened.finished = true;
+        opened.exchange
+    }
+
+    fn remove(&mut self, token: u64) -> Option<Opened> {
+        let opened = self.slots.get_mut(token as usize)?.take();
+        if opened.is_some() {
+            self.free.push(token as u32);
+        }
+        opened
+    }
+}
+
+/// See the module.
+pub(super) struct Streams {
+    port: StreamPort,
+    opened: OpenedStreams,
+    /// Where members write their turns.
+    reply: Vec<u8>,
+}
+
+impl Streams {
+    /// No stream yet, with memory for as many members as are expected.
+    pub(super) fn new(options: &FleetOptions, mut port: StreamPort) -> Streams {
+        let view_bytes = view_bytes(options);
+        if options.members_expected > 0 {
+            port.set_aside(BUFFERS_ASIDE, VIEWS_ASIDE, view_bytes);
+        }
+        let opened = OpenedStreams::new(options.stream.exchanges_max);
+        Streams { port, opened, reply: Vec::with_capacity(view_bytes) }
+    }
+
+    /// What the stream thread has to say next.
+    pub(super) fn poll(&mut self) -> Option<StreamEvent> {
+        self.port.poll()
+    }
+
+    /// Takes the buffer of a message back.
+    pub(super) fn recycle(&mut self, bytes: Vec<u8>) {
+        self.port.recycle(bytes);
+    }
+
+    /// Closes a stream. A full queue leaves it to the deadline.
+    pub(super) fn close(&mut self, exchange: ExchangeId) {
+        self.port.close(exchange);
+    }
+
+    /// Opens a stream that `local` asked for, from `source`, and sends the turn that `write` writes.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub(super) fn open(
+        &mut self,
+        local: HostedMember,
+        source: Option<IpAddr>,
+        open: &StreamOpen,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), (Opened, JoinFailure)> {
+        let opened = Opened { local, purpose: open.purpose, exchange: None, finished: false };
+        let Some(token) = self.opened.add(opened) else {
+            return Err((opened, JoinFailure::TooManyStreams));
+        };
+        let mut first = std::mem::take(&mut self.reply);
+        write(&mut first);
+        let first = self.turn_of(first);
+        // A fallback probe that takes longer than a probe is of no use.
+        let deadline = match open.purpose {
+            StreamPurpose::Probe { .. } => Duration::from_secs(2),
+            StreamPurpose::Join { .. } | StreamPurpose::Sync => Duration::from_secs(60),
+        };
+        match self.port.open(token, source, canonical(open.to), first, deadline) {
+            Ok(exchange) => {
+                self.opened.started(token, exchange);
+                Ok(())
+            }
+            Err(first) => {
+                self.port.recycle(first);
+                self.opened.remove(token);
+                Err((opened, JoinFailure::TooManyWaiting))
+            }
+        }
+    }
+
+    /// The stream under way that `token` stands for, if a member opened it and its purpose was not met.
+    pub(super) fn opened(&self, token: Option<u64>) -> Option<Opened> {
+        token.and_then(|token| self.opened.get(token))
+    }
+
+    /// The purpose of a stream was met, or cannot be.
+    pub(super) fn finish(&mut self, token: Option<u64>) {
+        if let Some(token) = token {
+            self.opened.finish(token);
+        }
+    }
+
+    /// A stream was closed. Gives it if a member opened it and its purpose was not met.
+    pub(super) fn closed(&mut self, token: Option<u64>) -> Option<Opened> {
+        self.opened.remove(token?).filter(|opened| !opened.finished)
+    }
+
+    /// Gives up the join that `local` began with `token`.
+    pub(super) fn cancel_join(&mut self, local: HostedMember, token: u32) {
+        if let Some(exchange) = self.opened.abandon_join(local, token) {
+            self.close(exchange);
+        }
+    }
+
+    /// An empty buffer to write a turn into, for [`Streams::answer`].
+    pub(super) fn take_reply(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.reply)
+    }
+
+    /// Sends what a member wrote to `reply`, and closes the stream if it says so.
+    pub(super) fn answer(
+        &mut self,
+        exchange: ExchangeId,
+        token: Option<u64>,
+        next: StreamNext,
+        reply: Vec<u8>,
+    ) {
+        if matches!(next, StreamNext::Reply | StreamNext::ReplyAndClose) {
+            let turn = self.turn_of(reply);
+            if let Err(unsent) = self.port.reply(exchange, turn, next == StreamNext::ReplyAndClose) {
+                self.port.recycle(unsent);
+            }
+        } else {
+            if next == StreamNext::Close {
+                self.close(exchange);
+            }
+            self.reply = reply;
+            self.reply.clear();
+        }
+        if matches!(next, StreamNext::Close | StreamNext::ReplyAndClose) {
+            self.finish(token);
+        }
+    }
+
+    /// What was `written`, in a buffer to hand over; what it was written into, or one as large, is kept for the
+    /// next. A short turn is copied, a long one leaves as it is.
+    fn turn_of(&mut self, mut written: Vec<u8>) -> Vec<u8> {
+        let long = written.len() > REPLY_SMALL;
+        let turn = match self.spare(long, if long { written.capacity() } else { REPLY_SMALL }) {
+            Some(spare) if long => std::mem::replace(&mut written, spare),
+            spare => {
+                let mut turn = spare.unwrap_or_default();
+                turn.extend_from_slice(&written);
+                turn
+            }
+        };
+        written.clear();
+        self.reply = written;
+        turn
+    }
+
+    /// A spare buffer of `least` bytes or more. They come back from the stream thread in many sizes, so one
+    /// that is too small goes to the end of the line.
+    fn spare(&mut self, large: bool, least: usize) -> Option<Vec<u8>> {
+        for _ in 0..SPARES_TRIED {
+            let spare = if large { self.port.large_buffer() } else { self.port.buffer() };
+            if spare.capacity() >= least {
+                return Some(spare);
+            }
+            self.port.recycle(spare);
+        }
+        None
+    }
+}
