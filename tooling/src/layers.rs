@@ -88,6 +88,14 @@ impl Origins {
         self.0.get(flag)
     }
 
+    /// The variables of the environment that were used.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.0.values().filter_map(|origin| match origin {
+            Origin::Environment(name) => Some(name.as_str()),
+            Origin::File { .. } => None,
+        })
+    }
+
     /// A fault that begins with a flag, in the words of the place where the value is.
     pub fn told(&self, fault: String) -> String {
         let Some(rest) = fault.strip_prefix("--") else { return fault };
@@ -97,6 +105,15 @@ impl Origins {
             None => fault,
         }
     }
+}
+
+/// Keeps this process's environment from the flags of `program`, which is started with flags of its own.
+pub fn shielded(program: &mut std::process::Command) -> &mut std::process::Command {
+    let is_flag = |name: &OsString| name.to_string_lossy().starts_with(PREFIX);
+    std::env::vars_os()
+        .map(|(name, _)| name)
+        .filter(is_flag)
+        .fold(program, |program, name| program.env_remove(name))
 }
 
 /// `command` with its switches as flags that may also be turned off: `--quiet` is `--quiet=true`, and

@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use swimring::net::{self, NetOptions};
+use swimring::net::NetOptions;
 use swimring::protocol::{Settings, Time};
-use swimring::stream::{StreamDriver, StreamOptions};
+use swimring::stream::StreamOptions;
 use swimring::worker::{Fleet, FleetOptions};
 use swimring::{MemberlistOptions, WireOptions};
 use swimring_tooling::cpu::{self, CpuTime};
@@ -18,7 +18,7 @@ use super::sampling::{Done, Sampler};
 use super::start::{self, ColdStart};
 use super::tracker::{Tracker, event_payload};
 use super::{faults, fleet_control, settings};
-use crate::cli::{DriverChoice, RunOptions, Start, WireChoice};
+use crate::cli::{RunOptions, Start, WireChoice};
 use crate::cores;
 use crate::measurements::Measurements;
 use crate::progress::{Phase, Sample};
@@ -88,22 +88,17 @@ fn start_fleet(
     plan: &Plan,
     settings: &Arc<Settings>,
 ) -> Result<Fleet<Tracker>, String> {
-    let (driver, stream_driver) = match options.driver {
-        DriverChoice::Auto => (net::DriverChoice::Auto, StreamDriver::Automatic),
-        DriverChoice::IoUring => (net::DriverChoice::IoUring, StreamDriver::Uring),
-        DriverChoice::Mmsg => (net::DriverChoice::Mmsg, StreamDriver::Readiness),
-    };
     let fleet_options = FleetOptions {
         settings: Arc::clone(settings),
         net: NetOptions {
-            driver,
+            driver: options.driver,
             segmentation: options.segmentation,
             coalescing: options.segmentation,
             receive_buffer_bytes: receive_buffer_bytes(options),
             ..NetOptions::default()
         },
         stream: StreamOptions {
-            driver: stream_driver,
+            driver: settings::stream_driver(options.driver),
             exchange_timeout: settings::stream_timeout(options),
             ..StreamOptions::default()
         },

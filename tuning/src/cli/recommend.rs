@@ -1,5 +1,6 @@
 //! `swimring-tune recommend`: from an objective to settings, with the evidence for them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use clap::Args;
 use swimring_tooling::columns;
 use swimring_tooling::environment::Environment;
 use swimring_tooling::exit::Exit;
+use swimring_tooling::layers::Origins;
 use swimring_tooling::output::{self, print, tell};
 use swimring_tooling::values;
 
@@ -131,7 +133,7 @@ impl RecommendArguments {
 ///
 /// # Errors
 /// Arguments that cannot be used, and files that cannot be written.
-pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
+pub fn command(arguments: &RecommendArguments, origins: &Origins) -> Result<Exit, Faults> {
     let (objective, effort) = arguments.check().map_err(Faults::BadArguments)?;
     let files = [("--json", &arguments.json), ("--toml", &arguments.toml), ("--report", &arguments.report)];
     let is_taken = to_standard_output(&files).map_err(Faults::BadArguments)?;
@@ -143,7 +145,7 @@ pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
     let answer = answer.map_err(Faults::CouldNotRun)?;
     let compared = defaults(&answer.forms);
     // Files first: whatever becomes of standard output, they are there.
-    write(arguments, &objective, &answer, &compared).map_err(Faults::CouldNotRun)?;
+    write(arguments, &typed(origins), &objective, &answer, &compared).map_err(Faults::CouldNotRun)?;
     if !is_taken {
         let lines = text::lines(&objective, &answer, &compared, columns::of_standard_output());
         print(&together(&lines)).map_err(Faults::CouldNotRun)?;
@@ -165,6 +167,7 @@ pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
 /// Writes every file that was asked for.
 fn write(
     arguments: &RecommendArguments,
+    command: &str,
     objective: &Objective,
     answer: &Answer,
     compared: &[Default],
@@ -177,13 +180,7 @@ fn write(
         output::write_json("--json", path, &value)?;
     }
     if let Some(path) = &arguments.report {
-        let told = PageInput {
-            objective,
-            answer,
-            compared,
-            command: &typed(),
-            made: &Environment::here(crate::BUILD),
-        };
+        let told = PageInput { objective, answer, compared, command, made: &Environment::here(crate::BUILD) };
         output::write("--report", path, &page(&told)?)?;
     }
     if let Some(folder) = &arguments.charts {
@@ -208,8 +205,8 @@ fn together(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// The command line as it was typed, quoted where a shell wants it.
-fn typed() -> String {
+/// The command line as it was typed, quoted where a shell wants it, behind the variables that were used.
+fn typed(origins: &Origins) -> String {
     let quoted = |argument: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=%,+@".contains(c);
         if !argument.is_empty() && argument.chars().all(plain) {
@@ -218,7 +215,10 @@ fn typed() -> String {
             format!("'{}'", argument.replace('\'', "'\\''"))
         }
     };
-    let arguments =
-        std::env::args_os().skip(1).map(|argument| quoted(argument.to_string_lossy().into_owned()));
-    std::iter::once(super::PROGRAM.to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+    let text = |text: OsString| quoted(text.to_string_lossy().into_owned());
+    let variable = |name: &str| Some(format!("{name}={}", text(std::env::var_os(name)?)));
+    let variables = origins.variables().filter_map(variable);
+    let arguments = std::env::args_os().skip(1).map(text);
+    let words = variables.chain([super::PROGRAM.to_owned()]).chain(arguments);
+    words.collect::<Vec<_>>().join(" ")
 }

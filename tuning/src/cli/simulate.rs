@@ -201,6 +201,8 @@ impl SimulateArguments {
             Some(path) => read_file(path)?,
             None => Default::default(),
         };
+        // A list is taken whole from the highest level that has it.
+        said.retain(|saying| saying.name != "impaired" || self.impaired.is_empty());
         said.extend(self.said()?);
         for sweep in &self.sweep {
             sweeps.retain(|other| other.name != sweep.name);
@@ -392,6 +394,11 @@ fn plain(name: &str, value: &toml::Value) -> Result<String, String> {
 }
 
 impl SimulateOptions {
+    /// The scenario, before anything is swept over.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
     /// What makes runs comparable: the scenario and what is swept over. Seeds may be added later.
     fn identity(&self) -> Value {
         let sweeps: Vec<Value> =
