@@ -14,7 +14,7 @@ use swimring_codec::memberlist::SecretKey;
 use swimring_tooling::values::{self, Rate};
 
 use super::secret::TypedKey;
-use super::{FleetArguments, RunOptions, Start};
+use super::{FleetArguments, RunOptions, Start, WireChoice};
 use crate::attach::identity::Identities;
 use crate::attach::payload::EVENT_BYTES_LEAST;
 use crate::attach::{addresses::OwnAddresses, plan};
@@ -223,7 +223,11 @@ impl AttachArguments {
 
     fn resolve(self, cores: u32, key: Option<SecretKey>) -> AttachOptions {
         let doubts = self.doubts();
-        let mut run = RunOptions { start: Start::Cold, ..RunOptions::of_fleet(self.fleet, cores) };
+        let mut run = RunOptions {
+            start: Start::Cold,
+            wire: WireChoice::Memberlist,
+            ..RunOptions::of_fleet(self.fleet, cores)
+        };
         run.doubts.extend(doubts);
         let port = port_of(self.pool);
         let consul = (self.pool == PoolKind::Consul).then(|| "dc1".to_owned());

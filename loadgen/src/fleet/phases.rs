@@ -4,7 +4,10 @@
 //! its own (`run`) and for members in somebody else's pool (`attach`) alike. What differs between them, such as how
 //! members get in, is a [`Script`].
 
-#![allow(clippy::disallowed_methods, reason = "the one who drives a fleet waits for the clock, between looks at it")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the one who drives a fleet waits for the clock, between looks at it"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
