@@ -65,15 +65,15 @@ fn printed(text: Result<String, String>) -> Exit {
     }
 }
 
-/// Says what is allowed, and most likely not what was meant.
+/// Warns of what is allowed but probably not meant.
 fn doubt(options: &RunOptions) {
     if !options.quiet {
         complain(PROGRAM, &options.doubts);
     }
 }
 
-/// What the engine has to say, such as that io_uring is not to be had here, goes to standard error, a line
-/// each. `RUST_LOG` chooses another level.
+/// Sends the engine's log, such as that io_uring is not available here, to standard error, a line each. `RUST_LOG`
+/// chooses another level.
 fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

@@ -56,7 +56,7 @@ fn run_number() -> u32 {
     fastrand::Rng::with_seed(now.as_nanos() as u64 ^ u64::from(std::process::id()).rotate_left(48)).u32(..)
 }
 
-/// Seconds since 2020: whoever attached under the same names before is outranked.
+/// Seconds since 2020, which outranks earlier members of the same names.
 #[allow(clippy::disallowed_methods, reason = "the first incarnation comes from the wall clock")]
 pub(super) fn first_incarnation() -> Incarnation {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

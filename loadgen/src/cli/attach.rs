@@ -141,17 +141,17 @@ pub(super) fn gentler(arg: Arg) -> Arg {
 /// An `attach` that has been checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttachOptions {
-    /// What it has in common with `run`. `bind` and `port` are filled in once the port is known.
+    /// The part in common with `run`. `bind` and `port` are filled in once the port is known.
     pub run: RunOptions,
-    /// Whom to join through, as given, with a port.
+    /// Members to join through, as given, with a port.
     pub join: Vec<String>,
-    /// What kind of pool.
+    /// Kind of pool.
     pub pool: PoolKind,
     /// Address of member 0.
     pub first_address: IpAddr,
-    /// Port of the first worker, if it was asked for.
+    /// Port of the first worker, if one was asked for.
     pub port: Option<u16>,
-    /// Names begin with it.
+    /// Prefix of the members' names.
     pub name_prefix: String,
     /// The pool's key.
     pub key: Option<SecretKey>,
@@ -161,7 +161,7 @@ pub struct AttachOptions {
     pub datacenter: Option<String>,
     /// Further tags.
     pub tags: Vec<(String, String)>,
-    /// Whether members are Consul's catalogue nodes.
+    /// Whether members appear in Consul's catalogue.
     pub catalog: bool,
     /// Joins a second.
     pub ramp: Rate,
@@ -382,8 +382,8 @@ impl AttachOptions {
         let most = plan::churn_max(self.run.members, self.run.kills);
         if self.churn.per_second > most {
             faults.push(format!(
-                "--churn {}: at most {most:.1}/s with so many members: half of them stay, and whoever left \
-                 stays away for a while",
+                "--churn {}: at most {most:.1}/s with so many members: half of them stay, and those that left \
+                 stay away for a while",
                 self.churn
             ));
         }

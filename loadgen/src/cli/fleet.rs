@@ -63,7 +63,7 @@ pub struct FleetArguments {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Where results go.
+    /// Outputs.
     #[command(flatten)]
     pub output: OutputArguments,
 

@@ -125,7 +125,7 @@ pub enum WireChoice {
 }
 
 impl WireChoice {
-    /// As it is typed.
+    /// Its name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             WireChoice::Native => "native",

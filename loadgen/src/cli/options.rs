@@ -51,7 +51,7 @@ pub struct RunOptions {
     pub driver: DriverChoice,
     /// Wire format.
     pub wire: WireChoice,
-    /// Of the first member, where each has an address of its own.
+    /// Address of the first member, where each has one of its own.
     pub first_address: Ipv4Addr,
     /// Warm or cold start.
     pub start: Start,

@@ -6,7 +6,7 @@
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "the one who drives a fleet waits for the clock, between looks at it"
+    reason = "driving a fleet means waiting for the clock between looks at it"
 )]
 
 use std::sync::Arc;
@@ -378,7 +378,7 @@ impl<'a, 'b, O: Tracking> Phases<'a, 'b, O> {
     }
 }
 
-/// The preset's values of all settings. The table's size follows from the members, and is nobody's wish.
+/// The preset's values of all settings. The table's size follows from the members: it is no choice.
 fn preset_beside(options: &RunOptions, in_force: &Settings) -> Map<String, Value> {
     let preset = Settings { members_max: in_force.members_max, ..Settings::preset(options.preset) };
     settings::by_name(&preset, settings::stream_timeout_of_preset(options.preset))

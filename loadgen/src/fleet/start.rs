@@ -114,7 +114,7 @@ fn load_views(
 
 /// Where a cold start is.
 pub struct ColdStart {
-    /// Of each seed: where it receives.
+    /// Addresses of the seeds.
     addresses: Vec<SocketAddr>,
     /// By worker: the next local member to join, and the joins begun.
     next: Vec<(HostedMember, u64)>,

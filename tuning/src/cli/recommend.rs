@@ -16,12 +16,12 @@ use super::simulate::threads;
 use super::{Faults, to_standard_output};
 use crate::objective::measured::measured;
 use crate::objective::{Objective, ObjectiveArguments};
-use crate::outputs::{document, settings, text};
+use crate::outputs::{View, document, settings, text};
 use crate::report::{PageInput, detection_chart, page, pareto_chart, spread_chart, standalone, tail_chart};
-use crate::search::defaults::{Default, defaults};
+use crate::search::defaults::defaults;
 use crate::sweep::Stop;
 use crate::sweep::progress::Watch;
-use crate::validation::{Answer, CORE_S_DEFAULT, Effort, recommend};
+use crate::validation::{CORE_S_DEFAULT, Effort, recommend};
 use crate::verify::{self, verify};
 
 /// Shown under the flags.
@@ -144,10 +144,11 @@ pub fn command(arguments: &RecommendArguments, origins: &Origins) -> Result<Exit
     watch.finish();
     let answer = answer.map_err(Faults::CouldNotRun)?;
     let compared = defaults(&answer.forms);
+    let view = View::of(&objective, &answer, &compared);
     // Files first: whatever becomes of standard output, they are there.
-    write(arguments, &typed(origins), &objective, &answer, &compared).map_err(Faults::CouldNotRun)?;
+    write(arguments, &typed(origins), &view).map_err(Faults::CouldNotRun)?;
     if !is_taken {
-        let lines = text::lines(&objective, &answer, &compared, columns::of_standard_output());
+        let lines = text::lines(&view, columns::of_standard_output());
         print(&together(&lines)).map_err(Faults::CouldNotRun)?;
     }
     if arguments.verify && !answer.is_refused() {
@@ -165,28 +166,23 @@ pub fn command(arguments: &RecommendArguments, origins: &Origins) -> Result<Exit
 }
 
 /// Writes every file that was asked for.
-fn write(
-    arguments: &RecommendArguments,
-    command: &str,
-    objective: &Objective,
-    answer: &Answer,
-    compared: &[Default],
-) -> Result<(), String> {
+fn write(arguments: &RecommendArguments, command: &str, view: &View<'_>) -> Result<(), String> {
+    let (objective, answer) = (view.objective, view.answer);
     if let Some(path) = &arguments.toml {
         output::write("--toml", path, &settings::toml(&answer.chosen.settings))?;
     }
     if let Some(path) = &arguments.json {
-        let value = document::document(objective, answer, compared);
+        let value = document::document(view);
         output::write_json("--json", path, &value)?;
     }
     if let Some(path) = &arguments.report {
-        let told = PageInput { objective, answer, compared, command, made: &Environment::here(crate::BUILD) };
-        output::write("--report", path, &page(&told)?)?;
+        let input = PageInput { view, command, made: &Environment::here(crate::BUILD) };
+        output::write("--report", path, &page(&input)?)?;
     }
     if let Some(folder) = &arguments.charts {
         std::fs::create_dir_all(folder).map_err(|error| format!("--charts {}: {error}", folder.display()))?;
         let charts = [
-            ("pareto.svg", Some(pareto_chart(objective, answer, compared)?)),
+            ("pareto.svg", Some(pareto_chart(view)?)),
             ("detection.svg", detection_chart(objective, answer)?),
             ("detection-tail.svg", tail_chart(objective, answer)?),
             ("spread.svg", spread_chart(objective, answer)?),

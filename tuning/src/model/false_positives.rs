@@ -47,7 +47,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Of members with these settings, in this environment.
+    /// The rates for members with these settings, in this environment.
     pub fn of(settings: &Settings, environment: &Environment) -> Probe {
         let arrives = 1.0 - environment.loss;
         let (interval_s, timeout_s) =

@@ -25,7 +25,7 @@ pub mod traffic;
 pub use prediction::{Prediction, declared_of, predict, spread_of};
 use serde::{Deserialize, Serialize};
 
-/// Whose wire format, and so whose sizes.
+/// The wire format, which decides the sizes of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WireFormat {
@@ -49,7 +49,7 @@ pub struct Environment {
     pub rtt_median_ms: f64,
     /// Standard deviation of the round trip's natural logarithm. 0: always the median. 0 to 2.
     pub rtt_sigma: f64,
-    /// Whose sizes.
+    /// Wire format that messages are sized by.
     pub wire: WireFormat,
     /// User events per second in the whole cluster.
     pub events_per_second: f64,

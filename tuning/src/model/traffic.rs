@@ -160,7 +160,7 @@ struct Rumours {
 }
 
 impl Traffic {
-    /// Of members with these settings, in this environment.
+    /// The traffic of members with these settings, in this environment.
     pub fn of(settings: &Settings, environment: &Environment, probe: &Probe) -> Traffic {
         let sizes = Sizes::of(environment);
         let rumours = rumours(settings, environment, probe, &sizes);

@@ -22,7 +22,7 @@ pub struct Options {
     pub loss: f64,
     /// With push: times that a member tells.
     pub retransmit_limit: Option<u32>,
-    /// Of the simulation.
+    /// What the simulation says.
     pub seed: u64,
     /// Simulations of each case.
     pub runs: u32,

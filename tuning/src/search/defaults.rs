@@ -1,4 +1,4 @@
-//! What people have who choose nothing: the presets, to compare with.
+//! The settings of those who choose none, to compare with: the presets.
 
 use swimring::{Preset, Settings};
 
@@ -10,7 +10,7 @@ use crate::model::WireFormat;
 pub struct Default {
     /// What it is called; `memberlist` for its defaults.
     pub name: &'static str,
-    /// Whose message sizes.
+    /// Wire format that messages are sized by.
     pub wire: WireFormat,
     /// The settings and their prediction.
     pub candidate: Candidate,

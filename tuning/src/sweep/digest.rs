@@ -55,7 +55,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Of an outcome.
+    /// The digest of an outcome.
     pub fn of(outcome: &TrialOutcome) -> Digest {
         let events = &outcome.events;
         Digest {

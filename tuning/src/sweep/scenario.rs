@@ -1,4 +1,4 @@
-//! One simulated cluster: everything about it that can be said, each thing by its name.
+//! One simulated cluster, every property of it set by name.
 //!
 //! Flags, the scenario file, and sweeps all set things by name through [`Scenario::set`], so all of them know
 //! the same names and refuse the same values in the same words.
@@ -28,11 +28,11 @@ pub struct Scenario {
     pub settings: Settings,
     /// Loss and latency.
     pub network: Network,
-    /// Further things that are wrong with some members.
+    /// Further impairments of some members.
     pub impaired: Vec<Impairment>,
-    /// Whose message sizes.
+    /// Wire format that messages are sized by.
     pub wire: WireSizes,
-    /// Whose protocol the members follow.
+    /// Protocol that the members follow.
     pub behaviour: Behaviour,
     /// Members that crash in the first two thirds. Nothing: as many as [`Scenario::crashes`] has it.
     pub crashes: Option<u32>,

@@ -51,7 +51,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Of `settings`, in the network of `objective`, with `members` members, which are predicted to do as
+    /// The plan for `settings`, in the network of `objective`, with `members` members, which are predicted to do as
     /// `predicted`.
     pub fn new(objective: &Objective, settings: &Settings, predicted: &Measures, members: u32) -> Plan {
         let interval_s = settings.probe_interval.as_secs_f64();

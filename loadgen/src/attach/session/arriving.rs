@@ -1,4 +1,4 @@
-//! How everybody gets in: the first member alone, until the pool is seen to take it in, then the others, and then
+//! Joining the pool: the first member alone, until the pool is seen to accept it, then the others, and then a wait
 //! until all views agree.
 
 use std::time::Duration;
@@ -88,8 +88,8 @@ impl Session<'_> {
     }
 
     /// Waits until all views agree on who is there. A rumour misses some, and memberlist's push/pulls, which
-    /// would mend that, come minutes apart in a large pool: whoever lacks somebody after a while asks for
-    /// one view more.
+    /// would repair that, come minutes apart in a large pool: a member whose view still lacks another after a
+    /// while asks for one view more.
     fn converge(&mut self, phases: &mut Attachment<'_, '_>) -> Result<Option<Duration>, String> {
         let since = phases.fleet.elapsed();
         let mut ask_at = since + ASK_AGAIN_AFTER;
