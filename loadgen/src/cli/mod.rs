@@ -7,7 +7,6 @@
 
 mod attach;
 mod fleet;
-pub mod manual;
 mod options;
 mod output;
 pub mod protocol;
@@ -21,12 +20,12 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use swimring_tooling::layers::{layered, switchable};
+use swimring_tooling::manual::{CompletionsArguments, ManArguments};
 use swimring_tooling::refusal::Refusal;
 use swimring_tooling::{columns, values};
 
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
 pub use fleet::FleetArguments;
-pub use manual::{CompletionsArguments, ManArguments};
 pub use options::RunOptions;
 pub use output::OutputArguments;
 use sources::CommandLine;

@@ -13,9 +13,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use swimring_loadgen::cli::{CompletionsArguments, ManArguments};
 use swimring_tooling::exit::Exit;
 use swimring_tooling::layers::{Origins, Sources, layered, switchable};
+use swimring_tooling::manual::{CompletionsArguments, ManArguments};
 use swimring_tooling::output::{self, is_standard_output};
 use swimring_tooling::refusal::Refusal;
 use toml::{Table, Value};
