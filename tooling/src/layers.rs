@@ -173,6 +173,13 @@ pub fn layered(
     Ok((program.clone().try_get_matches_from(all)?, origins))
 }
 
+/// The values of a flag, and where they are.
+struct Found<'a> {
+    arg: &'a Arg,
+    origin: Origin,
+    texts: Vec<String>,
+}
+
 /// Flags to put into the command line, and where they came from.
 type Collected = (Vec<OsString>, Origins);
 
@@ -190,18 +197,14 @@ impl Layers<'_> {
         let typed: Vec<&str> =
             self.flags().filter(|(arg, _)| self.is_typed(arg)).map(|(_, long)| long).collect();
         let environment = self.environment(&typed);
-        let mut given: Vec<&str> = typed;
-        for (arg, name, texts) in &environment {
-            take(arg, texts, Origin::Environment(name.clone()), &mut collected, &mut faults);
-        }
-        given.extend(environment.iter().filter_map(|(arg, ..)| arg.get_long()));
-        match self.file(&given, &environment) {
-            Ok(file) => {
-                for (arg, origin, texts) in file {
-                    take(arg, &texts, origin, &mut collected, &mut faults);
-                }
-            }
-            Err(more) => faults.extend(more),
+        let mut given = typed;
+        given.extend(environment.iter().filter_map(|found| found.arg.get_long()));
+        let file = self.file(&given, &environment).unwrap_or_else(|more| {
+            faults.extend(more);
+            Vec::new()
+        });
+        for found in environment.into_iter().chain(file) {
+            faults.extend(take(found, &mut collected));
         }
         if faults.is_empty() { Ok(collected) } else { Err(faults) }
     }
@@ -220,11 +223,11 @@ impl Layers<'_> {
     fn is_given(&self, long: &str, given: &[&str]) -> bool {
         let said = |other: &&str| given.contains(other);
         let alternatives = self.sources.alternatives().iter().filter(|group| group.contains(&long));
-        said(&long) || alternatives.copied().flatten().any(|other| said(other))
+        said(&long) || alternatives.copied().flatten().any(said)
     }
 
     /// What the environment has for flags that are not `given`. A variable that is empty is as none.
-    fn environment(&self, given: &[&str]) -> Vec<(&Arg, String, Vec<String>)> {
+    fn environment(&self, given: &[&str]) -> Vec<Found<'_>> {
         let looked_up = self.flags().filter(|(_, long)| !self.is_given(long, given));
         let found = looked_up.filter_map(|(arg, long)| {
             let name = format!("{PREFIX}{}", long.replace('-', "_").to_uppercase());
@@ -235,21 +238,17 @@ impl Layers<'_> {
             } else {
                 Some(text).into_iter().filter(|text| !text.is_empty()).collect()
             };
-            (!texts.is_empty()).then_some((arg, name, texts))
+            (!texts.is_empty()).then_some(Found { arg, origin: Origin::Environment(name), texts })
         });
         found.collect()
     }
 
     /// What the file has for flags that are not `given`.
-    fn file(
-        &self,
-        given: &[&str],
-        environment: &[(&Arg, String, Vec<String>)],
-    ) -> Result<Vec<(&Arg, Origin, Vec<String>)>, Vec<String>> {
+    fn file(&self, given: &[&str], environment: &[Found<'_>]) -> Result<Vec<Found<'_>>, Vec<String>> {
         let Some(flag) = self.sources.file_flag(self.command.get_name()) else { return Ok(Vec::new()) };
         let typed = || Some(PathBuf::from(self.typed.get_raw(flag)?.next()?));
-        let named = environment.iter().find(|(arg, ..)| arg.get_long() == Some(flag));
-        let Some(path) = typed().or_else(|| Some(PathBuf::from(named?.2.first()?))) else {
+        let named = environment.iter().find(|found| found.arg.get_long() == Some(flag));
+        let Some(path) = typed().or_else(|| Some(PathBuf::from(named?.texts.first()?))) else {
             return Ok(Vec::new());
         };
         let table = self.sources.read(&path);
@@ -268,7 +267,7 @@ impl Layers<'_> {
                 faults.push(format!("{origin} stands there twice, with dashes and with underscores"));
             }
             match self.values(arg, &long, &value) {
-                Ok(texts) if !self.is_given(&long, given) => found.push((arg, origin, texts)),
+                Ok(texts) if !self.is_given(&long, given) => found.push(Found { arg, origin, texts }),
                 Ok(_) => {}
                 Err(fault) => faults.push(format!("{origin} {fault}")),
             }
@@ -318,9 +317,11 @@ pub fn plain(value: &Value, repeated: bool) -> Result<Vec<String>, String> {
     }
 }
 
-/// Puts the flag `arg` with these values into the command line, if it takes them.
-fn take(arg: &Arg, texts: &[String], origin: Origin, into: &mut Collected, faults: &mut Vec<String>) {
+/// Puts a flag with its values into the command line. Faults: those that it does not take.
+fn take(found: Found<'_>, into: &mut Collected) -> Vec<String> {
+    let Found { arg, origin, texts } = found;
     let long = arg.get_long().unwrap_or_default();
+    let mut faults = Vec::new();
     for text in texts {
         let flag = OsString::from(format!("--{long}={text}"));
         let alone = Command::new("alone").no_binary_name(true).disable_help_flag(true);
@@ -330,6 +331,7 @@ fn take(arg: &Arg, texts: &[String], origin: Origin, into: &mut Collected, fault
         }
     }
     into.1.0.insert(long.to_owned(), origin);
+    faults
 }
 
 /// What a value that clap refuses has to be.

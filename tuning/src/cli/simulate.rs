@@ -9,6 +9,7 @@ use swimring::protocol::settings::SuspicionMode;
 use swimring::settings_file::read_bounded;
 use swimring::settings_file::value::kind;
 use swimring_loadgen::cli::protocol::{HEADING, ProtocolSettings, STREAM_TIMEOUT};
+use swimring_simulation::experiment::WireSizes;
 use swimring_tooling::columns;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::{self, print, tell};
@@ -74,7 +75,7 @@ pub struct SimulateArguments {
     pub warm_up: Option<String>,
 
     /// Whose message sizes [default: native]
-    #[arg(long, value_name = "WIRE", value_parser = ["native", "memberlist"])]
+    #[arg(long, value_name = "WIRE", value_parser = WireSizes::ALL.map(WireSizes::as_str))]
     pub wire: Option<String>,
 
     /// Whose protocol: swimring, or upstream for hashicorp/memberlist's; +ITEM and -ITEM behind it change single

@@ -94,7 +94,7 @@ fn typed_wins_over_the_environment_and_that_over_a_scenario() {
         ("SWIMRING_MEMBERS", "30"),
         ("SWIMRING_GOSSIP_FANOUT", "4"),
         ("SWIMRING_QUIET", "yes"),
-        ("SWIMRING_IMPAIRED", "slow:1%:5s/1s\nslow:2%:5s/1s"),
+        ("SWIMRING_IMPAIRED", "loss-in=0.5:1\nloss-out=0.5:1"),
     ];
     let (scenario, quiet) = of(&[], &variables);
     assert_eq!((scenario.members, scenario.settings.gossip_fanout, quiet), (30, 4, true));

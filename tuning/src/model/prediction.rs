@@ -3,6 +3,7 @@
 use serde::Serialize;
 use swimring::protocol::Settings;
 use swimring::protocol::settings::SuspicionMode;
+use swimring_simulation::experiment::WireSizes;
 
 use super::adaptive::Adaptive;
 use super::detection::FirstSuspicion;
@@ -11,7 +12,7 @@ use super::special::fewer_successes;
 use super::spread::{Spread, SpreadInputs};
 use super::suspicion::{FirstDeclared, Refutation, Window};
 use super::traffic::Traffic;
-use super::{Environment, WireFormat, cpu};
+use super::{Environment, cpu};
 
 const DAY_S: f64 = 86_400.0;
 
@@ -191,8 +192,8 @@ fn false_death_chance(
     let push_pulls_per_s = if period_s > 0.0 { 2.0 / period_s } else { 0.0 };
     // Acks carry the state root: who differs for long asks for what it missed.
     let repair_per_s = match environment.wire {
-        WireFormat::Native => probes_per_s * arrives.powi(2),
-        WireFormat::Memberlist => push_pulls_per_s,
+        WireSizes::Native => probes_per_s * arrives.powi(2),
+        WireSizes::Memberlist => push_pulls_per_s,
     };
     let refutation = Refutation::of(spread, probes_per_s * arrives, repair_per_s, window.longest_s);
     // Another prober of the same subject has bad luck within a window.

@@ -167,7 +167,7 @@ impl Scenario {
             "regions": regions,
             "slow_share": network.slow_share,
             "impaired": self.impaired.iter().map(impaired::typed).collect::<Vec<_>>(),
-            "wire": match self.wire { WireSizes::Native => "native", WireSizes::Memberlist => "memberlist" },
+            "wire": self.wire,
             "behaviour": self.behaviour.to_string(),
             "crashes": self.crashes(),
             "events_per_second": self.events_per_second,
@@ -207,9 +207,7 @@ fn within(name: &str, text: &str, lowest: f64, highest: f64) -> Result<f64, Stri
 }
 
 fn wire(text: &str) -> Result<WireSizes, String> {
-    match text {
-        "native" => Ok(WireSizes::Native),
-        "memberlist" => Ok(WireSizes::Memberlist),
-        _ => Err(format!("wire: {text} is neither native nor memberlist")),
-    }
+    let named = |wire: &WireSizes| wire.as_str() == text;
+    let found = WireSizes::ALL.into_iter().find(named);
+    found.ok_or_else(|| format!("wire: {text} is neither native nor memberlist"))
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use swimring::Settings;
 use swimring_loadgen::cli::protocol::named;
 use swimring_loadgen::report::Report;
-use swimring_simulation::experiment::{Latency, TrialOptions, Wakes, WireSizes};
+use swimring_simulation::experiment::{Latency, TrialOptions, Wakes};
 use swimring_tooling::exit::Exit;
 use swimring_tooling::layers::shielded;
 use swimring_tooling::table::Table;
@@ -142,13 +142,7 @@ fn measure(
         .args(["run", "--quiet", "--warmup", "5s", "--events", "1/s", "--event-bytes", "100"])
         .args(["--duration", &format!("{DURATION_S}s"), "--loss", &objective.network.loss.to_string()])
         .args(["--members", &members.to_string(), "--kill", &kills.min(members / 2).to_string()])
-        .args([
-            "--wire",
-            match objective.target.wire() {
-                WireSizes::Native => "native",
-                WireSizes::Memberlist => "memberlist",
-            },
-        ])
+        .args(["--wire", objective.target.wire().as_str()])
         .arg("--config")
         .arg(&config)
         .arg("--json")

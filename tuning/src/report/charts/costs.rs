@@ -29,6 +29,14 @@ struct Costs {
     y: (f64, f64),
 }
 
+/// What was simulated, within the chart.
+struct Seen {
+    /// The dot.
+    at: (f64, f64),
+    /// Both ends of its interval.
+    ends: [(f64, f64); 2],
+}
+
 impl Costs {
     fn of(view: &View<'_>) -> Costs {
         let (objective, answer) = (view.objective, view.answer);
@@ -97,29 +105,29 @@ impl Costs {
             chart.draw_series([Circle::new(*point, 5, MUTED.stand_in.filled())])?;
         }
         chart.draw_series([Circle::new(self.by_form, 7, FORMULA.stand_in.stroke_width(2))])?;
-        if let Some((at, bar)) = self.seen() {
-            chart.draw_series([PathElement::new(bar, SIMULATED.stand_in.stroke_width(3))])?;
+        if let Some(Seen { at, ends }) = self.seen() {
+            chart.draw_series([PathElement::new(ends, SIMULATED.stand_in.stroke_width(3))])?;
             chart.draw_series([Circle::new(at, 7, SIMULATED.stand_in.filled())])?;
         }
         Ok(())
     }
 
-    /// What was simulated: its dot, and both ends of its interval, within the chart.
-    fn seen(&self) -> Option<((f64, f64), [(f64, f64); 2])> {
+    /// What was simulated, if anything was.
+    fn seen(&self) -> Option<Seen> {
         let (bytes, seconds) = self.simulated?;
         let at = (bytes.value, seconds.value.min(self.y.1));
         let beyond = |end: Option<f64>| end.filter(|end| end.is_finite()).unwrap_or(self.y.1);
-        Some((at, [(at.0, seconds.low.unwrap_or(self.y.0)), (at.0, beyond(seconds.high))]))
+        Some(Seen { at, ends: [(at.0, seconds.low.unwrap_or(self.y.0)), (at.0, beyond(seconds.high))] })
     }
 
     /// Names the dots: the recommendation and the defaults, where nothing else is.
     fn name(&self, area: &Area<'_>, compared: &[Default]) -> Result<(), DrawError> {
         let seen = self.seen();
-        let own = seen.map_or(self.by_form, |(at, _)| at);
+        let own = seen.as_ref().map_or(self.by_form, |seen| seen.at);
         let mut dots = vec![(self.pixel(own), "recommended")];
         let defaults = compared.iter().zip(&self.defaults);
         dots.extend(defaults.map(|(default, point)| (self.pixel(*point), default.name)));
-        let ends = seen.map(|(_, bar)| [self.by_form, bar[0], bar[1]]);
+        let ends = seen.map(|seen| [self.by_form, seen.ends[0], seen.ends[1]]);
         let busy: Vec<(i32, i32)> = ends.into_iter().flatten().map(|point| self.pixel(point)).collect();
         for ((at, name), number) in places(&dots, &busy, inner()).into_iter().zip(&dots).zip(0..) {
             let style = label(INK, if number == 0 { 16 } else { 15 }).pos(Pos::new(HPos::Left, VPos::Top));
