@@ -83,7 +83,7 @@ impl fmt::Display for Origin {
 pub struct Origins(BTreeMap<String, Origin>);
 
 impl Origins {
-    /// Where the value of a flag came from; `None` if it was typed or is the default.
+    /// The level that the value of a flag came from; `None` if it was typed or is the default.
     pub fn of(&self, flag: &str) -> Option<&Origin> {
         self.0.get(flag)
     }

@@ -250,7 +250,8 @@ impl<'a, 'b, O: Tracking> Phases<'a, 'b, O> {
                 break;
             }
             self.keep_plan(script, elapsed)?;
-            self.sample(script, Phase::Measuring, elapsed, None)?;
+            // The log's intervals follow each other: what the plan took is in this one.
+            self.sample(script, Phase::Measuring, self.fleet.elapsed() - begun, None)?;
             let planned = self.next_planned().into_iter().chain(script.next_due()).min().unwrap_or(length);
             let until = planned.min(length).saturating_sub(self.fleet.elapsed() - begun);
             std::thread::sleep(until.min(script.look_every()));

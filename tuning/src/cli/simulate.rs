@@ -74,11 +74,11 @@ pub struct SimulateArguments {
     #[arg(long, value_name = "TIME")]
     pub warm_up: Option<String>,
 
-    /// Whose message sizes [default: native]
+    /// Wire format that messages are sized by [default: native]
     #[arg(long, value_name = "WIRE", value_parser = WireSizes::ALL.map(WireSizes::as_str))]
     pub wire: Option<String>,
 
-    /// Whose protocol: swimring, or upstream for hashicorp/memberlist's; +ITEM and -ITEM behind it change single
+    /// Protocol that members follow: swimring, or upstream for hashicorp/memberlist's; +ITEM and -ITEM behind it change single
     /// items, listed in docs/SIMULATION.md [default: swimring]
     #[arg(long, value_name = "WHOSE")]
     pub behaviour: Option<String>,

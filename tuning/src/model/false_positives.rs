@@ -76,7 +76,7 @@ impl Probe {
         Probe { unanswered, fails, mean_score }
     }
 
-    /// By how much local health stretches the interval, on average.
+    /// Factor by which local health stretches the interval, on average.
     pub fn stretch(&self) -> f64 {
         1.0 + self.mean_score
     }

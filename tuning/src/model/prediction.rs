@@ -19,23 +19,23 @@ const DAY_S: f64 = 86_400.0;
 /// What the forms say. Infinite where something never happens: a rumour that leaves members out has no p99.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Prediction {
-    /// From a crash to the first suspicion, in seconds.
+    /// Time from a crash to the first suspicion, in seconds.
     pub first_suspicion_p50_s: f64,
     /// The same within which 99 % of crashes are suspected.
     pub first_suspicion_p99_s: f64,
-    /// From a crash to the first member that declares it.
+    /// Time from a crash to the first member that declares it.
     pub first_declared_p50_s: f64,
     /// The same of 99 % of crashes.
     pub first_declared_p99_s: f64,
-    /// From a crash to the last live member that knows.
+    /// Time from a crash to the last live member that knows.
     pub all_declared_p50_s: f64,
     /// The same of 99 % of crashes.
     pub all_declared_p99_s: f64,
-    /// From a user event to its delivery to a member, in milliseconds.
+    /// Time from a user event to its delivery to a member, in milliseconds.
     pub spread_p50_ms: f64,
     /// The same of 99 % of deliveries.
     pub spread_p99_ms: f64,
-    /// From a user event to its last delivery, the median.
+    /// Time from a user event to its last delivery, the median.
     pub spread_last_p50_ms: f64,
     /// The share of members that gossip does not reach with a rumour.
     pub missed_share: f64,

@@ -20,7 +20,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// Who speaks first.
+/// Side that speaks first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
@@ -36,7 +36,7 @@ impl Strategy {
     /// All of them.
     pub const ALL: [Strategy; 3] = [Strategy::Push, Strategy::Pull, Strategy::PushPull];
 
-    /// As it is typed.
+    /// Its name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Strategy::Push => "push",
@@ -53,7 +53,7 @@ pub struct Rounds {
     pub members: u32,
     /// Others that a member chooses in a round; at least 1. More than there are count as all.
     pub fanout: u32,
-    /// Who speaks first.
+    /// Side that speaks first.
     pub strategy: Strategy,
     /// Share of messages lost.
     pub loss: f64,

@@ -27,7 +27,7 @@ pub const FALSE_DEATHS_DEFAULT: f64 = 0.1;
 pub struct Limit {
     /// What is limited.
     pub measure: Measure,
-    /// In the measure's unit.
+    /// The limit, in the measure's unit.
     pub most: f64,
     /// Whether nobody asked for it: [`FALSE_DEATHS_DEFAULT`].
     pub default: bool,

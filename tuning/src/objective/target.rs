@@ -29,7 +29,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// As it is typed.
+    /// Its name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Target::Swimring => "swimring",

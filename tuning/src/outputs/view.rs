@@ -61,7 +61,7 @@ pub struct LimitRow {
     pub interval: String,
     /// Whether the limit is met.
     pub verdict: Verdict,
-    /// By the closed form, corrected.
+    /// Value by the closed form, corrected.
     pub predicted: String,
 }
 

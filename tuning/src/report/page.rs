@@ -23,7 +23,7 @@ pub struct PageInput<'a> {
     pub view: &'a View<'a>,
     /// The command line, to be repeated.
     pub command: &'a str,
-    /// By which program, when, and on which machine.
+    /// Program, time and machine of its making.
     pub made: &'a Environment,
 }
 

@@ -6,11 +6,11 @@
 /// One entry, as it is stored and as it travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Which.
+    /// The key.
     pub key: u32,
     /// What.
     pub value: u64,
-    /// How often it has been written.
+    /// Number of writes.
     pub version: u64,
 }
 

@@ -44,7 +44,7 @@ pub struct Scenario {
     pub warm_up: Duration,
     /// The measured time.
     pub duration: Duration,
-    /// When members may act.
+    /// Times at which members may act.
     pub wakes: Wakes,
 }
 

@@ -55,19 +55,19 @@ pub struct Summary {
     pub crashes: usize,
     /// Crashes that all members knew at the end.
     pub crashes_known_to_all: usize,
-    /// From a crash to the first member that holds it dead, seconds.
+    /// Time from a crash to the first member that holds it dead, seconds.
     pub first_p50_s: Option<Estimate>,
     /// The same for 99 % of the crashes.
     pub first_p99_s: Option<Estimate>,
-    /// From a crash until all members hold it dead, seconds.
+    /// Time from a crash until all members hold it dead, seconds.
     pub all_p50_s: Option<Estimate>,
     /// The same for 99 % of the crashes.
     pub all_p99_s: Option<Estimate>,
-    /// From a crash to the first suspicion.
+    /// Time from a crash to the first suspicion, seconds.
     pub suspected_p50_s: Option<Estimate>,
     /// Deliveries per expected delivery.
     pub delivered_ratio: Option<f64>,
-    /// From a user event to its delivery, milliseconds.
+    /// Time from a user event to its delivery, milliseconds.
     pub spread_p50_ms: Option<Estimate>,
     /// 99 % of the deliveries.
     pub spread_p99_ms: Option<Estimate>,

@@ -46,7 +46,7 @@ pub struct Plan {
     base: TrialOptions,
     events_per_second: f64,
     quiet_s: f64,
-    /// From a crash until all know, 99 % of the crashes.
+    /// Time from a crash until all know, 99 % of the crashes.
     detect_s: f64,
 }
 

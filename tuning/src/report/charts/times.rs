@@ -108,7 +108,7 @@ fn cumulative(times: &Times<'_>) -> Result<Option<String>, String> {
 }
 
 impl Times<'_> {
-    /// From where to where the times are shown: the limit, the interval, and what lies between.
+    /// The range of times that is shown: the limit, the interval, and all between.
     fn range(&self) -> (f64, f64) {
         // The last few of a thousand take long: the axis ends where the curves have.
         let shown = |curve: &Curve| -> Vec<f64> {
