@@ -342,7 +342,10 @@ impl<'a, 'b, O: Tracking> Phases<'a, 'b, O> {
             self.sampler.begin(self.fleet.elapsed());
             return Ok(());
         }
+        let asked = self.fleet.elapsed();
         let taken = self.sampler.take(&self.fleet, phase, self.done, self.observers)?;
+        // Workers that are busy let it wait: a sample is of when it was taken, so that the log has no gap.
+        let elapsed = elapsed + self.fleet.elapsed().saturating_sub(asked);
         let total = fleet_control::length_of(phase, self.options, self.settling_bound);
         let sample = Sample { joins: steps, ..taken.sample(elapsed, total) };
         self.context.show(&taken, &sample)?;
