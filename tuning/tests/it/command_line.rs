@@ -249,7 +249,11 @@ fn ten_members_are_simulated_without_further_flags_and_idle_ones_are_doubted() {
     assert!(stderr(&output).starts_with(told), "{}", stderr(&output));
     let useless = tune(&["recommend", "--members", "9", "--detect-p99", "9s", "--forms-only", "--seed", "2"]);
     assert_eq!(useless.status.code(), Some(2));
-    assert!(stderr(&useless).contains("'--forms-only' cannot be used with"), "{}", stderr(&useless));
+    assert!(
+        stderr(&useless).contains("'--forms-only[=<BOOL>]' cannot be used with '--seed"),
+        "{}",
+        stderr(&useless)
+    );
 }
 
 #[test]
