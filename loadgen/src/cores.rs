@@ -18,7 +18,7 @@ const TEN_THOUSAND_MEMBERLIST: f64 = 0.654;
 /// Datagrams that such a member sends in a second: a ping, an ack, and three to tell in each of five rounds.
 const LAN_DATAGRAMS_PER_SECOND: f64 = 17.0;
 
-/// Whoever needs less gets it on a busy machine, too: a scheduler lets those go first that run rarely.
+/// A fleet that needs less gets it on a busy machine too: the scheduler favours threads that run rarely.
 const NEEDED_LEAST: f64 = 0.05;
 
 /// How long other programs are watched.
@@ -38,7 +38,7 @@ pub fn needed(options: &RunOptions, settings: &Settings) -> f64 {
     f64::from(options.members) / 10_000.0 * measured * datagrams / LAN_DATAGRAMS_PER_SECOND
 }
 
-/// Cores that are busy now, whoever keeps them so. `None` where the kernel does not tell.
+/// Cores that are busy now, with whatever program. `None` if the kernel does not say.
 #[allow(clippy::disallowed_methods, reason = "what a machine is busy with shows only while time passes")]
 pub fn busy() -> Option<f64> {
     let (before, began) = (busy_ticks()?, std::time::Instant::now());

@@ -3,9 +3,8 @@
 
 use std::process::ExitCode;
 
-use clap::CommandFactory;
 use swimring_loadgen::allocations::CountingAllocator;
-use swimring_loadgen::cli::{self, Cli, Command, PROGRAM, RunOptions};
+use swimring_loadgen::cli::{self, Command, PROGRAM, RunOptions};
 use swimring_loadgen::{attach, report, run};
 use swimring_tooling::environment;
 use swimring_tooling::exit::Exit;
@@ -18,7 +17,8 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
     log();
-    let command = match parsed(PROGRAM, cli::parse(std::env::args_os())) {
+    let command = match parsed(PROGRAM, cli::parse_with(std::env::args_os(), &|name| std::env::var_os(name)))
+    {
         Ok(cli) => cli.command,
         Err(exit) => return exit.into(),
     };
@@ -44,8 +44,8 @@ fn main() -> ExitCode {
             }
         },
         Command::Report(arguments) => report::command(&arguments),
-        Command::Completions(arguments) => printed(Ok(arguments.script(Cli::command()))),
-        Command::Man(arguments) => printed(arguments.page(Cli::command())),
+        Command::Completions(arguments) => printed(Ok(arguments.script(cli::command()))),
+        Command::Man(arguments) => printed(arguments.page(cli::command())),
     };
     exit.into()
 }
@@ -65,15 +65,15 @@ fn printed(text: Result<String, String>) -> Exit {
     }
 }
 
-/// Says what is allowed, and most likely not what was meant.
+/// Warns of what is allowed but probably not meant.
 fn doubt(options: &RunOptions) {
     if !options.quiet {
         complain(PROGRAM, &options.doubts);
     }
 }
 
-/// What the engine has to say, such as that io_uring is not to be had here, goes to standard error, a line
-/// each. `RUST_LOG` chooses another level.
+/// Sends the engine's log, such as that io_uring is not available here, to standard error, a line each. `RUST_LOG`
+/// chooses another level.
 fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

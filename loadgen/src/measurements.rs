@@ -137,9 +137,9 @@ pub struct KillOutcome {
     pub observers: u64,
     /// Live members that declared the victim dead.
     pub declared: u64,
-    /// Until the first of them did.
+    /// Time until the first of them did.
     pub first: Option<Duration>,
-    /// Until the last of them did so far.
+    /// Time until the last of them did so far.
     pub last: Option<Duration>,
 }
 

@@ -1,12 +1,12 @@
 //! The line that shows a run is alive: on standard error, rewritten in place, on a terminal only.
 
-use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use swimring_tooling::columns;
 use swimring_tooling::text::{counted, microseconds, percent, significant, thousands};
 
-/// Where a run is.
+/// The phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub enum Phase {
     /// Members are being created or join.
@@ -17,7 +17,7 @@ pub enum Phase {
     Measuring,
     /// Waiting until every kill and event has been seen everywhere.
     Settling,
-    /// Members say goodbye to a pool that goes on without them.
+    /// Members leave a pool that goes on without them.
     Leaving,
 }
 
@@ -26,7 +26,7 @@ impl Phase {
     pub const ALL: [Phase; 5] =
         [Phase::Starting, Phase::WarmingUp, Phase::Measuring, Phase::Settling, Phase::Leaving];
 
-    /// What it is called on the terminal.
+    /// Its name on the terminal.
     pub const fn name(self) -> &'static str {
         match self {
             Phase::Starting => "starting",
@@ -41,7 +41,7 @@ impl Phase {
 /// A moment of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
-    /// Where the run is.
+    /// Phase of the run.
     pub phase: Phase,
     /// Time in this phase.
     pub elapsed: Duration,
@@ -68,37 +68,38 @@ pub struct Sample {
 /// Shows samples, or nothing where nobody looks.
 #[derive(Debug)]
 pub struct Progress {
-    visible: bool,
-    shown: bool,
+    bar: ProgressBar,
 }
 
 impl Progress {
     /// Visible on a terminal unless `quiet`.
     pub fn new(quiet: bool) -> Progress {
-        Progress { visible: !quiet && std::io::stderr().is_terminal(), shown: false }
+        if quiet {
+            return Progress { bar: ProgressBar::hidden() };
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        // The line is made to fit; the template has nothing that could be wrong.
+        Progress {
+            bar: ProgressStyle::with_template("{msg}").map_or(bar.clone(), |style| bar.with_style(style)),
+        }
     }
 
     /// Whether anybody looks: samples need not be taken otherwise.
     pub fn visible(&self) -> bool {
-        self.visible
+        !self.bar.is_hidden()
     }
 
     /// Replaces the line.
     pub fn show(&mut self, sample: &Sample) {
-        if self.visible {
+        if self.visible() {
             let width = columns::of_standard_error().unwrap_or(columns::LEAST);
-            // "Erase to the end of the line" after a carriage return: nothing of the old line stays.
-            let _ = write!(std::io::stderr(), "\r\x1b[K{}", line(sample, width));
-            self.shown = true;
+            self.bar.set_message(line(sample, width));
         }
     }
 
     /// Removes the line: what is printed next starts on a clean one.
     pub fn finish(&mut self) {
-        if self.shown {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-            self.shown = false;
-        }
+        self.bar.finish_and_clear();
     }
 }
 

@@ -36,7 +36,7 @@ pub struct RunError(pub String);
 /// What a run leaves behind.
 #[derive(Clone, Debug)]
 pub struct Executed {
-    /// What was measured.
+    /// The measurements.
     pub measurements: Measurements,
     /// Wire format.
     pub wire: String,

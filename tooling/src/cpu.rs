@@ -12,9 +12,9 @@ use crate::procfs::kilobytes;
 /// CPU time of the process, all threads together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct CpuTime {
-    /// In the program itself.
+    /// Time in the program itself.
     pub user: Duration,
-    /// In the kernel on its behalf: system calls, the network stack.
+    /// Time in the kernel on its behalf: system calls, the network stack.
     pub kernel: Duration,
 }
 

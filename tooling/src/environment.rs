@@ -40,7 +40,7 @@ pub struct Environment {
     pub version: String,
     /// Commit it was built from.
     pub commit: String,
-    /// When [`Environment::here`] was asked, which every command does before it begins: the start, in UTC.
+    /// Start of the command in UTC: the time of [`Environment::here`], which every command calls first.
     pub started_at: String,
     /// Operating system and kernel release.
     pub kernel: String,

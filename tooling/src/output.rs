@@ -1,7 +1,7 @@
 //! What a program says, on streams that may be closed or full.
 //!
 //! `println!` panics there, in the middle of a run or at its end. A pipe whose reader has gone is no fault:
-//! whoever closed it has read enough. Any other refusal of standard output is told, and costs the exit status;
+//! its reader has read enough. Any other refusal of standard output is told, and costs the exit status;
 //! where standard error does not take a line there is nobody left to tell.
 
 use std::io::{self, ErrorKind, Write};

@@ -8,6 +8,31 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::exit::Exit;
 use crate::output;
 
+/// Why a command line was refused, or what it asked for instead of a command.
+#[derive(Debug)]
+pub enum Refusal {
+    /// By clap: a fault, `--help` or `--version`.
+    Clap(clap::Error),
+    /// A line for each value that cannot be used, with where it is.
+    Faults(Vec<String>),
+}
+
+impl Refusal {
+    /// The faults, one a line.
+    pub fn lines<C: CommandFactory>(&self) -> Vec<String> {
+        match self {
+            Refusal::Clap(error) => vec![one_line::<C>(error)],
+            Refusal::Faults(faults) => faults.clone(),
+        }
+    }
+}
+
+impl From<clap::Error> for Refusal {
+    fn from(error: clap::Error) -> Refusal {
+        Refusal::Clap(error)
+    }
+}
+
 /// A refused command line of `C` in one line: what is wrong, and the mend where clap knows one. Where a command is
 /// missing or unknown, the mend is the list of them.
 pub fn one_line<C: CommandFactory>(error: &clap::Error) -> String {
@@ -29,7 +54,7 @@ fn commands<C: CommandFactory>() -> String {
 }
 
 /// What clap says in one line: what is wrong, or `fault` instead, and the mend where clap knows one.
-fn joined(error: &clap::Error, fault: Option<String>) -> String {
+pub(crate) fn joined(error: &clap::Error, fault: Option<String>) -> String {
     let rendered = error.render().to_string();
     let mut lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
     let said = lines.next().unwrap_or("bad arguments").trim_start_matches("error: ");
@@ -45,8 +70,15 @@ fn joined(error: &clap::Error, fault: Option<String>) -> String {
 ///
 /// # Errors
 /// [`Exit::Done`] where `--help` or `--version` was asked for, else [`Exit::BadArguments`].
-pub fn parsed<C: CommandFactory>(program: &str, outcome: Result<C, clap::Error>) -> Result<C, Exit> {
-    outcome.map_err(|error| {
+pub fn parsed<C: CommandFactory>(program: &str, outcome: Result<C, impl Into<Refusal>>) -> Result<C, Exit> {
+    outcome.map_err(|refusal| {
+        let error = match refusal.into() {
+            Refusal::Clap(error) => error,
+            Refusal::Faults(faults) => {
+                complain(program, &faults);
+                return Exit::BadArguments;
+            }
+        };
         if !error.use_stderr() {
             // --help and --version: not faults.
             return match output::told(error.print().and_then(|()| std::io::stdout().flush())) {

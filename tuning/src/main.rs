@@ -8,14 +8,15 @@ use swimring_tooling::refusal::{complain, parsed};
 use swimring_tuning::cli::{self, Command, PROGRAM};
 
 fn main() -> ExitCode {
-    let command = match parsed(PROGRAM, cli::parse(std::env::args_os())) {
-        Ok(cli) => cli.command,
+    let outcome = cli::parse_with(std::env::args_os(), &|name| std::env::var_os(name));
+    let cli = match parsed(PROGRAM, outcome) {
+        Ok(cli) => cli,
         Err(exit) => return exit.into(),
     };
-    let outcome = match command {
+    let outcome = match cli.command {
         Command::Model(arguments) => cli::model::command(&arguments),
         Command::Compare(arguments) => cli::compare::command(&arguments),
-        Command::Recommend(arguments) => cli::recommend::command(&arguments),
+        Command::Recommend(arguments) => cli::recommend::command(&arguments, &cli.origins),
         Command::Simulate(arguments) => cli::simulate::command(&arguments),
         Command::Completions(arguments) => cli::completions(&arguments),
         Command::Man(arguments) => cli::man(&arguments),
@@ -23,7 +24,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(faults) => {
-            complain(PROGRAM, faults.lines());
+            let told = |fault: &String| cli.origins.told(fault.clone());
+            complain(PROGRAM, &faults.lines().iter().map(told).collect::<Vec<_>>());
             faults.exit().into()
         }
     }

@@ -18,11 +18,11 @@ use crate::cli::{AttachOptions, PoolKind};
 pub struct SeenBits {
     /// Its name.
     pub name: String,
-    /// Where it lives.
+    /// Its address.
     pub address: SocketAddr,
     /// Its metadata.
     pub metadata: Vec<u8>,
-    /// What is believed of it.
+    /// Its state in the view.
     pub state: State,
 }
 

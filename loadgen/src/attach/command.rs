@@ -21,11 +21,11 @@ use crate::run::{self, Executed};
 
 /// What an attachment leaves behind.
 pub(super) struct Attached {
-    /// As of a run.
+    /// The same as a run leaves.
     pub(super) executed: Executed,
-    /// What was heard of real members.
+    /// Everything heard of real members.
     pub(super) merged: Merged,
-    /// How long the pool may be silent.
+    /// Longest silence of the pool before it counts as cut off.
     pub(super) patience: Duration,
 }
 

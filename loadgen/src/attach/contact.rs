@@ -47,7 +47,7 @@ pub struct Contact {
     heard_at: Option<Time>,
     /// Real members that are known and have not left.
     in_pool: u64,
-    /// Of these, those that half of the observers or more hold to be dead.
+    /// Members among these that half of the observers or more hold to be dead.
     lost: u64,
     /// When, from the start of the measured time, all of them were held to be dead.
     pub all_dead_at: Option<Duration>,

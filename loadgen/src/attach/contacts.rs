@@ -34,7 +34,7 @@ impl Contacts {
         Contacts(addresses.iter().map(contact).collect())
     }
 
-    /// Whom member `number` tries next.
+    /// The contact that member `number` tries next.
     pub fn choose(&self, number: MemberNumber) -> usize {
         let count = self.0.len();
         let turn = |at: usize| (at + count - number as usize % count) % count;
@@ -51,7 +51,7 @@ impl Contacts {
         self.address(self.choose(0))
     }
 
-    /// How many there are.
+    /// Number of contacts.
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -38,7 +38,7 @@ impl Locals {
         was_there
     }
 
-    /// How many there are.
+    /// Number of members.
     pub fn count(&self) -> u64 {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()
     }
@@ -50,18 +50,18 @@ impl Locals {
     }
 }
 
-/// That members of ours suspected a real member, or took it for dead.
+/// Doubts of our members about a real member: that it was suspected, or taken for dead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Doubts {
-    /// How often.
+    /// Number of times.
     pub times: u64,
-    /// By how many of ours, each counted once.
+    /// Members of ours with such a doubt, each counted once.
     pub by: u64,
-    /// When first, from the start of the measured time.
+    /// First time, from the start of the measured time.
     pub first: Option<Duration>,
-    /// When last.
+    /// Last time, from the start of the measured time.
     pub last: Option<Duration>,
-    /// Who they were, of one worker.
+    /// The members of one worker with such a doubt.
     pub who: Locals,
 }
 

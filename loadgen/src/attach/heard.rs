@@ -1,8 +1,8 @@
 //! What the real members of the pool say to ours: kept for each, on each worker, in bounded memory.
 //!
-//! They are known from our members' own views: whoever is in one and lives at an address that is not ours.
-//! What arrives is told apart by the address it comes from, so that a rumour counts for whoever passes it
-//! on, not for whoever made it up. Recording looks up one address and, for news, one pair of numbers.
+//! They are known from our members' own views: members there whose address is not ours.
+//! What arrives is told apart by the address it comes from, so that a rumour counts for the member
+//! that passes it on, not for the one that started it. Recording looks up one address and, for news, one pair of numbers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -87,19 +87,19 @@ impl Firsts {
 pub struct RealMember {
     /// Its name.
     pub name: String,
-    /// Where it lives.
+    /// Its address.
     pub address: SocketAddr,
     /// Round trips of probes that it answered directly, microseconds.
     pub ack_rtt_us: Histogram<u32>,
     /// Probes that it did not answer directly in time.
     pub lost_acks: u64,
-    /// That members of ours suspected it.
+    /// Suspicions of it by members of ours.
     pub suspected: Doubts,
-    /// That members of ours took it for dead.
+    /// Times that members of ours took it for dead.
     pub failed: Doubts,
     /// The observers that hold it to be dead now.
     pub dead: Locals,
-    /// How many these are.
+    /// Number of these.
     pub dead_count: u64,
     /// Whether it has left.
     pub left: bool,
@@ -139,9 +139,9 @@ impl RealMember {
 /// That a real member accuses a live member of ours, once for each incarnation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Accusation {
-    /// Which member of ours.
+    /// Number of the member of ours.
     pub subject: u32,
-    /// Which incarnation of it.
+    /// Incarnation of that member.
     pub incarnation: u32,
     /// Whether it is held to be dead, or only suspected.
     pub dead: bool,
@@ -155,7 +155,7 @@ pub struct Heard {
     pub members: Vec<RealMember>,
     by_address: HashMap<SocketAddr, Slot>,
     by_name: HashMap<String, Slot>,
-    /// Real members beyond [`REAL_MEMBERS_MAX`], counted by whoever asks for their places.
+    /// Real members beyond [`REAL_MEMBERS_MAX`], counted once per lookup.
     pub untracked: u64,
     /// Accusations, and by whom they were made.
     pub accusations: HashMap<(Slot, Accusation), ()>,

@@ -37,7 +37,7 @@ struct Waiting {
     tries: u32,
     /// Not before this, on the fleet's clock.
     due: Duration,
-    /// When it first was due.
+    /// Time at which it was first due.
     since: Duration,
     /// Through whom it joins.
     contact: usize,
@@ -99,7 +99,7 @@ impl Joiner {
         self.waiting.len() + self.under_way.len()
     }
 
-    /// Whoever waits is left out.
+    /// Members that wait are left out.
     pub fn give_up(&mut self) {
         self.waiting.clear();
     }

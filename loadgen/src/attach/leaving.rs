@@ -1,4 +1,4 @@
-//! Everybody says goodbye: at a rate, and followed until it has been told.
+//! Leaving the pool: at a rate, and followed until every leave has been told.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub struct Leaver {
 }
 
 impl Leaver {
-    /// Everyone who takes part, and whoever may by now because a join of its was under way.
+    /// All members that take part, and those that may by now because their join was under way.
     /// They leave at the rate of joining: gossip carries so many rumours and no more, and whose leave does not
     /// reach a peer in time is seen as failed.
     pub fn new(roster: &Roster, leaves_per_second: f64) -> Leaver {

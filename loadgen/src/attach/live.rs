@@ -9,7 +9,7 @@ use swimring::worker::{Fleet, Host};
 use super::heard::RealMember;
 use super::watch::Watch;
 
-/// Real members that are published; a series for each of them and each number has to be kept by whoever scrapes.
+/// Real members that are published; each is a time series per number for the server that scrapes.
 pub const PUBLISHED_MAX: usize = 1000;
 
 /// What is published of a real member.

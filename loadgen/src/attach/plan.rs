@@ -20,7 +20,7 @@ const CYCLE: Duration = Duration::from_secs(15);
 pub struct Leave {
     /// When, counted from the start of the measured time.
     pub at: Duration,
-    /// Who.
+    /// The member.
     pub member: MemberNumber,
 }
 

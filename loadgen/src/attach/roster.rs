@@ -13,7 +13,7 @@ pub enum Stage {
     Absent,
     /// Joins.
     Joining,
-    /// Its join came to nothing.
+    /// Its join failed.
     Refused,
     /// Takes part.
     Present,
@@ -50,7 +50,7 @@ impl Roster {
     /// Where member `number` is.
     #[inline]
     pub fn stage(&self, number: MemberNumber) -> Stage {
-        // A stage orders nothing else: whoever reads it acts on the member by a call to its worker.
+        // A stage orders nothing else: its readers act on the member by a call to its worker.
         let stage = self.0.get(number as usize).map_or(0, |stage| stage.load(Ordering::Relaxed));
         Stage::ALL[usize::from(stage)]
     }

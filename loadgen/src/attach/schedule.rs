@@ -11,7 +11,7 @@ use super::plan::{AttachPlan, PAUSE};
 use crate::cli::{AttachOptions, PROGRAM, PoolKind};
 use crate::fleet::fleet_control;
 
-/// How long settling may take: as in a `run`, and long enough for whoever left to come back.
+/// How long settling may take: as in a `run`, and long enough for members that left to come back.
 pub fn settling_bound(settings: &Settings, options: &AttachOptions, plan: &AttachPlan) -> Duration {
     let back = if plan.leaves.is_empty() { Duration::ZERO } else { PAUSE * 2 };
     fleet_control::settling_bound(settings, options.run.members, back)
@@ -27,7 +27,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Of what was planned, under `settings`.
+    /// The schedule of what was planned, under `settings`.
     pub fn new(options: &AttachOptions, plan: &AttachPlan, settings: &Settings) -> Schedule {
         Schedule {
             ramp: ramp(options),
@@ -58,7 +58,7 @@ pub fn told(time: Duration) -> String {
 /// What is said of names that stay behind; nothing where they do not.
 pub fn left_behind(options: &AttachOptions) -> Option<String> {
     let program = match options.pool {
-        // memberlist forgets whoever is gone once gossip to the dead ends.
+        // memberlist forgets members that are gone once gossip to the dead ends.
         PoolKind::Memberlist => return None,
         PoolKind::Serf => "serf",
         PoolKind::Consul => "consul",

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use swimring::net::{self, NetOptions};
+use swimring::net::NetOptions;
 use swimring::protocol::Settings;
-use swimring::stream::{StreamDriver, StreamOptions};
+use swimring::stream::StreamOptions;
 use swimring::worker::{Fleet, FleetOptions};
 use swimring::{MemberlistDialect, WireOptions};
 use swimring_codec::Incarnation;
@@ -15,7 +15,7 @@ use super::identity::{self, Names};
 use super::plan::AttachPlan;
 use super::roster::Roster;
 use super::watch::{Common, Watch};
-use crate::cli::{AttachOptions, DriverChoice, PoolKind};
+use crate::cli::{AttachOptions, PoolKind};
 use crate::fleet::tracker::Tracker;
 use crate::fleet::{faults, settings};
 
@@ -60,7 +60,7 @@ fn run_number() -> u32 {
     fastrand::Rng::with_seed(now.as_nanos() as u64 ^ u64::from(std::process::id()).rotate_left(48)).u32(..)
 }
 
-/// Seconds since 2020: whoever attached under the same names before is outranked.
+/// Seconds since 2020, which outranks earlier members of the same names.
 #[allow(clippy::disallowed_methods, reason = "the first incarnation comes from the wall clock")]
 pub(super) fn first_incarnation() -> Incarnation {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -82,17 +82,16 @@ pub(super) fn fleet(
     protocol: &Arc<Settings>,
 ) -> Result<Fleet<Watch>, String> {
     let run = &options.run;
-    let (driver, stream_driver) = match run.driver {
-        DriverChoice::Auto => (net::DriverChoice::Auto, StreamDriver::Automatic),
-        DriverChoice::IoUring => (net::DriverChoice::IoUring, StreamDriver::Uring),
-        DriverChoice::Mmsg => (net::DriverChoice::Mmsg, StreamDriver::Readiness),
-    };
     let fleet_options = FleetOptions {
         settings: Arc::clone(protocol),
         wire: WireOptions::Memberlist(identity::wire(options)),
-        net: NetOptions { driver, receive_buffer_bytes: RECEIVE_BUFFER_BYTES, ..NetOptions::default() },
+        net: NetOptions {
+            driver: run.driver,
+            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+            ..NetOptions::default()
+        },
         stream: StreamOptions {
-            driver: stream_driver,
+            driver: settings::stream_driver(run.driver),
             exchange_timeout: settings::stream_timeout(run),
             ..StreamOptions::default()
         },

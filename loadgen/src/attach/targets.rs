@@ -1,4 +1,4 @@
-//! Whom to join through, and what to say before a pool that others depend on is touched.
+//! The members to join through, and the warning before a pool that others depend on is touched.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -104,7 +104,7 @@ pub fn warning(options: &AttachOptions, targets: &[SocketAddr]) -> Option<String
         "--join {elsewhere} is not on this machine's loopback: {members} would join the {pool} there at {} a \
          second. Each join moves the pool's whole view, and everybody will hear of it, keep it in memory and \
          probe it; for {} {doing}, after a ramp of {ramp} and before leaves of {ramp}. Suspicion timeouts and gossip grow with the pool's size while it lasts.{catalog} All \
-         that remain leave at the end and on Ctrl-C; in members' lists they stay as left, and whoever vanished as failed, \
+         that remain leave at the end and on Ctrl-C; in members' lists they stay as left, and those that vanished as failed, \
          until they are reaped. Add --yes to do it",
         significant(options.ramp.per_second),
         humantime::format_duration(run.duration),

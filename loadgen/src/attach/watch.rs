@@ -25,19 +25,19 @@ use crate::fleet::tracker::{Tracker, Tracking};
 /// What the watches of all workers have in common.
 #[derive(Debug)]
 pub struct Common {
-    /// Where our members live.
+    /// Addresses of our members.
     pub addresses: OwnAddresses,
-    /// What they are called.
+    /// Names of our members.
     pub names: Names,
-    /// Where each is in its life.
+    /// Stage of each member.
     pub roster: Roster,
-    /// By member: whether it is one of those that leave and come back.
+    /// Members that leave and come back, by number.
     pub churns: Vec<bool>,
-    /// Which run events are of.
+    /// Number of this run, which its events carry.
     pub run: u32,
     /// Bytes of an event's payload.
     pub event_bytes: usize,
-    /// Whose messages travel in the pool.
+    /// The dialect of the pool's messages.
     pub dialect: MemberlistDialect,
 }
 
@@ -58,7 +58,7 @@ pub struct Watch {
     tracker: Tracker,
     /// What real members were heard to say.
     pub heard: Heard,
-    /// By place in the worker's directory: who it is.
+    /// Identity of each entry of the worker's directory, by its place.
     who: Vec<Who>,
     /// Whether the run is over: what is believed while everybody leaves says nothing.
     is_over: bool,

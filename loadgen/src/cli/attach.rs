@@ -1,23 +1,20 @@
 //! The command line of `attach`: which pool, who joins it, and what they do there.
 //!
-//! What `attach` has in common with `run` (sizes, times, outputs, protocol settings) is checked as a `run`'s;
-//! only what concerns the pool is checked here.
+//! What `attach` has in common with `run` (sizes, times, outputs, protocol settings) is [`FleetArguments`]; only what
+//! concerns the pool is declared and checked here.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use swimring::settings_file::{doubt, secret_key};
+use swimring::settings_file::{doubt, read_bounded, secret_key};
 use swimring_codec::memberlist::SecretKey;
 use swimring_tooling::values::{self, Rate};
 
-use super::options::REAL_MEMBERS;
-use super::protocol::{self, ProtocolSettings};
 use super::secret::TypedKey;
-use super::{DriverChoice, OutputArguments, Preset, RunArguments, RunOptions, Start};
+use super::{FleetArguments, RunOptions, Start, WireChoice};
 use crate::attach::identity::Identities;
 use crate::attach::payload::EVENT_BYTES_LEAST;
 use crate::attach::{addresses::OwnAddresses, plan};
@@ -27,10 +24,8 @@ use crate::own_addresses;
 const PORT_DEFAULT: u16 = 7946;
 /// Consul's port of the LAN pool.
 const PORT_CONSUL: u16 = 8301;
-/// Members without `--members`: enough to see something, few enough for any pool.
-const MEMBERS_DEFAULT: u32 = 100;
-/// The fewest members that a `run` may have.
-const MEMBERS_OF_A_RUN: u32 = 2;
+/// The longest file with a key that is read: a key has 44 characters at most.
+const KEY_FILE_MAX_BYTES: u64 = 4096;
 /// Faster than this no pool takes joins, each of which moves its whole view.
 const RAMP_MAX: f64 = 10_000.0;
 /// Longest label; memberlist's own bound.
@@ -68,9 +63,9 @@ pub struct AttachArguments {
     #[arg(long, value_enum)]
     pub pool: PoolKind,
 
-    /// Virtual members
-    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = MEMBERS_DEFAULT, value_parser = values::count::<u32>)]
-    pub members: u32,
+    /// What is measured, and where the results go.
+    #[command(flatten)]
+    pub fleet: FleetArguments,
 
     /// Address of the first member; the others take the next ones. This machine must have them all
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::new(127, 10, 0, 1)), value_parser = values::address)]
@@ -84,9 +79,14 @@ pub struct AttachArguments {
     #[arg(long, value_name = "PREFIX", default_value = "swimring")]
     pub name_prefix: String,
 
-    /// Key of an encrypted pool, in base64: 16, 24 or 32 bytes
+    /// Key of an encrypted pool, in base64: 16, 24 or 32 bytes. Everybody on this machine sees it here: better in
+    /// --encrypt-file, or in SWIMRING_ENCRYPT
     #[arg(long, value_name = "KEY", value_parser = TypedKey::typed, allow_hyphen_values = true, help_heading = "Pool")]
     pub encrypt: Option<TypedKey>,
+
+    /// File with the key of an encrypted pool, in base64
+    #[arg(long, value_name = "FILE", help_heading = "Pool")]
+    pub encrypt_file: Option<PathBuf>,
 
     /// memberlist's label of the pool
     #[arg(long, value_name = "LABEL", default_value = "", help_heading = "Pool")]
@@ -108,77 +108,50 @@ pub struct AttachArguments {
     #[arg(long, value_name = "RATE", default_value = "20/s", value_parser = values::rate)]
     pub ramp: Rate,
 
-    /// How long to measure: 30s, 5m, 500ms
-    #[arg(long, short = 'd', value_name = "TIME", default_value = "60s", value_parser = values::duration)]
-    pub duration: Duration,
-
-    /// How long to wait before measuring, once all have joined
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
-    pub warmup: Duration,
-
     /// Members that leave, and as many that come back, while measuring: 10/s
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = values::rate)]
     pub churn: Rate,
 
-    /// Members killed while measuring: they vanish without a word
-    #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = values::count::<u32>)]
-    pub kill: u32,
-
-    /// User events sent while measuring: 1/s, 10/m, 0 for none
-    #[arg(long, value_name = "RATE", default_value = "0", value_parser = values::rate)]
-    pub events: Rate,
-
-    /// Payload of one user event, 24 to 504 bytes [default: 100]
-    #[arg(long, value_name = "BYTES", value_parser = values::count::<u32>)]
-    pub event_bytes: Option<u32>,
-
-    /// Worker threads [default: one per 1,000 members, at most one per core]
-    #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
-    pub workers: Option<u32>,
-
-    /// Datagram driver
-    #[arg(long, value_enum, default_value_t)]
-    pub driver: DriverChoice,
-
-    /// Seed of every random choice; the same seed plans the same run
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = values::count::<u64>)]
-    pub seed: u64,
-
     /// Do it, although the pool is not on this machine's loopback
     #[arg(long)]
     pub yes: bool,
+}
 
-    /// Where results go.
+/// Only to parse these flags by themselves.
+#[derive(Parser)]
+#[command(mut_args(gentler))]
+struct Bare {
     #[command(flatten)]
-    pub output: OutputArguments,
+    attach: AttachArguments,
+}
 
-    /// Protocol constants to start from [default: lan]
-    #[arg(long, value_parser = protocol::preset_parser(), help_heading = protocol::HEADING)]
-    pub preset: Option<Preset>,
-
-    /// Read protocol settings from FILE (TOML, the names below with underscores); flags win
-    #[arg(long, value_name = "FILE", help_heading = protocol::HEADING)]
-    pub config: Option<PathBuf>,
-
-    /// Overrides of single protocol settings.
-    #[command(flatten)]
-    pub protocol: ProtocolSettings,
+/// The flags of a `run` whose defaults are too much for somebody else's pool.
+pub(super) fn gentler(arg: Arg) -> Arg {
+    match arg.get_id().as_str() {
+        "members" => arg.default_value("100").help("Virtual members"),
+        "duration" => arg.default_value("60s"),
+        "warmup" => arg.help("How long to wait before measuring, once all have joined"),
+        "kill" => arg.default_value("0").help("Members killed while measuring: they vanish without a word"),
+        "events" => arg.default_value("0"),
+        "event_bytes" => arg.help("Payload of one user event, 24 to 504 bytes [default: 100]"),
+        _ => arg,
+    }
 }
 
 /// An `attach` that has been checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttachOptions {
-    /// What it has in common with `run`. `bind` and `port` are filled in once the port is known.
+    /// The part in common with `run`. `bind` and `port` are filled in once the port is known.
     pub run: RunOptions,
-    /// Whom to join through, as given, with a port.
+    /// Members to join through, as given, with a port.
     pub join: Vec<String>,
-    /// What kind of pool.
+    /// Kind of pool.
     pub pool: PoolKind,
     /// Address of member 0.
     pub first_address: IpAddr,
-    /// Port of the first worker, if it was asked for.
+    /// Port of the first worker, if one was asked for.
     pub port: Option<u16>,
-    /// Names begin with it.
+    /// Prefix of the members' names.
     pub name_prefix: String,
     /// The pool's key.
     pub key: Option<SecretKey>,
@@ -188,7 +161,7 @@ pub struct AttachOptions {
     pub datacenter: Option<String>,
     /// Further tags.
     pub tags: Vec<(String, String)>,
-    /// Whether members are Consul's catalogue nodes.
+    /// Whether members appear in Consul's catalogue.
     pub catalog: bool,
     /// Joins a second.
     pub ramp: Rate,
@@ -202,62 +175,60 @@ impl AttachArguments {
     /// Checks the arguments on a machine with `cores` cores. Errors: one line per fault.
     pub fn check(self, cores: u32) -> Result<AttachOptions, Vec<String>> {
         let mut faults = Vec::new();
-        // The key itself is not repeated: it is a secret, and errors end up in logs.
-        let key = self.encrypt.as_ref().map(|typed| secret_key(typed.text())).transpose();
-        let key = key.unwrap_or_else(|fault| {
-            faults.push(format!("--encrypt: {fault}"));
+        let key = self.key().unwrap_or_else(|fault| {
+            faults.push(fault);
             None
         });
         let port = port_of(self.pool);
         faults.extend(self.join.iter().filter_map(|target| target_fault(target.trim(), port)));
-        let run = match self.as_run().check(cores) {
-            Ok(run) => RunOptions { members: self.members, slos: self.output.slo.clone(), ..run },
-            Err(of_run) => {
-                faults.extend(of_run);
-                return Err(faults);
-            }
-        };
-        let options = self.resolve(run, key);
+        let origins = self.fleet.origins.clone();
+        let told = |faults: Vec<String>| faults.into_iter().map(|fault| origins.told(fault)).collect();
+        let mut options = self.resolve(cores, key);
         faults.extend(options.faults());
-        if faults.is_empty() { Ok(options) } else { Err(faults) }
+        options.run.doubts = told(options.run.doubts);
+        if faults.is_empty() { Ok(options) } else { Err(told(faults)) }
     }
 
-    /// Names that are allowed and odd.
+    /// The pool's key, from wherever it is. It is not repeated in any fault: errors end up in logs.
+    fn key(&self) -> Result<Option<SecretKey>, String> {
+        match (&self.encrypt, &self.encrypt_file) {
+            (None, None) => Ok(None),
+            (Some(typed), None) => {
+                secret_key(typed.text()).map(Some).map_err(|fault| format!("--encrypt: {fault}"))
+            }
+            (None, Some(path)) => {
+                key_in(path).map(Some).map_err(|fault| format!("--encrypt-file {}: {fault}", path.display()))
+            }
+            (Some(_), Some(path)) => {
+                Err(format!("--encrypt-file {}: --encrypt gives a key too; leave one out", path.display()))
+            }
+        }
+    }
+
+    /// What is allowed and odd.
     fn doubts(&self) -> Vec<String> {
         let tags = self.tag.iter().map(|(name, value)| (format!("--tag {name}"), value.as_str()));
         let datacenter = self.datacenter.iter().map(|name| ("--datacenter".to_owned(), name.as_str()));
         let label = [("--label".to_owned(), self.label.as_str())];
         let said = label.into_iter().chain(datacenter).chain(tags);
-        said.filter_map(|(flag, text)| doubt(text).map(|doubt| format!("{flag}: {doubt}"))).collect()
+        let odd = said.filter_map(|(flag, text)| doubt(text).map(|doubt| format!("{flag}: {doubt}")));
+        let in_sight = self.encrypt.is_some() && self.fleet.origins.of("encrypt").is_none();
+        let seen = in_sight.then(|| {
+            "--encrypt: everybody on this machine sees what is typed, in the list of processes; put the key into a \
+             file and give --encrypt-file, or into SWIMRING_ENCRYPT"
+                .to_owned()
+        });
+        odd.chain(seen).collect()
     }
 
-    /// What it has in common with `run`.
-    fn as_run(&self) -> RunArguments {
-        let mut given = self.clone();
-        // A `run` has none, and says so.
-        given.output.slo.retain(|slo| !slo.path().starts_with(REAL_MEMBERS));
-        RunArguments {
-            // A pool has members besides ours: one is enough, where a `run` needs two.
-            members: given.members.max(MEMBERS_OF_A_RUN),
-            duration: given.duration,
-            warmup: given.warmup,
-            workers: given.workers,
-            driver: given.driver,
+    fn resolve(self, cores: u32, key: Option<SecretKey>) -> AttachOptions {
+        let doubts = self.doubts();
+        let mut run = RunOptions {
             start: Start::Cold,
-            kill: Some(given.kill),
-            events: given.events,
-            event_bytes: given.event_bytes,
-            seed: given.seed,
-            output: given.output,
-            preset: given.preset,
-            config: given.config,
-            protocol: given.protocol,
-            ..RunArguments::bare()
-        }
-    }
-
-    fn resolve(self, mut run: RunOptions, key: Option<SecretKey>) -> AttachOptions {
-        run.doubts.extend(self.doubts());
+            wire: WireChoice::Memberlist,
+            ..RunOptions::of_fleet(self.fleet, cores)
+        };
+        run.doubts.extend(doubts);
         let port = port_of(self.pool);
         let consul = (self.pool == PoolKind::Consul).then(|| "dc1".to_owned());
         AttachOptions {
@@ -277,6 +248,11 @@ impl AttachArguments {
             yes: self.yes,
         }
     }
+}
+
+/// The key in a file: its text, without blanks around it.
+fn key_in(path: &Path) -> Result<SecretKey, String> {
+    secret_key(&read_bounded(path, KEY_FILE_MAX_BYTES, "key file")?)
 }
 
 impl AttachOptions {
@@ -325,21 +301,12 @@ impl AttachOptions {
 
     /// The settings of an `attach` to the same pool that was asked for nothing else.
     pub fn default_settings(&self, cores: u32) -> Map<String, Value> {
-        let mut run = RunOptions::defaults(self.run.members, cores);
-        run.members = MEMBERS_DEFAULT;
-        run.duration = Duration::from_secs(60);
-        run.start = Start::Cold;
-        run.kills = 0;
-        run.events = Rate::default();
-        run.port = self.run.port;
-        let defaults = AttachOptions {
-            run,
-            ramp: Rate { per_second: 20.0 },
-            churn: Rate::default(),
-            name_prefix: "swimring".to_owned(),
-            ..self.clone()
-        };
-        defaults.settings()
+        let mut bare = Bare::parse_from([super::PROGRAM, "--join=pool", "--pool=serf"]).attach;
+        let members_default = std::mem::replace(&mut bare.fleet.members, self.run.members);
+        let bare = bare.resolve(cores, None);
+        let run = RunOptions { members: members_default, port: self.run.port, ..bare.run };
+        let (ramp, churn, name_prefix) = (bare.ramp, bare.churn, bare.name_prefix);
+        AttachOptions { run, ramp, churn, name_prefix, ..self.clone() }.settings()
     }
 
     /// One line per fault.
@@ -348,18 +315,12 @@ impl AttachOptions {
         if members == 0 {
             return vec!["--members 0: nobody would join; at least 1".to_owned()];
         }
-        let mut faults = self.pool_faults();
-        // A `run` of two was checked in the place of one.
-        if self.run.kills >= members {
-            faults.push(format!(
-                "--kill {}: somebody must be left to notice; at most {}",
-                self.run.kills,
-                members - 1
-            ));
+        let mut faults = self.run.fleet_faults();
+        if !faults.is_empty() {
+            // What follows takes sizes and times for granted.
+            return faults;
         }
-        if self.run.workers > members {
-            faults.push(format!("--workers {}: must be 1 here", self.run.workers));
-        }
+        faults.extend(self.pool_faults());
         faults.extend(self.rate_faults());
         faults.extend(Identities::new(self).err());
         let fit = own_addresses::check_kind("--first-address", self.first_address)
@@ -421,8 +382,8 @@ impl AttachOptions {
         let most = plan::churn_max(self.run.members, self.run.kills);
         if self.churn.per_second > most {
             faults.push(format!(
-                "--churn {}: at most {most:.1}/s with so many members: half of them stay, and whoever left \
-                 stays away for a while",
+                "--churn {}: at most {most:.1}/s with so many members: half of them stay, and those that left \
+                 stay away for a while",
                 self.churn
             ));
         }

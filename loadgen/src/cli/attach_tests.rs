@@ -4,10 +4,9 @@ use std::ffi::OsString;
 
 use swimring::protocol::SettingValue;
 use swimring_codec::memberlist::SecretKey;
-use swimring_tooling::refusal::one_line;
 
 use crate::attach::tests::{check, options};
-use crate::cli::{self, Cli, PROGRAM};
+use crate::cli::{self, AttachOptions, Cli, PROGRAM};
 
 fn faults(flags: &[&str]) -> String {
     check(flags).expect_err("the flags are refused").join("\n")
@@ -138,7 +137,7 @@ fn a_key_is_never_printed() {
         let line =
             [PROGRAM, "attach", "--pool", "serf", "--join", "a"].iter().chain(flags).map(OsString::from);
         let error = cli::parse(line).expect_err("the flags are refused");
-        format!("{} {error} {error:?}", one_line::<Cli>(&error))
+        format!("{} {error:?}", error.lines::<Cli>().join(" "))
     };
     for flags in [
         &["--encrypt", key, "--nonsense"][..],
@@ -156,6 +155,60 @@ fn a_key_is_never_printed() {
     let shown = format!("{options:?} {:?}", crate::attach::identity::wire(&options));
     assert!(shown.contains("SecretKey(16 bytes)"), "{shown}");
     assert!(!shown.contains("48, 49") && !shown.contains("MDEy"), "{shown}");
+}
+
+#[test]
+fn a_key_is_read_from_a_file_and_the_environment_and_typed_ones_are_warned_of() {
+    let (key, other) = ("MDEyMzQ1Njc4OWFiY2RlZg==", "+/v7+/v7+/v7+/v7+/v7+w==");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key.txt");
+    std::fs::write(&path, format!("{key}\n")).unwrap();
+    let file = path.to_str().unwrap();
+    let bytes = |options: &AttachOptions| options.key.as_ref().map(|key| key.bytes().to_vec());
+    let of = |flags: &[&str], variables: &[(&str, &str)]| {
+        let line = [PROGRAM, "attach", "--pool", "serf", "--join", "127.0.0.1"];
+        let line = line.iter().chain(flags).map(OsString::from);
+        let variable =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        match cli::parse_with(line, &variable).unwrap().command {
+            cli::Command::Attach(attach) => attach.check(2).map_err(|faults| faults.join("\n")),
+            _ => panic!("attach was meant"),
+        }
+    };
+    let from_file = of(&["--encrypt-file", file], &[]).unwrap();
+    assert_eq!((bytes(&from_file), from_file.run.doubts.len()), (Some(b"0123456789abcdef".to_vec()), 0));
+    let from_environment = of(&[], &[("SWIMRING_ENCRYPT", key)]).unwrap();
+    assert!(from_environment.key == from_file.key && from_environment.run.doubts.is_empty());
+    // A file that is typed wins over a key of the environment.
+    assert!(of(&["--encrypt-file", file], &[("SWIMRING_ENCRYPT", other)]).unwrap().key == from_file.key);
+
+    let typed = of(&["--encrypt", key], &[("SWIMRING_ENCRYPT", other)]).unwrap();
+    assert!(typed.key == from_file.key);
+    assert_eq!(
+        typed.run.doubts,
+        [
+            "--encrypt: everybody on this machine sees what is typed, in the list of processes; put the key into a file \
+          and give --encrypt-file, or into SWIMRING_ENCRYPT"
+        ]
+    );
+    for (flags, variables, told) in [
+        (&["--encrypt-file", file, "--encrypt", key][..], &[][..], "--encrypt-file "),
+        (&["--encrypt-file", "/nonexistent"], &[], "--encrypt-file /nonexistent: No such file"),
+        (
+            &["--encrypt-file", "/dev/zero"],
+            &[],
+            "--encrypt-file /dev/zero: more than 4096 bytes: no key file is",
+        ),
+        (&[], &[("SWIMRING_ENCRYPT", "hunter2!")], "SWIMRING_ENCRYPT: is not base64"),
+        (
+            &[],
+            &[("SWIMRING_ENCRYPT_FILE", "/nonexistent")],
+            "SWIMRING_ENCRYPT_FILE /nonexistent: No such file",
+        ),
+    ] {
+        let fault = of(flags, variables).unwrap_err();
+        assert!(fault.starts_with(told) && !fault.contains("hunter2") && !fault.contains("MDEy"), "{fault}");
+    }
 }
 
 #[test]

@@ -1,32 +1,35 @@
 //! The command line: what is asked for, before it is checked.
 //!
 //! [`RunArguments`] is what a user typed. [`RunArguments::check`] turns it into [`RunOptions`], which
-//! every later part may trust, or into one line per fault that names the flag and the mend.
+//! every later part may trust, or into one line per fault that names the flag and the mend. What `run` and `attach`
+//! have in common is declared and checked once, as [`FleetArguments`]. A flag that was not typed may stand in the
+//! environment or in a file (`sources`).
 
 mod attach;
-pub mod manual;
+mod fleet;
 mod options;
 mod output;
 pub mod protocol;
 pub mod secret;
-pub mod settings_file;
+mod sources;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
-use swimring_tooling::values::Rate;
+use swimring_tooling::layers::{layered, switchable};
+use swimring_tooling::manual::{CompletionsArguments, ManArguments};
+use swimring_tooling::refusal::Refusal;
 use swimring_tooling::{columns, values};
 
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
-pub use manual::{CompletionsArguments, ManArguments};
+pub use fleet::FleetArguments;
 pub use options::RunOptions;
 pub use output::OutputArguments;
-use protocol::ProtocolSettings;
-pub use swimring::Preset;
+use sources::CommandLine;
+pub use swimring::{DriverChoice, Preset};
 
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-loadgen";
@@ -61,20 +64,27 @@ A run starts the members, warms up, measures for --duration with the kills and
 events spread over its first two thirds, goes on until every kill and event has
 been seen everywhere or no longer can be, and stops. Ctrl-C ends it early with
 the report of what was measured; again, a second or more later, it aborts
-(130).";
+(130).
+
+Every flag may also stand in the environment (--members as SWIMRING_MEMBERS) and
+in the file of --config (members = 300). What is typed wins over the
+environment, the environment over the file, and the file over --preset.";
 
 const ATTACH_EXAMPLES: &str = "\
 Examples:
   swimring-loadgen attach --pool serf --join 127.0.0.1 -n 500 --events 5/s
-  swimring-loadgen attach --pool consul --join 10.0.0.1 --encrypt KEY \\
+  swimring-loadgen attach --pool consul --join 10.0.0.1 --encrypt-file KEY.txt \\
       --first-address 10.20.0.1 --yes
   swimring-loadgen attach --pool memberlist --join 127.0.0.1 --churn 5/s
 
 The members join at --ramp, are measured for --duration with kills, churn and
 events in its first two thirds, and leave gracefully, as fast as they joined, on
 Ctrl-C too; again, a second or more later, it aborts (130), and the pool will
-see them fail. How long it takes in all is said at the start. Names stay in `serf members` as left for a
-day; `serf force-leave -prune NAME` removes one.";
+see them fail. How long it takes in all is said at the start. Names stay in
+`serf members` as left for a day; `serf force-leave -prune NAME` removes one.
+
+Flags may stand in the environment and in a file, as for `run`: a key belongs
+into SWIMRING_ENCRYPT or --encrypt-file, for everybody here sees what is typed.";
 
 /// Fleets of real Swimring members on one machine, measured.
 #[derive(Parser, Debug)]
@@ -92,7 +102,7 @@ pub enum Command {
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArguments>),
     /// Puts virtual members into a real memberlist, Serf or Consul pool and measures it
-    #[command(after_help = ATTACH_EXAMPLES)]
+    #[command(after_help = ATTACH_EXAMPLES, mut_args(attach::gentler))]
     Attach(Box<AttachArguments>),
     /// Renders saved results again; several become a comparison
     Report(ReportArguments),
@@ -100,20 +110,6 @@ pub enum Command {
     Completions(CompletionsArguments),
     /// Prints the manual page of the program or of a command
     Man(ManArguments),
-}
-
-/// Which datagram driver to use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DriverChoice {
-    /// io_uring where the kernel permits it, else mmsg.
-    #[default]
-    Auto,
-    /// io_uring, or fail.
-    #[value(name = "io_uring", alias = "io-uring")]
-    IoUring,
-    /// sendmmsg and recvmmsg.
-    Mmsg,
 }
 
 /// The wire format.
@@ -128,7 +124,7 @@ pub enum WireChoice {
 }
 
 impl WireChoice {
-    /// As it is typed.
+    /// Its name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             WireChoice::Native => "native",
@@ -151,25 +147,9 @@ pub enum Start {
 /// The flags of `run`, as typed.
 #[derive(Args, Clone, Debug)]
 pub struct RunArguments {
-    /// Members to run
-    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 10_000, value_parser = values::count::<u32>)]
-    pub members: u32,
-
-    /// How long to measure: 30s, 5m, 500ms
-    #[arg(long, short = 'd', value_name = "TIME", default_value = "30s", value_parser = values::duration)]
-    pub duration: Duration,
-
-    /// How long to run before measuring
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
-    pub warmup: Duration,
-
-    /// Worker threads [default: one per 1,000 members, at most one per core]
-    #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
-    pub workers: Option<u32>,
-
-    /// Datagram driver
-    #[arg(long, value_enum, default_value_t)]
-    pub driver: DriverChoice,
+    /// What is measured, and where the results go.
+    #[command(flatten)]
+    pub fleet: FleetArguments,
 
     /// Wire format: Swimring's own, or memberlist's, with an address for each member
     #[arg(long, value_enum, default_value_t)]
@@ -187,25 +167,9 @@ pub struct RunArguments {
     #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
     pub seeds: Option<u32>,
 
-    /// Members killed while measuring [default: 10, but at most a tenth of the members]
-    #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
-    pub kill: Option<u32>,
-
-    /// User events sent while measuring: 1/s, 10/m, 0 for none
-    #[arg(long, value_name = "RATE", default_value = "1/s", value_parser = values::rate)]
-    pub events: Rate,
-
-    /// Payload of one user event, 4 to 508 bytes [default: 100]
-    #[arg(long, value_name = "BYTES", value_parser = values::count::<u32>)]
-    pub event_bytes: Option<u32>,
-
     /// Share of received datagrams dropped on purpose: 2% or 0.02
     #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = values::share)]
     pub loss: f64,
-
-    /// Seed of every random choice; the same seed plans the same run
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = values::count::<u64>)]
-    pub seed: u64,
 
     /// With --wire native: address the workers' sockets are bound to [default: 127.0.0.1]
     #[arg(long, value_name = "ADDRESS", value_parser = values::address)]
@@ -218,22 +182,6 @@ pub struct RunArguments {
     /// Send single datagrams: no segmentation offload (GSO), no coalescing (GRO)
     #[arg(long)]
     pub no_segmentation: bool,
-
-    /// Where results go.
-    #[command(flatten)]
-    pub output: OutputArguments,
-
-    /// Protocol constants to start from [default: lan]
-    #[arg(long, value_parser = protocol::preset_parser(), help_heading = protocol::HEADING)]
-    pub preset: Option<Preset>,
-
-    /// Read protocol settings from FILE (TOML, the names below with underscores); flags win
-    #[arg(long, value_name = "FILE", help_heading = protocol::HEADING)]
-    pub config: Option<PathBuf>,
-
-    /// Overrides of single protocol settings.
-    #[command(flatten)]
-    pub protocol: ProtocolSettings,
 }
 
 /// Only to parse the flags of `run` by themselves.
@@ -272,8 +220,28 @@ pub enum Format {
     Csv,
 }
 
-/// Parses a command line whose first item is the program. Without a command, `run` is meant.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+/// The whole command line, as it is parsed, completed and documented.
+pub fn command() -> clap::Command {
+    switchable(Cli::command())
+}
+
+/// Parses a command line whose first item is the program, without a look at the environment. Without a command, `run`
+/// is meant.
+///
+/// # Errors
+/// [`Refusal`]: what clap refuses, or values of the `--config` file that cannot be used.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Refusal> {
+    parse_with(arguments, &|_| None)
+}
+
+/// The same, with the environment's variables by name for what was not typed.
+///
+/// # Errors
+/// As [`parse`], and for variables that cannot be used.
+pub fn parse_with(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Cli, Refusal> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     let first = arguments.get(1).and_then(|argument| argument.to_str());
     let is_run = first
@@ -283,8 +251,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
     }
     // Help for a file is as wide as every other page; on a terminal clap uses what there is.
     let columns = columns::of_standard_output().min(HELP_COLUMNS_MAX);
-    let matches = Cli::command().term_width(columns).try_get_matches_from(arguments)?;
-    Cli::from_arg_matches(&matches)
+    let program = command().term_width(columns);
+    let (matches, origins) = layered(&program, &arguments, &CommandLine { variable })?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    match &mut cli.command {
+        Command::Run(run) => run.fleet.origins = origins,
+        Command::Attach(attach) => attach.fleet.origins = origins,
+        Command::Report(_) | Command::Completions(_) | Command::Man(_) => {}
+    }
+    Ok(cli)
 }
 
 #[cfg(test)]

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use swimring::protocol::{SettingValue, SuspicionMode};
 use swimring_codec::native::EVENT_MAX;
 use swimring_tooling::values::Rate;
 
 use super::protocol::ProtocolSettings;
-use super::{DriverChoice, Preset, RunArguments, Start, WireChoice, settings_file};
+use super::{DriverChoice, FleetArguments, Preset, RunArguments, Start, WireChoice};
 use crate::fleet::cluster::EVENT_NAME;
 use crate::fleet::settings;
 use crate::fleet::tracker::EVENT_NUMBER_BYTES;
@@ -22,13 +21,6 @@ use crate::slo::Slo;
 
 /// A cluster has at least two members: one alone has nobody to probe.
 const MEMBERS_MIN: u32 = 2;
-/// Kills without `--kill`, where the fleet is large enough.
-const KILLS_DEFAULT: u32 = 10;
-/// Without `--kill`, at most one member in this many is killed.
-const KILLS_DEFAULT_SHARE: u32 = 10;
-/// Without `--workers`, one worker for so many members, up to the number of cores: a small fleet is cheapest on
-/// one core, where nobody has to be woken on another.
-const MEMBERS_PER_WORKER: u32 = 1000;
 /// The longest run: a month. Counters and histograms are sized for it with room to spare.
 const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 /// The engine's bound on the members of one table.
@@ -38,7 +30,7 @@ const WORKERS_MAX: u32 = 1024;
 /// What an event carries besides the name that all events of a run have.
 const EVENT_BYTES: RangeInclusive<u32> = EVENT_NUMBER_BYTES as u32..=(EVENT_MAX - EVENT_NAME.len()) as u32;
 /// What an objective on the real members of a pool begins with.
-pub(super) const REAL_MEMBERS: &str = "real_members.";
+const REAL_MEMBERS: &str = "real_members.";
 /// The first of the members' own addresses without `--first-address`.
 const FIRST_ADDRESS_DEFAULT: Ipv4Addr = Ipv4Addr::new(127, 10, 0, 1);
 /// Payload of an event without `--event-bytes`.
@@ -59,7 +51,7 @@ pub struct RunOptions {
     pub driver: DriverChoice,
     /// Wire format.
     pub wire: WireChoice,
-    /// Of the first member, where each has an address of its own.
+    /// Address of the first member, where each has one of its own.
     pub first_address: Ipv4Addr,
     /// Warm or cold start.
     pub start: Start,
@@ -101,24 +93,15 @@ pub struct RunOptions {
 
 impl RunArguments {
     /// Checks the arguments on a machine with `cores` cores. Errors: one line per fault, each naming
-    /// its flag and the mend.
+    /// its flag, or where else the value stands, and the mend.
     pub fn check(self, cores: u32) -> Result<RunOptions, Vec<String>> {
-        let mut faults = Vec::new();
-        let file = self.config.as_deref().map_or_else(|| Ok(Default::default()), settings_file::read);
-        let file = file.unwrap_or_else(|fault| {
-            faults.push(fault);
-            Default::default()
-        });
-        faults.extend(self.without_effect());
-        let (config, typed) = (self.config.clone(), self.protocol.given());
-        let mut of_file = file.protocol.given();
-        of_file.retain(|name, _| !typed.contains_key(name));
-        let options = self.resolve(file, cores);
-        faults.extend(options.faults().into_iter().map(|fault| match &config {
-            Some(path) => said_where(path, &of_file, fault),
-            None => fault,
-        }));
-        if faults.is_empty() { Ok(options) } else { Err(faults) }
+        let origins = self.fleet.origins.clone();
+        let mut faults = self.without_effect();
+        let mut options = self.resolve(cores);
+        faults.extend(options.faults());
+        let told = |faults: Vec<String>| faults.into_iter().map(|fault| origins.told(fault)).collect();
+        options.doubts = told(options.doubts);
+        if faults.is_empty() { Ok(options) } else { Err(told(faults)) }
     }
 
     /// Flags that would change nothing beside the others.
@@ -143,84 +126,65 @@ impl RunArguments {
         faults
     }
 
-    /// Flags that change nothing beside the others, and do no harm.
-    fn doubts(&self, protocol: &ProtocolSettings) -> Vec<String> {
-        let mut doubts = Vec::new();
-        if let Some(bytes) = self.event_bytes.filter(|_| self.events.per_second == 0.0) {
-            doubts.push(format!(
-                "--event-bytes {bytes}: has no effect, for no events are sent; add --events 1/s"
-            ));
-        }
-        if self.no_segmentation && self.wire == WireChoice::Memberlist {
-            doubts.push(
-                "--no-segmentation: has no effect, for memberlist's wire sends nothing else".to_owned(),
-            );
-        }
-        if protocol.get("suspicion") != Some(SettingValue::Choice(SuspicionMode::Adaptive.as_str())) {
-            for name in ["suspicion_floor_ms", "false_death_bound"] {
-                doubts.extend(protocol.get(name).map(|value| {
-                    let flag = name.replace('_', "-");
-                    format!("--{flag} {value}: has no effect without --suspicion adaptive")
-                }));
-            }
-        }
-        doubts
-    }
-
     /// Fills every default.
-    fn resolve(self, file: settings_file::SettingsFile, cores: u32) -> RunOptions {
-        let protocol = self.protocol.clone().or(file.protocol);
-        let doubts = self.doubts(&protocol);
-        let kills = self.kill.unwrap_or_else(|| KILLS_DEFAULT.min(self.members / KILLS_DEFAULT_SHARE));
-        RunOptions {
-            members: self.members,
-            duration: self.duration,
-            warmup: self.warmup,
-            workers: self
-                .workers
-                .unwrap_or_else(|| cores.min(self.members.div_ceil(MEMBERS_PER_WORKER)).max(1)),
-            driver: self.driver,
+    fn resolve(self, cores: u32) -> RunOptions {
+        let mut options = RunOptions {
             wire: self.wire,
             first_address: self.first_address.unwrap_or(FIRST_ADDRESS_DEFAULT),
             start: self.start,
             seeds: self.seeds.unwrap_or(1),
-            kills,
-            events: self.events,
-            event_bytes: self.event_bytes.unwrap_or(EVENT_BYTES_DEFAULT),
             loss: self.loss,
-            seed: self.seed,
             bind: self.bind.unwrap_or(Ipv4Addr::LOCALHOST.into()).to_canonical(),
             port: self.port,
             segmentation: !self.no_segmentation,
-            json: self.output.json,
-            hlog: self.output.hlog,
-            slos: self.output.slo,
-            quiet: self.output.quiet,
-            metrics: self.output.metrics,
-            preset: self.preset.or(file.preset).unwrap_or_default(),
-            protocol,
-            doubts,
+            ..RunOptions::of_fleet(self.fleet, cores)
+        };
+        if self.no_segmentation && self.wire == WireChoice::Memberlist {
+            options.doubts.push(
+                "--no-segmentation: has no effect, for memberlist's wire sends nothing else".to_owned(),
+            );
         }
+        options
     }
-}
-
-/// A fault, in the words of the settings file where that is who said it.
-fn said_where(path: &Path, of_file: &Map<String, Value>, fault: String) -> String {
-    let said = of_file.keys().find_map(|name| {
-        let rest = fault.strip_prefix(&format!("--{}", name.replace('_', "-")))?;
-        rest.starts_with([' ', ':']).then(|| format!("--config {}: {name}{rest}", path.display()))
-    });
-    said.unwrap_or(fault)
 }
 
 impl RunOptions {
     /// The settings' defaults, as they follow from `members` members and `cores` cores.
     pub fn defaults(members: u32, cores: u32) -> RunOptions {
-        let bare = RunArguments::bare();
-        let members_default = bare.members;
-        let arguments = RunArguments { members, ..bare };
-        let options = arguments.resolve(settings_file::SettingsFile::default(), cores);
-        RunOptions { members: members_default, ..options }
+        let mut bare = RunArguments::bare();
+        let members_default = std::mem::replace(&mut bare.fleet.members, members);
+        RunOptions { members: members_default, ..bare.resolve(cores) }
+    }
+
+    /// What `fleet` asks for on a machine with `cores` cores: a warm start on the native wire, over loopback.
+    pub(super) fn of_fleet(fleet: FleetArguments, cores: u32) -> RunOptions {
+        RunOptions {
+            members: fleet.members,
+            duration: fleet.duration,
+            warmup: fleet.warmup,
+            workers: fleet.workers(cores),
+            driver: fleet.driver,
+            wire: WireChoice::Native,
+            first_address: FIRST_ADDRESS_DEFAULT,
+            start: Start::Warm,
+            seeds: 1,
+            kills: fleet.kills(),
+            events: fleet.events,
+            event_bytes: fleet.event_bytes.unwrap_or(EVENT_BYTES_DEFAULT),
+            loss: 0.0,
+            seed: fleet.seed,
+            bind: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            segmentation: true,
+            doubts: fleet.doubts(),
+            json: fleet.output.json,
+            hlog: fleet.output.hlog,
+            slos: fleet.output.slo,
+            quiet: fleet.output.quiet,
+            metrics: fleet.output.metrics,
+            preset: fleet.preset.unwrap_or_default(),
+            protocol: fleet.protocol,
+        }
     }
 
     /// The run's settings by name, without the protocol's: what the report lists and compares.
@@ -261,18 +225,31 @@ impl RunOptions {
 
     /// One line per fault.
     fn faults(&self) -> Vec<String> {
+        let members = self.members;
+        if members < MEMBERS_MIN {
+            // The bounds of most others are measured in members: they would only repeat this.
+            let fault = format!("--members {members}: a cluster has {MEMBERS_MIN} members or more");
+            return std::iter::once(fault).chain(self.time_faults()).collect();
+        }
+        let mut faults = self.fleet_faults();
+        if members <= MEMBERS_MAX {
+            faults.extend(self.address_faults());
+        }
+        let real = self.slos.iter().filter(|slo| slo.path().starts_with(REAL_MEMBERS));
+        faults.extend(
+            real.map(|slo| format!("--slo {slo}: not measured; needs attach: a run has no real members")),
+        );
+        faults
+    }
+
+    /// One line per fault of what every command that measures has.
+    pub(super) fn fleet_faults(&self) -> Vec<String> {
         let mut faults = self.size_faults();
         faults.extend(self.time_faults());
         faults.extend(self.output_faults());
         faults.extend(self.slo_faults());
-        faults.extend(self.protocol_faults());
-        faults
-    }
-
-    fn protocol_faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
         // The engine counts members among its settings: a number out of bounds has been named already.
-        if (MEMBERS_MIN..=MEMBERS_MAX).contains(&self.members) {
+        if self.members <= MEMBERS_MAX {
             faults.extend(settings::faults(self));
         }
         faults
@@ -294,30 +271,34 @@ impl RunOptions {
 
     fn size_faults(&self) -> Vec<String> {
         let members = self.members;
-        let mut faults = Vec::new();
-        if members < MEMBERS_MIN {
-            faults.push(format!("--members {members}: a cluster has {MEMBERS_MIN} members or more"));
-            return faults; // The bounds below are measured in members: they would only repeat this.
-        }
         if members > MEMBERS_MAX {
-            faults.push(format!("--members {members}: at most {MEMBERS_MAX}"));
-            return faults;
+            // The bounds below are measured in members: they would only repeat this.
+            return vec![format!("--members {members}: at most {MEMBERS_MAX}")];
         }
+        let mut faults = Vec::new();
         if self.kills >= members {
             let most = members - 1;
             faults.push(format!("--kill {}: somebody must be left to notice; at most {most}", self.kills));
         }
         let workers_max = members.min(WORKERS_MAX);
         if self.workers == 0 || self.workers > workers_max {
-            faults.push(format!("--workers {}: must be 1 to {workers_max} here", self.workers));
-        }
-        if self.start == Start::Cold && (self.seeds == 0 || self.seeds >= members) {
-            faults.push(format!("--seeds {}: must be 1 to {} here", self.seeds, members - 1));
+            let range = if workers_max == 1 { "1".to_owned() } else { format!("1 to {workers_max}") };
+            faults.push(format!("--workers {}: must be {range} here", self.workers));
         }
         if self.events.per_second > 0.0 && !EVENT_BYTES.contains(&self.event_bytes) {
             let (least, most) = (EVENT_BYTES.start(), EVENT_BYTES.end());
             let given = self.event_bytes;
             faults.push(format!("--event-bytes {given}: an event carries {least} to {most}"));
+        }
+        faults
+    }
+
+    /// Faults of where the members are, and whom they join through.
+    fn address_faults(&self) -> Vec<String> {
+        let members = self.members;
+        let mut faults = Vec::new();
+        if self.start == Start::Cold && (self.seeds == 0 || self.seeds >= members) {
+            faults.push(format!("--seeds {}: must be 1 to {} here", self.seeds, members - 1));
         }
         let is_broadcast = matches!(self.bind, IpAddr::V4(address) if address.is_broadcast());
         if self.bind.is_multicast() || is_broadcast {
@@ -370,9 +351,7 @@ impl RunOptions {
     /// An objective on something this run does not do can only be missed: a slip better told now.
     fn slo_faults(&self) -> Vec<String> {
         let absent = |path: &str| {
-            if path.starts_with(REAL_MEMBERS) {
-                Some("needs attach: a run has no real members")
-            } else if path.starts_with("convergence_s") && self.start == Start::Warm {
+            if path.starts_with("convergence_s") && self.start == Start::Warm {
                 Some("needs --start cold")
             } else if path.starts_with("detection_s") && self.kills == 0 {
                 Some("needs --kill 1 or more")

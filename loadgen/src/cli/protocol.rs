@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use clap::builder::{BoolValueParser, PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::{Map, Value, json};
-use swimring::Preset;
 use swimring::protocol::{SETTINGS, Setting, SettingKind, SettingValue};
+use swimring::{DriverChoice, Preset};
 
 use super::values;
 
@@ -74,6 +74,22 @@ pub(super) fn preset_parser() -> impl TypedValueParser<Value = Preset> {
     PossibleValuesParser::new(Preset::ALL.map(listed)).try_map(|name| name.parse::<Preset>())
 }
 
+/// Reads a datagram driver.
+pub(super) fn driver_parser() -> impl TypedValueParser<Value = DriverChoice> {
+    let listed =
+        |(driver, about): (DriverChoice, &'static str)| PossibleValue::new(driver.as_str()).help(about);
+    let all = [
+        (DriverChoice::Auto, "io_uring where the kernel permits it, else mmsg"),
+        (DriverChoice::IoUring, "io_uring, or fail"),
+        (DriverChoice::Mmsg, "sendmmsg and recvmmsg"),
+    ];
+    let values = all.map(listed).map(|value| match value.get_name() {
+        "io_uring" => value.alias("io-uring"),
+        _ => value,
+    });
+    PossibleValuesParser::new(values).try_map(|name| name.replace('-', "_").parse::<DriverChoice>())
+}
+
 /// Overrides of the preset's protocol settings, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProtocolSettings {
@@ -99,14 +115,6 @@ impl ProtocolSettings {
     /// The same by name, as a report has them.
     pub fn given(&self) -> Map<String, Value> {
         self.given.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()
-    }
-
-    /// These settings, and `fallback`'s where these give nothing.
-    pub fn or(mut self, fallback: ProtocolSettings) -> ProtocolSettings {
-        for (name, value) in fallback.given {
-            self.given.entry(name).or_insert(value);
-        }
-        self
     }
 }
 
@@ -207,14 +215,5 @@ mod tests {
         assert!(ProtocolSettings::default().given().is_empty());
         let one = only("gossip_fanout", 5);
         assert_eq!(serde_json::to_string(&one.given()).unwrap(), r#"{"gossip_fanout":5}"#);
-    }
-
-    #[test]
-    fn a_merge_keeps_the_first_and_fills_every_gap() {
-        let merged = only("gossip_fanout", 99).or(all_given());
-        assert_eq!(merged.get("gossip_fanout"), Some(SettingValue::Whole(99)));
-        assert_eq!(merged.values().count(), declared().count());
-        assert_eq!(ProtocolSettings::default().or(all_given()), all_given());
-        assert_eq!(all_given().or(ProtocolSettings::default()), all_given());
     }
 }

@@ -1,37 +1,30 @@
-//! A run, phase by phase: start, warm-up, the measured window with its kills and events, settling, stop.
+//! `run`: a cluster of its own on this machine, with everybody in it from the start or joining through seeds.
 
-#![allow(clippy::disallowed_methods, reason = "the run itself waits for the clock, between looks at it")]
+#![allow(clippy::disallowed_methods, reason = "a cold start waits for the clock, between looks at its joins")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use swimring::net::{self, NetOptions};
-use swimring::protocol::{Settings, Time};
-use swimring::stream::{StreamDriver, StreamOptions};
+use swimring::net::NetOptions;
+use swimring::protocol::Settings;
+use swimring::stream::StreamOptions;
 use swimring::worker::{Fleet, FleetOptions};
 use swimring::{MemberlistOptions, WireOptions};
-use swimring_tooling::cpu::{self, CpuTime};
 
-use super::outcome::{self, Window};
-use super::sampling::{Done, Sampler};
+use super::phases::{Phases, Script};
 use super::start::{self, ColdStart};
 use super::tracker::{Tracker, event_payload};
 use super::{faults, fleet_control, settings};
-use crate::cli::{DriverChoice, RunOptions, Start, WireChoice};
+use crate::cli::{RunOptions, Start, WireChoice};
 use crate::cores;
-use crate::measurements::Measurements;
-use crate::progress::{Phase, Sample};
+use crate::progress::Phase;
 use crate::run::{Executed, RunError};
 use crate::run_context::RunContext;
 use crate::schedule::Plan;
 
 /// Timers of the fleet are rounded to this, so that what many members do at once leaves together.
 const TICK: Duration = Duration::from_millis(10);
-
-/// How often to look for Ctrl-C and at the clock while the plan has nothing: every look costs CPU time that
-/// counts as the fleet's.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Thousands of members share a socket: a worker that loses its core to another process for a while should
 /// find what was sent meanwhile. About half a second of a busy fleet's datagrams.
@@ -55,32 +48,25 @@ const LOOK_AT_JOINS_EVERY: Duration = Duration::from_millis(5);
 /// Names of user events.
 pub const EVENT_NAME: &str = "load";
 
-/// Said when the user ends a run before there is anything to report.
-const NOTHING_MEASURED: &str = "ended before the measured time began: there is nothing to report";
-
-/// A fleet that runs, and what is known of it.
-struct Run<'a, 'b> {
-    fleet: Fleet<Tracker>,
+/// A cluster of its own: everybody is started here, and nobody leaves.
+struct Cluster<'a> {
     options: &'a RunOptions,
-    surroundings: &'a mut RunContext<'b>,
-    settings: Arc<Settings>,
-    sampler: Sampler,
-    done: Done,
 }
 
 /// Runs the fleet.
 ///
 /// # Errors
 /// One line that names the setting and the mend.
-pub fn execute(options: &RunOptions, surroundings: &mut RunContext<'_>) -> Result<Executed, RunError> {
+pub fn execute(options: &RunOptions, context: &mut RunContext<'_>) -> Result<Executed, RunError> {
     let settings = Arc::new(settings::in_force(options).map_err(RunError)?);
     let needed = cores::needed(options, &settings);
     let busy = if options.quiet { None } else { cores::busy() };
-    let fleet = start_fleet(options, surroundings.plan, &settings).map_err(RunError)?;
-    surroundings.announce(options, needed, busy);
-    let sampler = Sampler::new(fleet.len(), surroundings.plan.kills.len());
-    let run = Run { fleet, options, surroundings, settings, sampler, done: Done::default() };
-    run.carry_out().map_err(RunError)
+    let fleet = start_fleet(options, context.plan, &settings).map_err(RunError)?;
+    context.announce(options, needed, busy);
+    let observers = u64::from(options.members) - context.plan.kills.len() as u64;
+    let bound = fleet_control::settling_bound(&settings, options.members, Duration::ZERO);
+    let phases = Phases::new(fleet, options, context, settings, observers, bound);
+    phases.carry_out(&mut Cluster { options }).map_err(RunError)
 }
 
 fn start_fleet(
@@ -88,22 +74,17 @@ fn start_fleet(
     plan: &Plan,
     settings: &Arc<Settings>,
 ) -> Result<Fleet<Tracker>, String> {
-    let (driver, stream_driver) = match options.driver {
-        DriverChoice::Auto => (net::DriverChoice::Auto, StreamDriver::Automatic),
-        DriverChoice::IoUring => (net::DriverChoice::IoUring, StreamDriver::Uring),
-        DriverChoice::Mmsg => (net::DriverChoice::Mmsg, StreamDriver::Readiness),
-    };
     let fleet_options = FleetOptions {
         settings: Arc::clone(settings),
         net: NetOptions {
-            driver,
+            driver: options.driver,
             segmentation: options.segmentation,
             coalescing: options.segmentation,
             receive_buffer_bytes: receive_buffer_bytes(options),
             ..NetOptions::default()
         },
         stream: StreamOptions {
-            driver: stream_driver,
+            driver: settings::stream_driver(options.driver),
             exchange_timeout: settings::stream_timeout(options),
             ..StreamOptions::default()
         },
@@ -155,227 +136,48 @@ fn bind(options: &RunOptions) -> SocketAddr {
     SocketAddr::new(ip, options.port)
 }
 
-impl Run<'_, '_> {
-    fn carry_out(mut self) -> Result<Executed, String> {
-        let convergence = self.start()?;
-        let idle = self.warm_up()?;
-        let window = self.measure()?;
-        self.settle()?;
-        let interrupted = self.interrupted();
-        let known = fleet_control::members_known(&self.fleet)?;
-        let kind = self.fleet.ask(0, |host, _| host.driver()).map_err(|error| error.to_string())?;
-        let protocol = settings::by_name(&self.settings, settings::stream_timeout(self.options));
-        let (preset, wire) = (self.options.preset, self.options.wire);
-        let probe_timeout = self.settings.probe_timeout;
-        let measurements = Measurements {
-            interrupted,
-            members_known: known,
-            driver: kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
-            convergence,
-            ..self.collect(&window, idle)?
-        };
-        Ok(Executed {
-            measurements,
-            wire: wire.as_str().to_owned(),
-            protocol,
-            protocol_preset: settings::by_name(
-                &Settings::preset(preset),
-                settings::stream_timeout_of_preset(preset),
-            ),
-            probe_timeout,
-        })
-    }
+impl Script for Cluster<'_> {
+    type Observer = Tracker;
 
-    fn interrupted(&self) -> bool {
-        self.surroundings.interrupt.requested()
-    }
+    const EVENT_NAME: &'static str = EVENT_NAME;
 
-    /// Until every member has a complete view. How long that took, in a cold start.
-    fn start(&mut self) -> Result<Option<Duration>, String> {
-        self.sample_now(Phase::Starting, Duration::ZERO, None)?;
-        start::populate(&self.fleet, self.options)?;
+    /// Creates every member, all with complete views or all joining through the seeds.
+    fn start(&mut self, phases: &mut Phases<'_, '_, Tracker>) -> Result<Option<Duration>, String> {
+        start::populate(&phases.fleet, self.options)?;
         if self.options.start == Start::Warm {
-            start::warm(&self.fleet, self.options)?;
+            start::warm(&phases.fleet, self.options)?;
         }
-        start::resume(&self.fleet)?;
+        start::resume(&phases.fleet)?;
         match self.options.start {
             Start::Warm => Ok(None),
-            Start::Cold => self.start_cold().map(Some),
+            Start::Cold => self.start_cold(phases).map(Some),
         }
     }
 
-    /// Joins everyone through the seeds and waits until all views are complete.
-    fn start_cold(&mut self) -> Result<Duration, String> {
-        let begun = self.fleet.elapsed();
-        let timeout = settings::stream_timeout(self.options);
-        let mut joins = ColdStart::new(&self.fleet, self.options, timeout);
-        loop {
-            let elapsed = self.fleet.elapsed() - begun;
-            if joins.advance(&self.fleet, elapsed)? && start::is_complete(&self.fleet, self.options.members)?
-            {
-                return Ok(self.fleet.elapsed() - begun);
-            }
-            if self.interrupted() {
-                return Err(NOTHING_MEASURED.to_owned());
-            }
-            self.sample(Phase::Starting, elapsed, Some(joins.progress()))?;
-            std::thread::sleep(LOOK_AT_JOINS_EVERY);
-        }
+    fn payload(&self, number: usize, length: usize) -> Vec<u8> {
+        event_payload(number, length)
     }
 
-    /// Lets the fleet run without being measured; gives the cores it took while nothing happened.
-    fn warm_up(&mut self) -> Result<Option<f64>, String> {
-        let length = self.options.warmup;
-        let begun = self.fleet.elapsed();
-        // The first second is the start's aftermath.
-        let quiet_from = begun + Duration::from_secs(1).min(length);
-        let mut quiet: Option<(Duration, CpuTime)> = None;
-        loop {
-            let now = self.fleet.elapsed();
-            if self.interrupted() {
-                return Err(NOTHING_MEASURED.to_owned());
-            }
-            if now - begun >= length {
-                break;
-            }
-            if quiet.is_none() && now >= quiet_from {
-                quiet = Some((now, CpuTime::of_process()));
-            }
-            self.sample(Phase::WarmingUp, now - begun, None)?;
-            std::thread::sleep(LOOK_EVERY.min(length.saturating_sub(now - begun)));
-        }
-        Ok(quiet.and_then(|(since, cpu)| {
-            let wall = (self.fleet.elapsed() - since).as_secs_f64();
-            (wall >= 1.0).then(|| CpuTime::of_process().since(cpu).total().as_secs_f64() / wall)
-        }))
-    }
-
-    /// The measured window.
-    fn measure(&mut self) -> Result<Window, String> {
-        let before = fleet_control::moments(&self.fleet, |_| ())?;
-        self.surroundings.begin_log()?;
-        let cpu = CpuTime::of_process();
-        let begun = self.fleet.elapsed();
-        let origin = Time::ZERO + begun;
-        fleet_control::moments(&self.fleet, move |tracker| tracker.begin(origin))?;
-        self.sampler.begin(begun);
-        let length = self.options.duration;
-        loop {
-            let elapsed = self.fleet.elapsed() - begun;
-            if elapsed >= length || self.interrupted() {
-                break;
-            }
-            self.keep_plan(elapsed)?;
-            self.sample(Phase::Measuring, elapsed, None)?;
-            let planned = next_planned(self.surroundings.plan, self.done).unwrap_or(length);
-            let until = planned.min(length).saturating_sub(self.fleet.elapsed() - begun);
-            std::thread::sleep(until.min(LOOK_EVERY));
-        }
-        let after = fleet_control::moments(&self.fleet, Tracker::end)?;
-        let length = self.fleet.elapsed() - begun;
-        let cpu = CpuTime::of_process().since(cpu);
-        let window = Window { length, cpu, resident_bytes: cpu::resident_bytes(), before, after, origin };
-        // The last interval of the log, which the window's end has cut short.
-        self.sample_now(Phase::Measuring, length, None)?;
-        Ok(window)
-    }
-
-    /// Does what the plan has for the time until `elapsed`.
-    fn keep_plan(&mut self, elapsed: Duration) -> Result<(), String> {
-        let plan = self.surroundings.plan;
-        while let Some(kill) = plan.kills.get(self.done.kills).filter(|kill| kill.at <= elapsed) {
-            self.done.kills += 1;
-            fleet_control::kill(&self.fleet, kill.victim)?;
-        }
-        while let Some(event) = plan.events.get(self.done.events).filter(|event| event.at <= elapsed) {
-            if self.interrupted() {
-                break;
-            }
-            let payload = event_payload(self.done.events, self.options.event_bytes as usize);
-            self.done.events += 1;
-            fleet_control::send_event(&self.fleet, event.sender, EVENT_NAME, payload)?;
-        }
-        Ok(())
-    }
-
-    /// Goes on until everything has been seen everywhere or no longer can be.
-    fn settle(&mut self) -> Result<(), String> {
-        let bound = self.settling_bound();
-        let begun = self.fleet.elapsed();
-        loop {
-            let elapsed = self.fleet.elapsed() - begun;
-            if elapsed >= bound
-                || self.interrupted()
-                || fleet_control::everything_seen(&self.fleet, self.done, self.observers())?
-            {
-                return self.sample_now(Phase::Settling, elapsed, None);
-            }
-            self.sample(Phase::Settling, elapsed, None)?;
-            std::thread::sleep(LOOK_EVERY);
-        }
-    }
-
-    /// How long settling may take.
-    fn settling_bound(&self) -> Duration {
-        fleet_control::settling_bound(&self.settings, self.options.members, Duration::ZERO)
-    }
-
-    /// Members that are never killed.
-    fn observers(&self) -> u64 {
-        u64::from(self.options.members) - self.surroundings.plan.kills.len() as u64
-    }
-
-    /// A sample, if one is due. `joins` counts those of a cold start.
-    fn sample(&mut self, phase: Phase, elapsed: Duration, joins: Option<(u64, u64)>) -> Result<(), String> {
-        if self.sampler.is_due(self.fleet.elapsed()) {
-            self.sample_now(phase, elapsed, joins)?;
-        }
-        Ok(())
-    }
-
-    /// Takes a sample for the terminal, Prometheus and the histogram log, if there is any of them.
-    fn sample_now(
-        &mut self,
-        phase: Phase,
-        elapsed: Duration,
-        joins: Option<(u64, u64)>,
-    ) -> Result<(), String> {
-        let observers = self.observers();
-        if !self.surroundings.wants_samples() {
-            self.sampler.begin(self.fleet.elapsed());
-            return Ok(());
-        }
-        let taken = self.sampler.take(&self.fleet, phase, self.done, observers)?;
-        let total = fleet_control::length_of(phase, self.options, self.settling_bound());
-        let sample = Sample { joins, ..taken.sample(elapsed, total) };
-        self.surroundings.show(&taken, &sample)
-    }
-
-    /// Stops the fleet and puts together what its workers counted.
-    fn collect(mut self, window: &Window, idle: Option<f64>) -> Result<Measurements, String> {
-        let (observers, done) = (self.observers(), self.done);
-        let last = fleet_control::moments(&self.fleet, |_| ())?;
-        let trackers = self.fleet.stop().map_err(|error| error.to_string())?;
-        let timed = self.sampler.finish(&trackers);
-        let workers = timed.into_iter().enumerate();
-        let workers = workers.map(|(number, timed)| window.worker(number, &last[number], timed)).collect();
-        Ok(Measurements {
-            members: self.options.members.into(),
-            measured: window.length,
-            cpu: window.cpu,
-            event_cpu: window.event_cpu(idle, done),
-            resident_bytes: window.resident_bytes,
-            kills: window.kills(&trackers, done, self.surroundings.plan, observers),
-            events: outcome::events(&trackers, done, observers),
-            workers,
-            ..Measurements::default()
-        })
+    fn tracker(&mut self, tracker: Tracker) -> Tracker {
+        tracker
     }
 }
 
-/// When the plan has something next.
-fn next_planned(plan: &Plan, done: Done) -> Option<Duration> {
-    let kill = plan.kills.get(done.kills).map(|kill| kill.at);
-    let event = plan.events.get(done.events).map(|event| event.at);
-    kill.into_iter().chain(event).min()
+impl Cluster<'_> {
+    /// Joins everyone through the seeds and waits until all views are complete.
+    fn start_cold(&mut self, phases: &mut Phases<'_, '_, Tracker>) -> Result<Duration, String> {
+        let begun = phases.fleet.elapsed();
+        let timeout = settings::stream_timeout(self.options);
+        let mut joins = ColdStart::new(&phases.fleet, self.options, timeout);
+        loop {
+            let elapsed = phases.fleet.elapsed() - begun;
+            let joined = joins.advance(&phases.fleet, elapsed)?;
+            if joined && start::is_complete(&phases.fleet, self.options.members)? {
+                return Ok(phases.fleet.elapsed() - begun);
+            }
+            phases.unless_interrupted()?;
+            phases.sample(self, Phase::Starting, elapsed, Some(joins.progress()))?;
+            std::thread::sleep(LOOK_AT_JOINS_EVERY);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What every measured fleet is asked and told, whoever watches it: its own cluster or one that it joined.
+//! Questions and commands that every measured fleet takes: a cluster of its own, or members in somebody else's pool.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(1);
 ///
 /// # Errors
 /// One line: a worker has stopped.
-#[allow(clippy::disallowed_methods, reason = "the one who drives a fleet waits for it")]
+#[allow(clippy::disallowed_methods, reason = "driving a fleet means waiting for it")]
 pub fn patiently<T>(mut ask: impl FnMut() -> Result<T, FleetError>) -> Result<T, String> {
     loop {
         match ask() {

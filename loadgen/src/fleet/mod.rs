@@ -1,4 +1,4 @@
-//! The fleet behind `run`: members on workers, and who watches them.
+//! The fleet that is measured: members on workers, who watches them, and the phases they go through.
 //!
 //! Member number `n` of the fleet is called `mN` and lives on worker `n` modulo the workers, so that every
 //! worker carries the same share and any member's place follows from its number.
@@ -7,6 +7,7 @@ pub mod cluster;
 pub(crate) mod faults;
 pub mod fleet_control;
 pub(crate) mod outcome;
+pub mod phases;
 pub mod sampling;
 pub mod seen;
 pub mod settings;

@@ -14,7 +14,7 @@ use crate::schedule::Plan;
 
 /// What was read at the two ends of the measured window.
 pub struct Window {
-    /// How long it was.
+    /// Its length.
     pub length: Duration,
     /// CPU time of the process in it.
     pub cpu: CpuTime,

@@ -2,8 +2,8 @@
 //! histogram log.
 //!
 //! Histograms are not copied on a worker's thread: an empty one goes there, and the one that was recorded
-//! into comes back. So recording costs once whoever looks, a worker allocates nothing, and what was timed
-//! so far is kept here.
+//! into comes back. So recording costs the same with and without readers, a worker allocates nothing,
+//! and what was timed so far is kept here.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::progress::{Phase, Sample};
 /// How often samples are taken.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
-/// Rates are told of intervals of this length or more: where a phase ends, two samples follow each other at once.
+/// Shortest interval from which rates are computed: where a phase ends, two samples follow each other at once.
 const RATES_LEAST: Duration = Duration::from_millis(100);
 
 /// What travels to a worker and back.
@@ -30,7 +30,7 @@ struct Parcel {
     declared: Vec<u64>,
 }
 
-/// How far the plan is.
+/// Progress of the plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Done {
     /// Kills carried out.
@@ -42,7 +42,7 @@ pub struct Done {
 /// Everything at one moment, over all workers.
 #[derive(Clone, Debug)]
 pub struct Totals {
-    /// Where the run is.
+    /// Phase of the run.
     pub phase: Phase,
     /// What was counted since the fleet's start.
     pub moment: WorkerSnapshot,
@@ -50,7 +50,7 @@ pub struct Totals {
     pub cpu: CpuTime,
     /// Resident bytes of the process.
     pub resident_bytes: Option<u64>,
-    /// How far the plan is.
+    /// Progress of the plan.
     pub done: Done,
     /// Kills that every observer has noticed.
     pub kills_detected: u64,
@@ -65,9 +65,9 @@ pub struct Sampler {
     datagrams: u64,
     /// Datagrams and CPU seconds per second in the last interval that was long enough.
     rates: (f64, f64),
-    /// By worker: what was timed until the last sample.
+    /// Timings of each worker up to the last sample.
     timed: Vec<Timings>,
-    /// By worker: what goes there next.
+    /// Parcel that goes to each worker next.
     parcels: Vec<Parcel>,
 }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use swimring::Preset;
 use swimring::protocol::{Setting, SettingValue, Settings, SettingsError};
+use swimring::stream::StreamDriver;
+use swimring::{DriverChoice, Preset};
 
 use crate::cli::RunOptions;
 use crate::cli::protocol::STREAM_TIMEOUT;
@@ -28,6 +29,15 @@ pub fn stream_timeout_of_preset(preset: Preset) -> Duration {
 pub fn stream_timeout(options: &RunOptions) -> Duration {
     let given = options.protocol.get(STREAM_TIMEOUT.name).map(duration);
     given.unwrap_or_else(|| stream_timeout_of_preset(options.preset))
+}
+
+/// What moves the bytes of streams beside `driver` for datagrams.
+pub fn stream_driver(driver: DriverChoice) -> StreamDriver {
+    match driver {
+        DriverChoice::Auto => StreamDriver::Automatic,
+        DriverChoice::IoUring => StreamDriver::Uring,
+        DriverChoice::Mmsg => StreamDriver::Readiness,
+    }
 }
 
 fn duration(value: SettingValue) -> Duration {

@@ -37,14 +37,22 @@ pub fn populate(fleet: &Fleet<Tracker>, options: &RunOptions) -> Result<(), Stri
         let address = addresses(fleet, options);
         Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| {
             host.pause();
-            for number in (worker as u32..members).step_by(workers) {
-                let added = host.add_at(address(number), &name_of(number), &[], INCARNATION);
-                added.map_err(|error| error.to_string())?;
-            }
-            Ok(())
+            add_members(host, (worker as u32..members).step_by(workers), &address)
         })
     });
     added.map_err(|error| error.to_string())?.into_iter().collect()
+}
+
+/// Adds the members with these numbers to a worker.
+fn add_members(
+    host: &mut Host<Tracker>,
+    mut numbers: impl Iterator<Item = u32>,
+    address: &impl Fn(u32) -> SocketAddr,
+) -> Result<(), String> {
+    numbers.try_for_each(|number| {
+        let added = host.add_at(address(number), &name_of(number), &[], INCARNATION);
+        added.map(|_| ()).map_err(|error| error.to_string())
+    })
 }
 
 /// Where each member receives: at an address of its own, or at its worker's.
@@ -75,31 +83,38 @@ pub fn warm(fleet: &Fleet<Tracker>, options: &RunOptions) -> Result<(), String> 
     let (members, workers) = (options.members, fleet.len());
     let loaded = fleet.ask_all(|worker| {
         let address = addresses(fleet, options);
-        Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| {
-            let loaded = host.load_views(|view, settings, commons| {
-                for number in (0..members).filter(|number| *number as usize % workers != worker) {
-                    let name = name_of(number);
-                    let introduction = Introduction {
-                        subject: MemberId::of_name(&name),
-                        incarnation: INCARNATION,
-                        state: State::Alive,
-                        address: address(number),
-                        name: &name,
-                        metadata: &[],
-                    };
-                    view.add(&introduction, settings, commons)?;
-                }
-                Ok(())
-            });
-            loaded.map_err(|error| error.to_string())
-        })
+        let elsewhere = (0..members).filter(move |number| *number as usize % workers != worker);
+        Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| load_views(host, &elsewhere, &address))
     });
     loaded.map_err(|error| error.to_string())?.into_iter().collect()
 }
 
+/// Makes the members with these numbers, who are on other workers, known to all members of a worker.
+fn load_views(
+    host: &mut Host<Tracker>,
+    elsewhere: &(impl Iterator<Item = u32> + Clone),
+    address: &impl Fn(u32) -> SocketAddr,
+) -> Result<(), String> {
+    let loaded = host.load_views(|view, settings, commons| {
+        elsewhere.clone().try_for_each(|number| {
+            let name = name_of(number);
+            let introduction = Introduction {
+                subject: MemberId::of_name(&name),
+                incarnation: INCARNATION,
+                state: State::Alive,
+                address: address(number),
+                name: &name,
+                metadata: &[],
+            };
+            view.add(&introduction, settings, commons)
+        })
+    });
+    loaded.map_err(|error| error.to_string())
+}
+
 /// Where a cold start is.
 pub struct ColdStart {
-    /// Of each seed: where it receives.
+    /// Addresses of the seeds.
     addresses: Vec<SocketAddr>,
     /// By worker: the next local member to join, and the joins begun.
     next: Vec<(HostedMember, u64)>,

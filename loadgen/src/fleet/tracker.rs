@@ -28,7 +28,7 @@ const SPARED: u32 = u32::MAX;
 pub struct Noticed {
     /// When the first observer declared the victim dead.
     pub first: Option<Time>,
-    /// When the last one did.
+    /// Time at which the last observer did.
     pub last: Option<Time>,
 }
 
@@ -36,7 +36,7 @@ pub struct Noticed {
 pub struct Tracker {
     worker: u32,
     workers: u32,
-    /// By member: which kill it is the victim of.
+    /// Number of the kill that each member is the victim of, by member.
     kill_of: Vec<u32>,
     /// By kill: the planned instant, from the start of the measured window.
     kill_at: Vec<Duration>,
@@ -45,13 +45,13 @@ pub struct Tracker {
     origin: Option<Time>,
     /// Whether round trips and lateness are recorded: in the measured window only.
     timing: bool,
-    /// By kill: when it was noticed.
+    /// Times at which each kill was noticed, by kill.
     pub noticed: Vec<Noticed>,
     /// By kill: the observers that declared the victim dead.
     pub declared: SeenBits,
     /// By event: the observers it was delivered to.
     pub received: SeenBits,
-    /// What was counted.
+    /// Counters.
     pub tally: Tally,
     /// What was timed since it was last taken.
     pub timings: Timings,
@@ -224,7 +224,7 @@ impl Observer for Tracker {
     }
 }
 
-/// Whoever watches a worker's members by way of a tracker.
+/// An observer that keeps a [`Tracker`] of a worker's members.
 pub trait Tracking: Observer {
     /// The worker's tracker.
     fn tracker(&self) -> &Tracker;

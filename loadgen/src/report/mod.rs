@@ -190,7 +190,7 @@ pub struct ScheduleLag {
 pub struct Kills {
     /// Members killed.
     pub count: u64,
-    /// Of these, how many were declared dead by every live member.
+    /// Kills that every live member noticed.
     pub detected: u64,
 }
 
@@ -221,7 +221,7 @@ pub struct Seconds {
 pub struct Events {
     /// Events sent.
     pub sent: u64,
-    /// Of these, refused by their senders' own queues because too many were under way.
+    /// Events refused by their senders' own queues because too many were under way.
     #[serde(default)]
     pub refused: u64,
     /// Deliveries per expected delivery: 1 if every live member received every event.

@@ -18,7 +18,7 @@ const NAME_LEAST: usize = 18;
 pub struct RealMembers {
     /// Real members that were met.
     pub count: u64,
-    /// Of these, how many are not among `members`, because there are more than can be kept apart.
+    /// Members that are not among `members`, because there are more than can be kept apart.
     pub untracked: u64,
     /// The longest time in which no message of any of them arrived, from the start of the measured time to the end
     /// of settling, seconds.
@@ -32,7 +32,7 @@ pub struct RealMembers {
     pub cut_off: Vec<String>,
     /// All of them together.
     pub total: RealMember,
-    /// Each of them, in order of name.
+    /// The members, in order of name.
     pub members: Vec<RealMember>,
 }
 
@@ -42,7 +42,7 @@ pub struct RealMembers {
 pub struct RealMember {
     /// Its name; empty for all together.
     pub name: String,
-    /// Where it lives; empty for all together.
+    /// Its address; empty for all together.
     pub address: String,
     /// Probes of ours that it answered directly.
     pub acks: u64,
@@ -62,11 +62,11 @@ pub struct RealMember {
     pub deaths_declared: u64,
     /// Times that a member of ours suspected it.
     pub suspected: u64,
-    /// Who did, and when.
+    /// Members of ours that did, and when.
     pub suspected_of: Doubted,
     /// Times that a member of ours took it for dead.
     pub failed: u64,
-    /// Who did, and when.
+    /// Members of ours that did, and when.
     pub failed_of: Doubted,
     /// Members of ours, of those that are there all the time, that held it to be dead when settling ended; of all
     /// together the sum.
@@ -79,7 +79,7 @@ pub struct RealMember {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Doubted {
-    /// How many, each counted once.
+    /// Members of ours, each counted once.
     pub by: u64,
     /// When the first of them began to, seconds from the start of the measured time.
     pub from_s: Option<f64>,
@@ -204,7 +204,7 @@ impl RealMembers {
 }
 
 impl RealMember {
-    /// That ours suspected it or took it for dead: how many of them, how often and when.
+    /// A sentence on the members of ours that suspected it or took it for dead: how many, how often and when.
     fn doubts(&self) -> String {
         let RealMember { name, address, .. } = self;
         let span = |doubted: &Doubted| {

@@ -4,9 +4,11 @@ use std::process::{Command, Output};
 
 use swimring_loadgen::BUILD;
 use swimring_loadgen::report::Report;
+use swimring_tooling::layers::shielded;
 
 fn loadgen(arguments: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_swimring-loadgen")).args(arguments).output();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swimring-loadgen"));
+    let output = shielded(&mut command).args(arguments).output();
     output.expect("the binary was built with this test")
 }
 
@@ -37,6 +39,18 @@ fn bad_arguments_exit_with_2_and_a_line_per_fault() {
     }
     let (status, message) = refused(&["--members", "10", "--kill", "10", "--duration", "0s"]);
     assert_eq!((status, message.lines().count()), (Some(2), 2), "{message}");
+}
+
+#[test]
+fn a_flag_can_stand_in_the_environment() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swimring-loadgen"));
+    let variables = [("SWIMRING_MEMBERS", "0"), ("SWIMRING_LOSS", "1%")];
+    let output = shielded(&mut command).arg("run").envs(variables).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text(&output.stderr),
+        "swimring-loadgen: SWIMRING_MEMBERS 0: a cluster has 2 members or more\n"
+    );
 }
 
 #[test]

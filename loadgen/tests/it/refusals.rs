@@ -58,7 +58,7 @@ fn a_settings_file_that_cannot_be_used_is_named_with_its_line() {
     let path = path.to_str().unwrap();
     let start = format!("--config {path}: ");
     for (content, fault) in [
-        ("gossip_fanuot = 3\n", "unknown setting gossip_fanuot; did you mean gossip_fanout"),
+        ("gossip_fanuot = 3\n", "unknown key gossip_fanuot; did you mean gossip_fanout"),
         ("gossip_fanout = \"three\"\n", "gossip_fanout has to be a whole number, and is text"),
         ("gossip_fanout = 3\nprobe\n", "line 2: "),
     ] {

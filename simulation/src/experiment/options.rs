@@ -4,6 +4,7 @@ use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::latency::Latency;
@@ -33,7 +34,8 @@ const EVENT_BYTES_MAX: u16 = swimring_codec::native::EVENT_MAX as u16;
 const _: () = assert!(MEMBERS_MAX < typed::NUMBERS_MAX);
 
 /// The wire format that the members of a trial speak, whose sizes are counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WireSizes {
     /// Swimring's own. The default.
     #[default]
@@ -44,6 +46,17 @@ pub enum WireSizes {
 }
 
 impl WireSizes {
+    /// Both.
+    pub const ALL: [WireSizes; 2] = [WireSizes::Native, WireSizes::Memberlist];
+
+    /// `native` or `memberlist`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WireSizes::Native => "native",
+            WireSizes::Memberlist => "memberlist",
+        }
+    }
+
     pub(super) fn options(self) -> WireOptions {
         match self {
             WireSizes::Native => WireOptions::Native,

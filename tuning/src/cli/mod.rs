@@ -10,12 +10,15 @@ pub mod recommend;
 pub mod simulate;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, Parser, Subcommand};
-use swimring_loadgen::cli::{CompletionsArguments, ManArguments};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use swimring_tooling::exit::Exit;
+use swimring_tooling::layers::{Origins, Sources, layered, switchable};
+use swimring_tooling::manual::{CompletionsArguments, ManArguments};
 use swimring_tooling::output::{self, is_standard_output};
+use swimring_tooling::refusal::Refusal;
+use toml::{Table, Value};
 
 /// The program's name in messages.
 pub const PROGRAM: &str = "swimring-tune";
@@ -31,6 +34,9 @@ Examples:
                                                        how push, pull and push-pull spread news
   swimring-tune compare --members 20,100               where the formulas hold
 
+Every flag may also stand in the environment: --members as SWIMRING_MEMBERS. What is typed wins over it, and it
+wins over a file.
+
 Exit status: 0 done; 1 could not run; 2 bad arguments; 99 of recommend: the limits cannot be met together, or
 the chosen settings missed one, or that is not sure.";
 
@@ -42,6 +48,10 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+
+    /// Flags whose values were not typed.
+    #[arg(skip)]
+    pub origins: Origins,
 }
 
 /// The commands.
@@ -107,12 +117,67 @@ pub(crate) fn to_standard_output(files: &[(&str, &Option<PathBuf>)]) -> Result<b
     }
 }
 
-/// Parses a command line whose first item is the program.
+/// The whole command line, as it is parsed, completed and documented.
+fn program() -> clap::Command {
+    switchable(Cli::command())
+}
+
+/// Parses a command line whose first item is the program, without a look at the environment.
 ///
 /// # Errors
 /// What clap refuses, and what it answers to `--help` and `--version`.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(arguments)
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Refusal> {
+    parse_with(arguments, &|_| None)
+}
+
+/// The same, with the environment's variables by name for what was not typed.
+///
+/// # Errors
+/// As [`parse`], and a line for each variable that cannot be used.
+pub fn parse_with(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Cli, Refusal> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let (matches, origins) = layered(&program(), &arguments, &Variables(variable))?;
+    Ok(Cli { origins, ..Cli::from_arg_matches(&matches)? })
+}
+
+/// The environment. A scenario and an objective file have more than flags in them, and are read by their commands.
+struct Variables<'a>(&'a dyn Fn(&str) -> Option<OsString>);
+
+impl Sources for Variables<'_> {
+    fn file_flag(&self, _command: &str) -> Option<&'static str> {
+        None
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        (self.0)(name)
+    }
+
+    fn read(&self, _path: &Path) -> Result<Table, String> {
+        Ok(Table::new())
+    }
+
+    fn values(&self, _name: &str, _value: &Value) -> Option<Result<Vec<String>, String>> {
+        None
+    }
+
+    fn hint(&self, _key: &str, _known: &[String]) -> String {
+        String::new()
+    }
+
+    fn alternatives(&self) -> &[&[&str]] {
+        &[
+            &["rtt-ms", "regions"],
+            &["rtt-sigma", "regions"],
+            &["max-cores", "max-cpu-us"],
+            &["forms-only", "time"],
+            &["forms-only", "effort"],
+            &["forms-only", "seed"],
+            &["forms-only", "threads"],
+        ]
+    }
 }
 
 /// Prints the completions for a shell.
@@ -120,7 +185,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 /// # Errors
 /// If standard output does not take them.
 pub fn completions(arguments: &CompletionsArguments) -> Result<Exit, Faults> {
-    output::print(&arguments.script(Cli::command())).map_err(Faults::CouldNotRun)?;
+    output::print(&arguments.script(program())).map_err(Faults::CouldNotRun)?;
     Ok(Exit::Done)
 }
 
@@ -129,7 +194,7 @@ pub fn completions(arguments: &CompletionsArguments) -> Result<Exit, Faults> {
 /// # Errors
 /// If there is no such command, or standard output does not take the page.
 pub fn man(arguments: &ManArguments) -> Result<Exit, Faults> {
-    let page = arguments.page(Cli::command()).map_err(|fault| Faults::BadArguments(vec![fault]))?;
+    let page = arguments.page(program()).map_err(|fault| Faults::BadArguments(vec![fault]))?;
     output::print(&page).map_err(Faults::CouldNotRun)?;
     Ok(Exit::Done)
 }

@@ -39,11 +39,11 @@ const WORK_MAX: u64 = 50_000_000;
 /// Which strategies are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Strategies {
-    /// Whoever knows tells.
+    /// Members that know tell others.
     Push,
-    /// Everyone asks.
+    /// All members ask others.
     Pull,
-    /// Everyone tells and asks.
+    /// All members tell and ask.
     PushPull,
     /// Each of them.
     #[default]

@@ -1,5 +1,6 @@
 //! `swimring-tune recommend`: from an objective to settings, with the evidence for them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use clap::Args;
 use swimring_tooling::columns;
 use swimring_tooling::environment::Environment;
 use swimring_tooling::exit::Exit;
+use swimring_tooling::layers::Origins;
 use swimring_tooling::output::{self, print, tell};
 use swimring_tooling::values;
 
@@ -14,12 +16,12 @@ use super::simulate::threads;
 use super::{Faults, to_standard_output};
 use crate::objective::measured::measured;
 use crate::objective::{Objective, ObjectiveArguments};
-use crate::outputs::{document, settings, text};
+use crate::outputs::{View, document, settings, text};
 use crate::report::{PageInput, detection_chart, page, pareto_chart, spread_chart, standalone, tail_chart};
-use crate::search::defaults::{Default, defaults};
+use crate::search::defaults::defaults;
 use crate::sweep::Stop;
 use crate::sweep::progress::Watch;
-use crate::validation::{Answer, CORE_S_DEFAULT, Effort, recommend};
+use crate::validation::{CORE_S_DEFAULT, Effort, recommend};
 use crate::verify::{self, verify};
 
 /// Shown under the flags.
@@ -131,7 +133,7 @@ impl RecommendArguments {
 ///
 /// # Errors
 /// Arguments that cannot be used, and files that cannot be written.
-pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
+pub fn command(arguments: &RecommendArguments, origins: &Origins) -> Result<Exit, Faults> {
     let (objective, effort) = arguments.check().map_err(Faults::BadArguments)?;
     let files = [("--json", &arguments.json), ("--toml", &arguments.toml), ("--report", &arguments.report)];
     let is_taken = to_standard_output(&files).map_err(Faults::BadArguments)?;
@@ -142,10 +144,11 @@ pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
     watch.finish();
     let answer = answer.map_err(Faults::CouldNotRun)?;
     let compared = defaults(&answer.forms);
+    let view = View::of(&objective, &answer, &compared);
     // Files first: whatever becomes of standard output, they are there.
-    write(arguments, &objective, &answer, &compared).map_err(Faults::CouldNotRun)?;
+    write(arguments, &typed(origins), &view).map_err(Faults::CouldNotRun)?;
     if !is_taken {
-        let lines = text::lines(&objective, &answer, &compared, columns::of_standard_output());
+        let lines = text::lines(&view, columns::of_standard_output());
         print(&together(&lines)).map_err(Faults::CouldNotRun)?;
     }
     if arguments.verify && !answer.is_refused() {
@@ -163,33 +166,23 @@ pub fn command(arguments: &RecommendArguments) -> Result<Exit, Faults> {
 }
 
 /// Writes every file that was asked for.
-fn write(
-    arguments: &RecommendArguments,
-    objective: &Objective,
-    answer: &Answer,
-    compared: &[Default],
-) -> Result<(), String> {
+fn write(arguments: &RecommendArguments, command: &str, view: &View<'_>) -> Result<(), String> {
+    let (objective, answer) = (view.objective, view.answer);
     if let Some(path) = &arguments.toml {
         output::write("--toml", path, &settings::toml(&answer.chosen.settings))?;
     }
     if let Some(path) = &arguments.json {
-        let value = document::document(objective, answer, compared);
+        let value = document::document(view);
         output::write_json("--json", path, &value)?;
     }
     if let Some(path) = &arguments.report {
-        let told = PageInput {
-            objective,
-            answer,
-            compared,
-            command: &typed(),
-            made: &Environment::here(crate::BUILD),
-        };
-        output::write("--report", path, &page(&told)?)?;
+        let input = PageInput { view, command, made: &Environment::here(crate::BUILD) };
+        output::write("--report", path, &page(&input)?)?;
     }
     if let Some(folder) = &arguments.charts {
         std::fs::create_dir_all(folder).map_err(|error| format!("--charts {}: {error}", folder.display()))?;
         let charts = [
-            ("pareto.svg", Some(pareto_chart(objective, answer, compared)?)),
+            ("pareto.svg", Some(pareto_chart(view)?)),
             ("detection.svg", detection_chart(objective, answer)?),
             ("detection-tail.svg", tail_chart(objective, answer)?),
             ("spread.svg", spread_chart(objective, answer)?),
@@ -208,8 +201,8 @@ fn together(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// The command line as it was typed, quoted where a shell wants it.
-fn typed() -> String {
+/// The command line as it was typed, quoted where a shell wants it, behind the variables that were used.
+fn typed(origins: &Origins) -> String {
     let quoted = |argument: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=%,+@".contains(c);
         if !argument.is_empty() && argument.chars().all(plain) {
@@ -218,7 +211,10 @@ fn typed() -> String {
             format!("'{}'", argument.replace('\'', "'\\''"))
         }
     };
-    let arguments =
-        std::env::args_os().skip(1).map(|argument| quoted(argument.to_string_lossy().into_owned()));
-    std::iter::once(super::PROGRAM.to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+    let text = |text: OsString| quoted(text.to_string_lossy().into_owned());
+    let variable = |name: &str| Some(format!("{name}={}", text(std::env::var_os(name)?)));
+    let variables = origins.variables().filter_map(variable);
+    let arguments = std::env::args_os().skip(1).map(text);
+    let words = variables.chain([super::PROGRAM.to_owned()]).chain(arguments);
+    words.collect::<Vec<_>>().join(" ")
 }

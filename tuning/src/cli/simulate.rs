@@ -9,6 +9,7 @@ use swimring::protocol::settings::SuspicionMode;
 use swimring::settings_file::value::kind;
 use swimring::settings_file::{read_bounded, toml_fault};
 use swimring_loadgen::cli::protocol::{HEADING, ProtocolSettings, STREAM_TIMEOUT};
+use swimring_simulation::experiment::WireSizes;
 use swimring_tooling::columns;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::{self, print, tell};
@@ -73,11 +74,11 @@ pub struct SimulateArguments {
     #[arg(long, value_name = "TIME")]
     pub warm_up: Option<String>,
 
-    /// Whose message sizes [default: native]
-    #[arg(long, value_name = "WIRE", value_parser = ["native", "memberlist"])]
+    /// Wire format that messages are sized by [default: native]
+    #[arg(long, value_name = "WIRE", value_parser = WireSizes::ALL.map(WireSizes::as_str))]
     pub wire: Option<String>,
 
-    /// Whose protocol: swimring, or upstream for hashicorp/memberlist's; +ITEM and -ITEM behind it change single
+    /// Protocol that members follow: swimring, or upstream for hashicorp/memberlist's; +ITEM and -ITEM behind it change single
     /// items, listed in docs/SIMULATION.md [default: swimring]
     #[arg(long, value_name = "WHOSE")]
     pub behaviour: Option<String>,
@@ -201,6 +202,8 @@ impl SimulateArguments {
             Some(path) => read_file(path)?,
             None => Default::default(),
         };
+        // A list is taken whole from the highest level that has it.
+        said.retain(|saying| saying.name != "impaired" || self.impaired.is_empty());
         said.extend(self.said()?);
         for sweep in &self.sweep {
             sweeps.retain(|other| other.name != sweep.name);
@@ -392,6 +395,11 @@ fn plain(name: &str, value: &toml::Value) -> Result<String, String> {
 }
 
 impl SimulateOptions {
+    /// The scenario, before anything is swept over.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
     /// What makes runs comparable: the scenario and what is swept over. Seeds may be added later.
     fn identity(&self) -> Value {
         let sweeps: Vec<Value> =

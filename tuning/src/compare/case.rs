@@ -39,9 +39,9 @@ pub struct Case {
 /// A quantity, predicted and simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Compared {
-    /// By the closed form. None where it says never.
+    /// Value by the closed form; `None` for never.
     pub predicted: Option<f64>,
-    /// By the simulator. None where nothing was measured.
+    /// Value by the simulator; `None` if nothing was measured.
     pub simulated: Option<f64>,
     /// What the simulated value is made of: crashes, deliveries, happenings.
     pub samples: u64,

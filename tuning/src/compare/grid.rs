@@ -67,7 +67,7 @@ impl Grid {
         cases
     }
 
-    /// Runs every case on so many threads; `done` is told of each.
+    /// Runs every case on `threads` threads; `done` is called after each.
     ///
     /// # Errors
     /// What the simulator refuses first.

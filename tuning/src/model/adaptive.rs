@@ -6,7 +6,7 @@
 //!
 //! **First probe after the crash.** Every second probe of a member is its own choice, so the crashed member is
 //! chosen half as often as with Lifeguard: with probability `u(t)` nobody has in time t, where [`FirstSuspicion`]
-//! has the double interval. The other probes return a received ping: whoever the member pinged last before
+//! has the double interval. The other probes return a received ping: the member that was pinged last before
 //! its crash pings it back at a random time of the next two intervals P. Nobody has begun to probe it after t with
 //!
 //! ```text

@@ -47,7 +47,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Of members with these settings, in this environment.
+    /// The rates for members with these settings, in this environment.
     pub fn of(settings: &Settings, environment: &Environment) -> Probe {
         let arrives = 1.0 - environment.loss;
         let (interval_s, timeout_s) =
@@ -76,7 +76,7 @@ impl Probe {
         Probe { unanswered, fails, mean_score }
     }
 
-    /// By how much local health stretches the interval, on average.
+    /// Factor by which local health stretches the interval, on average.
     pub fn stretch(&self) -> f64 {
         1.0 + self.mean_score
     }

@@ -24,17 +24,7 @@ pub mod traffic;
 
 pub use prediction::{Prediction, declared_of, predict, spread_of};
 use serde::{Deserialize, Serialize};
-
-/// Whose wire format, and so whose sizes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WireFormat {
-    /// Swimring's own. The default.
-    #[default]
-    Native,
-    /// hashicorp/memberlist's, plain.
-    Memberlist,
-}
+use swimring_simulation::experiment::WireSizes;
 
 /// What the settings have to work in. The default: 100 members, no loss, a fixed round trip of 1 ms,
 /// nothing to tell.
@@ -49,8 +39,8 @@ pub struct Environment {
     pub rtt_median_ms: f64,
     /// Standard deviation of the round trip's natural logarithm. 0: always the median. 0 to 2.
     pub rtt_sigma: f64,
-    /// Whose sizes.
-    pub wire: WireFormat,
+    /// Wire format that messages are sized by.
+    pub wire: WireSizes,
     /// User events per second in the whole cluster.
     pub events_per_second: f64,
     /// Payload of one.
@@ -70,7 +60,7 @@ impl Default for Environment {
             loss: 0.0,
             rtt_median_ms: 1.0,
             rtt_sigma: 0.0,
-            wire: WireFormat::Native,
+            wire: WireSizes::Native,
             events_per_second: 0.0,
             event_bytes: 32,
             failures_per_hour: 0.0,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use swimring::protocol::Settings;
 use swimring::protocol::settings::SuspicionMode;
+use swimring_simulation::experiment::WireSizes;
 
 use super::adaptive::Adaptive;
 use super::detection::FirstSuspicion;
@@ -11,30 +12,30 @@ use super::special::fewer_successes;
 use super::spread::{Spread, SpreadInputs};
 use super::suspicion::{FirstDeclared, Refutation, Window};
 use super::traffic::Traffic;
-use super::{Environment, WireFormat, cpu};
+use super::{Environment, cpu};
 
 const DAY_S: f64 = 86_400.0;
 
 /// What the forms say. Infinite where something never happens: a rumour that leaves members out has no p99.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Prediction {
-    /// From a crash to the first suspicion, in seconds.
+    /// Time from a crash to the first suspicion, in seconds.
     pub first_suspicion_p50_s: f64,
     /// The same within which 99 % of crashes are suspected.
     pub first_suspicion_p99_s: f64,
-    /// From a crash to the first member that declares it.
+    /// Time from a crash to the first member that declares it.
     pub first_declared_p50_s: f64,
     /// The same of 99 % of crashes.
     pub first_declared_p99_s: f64,
-    /// From a crash to the last live member that knows.
+    /// Time from a crash to the last live member that knows.
     pub all_declared_p50_s: f64,
     /// The same of 99 % of crashes.
     pub all_declared_p99_s: f64,
-    /// From a user event to its delivery to a member, in milliseconds.
+    /// Time from a user event to its delivery to a member, in milliseconds.
     pub spread_p50_ms: f64,
     /// The same of 99 % of deliveries.
     pub spread_p99_ms: f64,
-    /// From a user event to its last delivery, the median.
+    /// Time from a user event to its last delivery, the median.
     pub spread_last_p50_ms: f64,
     /// The share of members that gossip does not reach with a rumour.
     pub missed_share: f64,
@@ -191,8 +192,8 @@ fn false_death_chance(
     let push_pulls_per_s = if period_s > 0.0 { 2.0 / period_s } else { 0.0 };
     // Acks carry the state root: who differs for long asks for what it missed.
     let repair_per_s = match environment.wire {
-        WireFormat::Native => probes_per_s * arrives.powi(2),
-        WireFormat::Memberlist => push_pulls_per_s,
+        WireSizes::Native => probes_per_s * arrives.powi(2),
+        WireSizes::Memberlist => push_pulls_per_s,
     };
     let refutation = Refutation::of(spread, probes_per_s * arrives, repair_per_s, window.longest_s);
     // Another prober of the same subject has bad luck within a window.

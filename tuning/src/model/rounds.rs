@@ -5,7 +5,7 @@
 //! round everyone chooses f distinct others at random; a message is lost with probability l. With I members
 //! that know and U = n - I that do not, all as of the beginning of the round:
 //!
-//! - **push**: whoever knows tells f others. It chooses a given one with probability f/(n-1), so one that
+//! - **push**: a member that knows tells f others. It chooses a given one with probability f/(n-1), so one that
 //!   does not know is missed by all with probability `(1 - f(1-l)/(n-1))^I`. U halves and halves faster, then
 //!   shrinks by e^-f a round. With a retransmit limit c a member tells c times, f in a round, and then is
 //!   silent: the I of the formula are those that still tell.
@@ -20,11 +20,11 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// Who speaks first.
+/// Side that speaks first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
-    /// Whoever knows tells.
+    /// Members that know tell others.
     Push,
     /// Everyone asks.
     Pull,
@@ -36,7 +36,7 @@ impl Strategy {
     /// All of them.
     pub const ALL: [Strategy; 3] = [Strategy::Push, Strategy::Pull, Strategy::PushPull];
 
-    /// As it is typed.
+    /// Its name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Strategy::Push => "push",
@@ -53,7 +53,7 @@ pub struct Rounds {
     pub members: u32,
     /// Others that a member chooses in a round; at least 1. More than there are count as all.
     pub fanout: u32,
-    /// Who speaks first.
+    /// Side that speaks first.
     pub strategy: Strategy,
     /// Share of messages lost.
     pub loss: f64,

@@ -8,7 +8,7 @@
 //!
 //! `sum over resends of the four packets of P(these resends) F2(left - what they take)`
 //!
-//! with F2 the distribution of two round trips. On a LAN a quarter of a second is left: whoever loses a packet
+//! with F2 the distribution of two round trips. On a LAN a quarter of a second is left: a member that loses a packet
 //! of the handshake has failed, and one resend of ping or ack is just in time.
 
 use super::special::log_normal_cdf;

@@ -7,7 +7,7 @@
 //! T(C) = max(Min, Max - (Max - Min) ln(C + 1) / ln(K + 1))
 //! ```
 //!
-//! **How many confirmations come.** Whoever probes the suspect without an answer accuses it independently,
+//! **How many confirmations come.** A member that probes the suspect without an answer accuses it independently,
 //! and tells. Of m other probers, each has failed within t of the first suspicion with some probability p(t),
 //! so the confirmations known to the first accuser are binomial, later by d, what a rumour takes to a given
 //! member. The suspicion lasts longer than t exactly if fewer confirmations have come than T needs to be as
@@ -22,8 +22,8 @@
 //! confirmations take two intervals, and Min is at least four: the crashed are declared after Min. For a
 //! live member that was accused by bad luck p(t) grows with the chance that a probe fails, and W is nearly Max.
 //!
-//! **Refutation.** The subject hears of it after D, one member's delay of the suspicion's spread; whoever
-//! suspects it hears the refutation, at the latest, after the last member's delay L of another spread. It comes
+//! **Refutation.** The subject hears of it after D, one member's delay of the suspicion's spread; those
+//! that suspect it hear the refutation, at the latest, after the last member's delay L of another spread. It comes
 //! in time with probability P(D + L <= W).
 
 use swimring::protocol::Settings;
@@ -155,7 +155,7 @@ pub struct Refutation<'a> {
 }
 
 impl Refutation<'_> {
-    /// Of suspicions that spread like `spread`. `reminders_per_s`: probes of the subject by those who suspect
+    /// Suspicions that spread like `spread`. `reminders_per_s`: probes of the subject by those who suspect
     /// it, each of which tells it (Lifeguard's buddy system). `repair_per_s`: how fast a member that gossip
     /// missed learns of a refutation in other ways. `longest_s`: the longest window that will be asked about.
     pub fn of(spread: &Spread, reminders_per_s: f64, repair_per_s: f64, longest_s: f64) -> Refutation<'_> {

@@ -28,10 +28,11 @@ use swimring_codec::memberlist::{self, Alive, Source, Versions};
 use swimring_codec::native::{
     HEADER_LEN, PROBE_LEN, RELAY_LEN, STREAM_PREFIX_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
 };
+use swimring_simulation::experiment::WireSizes;
 
+use super::Environment;
 use super::false_positives::Probe;
 use super::suspicion::Window;
-use super::{Environment, WireFormat};
 
 /// A name of any length up to this is cut from it.
 const NAME: &str = "member-0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000\
@@ -74,8 +75,8 @@ impl Sizes {
     /// The sizes of an environment's format.
     pub fn of(environment: &Environment) -> Sizes {
         match environment.wire {
-            WireFormat::Native => Sizes::native(environment),
-            WireFormat::Memberlist => Sizes::memberlist(environment),
+            WireSizes::Native => Sizes::native(environment),
+            WireSizes::Memberlist => Sizes::memberlist(environment),
         }
     }
 
@@ -160,7 +161,7 @@ struct Rumours {
 }
 
 impl Traffic {
-    /// Of members with these settings, in this environment.
+    /// The traffic of members with these settings, in this environment.
     pub fn of(settings: &Settings, environment: &Environment, probe: &Probe) -> Traffic {
         let sizes = Sizes::of(environment);
         let rumours = rumours(settings, environment, probe, &sizes);
@@ -289,7 +290,7 @@ mod tests {
 
     #[test]
     fn memberlists_pings_are_those_of_its_codec() {
-        let environment = Environment { wire: WireFormat::Memberlist, name_bytes: 8, ..idle(100) };
+        let environment = Environment { wire: WireSizes::Memberlist, name_bytes: 8, ..idle(100) };
         let sizes = Sizes::of(&environment);
         let name = "member-0";
         let address = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), 7946));
@@ -337,7 +338,7 @@ mod tests {
             loss in 0.0..0.5_f64,
             memberlist: bool,
         ) {
-            let wire = if memberlist { WireFormat::Memberlist } else { WireFormat::Native };
+            let wire = if memberlist { WireSizes::Memberlist } else { WireSizes::Native };
             let here = Environment {
                 events_per_second: events,
                 failures_per_hour: failures,

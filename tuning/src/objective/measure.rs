@@ -10,13 +10,13 @@ use swimring_tooling::text::significant;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// From a crash to the first live member that holds it dead: half of the crashes, seconds.
+    /// Time from a crash to the first live member that holds it dead: half of the crashes, seconds.
     DetectP50,
     /// The same of 99 % of the crashes.
     DetectP99,
-    /// From a crash until all live members hold it dead, 99 % of the crashes, seconds.
+    /// Time from a crash until all live members hold it dead, 99 % of the crashes, seconds.
     DetectAllP99,
-    /// From a user event to its delivery, 99 % of the deliveries, milliseconds.
+    /// Time from a user event to its delivery, 99 % of the deliveries, milliseconds.
     SpreadP99,
     /// Payload of the datagrams that a member sends, bytes per second.
     Bytes,
@@ -51,7 +51,7 @@ impl Measure {
         }
     }
 
-    /// How `--minimise` spells it.
+    /// Its name for `--minimise`.
     pub const fn short(self) -> &'static str {
         match self {
             Measure::Bytes => "bytes",

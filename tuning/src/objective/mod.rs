@@ -18,16 +18,16 @@ pub use measure::{Measure, Measures};
 pub use network::Network;
 pub use target::Target;
 
-/// False deaths per day in the whole cluster that are tolerated where nothing is said: fast detection is
-/// easily had by whoever may declare anybody dead.
+/// False deaths per day in the whole cluster that are tolerated without a limit of the user's: detection is easily
+/// fast if members may be declared dead wrongly.
 pub const FALSE_DEATHS_DEFAULT: f64 = 0.1;
 
 /// A limit: the most that a measure may be.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Limit {
-    /// Of what.
+    /// What is limited.
     pub measure: Measure,
-    /// In the measure's unit.
+    /// The limit, in the measure's unit.
     pub most: f64,
     /// Whether nobody asked for it: [`FALSE_DEATHS_DEFAULT`].
     pub default: bool,
@@ -71,7 +71,7 @@ pub struct Objective {
     pub limits: Vec<Limit>,
     /// What is made as small as the limits allow.
     pub minimise: Measure,
-    /// Whose settings are looked for.
+    /// Program whose settings are looked for.
     pub target: Target,
 }
 

@@ -29,7 +29,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// As it is typed.
+    /// Its name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Target::Swimring => "swimring",
@@ -39,7 +39,7 @@ impl Target {
         }
     }
 
-    /// Whose message sizes count.
+    /// The wire format that messages are sized by.
     pub const fn wire(self) -> WireSizes {
         match self {
             Target::Swimring => WireSizes::Native,
@@ -47,7 +47,7 @@ impl Target {
         }
     }
 
-    /// Whose protocol is simulated. Serf's agents, and Consul's, look for the dead now and then, as ours do.
+    /// The protocol that is simulated. Serf's agents, and Consul's, look for the dead now and then, as ours do.
     pub const fn behaviour(self) -> Behaviour {
         match self {
             Target::Swimring => Behaviour::swimring(),

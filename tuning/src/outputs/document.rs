@@ -3,18 +3,18 @@
 use serde_json::{Value, json};
 
 use super::settings::{blocks, changed};
-use crate::objective::{Measure, Objective};
-use crate::search::defaults::{Default, uncorrected};
-use crate::search::{Candidate, Knob, pareto};
-use crate::validation::{Answer, Evidence};
+use super::view::View;
+use crate::objective::Measure;
+use crate::search::{Candidate, Knob};
+use crate::validation::Evidence;
 
 /// The version of the names.
 pub const SCHEMA: u32 = 1;
 
 /// The document.
-pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) -> Value {
+pub fn document(view: &View<'_>) -> Value {
+    let (objective, answer) = (view.objective, view.answer);
     let network = &objective.network;
-    let front = pareto::front(&answer.found.all, objective, Measure::Bytes, Measure::DetectP99);
     json!({
         "schema": SCHEMA,
         "version": env!("CARGO_PKG_VERSION"),
@@ -46,7 +46,7 @@ pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) ->
             .map(|block| (block.name.to_owned(), Value::from(block.text)))
             .collect::<serde_json::Map<_, _>>(),
         "predicted": answer.chosen.predicted,
-        "predicted_uncorrected": uncorrected(&answer.chosen, &answer.forms).predicted,
+        "predicted_uncorrected": view.own,
         "corrections": answer.forms.corrections(),
         "limits": answer.judged,
         "obstacles": answer.obstacles,
@@ -59,11 +59,11 @@ pub fn document(objective: &Objective, answer: &Answer, compared: &[Default]) ->
             "simulated_over_predicted": round.ratios,
         })).collect::<Vec<_>>(),
         "looked_at": answer.found.all.len(),
-        "pareto": front.into_iter().map(|candidate| json!({
+        "pareto": view.front.iter().map(|candidate| json!({
             "settings": knobs(candidate),
             "predicted": candidate.predicted,
         })).collect::<Vec<_>>(),
-        "compared": compared.iter().map(|default| json!({
+        "compared": view.compared.iter().map(|default| json!({
             "name": default.name,
             "settings": knobs(&default.candidate),
             "predicted": default.candidate.predicted,

@@ -6,8 +6,10 @@
 pub mod document;
 pub mod settings;
 pub mod text;
+pub mod view;
 
 pub use settings::{Block, blocks};
+pub use view::View;
 
 #[cfg(test)]
 mod tests;

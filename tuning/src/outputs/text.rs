@@ -1,40 +1,39 @@
 //! The answer for people: the settings, the evidence, what they cost, and what they are compared with.
 
-use swimring::Settings;
 use swimring::protocol::settings::SuspicionMode;
 use swimring_tooling::columns::wrapped;
 use swimring_tooling::table::Table;
-use swimring_tooling::text::{ABSENT, counted, significant};
+use swimring_tooling::text::{counted, significant};
 
 use super::settings::blocks;
-use crate::objective::{Limit, Measure, Measures, Objective};
-use crate::search::defaults::{Default, uncorrected};
-use crate::search::{Knob, pareto};
-use crate::statistics::Estimate;
-use crate::validation::{Answer, Judged, Verdict};
+use super::view::View;
+use crate::objective::{Limit, Measure, Objective};
+use crate::search::Knob;
+use crate::validation::{Answer, Verdict};
 
 /// Points of the front in the text; the report and the JSON file have more.
 const FRONT_LINES: usize = 8;
 
 /// All lines, none longer than `columns` but those that are to be copied.
-pub fn lines(objective: &Objective, answer: &Answer, compared: &[Default], columns: usize) -> Vec<String> {
+pub fn lines(view: &View<'_>, columns: usize) -> Vec<String> {
+    let (objective, answer) = (view.objective, view.answer);
     let mut lines = heading(objective, answer, columns);
     if answer.is_refused() {
         lines.extend(refusal(objective, answer).iter().flat_map(|line| paragraph(line, columns)));
         lines.push(String::new());
         lines.push("The settings that come closest:".to_owned());
-        lines.extend(settings_lines(&answer.chosen.settings, compared, columns));
+        lines.extend(settings_lines(view, columns));
         return lines;
     }
     let target = objective.target.as_str();
     lines.push(format!("Settings for {target}{}:", verdict_words(answer)));
-    lines.extend(settings_lines(&answer.chosen.settings, compared, columns));
+    lines.extend(settings_lines(view, columns));
     lines.push(String::new());
-    lines.extend(evidence(objective, answer, columns));
+    lines.extend(evidence(view, columns));
     lines.push(String::new());
-    lines.extend(comparison(answer, compared, columns));
+    lines.extend(comparison(view, columns));
     lines.push(String::new());
-    lines.extend(front(objective, answer, columns));
+    lines.extend(front(view, columns));
     for block in blocks(&answer.chosen.settings).iter().filter(|block| shown(block.name, objective)) {
         lines.push(String::new());
         lines.push(format!("{}:", block.title));
@@ -130,17 +129,11 @@ fn in_the_way(answer: &Answer) -> Option<String> {
     ))
 }
 
-fn settings_lines(settings: &Settings, compared: &[Default], columns: usize) -> Vec<String> {
-    let lan = compared.first().map(|default| &default.candidate.settings);
+fn settings_lines(view: &View<'_>, columns: usize) -> Vec<String> {
     let mut table = Table::new(36, 8);
-    for knob in Knob::ALL {
-        let value = knob.show(settings);
-        let default = lan.map(|lan| knob.show(lan));
-        let note = match default {
-            Some(default) if default != value => format!("(lan: {default})"),
-            _ => "(as lan)".to_owned(),
-        };
-        table.row([format!("  {}", knob.name()), value, note]);
+    for row in &view.settings {
+        let note = row.changed_from().map_or_else(|| "(as lan)".to_owned(), |lan| format!("(lan: {lan})"));
+        table.row([format!("  {}", row.name), row.value.clone(), note]);
     }
     table.lines_within(columns)
 }
@@ -190,22 +183,22 @@ pub fn simulated(objective: &Objective, answer: &Answer) -> Vec<String> {
     said
 }
 
-fn evidence(objective: &Objective, answer: &Answer, columns: usize) -> Vec<String> {
-    let said = simulated(objective, answer);
+fn evidence(view: &View<'_>, columns: usize) -> Vec<String> {
+    let answer = view.answer;
+    let said = simulated(view.objective, answer);
     let mut lines: Vec<String> = said.iter().flat_map(|line| paragraph(line, columns)).collect();
     // The formula is the last column, so that it can be left out: what decides is the interval.
     let mut table = Table::new(0, 0).spare(&[5]);
     table.row(["", "limit", "found", "95 % interval", "verdict", "formula"]);
-    for judged in &answer.judged {
-        let (found, interval) = found(judged);
-        let measure = judged.limit.measure;
+    for row in &view.limits {
+        let title = format!("  {}", row.title);
         table.row([
-            format!("  {}", measure.title()),
-            measure.show(judged.limit.most),
-            found,
-            interval,
-            judged.verdict.words().to_owned(),
-            measure.show(judged.predicted),
+            title.as_str(),
+            &row.most,
+            &row.found,
+            &row.interval,
+            row.verdict.words(),
+            &row.predicted,
         ]);
     }
     lines.extend(table.lines_within(columns));
@@ -216,31 +209,6 @@ fn evidence(objective: &Objective, answer: &Answer, columns: usize) -> Vec<Strin
     }
     lines.extend(rare_lines(answer).iter().flat_map(|line| paragraph(line, columns)));
     lines
-}
-
-/// What decides a limit, and its interval: what was simulated or, where that cannot tell, the form.
-pub fn found(judged: &Judged) -> (String, String) {
-    let measure = judged.limit.measure;
-    match (judged.seen, judged.rare) {
-        (Some(estimate), _) => (measure.show(estimate.value), interval(&estimate)),
-        (None, Some(rare)) if judged.verdict != Verdict::MetByForm && rare.days > 0.0 && rare.seen > 0 => {
-            let ends = Estimate { value: rare.per_day, low: Some(rare.low), high: Some(rare.high), count: 1 };
-            (measure.show(rare.per_day), interval(&ends))
-        }
-        _ if judged.verdict == Verdict::NotSeen => (ABSENT.to_owned(), ABSENT.to_owned()),
-        _ => (measure.show(judged.predicted), "formula".to_owned()),
-    }
-}
-
-/// Both ends of an interval; the unit stands at the value.
-pub fn interval(estimate: &Estimate) -> String {
-    let end = |end: Option<f64>| {
-        end.map_or_else(
-            || "?".to_owned(),
-            |end| if end.is_finite() { significant(end) } else { "never".to_owned() },
-        )
-    };
-    format!("{} to {}", end(estimate.low), end(estimate.high))
 }
 
 /// What the simulations say of false deaths, and what the form does.
@@ -265,22 +233,20 @@ fn hours(days: f64) -> String {
     }
 }
 
-fn comparison(answer: &Answer, compared: &[Default], columns: usize) -> Vec<String> {
-    let own = uncorrected(&answer.chosen, &answer.forms).predicted;
+fn comparison(view: &View<'_>, columns: usize) -> Vec<String> {
     let mut table = Table::new(0, 0);
-    let names = compared.iter().map(|default| default.name.to_owned());
-    table.row(["By the closed forms alone".to_owned(), "recommended".to_owned()].into_iter().chain(names));
-    for measure in Measure::ALL {
-        let value = |measures: &Measures| measure.show(measures.get(measure));
-        let others = compared.iter().map(|default| value(&default.candidate.predicted));
-        let row = [format!("  {}", measure.title()), value(&own)];
-        table.row(row.into_iter().chain(others));
+    let heading = ["By the closed forms alone".to_owned(), "recommended".to_owned()];
+    table.row(heading.into_iter().chain(view.names()));
+    for row in &view.comparison {
+        let own = [format!("  {}", row.title), row.own.clone()];
+        table.row(own.into_iter().chain(row.others.iter().cloned()));
     }
     table.lines_within(columns)
 }
 
-fn front(objective: &Objective, answer: &Answer, columns: usize) -> Vec<String> {
-    let mut all = pareto::front(&answer.found.all, objective, Measure::Bytes, Measure::DetectP99);
+fn front(view: &View<'_>, columns: usize) -> Vec<String> {
+    let answer = view.answer;
+    let mut all = view.front.clone();
     // Around the choice: the front reaches far beyond what anybody wants.
     let own = answer.chosen.predicted.bytes_per_member_second;
     all.retain(|candidate| (own / 6.0..own * 6.0).contains(&candidate.predicted.bytes_per_member_second));

@@ -4,7 +4,6 @@
 //! maps to colours for a light or a dark screen (`palette`).
 
 mod charts;
-mod html;
 mod labels;
 mod page;
 mod palette;

@@ -2,9 +2,9 @@
 
 use swimring_tooling::environment::Environment;
 
-use super::html::escaped;
 use super::*;
 use crate::objective::{Limit, Measure, Network, Objective, Target};
+use crate::outputs::View;
 use crate::search::defaults::defaults;
 use crate::sweep::Stop;
 use crate::sweep::progress::Watch;
@@ -28,17 +28,15 @@ fn html(detect_s: f64, forms_only: bool) -> String {
         Effort { threads: 2, seed: 1, core_s: 4.0, time: std::time::Duration::from_secs(600), forms_only };
     let answer = recommend(&objective, &effort, &Stop::default(), &Watch::hidden()).unwrap();
     let compared = defaults(&answer.forms);
-    let told = PageInput {
-        objective: &objective,
-        answer: &answer,
-        compared: &compared,
-        command: "tune '<script>' & \"x\"",
-        made: &Environment::here(crate::BUILD),
-    };
-    page(&told).unwrap()
+    let view = View::of(&objective, &answer, &compared);
+    let made = Environment::here(crate::BUILD);
+    page(&PageInput { view: &view, command: "tune '<script>' & \"x\"", made: &made }).unwrap()
 }
 
-/// Every tag that is opened is closed, in order: the page is XML but for its first line.
+/// Tags that have no end.
+const VOID: [&str; 2] = ["meta", "br"];
+
+/// Every tag that is opened is closed, in order.
 fn assert_well_formed(html: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = &html[html.find("<html").unwrap()..];
@@ -59,7 +57,7 @@ fn assert_well_formed(html: &str) {
         if let Some(name) = tag.strip_prefix('/') {
             assert_eq!(open.pop(), Some(name));
         } else if !tag.ends_with('/') {
-            open.push(tag.split_whitespace().next().unwrap());
+            open.extend(tag.split_whitespace().next().filter(|name| !VOID.contains(name)));
         }
     }
     assert!(open.is_empty(), "{open:?}");
@@ -82,7 +80,7 @@ fn the_page_is_well_formed_and_self_contained() {
     assert_eq!(html.matches("<svg").count(), 4, "what it costs, detection, its tail, spread");
     assert!(html.contains("seed 1") && html.contains("core seconds of simulations"));
     assert!(!html.contains("NaN") && !html.contains(">inf"));
-    assert!(html.contains("tune &#39;&lt;script&gt;&#39; &amp; &quot;x&quot;"));
+    assert!(html.contains("tune '&lt;script&gt;' &amp; &quot;x&quot;"));
 }
 
 /// Green is a limit that is met: nothing else uses the colour.
@@ -111,11 +109,6 @@ fn a_refusal_is_a_page_too() {
     assert_well_formed(&html);
     assert_self_contained(&html);
     assert!(html.contains("These limits cannot be met together") && html.contains("is out of reach"));
-}
-
-#[test]
-fn text_cannot_become_markup() {
-    assert_eq!(escaped("<a href=\"x\">&'"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
 }
 
 #[test]

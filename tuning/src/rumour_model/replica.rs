@@ -6,11 +6,11 @@
 /// One entry, as it is stored and as it travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Which.
+    /// The key.
     pub key: u32,
     /// What.
     pub value: u64,
-    /// How often it has been written.
+    /// Number of writes.
     pub version: u64,
 }
 
@@ -64,7 +64,7 @@ impl Replica {
         self.entries.iter().map(|entry| (entry.key, entry.version)).collect()
     }
 
-    /// What whoever sent `digest` lacks.
+    /// Entries that the sender of `digest` lacks.
     pub fn newer_than(&self, digest: &[(u32, u64)]) -> Vec<Entry> {
         let known = |key: u32| {
             let place = digest.binary_search_by_key(&key, |(key, _)| *key);

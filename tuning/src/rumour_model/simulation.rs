@@ -147,7 +147,7 @@ pub struct Mean {
 }
 
 impl Mean {
-    /// Of `values`. Zero of none.
+    /// The statistics of `values`; zero for none.
     pub fn of(values: &[f64]) -> Mean {
         let count = values.len() as f64;
         if values.is_empty() {

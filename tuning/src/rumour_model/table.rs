@@ -16,13 +16,13 @@ pub struct Options {
     pub members: u32,
     /// Others that a member chooses in a round; at least 1.
     pub fanout: u32,
-    /// Who speaks first, each shown.
+    /// Strategies to show.
     pub strategies: Vec<Strategy>,
     /// Share of messages lost.
     pub loss: f64,
     /// With push: times that a member tells.
     pub retransmit_limit: Option<u32>,
-    /// Of the simulation.
+    /// What the simulation says.
     pub seed: u64,
     /// Simulations of each case.
     pub runs: u32,
@@ -48,9 +48,9 @@ pub struct Basics {
 /// One strategy, round by round.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Convergence {
-    /// Who speaks first.
+    /// Side that speaks first.
     pub strategy: Strategy,
-    /// By formula, at first and after each round.
+    /// Values by the formula, at first and after each round.
     pub formula: Vec<Round>,
     /// Rounds and messages until all know, by formula; none if some never do.
     pub formula_until_all: Option<(f64, f64)>,
@@ -63,7 +63,7 @@ pub struct Convergence {
 pub struct FanoutRow {
     /// Members.
     pub members: u32,
-    /// Who speaks first.
+    /// Side that speaks first.
     pub strategy: Strategy,
     /// Rounds and messages until all know, by formula; none if some never do.
     pub formula: Option<(f64, f64)>,

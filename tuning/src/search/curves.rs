@@ -9,7 +9,7 @@ use crate::model::{declared_of, spread_of};
 pub type Curve = Vec<(f64, f64)>;
 
 const SHARES: usize = 80;
-/// Of these, those below nine tenths: what takes long is what limits are about.
+/// Points among these below nine tenths; the others are spent on the tail, which limits are about.
 const BODY: usize = 54;
 
 fn shares() -> [f64; SHARES] {

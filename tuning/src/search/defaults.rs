@@ -1,17 +1,17 @@
-//! What people have who choose nothing: the presets, to compare with.
+//! The settings of those who choose none, to compare with: the presets.
 
 use swimring::{Preset, Settings};
+use swimring_simulation::experiment::WireSizes;
 
 use super::{Candidate, Corrections, Forms};
-use crate::model::WireFormat;
 
 /// A well-known set of settings and what the forms say of it.
 #[derive(Clone, Debug)]
 pub struct Default {
     /// What it is called; `memberlist` for its defaults.
     pub name: &'static str,
-    /// Whose message sizes.
-    pub wire: WireFormat,
+    /// Wire format that messages are sized by.
+    pub wire: WireSizes,
     /// The settings and their prediction.
     pub candidate: Candidate,
 }
@@ -25,9 +25,9 @@ pub fn uncorrected(candidate: &Candidate, forms: &Forms) -> Candidate {
 /// The lan and wan presets on Swimring's wire, and memberlist's defaults, which are the lan preset on its own.
 pub fn defaults(forms: &Forms) -> Vec<Default> {
     [
-        ("lan preset", Preset::Lan, WireFormat::Native),
-        ("wan preset", Preset::Wan, WireFormat::Native),
-        ("memberlist", Preset::Lan, WireFormat::Memberlist),
+        ("lan preset", Preset::Lan, WireSizes::Native),
+        ("wan preset", Preset::Wan, WireSizes::Native),
+        ("memberlist", Preset::Lan, WireSizes::Memberlist),
     ]
     .into_iter()
     .map(|(name, preset, wire)| {

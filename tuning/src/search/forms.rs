@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use swimring::Settings;
 use swimring_simulation::experiment::WireSizes;
 
-use crate::model::{Environment, WireFormat, predict};
+use crate::model::{Environment, predict};
 use crate::objective::{Measure, Measures, Objective};
 
 /// What simulations showed over what the forms said, for each measure: 1 where nothing was seen.
@@ -58,10 +58,7 @@ impl Forms {
             // A stream over a lossy network comes too late as often as a datagram does not come.
             rtt_median_ms,
             rtt_sigma,
-            wire: match objective.target.wire() {
-                WireSizes::Native => WireFormat::Native,
-                WireSizes::Memberlist => WireFormat::Memberlist,
-            },
+            wire: objective.target.wire(),
             events_per_second: objective.events_per_second,
             failures_per_hour: objective.failures_per_hour,
             ..Environment::default()
@@ -83,7 +80,7 @@ impl Forms {
 
     /// The same forms with the message sizes of another format.
     #[must_use]
-    pub fn with_wire(&self, wire: WireFormat) -> Forms {
+    pub fn with_wire(&self, wire: WireSizes) -> Forms {
         Forms { environment: Environment { wire, ..self.environment.clone() }, ..self.clone() }
     }
 

@@ -47,7 +47,7 @@ impl Obstacle {
     }
 }
 
-/// Of every limit of `objective`, which cannot be met together.
+/// One obstacle for each limit of `objective`, which cannot be met together.
 pub fn obstacles(objective: &Objective, forms: &Forms) -> Vec<Obstacle> {
     objective.limits.iter().map(|limit| obstacle(objective, forms, *limit)).collect()
 }

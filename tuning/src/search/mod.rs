@@ -25,7 +25,7 @@ use crate::objective::{Measures, Objective};
 
 /// Predictions of one search at most.
 const EVALUATIONS_MAX: usize = 30_000;
-/// Of these, the random sample.
+/// Candidates among these that are drawn at random.
 const SAMPLE: usize = 4_000;
 /// Climbs, from the best of the sample.
 const CLIMBS: usize = 10;

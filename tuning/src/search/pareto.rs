@@ -27,7 +27,7 @@ pub fn front<'a>(all: &'a [Candidate], objective: &Objective, x: Measure, y: Mea
     thinned(front)
 }
 
-/// Every so-manieth, with both ends.
+/// Evenly spaced points, both ends included.
 fn thinned(front: Vec<&Candidate>) -> Vec<&Candidate> {
     let count = front.len();
     if count <= FRONT_MAX {

@@ -14,11 +14,11 @@ pub struct Turned {
     /// Its values: a tenth less and more, or one less and more where it is a small number. `None` where that
     /// cannot be.
     pub values: [Option<u64>; 2],
-    /// Of each measure, in [`Measure::ALL`]'s order, the value over that of the settings as they are.
+    /// Each measure in the order of [`Measure::ALL`], divided by its value for the settings as they are.
     pub ratios: [Vec<f64>; 2],
 }
 
-/// Of every knob that has less and more.
+/// Turns every knob that can be turned both ways.
 pub fn sensitivity(settings: &Settings, forms: &Forms) -> Vec<Turned> {
     let knobs = Knob::ALL.iter().filter(|knob| **knob != Knob::Suspicion);
     knobs.map(|knob| turned(*knob, settings, forms)).collect()

@@ -1,6 +1,6 @@
-//! Rare happenings: what a count says about the rate behind it.
+//! Rare events: what a count says about the rate behind it.
 
-/// The most and the fewest happenings that a count of `seen` is compatible with, 95 % two-sided (Garwood's
+/// The lowest and the highest mean that a count of `seen` is compatible with, 95 % two-sided (Garwood's
 /// exact interval).
 pub fn interval(seen: u64) -> (f64, f64) {
     let low = if seen == 0 { 0.0 } else { solve(|mean| 1.0 - cumulative(mean, seen - 1), 0.025) };
@@ -9,7 +9,7 @@ pub fn interval(seen: u64) -> (f64, f64) {
     (low, high)
 }
 
-/// The mean that is not exceeded with 95 % confidence when `seen` happenings were counted: 3.0 for none, the
+/// The mean that is not exceeded with 95 % confidence when `seen` events were counted: 3.0 for none, the
 /// rule of three.
 pub fn at_most(seen: u64) -> f64 {
     solve(|mean| 1.0 - cumulative(mean, seen), 0.95)

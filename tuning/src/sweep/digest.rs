@@ -19,11 +19,11 @@ pub struct Digest {
     pub measured_s: f64,
     /// With warm-up and drain.
     pub simulated_s: f64,
-    /// From each crash to the first member that suspects it; `None` where nobody did until the end.
+    /// Time from each crash to the first member that suspects it; `None` if nobody did until the end.
     pub suspected_s: Vec<Option<f64>>,
-    /// From each crash to the first member that holds it dead.
+    /// Time from each crash to the first member that holds it dead.
     pub first_s: Vec<Option<f64>>,
-    /// From each crash until all do.
+    /// Time from each crash until all members hold it dead.
     pub all_s: Vec<Option<f64>>,
     /// Deliveries of events, and how many there should have been.
     pub delivered: (u64, u64),
@@ -55,7 +55,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Of an outcome.
+    /// The digest of an outcome.
     pub fn of(outcome: &TrialOutcome) -> Digest {
         let events = &outcome.events;
         Digest {

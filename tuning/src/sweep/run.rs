@@ -2,9 +2,9 @@
 //! jobs or as it comes, as the caller likes.
 
 use std::ops::ControlFlow;
-use std::sync::Mutex;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Sender};
 use std::time::Instant;
 
 use swimring_simulation::experiment::{TrialError, TrialOptions, run_with};
@@ -61,9 +61,9 @@ pub fn now() -> Instant {
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Which one it is, for whoever asked for it.
+    /// Index among the jobs, for the caller.
     pub index: usize,
-    /// What to run.
+    /// Options of the simulation.
     pub options: TrialOptions,
 }
 
@@ -80,41 +80,38 @@ pub fn run_all(
     mut done: impl FnMut(&Job, Digest) -> Result<(), String>,
 ) -> Result<(), String> {
     let next = AtomicUsize::new(0);
-    let failed = Mutex::new(None);
-    let (sender, receiver) = mpsc::channel();
     let threads = threads.clamp(1, jobs.len().max(1));
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (sender, next, failed) = (sender.clone(), &next, &failed);
-            scope.spawn(move || {
-                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    match run_one(job, stop, watch) {
-                        Ok(Some(digest)) => {
-                            if sender.send((job, digest)).is_err() {
-                                return;
-                            }
-                        }
-                        Ok(None) => return,
-                        Err(error) => {
-                            failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).replace(error);
-                            // The others end at their next job.
-                            next.store(jobs.len(), Ordering::Relaxed);
-                            return;
-                        }
-                    }
-                }
-            });
-        }
+        let (sender, receiver) = mpsc::channel();
+        let spawn = |_| {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || take_jobs(jobs, next, stop, watch, &sender))
+        };
+        let workers: Vec<_> = (0..threads).map(spawn).collect();
         drop(sender);
-        for (job, digest) in &receiver {
-            done(job, digest)?;
+        // If a result is not taken, the receiver goes, and workers that would send another end.
+        receiver.into_iter().try_for_each(|(job, digest)| done(job, digest))?;
+        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
+/// Runs one job after the other, until there is none left, somebody says stop, or nobody takes the results.
+fn take_jobs<'a>(
+    jobs: &'a [Job],
+    next: &AtomicUsize,
+    stop: &Stop,
+    watch: &Watch,
+    finished: &Sender<(&'a Job, Digest)>,
+) -> Result<(), String> {
+    while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+        // After a failure the others end at their next job.
+        let digest = run_one(job, stop, watch).inspect_err(|_| next.store(jobs.len(), Ordering::Relaxed))?;
+        let Some(digest) = digest else { break };
+        if finished.send((job, digest)).is_err() {
+            break;
         }
-        Ok::<(), String>(())
-    })?;
-    match failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
-        Some(error) => Err(error),
-        None => Ok(()),
     }
+    Ok(())
 }
 
 fn run_one(job: &Job, stop: &Stop, watch: &Watch) -> Result<Option<Digest>, String> {

@@ -1,4 +1,4 @@
-//! One simulated cluster: everything about it that can be said, each thing by its name.
+//! One simulated cluster, every property of it set by name.
 //!
 //! Flags, the scenario file, and sweeps all set things by name through [`Scenario::set`], so all of them know
 //! the same names and refuse the same values in the same words.
@@ -28,11 +28,11 @@ pub struct Scenario {
     pub settings: Settings,
     /// Loss and latency.
     pub network: Network,
-    /// Further things that are wrong with some members.
+    /// Further impairments of some members.
     pub impaired: Vec<Impairment>,
-    /// Whose message sizes.
+    /// Wire format that messages are sized by.
     pub wire: WireSizes,
-    /// Whose protocol the members follow.
+    /// Protocol that the members follow.
     pub behaviour: Behaviour,
     /// Members that crash in the first two thirds. Nothing: as many as [`Scenario::crashes`] has it.
     pub crashes: Option<u32>,
@@ -44,7 +44,7 @@ pub struct Scenario {
     pub warm_up: Duration,
     /// The measured time.
     pub duration: Duration,
-    /// When members may act.
+    /// Times at which members may act.
     pub wakes: Wakes,
 }
 
@@ -167,7 +167,7 @@ impl Scenario {
             "regions": regions,
             "slow_share": network.slow_share,
             "impaired": self.impaired.iter().map(impaired::typed).collect::<Vec<_>>(),
-            "wire": match self.wire { WireSizes::Native => "native", WireSizes::Memberlist => "memberlist" },
+            "wire": self.wire,
             "behaviour": self.behaviour.to_string(),
             "crashes": self.crashes(),
             "events_per_second": self.events_per_second,
@@ -207,9 +207,7 @@ fn within(name: &str, text: &str, lowest: f64, highest: f64) -> Result<f64, Stri
 }
 
 fn wire(text: &str) -> Result<WireSizes, String> {
-    match text {
-        "native" => Ok(WireSizes::Native),
-        "memberlist" => Ok(WireSizes::Memberlist),
-        _ => Err(format!("wire: {text} is neither native nor memberlist")),
-    }
+    let named = |wire: &WireSizes| wire.as_str() == text;
+    let found = WireSizes::ALL.into_iter().find(named);
+    found.ok_or_else(|| format!("wire: {text} is neither native nor memberlist"))
 }

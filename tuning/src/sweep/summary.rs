@@ -13,25 +13,25 @@ use crate::statistics::{Estimate, at_most, poisson_interval};
 /// Seconds of a day.
 pub const DAY_S: f64 = 86_400.0;
 
-/// A rate of rare happenings per simulated day of the whole cluster.
+/// A rate of rare events per simulated day of the whole cluster.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RareRate {
-    /// How many there were.
+    /// Events counted.
     pub seen: u64,
-    /// In so many days of the whole cluster.
+    /// Simulated days of the whole cluster.
     pub days: f64,
     /// Per day.
     pub per_day: f64,
-    /// The rate is at least this, 95 % two-sided.
+    /// Lower end of the rate, 95 % two-sided.
     pub low: f64,
-    /// And at most this.
+    /// Upper end of the rate, 95 % two-sided.
     pub high: f64,
-    /// At most this, 95 % one-sided: 3 / days where none was seen.
+    /// Upper end, 95 % one-sided: 3 / days where none was seen.
     pub at_most: f64,
 }
 
 impl RareRate {
-    /// `seen` happenings in `days`.
+    /// The rate behind `seen` events in `days`.
     pub fn of(seen: u64, days: f64) -> RareRate {
         let (low, high) = poisson_interval(seen);
         let days_at_least = days.max(1e-12);
@@ -53,21 +53,21 @@ pub struct Summary {
     pub runs: usize,
     /// Crashes in all of them.
     pub crashes: usize,
-    /// Of these, known to all at the end.
+    /// Crashes that all members knew at the end.
     pub crashes_known_to_all: usize,
-    /// From a crash to the first member that holds it dead, seconds.
+    /// Time from a crash to the first member that holds it dead, seconds.
     pub first_p50_s: Option<Estimate>,
-    /// 99 % of the crashes.
+    /// The same for 99 % of the crashes.
     pub first_p99_s: Option<Estimate>,
-    /// Until all members do.
+    /// Time from a crash until all members hold it dead, seconds.
     pub all_p50_s: Option<Estimate>,
-    /// 99 % of the crashes.
+    /// The same for 99 % of the crashes.
     pub all_p99_s: Option<Estimate>,
-    /// From a crash to the first suspicion.
+    /// Time from a crash to the first suspicion, seconds.
     pub suspected_p50_s: Option<Estimate>,
     /// Deliveries per expected delivery.
     pub delivered_ratio: Option<f64>,
-    /// From a user event to its delivery, milliseconds.
+    /// Time from a user event to its delivery, milliseconds.
     pub spread_p50_ms: Option<Estimate>,
     /// 99 % of the deliveries.
     pub spread_p99_ms: Option<Estimate>,
@@ -81,9 +81,9 @@ pub struct Summary {
     pub datagrams_per_member_second: Option<Estimate>,
     /// (observer, subject) pairs, subject alive and suspected, per run.
     pub false_suspicions: Option<Estimate>,
-    /// The same, held dead.
+    /// (observer, subject) pairs, subject alive and held dead, per run.
     pub false_deaths: Option<Estimate>,
-    /// Subjects of those, each incarnation once, per run.
+    /// Subjects held dead while alive, each incarnation once, per run.
     pub false_death_subjects: Option<Estimate>,
     /// Members held dead while alive, per day of the whole cluster.
     pub false_deaths_per_day: RareRate,
@@ -100,7 +100,7 @@ pub fn pooled(digests: &[Digest], of: impl Fn(&Digest) -> &Vec<Option<f64>>) -> 
 }
 
 impl Summary {
-    /// Of the runs of one point.
+    /// The summary of the runs of one point.
     pub fn of(digests: &[Digest]) -> Summary {
         let first = pooled(digests, |digest| &digest.first_s);
         let all = pooled(digests, |digest| &digest.all_s);

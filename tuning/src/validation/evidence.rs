@@ -29,7 +29,7 @@ pub struct Evidence {
 pub struct CurvePoint {
     /// 0 to 1.
     pub share: f64,
-    /// In the measure's unit.
+    /// Value in the measure's unit.
     pub value: f64,
 }
 

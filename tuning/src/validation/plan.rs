@@ -46,12 +46,12 @@ pub struct Plan {
     base: TrialOptions,
     events_per_second: f64,
     quiet_s: f64,
-    /// From a crash until all know, 99 % of the crashes.
+    /// Time from a crash until all know, 99 % of the crashes.
     detect_s: f64,
 }
 
 impl Plan {
-    /// Of `settings`, in the network of `objective`, with `members` members, which are predicted to do as
+    /// The plan for `settings`, in the network of `objective`, with `members` members, which are predicted to do as
     /// `predicted`.
     pub fn new(objective: &Objective, settings: &Settings, predicted: &Measures, members: u32) -> Plan {
         let interval_s = settings.probe_interval.as_secs_f64();

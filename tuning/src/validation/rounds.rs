@@ -48,11 +48,11 @@ pub struct Answer {
     pub found: SearchResult,
     /// The chosen settings.
     pub chosen: Candidate,
-    /// How they were found.
+    /// Rounds of the search that found them.
     pub rounds: Vec<Round>,
     /// The simulations with fresh seeds.
     pub holdout: Evidence,
-    /// How many candidates were judged: all but this one missed a limit, or may have.
+    /// Candidates that were judged: all but this one missed a limit, or may have.
     pub holdouts: u64,
     /// The distance from every limit that the search kept, as the logarithm of a ratio.
     pub margin: f64,
@@ -62,7 +62,7 @@ pub struct Answer {
     pub core_s: f64,
     /// The verdict on each limit.
     pub judged: Vec<Judged>,
-    /// Where the limits cannot be met: what stands in the way.
+    /// Obstacles, if the limits cannot be met.
     pub obstacles: Vec<Obstacle>,
     /// Whether Ctrl-C ended it early.
     pub interrupted: bool,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::objective::{Limit, Measure, Network, Objective, Target};
+use crate::outputs::View;
 use crate::outputs::document::document;
 use crate::search::defaults::defaults;
 use crate::sweep::Stop;
@@ -36,7 +37,7 @@ fn threads_and_time_change_nothing() {
         let answer = answer(&effort(threads, time));
         assert!(!answer.cut && !answer.interrupted);
         assert!(answer.holdout.crashes() >= plan::CRASHES_WANTED);
-        document(&objective(), &answer, &defaults(&answer.forms)).to_string()
+        document(&View::of(&objective(), &answer, &defaults(&answer.forms))).to_string()
     };
     let hour = Duration::from_secs(3600);
     let one = whole(1, hour);
@@ -51,7 +52,8 @@ fn a_cap_that_cuts_is_said_and_nothing_is_met_by_it() {
     assert!(!answer.is_met() && !answer.is_missed(), "{:?}", answer.judged);
     assert_eq!(answer.judged[0].verdict, Verdict::NotSeen);
     let compared = defaults(&answer.forms);
-    let lines = crate::outputs::text::lines(&objective(), &answer, &compared, 80);
+    let objective = objective();
+    let lines = crate::outputs::text::lines(&View::of(&objective, &answer, &compared), 80);
     assert!(lines.iter().any(|line| line.starts_with("CUT SHORT by --time")), "{lines:#?}");
 }
 

@@ -52,7 +52,7 @@ pub struct Judged {
     pub seen: Option<Estimate>,
     /// What they showed of false deaths.
     pub rare: Option<RareRate>,
-    /// How it came out.
+    /// The verdict.
     pub verdict: Verdict,
 }
 

@@ -14,8 +14,9 @@ use serde::Serialize;
 use swimring::Settings;
 use swimring_loadgen::cli::protocol::named;
 use swimring_loadgen::report::Report;
-use swimring_simulation::experiment::{Latency, TrialOptions, Wakes, WireSizes};
+use swimring_simulation::experiment::{Latency, TrialOptions, Wakes};
 use swimring_tooling::exit::Exit;
+use swimring_tooling::layers::shielded;
 use swimring_tooling::table::Table;
 use swimring_tooling::text::{ABSENT, counted, significant};
 
@@ -137,17 +138,11 @@ fn measure(
     let config = scratch("settings.toml");
     let json = scratch("report.json");
     std::fs::write(&config, protocol_file(settings)).map_err(|error| fault(error.to_string()))?;
-    let output = Command::new(program)
+    let output = shielded(&mut Command::new(program))
         .args(["run", "--quiet", "--warmup", "5s", "--events", "1/s", "--event-bytes", "100"])
         .args(["--duration", &format!("{DURATION_S}s"), "--loss", &objective.network.loss.to_string()])
         .args(["--members", &members.to_string(), "--kill", &kills.min(members / 2).to_string()])
-        .args([
-            "--wire",
-            match objective.target.wire() {
-                WireSizes::Native => "native",
-                WireSizes::Memberlist => "memberlist",
-            },
-        ])
+        .args(["--wire", objective.target.wire().as_str()])
         .arg("--config")
         .arg(&config)
         .arg("--json")
@@ -233,20 +228,26 @@ pub fn lines(verified: &Verified, columns: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use swimring::protocol::SETTINGS;
-    use swimring_loadgen::cli::settings_file;
+    use swimring_loadgen::cli::{self, Command as Task};
 
     use super::*;
 
     #[test]
     fn the_load_generator_reads_the_settings_back() {
         let settings = Settings { gossip_fanout: 7, stream_fallback: false, ..Settings::default() };
-        let file = settings_file::parse(&protocol_file(&settings)).unwrap();
-        for (setting, value) in file.protocol.values() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.toml");
+        std::fs::write(&file, protocol_file(&settings)).unwrap();
+        let line = ["swimring-loadgen".into(), "run".into(), "--config".into(), OsString::from(file)];
+        let Ok(Task::Run(run)) = cli::parse(line).map(|cli| cli.command) else { panic!("run was meant") };
+        for (setting, value) in run.fleet.protocol.values() {
             assert_eq!(settings.get(setting.name), Some(value), "{}", setting.name);
         }
         // All but one, which follows the number of members.
-        assert_eq!(file.protocol.values().count(), SETTINGS.len() - 1);
+        assert_eq!(run.fleet.protocol.values().count(), SETTINGS.len() - 1);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use swimring_tooling::layers::shielded;
 
 fn tune(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_swimring-tune")).args(arguments).output().unwrap()
+    shielded(&mut Command::new(env!("CARGO_BIN_EXE_swimring-tune"))).args(arguments).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {

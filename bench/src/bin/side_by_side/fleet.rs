@@ -13,7 +13,6 @@ use swimring_loadgen::report::Report;
 use swimring_loadgen::run as loadgen;
 use swimring_tooling::environment;
 use swimring_tooling::exit::Exit;
-use swimring_tooling::refusal::one_line;
 
 use crate::AS_LOADGEN;
 use crate::cluster::{
@@ -44,7 +43,7 @@ pub fn as_loadgen(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Err(faults) => refuse(&faults.join("\n")),
         },
         Ok(_) => refuse("only runs"),
-        Err(error) => refuse(&one_line::<Cli>(&error)),
+        Err(refusal) => refuse(&refusal.lines::<Cli>().join("\n")),
     };
     exit.into()
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use swimring_loadgen::report::Report;
+use swimring_tooling::layers::shielded;
 
 /// Times a run is tried again that found this machine too busy to be measured: its own words, status 98.
 const TRIES: usize = 4;
@@ -31,7 +32,7 @@ pub const QUICK: [&str; 8] = [
 /// The binary with arguments.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_swimring-loadgen"));
-    command.args(arguments);
+    shielded(&mut command).args(arguments);
     command
 }
 
