@@ -12,7 +12,7 @@ mod hostile_support;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hostile_support::{Target, packets, streams};
@@ -30,6 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Memory that may be taken up after a first round in which every buffer has been used.
 const GROWTH_MAX: u64 = 24 << 20;
+
+/// Tests take turns: each looks at how the whole process grows, and the other's buffers would be counted too.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Who was declared dead, left or claimed.
 #[derive(Default)]
@@ -239,6 +245,7 @@ fn attack(pool: &Pool, count: usize) -> Counted {
 
 #[test]
 fn an_encrypted_pool_withstands_whoever_has_no_key() {
+    let _turn = alone();
     let wire = MemberlistOptions {
         label: "shop".to_owned(),
         secret_keys: vec![vec![7; 32].into()],
@@ -257,6 +264,7 @@ fn an_encrypted_pool_withstands_whoever_has_no_key() {
 
 #[test]
 fn a_plain_pool_refutes_what_is_forged() {
+    let _turn = alone();
     let pool = Pool::start(62, MemberlistOptions::default());
     let counted = attack(&pool, 8_000);
     let refused = [
@@ -279,6 +287,7 @@ fn a_plain_pool_refutes_what_is_forged() {
 #[test]
 #[ignore = "takes over a minute and a whole processor: for the record"]
 fn attack_at_full_rate() {
+    let _turn = alone();
     const RATE: u64 = 100_000;
     let encrypted = MemberlistOptions {
         label: "shop".to_owned(),

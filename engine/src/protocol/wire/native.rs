@@ -203,10 +203,10 @@ impl Reader for FrameReader<'_> {
                 listener.hear(Ok(Incoming::Suspect { subject, incarnation, accuser }));
             }
             Message::Dead { subject, incarnation } => {
-                listener.hear(Ok(Incoming::Dead { subject, incarnation }))
+                listener.hear(Ok(Incoming::Dead { subject, incarnation }));
             }
             Message::Left { subject, incarnation } => {
-                listener.hear(Ok(Incoming::Left { subject, incarnation }))
+                listener.hear(Ok(Incoming::Left { subject, incarnation }));
             }
             Message::Introduction(introduction) => listener.hear(Ok(Incoming::Introduction(introduction))),
             Message::UserEvent(event) => listener.hear(Ok(Incoming::Event(event))),
