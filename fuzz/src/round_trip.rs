@@ -94,7 +94,7 @@ fn incarnation(input: &mut Input<'_>) -> u64 {
 }
 
 fn message(input: &mut Input<'_>) -> OwnedMessage {
-    match input.u8() % 10 {
+    match input.u8() % 12 {
         0 => OwnedMessage::Ping { sequence: input.u32() },
         1 => OwnedMessage::IndirectPing { sequence: input.u32(), target: input.u64() },
         2 => OwnedMessage::Ack { sequence: input.u32() },
@@ -108,12 +108,14 @@ fn message(input: &mut Input<'_>) -> OwnedMessage {
         6 => OwnedMessage::Dead { subject: input.u64(), incarnation: incarnation(input) },
         7 => OwnedMessage::Left { subject: input.u64(), incarnation: incarnation(input) },
         8 => OwnedMessage::Introduction(introduction(input)),
-        _ => OwnedMessage::UserEvent {
+        9 => OwnedMessage::UserEvent {
             origin: input.u64(),
             sequence: input.u32(),
             name: input.text(),
             payload: input.bytes().to_vec(),
         },
+        10 => OwnedMessage::Delegation { number: input.u32(), prefix_bits: input.u8() },
+        _ => OwnedMessage::DelegationAck { number: input.u32() },
     }
 }
 
@@ -136,7 +138,11 @@ fn introduction(input: &mut Input<'_>) -> OwnedIntroduction {
 /// The rules of `docs/PROTOCOL.md`, apart from the codec's own idea of them.
 fn is_within_rules(message: &OwnedMessage) -> bool {
     match message {
-        OwnedMessage::Ping { .. } | OwnedMessage::Ack { .. } | OwnedMessage::Nack { .. } => true,
+        OwnedMessage::Ping { .. }
+        | OwnedMessage::Ack { .. }
+        | OwnedMessage::Nack { .. }
+        | OwnedMessage::DelegationAck { .. } => true,
+        OwnedMessage::Delegation { prefix_bits, .. } => *prefix_bits <= 64,
         OwnedMessage::IndirectPing { target, .. } => *target != 0,
         OwnedMessage::Alive { subject, .. }
         | OwnedMessage::Suspect { subject, .. }
@@ -164,7 +170,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
         start.extend_from_slice(&number.to_le_bytes());
     }
     start.push(1);
-    let choices: Vec<u8> = (0..10).flat_map(choose_message).collect();
+    let choices: Vec<u8> = (0..12).flat_map(choose_message).collect();
     let frame = [&start[..], &[0], &1400_u16.to_le_bytes(), &choices].concat();
     let stream = [&start[..], &[1], &choose_introduction("node-7"), &choose_introduction("nöde")].concat();
     vec![Seed { name: "frame".to_owned(), bytes: frame }, Seed { name: "stream".to_owned(), bytes: stream }]
@@ -181,7 +187,9 @@ fn choose_message(kind: u8) -> Vec<u8> {
         5 => [&number[..], &incarnation, &number].concat(),
         6 | 7 => [&number[..], &incarnation].concat(),
         8 => choose_introduction("node-7"),
-        _ => [&number[..], &sequence, &[6, 0], b"deploy", &[2, 0], b"42"].concat(),
+        9 => [&number[..], &sequence, &[6, 0], b"deploy", &[2, 0], b"42"].concat(),
+        10 => [&sequence[..], &[4]].concat(),
+        _ => sequence.to_vec(),
     };
     [&[kind][..], &tail].concat()
 }
@@ -201,7 +209,7 @@ mod tests {
 
     #[test]
     fn choices_make_the_messages_they_are_meant_to() {
-        for kind in 0..10 {
+        for kind in 0..12 {
             let choices = choose_message(kind);
             let mut input = Input::new(&choices);
             let message = message(&mut input);

@@ -4,11 +4,22 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use swimring_fuzz::{TARGETS, Target};
 
 fn folder(target: &Target) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name)
+}
+
+/// Writes the seeds of every target if that is asked for: before any test reads them, since tests run side by side.
+fn write_seeds_if_asked() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if std::env::var_os("SWIMRING_WRITE_CORPUS").is_some() {
+            TARGETS.iter().for_each(write_seeds);
+        }
+    });
 }
 
 fn write_seeds(target: &Target) {
@@ -20,10 +31,8 @@ fn write_seeds(target: &Target) {
 
 #[test]
 fn every_kept_input_passes() {
+    write_seeds_if_asked();
     for target in &TARGETS {
-        if std::env::var_os("SWIMRING_WRITE_CORPUS").is_some() {
-            write_seeds(target);
-        }
         let mut replayed = 0;
         for entry in fs::read_dir(folder(target)).expect("a corpus") {
             let path = entry.expect("an entry of the corpus").path();
@@ -37,6 +46,7 @@ fn every_kept_input_passes() {
 
 #[test]
 fn the_seeds_are_current() {
+    write_seeds_if_asked();
     for target in &TARGETS {
         for seed in (target.seeds)() {
             let path = folder(target).join(format!("{}.bin", seed.name));

@@ -57,15 +57,18 @@ fn other() -> OwnedIntroduction {
     }
 }
 
-/// Every message on its own.
-pub fn messages() -> Vec<Golden<OwnedMessage>> {
-    let (subject, incarnation) = (NODE_7.0, INCARNATION);
-    let event = || OwnedMessage::UserEvent {
+fn event() -> OwnedMessage {
+    OwnedMessage::UserEvent {
         origin: NODE_1.0,
         sequence: 9,
         name: "deploy".to_owned(),
         payload: b"42".to_vec(),
-    };
+    }
+}
+
+/// Every message on its own.
+pub fn messages() -> Vec<Golden<OwnedMessage>> {
+    let (subject, incarnation) = (NODE_7.0, INCARNATION);
     vec![
         Golden { name: "ping", hex: "0100000004030201", value: OwnedMessage::Ping { sequence: 0x0102_0304 } },
         Golden {
@@ -112,6 +115,16 @@ pub fn messages() -> Vec<Golden<OwnedMessage>> {
             hex: "0a06020009000000858345d9df9eb00d6465706c6f793432",
             value: event(),
         },
+        Golden {
+            name: "delegation",
+            hex: "0b04000006000000",
+            value: OwnedMessage::Delegation { number: 6, prefix_bits: 4 },
+        },
+        Golden {
+            name: "delegation ack",
+            hex: "0c00000006000000",
+            value: OwnedMessage::DelegationAck { number: 6 },
+        },
     ]
 }
 
@@ -121,17 +134,42 @@ pub fn frames() -> Vec<Golden<(FrameHeader, Vec<OwnedMessage>, usize)>> {
     vec![
         Golden {
             name: "frame without messages",
-            hex: "0101000001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
+            hex: "0201000001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
             value: (header(NODE_2, true), vec![], 0),
         },
         Golden {
             name: "frame with a ping and an alive, padded to 64 bytes",
-            hex: "0100020001eeffc0858345d9df9eb00d000000000000000088776655443322110100000004030201057a\
+            hex: "0200020001eeffc0858345d9df9eb00d000000000000000088776655443322110100000004030201057a\
             00f15365000097aa9ee4282f4d240000000000000000",
             value: (
                 header(MemberId::NONE, false),
                 vec![OwnedMessage::Ping { sequence: 0x0102_0304 }, alive],
                 8,
+            ),
+        },
+        Golden {
+            name: "frame that delegates an update and a user event",
+            hex: "0200040001eeffc0858345d9df9eb00d2e74366b0cc5c61c887766554433221103000000040302010b04\
+            000006000000070000f15365000097aa9ee4282f4d240a06020009000000858345d9df9eb00d6465706c\
+            6f793432",
+            value: (
+                header(NODE_2, false),
+                vec![
+                    OwnedMessage::Ack { sequence: 0x0102_0304 },
+                    OwnedMessage::Delegation { number: 6, prefix_bits: 4 },
+                    OwnedMessage::Dead { subject: NODE_7.0, incarnation: INCARNATION },
+                    event(),
+                ],
+                0,
+            ),
+        },
+        Golden {
+            name: "frame that acknowledges a delegation",
+            hex: "0201010001eeffc02e74366b0cc5c61c858345d9df9eb00d88776655443322110c00000006000000",
+            value: (
+                FrameHeader { source: NODE_2, ..header(NODE_1, true) },
+                vec![OwnedMessage::DelegationAck { number: 6 }],
+                0,
             ),
         },
     ]
@@ -145,27 +183,27 @@ pub fn streams() -> Vec<Golden<(FrameHeader, OwnedBody)>> {
     vec![
         Golden {
             name: "join",
-            hex: "200000000100010001eeffc0858345d9df9eb00d00000000000000008877665544332211",
+            hex: "200000000200010001eeffc0858345d9df9eb00d00000000000000008877665544332211",
             value: (header(MemberId::NONE, false), OwnedBody::Plain(1)),
         },
         Golden {
             name: "sync",
-            hex: "200000000101020001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
+            hex: "200000000201020001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
             value: (header(NODE_2, true), OwnedBody::Plain(2)),
         },
         Golden {
             name: "agreed",
-            hex: "200000000100030001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
+            hex: "200000000200030001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
             value: (plain, OwnedBody::Plain(3)),
         },
         Golden {
             name: "differs",
-            hex: "200000000100040001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
+            hex: "200000000200040001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
             value: (plain, OwnedBody::Plain(4)),
         },
         Golden {
             name: "state",
-            hex: "810000000100050001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211020000000000\
+            hex: "810000000200050001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211020000000000\
             0000090000f15365000097aa9ee4282f4d2400000000000000000000ffff0a0000070a1f060102006e6f\
             64652d37763109000100000000006e147f8f8fef4f8f20010db80000000000000000000000070b1f0502\
             00006ec3b66465",
@@ -173,18 +211,18 @@ pub fn streams() -> Vec<Golden<(FrameHeader, OwnedBody)>> {
         },
         Golden {
             name: "state, no records, more to follow",
-            hex: "280000000100050001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211000000000100\
+            hex: "280000000200050001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211000000000100\
             0000",
             value: (plain, empty),
         },
         Golden {
             name: "ping",
-            hex: "240000000100060001eeffc0858345d9df9eb00d2e74366b0cc5c61c887766554433221104030201",
+            hex: "240000000200060001eeffc0858345d9df9eb00d2e74366b0cc5c61c887766554433221104030201",
             value: (plain, OwnedBody::Probe(6, 0x0102_0304)),
         },
         Golden {
             name: "ack",
-            hex: "240000000100070001eeffc0858345d9df9eb00d2e74366b0cc5c61c887766554433221104030201",
+            hex: "240000000200070001eeffc0858345d9df9eb00d2e74366b0cc5c61c887766554433221104030201",
             value: (plain, OwnedBody::Probe(7, 0x0102_0304)),
         },
     ]

@@ -19,6 +19,8 @@ pub enum OwnedMessage {
     Left { subject: u64, incarnation: u64 },
     Introduction(OwnedIntroduction),
     UserEvent { origin: u64, sequence: u32, name: String, payload: Vec<u8> },
+    Delegation { number: u32, prefix_bits: u8 },
+    DelegationAck { number: u32 },
 }
 
 /// An introduction. Its subject is the id of its name unless a test says otherwise.
@@ -99,6 +101,8 @@ impl OwnedMessage {
             OwnedMessage::UserEvent { origin, sequence, ref name, ref payload } => {
                 Message::UserEvent(UserEvent { origin: id(origin), sequence, name, payload })
             }
+            OwnedMessage::Delegation { number, prefix_bits } => Message::Delegation { number, prefix_bits },
+            OwnedMessage::DelegationAck { number } => Message::DelegationAck { number },
         }
     }
 }
@@ -133,6 +137,8 @@ impl From<Message<'_>> for OwnedMessage {
                 name: event.name.to_owned(),
                 payload: event.payload.to_vec(),
             },
+            Message::Delegation { number, prefix_bits } => OwnedMessage::Delegation { number, prefix_bits },
+            Message::DelegationAck { number } => OwnedMessage::DelegationAck { number },
         }
     }
 }

@@ -40,7 +40,7 @@ fn copy(bytes: &[u8], at: usize, length: usize) -> Option<Vec<u8>> {
 
 /// The header and the byte at offset 2.
 fn header(bytes: &[u8]) -> Option<(TwinHeader, u8)> {
-    if bytes.len() < 32 || bytes[0] != 1 || bytes[1] > 1 || bytes[3] != 0 {
+    if bytes.len() < 32 || bytes[0] != 2 || bytes[1] > 1 || bytes[3] != 0 {
         return None;
     }
     let source = number(bytes, 8, 8)?;
@@ -126,6 +126,7 @@ fn message(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
         5..=8 => update(bytes, at),
         9 => introduction(bytes, at).map(|(record, length)| (OwnedMessage::Introduction(record), length)),
         10 => event(bytes, at),
+        11 | 12 => delegation(bytes, at),
         _ => None,
     }
 }
@@ -143,6 +144,17 @@ fn probe(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
             let target = number(bytes, at + 8, 8)?;
             if target == 0 { None } else { Some((OwnedMessage::IndirectPing { sequence, target }, 16)) }
         }
+    }
+}
+
+fn delegation(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
+    let prefix_bits = number(bytes, at + 1, 1)? as u8;
+    let reserved = number(bytes, at + 2, 2)?;
+    let number = number(bytes, at + 4, 4)? as u32;
+    match (bytes[at], prefix_bits, reserved) {
+        (11, 0..=64, 0) => Some((OwnedMessage::Delegation { number, prefix_bits }, 8)),
+        (12, 0, 0) => Some((OwnedMessage::DelegationAck { number }, 8)),
+        _ => None,
     }
 }
 

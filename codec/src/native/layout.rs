@@ -36,6 +36,11 @@ layout! {
 }
 
 layout! {
+    /// Delegation, and its acknowledgement, which has no prefix.
+    Delegation = 8 { kind: u8, prefix_bits: u8, reserved: [u8; 2], number: U32 }
+}
+
+layout! {
     /// Indirect ping: probe `target` for me.
     Relay = 16 { kind: u8, reserved: [u8; 3], sequence: U32, target: U64 }
 }
@@ -96,4 +101,6 @@ pub(super) mod kind {
     pub const LEFT: u8 = 8;
     pub const INTRODUCTION: u8 = 9;
     pub const USER_EVENT: u8 = 10;
+    pub const DELEGATION: u8 = 11;
+    pub const DELEGATION_ACK: u8 = 12;
 }

@@ -2,12 +2,13 @@
 //!
 //! Each starts with a byte for its kind and has a fixed size, except introductions and user events,
 //! which say how long their tails are. An update about a member that the receiver already knows takes
-//! 16 bytes; only an introduction spends more, once.
+//! 16 bytes; only an introduction spends more, once. Updates and user events stand for themselves, or follow
+//! a delegation, which asks their receiver to tell them on to its part of the cluster.
 
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{Immutable, IntoBytes};
 
-use super::layout::{self, Probe, Relay, Suspicion, Update, kind};
+use super::layout::{self, Delegation, Probe, Relay, Suspicion, Update, kind};
 use super::parts::{member, reserved, take, update};
 use super::{DecodeError, Introduction, UserEvent};
 use crate::{Incarnation, MemberId};
@@ -20,6 +21,11 @@ pub const RELAY_LEN: usize = size_of::<Relay>();
 pub const UPDATE_LEN: usize = size_of::<Update>();
 /// Bytes of a suspect.
 pub const SUSPECT_LEN: usize = size_of::<Suspicion>();
+/// Bytes of a delegation or its acknowledgement.
+pub const DELEGATION_LEN: usize = size_of::<Delegation>();
+/// Most leading bits that a delegation leaves fixed: all that an id has.
+pub const PREFIX_BITS_MAX: u8 = u64::BITS as u8;
+
 /// One message of a frame. Borrows from the received bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Message<'a> {
@@ -82,6 +88,19 @@ pub enum Message<'a> {
     Introduction(Introduction<'a>),
     /// A user event.
     UserEvent(UserEvent<'a>),
+    /// The updates and user events that follow in this frame, up to the next delegation: tell them to all members
+    /// whose ids share their first `prefix_bits` bits with yours, and acknowledge `number`.
+    Delegation {
+        /// Echoed in the acknowledgement. A frame acknowledges as a whole: all delegations in one have the same.
+        number: u32,
+        /// Leading bits of the receiver's own id, 0 to [`PREFIX_BITS_MAX`]: which part of the cluster is meant.
+        prefix_bits: u8,
+    },
+    /// Everything that was delegated under `number` is taken over, or needs nobody to take it over.
+    DelegationAck {
+        /// From the delegation.
+        number: u32,
+    },
 }
 
 impl<'a> Message<'a> {
@@ -103,6 +122,7 @@ impl<'a> Message<'a> {
                 let (event, rest) = UserEvent::decode(bytes)?;
                 Ok((Message::UserEvent(event), rest))
             }
+            kind::DELEGATION | kind::DELEGATION_ACK => decode_delegation(kind, bytes),
             unknown => Err(DecodeError::Kind(unknown)),
         }
     }
@@ -113,6 +133,7 @@ impl<'a> Message<'a> {
         match self {
             Message::Ping { .. } | Message::Ack { .. } | Message::Nack { .. } => PROBE_LEN,
             Message::IndirectPing { .. } => RELAY_LEN,
+            Message::Delegation { .. } | Message::DelegationAck { .. } => DELEGATION_LEN,
             Message::Alive { .. } | Message::Dead { .. } | Message::Left { .. } => UPDATE_LEN,
             Message::Suspect { .. } => SUSPECT_LEN,
             Message::Introduction(introduction) => {
@@ -142,6 +163,10 @@ impl<'a> Message<'a> {
             Message::Ack { sequence } => put(&probe(kind::ACK, sequence), out),
             Message::Nack { sequence } => put(&probe(kind::NACK, sequence), out),
             Message::IndirectPing { sequence, target } => put(&relay(sequence, target)?, out),
+            Message::Delegation { number, prefix_bits } => {
+                put(&delegation(kind::DELEGATION, prefix_bits, number)?, out)
+            }
+            Message::DelegationAck { number } => put(&delegation(kind::DELEGATION_ACK, 0, number)?, out),
             Message::Introduction(introduction) => {
                 let length = self.encoded_len();
                 introduction.encode(out.get_mut(..length)?).map(|()| length)
@@ -181,6 +206,21 @@ fn decode_probe(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeEr
 }
 
 #[inline]
+fn decode_delegation(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeError> {
+    let (delegation, rest) = take::<Delegation>(bytes)?;
+    reserved(delegation.reserved)?;
+    let (number, prefix_bits) = (delegation.number.get(), delegation.prefix_bits);
+    if kind == kind::DELEGATION_ACK {
+        reserved([prefix_bits])?;
+        return Ok((Message::DelegationAck { number }, rest));
+    }
+    if prefix_bits > PREFIX_BITS_MAX {
+        return Err(DecodeError::Field("prefix bits"));
+    }
+    Ok((Message::Delegation { number, prefix_bits }, rest))
+}
+
+#[inline]
 fn decode_update(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeError> {
     let (update, rest) = take::<Update>(bytes)?;
     let tag = update.tag;
@@ -204,6 +244,12 @@ fn decode_update(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeE
 #[inline]
 fn probe(kind: u8, sequence: u32) -> Probe {
     Probe { kind, reserved: [0; 3], sequence: U32::new(sequence) }
+}
+
+#[inline]
+fn delegation(kind: u8, prefix_bits: u8, number: u32) -> Option<Delegation> {
+    let number = U32::new(number);
+    (prefix_bits <= PREFIX_BITS_MAX).then_some(Delegation { kind, prefix_bits, reserved: [0; 2], number })
 }
 
 #[inline]

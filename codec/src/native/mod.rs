@@ -20,7 +20,7 @@ pub use error::DecodeError;
 pub use event::{EVENT_HEADER_LEN, EVENT_MAX, UserEvent};
 pub use frame::{FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages};
 pub use introduction::{INTRODUCTION_HEADER_LEN, Introduction};
-pub use message::{Message, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN};
+pub use message::{DELEGATION_LEN, Message, PREFIX_BITS_MAX, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN};
 pub use stream::{
     STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StateRecords, StreamBody, StreamKind, StreamMessage,
     stream_message_len,
@@ -28,4 +28,4 @@ pub use stream::{
 pub use stream_writer::StreamWriter;
 
 /// Version of the native format, the first byte of every frame and stream message.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;

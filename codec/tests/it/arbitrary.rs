@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use swimring_codec::native::{EVENT_MAX, FrameHeader};
+use swimring_codec::native::{EVENT_MAX, FrameHeader, PREFIX_BITS_MAX};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use swimring_testing::owned::{OwnedIntroduction, OwnedMessage};
@@ -73,6 +73,10 @@ fn event() -> impl Strategy<Value = OwnedMessage> {
     })
 }
 
+fn prefix_bits() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0), Just(PREFIX_BITS_MAX), 0..=PREFIX_BITS_MAX]
+}
+
 pub fn message() -> impl Strategy<Value = OwnedMessage> {
     let update = (id(), incarnation(), any::<u8>());
     prop_oneof![
@@ -88,6 +92,9 @@ pub fn message() -> impl Strategy<Value = OwnedMessage> {
         (id(), incarnation()).prop_map(|(subject, incarnation)| OwnedMessage::Left { subject, incarnation }),
         introduction().prop_map(OwnedMessage::Introduction),
         event(),
+        (any::<u32>(), prefix_bits())
+            .prop_map(|(number, prefix_bits)| OwnedMessage::Delegation { number, prefix_bits }),
+        any::<u32>().prop_map(|number| OwnedMessage::DelegationAck { number }),
     ]
 }
 

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
 use swimring_codec::native::{
-    EVENT_HEADER_LEN, EVENT_MAX, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN,
-    INTRODUCTION_HEADER_LEN, Introduction, Message, PROBE_LEN, STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN,
-    StreamBody, StreamKind, StreamMessage, StreamWriter, UserEvent, stream_message_len,
+    DELEGATION_LEN, EVENT_HEADER_LEN, EVENT_MAX, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN,
+    INTRODUCTION_HEADER_LEN, Introduction, Message, PREFIX_BITS_MAX, PROBE_LEN, STREAM_MESSAGE_MAX,
+    STREAM_PREFIX_LEN, StreamBody, StreamKind, StreamMessage, StreamWriter, UserEvent, stream_message_len,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 use swimring_testing::golden::{self, NODE_1};
@@ -82,6 +82,17 @@ fn events() {
 }
 
 #[test]
+fn prefixes() {
+    for (prefix_bits, fits) in [(0, true), (1, true), (PREFIX_BITS_MAX, true), (PREFIX_BITS_MAX + 1, false)] {
+        for number in [0, u32::MAX] {
+            assert_eq!(travels(&Message::Delegation { number, prefix_bits }), fits, "{prefix_bits}");
+        }
+    }
+    assert!(travels(&Message::DelegationAck { number: u32::MAX }));
+    assert_eq!(Message::DelegationAck { number: 0 }.encoded_len(), DELEGATION_LEN);
+}
+
+#[test]
 fn what_a_reader_refuses_is_not_written() {
     let mut nobody = event("a", b"");
     nobody.origin = MemberId::NONE;
@@ -102,6 +113,8 @@ fn what_a_reader_refuses_is_not_written() {
         Message::Suspect { subject, incarnation, accuser: NODE_1 },
         Message::Dead { subject, incarnation },
         Message::Left { subject, incarnation },
+        Message::Delegation { number: 1, prefix_bits: PREFIX_BITS_MAX + 1 },
+        Message::Delegation { number: 1, prefix_bits: u8::MAX },
     ] {
         assert_eq!(message.encode(&mut [0; 256]), None, "{message:?}");
     }

@@ -1,6 +1,7 @@
 //! All integration tests of the crate in one program: linking is most of what a test program costs.
 
 mod arbitrary;
+mod division;
 mod golden;
 mod limits;
 mod memberlist_golden;

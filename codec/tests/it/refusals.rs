@@ -51,7 +51,7 @@ fn headers() {
     use DecodeError::{Field, Reserved, Sealed, TooLong, Truncated, Version};
     assert_eq!(frame_error(&[]), Truncated);
     assert_eq!(frame_error(&frame()[..HEADER_LEN - 1]), Truncated);
-    for version in [0, 2, 255] {
+    for version in [0, 1, 3, 255] {
         assert_eq!(frame_error(&with(frame(), 0, version)), Version(version));
         assert_eq!(frame_error(&[version]), Version(version), "whatever the other version's length");
     }
@@ -73,7 +73,7 @@ fn headers() {
 
 #[test]
 fn message_kinds_that_do_not_exist() {
-    for kind in (0..=u8::MAX).filter(|kind| !(1..=10).contains(kind)) {
+    for kind in (0..=u8::MAX).filter(|kind| !(1..=12).contains(kind)) {
         assert_eq!(message_error(&with(vec![0; 64], 0, kind)), DecodeError::Kind(kind));
     }
     // A record of a state that is another message.
@@ -87,6 +87,15 @@ fn reserved_bytes_of_messages() {
         for at in 1..4 {
             assert_eq!(message_error(&with(message(name), at, 1)), DecodeError::Reserved, "{name}");
         }
+    }
+    for name in ["delegation", "delegation ack"] {
+        for at in 2..4 {
+            assert_eq!(message_error(&with(message(name), at, 1)), DecodeError::Reserved, "{name}");
+        }
+    }
+    // An acknowledgement has no prefix, not even one that a delegation could have.
+    for prefix_bits in [1, 4, 64, 65, 255] {
+        assert_eq!(message_error(&with(message("delegation ack"), 1, prefix_bits)), DecodeError::Reserved);
     }
     for name in ["suspect", "dead", "left", "introduction, IPv4"] {
         assert_eq!(message_error(&with(message(name), 1, 0x7a)), DecodeError::Reserved, "{name}");
@@ -115,6 +124,30 @@ fn ids_of_nobody() {
     let mut bytes = message("suspect");
     bytes[16..].fill(0);
     assert!(Message::decode(&bytes).is_ok(), "a suspicion may come from nobody in particular");
+}
+
+#[test]
+fn prefixes_longer_than_an_id() {
+    for prefix_bits in [0, 1, 63, 64] {
+        let bytes = with(message("delegation"), 1, prefix_bits);
+        let (read, rest) = Message::decode(&bytes).expect("a delegation");
+        assert_eq!((read, rest), (Message::Delegation { number: 6, prefix_bits }, &[][..]));
+    }
+    for prefix_bits in [65, 66, 128, 255] {
+        let bytes = with(message("delegation"), 1, prefix_bits);
+        assert_eq!(message_error(&bytes), DecodeError::Field("prefix bits"), "{prefix_bits}");
+    }
+}
+
+#[test]
+fn what_follows_a_refused_delegation_is_lost() {
+    let golden = golden::frames().remove(2);
+    let at = HEADER_LEN + 8;
+    let bytes = with(golden.bytes(), at + 1, 65);
+    let frame = Frame::decode(&bytes).expect("a frame");
+    let read: Vec<_> = frame.messages().collect();
+    let expected = [Ok(Message::Ack { sequence: 0x0102_0304 }), Err(DecodeError::Field("prefix bits"))];
+    assert_eq!(read, expected, "nothing of it is taken for an update that nobody delegated");
 }
 
 #[test]
@@ -211,7 +244,9 @@ fn stream_messages() {
     for kind in [0, 8, 255] {
         assert_eq!(stream_error(&with(stream("join"), 2, kind)), Kind(kind));
     }
-    assert_eq!(stream_error(&with(stream("join"), 0, 9)), Version(9));
+    for version in [0, 1, 9] {
+        assert_eq!(stream_error(&with(stream("join"), 0, version)), Version(version));
+    }
     assert_eq!(stream_error(&with(stream("state"), HEADER_LEN + 4, 2)), Field("more"));
     // The announced number of records is one less or one more than there are; more than could fit.
     assert_eq!(stream_error(&with(stream("state"), HEADER_LEN, 1)), Trailing);

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use fastrand::Rng;
 use swimring_codec::native::{
-    FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, STREAM_PREFIX_LEN, StreamKind, StreamWriter,
-    UserEvent,
+    FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, PREFIX_BITS_MAX, STREAM_PREFIX_LEN,
+    StreamKind, StreamWriter, UserEvent,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -59,7 +59,7 @@ fn introduction(rng: &mut Rng) -> Introduction<'static> {
 fn message(rng: &mut Rng) -> Message<'static> {
     let (subject, incarnation) = (id(rng), incarnation(rng));
     let sequence = rng.u32(..);
-    match rng.u8(..10) {
+    match rng.u8(..12) {
         0 => Message::Ping { sequence },
         1 => Message::IndirectPing { sequence, target: subject },
         2 => Message::Ack { sequence },
@@ -69,6 +69,8 @@ fn message(rng: &mut Rng) -> Message<'static> {
         6 => Message::Dead { subject, incarnation },
         7 => Message::Left { subject, incarnation },
         8 => Message::Introduction(introduction(rng)),
+        9 => Message::Delegation { number: sequence, prefix_bits: rng.u8(..=PREFIX_BITS_MAX) },
+        10 => Message::DelegationAck { number: sequence },
         _ => Message::UserEvent(UserEvent {
             origin: subject,
             sequence,
