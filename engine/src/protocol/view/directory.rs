@@ -15,6 +15,8 @@ use swimring_codec::identity_hash;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 
+use crate::protocol::view::id_order::IdOrder;
+
 /// A member's place in the directory.
 pub type MemberIndex = u32;
 
@@ -138,6 +140,8 @@ pub struct Directory {
     slots: Vec<Slot>,
     free: Vec<MemberIndex>,
     indexes: HashMap<MemberId, MemberIndex, KeyedHash>,
+    /// The same ids in order.
+    order: IdOrder,
 }
 
 /// Why an identity was not interned.
@@ -152,7 +156,12 @@ pub(in crate::protocol) enum Full {
 impl Directory {
     /// An empty directory; `key` protects its hash table against chosen names.
     pub fn new(key: u64) -> Directory {
-        Directory { slots: Vec::new(), free: Vec::new(), indexes: HashMap::with_hasher(KeyedHash::new(key)) }
+        Directory {
+            slots: Vec::new(),
+            free: Vec::new(),
+            indexes: HashMap::with_hasher(KeyedHash::new(key)),
+            order: IdOrder::new(),
+        }
     }
 
     /// Makes room for `members` in all.
@@ -176,6 +185,12 @@ impl Directory {
     #[inline]
     pub fn find(&self, id: MemberId) -> Option<MemberIndex> {
         self.indexes.get(&id).copied()
+    }
+
+    /// Everyone's ids in order.
+    #[inline]
+    pub(in crate::protocol) fn order(&self) -> &IdOrder {
+        &self.order
     }
 
     /// The id of the member at `index`.
@@ -252,6 +267,7 @@ impl Directory {
             }
         };
         self.indexes.insert(introduction.subject, index);
+        self.order.insert(introduction.subject.0, index);
         Ok(index)
     }
 
@@ -287,6 +303,7 @@ impl Directory {
         slot.identity_mut(version).references -= 1;
         if slot.references == 0 {
             self.indexes.remove(&slot.id);
+            self.order.remove(slot.id.0);
             slot.first.metadata = Box::default();
             slot.more = Vec::new();
             // The name stays until the slot is used again: an event may still have to be resolved.

@@ -7,6 +7,7 @@
 pub(in crate::protocol) mod departed;
 pub(in crate::protocol) mod directory;
 pub(in crate::protocol) mod heap;
+pub(in crate::protocol) mod id_order;
 pub(in crate::protocol) mod permutation;
 pub(in crate::protocol) mod pool;
 pub(in crate::protocol) mod shared_view;

@@ -190,7 +190,7 @@ impl SharedViews {
 
     /// Makes all that `table` says the newest base, whatever it takes: for views that a fleet starts with.
     pub(in crate::protocol) fn adopt(&mut self, table: &Table) -> Arc<SharedView> {
-        self.make(table, usize::MAX, |entry, _| entry.unqueued());
+        self.make(table, usize::MAX, |entry, _| entry.unmarked());
         Arc::clone(&self.newest)
     }
 
@@ -200,7 +200,7 @@ impl SharedViews {
         if self.len() >= BASES_MAX {
             return NewBase::Deferred;
         }
-        let lasting = |entry: Entry, old: Entry| if entry.is_suspect() { old } else { entry.unqueued() };
+        let lasting = |entry: Entry, old: Entry| if entry.is_suspect() { old } else { entry.unmarked() };
         if self.make(table, PAGES_CHANGED_MAX, lasting) { NewBase::Made } else { NewBase::Same }
     }
 

@@ -19,7 +19,7 @@ use crate::protocol::view::shared_view::{Change, PAGE_ENTRIES, SharedView, Share
 
 /// What a table holds about one member.
 ///
-/// Bits 0..3 state, 3..7 identity version, 7 a broadcast is queued, 16..64 incarnation.
+/// Bits 0..3 state, 3..7 identity version, 7 a broadcast is queued, 8 not yet told on, 16..64 incarnation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::protocol) struct Entry(u64);
 
@@ -27,6 +27,7 @@ const STATE_MASK: u64 = 0b111;
 const VERSION_SHIFT: u32 = 3;
 const VERSION_MASK: u64 = 0b1111 << VERSION_SHIFT;
 const QUEUED: u64 = 1 << 7;
+const UNTOLD: u64 = 1 << 8;
 const INCARNATION_SHIFT: u32 = 16;
 
 /// [`State`], and two for members that are not part of the view.
@@ -100,10 +101,10 @@ impl Entry {
         self.0 & STATE_MASK == State::Suspect as u64
     }
 
-    /// The entry without the mark of [`Entry::is_queued`].
+    /// The entry without the marks of [`Entry::is_queued`] and [`Entry::is_untold`].
     #[inline]
-    pub(in crate::protocol) fn unqueued(self) -> Entry {
-        Entry(self.0 & !QUEUED)
+    pub(in crate::protocol) fn unmarked(self) -> Entry {
+        Entry(self.0 & !(QUEUED | UNTOLD))
     }
 
     #[cfg(test)]
@@ -114,6 +115,11 @@ impl Entry {
     /// Whether the member's queue holds a broadcast about this one.
     pub(in crate::protocol) fn is_queued(self) -> bool {
         self.0 & QUEUED != 0
+    }
+
+    /// Whether this was learned in another way than by a delegation, and nobody has been told on account of one.
+    pub(in crate::protocol) fn is_untold(self) -> bool {
+        self.0 & UNTOLD != 0
     }
 
     pub(in crate::protocol) fn with_state(self, state: State) -> Entry {
@@ -253,7 +259,7 @@ impl Table {
     }
 
     /// Replaces the entry at `index`, keeping the counts, the root and the directory's references.
-    /// Carries the queued mark over.
+    /// Carries the queued mark over, and drops that of what is untold.
     pub(in crate::protocol) fn set(&mut self, index: MemberIndex, new: Entry, directory: &mut Directory) {
         let old = self.get(index);
         self.known -= u32::from(old.state().is_some());
@@ -274,7 +280,28 @@ impl Table {
         }
         let queued = if new.is_unknown() { 0 } else { old.0 & QUEUED };
         self.len = self.len.max(index + 1);
-        self.put(index, Entry(new.0 & !QUEUED | queued));
+        self.put(index, Entry(new.0 & !(QUEUED | UNTOLD) | queued));
+    }
+
+    /// Marks that what is believed of `index` was learned in another way than by a delegation, or that it has
+    /// been told on since.
+    pub(in crate::protocol) fn set_untold(&mut self, index: MemberIndex, untold: bool) {
+        if index < self.len {
+            let entry = self.get(index);
+            self.put(index, Entry(if untold { entry.0 | UNTOLD } else { entry.0 & !UNTOLD }));
+        }
+    }
+
+    /// Takes the marks of [`Table::set_untold`] from all entries, in time that follows the differences from the
+    /// base.
+    pub(in crate::protocol) fn clear_untold(&mut self) {
+        match &mut self.held {
+            Held::Whole { entries, .. } => entries.iter_mut().for_each(|entry| entry.0 &= !UNTOLD),
+            Held::Shared { base, differences } => differences.retain_mut(|difference| {
+                difference.entry.0 &= !UNTOLD;
+                difference.entry != base.get(difference.index)
+            }),
+        }
     }
 
     /// Marks that a broadcast about `index` is queued, or no longer.

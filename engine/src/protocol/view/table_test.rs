@@ -52,7 +52,7 @@ impl Plain {
     fn set_queued(&mut self, index: MemberIndex, queued: bool) {
         if index < self.len {
             let entry = self.get(index);
-            self.entries.insert(index, if queued { entry.queued() } else { entry.unqueued() });
+            self.entries.insert(index, if queued { entry.queued() } else { entry.unmarked() });
         }
     }
 
@@ -205,7 +205,7 @@ impl Both {
         let mut copied: Vec<_> = self.plain[view].all();
         copied.retain(|(at, _)| *at != index);
         for (at, entry) in copied {
-            self.plain[to].set(at, entry.unqueued(), &mut self.plain_directory);
+            self.plain[to].set(at, entry.unmarked(), &mut self.plain_directory);
         }
         self.plain[to].len = self.plain[to].len.max(self.plain[view].len);
 
