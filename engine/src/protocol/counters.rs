@@ -121,6 +121,22 @@ counters! {
     user_messages_too_long,
     /// User messages of a kind that is not for us.
     user_messages_ignored,
+    /// Updates and user events delegated, every copy counted, those that were sent again too.
+    delegations_sent,
+    /// Of those, copies sent again because no acknowledgement came in time.
+    delegations_retried,
+    /// Delegations given up after every attempt: who was meant is left to repair.
+    delegations_given_up,
+    /// Delegations dropped because something newer is told, or nobody is there to be told.
+    delegations_dropped,
+    /// Delegations not begun because too many were under way.
+    delegations_shed,
+    /// Frames with delegations that were acknowledged.
+    delegations_acknowledged,
+    /// Acknowledgements sent to who delegated something to us.
+    delegation_acks_sent,
+    /// Acknowledgements of nothing that is under way, or too late.
+    delegation_acks_unexpected,
     /// Broadcasts queued.
     broadcasts_queued,
     /// Broadcasts sent, every copy counted.

@@ -73,6 +73,12 @@ pub enum Event {
         /// Where it is in the store.
         event: EventIndex,
     },
+    /// A user event of our own has been told: every member that was asked to tell its part of the cluster has taken
+    /// that over, or is left to repair. With delegated broadcast only.
+    EventTold {
+        /// Where it is in the store.
+        event: EventIndex,
+    },
     /// A probe was answered directly, `rtt` after its intended time.
     ProbeAcked {
         /// By whom.

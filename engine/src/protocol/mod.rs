@@ -21,7 +21,7 @@
 //! A concern keeps its state in private fields, and its methods are given the core and the context of the member. What it
 //! finds that others have to know it returns, and `member` takes it there: a probe that failed becomes a suspicion in
 //! `member/detection.rs`. Doors that the other rooms use: `Core::send` and its kin (`dissemination/piggyback.rs`),
-//! `Core::queue_update` and `Core::drop_queue` (`dissemination/queue.rs`), `Gossip` and the timers' `due` and `timeout`.
+//! `Core::tell_update`, `Core::retell_update` and `Core::drop_queue` (`dissemination/queue.rs`), `Gossip` and the timers' `due` and `timeout`.
 #![forbid(unsafe_code)]
 
 mod behaviour;

@@ -84,7 +84,7 @@ impl Refutations {
         let highest = Incarnation::new(cx.shared.wire.rules.incarnations.highest);
         let incarnation = own.incarnation().max(accused).next().min(highest);
         core.set_entry(cx, core.index, own.with_state(State::Alive).with_incarnation(incarnation));
-        core.queue_update(cx, core.index, Update::Alive { introduce }, incarnation);
+        core.tell_update(cx, core.index, Update::Alive { introduce }, incarnation);
         Some(incarnation)
     }
 
@@ -105,7 +105,7 @@ impl Refutations {
             return None;
         }
         cx.shared.counters.restatements += 1;
-        core.queue_update(cx, core.index, Update::Alive { introduce: true }, own.incarnation());
+        core.repeat_own(cx, own.incarnation());
         Some(own.incarnation())
     }
 

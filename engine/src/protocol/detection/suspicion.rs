@@ -23,6 +23,9 @@ use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::table::Entry;
 use crate::protocol::wire::Update;
 
+/// With delegated broadcast: time between two accusers' declarations. More than it takes to tell everyone.
+const ACCUSERS_APART: Duration = Duration::from_millis(500);
+
 /// One member's suspicions of others.
 #[derive(Debug)]
 pub(in crate::protocol) struct Suspicions {
@@ -110,7 +113,54 @@ impl Suspicions {
         if entry.is_alive() {
             cx.emit(Event::Suspected { subject: index, accuser });
         }
-        core.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
+        self.tell(core, cx, index, incarnation, accuser);
+    }
+
+    /// Has everyone told of our own accusation, and those that are ours to tell of another's.
+    fn tell(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        incarnation: Incarnation,
+        accuser: MemberId,
+    ) {
+        let (update, ours) = (Update::Suspect { accuser }, accuser == core.id);
+        if ours || cx.asked.is_some() {
+            self.tell_on(cx, index, accuser);
+        }
+        if ours {
+            core.tell_update(cx, index, update, incarnation);
+        } else {
+            core.retell_update(cx, index, update, incarnation);
+        }
+    }
+
+    /// Whether the accusation of `index` by `accuser` is still to be told on by us. Asked once.
+    pub(in crate::protocol) fn tell_on(
+        &self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        accuser: MemberId,
+    ) -> bool {
+        cx.shared.suspicions.tell_on(&self.list, index, accuser)
+    }
+
+    /// Whether an accuser before us is to declare `subject` dead, whose time is up. Several that told it at the same
+    /// time would each tell everyone.
+    fn wait_turn(&mut self, core: &Core, cx: &mut Context<'_, '_>, subject: MemberIndex) -> bool {
+        core.delegates(cx.shared)
+            && cx.shared.suspicions.wait_turn(&mut self.list, subject, core.id, ACCUSERS_APART)
+    }
+
+    /// Whether `index` is suspected by ourselves too: our own probe failed.
+    pub(in crate::protocol) fn are_ours(
+        &self,
+        core: &Core,
+        cx: &Context<'_, '_>,
+        index: MemberIndex,
+    ) -> bool {
+        cx.shared.suspicions.is_accused_by(&self.list, index, core.id)
     }
 
     /// `accuser` suspects `index` too. If that is new, it is told on.
@@ -125,7 +175,7 @@ impl Suspicions {
         if cx.shared.suspicions.confirm(&mut self.list, index, accuser) {
             self.reschedule(&cx.shared.suspicions);
             cx.shared.counters.suspicions_confirmed += 1;
-            core.queue_update(cx, index, Update::Suspect { accuser }, incarnation);
+            self.tell(core, cx, index, incarnation, accuser);
         }
     }
 
@@ -166,6 +216,7 @@ impl Suspicions {
                     cx.shared.suspicions.postpone(&mut self.list, suspicion.subject, until);
                 }
                 Due::End(suspicion) if self.defer_expiry(core, cx, suspicion.subject) => {}
+                Due::End(suspicion) if self.wait_turn(core, cx, suspicion.subject) => {}
                 Due::End(suspicion) => return Some(Expired::Unrefuted(suspicion)),
             }
         }

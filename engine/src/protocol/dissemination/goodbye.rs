@@ -1,4 +1,5 @@
-//! Leaving: a goodbye is told like any update, and done once it has been told as often as any.
+//! Leaving: a goodbye is told like any update, and done once it has been told as often as any, or everyone who was asked
+//! to tell it has acknowledged that.
 //!
 //! In a Serf pool the intent to leave is told before: its members take one that departs without it for failed.
 
@@ -23,8 +24,9 @@ impl Core {
         self.leave_intent = None;
         let own = self.table.get(self.index);
         self.set_entry(cx, self.index, own.with_state(State::Left));
-        self.queue_update(cx, self.index, Update::Left, own.incarnation());
-        if self.table.live() == 0 {
+        self.tell_update(cx, self.index, Update::Left, own.incarnation());
+        let delegated_to_nobody = self.delegates(cx.shared) && self.goodbyes == 0;
+        if self.table.live() == 0 || delegated_to_nobody {
             self.drop_queue(cx);
         }
     }

@@ -4,7 +4,9 @@
 //!
 //! | door | file | what it does |
 //! |---|---|---|
-//! | `queue_update` | `queue` | has everyone told what is believed of a member |
+//! | `tell_update` | `queue` | has everyone told what we say of ourselves, or have found out of others |
+//! | `retell_update` | `queue` | the same of what we have heard, as far as it is ours to tell |
+//! | `pass_on`, `delegation_timeout`, `acknowledge`, `on_delegation_ack` | `delegated` | delegated broadcast: sends what waits, tries again, answers |
 //! | `drop_queue` | `queue` | forgets what was to be told: there is nobody to tell |
 //! | `send`, `send_bare` | `piggyback` | sends messages to one member, with what is queued or without |
 //! | `on_event`, `on_stored_event`, `tell_event` | `user_events` | takes in the application's events, and tells its own |
@@ -14,6 +16,8 @@
 //! And two concerns with a state of their own: `gossip` (`arm`, `due`, `timeout`) tells a few random members what is queued when no
 //! frame is sent anyway, and `spread_estimate` measures how long telling takes.
 
+pub(in crate::protocol) mod delegated;
+pub(in crate::protocol) mod division;
 pub(in crate::protocol) mod goodbye;
 pub(in crate::protocol) mod gossip;
 pub(in crate::protocol) mod piggyback;

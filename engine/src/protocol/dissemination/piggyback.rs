@@ -7,16 +7,17 @@
 use std::net::SocketAddr;
 
 use swimring_codec::MemberId;
-use swimring_codec::native::FRAME_MAX;
+use swimring_codec::native::{DELEGATION_LEN, FRAME_MAX};
 
 use crate::protocol::behaviour::Behaviour;
 use crate::protocol::outbox::FrameSink;
 use crate::protocol::pools::broadcasts::{Broadcast, BroadcastPool, Queue, Selection};
+use crate::protocol::pools::delegations::{Delegation, Ready};
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::view::directory::{Directory, MemberIndex};
-use crate::protocol::wire::{Format, Frame, Outgoing, Speaker, Spoken, Update};
+use crate::protocol::wire::{Format, Frame, Native, Outgoing, Speaker, Spoken, Update};
 
 /// What is to be sent, and to whom.
 #[derive(Clone, Copy)]
@@ -130,6 +131,59 @@ impl Core {
         }
     }
 
+    /// Sends the delegations `carried` to the member at `delegate` under `number`, each group with the part of the
+    /// cluster that it is for. False if the sink is full.
+    pub(super) fn send_delegated(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        delegate: MemberIndex,
+        number: u32,
+        carried: &[Ready],
+    ) -> bool {
+        let to = self.identity(delegate, cx.shared).address();
+        let SharedState { wire, directory, delegations, events, .. } = &mut *cx.shared;
+        let (delegations, events) = (&*delegations, &*events);
+        let mark = |nth: usize| {
+            let prefix_bits = carried[nth].prefix_bits;
+            let same = nth > 0 && carried[nth - 1].prefix_bits == prefix_bits;
+            (!same).then_some(Outgoing::Delegation { number, prefix_bits })
+        };
+        let updates = (0..carried.len()).flat_map(|nth| {
+            let Delegation { subject, update, incarnation, .. } = *delegations.get(carried[nth]);
+            let said = match update {
+                Update::Event => Outgoing::Event(events.get(subject)),
+                _ => Outgoing::Update { subject, update, incarnation },
+            };
+            mark(nth).into_iter().chain(std::iter::once(said))
+        });
+        let bytes: usize = carried.iter().map(|ready| usize::from(delegations.get(*ready).length)).sum();
+        let marks = (0..carried.len()).filter(|nth| mark(*nth).is_some()).count();
+        let frame = Frame {
+            speaker: &self.speaker(directory),
+            to,
+            destination: directory.id(delegate),
+            bytes_max: FRAME_MAX,
+            messages: &[],
+            updates,
+            parts_len: bytes + marks * DELEGATION_LEN,
+        };
+        let frames = &mut *cx.out.frames;
+        let sent = match &mut wire.spoken {
+            Spoken::Native(native) => write(native, &frame, frames),
+            Spoken::Memberlist(packets) => write(&mut **packets, &frame, frames),
+            Spoken::Typed(values) => write(&mut **values, &frame, frames),
+        };
+        let written = matches!(sent, Sent::Written);
+        cx.shared.counters.frames_sent += u64::from(written);
+        cx.shared.counters.frames_shed += u64::from(!written);
+        written
+    }
+
+    /// The longest native frame to `to`.
+    pub(super) fn native_bytes_max(&self, cx: &Context<'_, '_>, to: SocketAddr) -> usize {
+        frame_bytes_max(&Native, &self.settings, cx.out.frames.frame_bytes_max(to))
+    }
+
     /// Notes that the broadcasts `sent` were sent once more.
     fn count_copies(&mut self, cx: &mut Context<'_, '_>, sent: &[u32]) {
         cx.shared.counters.broadcast_copies_sent += sent.len() as u64;
@@ -154,7 +208,7 @@ impl Core {
             index: self.index,
             number: self.number,
             cluster: self.cluster,
-            quiet: self.queue.is_quiet(),
+            quiet: self.queue.is_quiet() && self.delegations.is_empty(),
             table: &self.table,
             directory,
         }
@@ -192,10 +246,19 @@ fn put<F: Format>(
     let updates = nodes.iter().map(|node| waiting.said(*node));
     let frame =
         Frame { speaker, to, destination, bytes_max, messages, updates, parts_len: own + updates_len };
-    let (plan, bytes) = format.plan(&frame);
-    let buffer = if F::IN_MEMORY { Some(&mut [][..]) } else { frames.reserve(to, bytes) };
+    write(format, &frame, frames)
+}
+
+/// Writes `frame` in `format`.
+#[inline(always)]
+fn write<'a, F: Format, U>(format: &mut F, frame: &Frame<'a, U>, frames: &mut dyn FrameSink) -> Sent
+where
+    U: Iterator<Item = Outgoing<'a>> + Clone,
+{
+    let (plan, bytes) = format.plan(frame);
+    let buffer = if F::IN_MEMORY { Some(&mut [][..]) } else { frames.reserve(frame.to, bytes) };
     let Some(buffer) = buffer else { return Sent::Shed };
-    format.write(&frame, plan, buffer);
+    format.write(frame, plan, buffer);
     Sent::Written
 }
 

@@ -11,8 +11,41 @@ use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Outgoing, Update};
 
 impl Core {
+    /// Has everyone told of `update` about `subject`, which nobody has told before: it is ours, or of our own
+    /// observation.
+    pub(in crate::protocol) fn tell_update(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+        update: Update,
+        incarnation: Incarnation,
+    ) {
+        if self.delegates(cx.shared) {
+            self.delegate(cx, subject, update, incarnation, 0);
+        } else {
+            self.queue_update(cx, subject, update, incarnation);
+        }
+    }
+
+    /// Has those told of `update` about `subject` who are ours to tell: we have heard it from others, who tell it too.
+    pub(in crate::protocol) fn retell_update(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+        update: Update,
+        incarnation: Incarnation,
+    ) {
+        if !self.delegates(cx.shared) {
+            return self.queue_update(cx, subject, update, incarnation);
+        }
+        match cx.asked {
+            Some(prefix_bits) => self.delegate(cx, subject, update, incarnation, prefix_bits),
+            None => self.leave_untold(cx, subject, update),
+        }
+    }
+
     /// Queues news about `subject` and takes note of what had to go for it.
-    pub(in crate::protocol) fn queue_update(
+    fn queue_update(
         &mut self,
         cx: &mut Context<'_, '_>,
         subject: MemberIndex,
@@ -56,6 +89,7 @@ impl Core {
             Update::Event => events.release(gone.subject),
             _ => table.set_queued(gone.subject, false),
         });
+        self.drop_delegations(cx.shared);
         if self.status == Status::Leaving {
             self.finish_leaving(cx);
         }

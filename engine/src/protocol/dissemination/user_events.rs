@@ -4,10 +4,12 @@
 //! copies; an event that was queued for half as long as it is remembered is no longer told: a process that was stopped for
 //! a while would bring it back to life everywhere.
 
+use swimring_codec::Incarnation;
+
 use crate::protocol::event::{Event, EventIndex};
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
-use crate::protocol::wire::{EventBody, EventKey, Outgoing};
+use crate::protocol::wire::{EventBody, EventKey, Outgoing, Update};
 
 /// What is done with an event that is new.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +59,7 @@ impl Core {
             self.deliver_event(cx, at);
         }
         if using != EventUse::Deliver {
-            self.rebroadcast_event(cx, at);
+            self.retell_event(cx, at);
         }
     }
 
@@ -77,8 +79,13 @@ impl Core {
         cx.emit(Event::UserEvent { event: at });
     }
 
-    fn rebroadcast_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
-        if !self.tell_event(cx, at) {
+    /// Has those told of the event at `at` who are ours to tell.
+    fn retell_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
+        if self.delegates(cx.shared) {
+            if let Some(prefix_bits) = cx.asked {
+                self.delegate(cx, at, Update::Event, Incarnation::ZERO, prefix_bits);
+            }
+        } else if !self.queue_event(cx, at) {
             cx.shared.counters.broadcasts_shed += 1;
         }
     }
@@ -95,8 +102,28 @@ impl Core {
         self.tell_event(cx, at).then_some(at)
     }
 
-    /// Queues the event at `at`. False if there is no room for it.
+    /// Whether another event of our own would be refused.
+    pub(in crate::protocol) fn is_full_of_events(&self, shared: &SharedState) -> bool {
+        if self.delegates(shared) {
+            return self.delegations.is_full();
+        }
+        self.queue.is_full_of_events(self.settings.broadcasts_max)
+    }
+
+    /// Has everyone told of the event at `at`, which is ours. False if there is no room for it.
     pub(in crate::protocol) fn tell_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) -> bool {
+        if !self.delegates(cx.shared) {
+            return self.queue_event(cx, at);
+        }
+        let room = !self.delegations.is_full();
+        if room {
+            self.delegate(cx, at, Update::Event, Incarnation::ZERO, 0);
+        }
+        room
+    }
+
+    /// Queues the event at `at`. False if there is no room for it.
+    fn queue_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) -> bool {
         let said = Outgoing::Event(cx.shared.events.get(at));
         let length = cx.shared.wire.part_len(&self.speaker(&cx.shared.directory), &said);
         let len_max = self.settings.broadcasts_max;

@@ -126,7 +126,7 @@ impl Member {
         shared: &mut SharedState,
         out: &mut Outbox<'_>,
     ) {
-        let cx = &mut Context { now, shared, out };
+        let cx = &mut Context::new(now, shared, out);
         if self.core.status != Status::Active {
             if self.core.status == Status::Left {
                 self.resume(cx);
@@ -156,19 +156,19 @@ impl Member {
 
     fn introduce_self(&mut self, cx: &mut Context<'_, '_>) {
         let incarnation = self.core.table.get(self.core.index).incarnation();
-        self.core.queue_update(cx, self.core.index, Update::Alive { introduce: true }, incarnation);
+        self.core.tell_update(cx, self.core.index, Update::Alive { introduce: true }, incarnation);
         self.spread_estimate.told(incarnation.get(), cx.now);
-        self.gossip.arm(cx.now, &self.core.settings, true);
+        self.begin_telling(cx);
     }
 
     /// Says goodbye. [`Event::LeaveFinished`](super::super::Event::LeaveFinished) follows once it has been told as often as any news.
     pub fn leave(&mut self, now: Time, shared: &mut SharedState, out: &mut Outbox<'_>) {
-        let cx = &mut Context { now, shared, out };
+        let cx = &mut Context::new(now, shared, out);
         if self.core.status != Status::Active {
             return;
         }
         self.core.say_goodbye(cx);
-        self.gossip.arm(now, &self.core.settings, true);
+        self.begin_telling(cx);
     }
 
     /// Publishes new metadata.
@@ -204,7 +204,7 @@ impl Member {
             Full::Members => MemberError::TableFull,
             Full::Versions => MemberError::TooManyVersions,
         })?;
-        let cx = &mut Context { now, shared, out };
+        let cx = &mut Context::new(now, shared, out);
         self.core.set_entry(cx, self.core.index, own.with_incarnation(incarnation).with_version(version));
         self.introduce_self(cx);
         Ok(())
@@ -226,16 +226,16 @@ impl Member {
         if self.core.status != Status::Active {
             return Err(MemberError::Left);
         }
-        if self.core.queue.is_full_of_events(self.core.settings.broadcasts_max) {
+        if self.core.is_full_of_events(shared) {
             return Err(MemberError::TooManyEvents);
         }
         self.event_sequence = self.event_sequence.wrapping_add(1);
         let event = UserEvent { origin: self.core.id, sequence: self.event_sequence, name, payload };
         let at = self.core.store_own_event(&event, now, shared).ok_or(MemberError::TooManyEvents)?;
         shared.events.mark_seen(at, self.core.number);
-        let cx = &mut Context { now, shared, out };
+        let cx = &mut Context::new(now, shared, out);
         self.core.tell_event(cx, at);
-        self.gossip.arm(now, &self.core.settings, true);
+        self.begin_telling(cx);
         Ok(event.sequence)
     }
 

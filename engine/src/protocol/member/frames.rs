@@ -2,19 +2,22 @@
 
 use std::net::SocketAddr;
 
-use swimring_codec::State;
 use swimring_codec::memberlist;
 use swimring_codec::native::Frame;
+use swimring_codec::{Incarnation, State};
 
 use crate::protocol::detection::probe::{PingNotes, answer_ping};
+use crate::protocol::dissemination::delegated::says;
 use crate::protocol::dissemination::user_events::EventUse;
 use crate::protocol::member::Member;
+use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::UNVERSIONED;
 use crate::protocol::wire::{
     EventBody, FrameReader, Incoming, Listener, PacketReader, Reader, Sender, Subject, TypedReader, Unusable,
+    Update,
 };
 
 /// A member that hears a message of a frame.
@@ -51,7 +54,7 @@ impl Member {
             return;
         }
         let (sender, reader) = FrameReader::new(from, frame);
-        self.take_in(&mut Context { now, shared, out }, sender, reader);
+        self.take_in(&mut Context::new(now, shared, out), sender, reader);
     }
 
     /// Handles the messages of a memberlist packet that arrived from `from`.
@@ -65,7 +68,7 @@ impl Member {
     ) {
         shared.counters.frames_received += 1;
         let reader = PacketReader::new(messages, self.core.id, from);
-        self.take_in(&mut Context { now, shared, out }, Sender::unnamed(from), reader);
+        self.take_in(&mut Context::new(now, shared, out), Sender::unnamed(from), reader);
     }
 
     /// Handles the frame at `at` of those that are kept as values. The frame is gone then.
@@ -73,7 +76,7 @@ impl Member {
         shared.counters.frames_received += 1;
         let Some(frames) = shared.wire.typed_mut() else { return };
         let (sender, reader) = TypedReader::new(frames, &shared.directory, at);
-        self.take_in(&mut Context { now, shared, out }, sender, reader);
+        self.take_in(&mut Context::new(now, shared, out), sender, reader);
     }
 
     /// Takes the messages of a frame in.
@@ -82,6 +85,7 @@ impl Member {
             return reader.finish(&mut cx.shared.wire);
         }
         self.core.heard = cx.now;
+        cx.sender = Some((sender.address, sender.source));
         loop {
             let Some(read) = reader.next(&mut cx.shared.wire, &cx.shared.directory, &mut sender) else {
                 break;
@@ -93,7 +97,11 @@ impl Member {
             }
         }
         reader.finish(&mut cx.shared.wire);
-        self.gossip.arm(cx.now, &self.core.settings, !self.core.queue.is_empty());
+        cx.asked = None;
+        if let Some(number) = cx.delegated.take() {
+            self.core.acknowledge(cx, &sender, number);
+        }
+        self.begin_telling(cx);
     }
 
     /// Gives a message to the concern that it is for.
@@ -118,21 +126,38 @@ impl Member {
             }
             Incoming::Ack { sequence } => self.on_ack(cx, sender, sequence),
             Incoming::Nack { sequence } => self.on_nack(cx, sender, sequence),
-            Incoming::Alive { subject, incarnation, tag } => self.on_alive(cx, subject, incarnation, tag),
+            Incoming::Delegation { number, prefix_bits } => {
+                cx.asked = Some(prefix_bits);
+                cx.delegated = Some(number);
+            }
+            Incoming::DelegationAck { number } => self.core.on_delegation_ack(cx, sender, number),
+            Incoming::Alive { subject, incarnation, tag } => {
+                self.on_alive(cx, subject, incarnation, tag);
+                self.take_over(cx, subject, Update::Alive { introduce: false }, incarnation);
+            }
             Incoming::Suspect { subject, incarnation, accuser } => {
                 self.on_suspect(cx, subject, incarnation, accuser);
+                self.take_over(cx, subject, Update::Suspect { accuser }, incarnation);
             }
-            Incoming::Dead { subject, incarnation } => self.on_dead(cx, subject, incarnation),
-            Incoming::Left { subject, incarnation } => self.on_left(cx, subject, incarnation),
+            Incoming::Dead { subject, incarnation } => {
+                self.on_dead(cx, subject, incarnation);
+                self.take_over(cx, subject, Update::Dead, incarnation);
+            }
+            Incoming::Left { subject, incarnation } => {
+                self.on_left(cx, subject, incarnation);
+                self.take_over(cx, subject, Update::Left, incarnation);
+            }
             Incoming::Introduction(introduction) => {
                 // Gossip introduces the living only; other states are for push/pull.
                 if introduction.state == State::Alive {
-                    self.on_introduction(cx, &introduction, UNVERSIONED, true);
+                    self.on_introduction(cx, &introduction, UNVERSIONED, TellOn::Ours);
+                    let update = Update::Alive { introduce: true };
+                    self.take_over(cx, introduction.subject, update, introduction.incarnation);
                 }
             }
             Incoming::Record(introduction, versions) => {
                 if self.core.is_worth_merging(cx, &introduction, versions) {
-                    self.on_introduction(cx, &introduction, versions, true);
+                    self.on_introduction(cx, &introduction, versions, TellOn::Ours);
                 }
             }
             Incoming::Event(event) => {
@@ -140,6 +165,30 @@ impl Member {
             }
             Incoming::UserMessage(body) => self.core.on_user_message(cx, body),
             Incoming::StoredEvent { at, key } => self.core.on_stored_event(cx, at, key),
+        }
+    }
+
+    /// What was delegated to us has been merged: takes over what was known before and not told on. What was new has
+    /// been taken over with it.
+    #[inline]
+    fn take_over<S: Subject>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: S,
+        update: Update,
+        incarnation: Incarnation,
+    ) {
+        let Some(prefix_bits) = cx.asked else { return };
+        let Some(index) = subject.find(&cx.shared.directory) else { return };
+        let entry = self.core.table.get(index);
+        let untold = match update {
+            _ if index == self.core.index || !says(entry, update, incarnation) => false,
+            Update::Suspect { accuser } => self.suspicions.tell_on(cx, index, accuser),
+            _ => entry.is_untold(),
+        };
+        if untold {
+            self.core.table.set_untold(index, false);
+            self.core.delegate(cx, index, update, incarnation, prefix_bits);
         }
     }
 }

@@ -34,6 +34,17 @@ enum Moved {
     Reclaimed,
 }
 
+/// Whom to tell what is new in an introduction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum TellOn {
+    /// It came in another way than by telling, so nobody else tells it.
+    Everyone,
+    /// It is being told: those that are ours to tell.
+    Ours,
+    /// It is one of too many at once.
+    Nobody,
+}
+
 /// How a live member goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Departing {
@@ -72,16 +83,16 @@ impl Member {
         // Members that held it dead may have reaped it since, and need it introduced again.
         let introduce = !entry.is_live();
         self.adopt_alive(cx, index, entry, entry.with_incarnation(incarnation));
-        self.core.queue_update(cx, index, Update::Alive { introduce }, incarnation);
+        self.core.retell_update(cx, index, Update::Alive { introduce }, incarnation);
     }
 
-    /// An introduction of a member that announced `versions`; `rebroadcast` says whether to tell it on.
+    /// An introduction of a member that announced `versions`; `tell_on` says whom to tell what is new.
     pub(super) fn on_introduction(
         &mut self,
         cx: &mut Context<'_, '_>,
         introduction: &Introduction<'_>,
         versions: Versions,
-        rebroadcast: bool,
+        tell_on: TellOn,
     ) {
         let mut introduction = *introduction;
         let incarnation = introduction.incarnation;
@@ -114,8 +125,11 @@ impl Member {
         if moved && entry.is_live() {
             cx.emit(Event::Updated { subject: index });
         }
-        if rebroadcast {
-            self.core.queue_update(cx, index, Update::Alive { introduce: true }, incarnation);
+        let update = Update::Alive { introduce: true };
+        match tell_on {
+            TellOn::Everyone => self.core.tell_update(cx, index, update, incarnation),
+            TellOn::Ours => self.core.retell_update(cx, index, update, incarnation),
+            TellOn::Nobody => self.core.leave_untold(cx, index, update),
         }
     }
 
@@ -253,6 +267,7 @@ impl Member {
         incarnation: Incarnation,
         departing: Departing,
     ) {
+        let accuser = departing == Departing::Declared && self.suspicions.are_ours(&self.core, cx, index);
         let suspicion = self.suspicions.end(cx, index);
         let (state, update) = match departing {
             Departing::Left => (State::Left, Update::Left),
@@ -268,7 +283,13 @@ impl Member {
             let declared = departing == Departing::Declared;
             cx.emit(Event::Failed { subject: index, suspicion, declared });
         }
-        self.core.queue_update(cx, index, update, incarnation);
+        if accuser || departing == Departing::Declared && !self.core.delegates(cx.shared) {
+            self.core.tell_update(cx, index, update, incarnation);
+            self.core.tell_the_dead(cx, index, incarnation);
+        } else {
+            // Everyone's timer ends at about the same time: accusers tell it.
+            self.core.retell_update(cx, index, update, incarnation);
+        }
     }
 }
 

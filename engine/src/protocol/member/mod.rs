@@ -49,6 +49,7 @@ use crate::protocol::dissemination::gossip::Gossip;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::Queue;
+use crate::protocol::pools::delegations::Delegations;
 use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::repair::reconnect::Reconnect;
 use crate::protocol::serf::Serf;
@@ -208,6 +209,9 @@ impl Member {
                 heard: now,
                 health: LocalHealth::default(),
                 queue: Queue::new(number),
+                delegations: Delegations::new(number),
+                goodbyes: 0,
+                untold_since: Time::NEVER,
                 events_since: Time::NEVER,
                 leave_intent: None,
                 serf: Serf::new(),
@@ -222,7 +226,7 @@ impl Member {
         if self.core.status == Status::Left {
             return;
         }
-        let cx = &mut Context { now, shared, out };
+        let cx = &mut Context::new(now, shared, out);
         self.notice_lateness(cx);
         self.probe_timeout(cx);
         self.relays.timeout(&mut self.core, cx);
@@ -232,13 +236,22 @@ impl Member {
         self.return_probes_timeout(cx);
         self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
         self.gossip.timeout(&mut self.core, cx);
+        self.core.delegation_timeout(cx);
         if self.core.status == Status::Left {
             // What else it had to tell must not keep shared storage busy.
             return self.core.drop_queue(cx);
         }
         self.anti_entropy.timeout(&mut self.core, cx);
         self.reconnect.timeout(&mut self.core, cx);
-        self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
+        self.begin_telling(cx);
+    }
+
+    /// Sees to it that what there is to tell is told: what is delegated leaves now, or when its pace allows; what is
+    /// gossiped with the next round. To be called last in every step.
+    #[inline]
+    fn begin_telling(&mut self, cx: &mut Context<'_, '_>) {
+        self.core.pass_on(cx);
+        self.gossip.arm(cx.now, &self.core.settings, !self.core.queue.is_empty());
     }
 
     /// Starts the timers anew, staggered from `now`: for a member that was set up ahead of time.
@@ -261,6 +274,7 @@ impl Member {
         self.probe.extend(by);
         self.relays.extend(by, &mut shared.relays);
         self.suspicions.extend(by, &shared.suspicions);
+        self.core.delegations.extend(by);
     }
 
     /// When [`Member::handle_timeout`] next has something to do; [`Time::NEVER`] after leaving.
@@ -271,7 +285,8 @@ impl Member {
         }
         let probe = self.probe.due().min(self.relays.due()).min(self.return_probes.due());
         let slow = self.anti_entropy.due().min(self.reconnect.due());
-        probe.min(self.suspicions.due()).min(self.gossip.due()).min(slow)
+        let telling = self.gossip.due().min(self.core.delegations.due());
+        probe.min(self.suspicions.due()).min(telling).min(slow)
     }
 
     /// Whether timers come so late that something may lie unread: then the time since the last call was lost.
@@ -297,6 +312,7 @@ impl Member {
                 events.release(gone.subject);
             }
         });
+        self.core.drop_delegations(shared);
         self.suspicions.clear(&mut shared.suspicions);
         self.relays.clear(&mut shared.relays);
         shared.departed.clear(&mut self.core.departed);

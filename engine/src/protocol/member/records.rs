@@ -8,6 +8,7 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{MemberId, State};
 
 use crate::protocol::member::Member;
+use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::StreamPurpose;
 use crate::protocol::state::{Context, Core};
 use crate::protocol::view::directory::UNVERSIONED;
@@ -63,7 +64,14 @@ impl Member {
             }
             let learned = cx.shared.counters.members_joined - joined_before;
             let versions = versions.unwrap_or(UNVERSIONED);
-            self.merge_record(cx, &introduction, versions, learned < u64::from(SPREAD_MAX));
+            // Who joins knows nothing that others do not; its own introduction it tells itself.
+            let known_to_others = joining && self.core.delegates(cx.shared);
+            let tell_on = if known_to_others || learned >= u64::from(SPREAD_MAX) {
+                TellOn::Nobody
+            } else {
+                TellOn::Everyone
+            };
+            self.merge_record(cx, &introduction, versions, tell_on);
         }
         true
     }
@@ -74,10 +82,10 @@ impl Member {
         cx: &mut Context<'_, '_>,
         record: &Introduction<'_>,
         versions: Versions,
-        rebroadcast: bool,
+        tell_on: TellOn,
     ) {
         match record.state {
-            State::Alive => self.on_introduction(cx, record, versions, rebroadcast),
+            State::Alive => self.on_introduction(cx, record, versions, tell_on),
             State::Suspect | State::Dead if record.subject == self.core.id => {
                 if record.incarnation >= self.core.table.get(self.core.index).incarnation() {
                     self.refute(cx, record.incarnation, true);
@@ -86,7 +94,7 @@ impl Member {
             State::Suspect => {
                 // It lives as far as that member knows: learn of it, then doubt it.
                 if !cx.shared.behaviour.suspect_records_say_no_more {
-                    self.on_introduction(cx, record, versions, rebroadcast);
+                    self.on_introduction(cx, record, versions, tell_on);
                 }
                 self.on_suspect(cx, record.subject, record.incarnation, self.core.record_accuser(cx));
             }

@@ -46,7 +46,7 @@ fn call(
     let mut events = Vec::new();
     let streams = &mut Vec::new();
     let out = &mut Outbox { frames: &mut Nowhere, streams, events: &mut events, gossip_budget: &mut 0 };
-    call(member, &mut Context { now, shared, out });
+    call(member, &mut Context::new(now, shared, out));
     events
 }
 

@@ -14,7 +14,7 @@ use crate::protocol::outbox::{Outbox, StreamPurpose};
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::wire::{
-    Record, RecordFault, Refusal, StreamHeard, StreamSaid, View, native_turn, packet_turn,
+    Record, RecordFault, Refusal, StreamHeard, StreamSaid, Update, View, native_turn, packet_turn,
 };
 
 /// What a driver does with a stream after a message has been handled.
@@ -82,7 +82,7 @@ impl Member {
             }
             return break_off(purpose, out);
         }
-        self.hear(&mut Context { now, shared, out }, purpose, native_turn(message), reply).next
+        self.hear(&mut Context::new(now, shared, out), purpose, native_turn(message), reply).next
     }
 
     /// The same in memberlist's format.
@@ -96,7 +96,7 @@ impl Member {
         out: &mut Outbox<'_>,
     ) -> StreamOutcome {
         let heard = packet_turn(message, self.core.id);
-        self.hear(&mut Context { now, shared, out }, purpose, heard, reply)
+        self.hear(&mut Context::new(now, shared, out), purpose, heard, reply)
     }
 
     /// A stream we opened for `purpose` has ended before its purpose was met.
@@ -138,7 +138,7 @@ impl Member {
                 StreamOutcome { next: break_off(purpose, cx.out), refusal: Some(Refusal::Unexpected) }
             }
         };
-        self.gossip.arm(cx.now, &self.core.settings, !self.core.queue.is_empty());
+        self.begin_telling(cx);
         outcome
     }
 
@@ -235,6 +235,16 @@ impl Member {
                     self.core.tell_join_intent(cx);
                 }
                 cx.emit(Event::JoinFinished { token, joined: true });
+                if self.core.delegates(cx.shared) {
+                    // Now we know whom to tell.
+                    let incarnation = self.core.table.get(self.core.index).incarnation();
+                    self.core.tell_update(
+                        cx,
+                        self.core.index,
+                        Update::Alive { introduce: true },
+                        incarnation,
+                    );
+                }
                 StreamNext::Close.into()
             }
             // What we know more is news to the other side, unless there is nothing more.

@@ -23,8 +23,10 @@ struct Stored {
     /// Name and payload within the body: where each begins and ends.
     name: (u16, u16),
     payload: (u16, u16),
-    /// Queues that hold it.
+    /// Queues and delegations that hold it.
     references: u32,
+    /// Parts of the cluster that its own sender has delegated it to, and that have not acknowledged.
+    parts: u32,
     first_seen: Time,
 }
 
@@ -106,6 +108,22 @@ impl EventStore {
         new
     }
 
+    /// Its sender has delegated the event at `at` to so many parts of the cluster.
+    pub(in crate::protocol) fn begin_parts(&mut self, at: EventIndex, parts: u32) {
+        self.stored[at as usize].parts += parts;
+    }
+
+    /// One of the parts that `member` has delegated the event at `at` to is told, or given up. True if `member` is its
+    /// sender and that was the last.
+    pub(in crate::protocol) fn end_part(&mut self, at: EventIndex, member: MemberId) -> bool {
+        let stored = &mut self.stored[at as usize];
+        if stored.key.origin != member || stored.parts == 0 {
+            return false;
+        }
+        stored.parts -= 1;
+        stored.parts == 0
+    }
+
     /// Stores a new event, in place of the oldest if the store is full. Nothing if that one is still needed.
     pub(in crate::protocol) fn insert(
         &mut self,
@@ -137,6 +155,7 @@ impl EventStore {
             name: (name.start as u16, name.end as u16),
             payload: (payload.start as u16, payload.end as u16),
             references: 0,
+            parts: 0,
             first_seen: now,
         };
         self.seen[at as usize * self.words..][..self.words].fill(0);
@@ -163,6 +182,7 @@ impl EventStore {
             name: (0, 0),
             payload: (0, 0),
             references: 0,
+            parts: 0,
             first_seen: now,
         };
         self.stored.push(empty);

@@ -5,6 +5,8 @@
 //! queued, suspected or relayed, and when, is decided in `dissemination` and `detection`.
 
 pub(in crate::protocol) mod broadcasts;
+pub(in crate::protocol) mod delegations;
 pub(in crate::protocol) mod events;
 pub(in crate::protocol) mod relays;
+pub(in crate::protocol) mod round_trip;
 pub(in crate::protocol) mod suspicions;

@@ -46,6 +46,8 @@ pub(in crate::protocol) struct Suspicion {
     /// Bit `n`: accuser `n` has not accused, but told us as a relay that the subject does not answer it.
     /// That counts for a witness' own window, and for nothing else.
     by_nack: u8,
+    /// Bit `n`: nobody has been told on that accuser `n` accuses. See [`SuspicionPool::tell_on`].
+    untold: u8,
     /// Low halves of the accusers' ids, the first accuser's first. Two accusers with the same
     /// low half, one pair in four billion, count as one.
     accusers: [u32; CONFIRMATIONS_MAX + 1],
@@ -53,6 +55,8 @@ pub(in crate::protocol) struct Suspicion {
     witness: Option<Witness>,
     /// Time added to the timeout because we heard nobody.
     unheard_ms: u32,
+    /// Time added because accusers before us are to declare it first.
+    turn_ms: u32,
     /// When we probe the subject ourselves, having only heard of it; [`Time::NEVER`] if not.
     check: Time,
 }
@@ -118,9 +122,11 @@ impl Suspicion {
             needed: needed.min(CONFIRMATIONS_MAX as u8),
             named: 0,
             by_nack: 0,
+            untold: 1,
             accusers,
             witness: None,
             unheard_ms: 0,
+            turn_ms: 0,
             check: Time::NEVER,
         }
     }
@@ -138,6 +144,7 @@ impl Suspicion {
             by_nack: 0,
             witness: None,
             unheard_ms: 0,
+            turn_ms: 0,
             check: Time::NEVER,
             ..self
         }
@@ -163,6 +170,7 @@ impl Suspicion {
             // Now it says so itself.
             let new = self.by_nack & 1 << place != 0;
             self.by_nack &= !(1 << place);
+            self.untold |= u8::from(new) << place;
             return new;
         }
         let mut place = usize::from(self.named) + 1;
@@ -174,6 +182,7 @@ impl Suspicion {
             self.named += 1;
         }
         self.accusers[place] = accuser.0 as u32;
+        self.untold |= 1 << place;
         true
     }
 
@@ -189,8 +198,8 @@ impl Suspicion {
 
     /// When it ends for all who hold it.
     fn deadline(&self) -> Time {
-        let unheard = Duration::from_millis(self.unheard_ms.into());
-        self.started + self.timeout(self.shortest_ms, self.confirmed()) + unheard
+        let added = Duration::from_millis(u64::from(self.unheard_ms) + u64::from(self.turn_ms));
+        self.started + self.timeout(self.shortest_ms, self.confirmed()) + added
     }
 
     /// When it ends for a witness.
@@ -350,6 +359,36 @@ impl SuspicionPool {
         true
     }
 
+    /// Whether the accusation of `subject` by `accuser` is to be told on, which it is once.
+    pub(in crate::protocol) fn tell_on(
+        &mut self,
+        of: &SuspicionList,
+        subject: MemberIndex,
+        accuser: MemberId,
+    ) -> bool {
+        let Some(node) = self.index.get(&(of.owner, subject)).copied() else { return false };
+        let suspicion = self.heaps.get_mut(node);
+        let Some(place) = suspicion.place_of(accuser) else { return false };
+        let untold = suspicion.untold & 1 << place != 0;
+        suspicion.untold &= !(1 << place);
+        untold
+    }
+
+    /// Whether `accuser`, the holder of the suspicion, has probed `subject` in vain itself.
+    pub(in crate::protocol) fn is_accused_by(
+        &self,
+        of: &SuspicionList,
+        subject: MemberIndex,
+        accuser: MemberId,
+    ) -> bool {
+        let node = self.index.get(&(of.owner, subject));
+        node.is_some_and(|node| {
+            let suspicion = self.heaps.get(*node);
+            suspicion.witness.is_some()
+                || suspicion.place_of(accuser).is_some_and(|place| suspicion.by_nack & 1 << place == 0)
+        })
+    }
+
     /// Changes the suspicion of `subject`, if there is one. False if there is none.
     fn change(
         &mut self,
@@ -447,6 +486,26 @@ impl SuspicionPool {
             suspicion.unheard_ms += if put_off { millis(more).max(1) } else { 0 };
         });
         put_off
+    }
+
+    /// The accusers of `subject` declare it one after the other, `each` apart, in the order in which they accused: the
+    /// first tells it to all others. Whether `own` is one of them and has to wait now. Asked once.
+    pub(in crate::protocol) fn wait_turn(
+        &mut self,
+        of: &mut SuspicionList,
+        subject: MemberIndex,
+        own: MemberId,
+        each: Duration,
+    ) -> bool {
+        let mut waits = false;
+        self.change(of, subject, |suspicion| {
+            let turn = suspicion.place_of(own).unwrap_or(0) as u32;
+            waits = turn > 0 && suspicion.turn_ms == 0;
+            if waits {
+                suspicion.turn_ms = turn * millis(each);
+            }
+        });
+        waits
     }
 
     /// `subject` has answered: we are no witness any more. False if we were none.

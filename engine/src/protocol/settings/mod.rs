@@ -97,6 +97,40 @@ impl FromStr for SuspicionMode {
     }
 }
 
+/// How a member tells others what it knows, on the native wire. Members of a cluster are to have the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dissemination {
+    /// To a few random members at a time, each of which does the same (SWIM, memberlist).
+    #[default]
+    Gossip,
+    /// To one member of each part of the cluster, which tells the rest of that part, and acknowledges. On
+    /// memberlist's wire, whose peers rely on gossip, the same as `Gossip`.
+    Delegated,
+}
+
+impl Dissemination {
+    /// Both of them.
+    pub const ALL: [Dissemination; 2] = [Dissemination::Gossip, Dissemination::Delegated];
+
+    /// `gossip` or `delegated`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Dissemination::Gossip => "gossip",
+            Dissemination::Delegated => "delegated",
+        }
+    }
+}
+
+impl FromStr for Dissemination {
+    type Err = SettingsError;
+
+    fn from_str(text: &str) -> Result<Dissemination, SettingsError> {
+        let found = Dissemination::ALL.into_iter().find(|way| way.as_str() == text);
+        found.ok_or(SettingsError::NotAmong { setting: "dissemination", names: &["gossip", "delegated"] })
+    }
+}
+
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 
@@ -135,6 +169,21 @@ settings_table! {
     /// Chance that a suspect which lives cannot answer in an adaptive window. It is told so often, at the loss that
     /// probes measure, that this bound is kept.
     false_death_bound: f64 = chance("false_death_bound", 1e-6, [1e-12, 0.1]);
+
+    /// How members tell each other what they know. The same in all members of a cluster; memberlist's wire always
+    /// gossips.
+    dissemination: Dissemination = choice("dissemination", &["gossip", "delegated"]);
+
+    /// Bits of the id space that one step of a delegated broadcast divides: 2 to the power of it is how many parts
+    /// each step has. More makes it faster, and gives those that divide more to send.
+    delegation_bits: u8 = whole("delegation_bits", "BITS", [2, 2, 2], [1, 4]);
+
+    /// Shortest time between two moments at which a member passes delegated updates on. A member that has passed
+    /// none on for so long does it at once.
+    delegation_pacing: Duration = millis("delegation_pacing_ms", [20, 20, 20], [0, MINUTE]);
+
+    /// Least time that the acknowledgement of a delegation has before it is sent again. Longer where round trips are.
+    delegation_timeout_min: Duration = millis("delegation_timeout_min_ms", [20, 40, 20], [1, MINUTE]);
 
     /// Time between two gossip rounds of a member that has something to say.
     gossip_interval: Duration = millis("gossip_interval_ms", [200, 500, 100], [1, MINUTE]);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::SuspicionMode;
 use super::error::SettingsError;
+use super::{Dissemination, SuspicionMode};
 
 /// A value of a setting, in the unit that its name ends with. In files it is the bare value.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -242,6 +242,17 @@ impl Field for SuspicionMode {
     fn of(value: SettingValue) -> Option<SuspicionMode> {
         let SettingValue::Choice(name) = value else { return None };
         SuspicionMode::ALL.into_iter().find(|mode| mode.as_str() == name)
+    }
+}
+
+impl Field for Dissemination {
+    fn read(&self) -> SettingValue {
+        SettingValue::Choice(self.as_str())
+    }
+
+    fn of(value: SettingValue) -> Option<Dissemination> {
+        let SettingValue::Choice(name) = value else { return None };
+        Dissemination::ALL.into_iter().find(|way| way.as_str() == name)
     }
 }
 

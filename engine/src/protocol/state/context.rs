@@ -1,5 +1,9 @@
 //! What every step of the protocol is given beside a member's own state.
 
+use std::net::SocketAddr;
+
+use swimring_codec::MemberId;
+
 use crate::protocol::event::Event;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::state::SharedState;
@@ -10,9 +14,25 @@ pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) now: Time,
     pub(in crate::protocol) shared: &'a mut SharedState,
     pub(in crate::protocol) out: &'a mut Outbox<'b>,
+    /// While what was delegated to us is taken in: how many leading bits of our id the members share that we are
+    /// to tell.
+    pub(in crate::protocol) asked: Option<u8>,
+    /// The number under which that was delegated, until it is acknowledged.
+    pub(in crate::protocol) delegated: Option<u32>,
+    /// While a frame is taken in: whom it is from.
+    pub(in crate::protocol) sender: Option<(SocketAddr, MemberId)>,
 }
 
-impl Context<'_, '_> {
+impl<'a, 'b> Context<'a, 'b> {
+    #[inline]
+    pub(in crate::protocol) fn new(
+        now: Time,
+        shared: &'a mut SharedState,
+        out: &'a mut Outbox<'b>,
+    ) -> Context<'a, 'b> {
+        Context { now, shared, out, asked: None, delegated: None, sender: None }
+    }
+
     pub(in crate::protocol) fn emit(&mut self, event: Event) {
         self.out.events.push(event);
     }

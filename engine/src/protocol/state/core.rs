@@ -9,6 +9,7 @@ use swimring_codec::MemberId;
 
 use crate::protocol::event::EventIndex;
 use crate::protocol::pools::broadcasts::Queue;
+use crate::protocol::pools::delegations::Delegations;
 use crate::protocol::serf::Serf;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::local_health::LocalHealth;
@@ -52,6 +53,12 @@ pub(in crate::protocol) struct Core {
     pub(in crate::protocol) health: LocalHealth,
     /// Updates and user events still to be told.
     pub(in crate::protocol) queue: Queue,
+    /// What was taken over to tell, and is not acknowledged yet.
+    pub(in crate::protocol) delegations: Delegations,
+    /// Parts of the cluster that have not been told of our own goodbye.
+    pub(in crate::protocol) goodbyes: u32,
+    /// When something was first left untold; [`Time::NEVER`] if nothing is.
+    pub(in crate::protocol) untold_since: Time,
     /// No user event in the queue is older than this; [`Time::NEVER`] while there is none.
     pub(in crate::protocol) events_since: Time,
     /// The event that tells that we mean to leave, before we do.

@@ -10,6 +10,7 @@ use crate::protocol::behaviour::Behaviour;
 use crate::protocol::counters::Counters;
 use crate::protocol::event::EventIndex;
 use crate::protocol::pools::broadcasts::BroadcastPool;
+use crate::protocol::pools::delegations::DelegationPool;
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::pools::relays::RelayPool;
 use crate::protocol::pools::suspicions::SuspicionPool;
@@ -30,6 +31,7 @@ pub struct SharedState {
     pub(in crate::protocol) bases: SharedViews,
     pub(in crate::protocol) events: EventStore,
     pub(in crate::protocol) broadcasts: BroadcastPool,
+    pub(in crate::protocol) delegations: DelegationPool,
     pub(in crate::protocol) suspicions: SuspicionPool,
     pub(in crate::protocol) departed: DepartedPool,
     pub(in crate::protocol) relays: RelayPool,
@@ -56,6 +58,9 @@ const RESERVED_EACH: usize = 24;
 /// are on average when a new base is made.
 const DIFFERENCES_EACH: usize = 32;
 
+/// Delegations that are under way at once, on average: a broadcast has one for each member.
+const DELEGATIONS_EACH: usize = 8;
+
 /// Indirect probes that are under way at once, on average: far more than any loss rate causes.
 const RELAYS_EACH: usize = 4;
 
@@ -80,6 +85,7 @@ impl SharedState {
             bases: SharedViews::new(),
             events: EventStore::new(rng.u64(..), event_bytes_max),
             broadcasts: BroadcastPool::new(rng.u64(..)),
+            delegations: DelegationPool::new(),
             suspicions: SuspicionPool::new(rng.u64(..)),
             departed: DepartedPool::new(rng.u64(..)),
             relays: RelayPool::new(),
@@ -99,6 +105,7 @@ impl SharedState {
         self.bases.reserve(known, DIFFERENCES_EACH);
         self.events.reserve(members, events);
         self.broadcasts.reserve(members, RESERVED_EACH);
+        self.delegations.reserve(members * DELEGATIONS_EACH);
         self.suspicions.reserve(members * RESERVED_EACH);
         self.departed.reserve(members * RESERVED_EACH);
         self.relays.reserve(members * RELAYS_EACH);
@@ -126,6 +133,7 @@ impl SharedState {
     pub(in crate::protocol) fn register(&mut self) -> u32 {
         let member = self.members;
         self.members += 1;
+        self.delegations.register();
         self.suspicions.register();
         self.events.grow_members(self.members as usize);
         member
@@ -173,9 +181,9 @@ impl SharedState {
         self.directory.name(index)
     }
 
-    /// Broadcasts waiting in all queues.
+    /// Broadcasts waiting in all queues, and delegations under way.
     pub fn broadcasts_queued(&self) -> usize {
-        self.broadcasts.used()
+        self.broadcasts.used() + self.delegations.used()
     }
 
     /// Has all members follow `behaviour`; to be called before there are any. Swimring's own unless said

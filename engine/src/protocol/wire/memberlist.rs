@@ -272,6 +272,8 @@ impl<'a> Names<'a> {
             Outgoing::Ack { sequence } => Message::Ack { sequence, payload: b"" },
             Outgoing::Nack { sequence } => Message::Nack { sequence },
             Outgoing::Update { subject, update, incarnation } => self.update(subject, update, incarnation),
+            // Never said where nothing is delegated (`Rules::delegates`), and nothing to who reads it.
+            Outgoing::Delegation { .. } | Outgoing::DelegationAck { .. } => Message::User(b""),
             Outgoing::Event(stored) => Message::User(stored.body),
             Outgoing::Claim(&Introduction { incarnation, address, name, metadata, .. }) => {
                 Message::Alive(Alive {

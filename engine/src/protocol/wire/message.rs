@@ -29,7 +29,7 @@ pub(in crate::protocol) enum Update {
 }
 
 /// Whom an update is about: by id in bytes, by place in the directory where a frame is a value.
-pub(in crate::protocol) trait Subject {
+pub(in crate::protocol) trait Subject: Copy {
     /// Its place in the directory, if anybody knows it.
     fn find(self, directory: &Directory) -> Option<MemberIndex>;
 }
@@ -126,6 +126,10 @@ pub(in crate::protocol) enum Outgoing<'a> {
     Ack { sequence: u32 },
     /// The target of an indirect ping stays silent.
     Nack { sequence: u32 },
+    /// What follows is to be told to everyone who shares the receiver's first `prefix_bits` bits, natively.
+    Delegation { number: u32, prefix_bits: u8 },
+    /// What was delegated under `number` is taken over, natively.
+    DelegationAck { number: u32 },
     /// Something about the member at `subject`; never [`Update::Event`].
     Update { subject: MemberIndex, update: Update, incarnation: Incarnation },
     /// A user event.
@@ -166,6 +170,10 @@ pub(in crate::protocol) enum Incoming<'a, S> {
     Ack { sequence: u32 },
     /// The target of an indirect ping stays silent.
     Nack { sequence: u32 },
+    /// What follows is to be told to everyone who shares our first `prefix_bits` bits.
+    Delegation { number: u32, prefix_bits: u8 },
+    /// What we delegated under `number` is taken over.
+    DelegationAck { number: u32 },
     /// `subject` lives; `tag` tells address and metadata apart.
     Alive { subject: S, incarnation: Incarnation, tag: u8 },
     /// `accuser` got no answer from `subject`.

@@ -7,8 +7,8 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    self, DecodeError, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message, PROBE_LEN, RELAY_LEN,
-    SUSPECT_LEN, UPDATE_LEN, UserEvent,
+    self, DELEGATION_LEN, DecodeError, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message,
+    PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -60,6 +60,8 @@ fn message<'a>(speaker: &Speaker<'a>, said: &Outgoing<'a>) -> Message<'a> {
         Outgoing::IndirectPing { sequence, target } => return Message::IndirectPing { sequence, target },
         Outgoing::Ack { sequence } => return Message::Ack { sequence },
         Outgoing::Nack { sequence } => return Message::Nack { sequence },
+        Outgoing::Delegation { number, prefix_bits } => return Message::Delegation { number, prefix_bits },
+        Outgoing::DelegationAck { number } => return Message::DelegationAck { number },
         Outgoing::Event(stored) => return Message::UserEvent(stored.event()),
         Outgoing::Claim(introduction) => return Message::Introduction(*introduction),
         Outgoing::Update { subject, update, incarnation } => (subject, update, incarnation),
@@ -101,6 +103,7 @@ impl Format for Native {
         match *said {
             Outgoing::Ping { .. } | Outgoing::Ack { .. } | Outgoing::Nack { .. } => PROBE_LEN,
             Outgoing::IndirectPing { .. } => RELAY_LEN,
+            Outgoing::Delegation { .. } | Outgoing::DelegationAck { .. } => DELEGATION_LEN,
             Outgoing::Update { subject, update: Update::Alive { introduce: true }, .. } => {
                 let metadata = speaker.identity(subject).metadata().len();
                 Introduction::encoded_len(speaker.name(subject).len(), metadata)
@@ -208,6 +211,10 @@ impl Reader for FrameReader<'_> {
             Message::Left { subject, incarnation } => {
                 listener.hear(Ok(Incoming::Left { subject, incarnation }));
             }
+            Message::Delegation { number, prefix_bits } => {
+                listener.hear(Ok(Incoming::Delegation { number, prefix_bits }));
+            }
+            Message::DelegationAck { number } => listener.hear(Ok(Incoming::DelegationAck { number })),
             Message::Introduction(introduction) => listener.hear(Ok(Incoming::Introduction(introduction))),
             Message::UserEvent(event) => listener.hear(Ok(Incoming::Event(event))),
         }

@@ -23,6 +23,8 @@ pub(in crate::protocol) struct Rules {
     /// Peers count incarnations from one, or from wall time: one that counts from wall time may follow one
     /// that did not, and a jump is plausible as far as our own incarnation is.
     pub(in crate::protocol) counted_from_one: bool,
+    /// What is told can be delegated, and is acknowledged.
+    pub(in crate::protocol) delegates: bool,
     /// Frames carry the sender's state root, which shows what a member has missed.
     pub(in crate::protocol) carries_roots: bool,
     /// Set where a name belongs to the address that had it first, whatever the incarnation, until it has
@@ -61,6 +63,7 @@ impl Rules {
         versions_have_to_match: false,
         incarnations: IncarnationSteps { accused: 1 << 16, own: 1 << 20, highest: (1 << 48) - 1 },
         counted_from_one: false,
+        delegates: true,
         carries_roots: true,
         address_kept: None,
         owners_told: false,
@@ -76,6 +79,7 @@ impl Rules {
             versions_have_to_match: true,
             incarnations: IncarnationSteps { accused: 1 << 6, own: 1 << 10, highest: u32::MAX as u64 },
             counted_from_one: true,
+            delegates: false,
             carries_roots: false,
             address_kept: Some(options.dead_node_reclaim_time),
             owners_told: options.dialect == MemberlistDialect::Memberlist,

@@ -49,6 +49,8 @@ enum Packed {
     IndirectPing { sequence: u32, target: MemberId },
     Ack { sequence: u32 },
     Nack { sequence: u32 },
+    Delegation { prefix_bits: u8, number: u32 },
+    DelegationAck { number: u32 },
     Alive { tag: u8, subject: MemberIndex, incarnation: Incarnation },
     Suspect { subject: MemberIndex, incarnation: Incarnation, accuser: MemberId },
     Dead { subject: MemberIndex, incarnation: Incarnation },
@@ -310,6 +312,8 @@ fn pack(speaker: &Speaker<'_>, said: &Outgoing<'_>) -> Packed {
         Outgoing::IndirectPing { sequence, target } => return Packed::IndirectPing { sequence, target },
         Outgoing::Ack { sequence } => return Packed::Ack { sequence },
         Outgoing::Nack { sequence } => return Packed::Nack { sequence },
+        Outgoing::Delegation { number, prefix_bits } => return Packed::Delegation { number, prefix_bits },
+        Outgoing::DelegationAck { number } => return Packed::DelegationAck { number },
         Outgoing::Event(stored) => {
             let EventKey { origin, sequence } = stored.key;
             return Packed::UserEvent { at: stored.at, origin, sequence };
@@ -445,6 +449,8 @@ impl Reader for TypedReader {
             Packed::Ping { sequence } => Incoming::Ping { sequence },
             Packed::Ack { sequence } => Incoming::Ack { sequence },
             Packed::Nack { sequence } => Incoming::Nack { sequence },
+            Packed::Delegation { number, prefix_bits } => Incoming::Delegation { number, prefix_bits },
+            Packed::DelegationAck { number } => Incoming::DelegationAck { number },
             Packed::IndirectPing { sequence, target } => {
                 let stated = || directory.find(target).map(address_of);
                 let address = if self.pings_named { stated() } else { None };

@@ -1,0 +1,427 @@
+//! Delegated broadcast: telling everyone at one copy each.
+//!
+//! Whoever has something to tell divides the cluster ([`super::division`]) and asks one member of each part to tell the
+//! rest of it. A member that is asked takes its part over: it divides it in turn, and acknowledges at once, so that
+//! no branch is lost with a packet. What it knew before and has told on for somebody else it only acknowledges: two
+//! broadcasts of one thing end where they meet. What it knew in another way, from a push/pull for instance, it
+//! takes over like anything else, which the table's *untold* mark is for.
+//!
+//! Who begins: the member itself tells what it says of itself; an accuser its own suspicion or confirmation; a death
+//! only a member whose own probe failed. Everybody's timer ends at about the same time, and n members that all
+//! began would send n broadcasts. What nobody was told of, repair brings.
+//!
+//! Frames leave in the turn in which something arrived, unless some left within the pacing interval. So a lone update
+//! is passed on at once, and in a storm the frames that one member sends in a second are bounded, whatever happens.
+
+use std::time::Duration;
+
+use swimring_codec::native::{DELEGATION_LEN, FRAME_MAX, HEADER_LEN};
+use swimring_codec::{Incarnation, MemberId, State};
+
+use crate::protocol::dissemination::division::{Candidate, Division};
+use crate::protocol::event::Event;
+use crate::protocol::pools::delegations::{ATTEMPTS_MAX, Delegation, Part, Ready, Retry};
+use crate::protocol::pools::events::EventStore;
+use crate::protocol::settings::Dissemination;
+use crate::protocol::state::{Context, Core, SharedState, Status};
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::table::{Entry, Table};
+use crate::protocol::wire::{Outgoing, Sender, Update};
+
+/// How long one member stays the delegate of a part.
+const SLOT: Duration = Duration::from_secs(1);
+
+/// How long a member remembers that it has not told on what it knows. Broadcasts are over long before.
+const UNTOLD_MEMORY: Duration = Duration::from_secs(30);
+
+/// Most frames in which one member passes things on at one moment. The rest waits for the next.
+const FRAMES_MAX: usize = 64;
+
+/// Most updates in one frame: more than the shortest leave room for.
+const UPDATES_MAX: usize = 96;
+
+// The marks of the parts take their share too.
+const _: () = assert!((FRAME_MAX - HEADER_LEN) / (DELEGATION_LEN + 16) < UPDATES_MAX);
+
+impl Core {
+    /// Whether this member tells by delegating.
+    #[inline]
+    pub(in crate::protocol) fn delegates(&self, shared: &SharedState) -> bool {
+        shared.wire.rules.delegates && self.settings.dissemination == Dissemination::Delegated
+    }
+
+    /// Tells everyone else in the part of the cluster that shares our id's first `prefix_bits` bits.
+    pub(in crate::protocol) fn delegate(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: u32,
+        update: Update,
+        incarnation: Incarnation,
+        prefix_bits: u8,
+    ) {
+        let said = match update {
+            Update::Event => Outgoing::Event(cx.shared.events.get(subject)),
+            _ => Outgoing::Update { subject, update, incarnation },
+        };
+        let length = cx.shared.wire.part_len(&self.speaker(&cx.shared.directory), &said) as u16;
+        let division = self.division(cx.now);
+        let ours = update == Update::Event && cx.shared.events.get(subject).key.origin == self.id;
+        let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
+        let (table, own) = (&self.table, &mut self.delegations);
+        let mut parts = 0;
+        division.divide(
+            directory.order(),
+            prefix_bits,
+            |index| candidate(table, index),
+            |part| {
+                let delegation = Delegation { subject, update, incarnation, length, part, attempt: 0 };
+                if delegations.add(own, delegation) {
+                    parts += 1;
+                    if update == Update::Event {
+                        events.retain(subject);
+                    }
+                } else {
+                    counters.delegations_shed += 1;
+                }
+            },
+        );
+        if ours {
+            cx.shared.events.begin_parts(subject, parts);
+        }
+        if update == Update::Left && subject == self.index {
+            self.goodbyes += parts;
+        }
+    }
+
+    fn division(&self, now: Time) -> Division {
+        let slot = now.as_micros() / SLOT.as_micros() as u64;
+        Division { own: self.id, step_bits: self.settings.delegation_bits, slot }
+    }
+
+    /// Notes that `update` about `subject` was learned without having been asked to tell it. Of accusations the
+    /// suspicion takes note.
+    pub(in crate::protocol) fn leave_untold(
+        &mut self,
+        cx: &Context<'_, '_>,
+        subject: MemberIndex,
+        update: Update,
+    ) {
+        if !self.delegates(cx.shared) || matches!(update, Update::Suspect { .. }) {
+            return;
+        }
+        self.table.set_untold(subject, true);
+        if self.untold_since == Time::NEVER {
+            self.untold_since = cx.now;
+        }
+    }
+
+    /// Says again that we live, to the member whose frame showed that it has missed it. Told to everyone it would
+    /// reach nobody: who knows it does not tell it on again.
+    pub(in crate::protocol) fn repeat_own(&mut self, cx: &mut Context<'_, '_>, incarnation: Incarnation) {
+        let update = Update::Alive { introduce: true };
+        match cx.sender {
+            Some((to, destination)) if self.delegates(cx.shared) => {
+                let said = Outgoing::Update { subject: self.index, update, incarnation };
+                self.send_bare(cx, to, destination, &[said]);
+            }
+            _ => self.tell_update(cx, self.index, update, incarnation),
+        }
+    }
+
+    /// Tells `subject` itself that we have declared it dead, so that it can refute if it lives. With gossip the dead
+    /// are told like everybody else for a while.
+    pub(in crate::protocol) fn tell_the_dead(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+        incarnation: Incarnation,
+    ) {
+        if self.delegates(cx.shared) {
+            let to = self.identity(subject, cx.shared).address();
+            let destination = cx.shared.directory.id(subject);
+            let said = Outgoing::Update { subject, update: Update::Dead, incarnation };
+            self.send_bare(cx, to, destination, &[said]);
+        }
+    }
+
+    /// Forgets what is untold once nobody asks for it any more.
+    fn forget_untold(&mut self, now: Time) {
+        if self.untold_since != Time::NEVER && now.since(self.untold_since) >= UNTOLD_MEMORY {
+            self.untold_since = Time::NEVER;
+            self.table.clear_untold();
+        }
+    }
+
+    /// Answers whoever delegated something to us under `number`.
+    pub(in crate::protocol) fn acknowledge(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        origin: &Sender,
+        number: u32,
+    ) {
+        cx.shared.counters.delegation_acks_sent += 1;
+        self.send_bare(cx, origin.address, origin.source, &[Outgoing::DelegationAck { number }]);
+    }
+
+    /// Our delegation `number` was acknowledged.
+    pub(in crate::protocol) fn on_delegation_ack(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        origin: &Sender,
+        number: u32,
+    ) {
+        let Some(from) = cx.shared.directory.find(origin.source) else { return };
+        let SharedState { delegations, events, .. } = &mut *cx.shared;
+        let mut ending =
+            Ending { own: self.index, id: self.id, events, happened: cx.out.events, goodbyes: 0 };
+        let gone = |gone: Delegation| ending.note(&gone);
+        let expected = delegations.acknowledge(&mut self.delegations, number, from, cx.now, gone);
+        let goodbyes = ending.goodbyes;
+        let counters = &mut cx.shared.counters;
+        counters.delegations_acknowledged += u64::from(expected);
+        counters.delegation_acks_unexpected += u64::from(!expected);
+        self.said_goodbye(cx, goodbyes);
+    }
+
+    /// What is due of our delegations: acknowledgements that did not come, and frames that may leave.
+    pub(in crate::protocol) fn delegation_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        self.forget_untold(cx.now);
+        if self.delegations.is_empty() {
+            return;
+        }
+        while self.retry_one_frame(cx) {}
+        self.pass_on(cx);
+    }
+
+    /// Finds somebody else for what one frame carried that was not acknowledged in time. False if there is none.
+    fn retry_one_frame(&mut self, cx: &mut Context<'_, '_>) -> bool {
+        let division = self.division(cx.now);
+        let (table, distrusts) = (&self.table, self.delegations.distrusts());
+        let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
+        let directory: &Directory = directory;
+        let mut ending =
+            Ending { own: self.index, id: self.id, events, happened: cx.out.events, goodbyes: 0 };
+        let any = delegations.expire(&mut self.delegations, cx.now, |unheard| {
+            let next = retry(unheard, &division, directory, table, distrusts);
+            match next {
+                Retry::Send(_) => counters.delegations_retried += 1,
+                Retry::GiveUp => counters.delegations_given_up += 1,
+                Retry::Drop => counters.delegations_dropped += 1,
+            }
+            if !matches!(next, Retry::Send(_)) {
+                ending.note(unheard);
+            }
+            next
+        });
+        let goodbyes = ending.goodbyes;
+        self.said_goodbye(cx, goodbyes);
+        any
+    }
+
+    /// Sends what waits to be passed on, if it may leave now: what goes to one member in as few frames as it fits
+    /// into.
+    #[inline]
+    pub(in crate::protocol) fn pass_on(&mut self, cx: &mut Context<'_, '_>) {
+        if !self.delegations.is_empty() {
+            self.pass_on_waiting(cx);
+        }
+    }
+
+    fn pass_on_waiting(&mut self, cx: &mut Context<'_, '_>) {
+        if self.delegations.due() > cx.now {
+            return;
+        }
+        let (division, table) = (self.division(cx.now), &self.table);
+        let event_age_max = self.settings.event_memory / 2;
+        let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
+        let mut ending =
+            Ending { own: self.index, id: self.id, events, happened: cx.out.events, goodbyes: 0 };
+        let (now, pacing) = (cx.now, self.settings.delegation_pacing);
+        let ready = delegations.ready(&mut self.delegations, now, pacing, |waiting| {
+            let keep = match waiting.update {
+                Update::Event => now.since(ending.events.first_seen(waiting.subject)) < event_age_max,
+                update => says(table.get(waiting.subject), update, waiting.incarnation),
+            };
+            // A delegate that has been declared dead since is skipped at once.
+            let keep = keep && is_told_by_somebody(waiting, &division, directory, table);
+            if !keep {
+                counters.delegations_dropped += 1;
+                ending.note(waiting);
+            }
+            keep
+        });
+        let goodbyes = ending.goodbyes;
+        if let Some(ready) = ready {
+            let mut rest = &ready[..];
+            for _ in 0..FRAMES_MAX {
+                let Some(length) = self.frame_len(cx, rest) else { break };
+                let (carried, after) = rest.split_at(length);
+                self.send_delegations(cx, carried);
+                rest = after;
+            }
+            cx.shared.delegations.done(ready);
+        }
+        self.said_goodbye(cx, goodbyes);
+    }
+
+    /// How many of `ready` go into one frame. Nothing if there are none.
+    fn frame_len(&self, cx: &Context<'_, '_>, ready: &[Ready]) -> Option<usize> {
+        let first = ready.first()?;
+        let to = self.identity(first.delegate, cx.shared).address();
+        let room = self.native_bytes_max(cx, to) - HEADER_LEN;
+        let (mut used, mut prefix_bits, mut length) = (0, None, 0);
+        for next in ready.iter().take(UPDATES_MAX).take_while(|next| next.delegate == first.delegate) {
+            let mark = if prefix_bits == Some(next.prefix_bits) { 0 } else { DELEGATION_LEN };
+            used += mark + usize::from(cx.shared.delegations.get(*next).length);
+            if used > room && length > 0 {
+                break;
+            }
+            prefix_bits = Some(next.prefix_bits);
+            length += 1;
+        }
+        Some(length)
+    }
+
+    /// Sends what stands in `carried`, all of it for one delegate, in one frame.
+    fn send_delegations(&mut self, cx: &mut Context<'_, '_>, carried: &[Ready]) {
+        let Some(first) = carried.first() else { return };
+        let floor = self.settings.delegation_timeout_min;
+        let number = cx.shared.delegations.send(&mut self.delegations, carried, cx.now, floor);
+        if self.send_delegated(cx, first.delegate, number, carried) {
+            cx.shared.counters.delegations_sent += carried.len() as u64;
+        } else {
+            cx.shared.delegations.unsend(&mut self.delegations, number);
+        }
+    }
+
+    /// So many parts have been told of our goodbye, or cannot be. After the last we are gone.
+    fn said_goodbye(&mut self, cx: &mut Context<'_, '_>, parts: u32) {
+        if parts == 0 {
+            return;
+        }
+        self.goodbyes = self.goodbyes.saturating_sub(parts);
+        if self.goodbyes == 0 && self.status == Status::Leaving {
+            self.finish_leaving(cx);
+        }
+    }
+
+    /// Drops what is delegated: nobody is to be told any more.
+    pub(in crate::protocol) fn drop_delegations(&mut self, shared: &mut SharedState) {
+        let SharedState { delegations, events, .. } = shared;
+        delegations.clear(&mut self.delegations, |gone| {
+            if gone.update == Update::Event {
+                events.release(gone.subject);
+            }
+        });
+        self.goodbyes = 0;
+    }
+}
+
+/// Takes note of delegations that are over: acknowledged, given up, or not worth telling any more.
+struct Ending<'a> {
+    own: MemberIndex,
+    id: MemberId,
+    events: &'a mut EventStore,
+    /// Where the application is told.
+    happened: &'a mut Vec<Event>,
+    /// Parts of our own goodbye that are over.
+    goodbyes: u32,
+}
+
+impl Ending<'_> {
+    fn note(&mut self, gone: &Delegation) {
+        if gone.update == Update::Event {
+            let told = self.events.end_part(gone.subject, self.id);
+            self.events.release(gone.subject);
+            if told {
+                self.happened.push(Event::EventTold { event: gone.subject });
+            }
+        }
+        self.goodbyes += u32::from(gone.update == Update::Left && gone.subject == self.own);
+    }
+}
+
+/// Whom the view in `table` offers as a delegate.
+fn candidate(table: &Table, index: MemberIndex) -> Candidate {
+    let entry = table.get(index);
+    if entry.is_alive() {
+        Candidate::Alive
+    } else if entry.is_suspect() {
+        Candidate::Suspect
+    } else {
+        Candidate::Gone
+    }
+}
+
+/// Whether `entry` is what `update` at `incarnation` makes of a member.
+pub(in crate::protocol) fn says(entry: Entry, update: Update, incarnation: Incarnation) -> bool {
+    let state = match update {
+        Update::Alive { .. } => State::Alive,
+        Update::Suspect { .. } => State::Suspect,
+        Update::Dead => State::Dead,
+        Update::Left => State::Left,
+        Update::Event => return false,
+    };
+    entry.state() == Some(state) && entry.incarnation() == incarnation
+}
+
+/// What becomes of a delegation that was not acknowledged: once more to the same member, since packets are lost more
+/// often than members, then to two others of its part. If of late that was in vain, to another at once.
+fn retry(
+    unheard: &Delegation,
+    division: &Division,
+    directory: &Directory,
+    table: &Table,
+    distrusts: bool,
+) -> Retry {
+    if unheard.update != Update::Event
+        && !says(table.get(unheard.subject), unheard.update, unheard.incarnation)
+    {
+        return Retry::Drop;
+    }
+    let Part { delegate, .. } = unheard.part;
+    let standing = candidate(table, delegate);
+    if unheard.attempt == 1 && standing == Candidate::Alive && !distrusts {
+        return Retry::Send(unheard.part);
+    }
+    if unheard.attempt >= ATTEMPTS_MAX {
+        return Retry::GiveUp;
+    }
+    match another(unheard, division, directory, table) {
+        Some(part) => Retry::Send(part),
+        // Nobody else is in its part.
+        None if standing != Candidate::Gone => Retry::Send(unheard.part),
+        None => Retry::Drop,
+    }
+}
+
+/// The part of `told` with another delegate, if there is one.
+fn another(told: &Delegation, division: &Division, directory: &Directory, table: &Table) -> Option<Part> {
+    let Part { delegate, prefix_bits } = told.part;
+    let prefix = directory.id(delegate).0;
+    let other = division.choose(
+        directory.order(),
+        prefix,
+        prefix_bits,
+        told.attempt,
+        |index| candidate(table, index),
+        |index| index == delegate,
+    );
+    other.map(|delegate| Part { delegate, prefix_bits })
+}
+
+/// Whether somebody of the part of `waiting` is there to tell it; gives it to another if its delegate is gone.
+fn is_told_by_somebody(
+    waiting: &mut Delegation,
+    division: &Division,
+    directory: &Directory,
+    table: &Table,
+) -> bool {
+    if candidate(table, waiting.part.delegate) != Candidate::Gone {
+        return true;
+    }
+    let part = another(waiting, division, directory, table);
+    waiting.part = part.unwrap_or(waiting.part);
+    part.is_some()
+}

@@ -1,0 +1,504 @@
+//! Delegations: what a member has taken over to tell, until others have acknowledged that they tell it on.
+//!
+//! An update that is to be told is one *delegation* for each part of the cluster that [`super::division`] gives. It
+//! waits until the next frames are sent (at once, if none were sent lately: see [`Delegations::due`]), goes out with
+//! all others for the same delegate in one numbered frame, and is forgotten when that number comes back. A frame
+//! that is not acknowledged in time is taken apart again: what it carried goes to the same delegate once more or to
+//! another of its part, and is given up after [`ATTEMPTS_MAX`] attempts, for repair to bring.
+//!
+//! Like all short lists of a fleet's members these lie in storage that a worker's members share.
+
+use std::time::Duration;
+
+use swimring_codec::Incarnation;
+
+use crate::protocol::pools::round_trip::RoundTrip;
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::heap::{Heap, HeapPool};
+use crate::protocol::view::pool::{List, NIL, Pool};
+use crate::protocol::wire::Update;
+
+/// How often an update is sent to one part: twice to one delegate, then to others. With a fifth of all packets lost,
+/// six in vain are one part in sixteen thousand.
+pub(in crate::protocol) const ATTEMPTS_MAX: u8 = 6;
+
+/// Most delegations of one member at once. One that sheds leaves the rest to repair.
+const DELEGATIONS_MAX: u32 = 16_384;
+
+/// Most delegations of all members that share a pool: this, and so many for each member. In a fleet the storm of
+/// a thousand deaths is cut off before memory is.
+const POOL_MAX: usize = 262_144;
+const POOL_MAX_EACH: usize = 32;
+
+/// A frame's number has its place in the pool in the low bits, so that its acknowledgement finds it at once.
+const SLOT_BITS: u32 = 22;
+const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
+
+/// A part of the cluster and who is asked to tell it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) struct Part {
+    pub(in crate::protocol) delegate: MemberIndex,
+    /// Leading bits that the delegate's id shares with everyone in its part.
+    pub(in crate::protocol) prefix_bits: u8,
+}
+
+/// One update on its way to one delegate.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Delegation {
+    /// Whom it is about; a user event's place in the event store.
+    pub(in crate::protocol) subject: u32,
+    pub(in crate::protocol) update: Update,
+    pub(in crate::protocol) incarnation: Incarnation,
+    /// Bytes on the wire.
+    pub(in crate::protocol) length: u16,
+    pub(in crate::protocol) part: Part,
+    /// How often it was sent before.
+    pub(in crate::protocol) attempt: u8,
+}
+
+/// A frame that waits for its acknowledgement.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    /// The number of the member that sent it; [`NIL`] once it is over.
+    owner: u32,
+    number: u32,
+    delegate: MemberIndex,
+    sent: Time,
+    attempt: u8,
+    carried: List,
+}
+
+/// One member's delegations.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Delegations {
+    owner: u32,
+    /// Waiting and in flight.
+    len: u32,
+    waiting: List,
+    in_flight: Heap,
+    /// No frames before this.
+    paced: Time,
+    /// When something is next due.
+    due: Time,
+    /// Time that the driver has lost since the member began: times in the heap are as if it had not been lost.
+    lost: Duration,
+    round_trip: RoundTrip,
+    /// Frames sent.
+    count: u16,
+    /// How often of late a second frame to the same delegate was in vain too, up to [`DISTRUST_MAX`].
+    distrust: u8,
+}
+
+/// So many second attempts in vain are remembered; each answered one takes one back.
+const DISTRUST_MAX: u8 = 4;
+
+impl Delegations {
+    pub(in crate::protocol) const fn new(owner: u32) -> Delegations {
+        Delegations {
+            owner,
+            len: 0,
+            waiting: List::EMPTY,
+            in_flight: Heap::EMPTY,
+            paced: Time::ZERO,
+            due: Time::NEVER,
+            lost: Duration::ZERO,
+            round_trip: RoundTrip::UNKNOWN,
+            count: 0,
+            distrust: 0,
+        }
+    }
+
+    /// Whether there is nothing to send and nothing to wait for.
+    #[inline]
+    pub(in crate::protocol) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// When something is next due: frames that may be sent, or an acknowledgement that did not come.
+    #[inline]
+    pub(in crate::protocol) const fn due(&self) -> Time {
+        self.due
+    }
+
+    /// Whether another delegation would be shed.
+    pub(in crate::protocol) const fn is_full(&self) -> bool {
+        self.len >= DELEGATIONS_MAX
+    }
+
+    /// The driver lost `by`: acknowledgements may lie unread.
+    pub(in crate::protocol) fn extend(&mut self, by: Duration) {
+        self.lost += by;
+        if self.due != Time::NEVER && self.waiting.is_empty() {
+            self.due = self.due + by;
+        }
+    }
+
+    /// Whether a second attempt should go to another member right away: too many of the first choices of late
+    /// did not answer twice, so members are gone rather than packets.
+    pub(in crate::protocol) const fn distrusts(&self) -> bool {
+        self.distrust > 0
+    }
+
+    /// How long the frame of attempt number `attempt` waits.
+    fn timeout(&self, attempt: u8, floor: Duration) -> Duration {
+        self.round_trip.timeout(attempt, floor)
+    }
+}
+
+/// A delegation that waits, in the order in which frames are put together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(in crate::protocol) struct Ready {
+    pub(in crate::protocol) delegate: MemberIndex,
+    pub(in crate::protocol) prefix_bits: u8,
+    node: u32,
+}
+
+/// What becomes of a delegation that was not acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum Retry {
+    /// To this part's delegate.
+    Send(Part),
+    /// It is left to repair.
+    GiveUp,
+    /// There is nobody to tell, or something newer to tell.
+    Drop,
+}
+
+/// Storage for the delegations of many members.
+#[derive(Debug)]
+pub(in crate::protocol) struct DelegationPool {
+    nodes: Pool<Delegation>,
+    frames: HeapPool<InFlight>,
+    members: usize,
+    /// What [`DelegationPool::ready`] gives, between two uses.
+    ready: Vec<Ready>,
+}
+
+impl DelegationPool {
+    pub(in crate::protocol) const fn new() -> DelegationPool {
+        DelegationPool { nodes: Pool::new(), frames: HeapPool::new(), members: 0, ready: Vec::new() }
+    }
+
+    /// Makes room for so many delegations and frames in flight.
+    pub(in crate::protocol) fn reserve(&mut self, delegations: usize) {
+        self.nodes.reserve(delegations);
+        self.frames.reserve(delegations);
+        self.ready.reserve(DELEGATIONS_MAX as usize);
+    }
+
+    /// One more member shares the pool.
+    pub(in crate::protocol) fn register(&mut self) {
+        self.members += 1;
+    }
+
+    /// Delegations of all members.
+    pub(in crate::protocol) fn used(&self) -> usize {
+        self.nodes.used()
+    }
+
+    /// Adds one that waits to be sent. False, and nothing added, if there are too many.
+    pub(in crate::protocol) fn add(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
+        if of.is_full() || self.nodes.used() >= POOL_MAX + POOL_MAX_EACH * self.members {
+            return false;
+        }
+        self.nodes.push_back(&mut of.waiting, delegation);
+        of.len += 1;
+        of.due = of.due.min(of.paced);
+        true
+    }
+
+    /// Notes when something is next due, after a change.
+    fn reschedule(&self, of: &mut Delegations) {
+        let unanswered = self.frames.first(&of.in_flight).map_or(Time::NEVER, |(_, at)| at + of.lost);
+        of.due = if of.waiting.is_empty() { unanswered } else { unanswered.min(of.paced) };
+    }
+
+    /// If frames may be sent at `now`: what waits, those of a frame beside each other, and none again for `pacing`.
+    /// What `keep` does not keep is dropped. To be given back to [`DelegationPool::done`].
+    pub(in crate::protocol) fn ready(
+        &mut self,
+        of: &mut Delegations,
+        now: Time,
+        pacing: Duration,
+        mut keep: impl FnMut(&mut Delegation) -> bool,
+    ) -> Option<Vec<Ready>> {
+        if of.waiting.is_empty() || now < of.paced {
+            return None;
+        }
+        of.paced = now + pacing;
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.clear();
+        let mut node = of.waiting.head();
+        while node != NIL {
+            let next = self.nodes.next(node);
+            let delegation = self.nodes.get_mut(node);
+            if keep(delegation) {
+                let Part { delegate, prefix_bits } = delegation.part;
+                ready.push(Ready { delegate, prefix_bits, node });
+            } else {
+                of.len -= 1;
+                self.nodes.remove(&mut of.waiting, node);
+            }
+            node = next;
+        }
+        ready.sort_unstable();
+        self.reschedule(of);
+        Some(ready)
+    }
+
+    /// Takes back what [`DelegationPool::ready`] gave.
+    pub(in crate::protocol) fn done(&mut self, ready: Vec<Ready>) {
+        self.ready = ready;
+    }
+
+    pub(in crate::protocol) fn get(&self, ready: Ready) -> &Delegation {
+        self.nodes.get(ready.node)
+    }
+
+    /// Puts what stands in `carried`, all of it for one delegate, under way at `now` as one frame. Gives the
+    /// frame's number.
+    pub(in crate::protocol) fn send(
+        &mut self,
+        of: &mut Delegations,
+        carried: &[Ready],
+        now: Time,
+        timeout_floor: Duration,
+    ) -> u32 {
+        let delegate = carried.first().map_or(NIL, |ready| ready.delegate);
+        let attempt = carried.iter().map(|ready| self.nodes.get(ready.node).attempt).max().unwrap_or(0);
+        of.count = of.count.wrapping_add(1);
+        let mut list = List::EMPTY;
+        for ready in carried {
+            self.nodes.get_mut(ready.node).attempt += 1;
+            self.nodes.relink(&mut of.waiting, &mut list, ready.node);
+        }
+        let frame = InFlight { owner: of.owner, number: 0, delegate, sent: now, attempt, carried: list };
+        let due = now + of.timeout(attempt, timeout_floor) - of.lost;
+        let slot = self.frames.insert(&mut of.in_flight, due, frame);
+        debug_assert!(slot <= SLOT_MASK, "the pool is bounded below that");
+        let number = u32::from(of.count) << SLOT_BITS | slot;
+        self.frames.get_mut(slot).number = number;
+        self.reschedule(of);
+        number
+    }
+
+    /// The frame `number` could not be written: what it carried waits again.
+    pub(in crate::protocol) fn unsend(&mut self, of: &mut Delegations, number: u32) {
+        let slot = number & SLOT_MASK;
+        let mut carried = self.take_frame(of, slot).carried;
+        while !carried.is_empty() {
+            let node = carried.head();
+            self.nodes.get_mut(node).attempt -= 1;
+            self.nodes.relink(&mut carried, &mut of.waiting, node);
+        }
+        self.reschedule(of);
+    }
+
+    fn take_frame(&mut self, of: &mut Delegations, slot: u32) -> InFlight {
+        self.frames.get_mut(slot).owner = NIL;
+        self.frames.remove(&mut of.in_flight, slot)
+    }
+
+    /// The member `from` has acknowledged the frame `number` at `now`. Tells `gone` of what it carried. False if
+    /// there is no such frame, because it was acknowledged before, or given to others meanwhile.
+    pub(in crate::protocol) fn acknowledge(
+        &mut self,
+        of: &mut Delegations,
+        number: u32,
+        from: MemberIndex,
+        now: Time,
+        mut gone: impl FnMut(Delegation),
+    ) -> bool {
+        let slot = number & SLOT_MASK;
+        let frame = self
+            .frames
+            .peek(slot)
+            .filter(|frame| frame.owner == of.owner && frame.number == number && frame.delegate == from);
+        let Some(&InFlight { sent, attempt, .. }) = frame else { return false };
+        if attempt == 0 {
+            of.round_trip.measured(sent, now);
+        } else {
+            of.distrust = of.distrust.saturating_sub(1);
+        }
+        let mut carried = self.take_frame(of, slot).carried;
+        while !carried.is_empty() {
+            of.len -= 1;
+            let node = carried.head();
+            gone(self.nodes.remove(&mut carried, node));
+        }
+        self.reschedule(of);
+        true
+    }
+
+    /// Takes one frame apart that was not acknowledged by `now`: `retry` says what becomes of each delegation. False
+    /// if there is none.
+    pub(in crate::protocol) fn expire(
+        &mut self,
+        of: &mut Delegations,
+        now: Time,
+        mut retry: impl FnMut(&Delegation) -> Retry,
+    ) -> bool {
+        let Some((slot, _)) = self.frames.first(&of.in_flight).filter(|(_, at)| *at + of.lost <= now) else {
+            return false;
+        };
+        let InFlight { mut carried, attempt, .. } = self.take_frame(of, slot);
+        if attempt == 1 {
+            of.distrust = (of.distrust + 1).min(DISTRUST_MAX);
+        }
+        while !carried.is_empty() {
+            let node = carried.head();
+            match retry(self.nodes.get(node)) {
+                Retry::Send(part) => {
+                    self.nodes.get_mut(node).part = part;
+                    self.nodes.relink(&mut carried, &mut of.waiting, node);
+                }
+                Retry::GiveUp | Retry::Drop => {
+                    of.len -= 1;
+                    self.nodes.remove(&mut carried, node);
+                }
+            }
+        }
+        self.reschedule(of);
+        true
+    }
+
+    /// Drops everything, telling `gone` of each.
+    pub(in crate::protocol) fn clear(&mut self, of: &mut Delegations, mut gone: impl FnMut(Delegation)) {
+        while let Some((slot, _)) = self.frames.first(&of.in_flight) {
+            let mut carried = self.take_frame(of, slot).carried;
+            while !carried.is_empty() {
+                let node = carried.head();
+                gone(self.nodes.remove(&mut carried, node));
+            }
+        }
+        while !of.waiting.is_empty() {
+            let node = of.waiting.head();
+            gone(self.nodes.remove(&mut of.waiting, node));
+        }
+        of.len = 0;
+        of.due = Time::NEVER;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLOOR: Duration = Duration::from_millis(20);
+    const PACING: Duration = Duration::from_millis(20);
+
+    fn at(millis: u64) -> Time {
+        Time::from_micros(millis * 1_000)
+    }
+
+    fn delegation(subject: u32, delegate: MemberIndex, prefix_bits: u8) -> Delegation {
+        let part = Part { delegate, prefix_bits };
+        let (update, incarnation) = (Update::Dead, Incarnation::new(1));
+        Delegation { subject, update, incarnation, length: 16, part, attempt: 0 }
+    }
+
+    /// Sends all that waits, a frame for each delegate, and gives their numbers.
+    fn send_all(pool: &mut DelegationPool, of: &mut Delegations, now: Time) -> Vec<(MemberIndex, u32)> {
+        let Some(ready) = pool.ready(of, now, PACING, |_| true) else { return Vec::new() };
+        let frames = ready.chunk_by(|one, next| one.delegate == next.delegate);
+        let numbers = frames.map(|frame| (frame[0].delegate, pool.send(of, frame, now, FLOOR))).collect();
+        pool.done(ready);
+        numbers
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_over() {
+        let (mut pool, mut of) = (DelegationPool::new(), Delegations::new(3));
+        for subject in 0..4 {
+            assert!(pool.add(&mut of, delegation(subject, 7 + subject % 2, 4)));
+        }
+        assert_eq!(of.due(), Time::ZERO);
+        let frames = send_all(&mut pool, &mut of, at(5));
+        assert_eq!(frames.iter().map(|frame| frame.0).collect::<Vec<_>>(), [7, 8]);
+        let mut gone = Vec::new();
+        let (delegate, number) = frames[0];
+        let mut acknowledge = |from, number, gone: &mut Vec<u32>| {
+            pool.acknowledge(&mut of, number, from, at(6), |over| gone.push(over.subject))
+        };
+        assert!(!acknowledge(delegate + 1, number, &mut gone), "another member's");
+        assert!(!acknowledge(delegate, number ^ 1 << SLOT_BITS, &mut gone), "another number");
+        assert!(!acknowledge(delegate, u32::MAX, &mut gone), "no such place");
+        assert!(acknowledge(delegate, number, &mut gone));
+        assert!(!acknowledge(delegate, number, &mut gone), "twice");
+        assert_eq!(gone, [0, 2]);
+        assert!(acknowledge(frames[1].0, frames[1].1, &mut gone));
+        assert!(of.is_empty() && pool.used() == 0 && of.due() == Time::NEVER);
+    }
+
+    #[test]
+    fn the_acknowledgement_of_another_member_of_the_worker_is_not_ours() {
+        let mut pool = DelegationPool::new();
+        let (mut of, mut other) = (Delegations::new(0), Delegations::new(1));
+        assert!(pool.add(&mut of, delegation(1, 7, 0)) && pool.add(&mut other, delegation(1, 7, 0)));
+        let number = send_all(&mut pool, &mut of, at(0))[0].1;
+        send_all(&mut pool, &mut other, at(0));
+        assert!(!pool.acknowledge(&mut other, number, 7, at(1), |_| {}));
+        assert!(pool.acknowledge(&mut of, number, 7, at(1), |_| {}));
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_is_tried_elsewhere_and_given_up() {
+        let (mut pool, mut of) = (DelegationPool::new(), Delegations::new(0));
+        assert!(pool.add(&mut of, delegation(1, 7, 4)));
+        let mut now = at(0);
+        for attempt in 1..=ATTEMPTS_MAX {
+            assert_eq!(send_all(&mut pool, &mut of, now).len(), 1, "attempt {attempt}");
+            let due = of.due();
+            assert!(!pool.expire(&mut of, due - Duration::from_micros(1), |_| unreachable!()));
+            let next = |unheard: &Delegation| {
+                assert_eq!(unheard.attempt, attempt);
+                let part = Part { delegate: 7 + MemberIndex::from(attempt), prefix_bits: 4 };
+                if attempt == ATTEMPTS_MAX { Retry::GiveUp } else { Retry::Send(part) }
+            };
+            assert!(pool.expire(&mut of, due, next));
+            now = due + PACING;
+        }
+        assert!(of.is_empty() && pool.used() == 0);
+        assert!(of.distrusts(), "the second frame was in vain too");
+    }
+
+    #[test]
+    fn frames_are_paced_and_time_that_was_lost_does_not_count() {
+        let (mut pool, mut of) = (DelegationPool::new(), Delegations::new(0));
+        assert!(pool.add(&mut of, delegation(1, 7, 4)));
+        assert_eq!(send_all(&mut pool, &mut of, at(100)).len(), 1);
+        let unanswered = of.due();
+        assert!(pool.add(&mut of, delegation(2, 8, 4)));
+        assert_eq!(of.due(), at(100) + PACING);
+        assert!(send_all(&mut pool, &mut of, at(119)).is_empty(), "too soon");
+        assert_eq!(send_all(&mut pool, &mut of, at(120)).len(), 1);
+        of.extend(Duration::from_secs(1));
+        assert_eq!(of.due(), unanswered + Duration::from_secs(1));
+        pool.clear(&mut of, |_| {});
+        assert!(of.is_empty() && pool.used() == 0);
+    }
+
+    #[test]
+    fn a_frame_that_could_not_be_written_waits_again() {
+        let (mut pool, mut of) = (DelegationPool::new(), Delegations::new(0));
+        assert!(pool.add(&mut of, delegation(1, 7, 4)));
+        let number = send_all(&mut pool, &mut of, at(0))[0].1;
+        pool.unsend(&mut of, number);
+        assert_eq!(of.due(), at(0) + PACING);
+        assert_eq!(send_all(&mut pool, &mut of, at(20)).len(), 1);
+        assert!(pool.expire(&mut of, at(100_000), |unheard| {
+            assert_eq!(unheard.attempt, 1);
+            Retry::Drop
+        }));
+    }
+
+    #[test]
+    fn what_is_too_much_is_refused() {
+        let (mut pool, mut of) = (DelegationPool::new(), Delegations::new(0));
+        let accepted =
+            (0..DELEGATIONS_MAX + 5).filter(|nth| pool.add(&mut of, delegation(*nth, 7, 4))).count();
+        assert_eq!(accepted as u32, DELEGATIONS_MAX);
+        assert!(of.is_full());
+    }
+}
