@@ -24,6 +24,8 @@ pub enum What {
     Reaped,
     /// The event with this sequence number from that member arrived.
     UserEvent(u32),
+    /// The observer's own event with this sequence number has been told.
+    EventTold(u32),
     /// A probe was acked after so many microseconds.
     ProbeAcked(u64),
     /// A member did not answer a probe directly in time.
@@ -96,6 +98,9 @@ impl Log {
             Event::UserEvent { event } => {
                 let event = commons.user_event(event);
                 (node(event.origin), What::UserEvent(event.sequence))
+            }
+            Event::EventTold { event } => {
+                (Some(observer), What::EventTold(commons.user_event(event).sequence))
             }
             Event::ProbeAcked { rtt, .. } => (Some(observer), What::ProbeAcked(rtt.as_micros() as u64)),
             Event::ProbeUnanswered { subject } => (of(subject), What::ProbeUnanswered),

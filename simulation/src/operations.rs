@@ -244,6 +244,12 @@ impl Simulation {
         }
     }
 
+    /// From now on `node` acknowledges what is delegated to it and tells nobody: a liar, or a member whose large frames
+    /// are lost.
+    pub fn silence_delegations(&mut self, node: usize) {
+        self.nodes[node].passes_nothing_on = true;
+    }
+
     /// The clock of `node` stands still for `length`, then jumps to the true time.
     pub fn stall_clock(&mut self, node: usize, length: Duration) {
         self.checks.coverage.clock_jumps += 1;

@@ -11,6 +11,7 @@ use super::faults::Faults;
 use super::log::What;
 use super::rebasing::Rebasing;
 use super::simulation::{Simulation, SimulationOptions};
+use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Counters, MemberlistOptions, Preset, Settings, SuspicionMode, Time, WireOptions};
 
 /// With this multiplier an event misses one of 50 members less than once in a million: everyone sends
@@ -43,8 +44,8 @@ pub struct Outcome {
 /// The shortest time between push/pulls on memberlist's wire.
 const PUSH_PULL_LEAST: Duration = Duration::from_secs(5);
 
-/// The options of the scenario `seed`: even ones are native, odd ones speak memberlist's format; with every
-/// third, suspicion is adaptive; 3 to 50 members, small clusters more often than large ones.
+/// The options of the scenario `seed`: even ones are native, half of which delegate, odd ones speak memberlist's
+/// format; with every third, suspicion is adaptive; 3 to 50 members, small clusters more often than large ones.
 pub fn scenario(seed: u64) -> SimulationOptions {
     let mut rng = fastrand::Rng::with_seed(seed);
     let members = if rng.u8(..4) == 0 { rng.usize(3..=50) } else { rng.usize(3..=16) };
@@ -53,6 +54,11 @@ pub fn scenario(seed: u64) -> SimulationOptions {
     if seed.is_multiple_of(3) {
         settings.suspicion = SuspicionMode::Adaptive;
         settings.suspicion_floor = settings.probe_interval * (seed % 4) as u32;
+    }
+    if seed.is_multiple_of(4) {
+        settings.dissemination = Dissemination::Delegated;
+        settings.delegation_bits = 1 + (seed / 4 % 4) as u8;
+        settings.delegation_pacing = Duration::from_millis([0, 20, 100][(seed / 16 % 3) as usize]);
     }
     if !wire.is_native() {
         // Without roots to compare nothing but the periodic push/pull mends what gossip missed.

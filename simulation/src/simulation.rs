@@ -389,6 +389,9 @@ impl Simulation {
 
     /// Puts a datagram on the network.
     fn send(&mut self, from: usize, to: SocketAddr, bytes: &[u8]) {
+        if self.nodes[from].passes_nothing_on && delegates(bytes) {
+            return;
+        }
         let node = network::node_at(to).filter(|node| *node < self.nodes.len());
         if let Some(tapped) = self.tapped.as_mut().filter(|tapped| tapped.len() < TAPPED_MAX) {
             tapped.push(CapturedFrame { at: self.now, from, to: node, bytes: bytes.to_vec() });
@@ -496,4 +499,11 @@ impl Simulation {
         let index = self.commons[place.commons].directory().find(self.nodes[subject].id)?;
         place.member.as_ref()?.state_of(index).map(|(state, _)| state)
     }
+}
+
+/// Whether the native frame `bytes` asks its receiver to tell something.
+fn delegates(bytes: &[u8]) -> bool {
+    use swimring_codec::native::{Frame, Message};
+    let Ok(frame) = Frame::decode(bytes) else { return false };
+    frame.messages().any(|message| matches!(message, Ok(Message::Delegation { .. })))
 }

@@ -1,6 +1,7 @@
 //! All integration tests of the crate in one program: linking is most of what a test program costs.
 
 mod adaptive_suspicion;
+mod delegated_broadcast;
 mod documents;
 mod experiment;
 mod experiment_network;

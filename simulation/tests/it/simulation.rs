@@ -141,7 +141,8 @@ fn sum_up(wire: &str, outcomes: &[Outcome]) {
 
 /// Counters that no scenario is meant to move: bounds far above what small clusters reach, forgeries, and
 /// what virtual networks do not refuse. Tests of their own reach them.
-const ELSEWHERE: [&str; 12] = [
+const ELSEWHERE: [&str; 13] = [
+    "delegations_shed",
     "accused_unreachable",
     "frames_shed",
     "frames_foreign",
@@ -166,7 +167,14 @@ const MEMBERLIST_ONLY: [&str; 5] = [
 ];
 
 /// What takes state roots, or messages that members of a pool of our own do not send.
-const NATIVE_ONLY: [&str; 5] = [
+const NATIVE_ONLY: [&str; 12] = [
+    "delegations_sent",
+    "delegations_retried",
+    "delegations_given_up",
+    "delegations_dropped",
+    "delegations_acknowledged",
+    "delegation_acks_sent",
+    "delegation_acks_unexpected",
     "missed_introduction",
     "push_pulls_agreed",
     "pings_misdirected",
