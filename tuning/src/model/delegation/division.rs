@@ -10,7 +10,7 @@
 //! H(s) being the joint law of hops and timeouts from the server to u, and G(s) that of a delegation to a part of
 //! s with u in it: one hop and the timeouts of [`Attempts::taken`], then nothing more where u itself was reached, and
 //! H(s) where another took the part over. The case r = s - 2 of the server's own sub-prefix is H(s) again and takes no
-//! time: it divides the equation by 1 - k^(1-s). Sizes up to [`EXACT_SIZES`] are solved so; a larger part is so close to
+//! time: it divides the equation by 1 - k^(1-s). Sizes up to `EXACT_SIZES` are solved so; a larger part is so close to
 //! s/k members in each sub-prefix that these stand for all, as the law hardly depends on size there (it shifts by
 //! 1 - 1/k hops for each factor k).
 //!

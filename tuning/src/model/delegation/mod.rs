@@ -6,12 +6,12 @@
 //! Haridi, *Efficient broadcast in structured P2P networks*, 2003; Rohrer and Tschorsch, *Kadcast*, 2019. Here every
 //! member knows all others, so that a part's members are known.) Four questions, one file for each:
 //!
-//! - [`attempts`]: one delegation. It is sent again when no acknowledgement comes within the retransmission
+//! - [`mod@attempts`]: one delegation. It is sent again when no acknowledgement comes within the retransmission
 //!   timeout: to the same member, then to two others of its part. When is it taken over, and by whom?
-//! - [`division`]: how many delegations lie between the originator and a random member, and how often each had
+//! - [`mod@division`]: how many delegations lie between the originator and a random member, and how often each had
 //!   to be sent; the expected copies and acknowledgements, over parts that grow smaller.
-//! - [`timing`]: how long a delegation takes: latency, the receiver's turn, pacing; how long the timeout is.
-//! - [`traffic`]: the bytes of it all, beside what probing costs anyway.
+//! - [`mod@timing`]: how long a delegation takes: latency, the receiver's turn, pacing; how long the timeout is.
+//! - [`mod@traffic`]: the bytes of it all, beside what probing costs anyway.
 //!
 //! A random member's delay is the sum of its hops and of whole timeouts,
 //!
@@ -23,10 +23,12 @@
 //!
 //! **What is left out.** A delegation whose acknowledgements are lost twice is given to a second member though the
 //! first has taken it over. Two waves then run through one part and prune each other where they meet, since each
-//! member serves an update once; so the second costs its copies and hastens nothing. Retries wait for no turn, everyone is in
-//! everyone's view, all members are alike and all timeouts are those of the long run: a member that has measured few
-//! round trips waits longer. A member that has of late retried in vain goes on to another at once, which hastens
-//! what comes after many deaths: here each forgets.
+//! member serves an update once; so the second costs its copies and hastens nothing. Retries wait for no turn,
+//! everyone is in everyone's view, all members are alike, and all timeouts are those of the long run: a member that
+//! has measured few round trips waits longer. A member that has of late retried in vain goes on to another at once,
+//! which hastens what comes after many deaths: here each forgets.
+//!
+//! One broadcast takes about a millisecond to solve, and several where members are dead, whatever their number.
 
 pub mod attempts;
 pub mod division;

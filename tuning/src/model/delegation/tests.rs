@@ -235,11 +235,11 @@ fn published_rows_are_met() {
             ..LAN
         })
     };
-    // With many dead a single lost part of the first division is a quarter of everyone, or nobody's in a run without
-    // one: the share told at the published p99 then differs by that much.
+    // With many dead one lost part of the first division is a quarter of everyone, and most runs have none: 0.8 % of all
+    // on average. The share told at the published p99, which is one run's, may differ by that much and a bit.
     let form = hard(0.01, 0.1);
     assert!((ms(form.delay_s(0.5)) / 21.0 - 1.0).abs() < 0.1, "{form:?}");
-    assert!((form.told_s(0.192) - 0.99).abs() < 0.01, "{}", form.told_s(0.192));
+    assert!((form.told_s(0.192) - 0.99).abs() < 0.015, "{}", form.told_s(0.192));
     assert!((form.copies / 1.58 - 1.0).abs() < 0.05, "{}", form.copies);
     // Repair tells 14 % here: its copies are published with the others, 2.57 in all.
     let form = hard(0.01, 0.3);
