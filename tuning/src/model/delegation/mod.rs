@@ -28,7 +28,7 @@
 //! has measured few round trips waits longer. A member that has of late retried in vain goes on to another at once,
 //! which hastens what comes after many deaths: here each forgets.
 //!
-//! One broadcast takes about a millisecond to solve, and several where members are dead, whatever their number.
+//! One broadcast takes a millisecond or two to solve, and some twenty where members are dead, whatever their number.
 
 pub mod attempts;
 pub mod division;
