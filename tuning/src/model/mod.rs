@@ -10,6 +10,7 @@
 
 pub mod adaptive;
 pub mod cpu;
+pub mod delegation;
 pub mod detection;
 pub mod false_positives;
 mod prediction;
