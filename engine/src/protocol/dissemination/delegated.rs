@@ -38,6 +38,10 @@ const UNTOLD_MEMORY: Duration = Duration::from_secs(30);
 /// Most frames in which one member passes things on at one moment. The rest waits for the next.
 const FRAMES_MAX: usize = 64;
 
+/// Least time for an acknowledgement at each level of the driver's being late: where it is behind, acknowledgements
+/// lie unread, here or at the members it drives, and sending again would put it further behind.
+const BEHIND_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Most updates in one frame: more than the shortest leave room for.
 const UPDATES_MAX: usize = 96;
 
@@ -286,7 +290,8 @@ impl Core {
     /// Sends what stands in `carried`, all of it for one delegate, in one frame.
     fn send_delegations(&mut self, cx: &mut Context<'_, '_>, carried: &[Ready]) {
         let Some(first) = carried.first() else { return };
-        let floor = self.settings.delegation_timeout_min;
+        let behind = BEHIND_TIMEOUT * cx.shared.overload.into();
+        let floor = self.settings.delegation_timeout_min.max(behind);
         let number = cx.shared.delegations.send(&mut self.delegations, carried, cx.now, floor);
         if self.send_delegated(cx, first.delegate, number, carried) {
             cx.shared.counters.delegations_sent += carried.len() as u64;

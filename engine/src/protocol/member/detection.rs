@@ -18,7 +18,10 @@ impl Member {
     pub(super) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
         let measures = (&mut self.reachability, &mut self.spread_estimate);
         match self.probe.on_ack(&mut self.core, cx, measures, origin, sequence) {
-            Acked::ByTarget => self.anti_entropy.compare_roots(&self.core, cx, origin),
+            Acked::ByTarget => {
+                self.core.delegations.assume_round_trip(self.spread_estimate.round_trip());
+                self.anti_entropy.compare_roots(&self.core, cx, origin);
+            }
             Acked::ByRelay => {}
             Acked::Appeal(subject) => self.suspicions.on_appeal_answered(&self.core, cx, origin, subject),
             Acked::NoProbe => {

@@ -10,11 +10,12 @@
 
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use swimring_codec::Incarnation;
 
 use crate::protocol::pools::round_trip::RoundTrip;
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::directory::{KeyedHash, MemberIndex};
 use crate::protocol::view::heap::{Heap, HeapPool};
 use crate::protocol::view::pool::{List, NIL, Pool};
 use crate::protocol::wire::Update;
@@ -30,10 +31,6 @@ const DELEGATIONS_MAX: u32 = 16_384;
 /// a thousand deaths is cut off before memory is.
 const POOL_MAX: usize = 262_144;
 const POOL_MAX_EACH: usize = 32;
-
-/// A frame's number has its place in the pool in the low bits, so that its acknowledgement finds it at once.
-const SLOT_BITS: u32 = 22;
-const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
 
 /// A part of the cluster and who is asked to tell it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,8 +57,6 @@ pub(in crate::protocol) struct Delegation {
 /// A frame that waits for its acknowledgement.
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
-    /// The number of the member that sent it; [`NIL`] once it is over.
-    owner: u32,
     number: u32,
     delegate: MemberIndex,
     sent: Time,
@@ -84,8 +79,8 @@ pub(in crate::protocol) struct Delegations {
     /// Time that the driver has lost since the member began: times in the heap are as if it had not been lost.
     lost: Duration,
     round_trip: RoundTrip,
-    /// Frames sent.
-    count: u16,
+    /// Number of the last frame.
+    number: u32,
     /// How often of late a second frame to the same delegate was in vain too, up to [`DISTRUST_MAX`].
     distrust: u8,
 }
@@ -104,7 +99,7 @@ impl Delegations {
             due: Time::NEVER,
             lost: Duration::ZERO,
             round_trip: RoundTrip::UNKNOWN,
-            count: 0,
+            number: 0,
             distrust: 0,
         }
     }
@@ -119,6 +114,14 @@ impl Delegations {
     #[inline]
     pub(in crate::protocol) const fn due(&self) -> Time {
         self.due
+    }
+
+    /// Takes `round_trip` of a probe for that of an acknowledgement as long as none was measured.
+    #[inline]
+    pub(in crate::protocol) fn assume_round_trip(&mut self, round_trip: Duration) {
+        if self.round_trip.is_unknown() {
+            self.round_trip.measured(Time::ZERO, Time::ZERO + round_trip);
+        }
     }
 
     /// Whether another delegation would be shed.
@@ -170,20 +173,29 @@ pub(in crate::protocol) enum Retry {
 pub(in crate::protocol) struct DelegationPool {
     nodes: Pool<Delegation>,
     frames: HeapPool<InFlight>,
+    /// (owner, number) -> frame.
+    index: HashMap<(u32, u32), u32, KeyedHash>,
     members: usize,
     /// What [`DelegationPool::ready`] gives, between two uses.
     ready: Vec<Ready>,
 }
 
 impl DelegationPool {
-    pub(in crate::protocol) const fn new() -> DelegationPool {
-        DelegationPool { nodes: Pool::new(), frames: HeapPool::new(), members: 0, ready: Vec::new() }
+    pub(in crate::protocol) fn new(key: u64) -> DelegationPool {
+        DelegationPool {
+            nodes: Pool::new(),
+            frames: HeapPool::new(),
+            index: HashMap::with_hasher(KeyedHash::new(key)),
+            members: 0,
+            ready: Vec::new(),
+        }
     }
 
     /// Makes room for so many delegations and frames in flight.
     pub(in crate::protocol) fn reserve(&mut self, delegations: usize) {
         self.nodes.reserve(delegations);
         self.frames.reserve(delegations);
+        self.index.reserve(delegations);
         self.ready.reserve(DELEGATIONS_MAX as usize);
     }
 
@@ -267,25 +279,23 @@ impl DelegationPool {
     ) -> u32 {
         let delegate = carried.first().map_or(NIL, |ready| ready.delegate);
         let attempt = carried.iter().map(|ready| self.nodes.get(ready.node).attempt).max().unwrap_or(0);
-        of.count = of.count.wrapping_add(1);
+        of.number = of.number.wrapping_add(1);
         let mut list = List::EMPTY;
         for ready in carried {
             self.nodes.get_mut(ready.node).attempt += 1;
             self.nodes.relink(&mut of.waiting, &mut list, ready.node);
         }
-        let frame = InFlight { owner: of.owner, number: 0, delegate, sent: now, attempt, carried: list };
+        let frame = InFlight { number: of.number, delegate, sent: now, attempt, carried: list };
         let due = now + of.timeout(attempt, timeout_floor) - of.lost;
         let slot = self.frames.insert(&mut of.in_flight, due, frame);
-        debug_assert!(slot <= SLOT_MASK, "the pool is bounded below that");
-        let number = u32::from(of.count) << SLOT_BITS | slot;
-        self.frames.get_mut(slot).number = number;
+        self.index.insert((of.owner, of.number), slot);
         self.reschedule(of);
-        number
+        of.number
     }
 
     /// The frame `number` could not be written: what it carried waits again.
     pub(in crate::protocol) fn unsend(&mut self, of: &mut Delegations, number: u32) {
-        let slot = number & SLOT_MASK;
+        let Some(slot) = self.index.get(&(of.owner, number)).copied() else { return };
         let mut carried = self.take_frame(of, slot).carried;
         while !carried.is_empty() {
             let node = carried.head();
@@ -296,8 +306,9 @@ impl DelegationPool {
     }
 
     fn take_frame(&mut self, of: &mut Delegations, slot: u32) -> InFlight {
-        self.frames.get_mut(slot).owner = NIL;
-        self.frames.remove(&mut of.in_flight, slot)
+        let frame = self.frames.remove(&mut of.in_flight, slot);
+        self.index.remove(&(of.owner, frame.number));
+        frame
     }
 
     /// The member `from` has acknowledged the frame `number` at `now`. Tells `gone` of what it carried. False if
@@ -310,15 +321,14 @@ impl DelegationPool {
         now: Time,
         mut gone: impl FnMut(Delegation),
     ) -> bool {
-        let slot = number & SLOT_MASK;
-        let frame = self
-            .frames
-            .peek(slot)
-            .filter(|frame| frame.owner == of.owner && frame.number == number && frame.delegate == from);
-        let Some(&InFlight { sent, attempt, .. }) = frame else { return false };
-        if attempt == 0 {
-            of.round_trip.measured(sent, now);
-        } else {
+        let Some(slot) = self.index.get(&(of.owner, number)).copied() else { return false };
+        let InFlight { sent, attempt, delegate, .. } = *self.frames.get(slot);
+        if delegate != from {
+            return false;
+        }
+        // Each attempt has a number of its own, so its round trip is known (there is no need of Karn's rule).
+        of.round_trip.measured(sent, now);
+        if attempt > 0 {
             of.distrust = of.distrust.saturating_sub(1);
         }
         let mut carried = self.take_frame(of, slot).carried;
@@ -409,7 +419,7 @@ mod tests {
 
     #[test]
     fn what_is_acknowledged_is_over() {
-        let (mut pool, mut of) = (DelegationPool::new(), Delegations::new(3));
+        let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(3));
         for subject in 0..4 {
             assert!(pool.add(&mut of, delegation(subject, 7 + subject % 2, 4)));
         }
@@ -422,7 +432,7 @@ mod tests {
             pool.acknowledge(&mut of, number, from, at(6), |over| gone.push(over.subject))
         };
         assert!(!acknowledge(delegate + 1, number, &mut gone), "another member's");
-        assert!(!acknowledge(delegate, number ^ 1 << SLOT_BITS, &mut gone), "another number");
+        assert!(!acknowledge(delegate, number + 100, &mut gone), "another number");
         assert!(!acknowledge(delegate, u32::MAX, &mut gone), "no such place");
         assert!(acknowledge(delegate, number, &mut gone));
         assert!(!acknowledge(delegate, number, &mut gone), "twice");
@@ -433,7 +443,7 @@ mod tests {
 
     #[test]
     fn the_acknowledgement_of_another_member_of_the_worker_is_not_ours() {
-        let mut pool = DelegationPool::new();
+        let mut pool = DelegationPool::new(7);
         let (mut of, mut other) = (Delegations::new(0), Delegations::new(1));
         assert!(pool.add(&mut of, delegation(1, 7, 0)) && pool.add(&mut other, delegation(1, 7, 0)));
         let number = send_all(&mut pool, &mut of, at(0))[0].1;
@@ -444,7 +454,7 @@ mod tests {
 
     #[test]
     fn what_is_not_acknowledged_is_tried_elsewhere_and_given_up() {
-        let (mut pool, mut of) = (DelegationPool::new(), Delegations::new(0));
+        let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
         assert!(pool.add(&mut of, delegation(1, 7, 4)));
         let mut now = at(0);
         for attempt in 1..=ATTEMPTS_MAX {
@@ -465,7 +475,7 @@ mod tests {
 
     #[test]
     fn frames_are_paced_and_time_that_was_lost_does_not_count() {
-        let (mut pool, mut of) = (DelegationPool::new(), Delegations::new(0));
+        let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
         assert!(pool.add(&mut of, delegation(1, 7, 4)));
         assert_eq!(send_all(&mut pool, &mut of, at(100)).len(), 1);
         let unanswered = of.due();
@@ -481,7 +491,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_could_not_be_written_waits_again() {
-        let (mut pool, mut of) = (DelegationPool::new(), Delegations::new(0));
+        let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
         assert!(pool.add(&mut of, delegation(1, 7, 4)));
         let number = send_all(&mut pool, &mut of, at(0))[0].1;
         pool.unsend(&mut of, number);
@@ -495,7 +505,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_refused() {
-        let (mut pool, mut of) = (DelegationPool::new(), Delegations::new(0));
+        let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
         let accepted =
             (0..DELEGATIONS_MAX + 5).filter(|nth| pool.add(&mut of, delegation(*nth, 7, 4))).count();
         assert_eq!(accepted as u32, DELEGATIONS_MAX);

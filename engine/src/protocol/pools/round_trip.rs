@@ -1,7 +1,6 @@
 //! How long an acknowledgement may take: a retransmission timeout from measured round trips (RFC 6298).
 //!
-//! Smoothed round trip plus four times its deviation, never below a floor, doubled for each attempt. A round trip
-//! is measured only on what was sent once: an acknowledgement of what was sent twice may answer either (Karn).
+//! Smoothed round trip plus four times its deviation, never below a floor, doubled for each attempt.
 
 use std::time::Duration;
 
@@ -22,6 +21,11 @@ pub(in crate::protocol) struct RoundTrip {
 
 impl RoundTrip {
     pub(in crate::protocol) const UNKNOWN: RoundTrip = RoundTrip { smoothed_us: 0, deviation_us: 0 };
+
+    /// Whether nothing was measured.
+    pub(in crate::protocol) const fn is_unknown(&self) -> bool {
+        self.smoothed_us == 0
+    }
 
     /// Takes in a measurement (RFC 6298, section 2, with its constants 1/8 and 1/4).
     pub(in crate::protocol) fn measured(&mut self, sent: Time, now: Time) {

@@ -85,7 +85,7 @@ impl SharedState {
             bases: SharedViews::new(),
             events: EventStore::new(rng.u64(..), event_bytes_max),
             broadcasts: BroadcastPool::new(rng.u64(..)),
-            delegations: DelegationPool::new(),
+            delegations: DelegationPool::new(rng.u64(..)),
             suspicions: SuspicionPool::new(rng.u64(..)),
             departed: DepartedPool::new(rng.u64(..)),
             relays: RelayPool::new(),

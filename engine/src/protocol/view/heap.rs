@@ -95,11 +95,6 @@ impl<T: Copy> HeapPool<T> {
         heap.root = self.meld(heap.root, index);
     }
 
-    /// What lies at `index`, which may be anything: a free node still holds what it held last.
-    pub(in crate::protocol) fn peek(&self, index: u32) -> Option<&T> {
-        self.nodes.get(index as usize).map(|node| &node.value)
-    }
-
     pub(in crate::protocol) fn get(&self, index: u32) -> &T {
         &self.nodes[index as usize].value
     }

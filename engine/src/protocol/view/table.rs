@@ -296,7 +296,11 @@ impl Table {
     /// base.
     pub(in crate::protocol) fn clear_untold(&mut self) {
         match &mut self.held {
-            Held::Whole { entries, .. } => entries.iter_mut().for_each(|entry| entry.0 &= !UNTOLD),
+            Held::Whole { entries, tried, .. } => {
+                entries.iter_mut().for_each(|entry| entry.0 &= !UNTOLD);
+                // It may be near enough to the newest base now.
+                *tried = 0;
+            }
             Held::Shared { base, differences } => differences.retain_mut(|difference| {
                 difference.entry.0 &= !UNTOLD;
                 difference.entry != base.get(difference.index)
