@@ -55,6 +55,7 @@ pub fn scenario(seed: u64) -> SimulationOptions {
         settings.suspicion = SuspicionMode::Adaptive;
         settings.suspicion_floor = settings.probe_interval * (seed % 4) as u32;
     }
+    settings.dissemination = Dissemination::Gossip;
     if seed.is_multiple_of(4) {
         settings.dissemination = Dissemination::Delegated;
         settings.delegation_bits = 1 + (seed / 4 % 4) as u8;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::paper_support::{count, first, messages, millis, run, seconds, warm};
+use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{MemberlistOptions, Settings, SuspicionMode, WireOptions};
 use swimring_codec::State;
 use swimring_codec::native::Message;
@@ -145,8 +146,13 @@ fn a_suspect_that_lives_refutes_at_once() {
 /// A member that has missed what became of a suspicion asks for itself, long before the timeout is over.
 #[test]
 fn whoever_hears_nothing_more_of_a_suspicion_checks_once() {
-    // Each piece of news is sent once only, so much of it gets lost.
-    let sparse = Settings { retransmit_multiplier: 1, push_pull_interval: Duration::ZERO, ..adaptive() };
+    // Each update is gossiped once only, so many get lost.
+    let sparse = Settings {
+        dissemination: Dissemination::Gossip,
+        retransmit_multiplier: 1,
+        push_pull_interval: Duration::ZERO,
+        ..adaptive()
+    };
     let (mut checked, mut last) = (0, Duration::ZERO);
     for seed in 0..20 {
         let mut simulation = warm(seed, 60, &sparse);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Settings, Time};
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, Message};
 use swimring_codec::{Incarnation, MemberId, State};
@@ -17,9 +18,16 @@ pub fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// LAN settings in which only what a test is about happens: no push/pull, no stream probes.
+/// LAN settings in which only what a test is about happens: no push/pull, no stream probes, and gossip, which is what
+/// the papers are about.
 pub fn plain() -> Settings {
-    Settings { push_pull_interval: Duration::ZERO, stream_fallback: false, ..Settings::default() }
+    let dissemination = Dissemination::Gossip;
+    Settings {
+        dissemination,
+        push_pull_interval: Duration::ZERO,
+        stream_fallback: false,
+        ..Settings::default()
+    }
 }
 
 /// `members` that know each other, after a few probe intervals of quiet.
