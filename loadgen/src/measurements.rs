@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use swimring::protocol::Counters;
 use swimring_tooling::cpu::CpuTime;
 
 /// The longest time a histogram tells apart, in microseconds: an hour. Longer ones count as an hour.
@@ -22,6 +23,43 @@ pub fn histogram_us() -> Histogram<u64> {
 /// Records a time; beyond [`HIGHEST_US`] it counts as that.
 pub fn record(histogram: &mut Histogram<u64>, time: Duration) {
     histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+}
+
+/// What a delegated broadcast took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DelegationCounts {
+    /// Updates and user events delegated, each copy counted, those sent again too.
+    pub copies: u64,
+    /// Acknowledgements sent, one for each frame of such copies that arrived.
+    pub acknowledgements: u64,
+    /// Copies sent again because no acknowledgement came in time.
+    pub retransmissions: u64,
+    /// Delegations given up after every attempt.
+    pub given_up: u64,
+    /// Delegations not begun because too many were under way.
+    pub shed: u64,
+}
+
+impl DelegationCounts {
+    /// Those among the protocol's counters.
+    pub fn of(counters: &Counters) -> DelegationCounts {
+        DelegationCounts {
+            copies: counters.delegations_sent,
+            acknowledgements: counters.delegation_acks_sent,
+            retransmissions: counters.delegations_retried,
+            given_up: counters.delegations_given_up,
+            shed: counters.delegations_shed,
+        }
+    }
+
+    /// Adds another worker's.
+    pub fn add(&mut self, other: &DelegationCounts) {
+        self.copies += other.copies;
+        self.acknowledgements += other.acknowledgements;
+        self.retransmissions += other.retransmissions;
+        self.given_up += other.given_up;
+        self.shed += other.shed;
+    }
 }
 
 /// What one worker counted in the measured window; what concerns kills and events, and what was taken for
@@ -56,6 +94,10 @@ pub struct WorkerMeasurements {
     pub event_copies: u64,
     /// Events refused to their senders because too many were under way.
     pub events_refused: u64,
+    /// What delegated broadcast took in the measured window.
+    pub delegations_while_measuring: DelegationCounts,
+    /// The same until the end of the run.
+    pub delegations: DelegationCounts,
     /// Times an observer began to suspect a live subject.
     pub false_suspicions: u64,
     /// Times an observer declared a live subject dead.
@@ -85,6 +127,8 @@ impl Default for WorkerMeasurements {
             event_spread_us: histogram_us(),
             event_copies: 0,
             events_refused: 0,
+            delegations_while_measuring: DelegationCounts::default(),
+            delegations: DelegationCounts::default(),
             false_suspicions: 0,
             false_deaths: 0,
             bases_made: 0,
@@ -115,6 +159,8 @@ impl WorkerMeasurements {
         }
         self.event_copies += other.event_copies;
         self.events_refused += other.events_refused;
+        self.delegations_while_measuring.add(&other.delegations_while_measuring);
+        self.delegations.add(&other.delegations);
         self.false_suspicions += other.false_suspicions;
         self.false_deaths += other.false_deaths;
         self.bases_made += other.bases_made;
@@ -233,6 +279,14 @@ mod tests {
             allocations: Some(8),
             event_copies: 9,
             events_refused: 14,
+            delegations_while_measuring: DelegationCounts { copies: 15, ..DelegationCounts::default() },
+            delegations: DelegationCounts {
+                copies: 16,
+                acknowledgements: 17,
+                retransmissions: 18,
+                given_up: 19,
+                shed: 20,
+            },
             false_suspicions: 11,
             false_deaths: 12,
             ..WorkerMeasurements::default()
@@ -244,6 +298,10 @@ mod tests {
         assert_eq!((total.packets_sent, total.allocations), (26, Some(16)));
         assert_eq!((total.event_copies, total.events_refused), (18, 28));
         assert_eq!((total.false_suspicions, total.false_deaths), (22, 24));
+        assert_eq!(total.delegations_while_measuring.copies, 30);
+        let delegations = total.delegations;
+        assert_eq!((delegations.copies, delegations.acknowledgements), (32, 34));
+        assert_eq!((delegations.retransmissions, delegations.given_up, delegations.shed), (36, 38, 40));
     }
 
     #[test]

@@ -56,6 +56,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("swimring_members", "Members in the view, by state: alive (itself among them), suspect, departed."),
     ("swimring_local_health", "Local health score; 0 is healthy."),
     ("swimring_broadcasts_waiting", "Broadcasts waiting to be sent."),
+    ("swimring_delegations_waiting", "Delegations waiting to be sent, or for their acknowledgement."),
     ("swimring_streams_open", "Streams open now."),
     ("swimring_up", "1 while the member takes part, 0 once it has left or stopped."),
 ];
@@ -72,6 +73,7 @@ struct Sample {
     suspects: usize,
     known: usize,
     queued: u32,
+    delegated: u32,
     local_health: u8,
     left: bool,
     events_lost: u64,
@@ -120,6 +122,7 @@ impl Publisher {
                     suspects: member.suspects(),
                     known: member.known(),
                     queued: member.queued(),
+                    delegated: member.delegated(),
                     local_health: member.local_health(),
                     left: member.has_left(),
                     events_lost: host.observer.events_lost,
@@ -207,6 +210,7 @@ impl Publisher {
         }
         self.gauge("swimring_local_health", &[], f64::from(sample.local_health));
         self.gauge("swimring_broadcasts_waiting", &[], f64::from(sample.queued));
+        self.gauge("swimring_delegations_waiting", &[], f64::from(sample.delegated));
         self.gauge("swimring_up", &[], if sample.left { 0.0 } else { 1.0 });
     }
 

@@ -54,8 +54,8 @@ impl<O: Observer> Host<O> {
             let Some(event) = self.streams.poll() else { return };
             match event {
                 StreamEvent::Opened { .. } => {}
-                StreamEvent::Message { exchange, token, local, bytes, .. } => {
-                    self.stream_message(exchange, token, local, &bytes, trains);
+                StreamEvent::Message { exchange, token, from, local, bytes } => {
+                    self.stream_message(exchange, token, (from, local), &bytes, trains);
                     self.streams.recycle(bytes);
                 }
                 StreamEvent::Closed { token, reason, .. } => {
@@ -72,7 +72,7 @@ impl<O: Observer> Host<O> {
         &mut self,
         exchange: ExchangeId,
         token: Option<u64>,
-        to: SocketAddr,
+        (from, to): (SocketAddr, SocketAddr),
         bytes: &[u8],
         trains: &mut Trains,
     ) {
@@ -83,6 +83,7 @@ impl<O: Observer> Host<O> {
             Ok(message) => message,
             Err(error) => {
                 self.counters.refused[error.index()] += 1;
+                self.other_versions.refused(self.clock.now(), from, error);
                 self.streams.close(exchange);
                 return self.unreadable(token, &JoinFailure::Unreadable);
             }

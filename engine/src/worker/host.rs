@@ -12,6 +12,7 @@ use super::counters::HostCounters;
 use super::members::{HostedMember, HostedMembers};
 use super::observer::{EventContext, Observer};
 use super::options::FleetOptions;
+use super::other_versions::OtherVersions;
 use super::streams::Streams;
 use crate::net::{DriverKind, NetCounters};
 use crate::protocol::{
@@ -58,6 +59,7 @@ pub struct Host<O> {
     pub(super) opener: Option<Box<Codec>>,
     pub(super) clock: Clock,
     pub(super) counters: HostCounters,
+    pub(super) other_versions: OtherVersions,
     /// Joins that failed, whose members have not been told.
     pub(super) failed_joins: Vec<(HostedMember, StreamPurpose)>,
     pub(super) stopping: bool,
@@ -85,6 +87,7 @@ impl<O: Observer> Host<O> {
             opener: parts.opener,
             clock: Clock::new(parts.origin),
             counters: HostCounters::default(),
+            other_versions: OtherVersions::new(),
             failed_joins: Vec::new(),
             stopping: false,
             paused: false,

@@ -15,6 +15,7 @@ mod join_error;
 mod members;
 mod observer;
 mod options;
+mod other_versions;
 mod pace;
 mod pressure;
 mod routing;

@@ -24,7 +24,7 @@ impl<O: Observer> DatagramHandler for Host<O> {
             Ok(frame) => frame,
             Err(error) => {
                 self.counters.refused[error.index()] += 1;
-                return;
+                return self.other_versions.refused(self.clock.now(), from, error);
             }
         };
         let Some(local) = self.members.of_id(frame.header.destination) else {

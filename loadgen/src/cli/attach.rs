@@ -229,6 +229,7 @@ impl AttachArguments {
             ..RunOptions::of_fleet(self.fleet, cores)
         };
         run.doubts.extend(doubts);
+        run.doubts.extend(run.idle_delegation());
         let port = port_of(self.pool);
         let consul = (self.pool == PoolKind::Consul).then(|| "dc1".to_owned());
         AttachOptions {

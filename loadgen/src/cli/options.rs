@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use swimring::protocol::settings::Dissemination;
+use swimring::protocol::{SettingValue, Settings};
 use swimring_codec::native::EVENT_MAX;
 use swimring_tooling::values::Rate;
 
@@ -33,6 +35,9 @@ const EVENT_BYTES: RangeInclusive<u32> = EVENT_NUMBER_BYTES as u32..=(EVENT_MAX 
 const REAL_MEMBERS: &str = "real_members.";
 /// The first of the members' own addresses without `--first-address`.
 const FIRST_ADDRESS_DEFAULT: Ipv4Addr = Ipv4Addr::new(127, 10, 0, 1);
+/// The settings of delegated broadcast. The first chooses it.
+const DELEGATION: [&str; 4] =
+    ["dissemination", "delegation_bits", "delegation_pacing_ms", "delegation_timeout_min_ms"];
 /// Payload of an event without `--event-bytes`.
 const EVENT_BYTES_DEFAULT: u32 = 100;
 
@@ -144,6 +149,7 @@ impl RunArguments {
                 "--no-segmentation: has no effect, for memberlist's wire sends nothing else".to_owned(),
             );
         }
+        options.doubts.extend(options.idle_delegation());
         options
     }
 }
@@ -185,6 +191,24 @@ impl RunOptions {
             preset: fleet.preset.unwrap_or_default(),
             protocol: fleet.protocol,
         }
+    }
+
+    /// Settings of delegated broadcast that change nothing, because members gossip.
+    pub(super) fn idle_delegation(&self) -> Vec<String> {
+        let delegated = Dissemination::Delegated.as_str();
+        let given = self.protocol.get("dissemination");
+        let set = given.unwrap_or(SettingValue::Choice(Settings::preset(self.preset).dissemination.as_str()));
+        let (names, why) = match self.wire {
+            WireChoice::Memberlist => (&DELEGATION[..], "has no effect, for memberlist's wire gossips"),
+            WireChoice::Native if set == SettingValue::Choice(delegated) => return Vec::new(),
+            WireChoice::Native => (&DELEGATION[1..], "has no effect without --dissemination delegated"),
+        };
+        let gossips = SettingValue::Choice(Dissemination::Gossip.as_str());
+        let given = names.iter().filter_map(|name| Some((name, self.protocol.get(name)?)));
+        given
+            .filter(|(_, value)| *value != gossips)
+            .map(|(name, value)| format!("--{} {value}: {why}", name.replace('_', "-")))
+            .collect()
     }
 
     /// The run's settings by name, without the protocol's: what the report lists and compares.

@@ -9,7 +9,7 @@ use super::sampling::Done;
 use super::snapshot::{Timings, WorkerSnapshot};
 use super::tracker::Tracker;
 use crate::allocations;
-use crate::measurements::{EventOutcome, KillOutcome, WorkerMeasurements};
+use crate::measurements::{DelegationCounts, EventOutcome, KillOutcome, WorkerMeasurements};
 use crate::schedule::Plan;
 
 /// What was read at the two ends of the measured window.
@@ -37,12 +37,12 @@ impl Window {
         (above > 0.0).then(|| Duration::from_secs_f64(above))
     }
 
-    /// What worker `number` measured. Costs are those of the window; suspicions, deaths and copies of
+    /// What worker `number` measured. Costs are those of the window; suspicions, deaths, delegations and copies of
     /// events are counted until `last`, the end of the run; so is what became of views.
     pub fn worker(&self, number: usize, last: &WorkerSnapshot, timed: Timings) -> WorkerMeasurements {
         let (before, after) = (&self.before[number], &self.after[number]);
         let traffic = after.traffic.since(&before.traffic);
-        let copies = last.protocol.since(&before.protocol);
+        let told = last.protocol.since(&before.protocol);
         WorkerMeasurements {
             busy: after.busy - before.busy,
             datagrams_sent: traffic.sent,
@@ -56,8 +56,10 @@ impl Window {
             probe_rtt_us: timed.probe_rtt_us,
             schedule_lag_us: timed.schedule_lag_us,
             event_spread_us: timed.event_spread_us,
-            event_copies: copies.events_delivered + copies.events_repeated,
+            event_copies: told.events_delivered + told.events_repeated,
             events_refused: last.tally.events_refused,
+            delegations_while_measuring: DelegationCounts::of(&after.protocol.since(&before.protocol)),
+            delegations: DelegationCounts::of(&told),
             false_suspicions: last.tally.false_suspicions,
             false_deaths: last.tally.false_deaths,
             bases_made: last.protocol.bases_made,

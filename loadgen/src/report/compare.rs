@@ -23,7 +23,7 @@ enum Unit {
 }
 
 /// The measurements worth comparing, in order, with the words the single report uses.
-const ROWS: [(&str, &str, Unit); 24] = [
+const ROWS: [(&str, &str, Unit); 35] = [
     ("CPU cores", "cpu.cores", Unit::Number),
     ("CPU us per member-second", "cpu.us_per_member_second", Unit::Number),
     ("memory", "memory.rss_bytes", Unit::Bytes),
@@ -45,8 +45,19 @@ const ROWS: [(&str, &str, Unit); 24] = [
     ("false suspicions", "false_suspicions", Unit::Count),
     ("false deaths", "false_deaths", Unit::Count),
     ("events delivered", "events.delivered_ratio", Unit::Share),
+    ("event copies per member", "events.copies_per_member", Unit::Number),
+    ("event CPU us per member", "events.cpu_us_per_event_per_member", Unit::Number),
     ("event to delivery p50", "events.spread_ms.p50", Unit::Milliseconds),
+    ("event to delivery p99", "events.spread_ms.p99", Unit::Milliseconds),
     ("event to delivery max", "events.spread_ms.max", Unit::Milliseconds),
+    ("delegated copies", "delegations.copies.count", Unit::Count),
+    ("copies per second", "delegations.copies.per_second", Unit::Number),
+    ("acknowledgements", "delegations.acknowledgements.count", Unit::Count),
+    ("acks per second", "delegations.acknowledgements.per_second", Unit::Number),
+    ("retransmissions", "delegations.retransmissions.count", Unit::Count),
+    ("retransmitted per second", "delegations.retransmissions.per_second", Unit::Number),
+    ("delegations given up", "delegations.given_up.count", Unit::Count),
+    ("delegations shed", "delegations.shed.count", Unit::Count),
     ("convergence", "convergence_s", Unit::Seconds),
 ];
 

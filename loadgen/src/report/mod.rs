@@ -82,6 +82,9 @@ pub struct Report {
     pub false_deaths: u64,
     /// User events.
     pub events: Events,
+    /// What delegated broadcast took, where the run's members delegated.
+    #[serde(default)]
+    pub delegations: Delegations,
     /// Cold start: seconds until every view was complete.
     pub convergence_s: Option<f64>,
     /// What the real members of a pool look like from outside: of `attach` only.
@@ -232,6 +235,30 @@ pub struct Events {
     pub cpu_us_per_event_per_member: Option<f64>,
     /// From an event's intended time to each delivery, milliseconds.
     pub spread_ms: Spread,
+}
+
+/// What delegated broadcast took: updates and user events. Nothing was measured where members gossiped.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Delegations {
+    /// Copies sent, those that were sent again too.
+    pub copies: Total,
+    /// Acknowledgements sent: one for each frame with copies that arrived.
+    pub acknowledgements: Total,
+    /// Of the copies, those sent again because no acknowledgement came in time.
+    pub retransmissions: Total,
+    /// Parts given up after every attempt, left to repair.
+    pub given_up: Total,
+    /// Parts not begun because too many were under way.
+    pub shed: Total,
+}
+
+/// A number of things and how fast they came.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Total {
+    /// From the beginning of the measured time to the end of the run.
+    pub count: Option<u64>,
+    /// Per second of the measured time.
+    pub per_second: Option<f64>,
 }
 
 /// A distribution in milliseconds.

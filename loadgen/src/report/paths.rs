@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Every number a report has, in the order people read them. Arrays, settings and the environment are not
 /// measurements and have no path.
-pub const NUMBERS: [&str; 86] = [
+pub const NUMBERS: [&str; 96] = [
     "members",
     "duration_s",
     "cpu.cores",
@@ -53,6 +53,16 @@ pub const NUMBERS: [&str; 86] = [
     "events.spread_ms.p50",
     "events.spread_ms.p99",
     "events.spread_ms.max",
+    "delegations.copies.count",
+    "delegations.copies.per_second",
+    "delegations.acknowledgements.count",
+    "delegations.acknowledgements.per_second",
+    "delegations.retransmissions.count",
+    "delegations.retransmissions.per_second",
+    "delegations.given_up.count",
+    "delegations.given_up.per_second",
+    "delegations.shed.count",
+    "delegations.shed.per_second",
     "convergence_s",
     "real_members.count",
     "real_members.untracked",

@@ -9,7 +9,7 @@ use swimring_tooling::style::Style;
 use swimring_tooling::table::Table;
 use swimring_tooling::text::{ABSENT, bytes, counted, microseconds, percent, significant, thousands};
 
-use super::{Report, Seconds};
+use super::{Report, Seconds, Total};
 
 /// Columns of a row's label, its indentation included.
 const LABEL: usize = 22;
@@ -229,6 +229,7 @@ impl Page {
         let deaths = if report.false_deaths > 0 { self.style.bad(&deaths) } else { deaths };
         self.row("false deaths", &deaths);
         self.events(report);
+        self.delegations(report);
         if let Some(time) = report.convergence_s {
             self.row(
                 "convergence",
@@ -272,6 +273,29 @@ impl Page {
             text.push_str(&format!(", {} us of CPU per event and member", significant(us)));
         }
         self.row("events", &text);
+    }
+
+    fn delegations(&mut self, report: &Report) {
+        let told = &report.delegations;
+        let shown = |total: &Total| {
+            let rate = total.per_second.filter(|rate| *rate > 0.0);
+            let rate = rate.map_or(String::new(), |rate| format!(" ({} per second)", significant(rate)));
+            total.count.map(|count| (thousands(count), rate))
+        };
+        let parts = [
+            ("copies", &told.copies),
+            ("acknowledgements", &told.acknowledgements),
+            ("retransmissions", &told.retransmissions),
+            ("given up", &told.given_up),
+            ("shed", &told.shed),
+        ];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter_map(|(what, total)| shown(total).map(|(count, rate)| format!("{count} {what}{rate}")))
+            .collect();
+        if !parts.is_empty() {
+            self.row("delegations", &parts.join(", "));
+        }
     }
 
     fn real_members(&mut self, report: &Report) {

@@ -2,13 +2,17 @@
 
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value};
+use swimring::protocol::settings::Dissemination;
 use swimring_tooling::environment::Environment;
 
 use super::{
-    Allocations, Cpu, Datagrams, Detection, Events, Kills, Memory, ProbeRtt, Report, SCHEMA, ScheduleLag,
-    Seconds, Spread, Views,
+    Allocations, Cpu, Datagrams, Delegations, Detection, Events, Kills, Memory, ProbeRtt, Report, SCHEMA,
+    ScheduleLag, Seconds, Spread, Total, Views,
 };
-use crate::measurements::{KillOutcome, Measurements, WorkerMeasurements, histogram_us, record};
+use crate::cli::WireChoice;
+use crate::measurements::{
+    DelegationCounts, KillOutcome, Measurements, WorkerMeasurements, histogram_us, record,
+};
 
 /// What was measured and on what: the part of a report that is known without measuring.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,14 @@ pub struct Subject {
     pub environment: Environment,
 }
 
+impl Subject {
+    /// Whether members told each other by delegating: memberlist's wire gossips whatever the setting says.
+    fn delegates(&self) -> bool {
+        let set = self.settings.get("dissemination").and_then(Value::as_str);
+        self.wire == WireChoice::Native.as_str() && set == Some(Dissemination::Delegated.as_str())
+    }
+}
+
 /// Names of the settings whose value is not the default's, in order of name.
 pub fn changed_settings(settings: &Map<String, Value>, defaults: &Map<String, Value>) -> Vec<String> {
     settings
@@ -39,6 +51,8 @@ impl Report {
     /// judged on the result.
     pub fn new(subject: Subject, measurements: &Measurements, invalid_reasons: Vec<String>) -> Report {
         let total = measurements.total();
+        let delegations =
+            if subject.delegates() { delegations(measurements, &total) } else { Delegations::default() };
         Report {
             schema: SCHEMA,
             valid: invalid_reasons.is_empty(),
@@ -68,6 +82,7 @@ impl Report {
             false_suspicions: total.false_suspicions,
             false_deaths: total.false_deaths,
             events: events(measurements, &total),
+            delegations,
             convergence_s: measurements.convergence.map(|time| rounded(time.as_secs_f64())),
             real_members: None,
             slos: Vec::new(),
@@ -165,6 +180,21 @@ fn detection(kills: &[KillOutcome]) -> Detection {
 fn seconds(histogram: &Histogram<u64>) -> Seconds {
     let at = |wanted| quantile(histogram, wanted).map(|us| rounded(us as f64 / 1e6));
     Seconds { count: histogram.len(), p50: at(0.5), p99: at(0.99), max: at(1.0) }
+}
+
+fn delegations(measurements: &Measurements, total: &WorkerMeasurements) -> Delegations {
+    let (measured, seconds) = (&total.delegations_while_measuring, measurements.measured.as_secs_f64());
+    let both = |of: fn(&DelegationCounts) -> u64| Total {
+        count: Some(of(&total.delegations)),
+        per_second: ratio(of(measured) as f64, seconds),
+    };
+    Delegations {
+        copies: both(|counts| counts.copies),
+        acknowledgements: both(|counts| counts.acknowledgements),
+        retransmissions: both(|counts| counts.retransmissions),
+        given_up: both(|counts| counts.given_up),
+        shed: both(|counts| counts.shed),
+    }
 }
 
 fn events(measurements: &Measurements, total: &WorkerMeasurements) -> Events {

@@ -8,11 +8,13 @@ use swimring_tooling::cpu::CpuTime;
 use swimring_tooling::style::Style;
 
 use super::*;
-use crate::measurements::{EventOutcome, KillOutcome, Measurements, WorkerMeasurements, record};
+use crate::measurements::{
+    DelegationCounts, EventOutcome, KillOutcome, Measurements, WorkerMeasurements, record,
+};
 use crate::slo::Slo;
 
 /// The names the design promises, nested ones with a dot.
-const PROMISED: [&str; 61] = [
+const PROMISED: [&str; 71] = [
     "schema",
     "valid",
     "invalid_reasons",
@@ -75,6 +77,16 @@ const PROMISED: [&str; 61] = [
     "interrupted",
     "settings_changed",
     "real_members",
+    "delegations.copies.count",
+    "delegations.copies.per_second",
+    "delegations.acknowledgements.count",
+    "delegations.acknowledgements.per_second",
+    "delegations.retransmissions.count",
+    "delegations.retransmissions.per_second",
+    "delegations.given_up.count",
+    "delegations.given_up.per_second",
+    "delegations.shed.count",
+    "delegations.shed.per_second",
 ];
 
 fn worker() -> WorkerMeasurements {
@@ -87,6 +99,19 @@ fn worker() -> WorkerMeasurements {
         system_calls: 31_600,
         allocations: Some(0),
         event_copies: 840_000,
+        delegations_while_measuring: DelegationCounts {
+            copies: 300_000,
+            acknowledgements: 150_000,
+            retransmissions: 3_000,
+            ..DelegationCounts::default()
+        },
+        delegations: DelegationCounts {
+            copies: 306_000,
+            acknowledgements: 153_000,
+            retransmissions: 3_060,
+            given_up: 2,
+            shed: 0,
+        },
         packets_sent: 62_040,
         false_suspicions: 3,
         ..WorkerMeasurements::default()
@@ -148,9 +173,17 @@ fn subject() -> Subject {
     }
 }
 
-/// A report of a `run` in which nothing is absent.
+/// A report of a `run` whose members gossiped.
 fn run_report() -> Report {
     Report::new(subject(), &measurements(), Vec::new())
+}
+
+/// The same run with delegated broadcast.
+fn delegated_report() -> Report {
+    let mut subject = subject();
+    subject.settings.insert("dissemination".to_owned(), json!("delegated"));
+    subject.settings_changed.push("dissemination".to_owned());
+    Report::new(subject, &measurements(), Vec::new())
 }
 
 /// Three real members, of which the second was held dead for a while.
@@ -196,7 +229,7 @@ fn real_members() -> real_members::RealMembers {
 
 /// A report in which nothing is absent.
 pub(crate) fn full_report() -> Report {
-    Report { real_members: Some(real_members()), ..run_report() }
+    Report { real_members: Some(real_members()), ..delegated_report() }
 }
 
 fn judged(mut report: Report, objectives: &[&str]) -> Report {
@@ -326,6 +359,50 @@ fn the_page_of_a_good_run() {
 }
 
 #[test]
+fn the_page_of_a_run_that_delegated() {
+    assert_page("report-delegated.txt", &render(&delegated_report(), Style::PLAIN));
+}
+
+#[test]
+fn delegations_are_shown_where_members_delegate() {
+    let told = delegated_report().delegations;
+    assert_eq!((told.copies.count, told.copies.per_second), (Some(612_000), Some(10_000.0)));
+    assert_eq!((told.acknowledgements.count, told.given_up.count), (Some(306_000), Some(4)));
+    assert_eq!((told.shed.count, told.shed.per_second), (Some(0), Some(0.0)));
+    assert_eq!(run_report().delegations, Delegations::default(), "gossip");
+    assert!(!render(&run_report(), Style::PLAIN).contains("delegations"));
+    let mut subject = subject();
+    subject.settings.insert("dissemination".to_owned(), json!("delegated"));
+    subject.wire = "memberlist".to_owned();
+    let memberlist = Report::new(subject, &measurements(), Vec::new());
+    assert_eq!(memberlist.delegations, Delegations::default(), "memberlist's wire gossips");
+}
+
+/// Results that were saved before this was measured are read and compared.
+#[test]
+fn a_report_without_delegations_is_read() {
+    let mut saved = run_report().to_value();
+    saved.as_object_mut().unwrap().remove("delegations");
+    assert_eq!(Report::from_json(&saved.to_string()), Ok(run_report()));
+}
+
+#[test]
+fn the_page_of_a_comparison_of_gossip_and_delegation() {
+    let reports = [("gossip".to_owned(), run_report()), ("delegated".to_owned(), delegated_report())];
+    let page = comparison(&reports, Style::PLAIN);
+    let cells = |label: &str| {
+        let line = page.lines().find(|line| line.starts_with(&format!("{label}  ")));
+        let line = line.unwrap_or_else(|| panic!("no {label} in\n{page}"));
+        line[label.len()..].split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(cells("dissemination"), ["-", "delegated"]);
+    assert_eq!(cells("delegated copies"), ["-", "612,000", "-"]);
+    assert_eq!(cells("copies per second"), ["-", "10,000", "-"]);
+    assert_eq!(cells("delegations given up"), ["-", "4", "-"]);
+    assert_eq!(cells("event copies per member"), ["4.21", "4.21", "="]);
+}
+
+#[test]
 fn the_page_of_a_run_that_went_wrong() {
     let mut run = measurements();
     run.convergence = None;
@@ -387,7 +464,7 @@ fn the_page_of_a_comparison() {
 
 /// An attachment's report, cut off from the pool or not.
 fn attached(cut_off: &[&str]) -> Report {
-    let mut report = full_report();
+    let mut report = Report { real_members: Some(real_members()), ..run_report() };
     let real = report.real_members.as_mut().unwrap();
     real.cut_off = cut_off.iter().map(|reason| (*reason).to_owned()).collect();
     report.invalid_reasons = real.cut_off.clone();

@@ -89,6 +89,29 @@ fn numbers_are_sane(report: &Report) {
     assert_eq!(report.convergence_s, None);
 }
 
+#[test]
+fn a_run_that_delegates_reports_what_that_took() {
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("result.json").to_str().unwrap().to_owned();
+    let arguments =
+        ["--members", "60", "--duration", "2s", "--warmup", "1s", "--kill", "0", "--events", "3/s"];
+    let delegates = ["--dissemination", "delegated", "--delegation-bits", "3", "--json", &json];
+    let output = run(&[&arguments[..], &delegates].concat());
+    let (page, told) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{page}{told}");
+    for part in ["dissemination delegated", "delegation_bits 3", "\n  delegations         "] {
+        assert!(page.contains(part), "`{part}` is not in\n{page}");
+    }
+    let report = Report::from_json(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!(report.events.delivered_ratio, Some(1.0));
+    let (events, told) = (report.events, report.delegations);
+    let copies = told.copies.count.unwrap();
+    // Each member once, and nothing else is told here but what a late machine may make of it.
+    assert!(copies >= events.sent * 59 && told.copies.per_second.unwrap() > 0.0, "{copies} copies");
+    assert!(told.acknowledgements.count.unwrap() > 0 && told.retransmissions.count.unwrap() <= copies);
+    assert!(told.given_up.count.is_some() && told.shed.count == Some(0));
+}
+
 /// The log can be read, and covers the measured window without a gap.
 fn log_agrees(log: &[u8]) {
     let intervals = IntervalLogIterator::new(log).filter_map(|entry| match entry.expect("it can be read") {

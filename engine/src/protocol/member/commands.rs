@@ -289,6 +289,11 @@ impl Member {
         self.core.queue.len()
     }
 
+    /// Delegations that wait to be sent, or for their acknowledgement.
+    pub fn delegated(&self) -> u32 {
+        self.core.delegations.len()
+    }
+
     /// Whether the member has left.
     pub fn has_left(&self) -> bool {
         self.core.status == Status::Left

@@ -110,6 +110,11 @@ impl Delegations {
         self.len == 0
     }
 
+    /// How many wait to be sent, or for their acknowledgement.
+    pub(in crate::protocol) const fn len(&self) -> u32 {
+        self.len
+    }
+
     /// When something is next due: frames that may be sent, or an acknowledgement that did not come.
     #[inline]
     pub(in crate::protocol) const fn due(&self) -> Time {
@@ -509,6 +514,6 @@ mod tests {
         let accepted =
             (0..DELEGATIONS_MAX + 5).filter(|nth| pool.add(&mut of, delegation(*nth, 7, 4))).count();
         assert_eq!(accepted as u32, DELEGATIONS_MAX);
-        assert!(of.is_full());
+        assert!(of.is_full() && of.len() == DELEGATIONS_MAX);
     }
 }
