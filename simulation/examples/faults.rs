@@ -31,6 +31,8 @@ const FAULTS: [&str; 4] = ["partition", "loss", "disorder", "liar"];
 const SECOND: Duration = Duration::from_secs(1);
 /// How long a third is cut off.
 const CUT_S: usize = 60;
+/// Longer than all attempts to delegate something take, also of a liar, which has measured no round trip.
+const ATTEMPTS: Duration = Duration::from_secs(30);
 /// For how long things are told in the other faults, and after a partition.
 const TOLD_S: usize = 20;
 
@@ -224,7 +226,7 @@ impl Play {
         if let Err(violation) = simulation.run_until_converged(bound) {
             self.violations.push(violation.to_string());
         }
-        self.run(SECOND * 5);
+        self.run(ATTEMPTS);
         let before = self.simulation.counters();
         self.run(SECOND * 10);
         let since = self.simulation.counters().since(&before);
