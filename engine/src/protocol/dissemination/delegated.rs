@@ -304,7 +304,7 @@ impl Core {
         }
         self.goodbyes = self.goodbyes.saturating_sub(parts);
         if self.goodbyes == 0 && self.status == Status::Leaving {
-            self.finish_leaving(cx);
+            self.drop_queue(cx);
         }
     }
 

@@ -92,8 +92,9 @@ impl Core {
 
     /// Drops what is queued: there is nobody to tell.
     pub(in crate::protocol) fn drop_queue(&mut self, cx: &mut Context<'_, '_>) {
-        // Somebody may have been there whom a member that has left no longer tells.
-        let end = if self.status == Status::Left { PartEnd::GivenUp } else { PartEnd::Told };
+        // Whoever leaves no longer tells what else there was to tell.
+        let others = self.table.live() > usize::from(self.status == Status::Active);
+        let end = if others { PartEnd::GivenUp } else { PartEnd::Told };
         let (number, happened) = (self.number, &mut *cx.out.events);
         let mut over = |events: &mut EventStore, at| {
             happened.extend(events.end_part(at, number, end));
