@@ -76,7 +76,7 @@ pub use cluster::{
     Suspicion, SystemResolver, UserEvent,
 };
 pub use net::{DriverChoice, UnknownDriver};
-pub use protocol::settings::SuspicionMode;
+pub use protocol::settings::{Dissemination, SuspicionMode};
 pub use protocol::{
     MemberError, MemberlistDialect, MemberlistOptions, Preset, Refusal, Settings, SettingsError, WireOptions,
     WireOptionsError,

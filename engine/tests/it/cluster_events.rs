@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::cluster_support::*;
-use swimring::protocol::settings::Dissemination;
-use swimring::{Cluster, ClusterBuilder, ClusterError, ClusterEvent, Events, MemberlistOptions, WireOptions};
+use swimring::{
+    Cluster, ClusterBuilder, ClusterError, ClusterEvent, Dissemination, Events, MemberlistOptions,
+    WireOptions,
+};
 
 /// Members that tell by delegating.
 fn delegating(name: &str) -> ClusterBuilder {
