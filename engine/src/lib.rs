@@ -71,12 +71,12 @@ layer!("worker", worker);
 
 pub use cluster::{
     Accuser, Address, AddressOutcome, AsyncCluster, Canceller, Cluster, ClusterBuilder, ClusterError,
-    ClusterEvent, ClusterOptions, DEFAULT_PORT, Events, EventsIntoIter, EventsIter, Join, JoinError,
-    JoinReport, Leave, MemberInfo, Resolve, Seed, SeedError, SeedOutcome, StartError, Suspicion,
-    SystemResolver, UserEvent,
+    ClusterEvent, ClusterOptions, DEFAULT_PORT, EventOutcome, Events, EventsIntoIter, EventsIter, Join,
+    JoinError, JoinReport, Leave, MemberInfo, Resolve, Seed, SeedError, SeedOutcome, SentEvent, StartError,
+    Suspicion, SystemResolver, UserEvent,
 };
 pub use net::{DriverChoice, UnknownDriver};
-pub use protocol::settings::SuspicionMode;
+pub use protocol::settings::{Dissemination, SuspicionMode};
 pub use protocol::{
     MemberError, MemberlistDialect, MemberlistOptions, Preset, Refusal, Settings, SettingsError, WireOptions,
     WireOptionsError,

@@ -9,6 +9,7 @@
 //! | `simulation` | members, agenda and network, and the loop that makes time pass |
 //! | `operations` | what operators do, and what may be looked at |
 //! | `faults`, `adversary` | what may go wrong, and what lets it strike |
+//! | `silence` | a member that takes part and tells nothing |
 //! | `network`, `streams`, `node`, `queue` | datagrams, streams, machines, the agenda |
 //! | `wire` | what opens datagrams and streams of either format |
 //! | `checks`, `trace`, `log` | what has to hold at every step, and what happened |
@@ -31,6 +32,7 @@ mod operations;
 mod queue;
 mod rebasing;
 mod scenario;
+mod silence;
 mod simulation;
 mod streams;
 mod trace;

@@ -99,9 +99,7 @@ impl Log {
                 let event = commons.user_event(event);
                 (node(event.origin), What::UserEvent(event.sequence))
             }
-            Event::EventTold { event } => {
-                (Some(observer), What::EventTold(commons.user_event(event).sequence))
-            }
+            Event::EventTold { sequence, .. } => (Some(observer), What::EventTold(sequence)),
             Event::ProbeAcked { rtt, .. } => (Some(observer), What::ProbeAcked(rtt.as_micros() as u64)),
             Event::ProbeUnanswered { subject } => (of(subject), What::ProbeUnanswered),
             Event::Accused => (Some(observer), What::Accused),

@@ -66,8 +66,8 @@ pub(super) struct Node {
     pub(super) address: SocketAddr,
     pub(super) moves: u8,
     pub(super) metadata: Vec<u8>,
-    /// It acknowledges what is delegated to it, and what it would delegate in turn is lost.
-    pub(super) passes_nothing_on: bool,
+    /// It answers and acknowledges, and what it would tell is lost.
+    pub(super) tells_nothing: bool,
     /// Index of the `SharedState` that its members use.
     pub(super) commons: usize,
     /// Nothing while crashed, or after leaving.
@@ -100,7 +100,7 @@ impl Node {
             address: super::network::address(number, 0),
             moves: 0,
             metadata: Vec::new(),
-            passes_nothing_on: false,
+            tells_nothing: false,
             commons,
             member: None,
             boots: 0,

@@ -244,10 +244,10 @@ impl Simulation {
         }
     }
 
-    /// From now on `node` acknowledges what is delegated to it and tells nobody: a liar, or a member whose large frames
-    /// are lost.
-    pub fn silence_delegations(&mut self, node: usize) {
-        self.nodes[node].passes_nothing_on = true;
+    /// From now on `node` answers everybody, acknowledges what is delegated to it, and tells nobody anything: a liar.
+    /// In the native format only.
+    pub fn silence(&mut self, node: usize) {
+        self.nodes[node].tells_nothing = true;
     }
 
     /// The clock of `node` stands still for `length`, then jumps to the true time.

@@ -180,7 +180,8 @@ fn stays_converged(simulation: &mut Simulation) -> Result<(), Violation> {
     let calm_since = simulation.now;
     simulation.run_for(simulation.settings().probe_interval * 10)?;
     let mut recent = simulation.log().entries().iter().filter(|entry| entry.at > calm_since);
-    let unrest = recent.find(|entry| !matches!(entry.what, What::Reaped | What::LeaveFinished));
+    let unrest =
+        recent.find(|entry| !matches!(entry.what, What::Reaped | What::LeaveFinished | What::EventTold(_)));
     if let Some(entry) = unrest {
         return Err(simulation.failed("unrest in a calm cluster", format!("{entry:?}")));
     }

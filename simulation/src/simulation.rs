@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use swimring_codec::native::FRAME_MAX;
 use swimring_codec::{MemberId, State};
 
 use super::checks::{Checks, Step, Violation};
@@ -17,6 +18,7 @@ use super::network::{self, Buffers, Written};
 use super::node::{Input, Node, Starvation};
 use super::queue::Queue;
 use super::rebasing::{Rebaser, Rebasing};
+use super::silence::without_tellings;
 use super::streams::{StreamId, StreamInput, Streams};
 use super::trace::Trace;
 use super::wire::Wire;
@@ -389,9 +391,13 @@ impl Simulation {
 
     /// Puts a datagram on the network.
     fn send(&mut self, from: usize, to: SocketAddr, bytes: &[u8]) {
-        if self.nodes[from].passes_nothing_on && delegates(bytes) {
-            return;
-        }
+        let mut kept = [0; FRAME_MAX];
+        let bytes = if self.nodes[from].tells_nothing {
+            let Some(bytes) = without_tellings(bytes, &mut kept) else { return };
+            bytes
+        } else {
+            bytes
+        };
         let node = network::node_at(to).filter(|node| *node < self.nodes.len());
         if let Some(tapped) = self.tapped.as_mut().filter(|tapped| tapped.len() < TAPPED_MAX) {
             tapped.push(CapturedFrame { at: self.now, from, to: node, bytes: bytes.to_vec() });
@@ -499,11 +505,4 @@ impl Simulation {
         let index = self.commons[place.commons].directory().find(self.nodes[subject].id)?;
         place.member.as_ref()?.state_of(index).map(|(state, _)| state)
     }
-}
-
-/// Whether the native frame `bytes` asks its receiver to tell something.
-fn delegates(bytes: &[u8]) -> bool {
-    use swimring_codec::native::{Frame, Message};
-    let Ok(frame) = Frame::decode(bytes) else { return false };
-    frame.messages().any(|message| matches!(message, Ok(Message::Delegation { .. })))
 }

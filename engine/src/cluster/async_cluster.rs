@@ -9,6 +9,7 @@ use super::handle::Cluster;
 use super::join::{Join, Seed};
 use super::leave::Leave;
 use super::requests;
+use super::sent_event::SentEvent;
 use super::shared::Shared;
 use super::subscription::Events;
 
@@ -24,7 +25,8 @@ use super::subscription::Events;
 /// async fn live(cluster: &Cluster) -> Result<(), ClusterError> {
 ///     let cluster = cluster.as_async();
 ///     cluster.join(["10.0.0.1", "seed.example.org:7946"]).await?;
-///     cluster.send_event("deploy", b"v2").await?;
+///     let sent = cluster.send_event("deploy", b"v2").await?;
+///     println!("told, with {} parts given up", sent.await?.given_up);
 ///     println!("{} members", cluster.members().await?.len());
 ///     cluster.leave(Duration::from_secs(5)).await
 /// }
@@ -139,12 +141,12 @@ impl AsyncCluster {
         requests::watch(self.shared()).await
     }
 
-    /// As [`Cluster::send_event`].
+    /// As [`Cluster::send_event`]. What it gives can be awaited in turn, until the event has been told.
     ///
     /// # Errors
     /// [`ClusterError::Refused`] if it is too large, or too many are under way; [`ClusterError::Left`];
-    /// [`ClusterError::Busy`]; [`ClusterError::Stopped`]. Nothing is sent then.
-    pub async fn send_event(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<(), ClusterError> {
+    /// [`ClusterError::Busy`], also while 1,024 events are waited for; [`ClusterError::Stopped`]. Nothing is sent then.
+    pub async fn send_event(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<SentEvent, ClusterError> {
         requests::send_event(self.shared(), name, payload.as_ref()).await
     }
 

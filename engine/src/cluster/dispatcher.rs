@@ -1,5 +1,5 @@
-//! What the protocol's thread does with events: owned copies to every subscriber, ends of joins and
-//! leaves to those who wait for them, round-trip times to the sampler. It never waits for any of them.
+//! What the protocol's thread does with events: owned copies to every subscriber, ends of joins, leaves and
+//! events to those who wait for them, round-trip times to the sampler. It never waits for any of them.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
 use super::join::{JoinProgress, ProgressSender, SeedError};
 use super::leave::LeaveOutcome;
 use super::lossy_channel::Sender;
+use super::sent_event::AwaitedEvents;
 use super::subscription::Numbered;
 use super::view::owned;
 use crate::protocol::{Event, EventIndex, MemberIndex, SuspicionSummary};
@@ -37,6 +38,8 @@ pub(super) struct EventDispatcher {
     pub(super) leaves: u32,
     /// Those that wait for the leave to finish.
     pub(super) leaving: Vec<Arc<LeaveOutcome>>,
+    /// Events of our own that are waited for.
+    pub(super) awaited: AwaitedEvents,
     rtts_us: Vec<u32>,
 }
 
@@ -98,6 +101,7 @@ impl Observer for EventDispatcher {
                     waiting.say(Ok(()));
                 }
             }
+            Event::EventTold { sequence, given_up } => self.awaited.told(sequence, given_up),
             _ => {
                 if let Some(event) = to_cluster_event(context, event) {
                     self.publish(event);

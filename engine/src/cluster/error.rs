@@ -50,6 +50,9 @@ pub enum ClusterError {
         "not everyone could be told of the leave within {0:?}: give it more time, or shut down regardless"
     )]
     LeaveTimedOut(Duration),
+    /// Telling an event took longer than it was waited for. It goes on.
+    #[error("the event has not been told within {0:?}: wait longer, or go on, it is still being told")]
+    EventTimedOut(Duration),
     /// More subscribers than there may be.
     #[error("{0} subscribers are the most there may be: drop one first")]
     TooManySubscribers(usize),

@@ -14,6 +14,7 @@ use super::event::MemberInfo;
 use super::join::{self, Join, Seed};
 use super::leave::{self, Leave};
 use super::requests;
+use super::sent_event::SentEvent;
 use super::shared::Shared;
 use super::subscription::Events;
 use super::waiting::block_on;
@@ -22,8 +23,8 @@ use super::waiting::block_on;
 /// threads.
 ///
 /// Methods that ask the member wait for one turn of its loop, microseconds to a few milliseconds; none of
-/// them waits for the network. What does, [`Cluster::join`] and [`Cluster::leave`], can be waited for or
-/// awaited; [`Cluster::as_async`] has all others to be awaited. There are no callbacks: nothing that an
+/// them waits for the network. What does, [`Cluster::join`], [`Cluster::leave`] and what
+/// [`Cluster::send_event`] returns, can be waited for or awaited; [`Cluster::as_async`] has all others to be awaited. There are no callbacks: nothing that an
 /// application does can hold the protocol up.
 ///
 /// When the last handle is dropped the member is shut down without leaving, and the others find out that
@@ -185,13 +186,13 @@ impl Cluster {
     }
 
     /// Sends a user event to every other member: a name of up to 255 bytes and a payload, together at most
-    /// 512 bytes. Returns once it is queued; it spreads by gossip, so it reaches everyone soon, once, in no
-    /// particular order. Alone it reaches nobody.
+    /// 512 bytes. Returns once it is on its way; it reaches everyone soon, once, in no particular order. Alone it
+    /// reaches nobody. What is returned can be waited for until it has been told, or dropped.
     ///
     /// # Errors
     /// [`ClusterError::Refused`] if it is too large, or too many are under way; [`ClusterError::Left`];
-    /// [`ClusterError::Busy`]; [`ClusterError::Stopped`]. Nothing is sent then.
-    pub fn send_event(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<(), ClusterError> {
+    /// [`ClusterError::Busy`], also while 1,024 events are waited for; [`ClusterError::Stopped`]. Nothing is sent then.
+    pub fn send_event(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<SentEvent, ClusterError> {
         block_on(requests::send_event(self.shared(), name, payload.as_ref()))
     }
 

@@ -7,14 +7,14 @@
 //! not keep up loses events and is told so.
 //!
 //! No async runtime is imposed. What takes time can be waited for on a thread, or awaited on any executor:
-//! [`Join`] and [`Leave`] are futures, [`Events`] is a stream.
+//! [`Join`], [`Leave`] and [`SentEvent`] are futures, [`Events`] is a stream.
 //!
 //! | file | concern |
 //! |---|---|
 //! | `builder`, `options`, `file`, `wire`, `given_address`, `address` | from settings to a running member |
 //! | `handle`, `keys`, `async_cluster` | the application's side, blocking and awaited |
 //! | `requests`, `shared` | what is asked, and the way to the protocol's thread |
-//! | `join`, `leave` | what takes time |
+//! | `join`, `leave`, `sent_event` | what takes time |
 //! | `dispatcher`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
 //! | `lossy_channel`, `subscription`, `waiting` | the bounded queues between the two, and waiting for them |
 //! | `background`, `mailbox`, `log`, `metrics`, `no_metrics` | what may wait |
@@ -44,6 +44,7 @@ mod metrics;
 mod metrics;
 mod options;
 mod requests;
+mod sent_event;
 mod shared;
 mod subscription;
 mod view;
@@ -63,4 +64,5 @@ pub use join::{
 };
 pub use leave::Leave;
 pub use options::ClusterOptions;
+pub use sent_event::{EventOutcome, SentEvent};
 pub use subscription::{Events, EventsIntoIter, EventsIter};

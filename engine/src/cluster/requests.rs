@@ -13,6 +13,7 @@ use super::error::ClusterError;
 use super::event::{ClusterEvent, MemberInfo};
 use super::lossy_channel::lossy_channel;
 use super::mailbox::Order;
+use super::sent_event::SentEvent;
 use super::shared::{LOCAL, Shared};
 use super::subscription::Events;
 use super::view::{RawView, owned};
@@ -69,18 +70,25 @@ pub(super) async fn watch(shared: &Shared) -> Result<(Vec<MemberInfo>, Events), 
     Ok((view.ok_or(ClusterError::Stopped)?.into_members(), events))
 }
 
-/// Queues a user event.
-pub(super) async fn send_event(shared: &Shared, name: &str, payload: &[u8]) -> Result<(), ClusterError> {
+/// Sends a user event.
+pub(super) async fn send_event(
+    shared: &Shared,
+    name: &str,
+    payload: &[u8],
+) -> Result<SentEvent, ClusterError> {
     // Before anything is copied.
     check_event(name, payload)?;
     let (name, payload) = (name.to_owned(), payload.to_vec());
     let sent = shared.ask(move |host, trains| {
-        host.command(LOCAL, trains, |member, now, state, out| {
+        if !host.observer.awaited.has_room() {
+            return Some(Err(ClusterError::Busy));
+        }
+        let sent = host.command(LOCAL, trains, |member, now, state, out| {
             member.send_event(now, &name, &payload, state, out)
-        })
+        })?;
+        Some(sent.map(|sequence| host.observer.awaited.sent(sequence)).map_err(ClusterError::from))
     });
-    sent.await?.ok_or(ClusterError::Stopped)??;
-    Ok(())
+    sent.await?.ok_or(ClusterError::Stopped)?
 }
 
 /// Publishes new metadata.

@@ -73,11 +73,14 @@ pub enum Event {
         /// Where it is in the store.
         event: EventIndex,
     },
-    /// A user event of our own has been told: every member that was asked to tell its part of the cluster has taken
-    /// that over, or is left to repair. With delegated broadcast only.
+    /// A user event of our own has been told, as far as that is up to us: every part of the cluster that we delegated
+    /// it to has acknowledged it or been given up; with gossip we have sent it as often as any. If nobody else is there,
+    /// before [`Member::send_event`](super::Member::send_event) returns.
     EventTold {
-        /// Where it is in the store.
-        event: EventIndex,
+        /// What [`Member::send_event`](super::Member::send_event) gave.
+        sequence: u32,
+        /// Parts of the cluster in which nobody acknowledged it. With gossip 1 if it was not sent as often as any.
+        given_up: u32,
     },
     /// A probe was answered directly, `rtt` after its intended time.
     ProbeAcked {

@@ -3,6 +3,7 @@
 mod addresses;
 mod architecture_bounds;
 mod cluster_api;
+mod cluster_events;
 mod cluster_join;
 mod cluster_life;
 mod cluster_seeds;
@@ -12,6 +13,7 @@ mod fleet;
 mod memberlist_cluster;
 mod memberlist_member;
 mod memberlist_no_allocation;
+mod native_no_allocation;
 mod net_drivers;
 mod net_no_allocation;
 mod net_own_addresses;

@@ -216,7 +216,7 @@ fn a_liar_silences_no_more_than_its_part() {
     let mut simulation = warm(14, members, &settings);
     // It hears, and what it says reaches nobody but in answer: only its acknowledgements pass.
     let liar = 9;
-    simulation.silence_delegations(liar);
+    simulation.silence(liar);
     let mut missed = 0;
     let events = 30;
     for nth in liar + 1..=liar + events {

@@ -16,12 +16,12 @@
 use std::time::Duration;
 
 use swimring_codec::native::{DELEGATION_LEN, FRAME_MAX, HEADER_LEN};
-use swimring_codec::{Incarnation, MemberId, State};
+use swimring_codec::{Incarnation, State};
 
 use crate::protocol::dissemination::division::{Candidate, Division};
-use crate::protocol::event::Event;
+use crate::protocol::event::{Event, EventIndex};
 use crate::protocol::pools::delegations::{ATTEMPTS_MAX, Delegation, Part, Ready, Retry};
-use crate::protocol::pools::events::EventStore;
+use crate::protocol::pools::events::{EventStore, PartEnd};
 use crate::protocol::settings::Dissemination;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
@@ -70,9 +70,8 @@ impl Core {
         };
         let length = cx.shared.wire.part_len(&self.speaker(&cx.shared.directory), &said) as u16;
         let division = self.division(cx.now);
-        let ours = update == Update::Event && cx.shared.events.get(subject).key.origin == self.id;
         let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
-        let (table, own) = (&self.table, &mut self.delegations);
+        let (table, own, number) = (&self.table, &mut self.delegations, self.number);
         let mut parts = 0;
         division.divide(
             directory.order(),
@@ -84,15 +83,16 @@ impl Core {
                     parts += 1;
                     if update == Update::Event {
                         events.retain(subject);
+                        events.begin_part(subject, number);
                     }
                 } else {
                     counters.delegations_shed += 1;
+                    if update == Update::Event {
+                        events.give_up_part(subject, number);
+                    }
                 }
             },
         );
-        if ours {
-            cx.shared.events.begin_parts(subject, parts);
-        }
         if update == Update::Left && subject == self.index {
             self.goodbyes += parts;
         }
@@ -178,8 +178,8 @@ impl Core {
         let Some(from) = cx.shared.directory.find(origin.source) else { return };
         let SharedState { delegations, events, .. } = &mut *cx.shared;
         let mut ending =
-            Ending { own: self.index, id: self.id, events, happened: cx.out.events, goodbyes: 0 };
-        let gone = |gone: Delegation| ending.note(&gone);
+            Ending { own: self.index, number: self.number, events, happened: cx.out.events, goodbyes: 0 };
+        let gone = |gone: Delegation| ending.note(&gone, PartEnd::Told);
         let expected = delegations.acknowledge(&mut self.delegations, number, from, cx.now, gone);
         let goodbyes = ending.goodbyes;
         let counters = &mut cx.shared.counters;
@@ -205,7 +205,7 @@ impl Core {
         let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
         let mut ending =
-            Ending { own: self.index, id: self.id, events, happened: cx.out.events, goodbyes: 0 };
+            Ending { own: self.index, number: self.number, events, happened: cx.out.events, goodbyes: 0 };
         let any = delegations.expire(&mut self.delegations, cx.now, |unheard| {
             let next = retry(unheard, &division, directory, table, distrusts);
             match next {
@@ -213,8 +213,10 @@ impl Core {
                 Retry::GiveUp => counters.delegations_given_up += 1,
                 Retry::Drop => counters.delegations_dropped += 1,
             }
-            if !matches!(next, Retry::Send(_)) {
-                ending.note(unheard);
+            match next {
+                Retry::Send(_) => {}
+                Retry::GiveUp => ending.note(unheard, PartEnd::GivenUp),
+                Retry::Drop => ending.note(unheard, PartEnd::Told),
             }
             next
         });
@@ -240,7 +242,7 @@ impl Core {
         let event_age_max = self.settings.event_memory / 2;
         let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
         let mut ending =
-            Ending { own: self.index, id: self.id, events, happened: cx.out.events, goodbyes: 0 };
+            Ending { own: self.index, number: self.number, events, happened: cx.out.events, goodbyes: 0 };
         let (now, pacing) = (cx.now, self.settings.delegation_pacing);
         let ready = delegations.ready(&mut self.delegations, now, pacing, |waiting| {
             let keep = match waiting.update {
@@ -248,12 +250,12 @@ impl Core {
                 update => says(table.get(waiting.subject), update, waiting.incarnation),
             };
             // A delegate that has been declared dead since is skipped at once.
-            let keep = keep && is_told_by_somebody(waiting, &division, directory, table);
-            if !keep {
+            let stays = keep && is_told_by_somebody(waiting, &division, directory, table);
+            if !stays {
                 counters.delegations_dropped += 1;
-                ending.note(waiting);
+                ending.note(waiting, if keep { PartEnd::Told } else { PartEnd::GivenUp });
             }
-            keep
+            stays
         });
         let goodbyes = ending.goodbyes;
         if let Some(ready) = ready {
@@ -307,16 +309,20 @@ impl Core {
         }
         self.goodbyes = self.goodbyes.saturating_sub(parts);
         if self.goodbyes == 0 && self.status == Status::Leaving {
-            self.finish_leaving(cx);
+            self.drop_queue(cx);
         }
     }
 
-    /// Drops what is delegated: nobody is to be told any more.
-    pub(in crate::protocol) fn drop_delegations(&mut self, shared: &mut SharedState) {
+    /// Drops what is delegated: nobody is to be told any more. Tells `over` of each event.
+    pub(in crate::protocol) fn drop_delegations(
+        &mut self,
+        shared: &mut SharedState,
+        mut over: impl FnMut(&mut EventStore, EventIndex),
+    ) {
         let SharedState { delegations, events, .. } = shared;
         delegations.clear(&mut self.delegations, |gone| {
             if gone.update == Update::Event {
-                events.release(gone.subject);
+                over(events, gone.subject);
             }
         });
         self.goodbyes = 0;
@@ -326,7 +332,8 @@ impl Core {
 /// Takes note of delegations that are over: acknowledged, given up, or not worth telling any more.
 struct Ending<'a> {
     own: MemberIndex,
-    id: MemberId,
+    /// Our number in the store of events.
+    number: u32,
     events: &'a mut EventStore,
     /// Where the application is told.
     happened: &'a mut Vec<Event>,
@@ -335,13 +342,10 @@ struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    fn note(&mut self, gone: &Delegation) {
+    fn note(&mut self, gone: &Delegation, end: PartEnd) {
         if gone.update == Update::Event {
-            let told = self.events.end_part(gone.subject, self.id);
+            self.happened.extend(self.events.end_part(gone.subject, self.number, end));
             self.events.release(gone.subject);
-            if told {
-                self.happened.push(Event::EventTold { event: gone.subject });
-            }
         }
         self.goodbyes += u32::from(gone.update == Update::Left && gone.subject == self.own);
     }

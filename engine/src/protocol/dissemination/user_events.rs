@@ -7,6 +7,7 @@
 use swimring_codec::Incarnation;
 
 use crate::protocol::event::{Event, EventIndex};
+use crate::protocol::pools::events::PartEnd;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::wire::{EventBody, EventKey, Outgoing, Update};
@@ -110,6 +111,20 @@ impl Core {
         self.queue.is_full_of_events(self.settings.broadcasts_max)
     }
 
+    /// Has everyone told of the event at `at`, which the application sent as ours with this sequence number.
+    /// [`Event::EventTold`] follows, at once if nobody else is there.
+    pub(in crate::protocol) fn tell_own_event(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        at: EventIndex,
+        sequence: u32,
+    ) {
+        cx.shared.events.begin_telling(at, self.number, sequence);
+        let end = if self.tell_event(cx, at) { PartEnd::Told } else { PartEnd::GivenUp };
+        let told = cx.shared.events.end_part(at, self.number, end);
+        cx.out.events.extend(told);
+    }
+
     /// Has everyone told of the event at `at`, which is ours. False if there is no room for it.
     pub(in crate::protocol) fn tell_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) -> bool {
         if !self.delegates(cx.shared) {
@@ -130,6 +145,9 @@ impl Core {
         let queued = cx.shared.broadcasts.queue_event(&mut self.queue, at, length, len_max);
         if queued {
             cx.shared.events.retain(at);
+            if self.table.live() > 1 {
+                cx.shared.events.begin_part(at, self.number);
+            }
             cx.shared.counters.broadcasts_queued += 1;
             self.events_since = self.events_since.min(cx.shared.events.first_seen(at));
         }
@@ -145,6 +163,7 @@ impl Core {
         }
         let intent = self.leave_intent;
         let mut intent_gone = None;
+        let (number, happened) = (self.number, &mut *cx.out.events);
         let SharedState { broadcasts, events, counters, .. } = &mut *cx.shared;
         let mut oldest = Time::NEVER;
         broadcasts.retain_events(&mut self.queue, |at| {
@@ -153,6 +172,7 @@ impl Core {
             if keep {
                 oldest = oldest.min(first_seen);
             } else {
+                happened.extend(events.end_part(at, number, PartEnd::GivenUp));
                 events.release(at);
                 counters.events_expired += 1;
                 intent_gone = intent_gone.or(intent.filter(|intent| *intent == at));

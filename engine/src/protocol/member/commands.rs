@@ -210,7 +210,8 @@ impl Member {
         Ok(())
     }
 
-    /// Sends a user event to everyone. Gives its sequence number.
+    /// Sends a user event to everyone. Gives its sequence number, with which
+    /// [`Event::EventTold`](super::super::Event::EventTold) says that it has been told.
     ///
     /// # Errors
     /// If it is too large for a frame, or too many are under way. Nothing is queued then.
@@ -234,7 +235,7 @@ impl Member {
         let at = self.core.store_own_event(&event, now, shared).ok_or(MemberError::TooManyEvents)?;
         shared.events.mark_seen(at, self.core.number);
         let cx = &mut Context::new(now, shared, out);
-        self.core.tell_event(cx, at);
+        self.core.tell_own_event(cx, at, event.sequence);
         self.begin_telling(cx);
         Ok(event.sequence)
     }

@@ -50,6 +50,7 @@ use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::Queue;
 use crate::protocol::pools::delegations::Delegations;
+use crate::protocol::pools::events::EventStore;
 use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::repair::reconnect::Reconnect;
 use crate::protocol::serf::Serf;
@@ -312,7 +313,7 @@ impl Member {
                 events.release(gone.subject);
             }
         });
-        self.core.drop_delegations(shared);
+        self.core.drop_delegations(shared, EventStore::release);
         self.suspicions.clear(&mut shared.suspicions);
         self.relays.clear(&mut shared.relays);
         shared.departed.clear(&mut self.core.departed);

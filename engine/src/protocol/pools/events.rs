@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 use swimring_codec::MemberId;
 
-use crate::protocol::event::EventIndex;
+use crate::protocol::event::{Event, EventIndex};
 use crate::protocol::settings::Settings;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::KeyedHash;
@@ -25,9 +25,30 @@ struct Stored {
     payload: (u16, u16),
     /// Queues and delegations that hold it.
     references: u32,
-    /// Parts of the cluster that its own sender has delegated it to, and that have not acknowledged.
-    parts: u32,
+    /// How its own sender tells it; nothing for what others sent.
+    telling: Option<Telling>,
     first_seen: Time,
+}
+
+/// How far an event's own sender has come with telling it.
+#[derive(Clone, Copy, Debug)]
+struct Telling {
+    /// The number of the member that sent it.
+    member: u32,
+    sequence: u32,
+    /// Parts of the cluster that have not acknowledged it; a queue that it waits in is one. One more while it is
+    /// being divided.
+    parts: u32,
+    given_up: u32,
+}
+
+/// How a part of the cluster that was to be told of an event ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum PartEnd {
+    /// It is told, or nobody is there.
+    Told,
+    /// Nobody has taken it over.
+    GivenUp,
 }
 
 /// The events that are remembered. See the module.
@@ -108,20 +129,46 @@ impl EventStore {
         new
     }
 
-    /// Its sender has delegated the event at `at` to so many parts of the cluster.
-    pub(in crate::protocol) fn begin_parts(&mut self, at: EventIndex, parts: u32) {
-        self.stored[at as usize].parts += parts;
+    /// `member` begins to tell the event at `at`, its own with this sequence number. To be ended with
+    /// [`EventStore::end_part`] once all parts have begun.
+    pub(in crate::protocol) fn begin_telling(&mut self, at: EventIndex, member: u32, sequence: u32) {
+        self.stored[at as usize].telling = Some(Telling { member, sequence, parts: 1, given_up: 0 });
     }
 
-    /// One of the parts that `member` has delegated the event at `at` to is told, or given up. True if `member` is its
-    /// sender and that was the last.
-    pub(in crate::protocol) fn end_part(&mut self, at: EventIndex, member: MemberId) -> bool {
-        let stored = &mut self.stored[at as usize];
-        if stored.key.origin != member || stored.parts == 0 {
-            return false;
+    /// `member` begins to tell one more part of the cluster of the event at `at`. Without effect if it is another's.
+    pub(in crate::protocol) fn begin_part(&mut self, at: EventIndex, member: u32) {
+        if let Some(telling) = &mut self.stored[at as usize].telling
+            && telling.member == member
+        {
+            telling.parts += 1;
         }
-        stored.parts -= 1;
-        stored.parts == 0
+    }
+
+    /// `member` finds no room to tell one part of the cluster of the event at `at`.
+    pub(in crate::protocol) fn give_up_part(&mut self, at: EventIndex, member: u32) {
+        self.begin_part(at, member);
+        // Not the last: it is still being divided.
+        let _ = self.end_part(at, member, PartEnd::GivenUp);
+    }
+
+    /// `member` is done with one of the parts that it began to tell of the event at `at`. What is to be said of
+    /// that if it is the sender and that was the last.
+    pub(in crate::protocol) fn end_part(
+        &mut self,
+        at: EventIndex,
+        member: u32,
+        end: PartEnd,
+    ) -> Option<Event> {
+        let stored = &mut self.stored[at as usize];
+        let telling = stored.telling.as_mut().filter(|telling| telling.member == member)?;
+        telling.given_up += u32::from(end == PartEnd::GivenUp);
+        telling.parts -= 1;
+        let Telling { sequence, parts, given_up, .. } = *telling;
+        if parts > 0 {
+            return None;
+        }
+        stored.telling = None;
+        Some(Event::EventTold { sequence, given_up })
     }
 
     /// Stores a new event, in place of the oldest if the store is full. Nothing if that one is still needed.
@@ -155,7 +202,7 @@ impl EventStore {
             name: (name.start as u16, name.end as u16),
             payload: (payload.start as u16, payload.end as u16),
             references: 0,
-            parts: 0,
+            telling: None,
             first_seen: now,
         };
         self.seen[at as usize * self.words..][..self.words].fill(0);
@@ -182,7 +229,7 @@ impl EventStore {
             name: (0, 0),
             payload: (0, 0),
             references: 0,
-            parts: 0,
+            telling: None,
             first_seen: now,
         };
         self.stored.push(empty);
