@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Broadcast, BroadcastInputs, Divided};
 
 /// Steps of the share of delegations that pacing delays.
-const PACED_STEPS: f64 = 100.0;
+const PACED_STEPS: f64 = 500.0;
 /// So many broadcasts are remembered at most.
 const KNOWN_MAX: usize = 4_096;
 
@@ -27,7 +27,7 @@ struct Solutions {
 }
 
 impl Known {
-    /// The broadcast of these inputs, which pass [`BroadcastInputs::check`], its paced share rounded to a hundredth.
+    /// The broadcast of these inputs, which pass [`BroadcastInputs::check`], its paced share rounded to a five hundredth.
     pub fn broadcast(&self, inputs: &BroadcastInputs) -> Arc<Broadcast> {
         let mut solutions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if solutions.broadcasts.len() >= KNOWN_MAX {
@@ -82,9 +82,9 @@ mod tests {
                 assert!(Arc::ptr_eq(&once, &again));
                 let anew = Broadcast::of(&inputs);
                 assert_eq!((once.copies, once.missed), (anew.copies, anew.missed));
-                assert!((once.paced - anew.paced).abs() <= 0.005 + 1e-9, "{once:?}");
+                assert!((once.paced - anew.paced).abs() <= 0.001 + 1e-9, "{once:?}");
                 let (once, anew) = (once.delay_s(0.9).unwrap(), anew.delay_s(0.9).unwrap());
-                assert!((once / anew - 1.0).abs() < 0.03, "{updates_per_s}: {once} {anew}");
+                assert!((once / anew - 1.0).abs() < 0.05, "{updates_per_s}: {once} {anew}");
             }
         }
     }
