@@ -73,14 +73,14 @@ pub struct Prediction {
 pub fn telling_of(settings: &Settings, environment: &Environment) -> Box<dyn Telling> {
     let probe = Probe::of(settings, environment);
     match News::of(settings, environment, &probe, &Known::default()) {
-        News::Gossip { spread, .. } => Box::new(spread),
+        News::Gossip { spread, .. } => spread,
         News::Delegated { telling, .. } => Box::new(telling),
     }
 }
 
 /// How news is told, and what a member sends.
 enum News {
-    Gossip { traffic: Traffic, inputs: SpreadInputs, spread: Spread },
+    Gossip { traffic: Traffic, inputs: SpreadInputs, spread: Box<Spread> },
     Delegated { traffic: Traffic, broadcast: Arc<Broadcast>, telling: Delegated },
 }
 
@@ -97,7 +97,7 @@ impl News {
         }
         let traffic = Traffic::of(settings, environment, probe);
         let inputs = spread_inputs(settings, environment, &traffic);
-        News::Gossip { traffic, inputs, spread: Spread::of(&inputs) }
+        News::Gossip { traffic, inputs, spread: Box::new(Spread::of(&inputs)) }
     }
 
     fn traffic(&self) -> &Traffic {
@@ -108,7 +108,7 @@ impl News {
 
     fn telling(&self) -> &dyn Telling {
         match self {
-            News::Gossip { spread, .. } => spread,
+            News::Gossip { spread, .. } => &**spread,
             News::Delegated { telling, .. } => telling,
         }
     }
