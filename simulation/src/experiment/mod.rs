@@ -49,6 +49,6 @@ pub use latency::Latency;
 pub use options::{
     DRAIN_FROM_SETTINGS, EVENTS_MAX, LOSS_MAX, MEMBERS_MAX, TrialError, TrialOptions, Wakes, WireSizes,
 };
-pub use outcome::{CrashOutcome, EventOutcome, TrialOutcome};
+pub use outcome::{CrashOutcome, Delegated, EventOutcome, TrialOutcome};
 pub use regions::{REGIONS_MAX, RegionMap};
 pub use run::{Progress, run, run_with};

@@ -49,6 +49,19 @@ pub struct EventOutcome {
     pub last_ms: Option<f64>,
 }
 
+/// What telling by delegation came to, in all of the simulated time, per member and second. Zero with gossip.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Delegated {
+    /// Copies of updates and events sent, those that were sent again among them.
+    pub copies: f64,
+    /// Acknowledgements sent.
+    pub acks: f64,
+    /// Copies sent again because no acknowledgement came in time.
+    pub retransmissions: f64,
+    /// Delegations given up after every attempt.
+    pub given_up: f64,
+}
+
 /// What a trial measured. False suspicions and deaths count from the beginning of the measured time to the
 /// end of the trial, datagrams, bytes and round trips in the measured time alone.
 #[derive(Clone, Debug)]
@@ -125,6 +138,17 @@ impl TrialOutcome {
     /// Datagrams that a member sends per second.
     pub fn datagrams_per_member_second(&self) -> f64 {
         self.datagrams_sent as f64 / self.member_seconds()
+    }
+
+    /// What telling by delegation came to.
+    pub fn delegated(&self) -> Delegated {
+        let each = |count: u64| count as f64 / (f64::from(self.members) * self.simulated_s.max(1e-9));
+        Delegated {
+            copies: each(self.counters.delegations_sent),
+            acks: each(self.counters.delegation_acks_sent),
+            retransmissions: each(self.counters.delegations_retried),
+            given_up: each(self.counters.delegations_given_up),
+        }
     }
 
     /// Members times measured seconds, less what the crashed were no longer there for.

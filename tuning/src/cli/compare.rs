@@ -7,6 +7,7 @@ use swimring_tooling::columns;
 use swimring_tooling::environment;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::{self, tell};
+use swimring_tooling::text::counted;
 use swimring_tooling::values;
 
 use super::{Faults, PROGRAM, to_standard_output};
@@ -18,6 +19,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   swimring-tune compare --members 20,100               the small half of the grid, in seconds
   swimring-tune compare --csv grid.csv --markdown grid.md
+  swimring-tune compare --members 1000 --loss 0,1%,5% --delegation-bits 1,2,3
 
 Prints predicted by simulated for each measure, size and loss: the geometric mean over fanouts and
 intervals, and the range; what strays by more than a fifth is set in **.";
@@ -36,6 +38,10 @@ pub struct CompareArguments {
     /// Gossip fanouts, several with commas [default: 1,3,6]
     #[arg(long, short = 'f', value_name = "COUNTS", value_delimiter = ',', value_parser = values::listed::<u8>)]
     pub fanout: Vec<u8>,
+
+    /// Delegated broadcast in steps of so many bits instead of gossip, several with commas
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = values::listed::<u8>)]
+    pub delegation_bits: Vec<u8>,
 
     /// Seed of the simulations
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = values::count::<u64>)]
@@ -74,8 +80,14 @@ impl CompareArguments {
         self.members.iter().for_each(|members| within("members", f64::from(*members), 5.0, 100_000.0));
         self.loss.iter().for_each(|loss| within("loss", *loss, 0.0, 0.9));
         self.fanout.iter().for_each(|fanout| within("fanout", f64::from(*fanout), 1.0, 16.0));
+        let bits = self.delegation_bits.iter().copied().map(f64::from);
+        bits.for_each(|bits| within("delegation-bits", bits, 1.0, 4.0));
         if let Some(threads) = self.threads {
             within("threads", f64::from(threads), 1.0, 1024.0);
+        }
+        if !self.delegation_bits.is_empty() && !self.fanout.is_empty() {
+            faults
+                .push("--fanout: delegated broadcast has none: leave it or --delegation-bits out".to_owned());
         }
         if !faults.is_empty() {
             return Err(faults);
@@ -89,6 +101,7 @@ impl CompareArguments {
         if !self.fanout.is_empty() {
             grid.fanouts.clone_from(&self.fanout);
         }
+        grid.delegation_bits.clone_from(&self.delegation_bits);
         Ok(grid)
     }
 }
@@ -105,7 +118,11 @@ pub fn command(arguments: &CompareArguments) -> Result<Exit, Faults> {
     let progress = |row: &Row| {
         if !arguments.quiet {
             let case = &row.0;
-            let line = format!("{} members, {} loss, fanout {}: done", case.members, case.loss, case.fanout);
+            let tells = match case.delegation_bits {
+                Some(bits) => format!("delegated, {}", counted(bits.into(), "bit")),
+                None => format!("fanout {}", case.fanout),
+            };
+            let line = format!("{} members, {} loss, {tells}: done", case.members, case.loss);
             tell(PROGRAM, &line);
         }
     };

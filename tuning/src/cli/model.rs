@@ -23,7 +23,8 @@ Examples:
 
 One member of a (key, value, version) store writes; in each round members tell or ask others chosen at
 random. Beside the formulas stand simulations of the same, with 95 % intervals, and the formula that
-Serf's documentation published.";
+Serf's documentation published. Below, one event on Swimring's own wire as the closed forms have it: told
+by gossip, and by delegated broadcast in steps of one to four bits.";
 
 /// Most members: the simulation holds a store for each.
 const MEMBERS_MAX: u32 = 100_000;

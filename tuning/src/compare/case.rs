@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use swimring::protocol::Settings;
-use swimring::protocol::settings::Preset;
+use swimring::protocol::settings::{Dissemination, Preset};
 use swimring_simulation::experiment::{Latency, TrialError, TrialOptions, TrialOutcome, run};
 use swimring_tooling::quantiles::{quantile, sorted};
 
@@ -15,6 +15,8 @@ use crate::model::{Environment, Prediction, predict};
 const WITHOUT_FALLBACK_MAX: u32 = 100;
 /// User events per second in the whole cluster.
 const EVENTS_PER_SECOND: f64 = 1.0;
+/// The same where only telling is measured.
+const TELLING_EVENTS_PER_SECOND: f64 = 10.0;
 /// Members that crash: one of so many, and so many at most in a run.
 const CRASHES_ONE_OF: u32 = 20;
 const CRASHES_MAX: u32 = 40;
@@ -34,6 +36,8 @@ pub struct Case {
     pub probe_interval_ms: u64,
     /// Gossip interval.
     pub gossip_interval_ms: u64,
+    /// Bits of a step where members delegate; nothing where they gossip.
+    pub delegation_bits: Option<u8>,
 }
 
 /// A quantity, predicted and simulated.
@@ -56,7 +60,7 @@ impl Compared {
 }
 
 /// What is compared, in the order of [`compare`].
-pub const MEASURES: [&str; 10] = [
+pub const MEASURES: [&str; 13] = [
     "first_suspicion_p50_s",
     "first_suspicion_p90_s",
     "first_declared_p50_s",
@@ -67,18 +71,27 @@ pub const MEASURES: [&str; 10] = [
     "bytes_per_member_second",
     "datagrams_per_member_second",
     "false_suspicions_per_member_day",
+    "copies_per_update",
+    "acks_per_update",
+    "retransmissions_per_update",
 ];
 
 impl Case {
     /// The settings of every member.
     pub fn settings(&self) -> Settings {
+        let lan = Settings::preset(Preset::Lan);
         Settings {
             probe_interval: Duration::from_millis(self.probe_interval_ms),
             probe_timeout: Duration::from_millis(self.probe_interval_ms / 2),
             gossip_interval: Duration::from_millis(self.gossip_interval_ms),
             gossip_fanout: self.fanout,
             stream_fallback: self.members > WITHOUT_FALLBACK_MAX,
-            ..Settings::preset(Preset::Lan)
+            dissemination: match self.delegation_bits {
+                Some(_) => Dissemination::Delegated,
+                None => Dissemination::Gossip,
+            },
+            delegation_bits: self.delegation_bits.unwrap_or(lan.delegation_bits),
+            ..lan
         }
     }
 
@@ -93,6 +106,15 @@ impl Case {
             crashes: (self.members / CRASHES_ONE_OF).clamp(1, CRASHES_MAX),
             events_per_second: EVENTS_PER_SECOND,
             ..TrialOptions::default()
+        }
+    }
+
+    /// Events alone, many of them: each update is known, and nearly all come when timeouts have settled.
+    fn telling_options(&self, seed: u64) -> TrialOptions {
+        TrialOptions {
+            crashes: 0,
+            events_per_second: TELLING_EVENTS_PER_SECOND,
+            ..self.options(seed ^ 0x7e11)
         }
     }
 
@@ -151,14 +173,23 @@ pub fn compare(case: &Case, seed: u64) -> Result<[Compared; MEASURES.len()], Tri
         interval_s: case.settings().probe_interval.as_secs_f64() * stretch(case),
     };
     let spread = |share: f64, predicted: f64| delays(&outcomes, share, predicted);
+    let telling = telling(case, seed)?;
+    let [spread_p50, spread_p99, spread_last, copies, acks, retransmissions] = telling.unwrap_or([
+        spread(0.5, busy.spread_p50_ms),
+        spread(0.99, busy.spread_p99_ms),
+        sampled(busy.spread_last_p50_ms, &last, 0.5),
+        NOT_COMPARED,
+        NOT_COMPARED,
+        NOT_COMPARED,
+    ]);
     Ok([
         sampled(busy.first_suspicion_p50_s, &suspected, 0.5),
         sampled(first.quantile_s(0.9), &suspected, 0.9),
         sampled(busy.first_declared_p50_s, &declared, 0.5),
         sampled(busy.all_declared_p50_s, &all, 0.5),
-        spread(0.5, busy.spread_p50_ms),
-        spread(0.99, busy.spread_p99_ms),
-        sampled(busy.spread_last_p50_ms, &last, 0.5),
+        spread_p50,
+        spread_p99,
+        spread_last,
         counted(&outcomes, average(|of| of.bytes_per_member_second), TrialOutcome::bytes_per_member_second),
         counted(
             &outcomes,
@@ -166,7 +197,49 @@ pub fn compare(case: &Case, seed: u64) -> Result<[Compared; MEASURES.len()], Tri
             TrialOutcome::datagrams_per_member_second,
         ),
         false_suspicions(&outcomes, busy.false_suspicions_per_member_day),
+        copies,
+        acks,
+        retransmissions,
     ])
+}
+
+/// What gossip has not.
+pub const NOT_COMPARED: Compared = Compared { predicted: None, simulated: None, samples: 0 };
+
+/// Of members that delegate: the spread at the median, the 99th percentile and the last, and copies, acknowledgements and
+/// retransmissions of an update, from trials of their own.
+fn telling(case: &Case, seed: u64) -> Result<Option<[Compared; 6]>, TrialError> {
+    if case.delegation_bits.is_none() {
+        return Ok(None);
+    }
+    let outcomes: Result<Vec<TrialOutcome>, TrialError> =
+        (0..case.seeds()).map(|index| run(&case.telling_options(seed + index))).collect();
+    let outcomes = outcomes?;
+    // They are evenly apart, further than pacing holds anything back: each is as if it were alone.
+    let environment =
+        Environment { events_per_second: 1e-3, failures_per_hour: 0.0, ..case.environment(1.0) };
+    let said = predict(&case.settings(), &environment);
+    let last: Vec<f64> =
+        outcomes.iter().flat_map(|outcome| &outcome.events).filter_map(|event| event.last_ms).collect();
+    // Of each event once for each member but its sender. Doubts are told too, and are few here.
+    let told: u64 =
+        outcomes.iter().flat_map(|outcome| &outcome.events).map(|event| u64::from(event.of)).sum();
+    let each = |predicted: f64, of: fn(&TrialOutcome) -> u64| {
+        let count: u64 = outcomes.iter().map(of).sum();
+        Compared {
+            predicted: finite(predicted),
+            simulated: Some(count as f64 / told.max(1) as f64),
+            samples: told,
+        }
+    };
+    Ok(Some([
+        delays(&outcomes, 0.5, said.spread_p50_ms),
+        delays(&outcomes, 0.99, said.spread_p99_ms),
+        sampled(said.spread_last_p50_ms, &last, 0.5),
+        each(said.copies_per_update, |outcome| outcome.counters.delegations_sent),
+        each(said.acks_per_update, |outcome| outcome.counters.delegation_acks_sent),
+        each(said.retransmissions_per_update, |outcome| outcome.counters.delegations_retried),
+    ]))
 }
 
 fn stretch(case: &Case) -> f64 {
@@ -220,8 +293,14 @@ mod tests {
 
     #[test]
     fn a_small_case_is_predicted() {
-        let case =
-            Case { members: 100, loss: 0.01, fanout: 3, probe_interval_ms: 1_000, gossip_interval_ms: 200 };
+        let case = Case {
+            members: 100,
+            loss: 0.01,
+            fanout: 3,
+            probe_interval_ms: 1_000,
+            gossip_interval_ms: 200,
+            delegation_bits: None,
+        };
         let compared = compare(&case, 1).unwrap();
         for (measure, compared) in MEASURES.iter().zip(compared) {
             println!("{measure}: {compared:?}, ratio {:?}", compared.ratio());
@@ -234,6 +313,30 @@ mod tests {
             assert!((ratio - 1.0).abs() < bound, "{}: {ratio}", MEASURES[place]);
         }
         // And on some sixty crashes.
+        for place in [0, 2, 3] {
+            let ratio = compared[place].ratio().unwrap();
+            assert!((ratio - 1.0).abs() < 0.25, "{}: {ratio}", MEASURES[place]);
+        }
+    }
+
+    #[test]
+    fn a_small_case_that_delegates_is_predicted() {
+        let case = Case {
+            members: 300,
+            loss: 0.02,
+            fanout: 3,
+            probe_interval_ms: 1_000,
+            gossip_interval_ms: 200,
+            delegation_bits: Some(2),
+        };
+        let compared = compare(&case, 1).unwrap();
+        for (measure, compared) in MEASURES.iter().zip(compared) {
+            println!("{measure}: {compared:?}, ratio {:?}", compared.ratio());
+        }
+        for (place, bound) in [(4, 0.15), (5, 0.3), (10, 0.05), (11, 0.05), (12, 0.25)] {
+            let ratio = compared[place].ratio().unwrap();
+            assert!((ratio - 1.0).abs() < bound, "{}: {ratio}", MEASURES[place]);
+        }
         for place in [0, 2, 3] {
             let ratio = compared[place].ratio().unwrap();
             assert!((ratio - 1.0).abs() < 0.25, "{}: {ratio}", MEASURES[place]);

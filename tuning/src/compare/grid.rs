@@ -27,6 +27,8 @@ pub struct Grid {
     pub fanouts: Vec<u8>,
     /// Probe and gossip intervals, in milliseconds.
     pub intervals: Vec<(u64, u64)>,
+    /// Bits of a step of delegated broadcast. None: members gossip.
+    pub delegation_bits: Vec<u8>,
 }
 
 impl Default for Grid {
@@ -36,6 +38,7 @@ impl Default for Grid {
             losses: vec![0.0, 0.01, 0.05, 0.2],
             fanouts: vec![1, 3, 6],
             intervals: vec![(1_000, 200), (500, 100)],
+            delegation_bits: Vec::new(),
         }
     }
 }
@@ -52,14 +55,25 @@ impl Grid {
         let mut cases = Vec::new();
         for members in members {
             let middle = &self.fanouts[self.fanouts.len() / 2..][..1];
-            let fanouts = if members > ALL_FANOUTS_MAX { middle } else { &self.fanouts };
-            let intervals = if members > ALL_INTERVALS_MAX { &self.intervals[..1] } else { &self.intervals };
+            let delegates = !self.delegation_bits.is_empty();
+            // Of the gossip settings nothing is left to vary.
+            let fanouts = if delegates || members > ALL_FANOUTS_MAX { middle } else { &self.fanouts };
+            let one_interval = delegates || members > ALL_INTERVALS_MAX;
+            let intervals = if one_interval { &self.intervals[..1] } else { &self.intervals };
+            let bits: Vec<Option<u8>> = self.delegation_bits.iter().copied().map(Some).collect();
+            let bits = if delegates { bits } else { vec![None] };
             let large = members > ALL_FANOUTS_MAX;
-            for loss in self.losses.iter().filter(|loss| !large || **loss <= LOSSES_OF_LARGE_MAX) {
-                for fanout in fanouts {
+            for loss in self.losses.iter().copied().filter(|loss| !large || *loss <= LOSSES_OF_LARGE_MAX) {
+                for fanout in fanouts.iter().copied() {
                     for (probe_interval_ms, gossip_interval_ms) in intervals.iter().copied() {
-                        let (loss, fanout) = (*loss, *fanout);
-                        cases.push(Case { members, loss, fanout, probe_interval_ms, gossip_interval_ms });
+                        cases.extend(bits.iter().map(|delegation_bits| Case {
+                            members,
+                            loss,
+                            fanout,
+                            probe_interval_ms,
+                            gossip_interval_ms,
+                            delegation_bits: *delegation_bits,
+                        }));
                     }
                 }
             }
@@ -116,12 +130,20 @@ mod tests {
         // Two small sizes in full, one with an interval, one with a fanout as well and without the highest loss.
         assert_eq!(grid.cases().len(), 2 * (4 * 3 * 2) + 4 * 3 + 3);
         assert_eq!(grid.cases()[0].members, 10_000);
+        let delegated = Grid { delegation_bits: vec![1, 2, 3], ..grid };
+        assert_eq!(delegated.cases().len(), 3 * (4 * 3 + 3));
+        assert!(delegated.cases().iter().all(|case| case.delegation_bits.is_some() && case.fanout == 3));
     }
 
     #[test]
     fn threads_change_nothing() {
-        let small =
-            Grid { members: vec![5, 8], losses: vec![0.0], fanouts: vec![2], intervals: vec![(500, 100)] };
+        let small = Grid {
+            members: vec![5, 8],
+            losses: vec![0.0],
+            fanouts: vec![2],
+            intervals: vec![(500, 100)],
+            ..Grid::default()
+        };
         let (one, two) = (small.run(1, 1, &|_| {}).unwrap(), small.run(1, 2, &|_| {}).unwrap());
         assert_eq!(one, two);
         assert_eq!(one.len(), 2);

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde::Serialize;
 use swimring_tooling::output;
 use swimring_tooling::table::Table;
-use swimring_tooling::text::{percent, thousands};
+use swimring_tooling::text::{counted, percent, thousands};
 
-use super::case::{Compared, MEASURES};
+use super::case::{Case, Compared, MEASURES, NOT_COMPARED};
 use super::grid::Row;
 
 /// A ratio within this of one counts as holding, in the table.
@@ -20,6 +20,7 @@ struct Line {
     fanout: u8,
     probe_interval_ms: u64,
     gossip_interval_ms: u64,
+    delegation_bits: Option<u8>,
     measure: &'static str,
     predicted: Option<f64>,
     simulated: Option<f64>,
@@ -36,6 +37,7 @@ pub fn write_csv(rows: &[Row], path: &Path) -> Result<(), String> {
             fanout: case.fanout,
             probe_interval_ms: case.probe_interval_ms,
             gossip_interval_ms: case.gossip_interval_ms,
+            delegation_bits: case.delegation_bits,
             measure,
             predicted: compared.predicted,
             simulated: compared.simulated,
@@ -79,18 +81,28 @@ fn cells(rows: &[Row]) -> (Vec<f64>, Vec<RowOfCells>) {
     let mut losses: Vec<f64> = rows.iter().map(|(case, _)| case.loss).collect();
     losses.sort_by(f64::total_cmp);
     losses.dedup();
-    let mut sizes: Vec<u32> = rows.iter().map(|(case, _)| case.members).collect();
+    let size = |case: &Case| (case.members, case.delegation_bits);
+    let mut sizes: Vec<(u32, Option<u8>)> = rows.iter().map(|(case, _)| size(case)).collect();
     sizes.sort_unstable();
     sizes.dedup();
-    let of = |place: usize, size: u32, loss: f64| {
-        let here = rows.iter().filter(|(case, _)| case.members == size && case.loss == loss);
+    let of = |place: usize, wanted: (u32, Option<u8>), loss: f64| {
+        let here = rows.iter().filter(|(case, _)| size(case) == wanted && case.loss == loss);
         cell(&here.map(|(_, compared)| compared[place]).collect::<Vec<Compared>>())
     };
     let mut all = Vec::new();
     for (place, measure) in MEASURES.into_iter().enumerate() {
-        for size in &sizes {
-            let cells = losses.iter().map(|loss| of(place, *size, *loss)).collect();
-            all.push((measure, thousands((*size).into()), cells));
+        // What gossip has nothing of.
+        if rows.iter().all(|(_, compared)| compared[place] == NOT_COMPARED) {
+            continue;
+        }
+        for wanted in &sizes {
+            let cells = losses.iter().map(|loss| of(place, *wanted, *loss)).collect();
+            let members = thousands(wanted.0.into());
+            let label = match wanted.1 {
+                Some(bits) => format!("{members}, {}", counted(bits.into(), "bit")),
+                None => members,
+            };
+            all.push((measure, label, cells));
         }
     }
     (losses, all)
@@ -114,7 +126,8 @@ fn cell(compared: &[Compared]) -> String {
     let (low, high) = ratios
         .iter()
         .fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(*ratio), high.max(*ratio)));
-    let text = format!("{mean:.2} ({low:.2} to {high:.2})");
+    let text =
+        if ratios.len() == 1 { format!("{mean:.2}") } else { format!("{mean:.2} ({low:.2} to {high:.2})") };
     if (low - 1.0).abs() > HOLDS || (high - 1.0).abs() > HOLDS { format!("**{text}**") } else { text }
 }
 
@@ -134,5 +147,27 @@ mod tests {
         assert_eq!(cell(&[compared(1.0, 0.0), compared(1.0, 4.0)]), "0.50 (all together)");
         let nothing = Compared { predicted: Some(0.0), simulated: Some(0.0), samples: 0 };
         assert_eq!(cell(&[nothing]), "none in either");
+    }
+
+    #[test]
+    fn rows_tell_bits_apart_and_leave_out_what_gossip_has_not() {
+        let case = |delegation_bits| Case {
+            members: 1_000,
+            loss: 0.0,
+            fanout: 3,
+            probe_interval_ms: 1_000,
+            gossip_interval_ms: 200,
+            delegation_bits,
+        };
+        let mut gossip = [compared(1.0, 1.0); MEASURES.len()];
+        let delegated = gossip;
+        gossip[MEASURES.len() - 3..].fill(NOT_COMPARED);
+        let text = markdown(&[(case(None), gossip)]);
+        assert!(text.contains("| `spread_p50_ms` | 1,000 | 1.00 |"), "{text}");
+        assert!(!text.contains("copies_per_update"), "{text}");
+        let text = markdown(&[(case(Some(1)), delegated), (case(Some(2)), delegated)]);
+        for row in ["1,000, 1 bit", "1,000, 2 bits"] {
+            assert!(text.contains(&format!("| `acks_per_update` | {row} | 1.00 |")), "{text}");
+        }
     }
 }

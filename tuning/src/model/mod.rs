@@ -21,9 +21,10 @@ pub mod special;
 pub mod spread;
 mod stream_probe;
 pub mod suspicion;
+pub mod telling;
 pub mod traffic;
 
-pub use prediction::{Prediction, declared_of, predict, spread_of};
+pub use prediction::{Prediction, declared_of, predict, predict_known, telling_of};
 use serde::{Deserialize, Serialize};
 use swimring_simulation::experiment::WireSizes;
 

@@ -1,4 +1,9 @@
 //! All closed forms together: settings and environment in, what a report would say out.
+//!
+//! Where the settings delegate and the wire is native, news spreads and costs what
+//! [`mod@super::delegation`] says, otherwise what gossip's forms say.
+
+use std::sync::Arc;
 
 use serde::Serialize;
 use swimring::protocol::Settings;
@@ -6,11 +11,14 @@ use swimring::protocol::settings::SuspicionMode;
 use swimring_simulation::experiment::WireSizes;
 
 use super::adaptive::Adaptive;
+use super::delegation::traffic::Rates;
+use super::delegation::{Broadcast, BroadcastInputs, Known};
 use super::detection::FirstSuspicion;
 use super::false_positives::{Probe, believed};
 use super::special::fewer_successes;
 use super::spread::{Spread, SpreadInputs};
 use super::suspicion::{FirstDeclared, Refutation, Window};
+use super::telling::{Delegated, Telling, delegates};
 use super::traffic::Traffic;
 use super::{Environment, cpu};
 
@@ -37,8 +45,14 @@ pub struct Prediction {
     pub spread_p99_ms: f64,
     /// Time from a user event to its last delivery, the median.
     pub spread_last_p50_ms: f64,
-    /// The share of members that gossip does not reach with a rumour.
+    /// The share of members that a rumour does not reach by gossip, or an update by delegation.
     pub missed_share: f64,
+    /// Copies of one rumour or update that a member sends.
+    pub copies_per_update: f64,
+    /// Acknowledgements of one update that a member sends; 0 with gossip.
+    pub acks_per_update: f64,
+    /// Copies among those that were sent again for want of an acknowledgement; 0 with gossip.
+    pub retransmissions_per_update: f64,
     /// Payload bytes of datagrams that a member sends per second.
     pub bytes_per_member_second: f64,
     /// Bytes of streams (push/pull) that a member sends per second.
@@ -55,11 +69,66 @@ pub struct Prediction {
     pub cpu_us_per_member_second: f64,
 }
 
-/// How a rumour spreads among members with these settings, in this environment.
-pub fn spread_of(settings: &Settings, environment: &Environment) -> Spread {
+/// How news spreads among members with these settings, in this environment.
+pub fn telling_of(settings: &Settings, environment: &Environment) -> Box<dyn Telling> {
     let probe = Probe::of(settings, environment);
-    let traffic = Traffic::of(settings, environment, &probe);
-    Spread::of(&spread_inputs(settings, environment, &traffic))
+    match News::of(settings, environment, &probe, &Known::default()) {
+        News::Gossip { spread, .. } => spread,
+        News::Delegated { telling, .. } => Box::new(telling),
+    }
+}
+
+/// How news is told, and what a member sends.
+enum News {
+    Gossip { traffic: Traffic, inputs: SpreadInputs, spread: Box<Spread> },
+    Delegated { traffic: Traffic, broadcast: Arc<Broadcast>, telling: Delegated },
+}
+
+impl News {
+    fn of(settings: &Settings, environment: &Environment, probe: &Probe, known: &Known) -> News {
+        if delegates(settings, environment) {
+            let rates = Rates::of(settings, environment, probe);
+            let inputs = BroadcastInputs::of(settings, environment);
+            let inputs = BroadcastInputs { updates_per_s: rates.updates_per_s(), ..inputs };
+            let broadcast = known.broadcast(&inputs);
+            let traffic = Traffic::delegated(settings, environment, probe, &broadcast, &rates);
+            let telling = Delegated::new(Arc::clone(&broadcast), environment.members);
+            return News::Delegated { traffic, broadcast, telling };
+        }
+        let traffic = Traffic::of(settings, environment, probe);
+        let inputs = spread_inputs(settings, environment, &traffic);
+        News::Gossip { traffic, inputs, spread: Box::new(Spread::of(&inputs)) }
+    }
+
+    fn traffic(&self) -> &Traffic {
+        match self {
+            News::Gossip { traffic, .. } | News::Delegated { traffic, .. } => traffic,
+        }
+    }
+
+    fn telling(&self) -> &dyn Telling {
+        match self {
+            News::Gossip { spread, .. } => &**spread,
+            News::Delegated { telling, .. } => telling,
+        }
+    }
+
+    /// Acknowledgements and retransmissions of one update, per member.
+    fn acknowledged(&self) -> (f64, f64) {
+        match self {
+            News::Gossip { .. } => (0.0, 0.0),
+            News::Delegated { broadcast, .. } => (broadcast.acks, broadcast.copies - broadcast.delegations),
+        }
+    }
+
+    /// From the first declaration to the last, with Lifeguard's timeouts.
+    fn everyone_declares_s(&self) -> f64 {
+        match self {
+            News::Gossip { spread, inputs, .. } => everyone_declares_s(spread, inputs),
+            // Who has not heard of the declaration, and not of the suspicion as long before.
+            News::Delegated { telling, .. } => telling.last_of_s(2, 0.5).unwrap_or(telling.ends_s()),
+        }
+    }
 }
 
 fn spread_inputs(settings: &Settings, environment: &Environment, traffic: &Traffic) -> SpreadInputs {
@@ -76,31 +145,36 @@ fn spread_inputs(settings: &Settings, environment: &Environment, traffic: &Traff
 
 /// What valid `settings` give in a checked `environment`.
 pub fn predict(settings: &Settings, environment: &Environment) -> Prediction {
+    predict_known(settings, environment, &Known::default())
+}
+
+/// The same for a search, which asks often: broadcasts come from `known`, or go there.
+pub fn predict_known(settings: &Settings, environment: &Environment, known: &Known) -> Prediction {
     let members = environment.members.max(2);
     let probe = Probe::of(settings, environment);
-    let traffic = Traffic::of(settings, environment, &probe);
-    let inputs = spread_inputs(settings, environment, &traffic);
-    let spread = Spread::of(&inputs);
+    let news = News::of(settings, environment, &probe, known);
+    let (traffic, spread) = (news.traffic(), news.telling());
     let interval_s = settings.probe_interval.as_secs_f64() * probe.stretch();
     let first = FirstSuspicion { probers: members - 1, interval_s };
     let window = Window::of(settings, members);
     let travel_s = spread.delay_s(0.5).unwrap_or(spread.ends_s());
     let adaptive = adaptive(settings, environment, &probe);
     let [first_declared_p50_s, first_declared_p99_s] =
-        declared_s(settings, environment, &probe, &spread, [0.5, 0.99]);
+        declared_s(settings, environment, &probe, spread, [0.5, 0.99]);
     let rest_s = match &adaptive {
         // All but the witnesses are told.
         Some(_) => spread.last_s(0.5).unwrap_or(spread.ends_s()),
-        None => everyone_declares_s(&spread, &inputs),
+        None => news.everyone_declares_s(),
     };
     let suspected_s =
         |share| adaptive.as_ref().map_or_else(|| first.quantile_s(share), |known| known.suspected_s(share));
+    let (acks_per_update, retransmissions_per_update) = news.acknowledged();
     let ms = |seconds: Option<f64>| seconds.map_or(f64::INFINITY, |seconds| seconds * 1e3);
     let accusations = probe.accusations_per_member_second(settings);
     // A subject that is still suspected is not suspected anew.
     let cycle_s = 2.0 * travel_s;
     let episodes = accusations / (1.0 + accusations * cycle_s);
-    let deaths = false_death_chance(settings, environment, &probe, &spread, &window)
+    let deaths = false_death_chance(settings, environment, &probe, spread, &window)
         + adaptive.map_or(0.0, |adaptive| adaptive.unheard);
     Prediction {
         first_suspicion_p50_s: suspected_s(0.5),
@@ -113,6 +187,9 @@ pub fn predict(settings: &Settings, environment: &Environment) -> Prediction {
         spread_p99_ms: ms(spread.delay_s(0.99)),
         spread_last_p50_ms: ms(spread.last_s(0.5)),
         missed_share: spread.missed(),
+        copies_per_update: traffic.copies,
+        acks_per_update,
+        retransmissions_per_update,
         bytes_per_member_second: traffic.bytes,
         stream_bytes_per_member_second: traffic.stream_bytes,
         datagrams_per_member_second: traffic.datagrams,
@@ -134,7 +211,7 @@ pub fn declared_of<const COUNT: usize>(
     shares: [f64; COUNT],
 ) -> [f64; COUNT] {
     let probe = Probe::of(settings, environment);
-    declared_s(settings, environment, &probe, &spread_of(settings, environment), shares)
+    declared_s(settings, environment, &probe, &*telling_of(settings, environment), shares)
 }
 
 fn adaptive(settings: &Settings, environment: &Environment, probe: &Probe) -> Option<Adaptive> {
@@ -147,7 +224,7 @@ fn declared_s<const COUNT: usize>(
     settings: &Settings,
     environment: &Environment,
     probe: &Probe,
-    spread: &Spread,
+    spread: &dyn Telling,
     shares: [f64; COUNT],
 ) -> [f64; COUNT] {
     if let Some(adaptive) = adaptive(settings, environment, probe) {
@@ -183,7 +260,7 @@ fn false_death_chance(
     settings: &Settings,
     environment: &Environment,
     probe: &Probe,
-    spread: &Spread,
+    spread: &dyn Telling,
     window: &Window,
 ) -> f64 {
     let arrives = 1.0 - environment.loss;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use swimring::protocol::settings::Preset;
+use swimring::protocol::settings::{Dissemination, Preset};
 
 use super::*;
 
@@ -61,11 +61,61 @@ fn two_ways_vary_less_than_one() {
     assert_eq!((fixed.rtt_median_ms, fixed.rtt_sigma), (20.0, 0.0));
 }
 
+/// With the settings of `dissemination` and the LAN preset otherwise.
+fn told_by(dissemination: Dissemination) -> Settings {
+    Settings { dissemination, ..Settings::preset(Preset::Lan) }
+}
+
+#[test]
+fn members_that_delegate_are_told_sooner_and_send_less() {
+    let environment = Environment { events_per_second: 1.0, loss: 0.01, ..of(1_000) };
+    let gossip = predict(&told_by(Dissemination::Gossip), &environment);
+    let delegated = predict(&told_by(Dissemination::Delegated), &environment);
+    println!("{gossip:#?} {delegated:#?}");
+    assert!(delegated.spread_p50_ms < gossip.spread_p50_ms / 20.0);
+    assert!(delegated.spread_p99_ms < gossip.spread_p99_ms / 5.0);
+    assert!(delegated.spread_p99_ms <= delegated.spread_last_p50_ms);
+    assert!(delegated.bytes_per_member_second < gossip.bytes_per_member_second / 2.0);
+    assert!(delegated.cpu_us_per_member_second < gossip.cpu_us_per_member_second);
+    assert!(delegated.all_declared_p50_s < gossip.all_declared_p50_s);
+    // The crashed are found by probes, whoever tells of it how.
+    assert!((delegated.first_declared_p50_s / gossip.first_declared_p50_s - 1.0).abs() < 0.1);
+    assert!((1.0..1.1).contains(&delegated.copies_per_update), "{delegated:?}");
+    let again = delegated.retransmissions_per_update;
+    assert!((delegated.copies_per_update - again - 1.0).abs() < 0.01 && again > 0.01, "{delegated:?}");
+    assert!(delegated.acks_per_update <= delegated.copies_per_update);
+    assert_eq!((gossip.acks_per_update, gossip.copies_per_update), (0.0, 16.0));
+}
+
+#[test]
+fn memberlists_wire_gossips_whatever_the_settings_say() {
+    let environment = Environment { wire: WireSizes::Memberlist, events_per_second: 1.0, ..of(300) };
+    let one = predict(&told_by(Dissemination::Gossip), &environment);
+    assert_eq!(one, predict(&told_by(Dissemination::Delegated), &environment));
+}
+
+#[test]
+fn settings_of_delegation_do_what_they_are_for() {
+    let environment = Environment { events_per_second: 20.0, loss: 0.02, ..of(10_000) };
+    let lan = told_by(Dissemination::Delegated);
+    let base = predict(&lan, &environment);
+    let wider = predict(&Settings { delegation_bits: 4, ..lan.clone() }, &environment);
+    let patient = Settings { delegation_timeout_min: Duration::from_millis(150), ..lan.clone() };
+    let patient = predict(&patient, &environment);
+    let paced = Settings { delegation_pacing: Duration::from_millis(200), ..lan };
+    let paced = predict(&paced, &environment);
+    assert!(wider.spread_p50_ms < base.spread_p50_ms, "{wider:?} {base:?}");
+    assert!(patient.spread_p99_ms > base.spread_p99_ms * 2.0, "{patient:?} {base:?}");
+    assert!(paced.spread_p50_ms > base.spread_p50_ms * 1.5, "{paced:?} {base:?}");
+}
+
 fn settings() -> impl Strategy<Value = Settings> {
     let durations = (100_u64..5_000, 10_u64..90, 10_u64..1_000);
-    let counts = (1_u8..9, 1_u8..8, 1_u8..8, 1_u8..8, 0_u8..6, any::<bool>());
+    let telling = (any::<bool>(), 1_u8..=4);
+    let counts = (1_u8..9, 1_u8..8, 1_u8..8, 1_u8..8, 0_u8..6, any::<bool>(), telling);
     (durations, counts).prop_map(|((interval, timeout, gossip), counts)| {
-        let (multiplier, factor, fanout, retransmit, checks, stream_fallback) = counts;
+        let (multiplier, factor, fanout, retransmit, checks, stream_fallback, telling) = counts;
+        let (delegates, delegation_bits) = telling;
         Settings {
             probe_interval: Duration::from_millis(interval),
             probe_timeout: Duration::from_millis(interval * timeout / 100),
@@ -76,6 +126,8 @@ fn settings() -> impl Strategy<Value = Settings> {
             retransmit_multiplier: retransmit,
             indirect_checks: checks,
             stream_fallback,
+            dissemination: if delegates { Dissemination::Delegated } else { Dissemination::Gossip },
+            delegation_bits,
             ..Settings::default()
         }
     })

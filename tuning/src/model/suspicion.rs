@@ -30,7 +30,7 @@ use swimring::protocol::Settings;
 
 use super::detection::{FirstSuspicion, one_prober};
 use super::special::{fewer_successes, quantile};
-use super::spread::Spread;
+use super::telling::Telling;
 
 /// Parts that the distribution of the first suspicion is cut into, and that of the window.
 const FIRST_PARTS: usize = 32;
@@ -148,17 +148,22 @@ fn parts<const COUNT: usize>(quantile: impl Fn(f64) -> f64) -> [(f64, f64); COUN
 /// A suspicion of a live member, and its refutation.
 #[derive(Clone, Debug)]
 pub struct Refutation<'a> {
-    spread: &'a Spread,
+    spread: &'a dyn Telling,
     repair_per_s: f64,
     /// Times, and the probability that the subject has not heard of the suspicion by then.
     unaware: [(f64, f64); LEVELS.len()],
 }
 
 impl Refutation<'_> {
-    /// Suspicions that spread like `spread`. `reminders_per_s`: probes of the subject by those who suspect
+    /// Suspicions that are told like `spread`. `reminders_per_s`: probes of the subject by those who suspect
     /// it, each of which tells it (Lifeguard's buddy system). `repair_per_s`: how fast a member that gossip
     /// missed learns of a refutation in other ways. `longest_s`: the longest window that will be asked about.
-    pub fn of(spread: &Spread, reminders_per_s: f64, repair_per_s: f64, longest_s: f64) -> Refutation<'_> {
+    pub fn of(
+        spread: &dyn Telling,
+        reminders_per_s: f64,
+        repair_per_s: f64,
+        longest_s: f64,
+    ) -> Refutation<'_> {
         let half_s = spread.ends_s() / 2.0;
         let survival = |time_s: f64| {
             let reminded = (-reminders_per_s * (time_s - half_s).max(0.0)).exp();

@@ -2,7 +2,7 @@
 
 use swimring::protocol::settings::Preset;
 
-use super::super::spread::SpreadInputs;
+use super::super::spread::{Spread, SpreadInputs};
 use super::*;
 
 #[test]

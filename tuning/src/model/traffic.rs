@@ -15,6 +15,8 @@
 //! Rumours are the user events; for each crash a suspicion, told anew for each of K confirmations, and a death;
 //! for each false accusation a suspicion and a refutation.
 //!
+//! Where members delegate, news has frames of its own ([`mod@super::delegation::traffic`]).
+//!
 //! **Push/pull** goes over streams: in the native format two frames with roots, if views agree, and in
 //! memberlist's both whole views, once per period by each member.
 //!
@@ -31,6 +33,8 @@ use swimring_codec::native::{
 use swimring_simulation::experiment::WireSizes;
 
 use super::Environment;
+use super::delegation::Broadcast;
+use super::delegation::traffic::Rates;
 use super::false_positives::Probe;
 use super::suspicion::Window;
 
@@ -161,7 +165,28 @@ struct Rumours {
 }
 
 impl Traffic {
-    /// The traffic of members with these settings, in this environment.
+    /// The traffic of members that delegate what they tell: a broadcast of its own for each piece of news, beside
+    /// probes that take none along.
+    pub fn delegated(
+        settings: &Settings,
+        environment: &Environment,
+        probe: &Probe,
+        broadcast: &Broadcast,
+        rates: &Rates,
+    ) -> Traffic {
+        let sizes = Sizes::of(environment);
+        let (probes, bytes) = probe_frames(settings, environment, probe, &sizes);
+        let told = broadcast.traffic(rates);
+        Traffic {
+            datagrams: probes + told.datagrams,
+            bytes: bytes + told.bytes,
+            stream_bytes: stream_bytes(settings, environment, &sizes),
+            copies: broadcast.copies,
+            piggybacked_per_s: 0.0,
+        }
+    }
+
+    /// The traffic of members that gossip, with these settings, in this environment.
     pub fn of(settings: &Settings, environment: &Environment, probe: &Probe) -> Traffic {
         let sizes = Sizes::of(environment);
         let rumours = rumours(settings, environment, probe, &sizes);
@@ -184,16 +209,20 @@ impl Traffic {
         bytes +=
             gossip * (sizes.compound.0 * (each - 1.0).clamp(0.0, 1.0) - part * (2.0 - each).clamp(0.0, 1.0));
         bytes += probes * busy * (sizes.compound.0 + part);
-        let period_s = settings.push_pull_period(environment.members as usize).as_secs_f64();
-        let push_pulls = if period_s > 0.0 { 1.0 / period_s } else { 0.0 };
         Traffic {
             datagrams: probes + gossip,
             bytes,
-            stream_bytes: push_pulls * sizes.push_pull,
+            stream_bytes: stream_bytes(settings, environment, &sizes),
             copies,
             piggybacked_per_s: probes,
         }
     }
+}
+
+/// Bytes of streams per member and second.
+fn stream_bytes(settings: &Settings, environment: &Environment, sizes: &Sizes) -> f64 {
+    let period_s = settings.push_pull_period(environment.members as usize).as_secs_f64();
+    if period_s > 0.0 { sizes.push_pull / period_s } else { 0.0 }
 }
 
 /// Frames of probes per member and second, and their bytes without news.

@@ -7,7 +7,7 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use swimring::protocol::Behaviour;
-use swimring::protocol::settings::SuspicionMode;
+use swimring::protocol::settings::{Dissemination, SuspicionMode};
 use swimring::{Preset, Settings};
 use swimring_simulation::experiment::WireSizes;
 
@@ -81,11 +81,21 @@ impl Target {
             Target::Memberlist | Target::Consul => &[Preset::Lan],
         };
         let mut starts: Vec<Settings> = presets.iter().map(|preset| Settings::preset(*preset)).collect();
+        if self.wire() != WireSizes::Native {
+            // What they do whatever is said.
+            starts.iter_mut().for_each(|settings| settings.dissemination = Dissemination::Gossip);
+        }
         if self.knobs().contains(&Knob::Suspicion) {
-            let adaptive =
-                |settings: &Settings| Settings { suspicion: SuspicionMode::Adaptive, ..settings.clone() };
-            let adaptive: Vec<Settings> = starts.iter().map(adaptive).collect();
-            starts.extend(adaptive);
+            starts.extend(starts.clone().into_iter().map(|settings| match settings.suspicion {
+                SuspicionMode::Lifeguard => Settings { suspicion: SuspicionMode::Adaptive, ..settings },
+                SuspicionMode::Adaptive => Settings { suspicion: SuspicionMode::Lifeguard, ..settings },
+            }));
+        }
+        if self.knobs().contains(&Knob::Dissemination) {
+            starts.extend(starts.clone().into_iter().map(|settings| match settings.dissemination {
+                Dissemination::Gossip => Settings { dissemination: Dissemination::Delegated, ..settings },
+                Dissemination::Delegated => Settings { dissemination: Dissemination::Gossip, ..settings },
+            }));
         }
         starts
     }
@@ -98,7 +108,11 @@ mod tests {
     #[test]
     fn the_defaults_come_first() {
         for target in Target::value_variants() {
-            assert_eq!(target.starts()[0], Settings::preset(Preset::Lan), "{}", target.as_str());
+            let first = &target.starts()[0];
+            let lan = Settings { dissemination: first.dissemination, ..Settings::preset(Preset::Lan) };
+            assert_eq!(*first, lan, "{}", target.as_str());
+            let native = target.wire() == WireSizes::Native;
+            assert!(native || first.dissemination == Dissemination::Gossip, "{}", target.as_str());
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Setting, SettingValue};
 use swimring::{Preset, Settings};
 
@@ -64,8 +65,8 @@ pub fn changed(settings: &Settings) -> Vec<(&'static Setting, SettingValue)> {
 }
 
 /// Names that Swimring has and memberlist does not: bounds of memory and events, which change nothing that
-/// a recommendation is about.
-const OWN: [&str; 7] = [
+/// a recommendation is about, and those of delegation, which do nothing where members gossip.
+const OWN: [&str; 11] = [
     "event_memory_ms",
     "event_share_percent",
     "events_max",
@@ -73,6 +74,10 @@ const OWN: [&str; 7] = [
     "broadcasts_max",
     "reconnect_interval_ms",
     "reconnect_timeout_ms",
+    "dissemination",
+    "delegation_bits",
+    "delegation_pacing_ms",
+    "delegation_timeout_min_ms",
 ];
 
 /// What memberlist's `Config` can change.
@@ -100,8 +105,17 @@ const CONSUL: [&str; 6] = [
     "retransmit_multiplier",
 ];
 
+/// Whether a program that can change these and gossips can be told all of `settings`.
 fn only(settings: &Settings, names: &[&str]) -> bool {
-    changed(settings).iter().all(|(setting, _)| names.contains(&setting.name) || OWN.contains(&setting.name))
+    gossips(settings)
+        && changed(settings)
+            .iter()
+            .all(|(setting, _)| names.contains(&setting.name) || OWN.contains(&setting.name))
+}
+
+/// Whether members gossip, which is all that memberlist, Serf and Consul can.
+fn gossips(settings: &Settings) -> bool {
+    settings.dissemination == Dissemination::Gossip
 }
 
 fn is_memberlists(settings: &Settings) -> bool {
@@ -127,7 +141,7 @@ pub fn serf(settings: &Settings) -> Option<String> {
     let presets = [Preset::Lan, Preset::Wan, Preset::Local];
     let same = |preset: &Preset| {
         let preset = Settings::preset(*preset);
-        MEMBERLIST.iter().all(|name| preset.get(name) == settings.get(name))
+        gossips(settings) && MEMBERLIST.iter().all(|name| preset.get(name) == settings.get(name))
     };
     let profile = presets.iter().find(|preset| same(preset))?;
     Some(pretty(&json!({ "profile": profile.as_str() })))

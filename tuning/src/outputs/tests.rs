@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use swimring::protocol::settings::Dissemination;
 use swimring::{ClusterOptions, Preset, Settings};
 
 use super::settings::{self, blocks};
@@ -111,4 +112,27 @@ fn memberlists_durations_are_nanoseconds() {
     let value: serde_json::Value = serde_json::from_str(&settings::memberlist(&tuned())).unwrap();
     assert_eq!(value["ProbeInterval"], 800_000_000_u64);
     assert_eq!((&value["GossipNodes"], &value["DisableTcpPings"]), (&3.into(), &false.into()));
+}
+
+#[test]
+fn delegation_is_written_for_the_engine_and_for_no_program_that_gossips() {
+    let delegated = Settings {
+        dissemination: Dissemination::Delegated,
+        delegation_bits: 3,
+        delegation_pacing: Duration::from_millis(50),
+        delegation_timeout_min: Duration::from_millis(40),
+        ..Settings::default()
+    };
+    let text = settings::toml(&delegated);
+    for line in ["delegation_bits = 3\n", "delegation_pacing_ms = 50\n", "delegation_timeout_min_ms = 40\n"] {
+        assert!(text.contains(line), "{text}");
+    }
+    let mut options = ClusterOptions::default();
+    options.read_toml(&text).unwrap();
+    assert_eq!(options.protocol, delegated);
+    let names = |settings: &Settings| blocks(settings).iter().map(|block| block.name).collect::<Vec<_>>();
+    assert_eq!(names(&delegated), ["toml"]);
+    // Where members gossip its settings do nothing, and there is nothing to leave out.
+    let gossip = Settings { dissemination: Dissemination::Gossip, ..delegated };
+    assert_eq!(names(&gossip), ["toml", "consul", "serf", "go", "memberlist"]);
 }

@@ -1,6 +1,6 @@
 //! The answer for people: the settings, the evidence, what they cost, and what they are compared with.
 
-use swimring::protocol::settings::SuspicionMode;
+use swimring::protocol::settings::{Dissemination, SuspicionMode};
 use swimring_tooling::columns::wrapped;
 use swimring_tooling::table::Table;
 use swimring_tooling::text::{counted, significant};
@@ -255,7 +255,7 @@ fn front(view: &View<'_>, columns: usize) -> Vec<String> {
     }
     let count = all.len().min(FRONT_LINES);
     let mut table = Table::new(0, 0);
-    table.row(["What detection costs", "B/s", "p99", "probe", "gossip", "fanout", "suspicion"]);
+    table.row(["What detection costs", "B/s", "p99", "probe", "gossip", "tells", "suspicion"]);
     for index in 0..count {
         let candidate = all[index * (all.len() - 1) / (count - 1).max(1)];
         let settings = &candidate.settings;
@@ -267,7 +267,10 @@ fn front(view: &View<'_>, columns: usize) -> Vec<String> {
             Measure::DetectP99.show(alone(Measure::DetectP99)),
             format!("{} ms", Knob::ProbeInterval.get(settings)),
             format!("{} ms", Knob::GossipInterval.get(settings)),
-            settings.gossip_fanout.to_string(),
+            match settings.dissemination {
+                Dissemination::Gossip => format!("to {}", settings.gossip_fanout),
+                Dissemination::Delegated => counted(settings.delegation_bits.into(), "bit"),
+            },
             match settings.suspicion {
                 SuspicionMode::Adaptive => "adaptive".to_owned(),
                 SuspicionMode::Lifeguard => {

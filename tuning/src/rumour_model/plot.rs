@@ -1,4 +1,5 @@
-//! The basics as a picture: who knows after each round, and how the rounds grow with the size.
+//! The basics as a picture: who knows after each round, how the rounds grow with the size, and gossip beside delegation
+//! in time.
 
 use std::path::Path;
 
@@ -6,6 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::table::{Basics, SIZES};
+use super::telling::SHOWN_MS;
 use crate::model::rounds::Strategy;
 
 const SIZE: (u32, u32) = (1_080, 480);
@@ -13,6 +15,17 @@ const FONT: &str = "sans-serif";
 const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe7);
 const TEXT: RGBColor = RGBColor(0x3f, 0x3f, 0x46);
 const SERF: RGBColor = RGBColor(0x9c, 0x9c, 0xa5);
+
+/// Height of what is below.
+const TELLING_HEIGHT: u32 = 400;
+/// Gossip, then delegation by more and more bits.
+const TELLING: [RGBColor; 5] = [
+    SERF,
+    RGBColor(0x56, 0xb4, 0xe9),
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xd5, 0x5e, 0x00),
+];
 
 type DrawError = Box<dyn std::error::Error>;
 type Panel<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -26,12 +39,17 @@ const fn colour(strategy: Strategy) -> RGBColor {
     }
 }
 
-/// Draws both panels into an SVG file. The error is one line that names the flag.
+/// Draws the panels into an SVG file. The error is one line that names the flag.
 pub fn draw(basics: &Basics, file: &Path) -> Result<(), String> {
     let drawn = || -> Result<(), DrawError> {
-        let root = SVGBackend::new(file, SIZE).into_drawing_area();
+        let size = if basics.telling.is_empty() { SIZE } else { (SIZE.0, SIZE.1 + TELLING_HEIGHT) };
+        let root = SVGBackend::new(file, size).into_drawing_area();
         root.fill(&WHITE)?;
-        let (left, right) = root.split_horizontally(SIZE.0 as i32 * 58 / 100);
+        let (above, below) = root.split_vertically(SIZE.1);
+        if !basics.telling.is_empty() {
+            telling(&below, basics)?;
+        }
+        let (left, right) = above.split_horizontally(SIZE.0 as i32 * 58 / 100);
         convergence(&left, basics)?;
         sizes(&right, basics)?;
         root.present()?;
@@ -151,6 +169,36 @@ fn sizes(area: &Panel<'_>, basics: &Basics) -> Result<(), DrawError> {
         )?;
     }
     legend(&mut chart, SeriesLabelPosition::UpperLeft)
+}
+
+/// Who was told in time, by gossip and by delegation.
+fn telling(area: &Panel<'_>, basics: &Basics) -> Result<(), DrawError> {
+    let (first, last) = SHOWN_MS;
+    let mut chart = ChartBuilder::on(area)
+        .margin(18)
+        .caption("One event on Swimring's wire, by the closed forms", text(18))
+        .x_label_area_size(46)
+        .y_label_area_size(64)
+        .build_cartesian_2d((first..last).log_scale(), 0.0..1.05)?;
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .bold_line_style(GRID)
+        .axis_style(GRID)
+        .x_desc("milliseconds")
+        .y_desc("share of members told")
+        .label_style(text(13))
+        .axis_desc_style(text(14))
+        .x_label_formatter(&|time_ms| format!("{time_ms}"))
+        .y_label_formatter(&|share| format!("{share:.1}"))
+        .draw()?;
+    for (told, colour) in basics.telling.iter().zip(TELLING) {
+        chart
+            .draw_series(LineSeries::new(told.told.iter().copied(), colour.stroke_width(2)))?
+            .label(told.name())
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2)));
+    }
+    legend(&mut chart, SeriesLabelPosition::LowerRight)
 }
 
 fn legend<'a, 'b: 'a, X: Ranged, Y: Ranged>(

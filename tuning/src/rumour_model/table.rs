@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::simulation::{Mean, Runs, runs};
+use super::telling::{Told, side_by_side};
 use crate::model::rounds::{Round, Rounds, Strategy};
 use crate::model::serf::SerfFormula;
 
@@ -43,6 +44,8 @@ pub struct Basics {
     pub serf_informed: Vec<f64>,
     /// The fanout table, a row for each size and strategy.
     pub fanout: Vec<FanoutRow>,
+    /// Gossip and delegation on Swimring's own wire, in time.
+    pub telling: Vec<Told>,
 }
 
 /// One strategy, round by round.
@@ -92,6 +95,7 @@ impl Basics {
             options: options.clone(),
             serf_informed: (0..rounds).map(|round| serf.informed(round as f64)).collect(),
             fanout: rows.collect(),
+            telling: side_by_side(options.members, options.loss),
             convergence,
         }
     }

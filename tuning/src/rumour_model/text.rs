@@ -2,7 +2,7 @@
 
 use swimring_tooling::style::Style;
 use swimring_tooling::table::Table;
-use swimring_tooling::text::{ABSENT, counted, percent, thousands};
+use swimring_tooling::text::{ABSENT, counted, percent, significant, thousands};
 
 use super::simulation::Mean;
 use super::table::{Basics, Convergence, FanoutRow, Options};
@@ -19,6 +19,7 @@ pub fn render(basics: &Basics, style: Style) -> String {
     }
     lines.extend(fanout(basics, style));
     lines.push(String::new());
+    lines.extend(telling(basics, style));
     let mut text = lines.join("\n");
     text.truncate(text.trim_end().len());
     text.push('\n');
@@ -107,6 +108,32 @@ fn fanout(basics: &Basics, style: Style) -> Vec<String> {
     lines
 }
 
+fn telling(basics: &Basics, style: Style) -> Vec<String> {
+    if basics.telling.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![style.heading("One event on Swimring's wire, by the closed forms")];
+    let mut table = Table::new(0, 0).spare(&[3]);
+    table.row(["", "p50 ms", "p99 ms", "last ms", "copies", "acks", "bytes"]);
+    let ms = |value: Option<f64>| value.map_or(ABSENT.to_owned(), significant);
+    for told in &basics.telling {
+        table.row([
+            told.name(),
+            ms(told.p50_ms),
+            ms(told.p99_ms),
+            ms(told.last_p50_ms),
+            format!("{:.2}", told.copies),
+            format!("{:.2}", told.acks),
+            significant(told.bytes),
+        ]);
+    }
+    lines.extend(indented(&table, style));
+    let words = "  LAN preset, round trips of 1 ms, an event of 32 bytes each second: copies, acknowledgements and bytes \
+                 of one event that each member sends. Last: the median; with delegation no more than that.";
+    lines.extend(paragraph(words, style.columns()));
+    lines
+}
+
 fn fanout_cells(row: &FanoutRow, runs: u32) -> [String; 9] {
     let formula = |of: fn(&(f64, f64)) -> String| row.formula.as_ref().map_or(ABSENT.to_owned(), of);
     let complete = row.complete > 0;
@@ -180,6 +207,11 @@ mod tests {
             ]
         );
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let rows = text.lines().skip_while(|line| !line.contains("on Swimring's wire"));
+        let rows: Vec<&str> = rows.filter_map(|row| row.split("  ").find(|cell| !cell.is_empty())).collect();
+        for name in ["gossip", "delegated, 1 bit", "delegated, 4 bits"] {
+            assert!(rows.contains(&name), "{text}");
+        }
     }
 
     #[test]

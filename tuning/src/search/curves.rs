@@ -3,7 +3,7 @@
 use swimring::Settings;
 
 use super::Forms;
-use crate::model::{declared_of, spread_of};
+use crate::model::{declared_of, telling_of};
 
 /// (value, share) pairs: so large a share takes at most so long.
 pub type Curve = Vec<(f64, f64)>;
@@ -27,6 +27,6 @@ pub fn detection(settings: &Settings, forms: &Forms) -> Curve {
 
 /// From a user event to its delivery, milliseconds; uncorrected.
 pub fn spread(settings: &Settings, forms: &Forms) -> Curve {
-    let spread = spread_of(settings, forms.environment());
+    let spread = telling_of(settings, forms.environment());
     shares().into_iter().filter_map(|share| Some((spread.delay_s(share)? * 1e3, share))).collect()
 }

@@ -1,12 +1,14 @@
 //! What the closed forms say of settings, in the terms of an objective, corrected by what was seen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use swimring::Settings;
 use swimring_simulation::experiment::WireSizes;
 
-use crate::model::{Environment, predict};
+use crate::model::delegation::Known;
+use crate::model::{Environment, predict_known};
 use crate::objective::{Measure, Measures, Objective};
 
 /// What simulations showed over what the forms said, for each measure: 1 where nothing was seen.
@@ -46,6 +48,8 @@ impl Corrections {
 pub struct Forms {
     environment: Environment,
     corrections: Corrections,
+    /// Broadcasts that were solved before, by these forms or those that they were made of.
+    known: Arc<Known>,
 }
 
 impl Forms {
@@ -63,7 +67,7 @@ impl Forms {
             failures_per_hour: objective.failures_per_hour,
             ..Environment::default()
         };
-        Forms { environment, corrections: Corrections::none() }
+        Forms { environment, corrections: Corrections::none(), known: Arc::default() }
     }
 
     /// The same forms, corrected.
@@ -108,7 +112,7 @@ impl Forms {
 
     /// What `settings` give and cost.
     pub fn predict(&self, settings: &Settings) -> Measures {
-        let said = predict(settings, &self.environment);
+        let said = predict_known(settings, &self.environment, &self.known);
         let mut measures = Measures {
             detect_p50_s: said.first_declared_p50_s,
             detect_p99_s: said.first_declared_p99_s,

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use swimring::Settings;
+use swimring::protocol::settings::{Dissemination, SuspicionMode};
 use swimring::protocol::{Setting, SettingKind, SettingValue};
 use swimring_tooling::text::thousands;
 
@@ -32,6 +33,14 @@ pub enum Knob {
     RetransmitMultiplier,
     /// `suspicion`: 0 for Lifeguard, 1 for adaptive.
     Suspicion,
+    /// `dissemination`: 0 for gossip, 1 for delegated.
+    Dissemination,
+    /// `delegation_bits`.
+    DelegationBits,
+    /// `delegation_pacing_ms`. From 5 on: below, a storm is hardly held back.
+    DelegationPacing,
+    /// `delegation_timeout_min_ms`.
+    DelegationTimeoutMin,
 }
 
 /// [`Knob::Suspicion`] with Lifeguard's constants.
@@ -54,10 +63,15 @@ const PROBE_TIMEOUTS_MS: &[u64] = &[
 
 impl Knob {
     /// Everything there is to turn.
-    pub const ALL: [Knob; 9] = {
+    pub const ALL: [Knob; 13] = {
         let [a, b, c, d, e, f, g, h] = Knob::ALL_OF_MEMBERLIST;
-        [a, b, c, d, e, f, g, h, Knob::Suspicion]
+        let [i, j, k] = Knob::ALL_OF_DELEGATION;
+        [a, b, c, d, e, f, g, h, Knob::Suspicion, Knob::Dissemination, i, j, k]
     };
+
+    /// What does something only where members delegate.
+    pub const ALL_OF_DELEGATION: [Knob; 3] =
+        [Knob::DelegationBits, Knob::DelegationPacing, Knob::DelegationTimeoutMin];
 
     /// What memberlist's `Config` has.
     pub const ALL_OF_MEMBERLIST: [Knob; 8] = [
@@ -83,6 +97,10 @@ impl Knob {
             Knob::SuspicionMaxMultiplier => "suspicion_max_timeout_multiplier",
             Knob::RetransmitMultiplier => "retransmit_multiplier",
             Knob::Suspicion => "suspicion",
+            Knob::Dissemination => "dissemination",
+            Knob::DelegationBits => "delegation_bits",
+            Knob::DelegationPacing => "delegation_pacing_ms",
+            Knob::DelegationTimeoutMin => "delegation_timeout_min_ms",
         }
     }
 
@@ -98,6 +116,10 @@ impl Knob {
             Knob::SuspicionMaxMultiplier => &[1, 2, 3, 4, 5, 6, 8, 10],
             Knob::RetransmitMultiplier => &[2, 3, 4, 5, 6, 7, 8, 10, 12],
             Knob::Suspicion => &[LIFEGUARD, ADAPTIVE],
+            Knob::Dissemination => &[0, 1],
+            Knob::DelegationBits => &[1, 2, 3, 4],
+            Knob::DelegationPacing => &[5, 10, 20, 50, 100, 200],
+            Knob::DelegationTimeoutMin => &[10, 20, 40, 80, 150],
         }
     }
 
@@ -134,7 +156,27 @@ impl Knob {
     pub fn show(self, settings: &Settings) -> String {
         match self {
             Knob::Suspicion => settings.suspicion.as_str().to_owned(),
+            Knob::Dissemination => settings.dissemination.as_str().to_owned(),
             _ => thousands(self.get(settings)),
+        }
+    }
+
+    /// Whether it is one of a few names, which nothing is between.
+    pub fn is_choice(self) -> bool {
+        matches!(self.setting().kind, SettingKind::Choice(_))
+    }
+
+    /// Whether it does anything in `settings`. How fast gossip would spread still bounds adaptive suspicion where
+    /// members delegate.
+    pub fn works_in(self, settings: &Settings) -> bool {
+        let delegated = settings.dissemination == Dissemination::Delegated;
+        match self {
+            Knob::DelegationBits | Knob::DelegationPacing | Knob::DelegationTimeoutMin => delegated,
+            Knob::RetransmitMultiplier => !delegated,
+            Knob::GossipInterval | Knob::GossipFanout => {
+                !delegated || settings.suspicion == SuspicionMode::Adaptive
+            }
+            _ => true,
         }
     }
 
@@ -191,5 +233,20 @@ mod tests {
             }
         }
         assert_eq!(Knob::Suspicion.setting().kind, SettingKind::Choice(&["lifeguard", "adaptive"]));
+    }
+
+    #[test]
+    fn a_knob_works_where_members_tell_that_way() {
+        let gossip = Settings { dissemination: Dissemination::Gossip, ..Settings::default() };
+        let delegated = Settings { dissemination: Dissemination::Delegated, ..gossip.clone() };
+        let adaptive = Settings { suspicion: SuspicionMode::Adaptive, ..delegated.clone() };
+        for knob in Knob::ALL_OF_DELEGATION {
+            assert!(!knob.works_in(&gossip) && knob.works_in(&delegated));
+        }
+        assert!(Knob::GossipFanout.works_in(&gossip) && Knob::GossipFanout.works_in(&adaptive));
+        assert!(!Knob::GossipFanout.works_in(&delegated));
+        assert!(Knob::ProbeInterval.works_in(&delegated) && Knob::Dissemination.works_in(&gossip));
+        let lifeguard = Settings { suspicion: SuspicionMode::Lifeguard, ..delegated };
+        assert!(!Knob::GossipInterval.works_in(&lifeguard));
     }
 }

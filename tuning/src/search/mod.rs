@@ -3,7 +3,8 @@
 //! Settings are points on ladders of round values ([`Knob`]). The search looks at a random sample of all
 //! combinations and at the presets, and climbs from the best of them: one knob, or two at once, a few steps up
 //! or down, as long as that is better. *Better* is less beyond the limits first, and less of what is minimised
-//! second. Everything that was looked at is kept: the Pareto front comes from it, and so does the answer to
+//! second. A knob that does nothing, gossip's where members delegate and the other way round, stays at the default.
+//! Everything that was looked at is kept: the Pareto front comes from it, and so does the answer to
 //! which limit is in the way.
 
 pub mod curves;
@@ -189,7 +190,13 @@ impl<'a> Search<'a> {
     }
 
     /// Predicts what `settings` give, unless that is known or they cannot be.
-    fn look_at(&mut self, settings: Settings) -> Option<usize> {
+    fn look_at(&mut self, mut settings: Settings) -> Option<usize> {
+        // What does nothing is as it was, so that no answer changes it.
+        for knob in self.knobs {
+            if !knob.works_in(&settings) {
+                knob.set(&mut settings, knob.get(&self.base));
+            }
+        }
         let key: Key = Knob::ALL.iter().map(|knob| knob.get(&settings)).collect();
         if let Some(index) = self.seen.get(&key) {
             return Some(*index);

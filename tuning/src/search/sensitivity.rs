@@ -18,9 +18,9 @@ pub struct Turned {
     pub ratios: [Vec<f64>; 2],
 }
 
-/// Turns every knob that can be turned both ways.
+/// Turns every knob that does something and can be turned both ways.
 pub fn sensitivity(settings: &Settings, forms: &Forms) -> Vec<Turned> {
-    let knobs = Knob::ALL.iter().filter(|knob| **knob != Knob::Suspicion);
+    let knobs = Knob::ALL.iter().filter(|knob| !knob.is_choice() && knob.works_in(settings));
     knobs.map(|knob| turned(*knob, settings, forms)).collect()
 }
 

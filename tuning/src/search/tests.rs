@@ -1,6 +1,8 @@
 //! The search against every combination of a small space, the front against its definition, and obstacles that
 //! are known.
 
+use swimring::protocol::settings::Dissemination;
+
 use super::*;
 use crate::objective::{Limit, Measure, Network, Target};
 
@@ -146,4 +148,40 @@ fn sensitivity_turns_every_knob_both_ways_where_it_can() {
     assert!(probe.ratios[0][detection] < 1.0 && probe.ratios[1][detection] > 1.0);
     let fanout = turned.iter().find(|turned| turned.knob == Knob::GossipFanout).unwrap();
     assert_eq!(fanout.values, [Some(2), Some(4)]);
+}
+
+#[test]
+fn a_native_pool_delegates_where_that_is_better_and_others_never() {
+    let mut objective = objective(&[(Measure::DetectP99, 20.0), (Measure::SpreadP99, 300.0)]);
+    objective.members = 1_000;
+    objective.events_per_second = 1.0;
+    let forms = Forms::of(&objective);
+    let found = search(&objective, &forms, 0.0);
+    assert!(found.best.meets(&objective), "{:?}", found.best.predicted);
+    let best = &found.best.settings;
+    assert_eq!(best.dissemination, Dissemination::Delegated, "{best:?}");
+    // Gossip that is as fast costs a multiple.
+    let gossips = |candidate: &&Candidate| candidate.settings.dissemination == Dissemination::Gossip;
+    let gossip = found.all.iter().filter(gossips).filter(|candidate| candidate.meets(&objective));
+    let cheapest =
+        gossip.map(|candidate| candidate.predicted.bytes_per_member_second).fold(f64::INFINITY, f64::min);
+    assert!(found.best.predicted.bytes_per_member_second < cheapest / 2.0, "{cheapest}: {best:?}");
+    // Settings of which nobody feels anything are not changed.
+    let lan = Settings::default();
+    assert_eq!(best.retransmit_multiplier, lan.retransmit_multiplier);
+    objective.target = Target::Memberlist;
+    let found = search(&objective, &Forms::of(&objective), 0.0);
+    assert!(found.all.iter().all(|candidate| candidate.settings.dissemination == Dissemination::Gossip));
+}
+
+#[test]
+fn what_does_nothing_stays_at_the_default() {
+    let objective = objective(&[(Measure::DetectP99, 8.0)]);
+    let found = search(&objective, &Forms::of(&objective), 0.0);
+    let base = &objective.target.starts()[0];
+    for candidate in &found.all {
+        for knob in Knob::ALL.iter().filter(|knob| !knob.works_in(&candidate.settings)) {
+            assert_eq!(knob.get(&candidate.settings), knob.get(base), "{}", knob.name());
+        }
+    }
 }

@@ -22,6 +22,10 @@ fn digest(seed: u64) -> Digest {
         stream_bytes_per_member_second: 0.0,
         padded_bytes_per_member_second: 0.0,
         datagrams_per_member_second: 3.0,
+        delegated_copies_per_member_second: 0.0,
+        delegation_acks_per_member_second: 0.0,
+        delegations_retried_per_member_second: 0.0,
+        delegations_given_up_per_member_second: 0.0,
         fingerprint: u64::MAX - seed,
         wall_s: 0.5,
     }

@@ -48,6 +48,18 @@ pub struct Digest {
     pub padded_bytes_per_member_second: f64,
     /// Datagrams per member and second.
     pub datagrams_per_member_second: f64,
+    /// Copies of delegated updates, per member and second of the simulated time.
+    #[serde(default)]
+    pub delegated_copies_per_member_second: f64,
+    /// Their acknowledgements.
+    #[serde(default)]
+    pub delegation_acks_per_member_second: f64,
+    /// Copies among them that were sent again.
+    #[serde(default)]
+    pub delegations_retried_per_member_second: f64,
+    /// Delegations given up.
+    #[serde(default)]
+    pub delegations_given_up_per_member_second: f64,
     /// Hash of all that happened.
     pub fingerprint: u64,
     /// Real time that it took.
@@ -57,7 +69,7 @@ pub struct Digest {
 impl Digest {
     /// The digest of an outcome.
     pub fn of(outcome: &TrialOutcome) -> Digest {
-        let events = &outcome.events;
+        let (events, delegated) = (&outcome.events, outcome.delegated());
         Digest {
             measured_s: outcome.measured_s,
             simulated_s: outcome.simulated_s,
@@ -78,6 +90,10 @@ impl Digest {
             stream_bytes_per_member_second: outcome.stream_bytes_per_member_second(),
             padded_bytes_per_member_second: outcome.padded_bytes_per_member_second(),
             datagrams_per_member_second: outcome.datagrams_per_member_second(),
+            delegated_copies_per_member_second: delegated.copies,
+            delegation_acks_per_member_second: delegated.acks,
+            delegations_retried_per_member_second: delegated.retransmissions,
+            delegations_given_up_per_member_second: delegated.given_up,
             fingerprint: outcome.fingerprint,
             wall_s: outcome.wall.as_secs_f64(),
         }

@@ -79,6 +79,14 @@ pub struct Summary {
     pub padded_bytes_per_member_second: Option<Estimate>,
     /// Datagrams per member and second.
     pub datagrams_per_member_second: Option<Estimate>,
+    /// Copies of delegated updates per member and second.
+    pub delegated_copies_per_member_second: Option<Estimate>,
+    /// Acknowledgements of them per member and second.
+    pub delegation_acks_per_member_second: Option<Estimate>,
+    /// Copies sent again per member and second.
+    pub delegations_retried_per_member_second: Option<Estimate>,
+    /// Delegations given up per member and second.
+    pub delegations_given_up_per_member_second: Option<Estimate>,
     /// (observer, subject) pairs, subject alive and suspected, per run.
     pub false_suspicions: Option<Estimate>,
     /// (observer, subject) pairs, subject alive and held dead, per run.
@@ -129,6 +137,16 @@ impl Summary {
             stream_bytes_per_member_second: mean(&|digest| Some(digest.stream_bytes_per_member_second)),
             padded_bytes_per_member_second: mean(&|digest| Some(digest.padded_bytes_per_member_second)),
             datagrams_per_member_second: mean(&|digest| Some(digest.datagrams_per_member_second)),
+            delegated_copies_per_member_second: mean(&|digest| {
+                Some(digest.delegated_copies_per_member_second)
+            }),
+            delegation_acks_per_member_second: mean(&|digest| Some(digest.delegation_acks_per_member_second)),
+            delegations_retried_per_member_second: mean(&|digest| {
+                Some(digest.delegations_retried_per_member_second)
+            }),
+            delegations_given_up_per_member_second: mean(&|digest| {
+                Some(digest.delegations_given_up_per_member_second)
+            }),
             false_suspicions: mean(&|digest| Some(digest.false_suspicions as f64)),
             false_deaths: mean(&|digest| Some(digest.false_deaths as f64)),
             false_death_subjects: mean(&|digest| Some(digest.false_death_subjects as f64)),

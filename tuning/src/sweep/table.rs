@@ -21,11 +21,19 @@ pub fn with_interval(estimate: Option<Estimate>) -> String {
     }
 }
 
-/// The lines of the tables, none longer than `columns`: detection, spread and traffic, and
-/// what went wrong.
+/// The lines of the tables, none longer than `columns`: detection, spread and traffic, delegation where
+/// there is some, and what went wrong.
 pub fn lines(points: &[(Point, Summary)], columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    for (names, row) in PARTS {
+    // Where nobody delegates there is nothing of it to show.
+    let delegates = |(_, summary): &(Point, Summary)| {
+        summary.delegated_copies_per_member_second.is_some_and(|copies| copies.value > 0.0)
+    };
+    let any = points.iter().any(delegates);
+    for (index, (names, row)) in PARTS.into_iter().enumerate() {
+        if index == DELEGATED && !any {
+            continue;
+        }
         let mut table = Table::new(0, 0);
         table.row(std::iter::once("").chain(names.iter().copied()));
         for (point, summary) in points {
@@ -42,7 +50,8 @@ pub fn lines(points: &[(Point, Summary)], columns: usize) -> Vec<String> {
 
 /// A table: the names of its columns, and a row of it.
 type Part = (&'static [&'static str], fn(&Summary) -> Vec<String>);
-const PARTS: [Part; 3] = [
+const DELEGATED: usize = 2;
+const PARTS: [Part; 4] = [
     (&["crashes", "first p50 s", "first p99 s", "all p50 s", "all p99 s"], |summary| {
         let detection = [summary.first_p50_s, summary.first_p99_s, summary.all_p50_s, summary.all_p99_s];
         std::iter::once(thousands(summary.crashes as u64)).chain(detection.map(with_interval)).collect()
@@ -54,6 +63,15 @@ const PARTS: [Part; 3] = [
         );
         spread.into_iter().chain(traffic).map(with_interval).collect()
     }),
+    (&["copies/s each", "acks/s each", "sent again/s", "given up/s"], |summary| {
+        let delegated = [
+            summary.delegated_copies_per_member_second,
+            summary.delegation_acks_per_member_second,
+            summary.delegations_retried_per_member_second,
+            summary.delegations_given_up_per_member_second,
+        ];
+        delegated.map(with_interval).into_iter().collect()
+    }),
     (&["runs", "false suspicions", "false deaths", "deaths/day at most"], |summary| {
         let wrong = [summary.false_suspicions, summary.false_deaths].map(with_interval);
         let at_most = significant(summary.false_deaths_per_day.at_most);
@@ -63,7 +81,7 @@ const PARTS: [Part; 3] = [
 
 /// The columns of the CSV file that are estimates: each has its value and both ends.
 type Column = (&'static str, fn(&Summary) -> Option<Estimate>);
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 18] = [
     ("suspected_p50_s", |summary| summary.suspected_p50_s),
     ("first_p50_s", |summary| summary.first_p50_s),
     ("first_p99_s", |summary| summary.first_p99_s),
@@ -75,6 +93,10 @@ const COLUMNS: [Column; 14] = [
     ("stream_bytes_per_member_second", |summary| summary.stream_bytes_per_member_second),
     ("padded_bytes_per_member_second", |summary| summary.padded_bytes_per_member_second),
     ("datagrams_per_member_second", |summary| summary.datagrams_per_member_second),
+    ("delegated_copies_per_member_second", |summary| summary.delegated_copies_per_member_second),
+    ("delegation_acks_per_member_second", |summary| summary.delegation_acks_per_member_second),
+    ("delegations_retried_per_member_second", |summary| summary.delegations_retried_per_member_second),
+    ("delegations_given_up_per_member_second", |summary| summary.delegations_given_up_per_member_second),
     ("false_suspicions", |summary| summary.false_suspicions),
     ("false_deaths", |summary| summary.false_deaths),
     ("false_death_subjects", |summary| summary.false_death_subjects),

@@ -142,7 +142,7 @@ fn a_summary_pools_crashes_and_averages_runs() {
     assert!(table.iter().all(|line| !line.contains("NaN") && line.chars().count() <= 80), "{table:#?}");
     let csv = table::csv(&[(Point::default(), summary)]).unwrap();
     let widths: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
-    assert_eq!(widths, [45, 45]);
+    assert_eq!(widths, [57, 57]);
 }
 
 #[test]
@@ -152,4 +152,34 @@ fn a_crash_that_nobody_noticed_counts_as_never() {
     let summary = Summary::of(&[digest]);
     assert_eq!(summary.first_p50_s.unwrap().value, f64::INFINITY);
     assert_eq!(table::with_interval(summary.first_p99_s), "never (never..?)");
+}
+
+#[test]
+fn delegation_is_swept_over_and_its_copies_are_counted() {
+    let sweeps =
+        ["dissemination=gossip,delegated", "delegation_bits=1,3"].map(|text| Sweep::parse(text).unwrap());
+    let mut base = Scenario::default();
+    for (name, text) in [("members", "60"), ("crashes", "0"), ("duration", "12s"), ("loss", "3%")] {
+        base.set(name, text).unwrap();
+    }
+    let points = grid(&sweeps).unwrap();
+    let digest = |point: &Point| {
+        let trial = point.of(&base).unwrap().trial(3);
+        Digest::of(&swimring_simulation::experiment::run(&trial).unwrap())
+    };
+    let summaries: Vec<(Point, Summary)> =
+        points.iter().map(|point| (point.clone(), Summary::of(&[digest(point)]))).collect();
+    let of = |at: usize| {
+        let summary = &summaries[at].1;
+        let copies = summary.delegated_copies_per_member_second.unwrap().value;
+        (copies, summary.delegation_acks_per_member_second.unwrap().value)
+    };
+    assert_eq!([of(0), of(1)], [(0.0, 0.0); 2]);
+    for at in [2, 3] {
+        let (copies, acks) = of(at);
+        assert!(copies > 0.3 && acks > 0.3 && acks <= copies, "{copies} {acks}");
+    }
+    let titles = |points: &[(Point, Summary)]| table::lines(points, 200).join("\n").contains("acks/s each");
+    assert!(titles(&summaries) && !titles(&summaries[..2]));
+    assert!(table::csv(&summaries).unwrap().contains("delegations_given_up_per_member_second_high"));
 }

@@ -1,23 +1,32 @@
-//! One delegation: up to four attempts, until one arrives at a live member of the part and is acknowledged.
+//! One delegation: up to six attempts, until one arrives at a live member of the part and is acknowledged.
 //!
-//! An attempt arrives with probability q = 1 - p. The first two go to one member D1 of the part, chosen at random;
-//! the third to another D2, the fourth to one that is not D2 (perhaps D1 again). In a part of one all four go to
-//! that one. After attempt a, counted from 0, the sender waits RTO * r^a for an acknowledgement of that very
-//! attempt, so attempt a leaves (1 + r + ... + r^(a-1)) RTO after the first.
+//! An attempt arrives with probability q = 1 - p. The first two go to one member of the part, chosen at random, and
+//! each further one to any but the target before it. In a part of one all go to that one. After attempt a, counted
+//! from 0, the sender waits RTO * r^a for an acknowledgement of that very attempt, so attempt a leaves
+//! (1 + r + ... + r^(a-1)) RTO after the first.
 //!
-//! **When it is taken over.** Seen from a live member u of a part of s, u among them: D1 is u with probability 1/s,
-//! and otherwise dead with probability d. The first two attempts both fail with p^2, or for certain if D1 is dead.
-//! D2 is anyone but D1, with equal chances, and so on: [`Attempts::taken`] writes the tree of cases out. The first
-//! attempt that arrives decides: u is told, or another takes the part over and u lies in what it divides.
+//! **When it is taken over.** Seen from a live member u of a part of s, with k of the s - 1 others alive, targets are
+//! of three kinds: u, a live other, a dead one. All members of a kind are alike, so that the kinds of the targets form a
+//! Markov chain: from u to a live other with probability k / (s-1), from a live other to another live one with
+//! (k-1) / (s-1), and so on ([`Attempts::taken`]). The first attempt that arrives decides: u is told, or another takes
+//! the part over and u lies in what it divides. k is binomial, each of the others being dead with probability d.
 //!
-//! **What it costs.** A live target acknowledges all that arrives, but the sender misses it with probability
-//! f_a = 1 - q^2 (1 - e_a), e_a being the chance that it comes later than the timeout. With a live D1 the second
-//! attempt is made with f_0 and the third with f_0 f_1, with a dead one always; the fourth with d + (1-d) f_2
-//! times as much. Who was found silent before the part was taken over is probably dead, and still in it
+//! **What it costs.** The same chain without u ([`Attempts::cost`]). A live target acknowledges all that arrives, but
+//! the sender misses it with probability 1 - q^2 (1 - e_a), e_a being the chance that it comes later than the
+//! timeout. Who was found silent before the part was taken over is probably dead, and still in it
 //! ([`Attempts::known_dead`]).
 
-/// Attempts at most.
-pub const ATTEMPTS: usize = 4;
+/// Attempts at most: `ATTEMPTS_MAX` in `engine/src/protocol/pools/delegations.rs`.
+pub const ATTEMPTS: usize = 6;
+
+/// Attempts at the first target.
+const SAME: usize = 2;
+
+/// Parts that are larger have as many dead as is expected, and no more or fewer.
+const COUNTED_MAX: f64 = 80.0;
+
+/// Numbers of live members that are rarer than this are left out.
+const RARE: f64 = 1e-9;
 
 /// What the attempts of a delegation depend on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,7 +35,7 @@ pub struct Attempts {
     pub loss: f64,
     /// Share of members dead and not noticed.
     pub dead: f64,
-    /// Share of acknowledgements that are later than the timeout, of the first three attempts.
+    /// Share of acknowledgements that are later than the timeout, of all attempts but the last.
     pub late: [f64; ATTEMPTS - 1],
     /// Each timeout over the one before.
     pub backoff: u32,
@@ -42,7 +51,7 @@ pub struct Taken {
 }
 
 /// What a delegation costs, in expectation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
     /// Attempts made.
     pub sends: f64,
@@ -50,6 +59,40 @@ pub struct Cost {
     pub acks: f64,
     /// The probability that each attempt is the first to arrive at somebody who lives, and so takes it over.
     pub taken: [f64; ATTEMPTS],
+}
+
+/// Probabilities of the kinds of an attempt's target.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kinds {
+    /// The member in question.
+    it: f64,
+    /// A live other.
+    live: f64,
+    /// A dead one.
+    dead: f64,
+}
+
+impl Kinds {
+    /// The target after one of these: any other member but it, of whom so many are of each kind.
+    fn next(self, it: f64, live: f64, dead: f64) -> Kinds {
+        let mut next = Kinds::default();
+        let mut to = |chance: f64, it: f64, live: f64, dead: f64| {
+            // Expected numbers may be less than the one that is left out.
+            let (it, live, dead) = (it.max(0.0), live.max(0.0), dead.max(0.0));
+            let each = chance / (it + live + dead).max(f64::MIN_POSITIVE);
+            next.it += each * it;
+            next.live += each * live;
+            next.dead += each * dead;
+        };
+        to(self.it, it - 1.0, live, dead);
+        to(self.live, it, live - 1.0, dead);
+        to(self.dead, it, live, dead - 1.0);
+        next
+    }
+
+    fn total(self) -> f64 {
+        self.it + self.live + self.dead
+    }
 }
 
 impl Attempts {
@@ -64,10 +107,9 @@ impl Attempts {
         let silent = |lost: f64| {
             if self.dead > 0.0 { self.dead / (self.dead + (1.0 - self.dead) * lost) } else { 0.0 }
         };
-        match attempt {
-            0 | 1 => 0.0,
-            2 => silent(self.loss * self.loss),
-            _ => silent(self.loss * self.loss) + silent(self.loss),
+        match attempt.checked_sub(SAME) {
+            None => 0.0,
+            Some(others) => silent(self.loss * self.loss) + others as f64 * silent(self.loss),
         }
     }
 
@@ -75,8 +117,6 @@ impl Attempts {
     /// attempt, and by whom.
     pub fn taken(&self, size: f64) -> [Taken; ATTEMPTS] {
         let (lost, arrives) = (self.loss, 1.0 - self.loss);
-        // At somebody who may be dead.
-        let hit = (1.0 - self.dead) * arrives;
         let mut taken = [Taken::default(); ATTEMPTS];
         if size < 1.5 {
             for (attempt, taken) in taken.iter_mut().enumerate() {
@@ -84,30 +124,20 @@ impl Attempts {
             }
             return taken;
         }
-        let one = 1.0 / (size - 1.0);
-        let chosen = 1.0 / size;
-        for (attempt, taken) in taken.iter_mut().take(2).enumerate() {
-            taken.by_it = chosen * lost.powi(attempt as i32) * arrives;
-            taken.by_other = (1.0 - chosen) * lost.powi(attempt as i32) * hit;
-        }
-        // D1 is the member in question, and both attempts were lost.
-        let unheard = chosen * lost * lost;
-        taken[2].by_other += unheard * hit;
-        taken[3].by_it += unheard * (1.0 - hit) * one * arrives;
-        taken[3].by_other += unheard * (1.0 - hit) * (1.0 - one) * hit;
-        // D1 is another one, that lives or is dead.
-        for (share, first_lives) in [((1.0 - self.dead) * lost * lost, 1.0), (self.dead, 0.0)] {
-            let unheard = (1.0 - chosen) * share;
-            // D2 is the member in question.
-            taken[2].by_it += unheard * one * arrives;
-            let again = first_lives * arrives;
-            taken[3].by_other += unheard * one * lost * (one * again + (1.0 - one) * hit);
-            // D2 is a third one.
-            let third = unheard * (1.0 - one);
-            taken[2].by_other += third * hit;
-            taken[3].by_it += third * (1.0 - hit) * one * arrives;
-            let fourth = (1.0 - 2.0 * one).max(0.0);
-            taken[3].by_other += third * (1.0 - hit) * (one * again + fourth * hit);
+        let others = size - 1.0;
+        for (live, weight) in self.living(others) {
+            let dead = others - live;
+            // Nothing has arrived yet.
+            let mut kinds =
+                Kinds { it: weight / size, live: weight * live / size, dead: weight * dead / size };
+            for (attempt, taken) in taken.iter_mut().enumerate() {
+                if attempt >= SAME {
+                    kinds = kinds.next(1.0, live, dead);
+                }
+                taken.by_it += kinds.it * arrives;
+                taken.by_other += kinds.live * arrives;
+                kinds = Kinds { it: kinds.it * lost, live: kinds.live * lost, ..kinds };
+            }
         }
         taken
     }
@@ -115,33 +145,46 @@ impl Attempts {
     /// What a delegation of a part with `size` members costs.
     pub fn cost(&self, size: f64) -> Cost {
         let (lost, arrives) = (self.loss, 1.0 - self.loss);
-        let unacked = self.late.map(|late| 1.0 - arrives * arrives * (1.0 - late));
-        let live = 1.0 - self.dead;
-        if size < 1.5 {
-            let made = 1.0 + unacked[0] * (1.0 + unacked[1] * (1.0 + unacked[2]));
-            let sends = live * made + self.dead * ATTEMPTS as f64;
-            let taken = [0, 1, 2, 3].map(|attempt| live * lost.powi(attempt) * arrives);
-            return Cost { sends, acks: live * made * arrives, taken };
-        }
-        let one = 1.0 / (size - 1.0);
-        let hit = live * arrives;
-        let third_unacked = live * unacked[2] + self.dead;
-        let mut cost = Cost { sends: 0.0, acks: 0.0, taken: [0.0; ATTEMPTS] };
-        for (share, first_lives) in [(live, 1.0), (self.dead, 0.0)] {
-            let (second, third) =
-                if first_lives > 0.0 { (unacked[0], unacked[0] * unacked[1]) } else { (1.0, 1.0) };
-            // The fourth attempt's target lives.
-            let fourth_hit = (one * first_lives + (1.0 - one) * live) * arrives;
-            cost.sends += share * (1.0 + second + third * (1.0 + third_unacked));
-            let at_first = first_lives * arrives * (1.0 + second);
-            cost.acks += share * (at_first + third * (hit + third_unacked * fourth_hit));
-            let unheard = if first_lives > 0.0 { lost * lost } else { 1.0 };
-            cost.taken[0] += share * first_lives * arrives;
-            cost.taken[1] += share * first_lives * lost * arrives;
-            cost.taken[2] += share * unheard * hit;
-            cost.taken[3] += share * unheard * (1.0 - hit) * fourth_hit;
+        let mut cost = Cost::default();
+        for (live, weight) in self.living(size) {
+            let dead = size - live;
+            // Not acknowledged yet; and of these, not arrived yet.
+            let mut asked = Kinds { it: 0.0, live: weight * live / size, dead: weight * dead / size };
+            let mut unheard = asked;
+            for attempt in 0..ATTEMPTS {
+                if attempt >= SAME && size > 1.5 {
+                    (asked, unheard) = (asked.next(0.0, live, dead), unheard.next(0.0, live, dead));
+                }
+                cost.sends += asked.total();
+                cost.acks += asked.live * arrives;
+                cost.taken[attempt] += unheard.live * arrives;
+                let late = self.late.get(attempt).copied().unwrap_or(1.0);
+                asked.live *= 1.0 - arrives * arrives * (1.0 - late);
+                unheard.live *= lost;
+            }
         }
         cost
+    }
+
+    /// How many of so many members live, each number with its probability.
+    fn living(&self, members: f64) -> Vec<(f64, f64)> {
+        let live = 1.0 - self.dead;
+        if self.dead <= 0.0 || members > COUNTED_MAX || members.fract() > 0.0 {
+            return vec![(members * live, 1.0)];
+        }
+        if live <= 0.0 {
+            return vec![(0.0, 1.0)];
+        }
+        let mut chance = self.dead.powf(members);
+        let mut counts = Vec::with_capacity(members as usize + 1);
+        for count in 0..=members as u32 {
+            if chance > RARE {
+                counts.push((f64::from(count), chance));
+            }
+            let count = f64::from(count);
+            chance *= (members - count) / (count + 1.0) * live / self.dead;
+        }
+        counts
     }
 }
 
@@ -152,15 +195,16 @@ mod tests {
     use super::*;
 
     fn attempts(loss: f64, dead: f64) -> Attempts {
-        Attempts { loss, dead, late: [0.0; 3], backoff: 2 }
+        Attempts { loss, dead, late: [0.0; ATTEMPTS - 1], backoff: 2 }
     }
 
     #[test]
     fn timeouts_double_or_stay() {
         let doubling = attempts(0.0, 0.0);
-        assert_eq!([0, 1, 2, 3].map(|attempt| doubling.units_before(attempt)), [0, 1, 3, 7]);
+        let units = |of: &Attempts| [0, 1, 2, 3, 4, 5].map(|attempt| of.units_before(attempt));
+        assert_eq!(units(&doubling), [0, 1, 3, 7, 15, 31]);
         let same = Attempts { backoff: 1, ..doubling };
-        assert_eq!([0, 1, 2, 3].map(|attempt| same.units_before(attempt)), [0, 1, 2, 3]);
+        assert_eq!(units(&same), [0, 1, 2, 3, 4, 5]);
     }
 
     /// Attempts one by one, at members of whom some are `dead`: which attempt was the first to arrive and whether
@@ -173,7 +217,7 @@ mod tests {
         let (mut taken, mut sends, mut acks) = (None, 0, 0);
         let mut target = rng.usize(..dead.len());
         for attempt in 0..ATTEMPTS {
-            if attempt >= 2 && dead.len() > 1 {
+            if attempt >= SAME && dead.len() > 1 {
                 let other = rng.usize(..dead.len() - 1);
                 target = other + usize::from(other >= target);
             }
@@ -202,7 +246,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(8);
         let runs = 200_000;
         for (size, loss, dead) in CASES {
-            let of = Attempts { late: [0.2, 0.1, 0.0], ..attempts(loss, dead) };
+            let of = Attempts { late: [0.2, 0.1, 0.0, 0.1, 0.0], ..attempts(loss, dead) };
             let mut counted = [Taken::default(); ATTEMPTS];
             for _ in 0..runs {
                 let mut dead = some_dead(&of, size, &mut rng);
@@ -226,8 +270,8 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(9);
         let runs = 200_000;
         for (size, loss, dead) in CASES {
-            let of = Attempts { late: [0.2, 0.1, 0.3], ..attempts(loss, dead) };
-            let mut counted = Cost { sends: 0.0, acks: 0.0, taken: [0.0; ATTEMPTS] };
+            let of = Attempts { late: [0.2, 0.1, 0.3, 0.1, 0.2], ..attempts(loss, dead) };
+            let mut counted = Cost::default();
             for _ in 0..runs {
                 let dead = some_dead(&of, size, &mut rng);
                 let (taken, sends, acks) = experiment(&of, &dead, &mut rng);
@@ -255,8 +299,8 @@ mod tests {
             prop_assert!((0.0..=1.0 + 1e-12).contains(&total), "{}", total);
             let cost = of.cost(size.into());
             let taken: f64 = cost.taken.iter().sum();
-            prop_assert!((1.0..=4.0).contains(&cost.sends) && (0.0..=1.0 + 1e-12).contains(&taken));
-            prop_assert!(cost.acks <= cost.sends && cost.acks >= taken - 1e-12);
+            prop_assert!((1.0 - 1e-6..=6.0 + 1e-6).contains(&cost.sends) && (0.0..=1.0 + 1e-12).contains(&taken));
+            prop_assert!(cost.acks <= cost.sends && cost.acks >= taken - 1e-9);
         }
     }
 }

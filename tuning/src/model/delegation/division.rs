@@ -331,7 +331,7 @@ fn binomial(trials: usize, chance: f64) -> Vec<(usize, f64)> {
 mod tests {
     use super::*;
 
-    const PERFECT: Attempts = Attempts { loss: 0.0, dead: 0.0, late: [0.0; 3], backoff: 2 };
+    const PERFECT: Attempts = Attempts { loss: 0.0, dead: 0.0, late: [0.0; 5], backoff: 2 };
 
     fn mean_hops(law: &Law) -> f64 {
         law.by_hops()

@@ -7,7 +7,7 @@
 //! member knows all others, so that a part's members are known.) Four questions, one file for each:
 //!
 //! - [`mod@attempts`]: one delegation. It is sent again when no acknowledgement comes within the retransmission
-//!   timeout: to the same member, then to two others of its part. When is it taken over, and by whom?
+//!   timeout: to the same member, then to four others of its part. When is it taken over, and by whom?
 //! - [`mod@division`]: how many delegations lie between the originator and a random member, and how often each had
 //!   to be sent; the expected copies and acknowledgements, over parts that grow smaller.
 //! - [`mod@timing`]: how long a delegation takes: latency, the receiver's turn, pacing; how long the timeout is.
@@ -28,18 +28,22 @@
 //! has measured few round trips waits longer. A member that has of late retried in vain goes on to another at once,
 //! which hastens what comes after many deaths: here each forgets.
 //!
-//! One broadcast takes a millisecond or two to solve, and some twenty where members are dead, whatever their number.
+//! One broadcast takes a millisecond or two to solve, and some twenty where members are dead, whatever their number;
+//! [`Known`] solves each once.
 
 pub mod attempts;
 pub mod division;
+mod known;
 pub mod timing;
 pub mod traffic;
 
 use self::attempts::Attempts;
-use self::division::{Costs, division};
+use self::division::{Costs, Law, Part, division};
+pub use self::known::Known;
 use self::timing::{Hops, Timing};
 use super::Environment;
 use super::special::quantile;
+use swimring::protocol::Settings;
 
 /// What a delegated broadcast depends on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,20 +74,19 @@ pub struct BroadcastInputs {
 }
 
 impl BroadcastInputs {
-    /// In this environment, nobody dead, with the engine's defaults for a LAN: two bits, a floor and a pacing of
-    /// 20 ms. The updates are the user events.
-    pub fn of(environment: &Environment) -> BroadcastInputs {
+    /// With these settings, in this environment, nobody dead. The updates are the user events.
+    pub fn of(settings: &Settings, environment: &Environment) -> BroadcastInputs {
         BroadcastInputs {
-            members: environment.members,
-            step_bits: 2,
+            members: environment.members.max(2),
+            step_bits: settings.delegation_bits,
             loss: environment.loss,
             dead: 0.0,
             rtt_median_s: environment.rtt_median_ms / 1e3,
             rtt_sigma: environment.rtt_sigma,
             turn_s: 0.0,
-            timeout_min_s: 0.02,
+            timeout_min_s: settings.delegation_timeout_min.as_secs_f64(),
             backoff: 2,
-            pacing_s: 0.02,
+            pacing_s: settings.delegation_pacing.as_secs_f64(),
             updates_per_s: environment.events_per_second,
         }
     }
@@ -135,33 +138,67 @@ pub struct Broadcast {
     hops: Hops,
 }
 
-impl Broadcast {
+/// A broadcast without regard to pacing: what it costs, and in how many hops and timeouts it reaches a member.
+#[derive(Clone, Debug)]
+pub struct Divided {
+    timing: Timing,
+    law: Law,
+    costs: Costs,
+    /// Live members without the originator.
+    live: f64,
+}
+
+impl Divided {
     /// Solves the division, for inputs that pass [`BroadcastInputs::check`].
-    pub fn of(inputs: &BroadcastInputs) -> Broadcast {
+    pub fn of(inputs: &BroadcastInputs) -> Divided {
         let timing = Timing::of(inputs);
         let attempts = Attempts {
             loss: inputs.loss,
             dead: inputs.dead,
-            late: [0, 1, 2].map(|attempt| timing.ack_late(timing.timeout_s(attempt))),
+            late: std::array::from_fn(|attempt| timing.ack_late(timing.timeout_s(attempt as u32))),
             backoff: inputs.backoff,
         };
-        let part = division(inputs.members, inputs.step_bits, &attempts);
+        let Part { law, costs } = division(inputs.members, inputs.step_bits, &attempts);
         let live = (f64::from(inputs.members.max(2) - 1) * (1.0 - inputs.dead)).max(1.0);
-        let Costs { sends, acks, delegations, servers, own } = part.costs;
+        Divided { timing, law, costs, live }
+    }
+
+    /// The share of delegations that have to wait for the pacing interval of `inputs` to end.
+    pub fn paced(&self, inputs: &BroadcastInputs) -> f64 {
+        let Costs { sends, delegations, servers, .. } = self.costs;
         // Those who pass on do it once, and again for each retransmission.
-        let moments = (1.0 + servers + sends - delegations) / (live + 1.0);
-        let paced = timing::paced(inputs.pacing_s, inputs.updates_per_s * moments);
+        let moments = (1.0 + servers + sends - delegations) / (self.live + 1.0);
+        timing::paced(inputs.pacing_s, inputs.updates_per_s * moments)
+    }
+
+    /// The broadcast, of whose delegations a share is `paced` by intervals of `pacing_s`.
+    pub fn broadcast(&self, pacing_s: f64, paced: f64) -> Broadcast {
+        let Costs { sends, acks, delegations, servers, own } = self.costs;
+        let live = self.live;
         Broadcast {
             copies: sends / live,
             acks: acks / live,
             delegations: delegations / live,
-            missed: (1.0 - part.law.total()).max(0.0),
+            missed: (1.0 - self.law.total()).max(0.0),
             originator_delegations: own,
             serving: (1.0 + servers) / (live + 1.0),
-            timeout_s: timing.timeout_s(0),
+            timeout_s: self.timing.timeout_s(0),
             paced,
-            hops: Hops::of(&timing, paced, &part.law),
+            hops: Hops::of(&self.timing.paced_by(pacing_s), paced, &self.law),
         }
+    }
+}
+
+impl Broadcast {
+    /// Solves the broadcast of inputs that pass [`BroadcastInputs::check`].
+    pub fn of(inputs: &BroadcastInputs) -> Broadcast {
+        let divided = Divided::of(inputs);
+        divided.broadcast(inputs.pacing_s, divided.paced(inputs))
+    }
+
+    /// When nobody tells any more, in seconds.
+    pub fn ends_s(&self) -> f64 {
+        self.hops.ends_s()
     }
 
     /// The share of live members that have been told `time_s` after the originator began.
@@ -171,7 +208,7 @@ impl Broadcast {
 
     /// The time after which a `share` of all live members has been told. None if repair has to tell so many.
     pub fn delay_s(&self, share: f64) -> Option<f64> {
-        let highest = self.hops.ends_s();
+        let highest = self.ends_s();
         let untold = |time_s: f64| 1.0 - self.told_s(time_s);
         (untold(highest) <= 1.0 - share).then(|| quantile(share, highest, untold))
     }

@@ -237,16 +237,21 @@ fn published_rows_are_met() {
     };
     // With many dead one lost part of the first division is a quarter of everyone, and most runs have none: 0.8 % of all
     // on average. The share told at the published p99, which is one run's, may differ by that much and a bit.
+    // The published model gives up after four attempts. Two more cost two copies at most for each dead member.
+    let copies_within = |copies: f64, published: f64, dead: f64| {
+        let most = published + 2.0 * dead / (1.0 - dead);
+        assert!((published * 0.95..most * 1.05).contains(&copies), "{copies} {published}");
+    };
     let form = hard(0.01, 0.1);
     assert!((ms(form.delay_s(0.5)) / 21.0 - 1.0).abs() < 0.1, "{form:?}");
     assert!((form.told_s(0.192) - 0.99).abs() < 0.015, "{}", form.told_s(0.192));
-    assert!((form.copies / 1.58 - 1.0).abs() < 0.05, "{}", form.copies);
-    // Repair tells 14 % here: its copies are published with the others, 2.57 in all.
+    copies_within(form.copies, 1.58, 0.1);
+    // There repair tells 14 %: its copies are published with the others, 2.57 in all.
     let form = hard(0.01, 0.3);
     assert!((ms(form.delay_s(0.5)) / 135.0 - 1.0).abs() < 0.1, "{form:?}");
-    assert!((form.copies / 2.57 - 1.0).abs() < 0.1, "{}", form.copies);
+    copies_within(form.copies, 2.57, 0.3);
     // With a fifth lost 2.10 copies are published. A delegation is sent 1.5625 times if it is never given up, so that
-    // the rest is not that of four attempts, which leave 1 % to repair; nor is the last percent of the time.
+    // the rest is not that of a broadcast; nor is the last percent of the time.
     let form = hard(0.2, 0.0);
     assert!((ms(form.delay_s(0.5)) / 48.0 - 1.0).abs() < 0.1, "{form:?}");
     assert!((form.told_s(0.2) - 0.99).abs() < 0.015, "{}", form.told_s(0.2));
@@ -294,7 +299,7 @@ fn the_originator_sends_what_the_formula_says() {
 #[test]
 fn what_cannot_be_is_refused() {
     assert_eq!(LAN.check(), Ok(()));
-    assert_eq!(BroadcastInputs::of(&Environment::default()).check(), Ok(()));
+    assert_eq!(BroadcastInputs::of(&Settings::default(), &Environment::default()).check(), Ok(()));
     let error = BroadcastInputs { step_bits: 5, ..LAN }.check().unwrap_err();
     assert_eq!(error, "step_bits has to be between 1 and 4, and is 5");
     assert!(BroadcastInputs { dead: f64::NAN, ..LAN }.check().is_err());

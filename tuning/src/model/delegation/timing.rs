@@ -77,6 +77,12 @@ impl Timing {
         timing
     }
 
+    /// The same with another pacing interval, which no timeout depends on.
+    #[must_use]
+    pub fn paced_by(self, pacing_s: f64) -> Timing {
+        Timing { pacing_s, ..self }
+    }
+
     /// The timeout of an attempt, counted from 0, in seconds.
     pub fn timeout_s(&self, attempt: u32) -> f64 {
         self.first_timeout_s * f64::from(self.backoff.pow(attempt))

@@ -13,15 +13,12 @@
 
 use swimring::net::padded_len;
 use swimring::protocol::Settings;
-use swimring_codec::native::{HEADER_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent};
+use swimring_codec::native::{DELEGATION_LEN, HEADER_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent};
 
 use super::super::Environment;
 use super::super::false_positives::Probe;
 use super::super::suspicion::Window;
 use super::Broadcast;
-
-/// The mark in front of what is delegated, and an acknowledgement: native version 2.
-const DELEGATION_LEN: usize = 8;
 
 /// What is told, per second in the whole cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -106,7 +103,7 @@ mod tests {
     #[test]
     fn one_event_is_one_frame_and_one_acknowledgement() {
         let environment = Environment { members: 10_000, ..Environment::default() };
-        let broadcast = Broadcast::of(&BroadcastInputs::of(&environment));
+        let broadcast = Broadcast::of(&BroadcastInputs::of(&Settings::default(), &environment));
         let one = Rates { events_per_s: 1.0, event_bytes: 100, ..Rates::default() };
         let traffic = broadcast.traffic(&one);
         assert!((traffic.datagrams - 2.0).abs() < 0.01, "{traffic:?}");
@@ -117,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_as_often_as_it_is_confirmed() {
-        let broadcast = Broadcast::of(&BroadcastInputs::of(&Environment::default()));
+        let broadcast = Broadcast::of(&BroadcastInputs::of(&Settings::default(), &Environment::default()));
         let with = |confirmations, refutations_per_s| {
             let rates = Rates { failures_per_s: 0.5, confirmations, refutations_per_s, ..Rates::default() };
             (rates.updates_per_s(), broadcast.traffic(&rates).bytes)
@@ -137,7 +134,7 @@ mod tests {
         let gossip = |environment: &Environment| {
             traffic::Traffic::of(&lan, environment, &Probe::of(&lan, environment)).bytes
         };
-        let broadcast = Broadcast::of(&BroadcastInputs::of(&busy));
+        let broadcast = Broadcast::of(&BroadcastInputs::of(&lan, &busy));
         let delegated = broadcast.traffic(&Rates::of(&lan, &busy, &Probe::of(&lan, &busy)));
         let gossiped = gossip(&busy) - gossip(&idle);
         println!("{gossiped} bytes by gossip, {delegated:?}");
