@@ -26,6 +26,11 @@ use crate::protocol::wire::Update;
 /// With delegated broadcast: time between two accusers' declarations. More than it takes to tell everyone.
 const ACCUSERS_APART: Duration = Duration::from_millis(500);
 
+/// With delegated broadcast: how much longer than the accusers those wait that have only heard of it, at least and at
+/// most. The first accuser's declaration ends their suspicion; were there no such time, everyone's timer would end at
+/// once, for what everyone is about to be told. If all accusers are gone, the timers end one by one.
+const OTHERS_LATER: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(6)];
+
 /// One member's suspicions of others.
 #[derive(Debug)]
 pub(in crate::protocol) struct Suspicions {
@@ -102,6 +107,10 @@ impl Suspicions {
         if core.settings.suspicion == SuspicionMode::Adaptive && accuser != core.id {
             suspicion = suspicion.checked_at(Suspicions::check_at(core, spread, cx.now));
         }
+        if core.delegates(cx.shared) && accuser != core.id {
+            let [least, most] = OTHERS_LATER;
+            suspicion = suspicion.left_to_accusers(least + (most - least).mul_f64(core.rng.f64()));
+        }
         if !cx.shared.suspicions.start(&mut self.list, suspicion) {
             cx.shared.counters.suspicions_shed += 1;
             core.set_entry(cx, index, entry.with_state(State::Alive));
@@ -130,6 +139,10 @@ impl Suspicions {
             self.tell_on(cx, index, accuser);
         }
         if ours {
+            if core.delegates(cx.shared) {
+                cx.shared.suspicions.take_turn(&mut self.list, index, core.id, ACCUSERS_APART);
+                self.reschedule(&cx.shared.suspicions);
+            }
             core.tell_update(cx, index, update, incarnation);
         } else {
             core.retell_update(cx, index, update, incarnation);
@@ -144,13 +157,6 @@ impl Suspicions {
         accuser: MemberId,
     ) -> bool {
         cx.shared.suspicions.tell_on(&self.list, index, accuser)
-    }
-
-    /// Whether an accuser before us is to declare `subject` dead, whose time is up. Several that told it at the same
-    /// time would each tell everyone.
-    fn wait_turn(&mut self, core: &Core, cx: &mut Context<'_, '_>, subject: MemberIndex) -> bool {
-        core.delegates(cx.shared)
-            && cx.shared.suspicions.wait_turn(&mut self.list, subject, core.id, ACCUSERS_APART)
     }
 
     /// Whether `index` is suspected by ourselves too: our own probe failed.
@@ -216,7 +222,6 @@ impl Suspicions {
                     cx.shared.suspicions.postpone(&mut self.list, suspicion.subject, until);
                 }
                 Due::End(suspicion) if self.defer_expiry(core, cx, suspicion.subject) => {}
-                Due::End(suspicion) if self.wait_turn(core, cx, suspicion.subject) => {}
                 Due::End(suspicion) => return Some(Expired::Unrefuted(suspicion)),
             }
         }

@@ -55,7 +55,7 @@ pub(in crate::protocol) struct Suspicion {
     witness: Option<Witness>,
     /// Time added to the timeout because we heard nobody.
     unheard_ms: u32,
-    /// Time added because accusers before us are to declare it first.
+    /// Time added because the accusers before us are to declare it first.
     turn_ms: u32,
     /// When we probe the subject ourselves, having only heard of it; [`Time::NEVER`] if not.
     check: Time,
@@ -134,6 +134,11 @@ impl Suspicion {
     /// The same suspicion; at `check` we see for ourselves.
     pub(in crate::protocol) fn checked_at(self, check: Time) -> Suspicion {
         Suspicion { check, ..self }
+    }
+
+    /// The same suspicion; its accusers have so much longer to declare it before we do.
+    pub(in crate::protocol) fn left_to_accusers(self, longer: Duration) -> Suspicion {
+        Suspicion { turn_ms: millis(longer), ..self }
     }
 
     /// The same suspicion, begun at `now`.
@@ -489,23 +494,19 @@ impl SuspicionPool {
     }
 
     /// The accusers of `subject` declare it one after the other, `each` apart, in the order in which they accused: the
-    /// first tells it to all others. Whether `own` is one of them and has to wait now. Asked once.
-    pub(in crate::protocol) fn wait_turn(
+    /// first tells it to all others. `own` has accused it now.
+    pub(in crate::protocol) fn take_turn(
         &mut self,
         of: &mut SuspicionList,
         subject: MemberIndex,
         own: MemberId,
         each: Duration,
-    ) -> bool {
-        let mut waits = false;
+    ) {
         self.change(of, subject, |suspicion| {
-            let turn = suspicion.place_of(own).unwrap_or(0) as u32;
-            waits = turn > 0 && suspicion.turn_ms == 0;
-            if waits {
-                suspicion.turn_ms = turn * millis(each);
+            if let Some(turn) = suspicion.place_of(own) {
+                suspicion.turn_ms = turn as u32 * millis(each);
             }
         });
-        waits
     }
 
     /// `subject` has answered: we are no witness any more. False if we were none.
