@@ -64,11 +64,6 @@ impl Core {
         incarnation: Incarnation,
         prefix_bits: u8,
     ) {
-        let said = match update {
-            Update::Event => Outgoing::Event(cx.shared.events.get(subject)),
-            _ => Outgoing::Update { subject, update, incarnation },
-        };
-        let length = cx.shared.wire.part_len(&self.speaker(&cx.shared.directory), &said) as u16;
         let division = self.division(cx.now);
         let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
         let (table, own, number) = (&self.table, &mut self.delegations, self.number);
@@ -78,7 +73,7 @@ impl Core {
             prefix_bits,
             |index| candidate(table, index),
             |part| {
-                let delegation = Delegation { subject, update, incarnation, length, part, attempt: 0 };
+                let delegation = Delegation { subject, update, incarnation, part, attempt: 0 };
                 if delegations.add(own, delegation) {
                     parts += 1;
                     if update == Update::Event {
@@ -244,7 +239,7 @@ impl Core {
         let mut ending =
             Ending { own: self.index, number: self.number, events, happened: cx.out.events, goodbyes: 0 };
         let (now, pacing) = (cx.now, self.settings.delegation_pacing);
-        let ready = delegations.ready(&mut self.delegations, now, pacing, |waiting| {
+        let ready = delegations.ready(&mut self.delegations, now, pacing, directory, |waiting| {
             let keep = match waiting.update {
                 Update::Event => now.since(ending.events.first_seen(waiting.subject)) < event_age_max,
                 update => says(table.get(waiting.subject), update, waiting.incarnation),
@@ -276,10 +271,12 @@ impl Core {
         let first = ready.first()?;
         let to = self.identity(first.delegate, cx.shared).address();
         let room = self.native_bytes_max(cx, to) - HEADER_LEN;
+        let (speaker, shared) = (self.speaker(&cx.shared.directory), &*cx.shared);
         let (mut used, mut prefix_bits, mut length) = (0, None, 0);
         for next in ready.iter().take(UPDATES_MAX).take_while(|next| next.delegate == first.delegate) {
             let mark = if prefix_bits == Some(next.prefix_bits) { 0 } else { DELEGATION_LEN };
-            used += mark + usize::from(cx.shared.delegations.get(*next).length);
+            let said = said(shared.delegations.get(*next), &shared.events);
+            used += mark + shared.wire.part_len(&speaker, &said);
             if used > room && length > 0 {
                 break;
             }
@@ -348,6 +345,15 @@ impl Ending<'_> {
             self.events.release(gone.subject);
         }
         self.goodbyes += u32::from(gone.update == Update::Left && gone.subject == self.own);
+    }
+}
+
+/// What a delegation says.
+pub(super) fn said<'a>(delegation: &Delegation, events: &'a EventStore) -> Outgoing<'a> {
+    let Delegation { subject, update, incarnation, .. } = *delegation;
+    match update {
+        Update::Event => Outgoing::Event(events.get(subject)),
+        _ => Outgoing::Update { subject, update, incarnation },
     }
 }
 

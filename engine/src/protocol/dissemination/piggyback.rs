@@ -12,7 +12,8 @@ use swimring_codec::native::{DELEGATION_LEN, FRAME_MAX};
 use crate::protocol::behaviour::Behaviour;
 use crate::protocol::outbox::FrameSink;
 use crate::protocol::pools::broadcasts::{Broadcast, BroadcastPool, Queue, Selection};
-use crate::protocol::pools::delegations::{Delegation, Ready};
+use crate::protocol::dissemination::delegated::said;
+use crate::protocol::pools::delegations::Ready;
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState};
@@ -149,17 +150,14 @@ impl Core {
             (!same).then_some(Outgoing::Delegation { number, prefix_bits })
         };
         let updates = (0..carried.len()).flat_map(|nth| {
-            let Delegation { subject, update, incarnation, .. } = *delegations.get(carried[nth]);
-            let said = match update {
-                Update::Event => Outgoing::Event(events.get(subject)),
-                _ => Outgoing::Update { subject, update, incarnation },
-            };
-            mark(nth).into_iter().chain(std::iter::once(said))
+            mark(nth).into_iter().chain(std::iter::once(said(delegations.get(carried[nth]), events)))
         });
-        let bytes: usize = carried.iter().map(|ready| usize::from(delegations.get(*ready).length)).sum();
+        let speaker = self.speaker(directory);
+        let said_len = |ready: &Ready| wire.part_len(&speaker, &said(delegations.get(*ready), events));
+        let bytes: usize = carried.iter().map(said_len).sum();
         let marks = (0..carried.len()).filter(|nth| mark(*nth).is_some()).count();
         let frame = Frame {
-            speaker: &self.speaker(directory),
+            speaker: &speaker,
             to,
             destination: directory.id(delegate),
             bytes_max: FRAME_MAX,

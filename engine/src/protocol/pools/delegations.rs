@@ -15,7 +15,7 @@ use swimring_codec::Incarnation;
 
 use crate::protocol::pools::round_trip::RoundTrip;
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::{KeyedHash, MemberIndex};
+use crate::protocol::view::directory::{Directory, KeyedHash, MemberIndex};
 use crate::protocol::view::heap::{Heap, HeapPool};
 use crate::protocol::view::pool::{List, NIL, Pool};
 use crate::protocol::wire::Update;
@@ -47,8 +47,6 @@ pub(in crate::protocol) struct Delegation {
     pub(in crate::protocol) subject: u32,
     pub(in crate::protocol) update: Update,
     pub(in crate::protocol) incarnation: Incarnation,
-    /// Bytes on the wire.
-    pub(in crate::protocol) length: u16,
     pub(in crate::protocol) part: Part,
     /// How often it was sent before.
     pub(in crate::protocol) attempt: u8,
@@ -155,10 +153,12 @@ impl Delegations {
 }
 
 /// A delegation that waits, in the order in which frames are put together.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Ready {
     pub(in crate::protocol) delegate: MemberIndex,
     pub(in crate::protocol) prefix_bits: u8,
+    /// Which came first.
+    nth: u32,
     node: u32,
 }
 
@@ -200,7 +200,8 @@ impl DelegationPool {
     pub(in crate::protocol) fn reserve(&mut self, delegations: usize) {
         self.nodes.reserve(delegations);
         self.frames.reserve(delegations);
-        self.index.reserve(delegations);
+        // Twice, so that what was removed never makes it grow.
+        self.index.reserve(2 * delegations);
         self.ready.reserve(DELEGATIONS_MAX as usize);
     }
 
@@ -231,13 +232,15 @@ impl DelegationPool {
         of.due = if of.waiting.is_empty() { unanswered } else { unanswered.min(of.paced) };
     }
 
-    /// If frames may be sent at `now`: what waits, those of a frame beside each other, and none again for `pacing`.
+    /// If frames may be sent at `now`: what waits, those of a frame beside each other, in the order of the delegates' ids
+    /// that `directory` knows, and none again for `pacing`.
     /// What `keep` does not keep is dropped. To be given back to [`DelegationPool::done`].
     pub(in crate::protocol) fn ready(
         &mut self,
         of: &mut Delegations,
         now: Time,
         pacing: Duration,
+        directory: &Directory,
         mut keep: impl FnMut(&mut Delegation) -> bool,
     ) -> Option<Vec<Ready>> {
         if of.waiting.is_empty() || now < of.paced {
@@ -252,14 +255,15 @@ impl DelegationPool {
             let delegation = self.nodes.get_mut(node);
             if keep(delegation) {
                 let Part { delegate, prefix_bits } = delegation.part;
-                ready.push(Ready { delegate, prefix_bits, node });
+                let nth = ready.len() as u32;
+                ready.push(Ready { delegate, prefix_bits, nth, node });
             } else {
                 of.len -= 1;
                 self.nodes.remove(&mut of.waiting, node);
             }
             node = next;
         }
-        ready.sort_unstable();
+        ready.sort_unstable_by_key(|ready| (directory.id(ready.delegate), ready.prefix_bits, ready.nth));
         self.reschedule(of);
         Some(ready)
     }
@@ -398,7 +402,11 @@ impl DelegationPool {
 
 #[cfg(test)]
 mod tests {
+    use swimring_codec::native::Introduction;
+    use swimring_codec::{MemberId, State};
+
     use super::*;
+    use crate::protocol::view::directory::UNVERSIONED;
 
     const FLOOR: Duration = Duration::from_millis(20);
     const PACING: Duration = Duration::from_millis(20);
@@ -410,12 +418,25 @@ mod tests {
     fn delegation(subject: u32, delegate: MemberIndex, prefix_bits: u8) -> Delegation {
         let part = Part { delegate, prefix_bits };
         let (update, incarnation) = (Update::Dead, Incarnation::new(1));
-        Delegation { subject, update, incarnation, length: 16, part, attempt: 0 }
+        Delegation { subject, update, incarnation, part, attempt: 0 }
     }
 
     /// Sends all that waits, a frame for each delegate, and gives their numbers.
     fn send_all(pool: &mut DelegationPool, of: &mut Delegations, now: Time) -> Vec<(MemberIndex, u32)> {
-        let Some(ready) = pool.ready(of, now, PACING, |_| true) else { return Vec::new() };
+        let mut directory = Directory::new(1);
+        for nth in 0..16 {
+            let name = format!("member-{nth}");
+            let introduction = Introduction {
+                subject: MemberId::of_name(&name),
+                incarnation: Incarnation::new(1),
+                state: State::Alive,
+                address: ([10, 0, 0, 1], 7946).into(),
+                name: &name,
+                metadata: b"",
+            };
+            assert!(directory.intern(&introduction, UNVERSIONED, 16).is_ok());
+        }
+        let Some(ready) = pool.ready(of, now, PACING, &directory, |_| true) else { return Vec::new() };
         let frames = ready.chunk_by(|one, next| one.delegate == next.delegate);
         let numbers = frames.map(|frame| (frame[0].delegate, pool.send(of, frame, now, FLOOR))).collect();
         pool.done(ready);
@@ -430,7 +451,9 @@ mod tests {
         }
         assert_eq!(of.due(), Time::ZERO);
         let frames = send_all(&mut pool, &mut of, at(5));
-        assert_eq!(frames.iter().map(|frame| frame.0).collect::<Vec<_>>(), [7, 8]);
+        let mut delegates: Vec<_> = frames.iter().map(|frame| frame.0).collect();
+        delegates.sort_unstable();
+        assert_eq!(delegates, [7, 8]);
         let mut gone = Vec::new();
         let (delegate, number) = frames[0];
         let mut acknowledge = |from, number, gone: &mut Vec<u32>| {
@@ -441,7 +464,7 @@ mod tests {
         assert!(!acknowledge(delegate, u32::MAX, &mut gone), "no such place");
         assert!(acknowledge(delegate, number, &mut gone));
         assert!(!acknowledge(delegate, number, &mut gone), "twice");
-        assert_eq!(gone, [0, 2]);
+        assert_eq!(gone, if delegate == 7 { [0, 2] } else { [1, 3] }, "in the order in which they came");
         assert!(acknowledge(frames[1].0, frames[1].1, &mut gone));
         assert!(of.is_empty() && pool.used() == 0 && of.due() == Time::NEVER);
     }
@@ -451,8 +474,11 @@ mod tests {
         let mut pool = DelegationPool::new(7);
         let (mut of, mut other) = (Delegations::new(0), Delegations::new(1));
         assert!(pool.add(&mut of, delegation(1, 7, 0)) && pool.add(&mut other, delegation(1, 7, 0)));
-        let number = send_all(&mut pool, &mut of, at(0))[0].1;
+        send_all(&mut pool, &mut of, at(0));
         send_all(&mut pool, &mut other, at(0));
+        assert!(pool.add(&mut of, delegation(2, 7, 0)));
+        // The second frame of the one; the other has sent one only.
+        let number = send_all(&mut pool, &mut of, at(20))[0].1;
         assert!(!pool.acknowledge(&mut other, number, 7, at(1), |_| {}));
         assert!(pool.acknowledge(&mut of, number, 7, at(1), |_| {}));
     }
