@@ -61,6 +61,9 @@ const DIFFERENCES_EACH: usize = 32;
 /// Delegations that are under way at once, on average: a broadcast has one for each member.
 const DELEGATIONS_EACH: usize = 8;
 
+/// And so many more, since a few members that are gone unnoticed keep more of them under way, however few members tell.
+const DELEGATIONS_LEAST: usize = 1_024;
+
 /// Indirect probes that are under way at once, on average: far more than any loss rate causes.
 const RELAYS_EACH: usize = 4;
 
@@ -105,7 +108,7 @@ impl SharedState {
         self.bases.reserve(known, DIFFERENCES_EACH);
         self.events.reserve(members, events);
         self.broadcasts.reserve(members, RESERVED_EACH);
-        self.delegations.reserve(members * DELEGATIONS_EACH);
+        self.delegations.reserve(DELEGATIONS_LEAST + members * DELEGATIONS_EACH);
         self.suspicions.reserve(members * RESERVED_EACH);
         self.departed.reserve(members * RESERVED_EACH);
         self.relays.reserve(members * RELAYS_EACH);
