@@ -172,8 +172,7 @@ impl Core {
     ) {
         let Some(from) = cx.shared.directory.find(origin.source) else { return };
         let SharedState { delegations, events, .. } = &mut *cx.shared;
-        let mut ending =
-            Ending { own: self.index, number: self.number, events, happened: cx.out.events, goodbyes: 0 };
+        let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let gone = |gone: Delegation| ending.note(&gone, PartEnd::Told);
         let expected = delegations.acknowledge(&mut self.delegations, number, from, cx.now, gone);
         let goodbyes = ending.goodbyes;
@@ -199,19 +198,19 @@ impl Core {
         let (table, distrusts) = (&self.table, self.delegations.distrusts());
         let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
-        let mut ending =
-            Ending { own: self.index, number: self.number, events, happened: cx.out.events, goodbyes: 0 };
+        let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let any = delegations.expire(&mut self.delegations, cx.now, |unheard| {
             let next = retry(unheard, &division, directory, table, distrusts);
             match next {
                 Retry::Send(_) => counters.delegations_retried += 1,
-                Retry::GiveUp => counters.delegations_given_up += 1,
-                Retry::Drop => counters.delegations_dropped += 1,
-            }
-            match next {
-                Retry::Send(_) => {}
-                Retry::GiveUp => ending.note(unheard, PartEnd::GivenUp),
-                Retry::Drop => ending.note(unheard, PartEnd::Told),
+                Retry::GiveUp => {
+                    counters.delegations_given_up += 1;
+                    ending.note(unheard, PartEnd::GivenUp);
+                }
+                Retry::Drop => {
+                    counters.delegations_dropped += 1;
+                    ending.note(unheard, PartEnd::Told);
+                }
             }
             next
         });
@@ -224,20 +223,17 @@ impl Core {
     /// into.
     #[inline]
     pub(in crate::protocol) fn pass_on(&mut self, cx: &mut Context<'_, '_>) {
-        if !self.delegations.is_empty() {
+        // Never, while there is nothing.
+        if self.delegations.due() <= cx.now {
             self.pass_on_waiting(cx);
         }
     }
 
     fn pass_on_waiting(&mut self, cx: &mut Context<'_, '_>) {
-        if self.delegations.due() > cx.now {
-            return;
-        }
         let (division, table) = (self.division(cx.now), &self.table);
         let event_age_max = self.settings.event_memory / 2;
         let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
-        let mut ending =
-            Ending { own: self.index, number: self.number, events, happened: cx.out.events, goodbyes: 0 };
+        let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let (now, pacing) = (cx.now, self.settings.delegation_pacing);
         let ready = delegations.ready(&mut self.delegations, now, pacing, directory, |waiting| {
             let keep = match waiting.update {
@@ -256,9 +252,9 @@ impl Core {
         if let Some(ready) = ready {
             let mut rest = &ready[..];
             for _ in 0..FRAMES_MAX {
-                let Some(length) = self.frame_len(cx, rest) else { break };
+                let Some((length, bytes)) = self.fill_frame(cx, rest) else { break };
                 let (carried, after) = rest.split_at(length);
-                self.send_delegations(cx, carried);
+                self.send_delegations(cx, carried, bytes);
                 rest = after;
             }
             cx.shared.delegations.done(ready);
@@ -266,33 +262,34 @@ impl Core {
         self.said_goodbye(cx, goodbyes);
     }
 
-    /// How many of `ready` go into one frame. Nothing if there are none.
-    fn frame_len(&self, cx: &Context<'_, '_>, ready: &[Ready]) -> Option<usize> {
+    /// How many of `ready` go into one frame, and the bytes that they take there with the marks of their parts. Nothing
+    /// if there are none.
+    fn fill_frame(&self, cx: &Context<'_, '_>, ready: &[Ready]) -> Option<(usize, usize)> {
         let first = ready.first()?;
         let to = self.identity(first.delegate, cx.shared).address();
         let room = self.native_bytes_max(cx, to) - HEADER_LEN;
         let (speaker, shared) = (self.speaker(&cx.shared.directory), &*cx.shared);
-        let (mut used, mut prefix_bits, mut length) = (0, None, 0);
+        let (mut bytes, mut prefix_bits, mut length) = (0, None, 0);
         for next in ready.iter().take(UPDATES_MAX).take_while(|next| next.delegate == first.delegate) {
             let mark = if prefix_bits == Some(next.prefix_bits) { 0 } else { DELEGATION_LEN };
-            let said = said(shared.delegations.get(*next), &shared.events);
-            used += mark + shared.wire.part_len(&speaker, &said);
-            if used > room && length > 0 {
+            let Delegation { subject, update, incarnation, .. } = *shared.delegations.get(*next);
+            let said = shared.events.said(subject, update, incarnation);
+            let more = bytes + mark + shared.wire.part_len(&speaker, &said);
+            if more > room && length > 0 {
                 break;
             }
-            prefix_bits = Some(next.prefix_bits);
-            length += 1;
+            (bytes, prefix_bits, length) = (more, Some(next.prefix_bits), length + 1);
         }
-        Some(length)
+        Some((length, bytes))
     }
 
-    /// Sends what stands in `carried`, all of it for one delegate, in one frame.
-    fn send_delegations(&mut self, cx: &mut Context<'_, '_>, carried: &[Ready]) {
+    /// Sends what stands in `carried`, all of it for one delegate, in one frame, `bytes` without its header.
+    fn send_delegations(&mut self, cx: &mut Context<'_, '_>, carried: &[Ready], bytes: usize) {
         let Some(first) = carried.first() else { return };
         let behind = BEHIND_TIMEOUT * cx.shared.overload.into();
         let floor = self.settings.delegation_timeout_min.max(behind);
         let number = cx.shared.delegations.send(&mut self.delegations, carried, cx.now, floor);
-        if self.send_delegated(cx, first.delegate, number, carried) {
+        if self.send_delegated(cx, first.delegate, number, carried, bytes) {
             cx.shared.counters.delegations_sent += carried.len() as u64;
         } else {
             cx.shared.delegations.unsend(&mut self.delegations, number);
@@ -338,22 +335,21 @@ struct Ending<'a> {
     goodbyes: u32,
 }
 
-impl Ending<'_> {
+impl<'a> Ending<'a> {
+    fn of(
+        own: MemberIndex,
+        number: u32,
+        events: &'a mut EventStore,
+        happened: &'a mut Vec<Event>,
+    ) -> Ending<'a> {
+        Ending { own, number, events, happened, goodbyes: 0 }
+    }
+
     fn note(&mut self, gone: &Delegation, end: PartEnd) {
         if gone.update == Update::Event {
-            self.happened.extend(self.events.end_part(gone.subject, self.number, end));
-            self.events.release(gone.subject);
+            self.happened.extend(self.events.release_part(gone.subject, self.number, end));
         }
         self.goodbyes += u32::from(gone.update == Update::Left && gone.subject == self.own);
-    }
-}
-
-/// What a delegation says.
-pub(super) fn said<'a>(delegation: &Delegation, events: &'a EventStore) -> Outgoing<'a> {
-    let Delegation { subject, update, incarnation, .. } = *delegation;
-    match update {
-        Update::Event => Outgoing::Event(events.get(subject)),
-        _ => Outgoing::Update { subject, update, incarnation },
     }
 }
 
@@ -382,7 +378,7 @@ pub(in crate::protocol) fn says(entry: Entry, update: Update, incarnation: Incar
 }
 
 /// What becomes of a delegation that was not acknowledged: once more to the same member, since packets are lost more
-/// often than members, then to two others of its part. If of late that was in vain, to another at once.
+/// often than members, then to others of its part. If of late that was in vain, to another at once.
 fn retry(
     unheard: &Delegation,
     division: &Division,

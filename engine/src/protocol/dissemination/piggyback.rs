@@ -7,18 +7,17 @@
 use std::net::SocketAddr;
 
 use swimring_codec::MemberId;
-use swimring_codec::native::{DELEGATION_LEN, FRAME_MAX};
+use swimring_codec::native::FRAME_MAX;
 
 use crate::protocol::behaviour::Behaviour;
 use crate::protocol::outbox::FrameSink;
 use crate::protocol::pools::broadcasts::{Broadcast, BroadcastPool, Queue, Selection};
-use crate::protocol::dissemination::delegated::said;
-use crate::protocol::pools::delegations::Ready;
+use crate::protocol::pools::delegations::{Delegation, Ready};
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::view::directory::{Directory, MemberIndex};
-use crate::protocol::wire::{Format, Frame, Native, Outgoing, Speaker, Spoken, Update};
+use crate::protocol::wire::{Format, Frame, Native, Outgoing, Speaker, Spoken};
 
 /// What is to be sent, and to whom.
 #[derive(Clone, Copy)]
@@ -48,11 +47,8 @@ impl<'a> Waiting<'a> {
     /// What the broadcast `node` of the pool says.
     #[inline]
     fn said(&self, node: u32) -> Outgoing<'a> {
-        let Broadcast { subject, news: update, incarnation, .. } = *self.broadcasts.get(node);
-        match update {
-            Update::Event => Outgoing::Event(self.events.get(subject)),
-            _ => Outgoing::Update { subject, update, incarnation },
-        }
+        let Broadcast { subject, news, incarnation, .. } = *self.broadcasts.get(node);
+        self.events.said(subject, news, incarnation)
     }
 }
 
@@ -133,37 +129,33 @@ impl Core {
     }
 
     /// Sends the delegations `carried` to the member at `delegate` under `number`, each group with the part of the
-    /// cluster that it is for. False if the sink is full.
+    /// cluster that it is for, `parts_len` bytes in all. False if the sink is full.
     pub(super) fn send_delegated(
         &mut self,
         cx: &mut Context<'_, '_>,
         delegate: MemberIndex,
         number: u32,
         carried: &[Ready],
+        parts_len: usize,
     ) -> bool {
         let to = self.identity(delegate, cx.shared).address();
         let SharedState { wire, directory, delegations, events, .. } = &mut *cx.shared;
         let (delegations, events) = (&*delegations, &*events);
-        let mark = |nth: usize| {
+        let updates = (0..carried.len()).flat_map(|nth| {
             let prefix_bits = carried[nth].prefix_bits;
             let same = nth > 0 && carried[nth - 1].prefix_bits == prefix_bits;
-            (!same).then_some(Outgoing::Delegation { number, prefix_bits })
-        };
-        let updates = (0..carried.len()).flat_map(|nth| {
-            mark(nth).into_iter().chain(std::iter::once(said(delegations.get(carried[nth]), events)))
+            let mark = (!same).then_some(Outgoing::Delegation { number, prefix_bits });
+            let Delegation { subject, update, incarnation, .. } = *delegations.get(carried[nth]);
+            mark.into_iter().chain(std::iter::once(events.said(subject, update, incarnation)))
         });
-        let speaker = self.speaker(directory);
-        let said_len = |ready: &Ready| wire.part_len(&speaker, &said(delegations.get(*ready), events));
-        let bytes: usize = carried.iter().map(said_len).sum();
-        let marks = (0..carried.len()).filter(|nth| mark(*nth).is_some()).count();
         let frame = Frame {
-            speaker: &speaker,
+            speaker: &self.speaker(directory),
             to,
             destination: directory.id(delegate),
             bytes_max: FRAME_MAX,
             messages: &[],
             updates,
-            parts_len: bytes + marks * DELEGATION_LEN,
+            parts_len,
         };
         let frames = &mut *cx.out.frames;
         let sent = match &mut wire.spoken {

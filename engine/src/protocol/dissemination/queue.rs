@@ -5,7 +5,6 @@
 
 use swimring_codec::Incarnation;
 
-use crate::protocol::event::EventIndex;
 use crate::protocol::pools::broadcasts::{Broadcast, Dequeued};
 use crate::protocol::pools::events::{EventStore, PartEnd};
 use crate::protocol::state::{Context, Core, Status};
@@ -73,7 +72,8 @@ impl Core {
     /// Takes note of what left the queue.
     pub(super) fn broadcast_gone(&mut self, cx: &mut Context<'_, '_>, gone: Dequeued) {
         if gone.news == Update::Event {
-            self.end_event(cx, gone.subject, PartEnd::Told);
+            let told = cx.shared.events.release_part(gone.subject, self.number, PartEnd::Told);
+            cx.out.events.extend(told);
             return self.event_gone(cx, gone.subject);
         }
         self.table.set_queued(gone.subject, false);
@@ -83,23 +83,13 @@ impl Core {
         }
     }
 
-    /// The event at `at` is out of the queue.
-    fn end_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex, end: PartEnd) {
-        let told = cx.shared.events.end_part(at, self.number, end);
-        cx.shared.events.release(at);
-        cx.out.events.extend(told);
-    }
-
     /// Drops what is queued: there is nobody to tell.
     pub(in crate::protocol) fn drop_queue(&mut self, cx: &mut Context<'_, '_>) {
         // Whoever leaves no longer tells what else there was to tell.
         let others = self.table.live() > usize::from(self.status == Status::Active);
         let end = if others { PartEnd::GivenUp } else { PartEnd::Told };
         let (number, happened) = (self.number, &mut *cx.out.events);
-        let mut over = |events: &mut EventStore, at| {
-            happened.extend(events.end_part(at, number, end));
-            events.release(at);
-        };
+        let mut over = |events: &mut EventStore, at| happened.extend(events.release_part(at, number, end));
         let shared = &mut *cx.shared;
         let (table, events) = (&mut self.table, &mut shared.events);
         shared.broadcasts.clear(&mut self.queue, |gone| match gone.news {

@@ -172,8 +172,7 @@ impl Core {
             if keep {
                 oldest = oldest.min(first_seen);
             } else {
-                happened.extend(events.end_part(at, number, PartEnd::GivenUp));
-                events.release(at);
+                happened.extend(events.release_part(at, number, PartEnd::GivenUp));
                 counters.events_expired += 1;
                 intent_gone = intent_gone.or(intent.filter(|intent| *intent == at));
             }

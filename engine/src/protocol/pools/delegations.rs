@@ -1,6 +1,6 @@
 //! Delegations: what a member has taken over to tell, until others have acknowledged that they tell it on.
 //!
-//! An update that is to be told is one *delegation* for each part of the cluster that [`super::division`] gives. It
+//! An update that is to be told is one *delegation* for each part of the cluster that its teller divides its own into. It
 //! waits until the next frames are sent (at once, if none were sent lately: see [`Delegations::due`]), goes out with
 //! all others for the same delegate in one numbered frame, and is forgotten when that number comes back. A frame
 //! that is not acknowledged in time is taken apart again: what it carried goes to the same delegate once more or to

@@ -7,13 +7,13 @@
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
-use swimring_codec::MemberId;
+use swimring_codec::{Incarnation, MemberId};
 
 use crate::protocol::event::{Event, EventIndex};
 use crate::protocol::settings::Settings;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::KeyedHash;
-use crate::protocol::wire::{EventBody, EventKey, StoredEvent};
+use crate::protocol::wire::{EventBody, EventKey, Outgoing, StoredEvent, Update};
 
 #[derive(Clone, Copy, Debug)]
 struct Stored {
@@ -111,6 +111,20 @@ impl EventStore {
         StoredEvent { at, key, body, name, payload }
     }
 
+    /// What is said by `update` about `subject`, which is the place of the event if it is one.
+    #[inline]
+    pub(in crate::protocol) fn said(
+        &self,
+        subject: u32,
+        update: Update,
+        incarnation: Incarnation,
+    ) -> Outgoing<'_> {
+        match update {
+            Update::Event => Outgoing::Event(self.get(subject)),
+            _ => Outgoing::Update { subject, update, incarnation },
+        }
+    }
+
     /// What tells the event at `at` from others.
     pub(in crate::protocol) fn key(&self, at: EventIndex) -> Option<EventKey> {
         self.stored.get(at as usize).map(|stored| stored.key)
@@ -169,6 +183,19 @@ impl EventStore {
         }
         stored.telling = None;
         Some(Event::EventTold { sequence, given_up })
+    }
+
+    /// A queue or a delegation by which `member` told the event at `at` no longer holds it: [`EventStore::end_part`]
+    /// and [`EventStore::release`] in one.
+    pub(in crate::protocol) fn release_part(
+        &mut self,
+        at: EventIndex,
+        member: u32,
+        end: PartEnd,
+    ) -> Option<Event> {
+        let told = self.end_part(at, member, end);
+        self.release(at);
+        told
     }
 
     /// Stores a new event, in place of the oldest if the store is full. Nothing if that one is still needed.
