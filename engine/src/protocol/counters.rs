@@ -157,6 +157,8 @@ counters! {
     push_pulls_started,
     /// Push/pulls that ended after the two roots.
     push_pulls_agreed,
+    /// Push/pulls declined because news was under way, which roots differ by for a moment.
+    push_pulls_declined,
     /// Records received in push/pulls.
     push_pull_records,
     /// Times a member was told that its driver had lost time.

@@ -138,9 +138,32 @@ fn a_death_is_told_about_once_to_each() {
     assert!(sum as usize <= members + members / 10, "{sum} copies for {members} members");
     let suspicions: u32 =
         copies(&simulation, |message| matches!(message, Message::Suspect { .. })).values().sum();
-    // The first accusation and at most K confirmations.
-    let needed = u32::from(simulation.settings().suspicion_multiplier) - 2;
-    assert!(suspicions as usize <= (2 + needed as usize) * members, "{suspicions} copies of accusations");
+    // The first accusation goes to everyone. Those who confirm it tell the first accuser, which declares the death.
+    assert!(suspicions as usize <= members + members / 5, "{suspicions} copies of accusations");
+}
+
+/// Confirmations are told to the first accuser alone while it lives. When it is gone they are told to everyone, and
+/// the next accuser declares the death: the two deaths take no longer than one suspicion after the other.
+#[test]
+fn a_death_is_told_though_its_first_accuser_died_too() {
+    let members = 100;
+    let mut simulation = warm(12, members, &delegated());
+    simulation.crash(5);
+    let accuser = loop {
+        run(&mut simulation, millis(20));
+        let mut heard = simulation.log().entries().iter();
+        let suspected = heard.find(|entry| entry.what == What::Suspected && entry.subject == Some(5));
+        // Whoever heard it first is the accuser itself.
+        if let Some(suspected) = suspected {
+            break suspected.observer;
+        }
+    };
+    simulation.crash(accuser);
+    let (_, longest) = simulation.settings().suspicion_timeouts(members);
+    run(&mut simulation, longest + seconds(10));
+    assert_eq!(count(&simulation, What::Failed, |subject| subject == accuser), members - 2);
+    assert_eq!(count(&simulation, What::Failed, |subject| subject == 5), members - 2);
+    assert_eq!(simulation.log().count(What::Failed), 2 * (members - 2), "and nobody else's");
 }
 
 /// A false accusation is refuted everywhere in less time than a gossip round takes.

@@ -167,7 +167,7 @@ const MEMBERLIST_ONLY: [&str; 5] = [
 ];
 
 /// What takes state roots, or messages that members of a pool of our own do not send.
-const NATIVE_ONLY: [&str; 12] = [
+const NATIVE_ONLY: [&str; 13] = [
     "delegations_sent",
     "delegations_retried",
     "delegations_given_up",
@@ -177,6 +177,7 @@ const NATIVE_ONLY: [&str; 12] = [
     "delegation_acks_unexpected",
     "missed_introduction",
     "push_pulls_agreed",
+    "push_pulls_declined",
     "pings_misdirected",
     "user_messages_too_long",
     "user_messages_ignored",

@@ -142,11 +142,22 @@ impl Suspicions {
             if core.delegates(cx.shared) {
                 cx.shared.suspicions.take_turn(&mut self.list, index, core.id, ACCUSERS_APART);
                 self.reschedule(&cx.shared.suspicions);
+                if let Some(first) = self.first_accuser(core, cx, index) {
+                    return core.tell_one(cx, first, index, update, incarnation);
+                }
             }
             core.tell_update(cx, index, update, incarnation);
         } else {
             core.retell_update(cx, index, update, incarnation);
         }
+    }
+
+    /// Who accused `index` before us, if it lives. With delegated broadcast the first accuser declares the death to
+    /// all, so that it alone needs to hear of confirmations; everyone does once it is gone.
+    fn first_accuser(&self, core: &Core, cx: &Context<'_, '_>, index: MemberIndex) -> Option<MemberIndex> {
+        let first = cx.shared.suspicions.first_accuser(&self.list, index)?;
+        let first = cx.shared.directory.find(first).filter(|first| *first != core.index)?;
+        core.table.get(first).is_alive().then_some(first)
     }
 
     /// Whether the accusation of `index` by `accuser` is still to be told on by us. Asked once.

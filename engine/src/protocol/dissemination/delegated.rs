@@ -128,6 +128,20 @@ impl Core {
         }
     }
 
+    /// Tells one member about another, in a frame of its own.
+    pub(in crate::protocol) fn tell_one(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        to: MemberIndex,
+        subject: MemberIndex,
+        update: Update,
+        incarnation: Incarnation,
+    ) {
+        let address = self.identity(to, cx.shared).address();
+        let destination = cx.shared.directory.id(to);
+        self.send_bare(cx, address, destination, &[Outgoing::Update { subject, update, incarnation }]);
+    }
+
     /// Tells `subject` itself that we have declared it dead, so that it can refute if it lives. With gossip the dead
     /// are told like everybody else for a while.
     pub(in crate::protocol) fn tell_the_dead(
@@ -137,10 +151,7 @@ impl Core {
         incarnation: Incarnation,
     ) {
         if self.delegates(cx.shared) {
-            let to = self.identity(subject, cx.shared).address();
-            let destination = cx.shared.directory.id(subject);
-            let said = Outgoing::Update { subject, update: Update::Dead, incarnation };
-            self.send_bare(cx, to, destination, &[said]);
+            self.tell_one(cx, subject, subject, Update::Dead, incarnation);
         }
     }
 

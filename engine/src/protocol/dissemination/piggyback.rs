@@ -190,6 +190,12 @@ impl Core {
         }
     }
 
+    /// Whether there is nothing that we have yet to tell.
+    #[inline]
+    pub(in crate::protocol) fn is_quiet(&self) -> bool {
+        self.queue.is_quiet() && self.delegations.is_empty()
+    }
+
     /// This member, as formats look up what they write.
     #[inline]
     pub(in crate::protocol) fn speaker<'a>(&'a self, directory: &'a Directory) -> Speaker<'a> {
@@ -198,7 +204,7 @@ impl Core {
             index: self.index,
             number: self.number,
             cluster: self.cluster,
-            quiet: self.queue.is_quiet() && self.delegations.is_empty(),
+            quiet: self.is_quiet(),
             table: &self.table,
             directory,
         }

@@ -78,6 +78,12 @@ impl Member {
         if cx.shared.directory.identity(index, entry.version()).tag() != tag {
             // An introduction passed us by. Adopting the incarnation would hide that from the root.
             cx.shared.counters.missed_introduction += 1;
+            if entry.state() == Some(State::Suspect) {
+                // It has refuted, and roots may take longer than its suspicion: an accusation that is past has it say
+                // everything again.
+                let accusation = Update::Suspect { accuser: self.core.id };
+                self.core.tell_one(cx, index, index, accusation, entry.incarnation());
+            }
             return;
         }
         // Members that held it dead may have reaped it since, and need it introduced again.

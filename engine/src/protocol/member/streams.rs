@@ -114,6 +114,7 @@ impl Member {
     where
         R: Iterator<Item = Result<Record<'r>, RecordFault>> + Clone,
     {
+        self.notice_lost(cx.shared);
         if self.core.status == Status::Left {
             return break_off(purpose, cx.out).into();
         }
@@ -160,6 +161,10 @@ impl Member {
             StreamHeard::Sync { source, root } if root == self.core.table.root() => {
                 self.core.say(cx.shared, source, StreamSaid::Agreed, reply);
                 StreamNext::ReplyAndClose
+            }
+            StreamHeard::Sync { .. } if self.anti_entropy.declines(&self.core, cx) => {
+                cx.shared.counters.push_pulls_declined += 1;
+                StreamNext::Close
             }
             StreamHeard::Sync { source, .. } => {
                 self.core.say(cx.shared, source, StreamSaid::Differs, reply);

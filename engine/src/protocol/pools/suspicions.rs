@@ -379,6 +379,16 @@ impl SuspicionPool {
         untold
     }
 
+    /// Who accused `subject` first.
+    pub(in crate::protocol) fn first_accuser(
+        &self,
+        of: &SuspicionList,
+        subject: MemberIndex,
+    ) -> Option<MemberId> {
+        let node = self.index.get(&(of.owner, subject))?;
+        Some(self.heaps.get(*node).accuser)
+    }
+
     /// Whether `accuser`, the holder of the suspicion, has probed `subject` in vain itself.
     pub(in crate::protocol) fn is_accused_by(
         &self,

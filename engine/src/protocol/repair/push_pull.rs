@@ -33,6 +33,10 @@ pub(in crate::protocol) struct AntiEntropy {
     latest: Time,
     /// The first push/pull has been given its place in the period.
     spread_out: bool,
+    /// Since when every ack has shown another root than ours; [`Time::NEVER`] if the last showed the same.
+    differing: Time,
+    /// Since when we have declined whole views; [`Time::NEVER`] if the last was given.
+    declining: Time,
 }
 
 impl AntiEntropy {
@@ -47,7 +51,16 @@ impl AntiEntropy {
         } else {
             shared.stagger(now, settings.push_pull_interval, rng)
         };
-        AntiEntropy { due, with: None, allowed: now, joined: None, latest: now, spread_out: false }
+        AntiEntropy {
+            due,
+            with: None,
+            allowed: now,
+            joined: None,
+            latest: now,
+            spread_out: false,
+            differing: Time::NEVER,
+            declining: Time::NEVER,
+        }
     }
 
     /// When the next push/pull begins.
@@ -76,14 +89,21 @@ impl AntiEntropy {
         origin: &Sender,
     ) {
         let Some(root) = origin.root else { return };
-        if root == core.table.root() || cx.now < self.allowed {
+        if root == core.table.root() {
+            self.differing = Time::NEVER;
             return;
         }
-        let settled = core.settings.gossip_interval * 4;
-        let fresh = self.is_fresh(cx.now, &core.settings);
-        let quiet = origin.quiet && core.queue.is_quiet();
-        let lasting = quiet && cx.now.since(core.root_changed) >= settled;
-        if !fresh && !lasting {
+        if self.differing == Time::NEVER {
+            self.differing = cx.now;
+        }
+        if cx.now < self.allowed {
+            return;
+        }
+        // Roots differ while news is under way, and a broadcast that is just passing needs no repair.
+        let settled = settled(&core.settings);
+        let quiet = origin.quiet && core.is_quiet();
+        let lasting = quiet && cx.now.since(self.differing.max(core.root_changed)) >= settled;
+        if !lasting && !self.is_fresh(cx.now, &core.settings) {
             return;
         }
         // Who has been forgotten since the ping is nobody to mend differences with.
@@ -162,8 +182,8 @@ impl AntiEntropy {
         if cx.shared.behaviour.push_pulls_on_time {
             return false;
         }
-        let settled = core.settings.gossip_interval * 4;
-        let under_way = !core.queue.is_quiet() || cx.now.since(core.root_changed) < settled;
+        let settled = settled(&core.settings);
+        let under_way = !core.is_quiet() || cx.now.since(core.root_changed) < settled;
         let fresh = self.is_fresh(cx.now, &core.settings);
         if !under_way || fresh || self.with.is_some() || cx.now >= self.latest {
             return false;
@@ -172,4 +192,25 @@ impl AntiEntropy {
         self.due = cx.now + wait.min(period);
         true
     }
+
+    /// Whether to decline a push/pull with a member whose root differs from ours: while news passes they differ, and the
+    /// two whole views that would be exchanged say nothing that is not on its way. Not for longer than half a period, nor while
+    /// we have just joined and may lack more than that.
+    pub(in crate::protocol) fn declines(&mut self, core: &Core, cx: &Context<'_, '_>) -> bool {
+        let under_way = cx.now.since(core.root_changed) < settled(&core.settings);
+        if !under_way || self.is_fresh(cx.now, &core.settings) || cx.shared.behaviour.push_pulls_on_time {
+            self.declining = Time::NEVER;
+            return false;
+        }
+        if self.declining == Time::NEVER {
+            self.declining = cx.now;
+        }
+        let declined = cx.now.since(self.declining);
+        declined <= core.settings.push_pull_period(core.table.known()) / 2
+    }
+}
+
+/// How long a view has to be left unchanged before what differs is taken for missed.
+fn settled(settings: &Settings) -> Duration {
+    settings.gossip_interval * 4
 }
