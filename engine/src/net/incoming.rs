@@ -17,9 +17,14 @@ const PAYLOAD_TRAIN: usize = 65_536;
 /// A frame is at most 1,400 bytes; peers of other formats may be set to a little more.
 const PAYLOAD_SINGLE: usize = 2048 - 16 - NAME_ROOM - CONTROL_ROOM;
 
+/// Datagrams after which a turn hands over no further message: with some microseconds each, timers wait for a few
+/// milliseconds.
+pub(super) const TURN_DATAGRAMS: u64 = 2_048;
+
 /// How received messages are stored: how many at once, and how long each may be.
 ///
-/// Also the bound on a turn: it handles at most `messages` messages, each of at most 128 datagrams.
+/// Also a bound on a turn: it handles at most `messages` messages, each of at most 128 datagrams, and none after
+/// [`TURN_DATAGRAMS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct ReceiveShape {
     /// A power of two.

@@ -4,6 +4,7 @@
 //! call that sends, waits and receives. A busy socket is asked for datagrams before epoll is.
 
 use std::io;
+use std::ops::Range;
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use super::address::Family;
 use super::driver::Shared;
 use super::error::{NetError, last_errno};
-use super::incoming::{CONTROL_ROOM, Incoming, Message, NAME_ROOM, ReceiveShape};
+use super::incoming::{CONTROL_ROOM, Incoming, Message, NAME_ROOM, ReceiveShape, TURN_DATAGRAMS};
 use super::memory::Memory;
 use super::outgoing::{Outgoing, SEND_BATCH};
 use super::waker::Waker;
@@ -30,9 +31,13 @@ pub(super) struct Mmsg {
     outgoing: Outgoing,
     incoming: Incoming,
     inbox: Inbox,
+    /// Messages of the inbox that have not been handed over yet.
+    unhanded: Range<usize>,
     /// The last turn received something: more is likely there.
     busy: bool,
-    /// The last turn found the socket empty.
+    /// The last call that received found the socket empty.
+    emptied: bool,
+    /// So it was, and the last turn has handed all of it over.
     drained: bool,
     errors_in_a_row: u32,
     /// `epoll_pwait2` (Linux 5.11) exists.
@@ -137,7 +142,9 @@ impl Mmsg {
             outgoing: Outgoing::new(family),
             incoming: Incoming::default(),
             inbox: Inbox::new(shape)?,
+            unhanded: 0..0,
             busy: false,
+            emptied: true,
             drained: true,
             errors_in_a_row: 0,
             precise_wait: true,
@@ -151,24 +158,37 @@ impl Mmsg {
         mut shared: Shared<'_>,
     ) -> Result<(), NetError> {
         self.flush(&mut shared);
-        let mut count = 0;
-        if self.busy || timeout == Some(Duration::ZERO) {
-            count = self.receive(&mut shared)?;
+        // There is room for more when all of it has been handed over.
+        if self.unhanded.is_empty() {
+            self.unhanded = 0..self.take_in(timeout, &mut shared)?;
         }
-        if count == 0 && timeout != Some(Duration::ZERO) {
-            self.wait(timeout, &mut shared)?;
-            count = self.receive(&mut shared)?;
-        }
-        self.busy = count > 0;
-        self.drained = count < self.inbox.headers.len();
-        for i in 0..count {
+        let datagrams_max = shared.counters.datagrams_received + TURN_DATAGRAMS;
+        while !self.unhanded.is_empty() && shared.counters.datagrams_received < datagrams_max {
+            let i = self.unhanded.start;
+            self.unhanded.start += 1;
             let message = self.inbox.message(i);
             self.incoming.deliver(message, handler, shared.trains, shared.counters);
             if shared.trains.is_half_full() {
                 self.flush(&mut shared);
             }
         }
+        self.drained = self.emptied && self.unhanded.is_empty();
         Ok(())
+    }
+
+    /// Receives what is there, or waits for something: how many messages.
+    fn take_in(&mut self, timeout: Option<Duration>, shared: &mut Shared<'_>) -> Result<usize, NetError> {
+        let mut count = 0;
+        if self.busy || timeout == Some(Duration::ZERO) {
+            count = self.receive(shared)?;
+        }
+        if count == 0 && timeout != Some(Duration::ZERO) {
+            self.wait(timeout, shared)?;
+            count = self.receive(shared)?;
+        }
+        self.busy = count > 0;
+        self.emptied = count < self.inbox.headers.len();
+        Ok(count)
     }
 
     /// Whether the last turn took all that was there.

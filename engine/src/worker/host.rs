@@ -266,7 +266,7 @@ impl<O: Observer> Host<O> {
     pub fn resume(&mut self) {
         self.paused = false;
         let now = self.clock.now();
-        self.members.change_all(|member, shared| member.restart_timers(now, shared));
+        self.members.change_all(now, |member, shared| member.restart_timers(now, shared));
     }
 
     /// Ends the worker's loop after this turn.
@@ -286,7 +286,7 @@ impl<O: Observer> Host<O> {
         if !self.members.output.events.is_empty() {
             self.tell_observer(local);
         }
-        self.members.arm(local);
+        self.members.arm(local, self.clock.now());
         if !self.members.output.streams.is_empty() {
             self.open_streams(local);
         }

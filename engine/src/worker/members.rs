@@ -53,6 +53,8 @@ struct HostedMemberState {
     member: Member,
     /// Whether it takes part: a killed member stays as a number only.
     present: bool,
+    /// Whether it waits in [`HostedMembers::unread`].
+    waits: bool,
     /// Where it receives and sends from, if it has an address of its own.
     source: Option<IpAddr>,
 }
@@ -83,6 +85,8 @@ pub(super) struct HostedMembers {
     pub(super) shared: SharedState,
     pub(super) wheel: Wheel,
     pub(super) output: Output,
+    /// Members with silence to judge that wait until what has arrived is read, each once.
+    unread: Vec<HostedMember>,
     sweeping: Sweeping,
 }
 
@@ -108,6 +112,7 @@ impl HostedMembers {
                 events: Vec::with_capacity(1024),
                 gossip_budget: 0,
             },
+            unread: Vec::with_capacity(members),
             sweeping: Sweeping::default(),
         }
     }
@@ -151,7 +156,7 @@ impl HostedMembers {
         let member = Member::new(config, &mut self.shared, now)?;
         let local = self.len() as HostedMember;
         let source = self.own_addresses.then_some(address.ip());
-        self.places.0.push(HostedMemberState { member, present: true, source });
+        self.places.0.push(HostedMemberState { member, present: true, waits: false, source });
         self.by_id.insert(id, local);
         if let Some(source) = source {
             self.by_address.insert(source, local);
@@ -208,17 +213,32 @@ impl HostedMembers {
         member.open_stream(open.purpose, open.destination, &mut self.shared, first);
     }
 
-    /// Sets a member's timer to what it waits for now.
+    /// Sets a member's timer, at `now`, to what it waits for.
     #[inline]
-    pub(super) fn arm(&mut self, local: HostedMember) {
-        self.wheel.schedule(local, self.places.0[local as usize].member.next_timeout());
+    pub(super) fn arm(&mut self, local: HostedMember, now: Time) {
+        let hosted = &mut self.places.0[local as usize];
+        self.wheel.schedule(local, next_timeout(hosted, local, now, &self.shared, &mut self.unread));
+    }
+
+    /// Everything that has arrived has been read: the timers of those that waited for it are set anew.
+    pub(super) fn rearm_waiting(&mut self) {
+        for place in 0..self.unread.len() {
+            let local = self.unread[place];
+            let hosted = &mut self.places.0[local as usize];
+            hosted.waits = false;
+            if hosted.present {
+                self.wheel.schedule(local, hosted.member.next_timeout());
+            }
+        }
+        self.unread.clear();
     }
 
     /// Changes every member that was not killed, and sets its timer anew.
-    pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut Member, &mut SharedState)) {
+    pub(super) fn change_all(&mut self, now: Time, mut change: impl FnMut(&mut Member, &mut SharedState)) {
         for (local, hosted) in self.places.0.iter_mut().enumerate().filter(|(_, hosted)| hosted.present) {
             change(&mut hosted.member, &mut self.shared);
-            self.wheel.schedule(local as HostedMember, hosted.member.next_timeout());
+            let local = local as HostedMember;
+            self.wheel.schedule(local, next_timeout(hosted, local, now, &self.shared, &mut self.unread));
         }
     }
 
@@ -244,4 +264,24 @@ impl HostedMembers {
     pub(super) fn sweep(&mut self, now: Time) -> u64 {
         self.sweeping.sweep(now, &mut self.places, &mut self.shared)
     }
+}
+
+/// When `hosted` has something to do. If all it has at `now` is silence to judge, and what would break it may lie unread, it
+/// waits in `unread` beside its other timers.
+#[inline]
+fn next_timeout(
+    hosted: &mut HostedMemberState,
+    local: HostedMember,
+    now: Time,
+    shared: &SharedState,
+    unread: &mut Vec<HostedMember>,
+) -> Time {
+    let (begun, judged) = (hosted.member.next_begun(), hosted.member.next_judged());
+    if judged > now || judged <= shared.judged_until(now) {
+        return begun.min(judged);
+    }
+    if !std::mem::replace(&mut hosted.waits, true) {
+        unread.push(local);
+    }
+    begun
 }

@@ -56,6 +56,9 @@ pub(super) struct Pace {
     late_at: Option<Time>,
     /// Level that members add to their local health score.
     overload: u8,
+    /// The longest that reading was behind of late, and when that was.
+    unread: Duration,
+    unread_at: Time,
     /// End of the last wait, and the time since in which nothing was taken in.
     returned: Time,
     lost: Duration,
@@ -72,6 +75,8 @@ impl Pace {
             halved: Time::ZERO,
             late_at: None,
             overload: 0,
+            unread: Duration::ZERO,
+            unread_at: Time::ZERO,
             returned: Time::ZERO,
             lost: Duration::ZERO,
         }
@@ -80,6 +85,18 @@ impl Pace {
     /// What members add to their local health score.
     pub(super) fn overload(&self) -> u8 {
         self.overload
+    }
+
+    /// The longest that what arrived lay unread of late.
+    pub(super) fn unread(&self) -> Duration {
+        self.unread
+    }
+
+    /// What has arrived in the last `unread` before `now` lies unread.
+    pub(super) fn lies_unread(&mut self, unread: Duration, now: Time) {
+        if unread >= self.unread || now.since(self.unread_at) >= LATE_MEMORY {
+            (self.unread, self.unread_at) = (unread, now);
+        }
     }
 
     /// The part of gossip's full rate that is granted.
@@ -176,11 +193,13 @@ pub(super) struct Reading {
     messages_max: u64,
     messages: u64,
     begun: Time,
+    /// Everything that had arrived by then has been read.
+    complete_until: Time,
 }
 
 impl Reading {
     pub(super) fn new(messages_max: u64) -> Reading {
-        Reading { messages_max, messages: 0, begun: Time::ZERO }
+        Reading { messages_max, messages: 0, begun: Time::ZERO, complete_until: Time::ZERO }
     }
 
     /// Whether only reading goes on.
@@ -188,10 +207,16 @@ impl Reading {
         self.messages > 0
     }
 
-    /// A turn has taken in `messages`; `drained` says whether that was all.
-    pub(super) fn read(&mut self, messages: u64, drained: bool, now: Time) -> Read {
+    /// Everything that had arrived by then has been read.
+    pub(super) fn complete_until(&self) -> Time {
+        self.complete_until
+    }
+
+    /// A turn from `began` until `now` has taken in `messages`; `drained` says whether that was all.
+    pub(super) fn read(&mut self, messages: u64, drained: bool, (began, now): (Time, Time)) -> Read {
         if drained {
             self.messages = 0;
+            self.complete_until = began;
             return Read::Everything;
         }
         if self.messages == 0 {
@@ -200,6 +225,9 @@ impl Reading {
         self.messages += messages.max(1);
         if self.messages < self.messages_max && now.since(self.begun) < READING_MAX {
             return Read::More;
+        }
+        if self.messages >= self.messages_max {
+            self.complete_until = self.begun;
         }
         self.messages = 0;
         Read::TooMuch
@@ -224,18 +252,22 @@ mod tests {
     #[test]
     fn timers_wait_until_everything_is_read_but_not_for_ever() {
         let mut reading = Reading::new(1000);
-        assert_eq!(reading.read(256, false, at(1)), Read::More);
+        assert_eq!(reading.read(256, false, (at(0), at(1))), Read::More);
         assert!(reading.goes_on());
-        assert_eq!(reading.read(10, true, at(2)), Read::Everything);
+        assert_eq!(reading.complete_until(), Time::ZERO);
+        assert_eq!(reading.read(10, true, (at(1), at(2))), Read::Everything);
+        assert_eq!(reading.complete_until(), at(1));
         assert!(!reading.goes_on());
         // A flood: after as many as can have waited, whatever waited has been read.
-        let outcomes: Vec<Read> = (0..4).map(|turn| reading.read(256, false, at(3 + turn))).collect();
+        let outcomes: Vec<Read> = (0..4).map(|turn| reading.read(256, false, (at(2 + turn), at(3 + turn)))).collect();
         assert_eq!(outcomes, [Read::More, Read::More, Read::More, Read::TooMuch]);
+        assert_eq!(reading.complete_until(), at(3), "what lay there at first has been read");
         // Large buffers, slowly read: the clock ends it.
         let mut reading = Reading::new(u64::MAX);
-        assert_eq!(reading.read(64, false, at(0)), Read::More);
-        assert_eq!(reading.read(64, false, at(249)), Read::More);
-        assert_eq!(reading.read(64, false, at(250)), Read::TooMuch);
+        assert_eq!(reading.read(64, false, (at(0), at(0))), Read::More);
+        assert_eq!(reading.read(64, false, (at(0), at(249))), Read::More);
+        assert_eq!(reading.read(64, false, (at(249), at(250))), Read::TooMuch);
+        assert_eq!(reading.complete_until(), Time::ZERO);
     }
 
     #[test]
@@ -272,6 +304,19 @@ mod tests {
         assert_eq!(pace.overload(), 0);
         pace.refill(1.0, Time::from_micros(12 * SECOND));
         assert!((pace.gossip_rate() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_longest_that_reading_was_behind_is_remembered_for_a_second() {
+        let mut pace = Pace::new(TICK, 1000);
+        pace.lies_unread(ms(80), at(1000));
+        pace.lies_unread(ms(30), at(1100));
+        assert_eq!(pace.unread(), ms(80));
+        pace.lies_unread(ms(120), at(1200));
+        pace.lies_unread(Duration::ZERO, at(2199));
+        assert_eq!(pace.unread(), ms(120));
+        pace.lies_unread(Duration::ZERO, at(2200));
+        assert_eq!(pace.unread(), Duration::ZERO);
     }
 
     #[test]

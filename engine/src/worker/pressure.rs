@@ -16,10 +16,26 @@ const FRESH: Duration = Duration::from_secs(2);
 /// Full rate of gossip, as it is written down.
 const RATE_ONE: f64 = 65_535.0;
 
-/// One worker's state, alone on its cache line: when in milliseconds (40 bits), rate (16 bits), overload (8).
+/// One worker's state, alone on its cache line.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Gauge(AtomicU64);
+struct Gauge {
+    /// When in milliseconds (40 bits), rate (16 bits), overload (8).
+    pace: AtomicU64,
+    /// For how long what arrives lies unread, in microseconds.
+    unread_us: AtomicU64,
+}
+
+/// How one worker is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Told {
+    /// The part of gossip's full rate that it would grant.
+    pub(super) gossip_rate: f64,
+    /// What its members add to their local health score.
+    pub(super) overload: u8,
+    /// For how long what arrives has lain unread of late.
+    pub(super) unread: Duration,
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -38,6 +54,8 @@ pub(super) struct Worst {
     pub(super) overload: u8,
     /// When something was last lost or left unread.
     pub(super) doubt: Time,
+    /// For how long what arrives has lain unread of late.
+    pub(super) unread: Duration,
 }
 
 impl Pressure {
@@ -47,10 +65,12 @@ impl Pressure {
     }
 
     /// `worker` says how it is.
-    pub(super) fn tell(&self, worker: usize, gossip_rate: f64, overload: u8, now: Time) {
+    pub(super) fn tell(&self, worker: usize, told: Told, now: Time) {
         let told_ms = now.as_micros() / 1000;
-        let rate = (gossip_rate * RATE_ONE) as u64;
-        self.gauges[worker].0.store(told_ms << 24 | rate << 8 | u64::from(overload), Ordering::Relaxed);
+        let rate = (told.gossip_rate * RATE_ONE) as u64;
+        let gauge = &self.gauges[worker];
+        gauge.unread_us.store(told.unread.as_micros() as u64, Ordering::Relaxed);
+        gauge.pace.store(told_ms << 24 | rate << 8 | u64::from(told.overload), Ordering::Relaxed);
     }
 
     /// Something that was sent to a worker may not have been read.
@@ -60,16 +80,18 @@ impl Pressure {
 
     /// How the worst is.
     pub(super) fn worst(&self, now: Time) -> Worst {
-        let (mut rate, mut overload) = (RATE_ONE as u64, 0);
+        let (mut rate, mut overload, mut unread_us) = (RATE_ONE as u64, 0, 0);
         for gauge in &self.gauges {
-            let told = gauge.0.load(Ordering::Relaxed);
+            let told = gauge.pace.load(Ordering::Relaxed);
             if now.since(Time::from_micros((told >> 24) * 1000)) <= FRESH && told != 0 {
                 rate = rate.min(told >> 8 & 0xFFFF);
                 overload = overload.max(told as u8);
+                unread_us = unread_us.max(gauge.unread_us.load(Ordering::Relaxed));
             }
         }
         let doubt = Time::from_micros(self.doubt_us.load(Ordering::Relaxed));
-        Worst { gossip_rate: rate as f64 / RATE_ONE, overload, doubt }
+        let unread = Duration::from_micros(unread_us);
+        Worst { gossip_rate: rate as f64 / RATE_ONE, overload, doubt, unread }
     }
 }
 
@@ -83,17 +105,21 @@ mod tests {
 
     #[test]
     fn the_worst_counts_while_it_is_fresh() {
+        let told = |gossip_rate, overload, unread_ms| {
+            let unread = Duration::from_millis(unread_ms);
+            Told { gossip_rate, overload, unread }
+        };
         let pressure = Pressure::new(3);
         let worst = pressure.worst(at(5));
-        assert_eq!(worst, Worst { gossip_rate: 1.0, overload: 0, doubt: Time::ZERO });
-        pressure.tell(0, 1.0, 0, at(10_000));
-        pressure.tell(1, 0.25, 3, at(10_000));
-        pressure.tell(2, 0.5, 8, at(7_000));
+        assert_eq!(worst, Worst { gossip_rate: 1.0, overload: 0, doubt: Time::ZERO, unread: Duration::ZERO });
+        pressure.tell(0, told(1.0, 0, 70), at(10_000));
+        pressure.tell(1, told(0.25, 3, 0), at(10_000));
+        pressure.tell(2, told(0.5, 8, 250), at(7_000));
         pressure.doubt(at(9_000));
         pressure.doubt(at(8_000));
         let worst = pressure.worst(at(10_001));
         assert!((worst.gossip_rate - 0.25).abs() < 1e-4);
-        assert_eq!((worst.overload, worst.doubt), (3, at(9_000)));
+        assert_eq!((worst.overload, worst.doubt, worst.unread), (3, at(9_000), Duration::from_millis(70)));
         assert_eq!(pressure.worst(at(13_000)).overload, 0, "it is better, or has nothing to do");
     }
 }

@@ -1,11 +1,14 @@
 //! The loop of a worker.
 //!
 //! A turn: send what is in the trains and wait, in one system call, for datagrams, a waker, or the next
-//! tick; handle what arrived, so that acks are the first to be written; and read on until nothing is left.
-//! Then calls from other threads, streams, and the timers that are due, as many as half fill the trains: before
-//! the others fire, what is written is sent and what has arrived meanwhile is read. So timers never judge by
-//! what lies unread, and a worker never sends more than its own reading keeps up with. What a loop that is
-//! behind concludes is in `pace`.
+//! tick; handle what arrived, so that acks are the first to be written; then calls from other threads, streams, and
+//! the timers that are due, as many as half fill the trains: before the others fire, what is written is sent and what
+//! has arrived meanwhile is read.
+//!
+//! While something lies unread, in a broadcast to all members of a large fleet for instance, members begin what they
+//! have to begin, but silence is judged only as far as reading has come ([`SharedState::set_read_until`](crate::protocol::SharedState::set_read_until)),
+//! and timers fire at a part of the pace of reading, so that a worker never sends more than its own reading keeps up
+//! with. What a loop that is behind concludes is in `pace`.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +20,16 @@ use super::host::Host;
 use super::members::HostedMember;
 use super::observer::Observer;
 use super::pace::{LATE, Pace, Read, Reading};
-use super::pressure::Pressure;
+use super::pressure::{Pressure, Told};
 use crate::net::{Driver, NetError, Trains};
 use crate::protocol::Time;
 
 /// What another thread asks a worker to do, once.
 pub(super) type Call<O> = Box<dyn FnOnce(&mut Host<O>, &mut Trains) + Send>;
+
+/// While more lies unread, one timer fires for so many datagrams that were read: what it begins, a ping for instance, has two
+/// more read, here or by another worker, and half of the reading is left for what lies there.
+const READ_FOR_TIMER: u64 = 4;
 
 /// Calls taken in one turn.
 const CALLS_PER_TURN: usize = 64;
@@ -56,24 +63,32 @@ pub(super) fn run<O: Observer>(
         let after = driver.counters();
         host.note_driver(driver.kind(), after);
         let read =
-            reading.read(after.messages_received - before.messages_received, driver.drained(), host.now());
+            reading.read(after.messages_received - before.messages_received, driver.drained(), (left, host.now()));
         if after.receive_overflow > before.receive_overflow || read == Read::TooMuch {
             host.counters.turns_swamped += 1;
             pace.swamped(host.now());
             place.pressure.doubt(host.now());
         }
-        if read == Read::More {
-            continue;
-        }
+        let behind = read == Read::More;
+        let unread = if behind { host.now().since(reading.complete_until()) } else { Duration::ZERO };
+        pace.lies_unread(unread, host.now());
+        host.members.shared.set_read_until(if behind { reading.complete_until() } else { Time::NEVER });
         for _ in 0..CALLS_PER_TURN {
             let Some(call) = calls.pop() else { break };
             call(&mut host, driver.trains());
         }
-        host.run_streams(driver.trains());
+        if !behind {
+            host.members.rearm_waiting();
+            host.run_streams(driver.trains());
+        }
         if host.paused {
             pace.take_lost();
         } else {
-            host.run_timers(&mut driver, &mut pace, place)?;
+            let datagrams = after.datagrams_received - before.datagrams_received;
+            let timers_max = if behind { datagrams / READ_FOR_TIMER } else { u64::MAX };
+            host.run_timers(&mut driver, &mut pace, place, timers_max)?;
+        }
+        if !behind && !host.paused {
             let swept_us = host.members.sweep(host.now());
             host.counters.sweep_us_max = host.counters.sweep_us_max.max(swept_us);
         }
@@ -93,22 +108,18 @@ impl<O: Observer> Host<O> {
         Some(pace.tick_after(next).since(self.now()))
     }
 
-    /// Tells every member that time was lost.
-    fn stall(&mut self, by: Duration) {
-        self.counters.stalls += 1;
-        self.members.change_all(|member, shared| member.handle_stall(by, shared));
-    }
-
-    /// Fires the timers that are due, or as many as half fill the trains.
+    /// Fires the timers that are due, at most `timers_max`, or as many as half fill the trains.
     fn run_timers(
         &mut self,
         driver: &mut Driver,
         pace: &mut Pace,
         place: &Place<'_>,
+        timers_max: u64,
     ) -> Result<(), NetError> {
         let lost = pace.take_lost();
         if !lost.is_zero() {
-            self.stall(lost);
+            self.counters.stalls += 1;
+            self.members.shared.lose(lost);
         }
         let mut expired = self.members.wheel.next_expired(self.now());
         let late = expired.map_or(Duration::ZERO, |(_, deadline)| self.now().since(pace.tick_after(deadline)));
@@ -120,7 +131,14 @@ impl<O: Observer> Host<O> {
         self.members.output.gossip_budget = pace.gossip_budget();
         let granted = self.members.output.gossip_budget;
         self.more_timers = false;
+        let fired_before = self.counters.timers_fired;
         while let Some((local, deadline)) = expired {
+            if self.counters.timers_fired - fired_before >= timers_max {
+                // The wheel has given it out: it comes first in the next turn.
+                self.members.wheel.schedule(local, deadline);
+                self.more_timers = true;
+                break;
+            }
             let late = self.now().since(pace.tick_after(deadline));
             self.observer.timer(late.as_micros() as u64);
             self.counters.timers_fired += 1;
@@ -139,10 +157,12 @@ impl<O: Observer> Host<O> {
     fn keep_pace(&mut self, late: Duration, pace: &mut Pace, place: &Place<'_>) {
         pace.judge(late, self.now());
         self.counters.turns_late += u64::from(late >= LATE);
-        place.pressure.tell(place.worker, pace.gossip_rate(), pace.overload(), self.now());
+        let told = Told { gossip_rate: pace.gossip_rate(), overload: pace.overload(), unread: pace.unread() };
+        place.pressure.tell(place.worker, told, self.now());
         let worst = place.pressure.worst(self.now());
         self.members.shared.set_overload(worst.overload);
         self.members.shared.set_doubt(worst.doubt);
+        self.members.shared.set_unread(worst.unread);
         pace.refill(worst.gossip_rate, self.now());
     }
 

@@ -25,7 +25,7 @@ use super::DatagramHandler;
 use super::address::Family;
 use super::driver::Shared;
 use super::error::NetError;
-use super::incoming::{Incoming, Message, ReceiveShape};
+use super::incoming::{Incoming, Message, ReceiveShape, TURN_DATAGRAMS};
 use super::mmsg::RECEIVE_ERRORS_MAX;
 use super::outgoing::{Outgoing, SEND_BATCH};
 use super::waker::Waker;
@@ -298,8 +298,11 @@ impl Uring {
     ) -> Result<(), NetError> {
         // A flush in between may receive more: that is for the next turn.
         let count = self.received.len();
-        for i in 0..count {
-            let received = self.received[i];
+        let datagrams_max = shared.counters.datagrams_received + TURN_DATAGRAMS;
+        let mut handed = 0;
+        while handed < count && shared.counters.datagrams_received < datagrams_max {
+            let received = self.received[handed];
+            handed += 1;
             let bytes = self.buffers.bytes(received.buffer, received.len);
             if let Ok(out) = RecvMsgOut::parse(bytes, self.buffers.header()) {
                 let message = Message {
@@ -316,7 +319,7 @@ impl Uring {
                 self.flush(shared)?;
             }
         }
-        self.received.drain(..count);
+        self.received.drain(..handed);
         self.buffers.publish();
         Ok(())
     }

@@ -194,9 +194,10 @@ impl Probe {
         &mut self.attempts[slot as usize]
     }
 
+    /// When the next probe of our own choice is due.
     #[inline]
-    pub(in crate::protocol) fn due(&self) -> Time {
-        self.schedule.due().min(self.phase_due())
+    pub(in crate::protocol) fn next_due(&self) -> Time {
+        self.schedule.due()
     }
 
     /// When a phase of a probe under way ends.
@@ -248,12 +249,12 @@ impl Probe {
         reachability: &mut Reachability,
     ) -> Option<FailedProbe> {
         for slot in Slot::ALL {
-            while !self.at(slot).is_idle() && self.at(slot).phase_ends <= cx.now {
+            while !self.at(slot).is_idle() && self.at(slot).phase_ends <= cx.judged {
                 let attempt = self.at(slot);
                 match attempt.phase {
                     Phase::Direct => self.ask_others(core, cx, slot),
                     Phase::Indirect if core.settings.stream_fallback => self.try_stream(core, cx, slot),
-                    _ if attempt.ends > cx.now => attempt.phase_ends = attempt.ends,
+                    _ if attempt.ends > cx.judged => attempt.phase_ends = attempt.ends,
                     _ if attempt.stream_answered => self.succeeded(core, cx, reachability, slot),
                     _ => {
                         let failed = self.failed(core, cx, slot);

@@ -159,10 +159,10 @@ impl Relays {
 
     /// Sends the nacks that are due, and forgets what nobody waits for any more.
     pub(in crate::protocol) fn timeout(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
-        if self.due > cx.now {
+        let now = cx.judged;
+        if self.due > now {
             return;
         }
-        let now = cx.now;
         while let Some(node) = self.find(&cx.shared.relays, |relay| relay.nack <= now) {
             let relay = cx.shared.relays.get_mut(node);
             relay.nack = Time::NEVER;

@@ -214,7 +214,7 @@ impl Suspicions {
         core: &mut Core,
         cx: &mut Context<'_, '_>,
     ) -> Option<Expired> {
-        while let Some(due) = cx.shared.suspicions.expired(&self.list, cx.now) {
+        while let Some(due) = cx.shared.suspicions.expired(&self.list, cx.judged) {
             match due {
                 Due::Check(suspicion) => {
                     cx.shared.suspicions.checked(&mut self.list, suspicion.subject);

@@ -210,7 +210,7 @@ impl Core {
         let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
         let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
-        let any = delegations.expire(&mut self.delegations, cx.now, |unheard| {
+        let any = delegations.expire(&mut self.delegations, cx.judged, |unheard| {
             let next = retry(unheard, &division, directory, table, distrusts);
             match next {
                 Retry::Send(_) => counters.delegations_retried += 1,
@@ -298,7 +298,9 @@ impl Core {
     fn send_delegations(&mut self, cx: &mut Context<'_, '_>, carried: &[Ready], bytes: usize) {
         let Some(first) = carried.first() else { return };
         let behind = BEHIND_TIMEOUT * cx.shared.overload.into();
-        let floor = self.settings.delegation_timeout_min.max(behind);
+        // What we send lies unread, and then the answer does.
+        let unread = cx.shared.unread * 2;
+        let floor = self.settings.delegation_timeout_min.max(behind) + unread;
         let number = cx.shared.delegations.send(&mut self.delegations, carried, cx.now, floor);
         if self.send_delegated(cx, first.delegate, number, carried, bytes) {
             cx.shared.counters.delegations_sent += carried.len() as u64;

@@ -84,6 +84,7 @@ impl Member {
         if self.core.status == Status::Left {
             return reader.finish(&mut cx.shared.wire);
         }
+        self.notice_lost(cx.shared);
         self.core.heard = cx.now;
         cx.sender = Some((sender.address, sender.source));
         loop {

@@ -156,6 +156,8 @@ pub struct Member {
     event_sequence: u32,
     /// When the timers were last looked at.
     called: Time,
+    /// Time that the driver had lost when we last took note of it.
+    lost: Duration,
 }
 
 impl Member {
@@ -190,6 +192,7 @@ impl Member {
             relays: Relays::new(),
             return_probes: ReturnProbes::NONE,
             called: now,
+            lost: shared.lost(),
             spread_estimate: SpreadEstimate::UNKNOWN,
             reachability: Reachability::new(now),
             suspicions: Suspicions::new(number),
@@ -227,11 +230,12 @@ impl Member {
         if self.core.status == Status::Left {
             return;
         }
+        self.notice_lost(shared);
         let cx = &mut Context::new(now, shared, out);
         self.notice_lateness(cx);
         self.probe_timeout(cx);
         self.relays.timeout(&mut self.core, cx);
-        if self.suspicions.due() <= now {
+        if self.suspicions.due() <= cx.judged {
             self.suspicion_timeout(cx);
         }
         self.return_probes_timeout(cx);
@@ -278,16 +282,43 @@ impl Member {
         self.core.delegations.extend(by);
     }
 
+    /// Takes note of what the driver has lost since the last call.
+    #[inline]
+    fn notice_lost(&mut self, shared: &mut SharedState) {
+        if self.lost != shared.lost() {
+            let by = shared.lost().saturating_sub(self.lost);
+            self.lost = shared.lost();
+            self.handle_stall(by, shared);
+        }
+    }
+
     /// When [`Member::handle_timeout`] next has something to do; [`Time::NEVER`] after leaving.
     #[inline]
     pub fn next_timeout(&self) -> Time {
+        self.next_begun().min(self.next_judged())
+    }
+
+    /// When it next has something to begin, whatever lies unread; [`Time::NEVER`] after leaving.
+    #[inline]
+    pub fn next_begun(&self) -> Time {
         if self.core.status == Status::Left {
             return Time::NEVER;
         }
-        let probe = self.probe.due().min(self.relays.due()).min(self.return_probes.due());
+        let probing = self.probe.next_due().min(self.return_probes.due());
         let slow = self.anti_entropy.due().min(self.reconnect.due());
         let telling = self.gossip.due().min(self.core.delegations.due());
-        probe.min(self.suspicions.due()).min(telling).min(slow)
+        probing.min(telling).min(slow)
+    }
+
+    /// When it next has silence to judge, which it cannot before what was sent by then has been read (see
+    /// [`SharedState::set_read_until`]); [`Time::NEVER`] after leaving.
+    #[inline]
+    pub fn next_judged(&self) -> Time {
+        if self.core.status == Status::Left {
+            return Time::NEVER;
+        }
+        let probes = self.probe.phase_due().min(self.relays.due());
+        probes.min(self.suspicions.due()).min(self.core.delegations.unanswered())
     }
 
     /// Whether timers come so late that something may lie unread: then the time since the last call was lost.

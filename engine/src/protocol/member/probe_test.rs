@@ -138,3 +138,51 @@ fn a_probe_whose_answer_may_be_lost_is_repeated() {
     assert_eq!(probed_in_vain(false), (1, 0));
     assert_eq!(probed_in_vain(true), (3, 2));
 }
+
+/// While something lies unread a member goes on beginning probes and judges none, since the answers may be there.
+#[test]
+fn silence_is_judged_as_far_as_reading_has_come() {
+    let (mut one, other, mut shared) = pair();
+    let (mut last, mut events) = (Last::default(), Vec::new());
+    let unanswered = Event::ProbeUnanswered { subject: other.index() };
+    let mut call = |one: &mut Member, shared: &mut SharedState, events: &mut Vec<Event>, now: Time| {
+        let streams = &mut Vec::new();
+        let mut out = Outbox { frames: &mut last, streams, events, gossip_budget: &mut 0 };
+        one.handle_timeout(now, shared, &mut out);
+    };
+    while shared.counters.probes_sent == 0 {
+        let now = one.next_begun();
+        call(&mut one, &mut shared, &mut events, now);
+    }
+    let timed_out = one.next_judged();
+    shared.set_read_until(timed_out - Duration::from_micros(1));
+    call(&mut one, &mut shared, &mut events, timed_out);
+    assert!(!events.contains(&unanswered), "the ack may lie unread");
+    assert!(one.next_judged() <= timed_out && one.next_begun() > timed_out, "the judgement is still to come");
+    shared.set_read_until(timed_out);
+    call(&mut one, &mut shared, &mut events, timed_out + Duration::from_millis(80));
+    assert!(events.contains(&unanswered), "what was sent by then has been read");
+    assert!(one.next_judged() > timed_out);
+}
+
+/// What the driver lost counts for each member as if it had been told itself, whenever it is called next.
+#[test]
+fn time_that_a_driver_lost_is_taken_note_of_once() {
+    let (mut one, _, mut shared) = pair();
+    let mut last = Last::default();
+    let mut call = |one: &mut Member, shared: &mut SharedState, now: Time| {
+        let (streams, events) = (&mut Vec::new(), &mut Vec::new());
+        let mut out = Outbox { frames: &mut last, streams, events, gossip_budget: &mut 0 };
+        one.handle_timeout(now, shared, &mut out);
+    };
+    while shared.counters.probes_sent == 0 {
+        let now = one.next_begun();
+        call(&mut one, &mut shared, now);
+    }
+    let timed_out = one.next_judged();
+    shared.lose(Duration::from_millis(30));
+    call(&mut one, &mut shared, timed_out - Duration::from_millis(1));
+    call(&mut one, &mut shared, timed_out - Duration::from_micros(1));
+    assert_eq!(one.next_judged(), timed_out + Duration::from_millis(30));
+    assert_eq!(shared.counters.stalls, 1);
+}

@@ -72,8 +72,10 @@ pub(in crate::protocol) struct Delegations {
     in_flight: Heap,
     /// No frames before this.
     paced: Time,
-    /// When something is next due.
+    /// When frames may next be sent, if something waits.
     due: Time,
+    /// When an acknowledgement is next missed.
+    unanswered: Time,
     /// Time that the driver has lost since the member began: times in the heap are as if it had not been lost.
     lost: Duration,
     round_trip: RoundTrip,
@@ -95,6 +97,7 @@ impl Delegations {
             in_flight: Heap::EMPTY,
             paced: Time::ZERO,
             due: Time::NEVER,
+            unanswered: Time::NEVER,
             lost: Duration::ZERO,
             round_trip: RoundTrip::UNKNOWN,
             number: 0,
@@ -113,10 +116,16 @@ impl Delegations {
         self.len
     }
 
-    /// When something is next due: frames that may be sent, or an acknowledgement that did not come.
+    /// When frames may next be sent; [`Time::NEVER`] if nothing waits.
     #[inline]
     pub(in crate::protocol) const fn due(&self) -> Time {
         self.due
+    }
+
+    /// When an acknowledgement is next missed; [`Time::NEVER`] if none is waited for.
+    #[inline]
+    pub(in crate::protocol) const fn unanswered(&self) -> Time {
+        self.unanswered
     }
 
     /// Takes `round_trip` of a probe for that of an acknowledgement as long as none was measured.
@@ -135,8 +144,8 @@ impl Delegations {
     /// The driver lost `by`: acknowledgements may lie unread.
     pub(in crate::protocol) fn extend(&mut self, by: Duration) {
         self.lost += by;
-        if self.due != Time::NEVER && self.waiting.is_empty() {
-            self.due = self.due + by;
+        if self.unanswered != Time::NEVER {
+            self.unanswered = self.unanswered + by;
         }
     }
 
@@ -228,8 +237,8 @@ impl DelegationPool {
 
     /// Notes when something is next due, after a change.
     fn reschedule(&self, of: &mut Delegations) {
-        let unanswered = self.frames.first(&of.in_flight).map_or(Time::NEVER, |(_, at)| at + of.lost);
-        of.due = if of.waiting.is_empty() { unanswered } else { unanswered.min(of.paced) };
+        of.unanswered = self.frames.first(&of.in_flight).map_or(Time::NEVER, |(_, at)| at + of.lost);
+        of.due = if of.waiting.is_empty() { Time::NEVER } else { of.paced };
     }
 
     /// If frames may be sent at `now`: what waits, those of a frame beside each other, in the order of the delegates' ids
@@ -396,7 +405,7 @@ impl DelegationPool {
             gone(self.nodes.remove(&mut of.waiting, node));
         }
         of.len = 0;
-        of.due = Time::NEVER;
+        (of.due, of.unanswered) = (Time::NEVER, Time::NEVER);
     }
 }
 
@@ -490,7 +499,7 @@ mod tests {
         let mut now = at(0);
         for attempt in 1..=ATTEMPTS_MAX {
             assert_eq!(send_all(&mut pool, &mut of, now).len(), 1, "attempt {attempt}");
-            let due = of.due();
+            let due = of.unanswered();
             assert!(!pool.expire(&mut of, due - Duration::from_micros(1), |_| unreachable!()));
             let next = |unheard: &Delegation| {
                 assert_eq!(unheard.attempt, attempt);
@@ -509,13 +518,13 @@ mod tests {
         let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
         assert!(pool.add(&mut of, delegation(1, 7, 4)));
         assert_eq!(send_all(&mut pool, &mut of, at(100)).len(), 1);
-        let unanswered = of.due();
+        let unanswered = of.unanswered();
         assert!(pool.add(&mut of, delegation(2, 8, 4)));
         assert_eq!(of.due(), at(100) + PACING);
         assert!(send_all(&mut pool, &mut of, at(119)).is_empty(), "too soon");
         assert_eq!(send_all(&mut pool, &mut of, at(120)).len(), 1);
         of.extend(Duration::from_secs(1));
-        assert_eq!(of.due(), unanswered + Duration::from_secs(1));
+        assert_eq!(of.unanswered(), unanswered + Duration::from_secs(1));
         pool.clear(&mut of, |_| {});
         assert!(of.is_empty() && pool.used() == 0);
     }

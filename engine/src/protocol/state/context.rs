@@ -12,6 +12,8 @@ use crate::protocol::time::Time;
 /// What every step of the protocol is given.
 pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) now: Time,
+    /// Silence that lasted until then can be judged: before now only while the driver is behind in reading.
+    pub(in crate::protocol) judged: Time,
     pub(in crate::protocol) shared: &'a mut SharedState,
     pub(in crate::protocol) out: &'a mut Outbox<'b>,
     /// While what was delegated to us is taken in: how many leading bits of our id the members share that we are
@@ -30,7 +32,8 @@ impl<'a, 'b> Context<'a, 'b> {
         shared: &'a mut SharedState,
         out: &'a mut Outbox<'b>,
     ) -> Context<'a, 'b> {
-        Context { now, shared, out, asked: None, delegated: None, sender: None }
+        let judged = shared.judged_until(now);
+        Context { now, judged, shared, out, asked: None, delegated: None, sender: None }
     }
 
     pub(in crate::protocol) fn emit(&mut self, event: Event) {

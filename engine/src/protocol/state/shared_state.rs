@@ -43,6 +43,13 @@ pub struct SharedState {
     /// When something that was sent to these members may last have been lost or left unread by the driver;
     /// [`Time::ZERO`] if never. See [`SharedState::set_doubt`].
     pub(in crate::protocol) doubt: Time,
+    /// Time that the driver has lost in all. See [`SharedState::lose`].
+    lost: Duration,
+    /// Everything that had arrived by then has been read; [`Time::NEVER`] while nothing lies unread. See
+    /// [`SharedState::set_read_until`].
+    read_until: Time,
+    /// For how long what arrives lies unread, here or at the members that ours talk to most. See [`SharedState::set_unread`].
+    pub(in crate::protocol) unread: Duration,
     /// Whose protocol the members follow.
     pub(in crate::protocol) behaviour: Behaviour,
     members: u32,
@@ -95,6 +102,9 @@ impl SharedState {
             counters: Counters::default(),
             overload: 0,
             doubt: Time::ZERO,
+            lost: Duration::ZERO,
+            read_until: Time::NEVER,
+            unread: Duration::ZERO,
             behaviour: Behaviour::swimring(),
             members: 0,
             timer_grain: Duration::from_micros(1),
@@ -213,6 +223,39 @@ impl SharedState {
     /// suspicions ended while it is fresh, for at most as long again as they last. [`Time::ZERO`]: never.
     pub fn set_doubt(&mut self, at: Time) {
         self.doubt = at;
+    }
+
+    /// Tells all members that the driver lost `by`, as [`Member::handle_stall`](crate::protocol::Member::handle_stall) tells one.
+    /// Each takes note when it is next called: there may be a hundred thousand, and to look at all of them would lose
+    /// more time.
+    pub fn lose(&mut self, by: Duration) {
+        self.lost += by;
+    }
+
+    /// Time that the driver has lost in all.
+    #[inline]
+    pub(in crate::protocol) fn lost(&self) -> Duration {
+        self.lost
+    }
+
+    /// Tells the members that the driver is behind in reading: all that had arrived by `until` has been read, and what came
+    /// later may lie unread. What they do by the clock they go on doing in time; what they conclude from silence, a
+    /// probe or a delegation that was not answered, a suspicion that was not refuted, waits until what was sent by then
+    /// has been read. [`Time::NEVER`]: nothing lies unread.
+    pub fn set_read_until(&mut self, until: Time) {
+        self.read_until = until;
+    }
+
+    /// Tells the members for how long what arrives has lain unread of late, with their own driver or those of others on the
+    /// same machine: acknowledgements take that much longer, both ways.
+    pub fn set_unread(&mut self, unread: Duration) {
+        self.unread = unread;
+    }
+
+    /// The latest moment until which silence can be judged at `now`.
+    #[inline]
+    pub(crate) fn judged_until(&self, now: Time) -> Time {
+        now.min(self.read_until)
     }
 
     /// Whether something may have been lost or left unread since `since`.
