@@ -16,6 +16,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use swimring_codec::memberlist::STREAM_MAX;
 use thiserror::Error;
 
+use super::calls::{Calls, Refused};
 use super::host::{Host, HostParts, Secret};
 use super::observer::Observer;
 use super::options::FleetOptions;
@@ -23,7 +24,7 @@ use super::pace::Pace;
 use super::pressure::Pressure;
 use super::scanning::Scanners;
 use super::streams::{VIEWS_ASIDE, view_bytes};
-use super::turn::{self, Calls, Place, Refused};
+use super::turn::{self, Place};
 use crate::net::{Driver, Endpoint, NetError, NetOptions, Trains, Waker};
 use crate::protocol::{CheckedWire, SettingsError, WireOptions, WireOptionsError};
 use crate::stream::{Framing, StreamCounters, StreamError, StreamOptions, StreamService, Wake};
