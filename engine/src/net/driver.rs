@@ -1,7 +1,8 @@
 //! The driver: one socket, one thread, one place to wait.
 
 use std::marker::PhantomData;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::slice::Chunks;
 use std::time::Duration;
 
 use swimring_codec::canonical;
@@ -58,6 +59,19 @@ enum Backend {
     Mmsg(Box<Mmsg>),
 }
 
+/// What arrived as one message: a datagram, or a train of them.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// Address of the sender.
+    pub from: SocketAddr,
+    /// The address it was sent to, where [`NetOptions::own_addresses`] is on, otherwise nothing.
+    pub to: Option<IpAddr>,
+    /// The datagrams: each is one frame, possibly followed by zeros up to the size class it travelled in.
+    pub datagrams: Chunks<'a, u8>,
+    /// Where answers are written.
+    pub trains: &'a mut Trains,
+}
+
 /// What a backend works with besides its own.
 pub(super) struct Shared<'a> {
     pub(super) trains: &'a mut Trains,
@@ -105,7 +119,8 @@ impl Driver {
         self.address
     }
 
-    /// Whether the last turn took in all that had arrived. If not, more lies unread.
+    /// Whether the last turn took in all that had arrived, and all of it has been handed over. If not, more lies
+    /// unread.
     pub fn drained(&self) -> bool {
         match &self.backend {
             Backend::Uring(uring) => uring.drained(),
@@ -130,35 +145,69 @@ impl Driver {
         &mut self.trains
     }
 
-    /// One turn of the loop: sends what is in the trains, waits until something arrives, a waker wakes it, a
-    /// signal comes, or `timeout` passes (zero: no wait; `None`: no limit), then hands the datagrams at hand
-    /// to `handler`, at most 64 messages' worth (256 without coalescing). Frames that `handler` writes go out
-    /// with the next turn or flush, or before it if the trains are half full.
+    /// Begins a turn: sends what is in the trains, waits until something arrives, a waker wakes it, a signal
+    /// comes, or `timeout` passes (zero: no wait; `None`: no limit), and receives what is at hand, at most 64
+    /// messages (256 without coalescing), for [`Driver::next_arrival`].
     ///
     /// # Errors
     /// [`NetError::System`] only for what makes going on impossible; a datagram that cannot be sent or
     /// received is counted.
-    pub fn turn<H: DatagramHandler>(
-        &mut self,
-        timeout: Option<Duration>,
-        handler: &mut H,
-    ) -> Result<(), NetError> {
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<(), NetError> {
         let may_sleep = timeout != Some(Duration::ZERO) && self.waker.prepare_wait();
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
         self.trains.paths_mut().forget_old();
-        let shared = Shared { trains: &mut self.trains, counters: &mut self.counters };
+        let mut shared = Shared { trains: &mut self.trains, counters: &mut self.counters };
         let result = match &mut self.backend {
-            Backend::Uring(uring) => uring.turn(timeout, handler, shared),
-            Backend::Mmsg(mmsg) => mmsg.turn(timeout, handler, shared),
+            Backend::Uring(uring) => uring.wait(timeout, &mut shared),
+            Backend::Mmsg(mmsg) => mmsg.wait(timeout, &mut shared),
         };
         self.counters.wakes += u64::from(self.waker.finish_wait());
         result
     }
 
+    /// The next of what this turn received; nothing when all has been handed over, or so many datagrams that the
+    /// rest is left for the next turn. Frames that are written
+    /// meanwhile go out with the next turn or flush, or here once the trains are half full.
+    ///
+    /// # Errors
+    /// As [`Driver::wait`].
+    #[inline]
+    pub fn next_arrival(&mut self) -> Result<Option<Arrival<'_>>, NetError> {
+        let mut shared = Shared { trains: &mut self.trains, counters: &mut self.counters };
+        let next = match &mut self.backend {
+            Backend::Uring(uring) => uring.next(&mut shared)?,
+            Backend::Mmsg(mmsg) => mmsg.next(&mut shared),
+        };
+        Ok(next.map(|(envelope, payload)| Arrival {
+            from: envelope.from,
+            to: envelope.to,
+            datagrams: payload.chunks(envelope.segment),
+            trains: &mut self.trains,
+        }))
+    }
+
+    /// A whole turn: [`Driver::wait`], and every datagram that arrived goes to `handler`.
+    ///
+    /// # Errors
+    /// As [`Driver::wait`].
+    pub fn turn<H: DatagramHandler>(
+        &mut self,
+        timeout: Option<Duration>,
+        handler: &mut H,
+    ) -> Result<(), NetError> {
+        self.wait(timeout)?;
+        while let Some(Arrival { from, to, datagrams, trains }) = self.next_arrival()? {
+            for datagram in datagrams {
+                handler.datagram(from, to, datagram, trains);
+            }
+        }
+        Ok(())
+    }
+
     /// Sends what is in the trains, without waiting.
     ///
     /// # Errors
-    /// As [`Driver::turn`].
+    /// As [`Driver::wait`].
     pub fn flush(&mut self) -> Result<(), NetError> {
         let mut shared = Shared { trains: &mut self.trains, counters: &mut self.counters };
         match &mut self.backend {

@@ -1,12 +1,10 @@
 //! Received messages: trains split into the datagrams they were.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::DatagramHandler;
 use super::address::{self, NAME_LEN};
 use super::control::{RECEIVE_CONTROL_LEN, ReceiveControl};
 use super::counters::NetCounters;
-use super::gso_trains::Trains;
 
 /// Room for the sender's address in front of a payload; a multiple of 8 keeps what follows aligned.
 pub(super) const NAME_ROOM: usize = NAME_LEN.next_multiple_of(8);
@@ -54,7 +52,19 @@ pub(super) struct Message<'a> {
     pub(super) truncated: bool,
 }
 
-/// Splits messages and keeps account of them.
+/// What a message says besides its payload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope {
+    pub(super) from: SocketAddr,
+    /// The address that it was sent to, where that is asked for.
+    pub(super) to: Option<IpAddr>,
+    /// Bytes of its payload.
+    pub(super) bytes: usize,
+    /// Bytes of each of its datagrams but the last, which may be shorter.
+    pub(super) segment: usize,
+}
+
+/// Opens messages and keeps account of them.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
     /// The socket's drop count when last told.
@@ -62,28 +72,21 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// Hands every datagram of `message` to `handler`.
+    /// What `message` says besides its payload; nothing, and counted, if it is not worth splitting.
     #[inline]
-    pub(super) fn deliver<H: DatagramHandler>(
-        &mut self,
-        message: Message<'_>,
-        handler: &mut H,
-        trains: &mut Trains,
-        counters: &mut NetCounters,
-    ) {
+    pub(super) fn open(&mut self, message: Message<'_>, counters: &mut NetCounters) -> Option<Envelope> {
         let control = ReceiveControl::read(message.control);
         if let Some(dropped) = control.dropped {
             counters.receive_overflow += u64::from(dropped.wrapping_sub(self.dropped));
             self.dropped = dropped;
         }
         counters.messages_received += 1;
-        let Some(from) = sender(message, counters) else { return };
-        let segment = control.segment.unwrap_or(message.payload.len());
-        counters.bytes_received += message.payload.len() as u64;
-        for datagram in message.payload.chunks(segment) {
-            counters.datagrams_received += 1;
-            handler.datagram(from, control.to, datagram, trains);
-        }
+        let from = sender(message, counters)?;
+        let bytes = message.payload.len();
+        let segment = control.segment.unwrap_or(bytes);
+        counters.bytes_received += bytes as u64;
+        counters.datagrams_received += bytes.div_ceil(segment) as u64;
+        Some(Envelope { from, to: control.to, bytes, segment })
     }
 }
 

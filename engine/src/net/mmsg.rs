@@ -4,7 +4,6 @@
 //! call that sends, waits and receives. A busy socket is asked for datagrams before epoll is.
 
 use std::io;
-use std::ops::Range;
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -12,11 +11,11 @@ use std::time::Duration;
 use super::address::Family;
 use super::driver::Shared;
 use super::error::{NetError, last_errno};
-use super::incoming::{CONTROL_ROOM, Incoming, Message, NAME_ROOM, ReceiveShape, TURN_DATAGRAMS};
+use super::incoming::{CONTROL_ROOM, Envelope, Incoming, Message, NAME_ROOM, ReceiveShape, TURN_DATAGRAMS};
 use super::memory::Memory;
 use super::outgoing::{Outgoing, SEND_BATCH};
 use super::waker::Waker;
-use super::{DatagramHandler, WAIT_MAX};
+use super::WAIT_MAX;
 
 /// Receive errors in a row, with no datagram between, after which the socket is given up: each pending ICMP
 /// error takes one call, a broken descriptor fails for ever.
@@ -31,14 +30,15 @@ pub(super) struct Mmsg {
     outgoing: Outgoing,
     incoming: Incoming,
     inbox: Inbox,
-    /// Messages of the inbox that have not been handed over yet.
-    unhanded: Range<usize>,
+    /// Messages that lie in `inbox`, and how many of them have been handed over.
+    received: usize,
+    handed_over: usize,
+    /// None is handed over in this turn once so many datagrams have been received in all.
+    datagrams_max: u64,
     /// The last turn received something: more is likely there.
     busy: bool,
     /// The last call that received found the socket empty.
     emptied: bool,
-    /// So it was, and the last turn has handed all of it over.
-    drained: bool,
     errors_in_a_row: u32,
     /// `epoll_pwait2` (Linux 5.11) exists.
     precise_wait: bool,
@@ -142,58 +142,62 @@ impl Mmsg {
             outgoing: Outgoing::new(family),
             incoming: Incoming::default(),
             inbox: Inbox::new(shape)?,
-            unhanded: 0..0,
+            received: 0,
+            handed_over: 0,
+            datagrams_max: 0,
             busy: false,
             emptied: true,
-            drained: true,
             errors_in_a_row: 0,
             precise_wait: true,
         })
     }
 
-    pub(super) fn turn<H: DatagramHandler>(
+    /// Sends, waits and receives.
+    pub(super) fn wait(
         &mut self,
         timeout: Option<Duration>,
-        handler: &mut H,
-        mut shared: Shared<'_>,
+        shared: &mut Shared<'_>,
     ) -> Result<(), NetError> {
-        self.flush(&mut shared);
-        // There is room for more when all of it has been handed over.
-        if self.unhanded.is_empty() {
-            self.unhanded = 0..self.take_in(timeout, &mut shared)?;
+        self.flush(shared);
+        self.datagrams_max = shared.counters.datagrams_received + TURN_DATAGRAMS;
+        if self.handed_over < self.received {
+            return Ok(());
         }
-        let datagrams_max = shared.counters.datagrams_received + TURN_DATAGRAMS;
-        while !self.unhanded.is_empty() && shared.counters.datagrams_received < datagrams_max {
-            let i = self.unhanded.start;
-            self.unhanded.start += 1;
-            let message = self.inbox.message(i);
-            self.incoming.deliver(message, handler, shared.trains, shared.counters);
-            if shared.trains.is_half_full() {
-                self.flush(&mut shared);
-            }
+        (self.received, self.handed_over) = (0, 0);
+        if self.busy || timeout == Some(Duration::ZERO) {
+            self.received = self.receive(shared)?;
         }
-        self.drained = self.emptied && self.unhanded.is_empty();
+        if self.received == 0 && timeout != Some(Duration::ZERO) {
+            self.wait_readable(timeout, shared)?;
+            self.received = self.receive(shared)?;
+        }
+        self.busy = self.received > 0;
+        self.emptied = self.received < self.inbox.headers.len();
         Ok(())
     }
 
-    /// Receives what is there, or waits for something: how many messages.
-    fn take_in(&mut self, timeout: Option<Duration>, shared: &mut Shared<'_>) -> Result<usize, NetError> {
-        let mut count = 0;
-        if self.busy || timeout == Some(Duration::ZERO) {
-            count = self.receive(shared)?;
-        }
-        if count == 0 && timeout != Some(Duration::ZERO) {
-            self.wait(timeout, shared)?;
-            count = self.receive(shared)?;
-        }
-        self.busy = count > 0;
-        self.emptied = count < self.inbox.headers.len();
-        Ok(count)
+    /// The next message of this turn, and its payload.
+    #[inline]
+    pub(super) fn next(&mut self, shared: &mut Shared<'_>) -> Option<(Envelope, &[u8])> {
+        let (envelope, at) = loop {
+            if shared.trains.is_half_full() {
+                self.flush(shared);
+            }
+            if self.handed_over == self.received || shared.counters.datagrams_received >= self.datagrams_max {
+                return None;
+            }
+            let at = self.handed_over;
+            self.handed_over += 1;
+            if let Some(envelope) = self.incoming.open(self.inbox.message(at), shared.counters) {
+                break (envelope, at);
+            }
+        };
+        Some((envelope, self.inbox.message(at).payload))
     }
 
-    /// Whether the last turn took all that was there.
+    /// Whether the last turn took all that was there, and all of it was handed over.
     pub(super) fn drained(&self) -> bool {
-        self.drained
+        self.emptied && self.handed_over == self.received
     }
 
     pub(super) fn flush(&mut self, shared: &mut Shared<'_>) {
@@ -254,7 +258,7 @@ impl Mmsg {
     }
 
     /// Waits until a datagram is there, a waker wakes, a signal comes or `timeout` passes.
-    fn wait(&mut self, timeout: Option<Duration>, shared: &mut Shared<'_>) -> Result<(), NetError> {
+    fn wait_readable(&mut self, timeout: Option<Duration>, shared: &mut Shared<'_>) -> Result<(), NetError> {
         shared.counters.system_calls += 1;
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 2];
         let epoll = self.epoll.as_raw_fd();

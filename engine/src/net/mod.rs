@@ -8,7 +8,10 @@
 //! ```text
 //! main thread:    Endpoint::bind      a UDP socket and a TCP listener on one address
 //! worker thread:  Driver::open        the socket moves into a driver, which never leaves the thread
-//!                 loop { driver.turn(timeout, &mut handler)?; ... }
+//!                 loop {
+//!                     driver.wait(timeout)?;
+//!                     while let Some(arrival) = driver.next_arrival()? { ... }
+//!                 }
 //! other threads:  waker.wake()        ends the wait of the turn in progress
 //! ```
 //!
@@ -44,7 +47,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 pub use counters::NetCounters;
-pub use driver::Driver;
+pub use driver::{Arrival, Driver};
 pub use endpoint::Endpoint;
 pub use error::NetError;
 pub use gso_trains::Trains;
@@ -56,13 +59,10 @@ pub use waker::Waker;
 /// A longer wait is cut to this, a day, so that no timeout overflows what the kernel counts in.
 const WAIT_MAX: Duration = Duration::from_secs(86_400);
 
-/// Takes what arrives.
+/// Takes what arrives in a [`Driver::turn`].
 pub trait DatagramHandler {
-    /// One datagram of `bytes` from `from`; a train has been split, so `bytes` is one frame, possibly
-    /// followed by zeros up to the size class it travelled in. `to` is the address it was sent to, where
-    /// [`NetOptions::own_addresses`] is on, otherwise nothing. Frames written to `trains` go out with the
-    /// next [`Driver::turn`] or [`Driver::flush`], from wherever [`Trains::set_source`] last said: an answer
-    /// in the name of the member that was written to sets the source to `to` first.
+    /// One datagram of an [`Arrival`]. Frames written to `trains` leave from wherever [`Trains::set_source`] last
+    /// said: an answer in the name of the member that was written to sets the source to `to` first.
     fn datagram(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &[u8], trains: &mut Trains);
 }
 

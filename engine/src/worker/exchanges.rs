@@ -106,8 +106,8 @@ impl<O: Observer> Host<O> {
             self.observer.join_failed(local, token, &JoinFailure::OtherCluster);
         }
         let (now, mut reply) = (self.clock.now(), self.streams.take_reply());
-        let next = self.members.call(local, trains, |member, shared, out| {
-            member.handle_stream(now, purpose, &message, &mut reply, shared, out)
+        let next = self.members.reach(local, trains).map(|(member, shared, mut out)| {
+            member.handle_stream(now, purpose, &message, &mut reply, shared, &mut out)
         });
         if let Some(next) = next {
             self.streams.answer(exchange, token, next, reply);
@@ -146,8 +146,8 @@ impl<O: Observer> Host<O> {
         };
         let purpose = opened.map(|opened| opened.purpose);
         let (now, mut reply) = (self.clock.now(), self.streams.take_reply());
-        let outcome = self.members.call(local, trains, |member, shared, out| {
-            member.handle_packet_stream(now, purpose, &message, &mut reply, shared, out)
+        let outcome = self.members.reach(local, trains).map(|(member, shared, mut out)| {
+            member.handle_packet_stream(now, purpose, &message, &mut reply, shared, &mut out)
         });
         if let Some(StreamOutcome { next, refusal }) = outcome {
             if let (Some(refusal), Some(StreamPurpose::Join { token })) = (refusal, purpose) {

@@ -222,8 +222,8 @@ impl<O: Observer> Host<O> {
         command: impl FnOnce(&mut Member, Time, &mut SharedState, &mut Outbox<'_>) -> R,
     ) -> Option<R> {
         let now = self.clock.now();
-        let result =
-            self.members.call(local, frames, |member, shared, out| command(member, now, shared, out))?;
+        let (member, shared, mut out) = self.members.reach(local, frames)?;
+        let result = command(member, now, shared, &mut out);
         self.settle(local);
         Some(result)
     }

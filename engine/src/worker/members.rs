@@ -1,8 +1,7 @@
 //! The members of one worker: who they are, where frames for them go, and what they share.
 //!
-//! A member is a number here, which it keeps when it is killed. Every call into one leads through
-//! [`HostedMembers::call`], which gives it its [`Outbox`]; what it put out stays in [`Output`] until the host has
-//! seen to it.
+//! A member is a number here, which it keeps when it is killed. Whoever calls one gets it from
+//! [`HostedMembers::reach`], with its [`Outbox`]; what it put out stays in [`Output`] until the host has seen to it.
 
 use std::net::IpAddr;
 
@@ -194,17 +193,17 @@ impl HostedMembers {
         }
     }
 
-    /// Calls a member that was not killed. What it puts out besides frames waits in `output`.
+    /// A member that was not killed, with all that a call of it needs. What it puts out besides frames waits in
+    /// `output`.
     #[inline]
-    pub(super) fn call<R>(
-        &mut self,
+    pub(super) fn reach<'a>(
+        &'a mut self,
         local: HostedMember,
-        frames: &mut dyn FrameSink,
-        call: impl FnOnce(&mut Member, &mut SharedState, &mut Outbox<'_>) -> R,
-    ) -> Option<R> {
+        frames: &'a mut dyn FrameSink,
+    ) -> Option<(&'a mut Member, &'a mut SharedState, Outbox<'a>)> {
         let hosted = self.places.0.get_mut(local as usize).filter(|hosted| hosted.present)?;
         frames.set_source(hosted.source);
-        Some(call(&mut hosted.member, &mut self.shared, &mut self.output.outbox(frames)))
+        Some((&mut hosted.member, &mut self.shared, self.output.outbox(frames)))
     }
 
     /// Writes what a stream begins with that a member asked for.

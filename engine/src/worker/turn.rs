@@ -10,7 +10,10 @@
 //! and timers fire at a part of the pace of reading, so that a worker never sends more than its own reading keeps up
 //! with. What a loop that is behind concludes is in `pace`.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+use swimring_codec::native::Frame;
 
 use super::calls::Calls;
 use super::host::Host;
@@ -18,7 +21,7 @@ use super::members::HostedMember;
 use super::observer::Observer;
 use super::pace::{LATE, Pace, Read, Reading};
 use super::pressure::{Pressure, Told};
-use crate::net::{Driver, NetError, Trains};
+use crate::net::{Arrival, Driver, NetError, Trains};
 use crate::protocol::Time;
 
 /// While more lies unread, one timer fires for so many datagrams that were read: what it begins, a ping for instance, has two
@@ -50,7 +53,12 @@ pub(super) fn run<O: Observer>(
         let timeout = host.wait(&pace, idle);
         host.clock.expire();
         let before = driver.counters();
-        driver.turn(timeout, &mut host)?;
+        driver.wait(timeout)?;
+        while let Some(Arrival { from, to, datagrams, trains }) = driver.next_arrival()? {
+            for datagram in datagrams {
+                host.datagram(from, to, datagram, trains);
+            }
+        }
         host.clock.read();
         host.counters.turns += 1;
         pace.returned(left, timeout.map_or(Time::NEVER, |timeout| left + timeout), host.now());
@@ -92,6 +100,34 @@ pub(super) fn run<O: Observer>(
 }
 
 impl<O: Observer> Host<O> {
+    /// Gives a datagram from `from`, sent to `to`, to the member that it names.
+    #[inline]
+    fn datagram(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &[u8], trains: &mut Trains) {
+        self.clock.datagram();
+        if self.loses_a_datagram() {
+            self.counters.lost += 1;
+            return;
+        }
+        if self.opener.is_some() {
+            return self.packet(from, to, bytes, trains);
+        }
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.counters.refused[error.index()] += 1;
+                return self.other_versions.refused(self.clock.now(), from, error);
+            }
+        };
+        let Some(local) = self.members.of_id(frame.header.destination) else {
+            self.counters.unrouted += 1;
+            return;
+        };
+        let now = self.clock.now();
+        let Some((member, shared, mut out)) = self.members.reach(local, trains) else { return };
+        member.handle_frame(now, from, &frame, shared, &mut out);
+        self.settle(local);
+    }
+
     /// How long the next turn may wait.
     fn wait(&self, pace: &Pace, idle: bool) -> Option<Duration> {
         let more = self.more_streams || self.more_timers && !self.paused;
@@ -162,11 +198,8 @@ impl<O: Observer> Host<O> {
 
     fn fire(&mut self, local: HostedMember, trains: &mut Trains) {
         let now = self.now();
-        let fired = self
-            .members
-            .call(local, trains, |member, shared, out| member.handle_timeout(now, shared, out));
-        if fired.is_some() {
-            self.settle(local);
-        }
+        let Some((member, shared, mut out)) = self.members.reach(local, trains) else { return };
+        member.handle_timeout(now, shared, &mut out);
+        self.settle(local);
     }
 }

@@ -14,6 +14,8 @@ use crate::net::memory::Memory;
 pub(super) const BUFFER_GROUP: u16 = 0;
 /// `struct io_uring_recvmsg_out`, which the kernel puts in front of every message.
 const OUT_HEADER: usize = 16;
+/// Where the payload begins in a buffer: after that, the sender's address and the control messages.
+pub(super) const PAYLOAD_START: usize = OUT_HEADER + NAME_ROOM + CONTROL_ROOM;
 
 /// Buffers and the ring they go round in.
 pub(super) struct BufferRing {
@@ -29,7 +31,7 @@ pub(super) struct BufferRing {
 impl BufferRing {
     /// As many buffers as `shape` says, all of them given to the kernel.
     pub(super) fn new(shape: ReceiveShape) -> Result<BufferRing, NetError> {
-        let stride = OUT_HEADER + NAME_ROOM + CONTROL_ROOM + shape.payload;
+        let stride = PAYLOAD_START + shape.payload;
         // SAFETY: a C structure of integers and pointers, for which zero is valid, padding fields included.
         let mut header: Box<libc::msghdr> = Box::new(unsafe { std::mem::zeroed() });
         header.msg_namelen = NAME_ROOM as _;

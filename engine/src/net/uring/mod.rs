@@ -12,6 +12,7 @@
 mod buffers;
 mod setup;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
@@ -20,12 +21,11 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fixed, RecvMsgOut, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 
-use self::buffers::{BUFFER_GROUP, BufferRing};
-use super::DatagramHandler;
+use self::buffers::{BUFFER_GROUP, BufferRing, PAYLOAD_START};
 use super::address::Family;
 use super::driver::Shared;
 use super::error::NetError;
-use super::incoming::{Incoming, Message, ReceiveShape, TURN_DATAGRAMS};
+use super::incoming::{Envelope, Incoming, Message, ReceiveShape, TURN_DATAGRAMS};
 use super::mmsg::RECEIVE_ERRORS_MAX;
 use super::outgoing::{Outgoing, SEND_BATCH};
 use super::waker::Waker;
@@ -53,11 +53,17 @@ pub(super) struct Uring {
     _waker: Waker,
     incoming: Incoming,
     /// Messages received and not handed over yet: at most one per buffer.
-    received: Vec<Received>,
+    received: VecDeque<Received>,
+    /// How many of them are still to be handed over in this turn. A flush may receive more: those are for the next.
+    left: usize,
+    /// None is handed over in this turn once so many datagrams have been received in all.
+    datagrams_max: u64,
+    /// The buffer of the message that was handed over last, and is being read.
+    lent: Option<u16>,
+    /// Messages that had been received when this turn's wait ended.
+    run: usize,
     receive_armed: bool,
     wake_armed: bool,
-    /// The last turn found the socket empty.
-    drained: bool,
     errors_in_a_row: u32,
     last_error: i32,
     /// How to wait: without being shown as waiting for a disk, if the kernel (6.15) can.
@@ -112,10 +118,13 @@ impl Uring {
             socket,
             _waker: waker.clone(),
             incoming: Incoming::default(),
-            received: Vec::with_capacity(shape.messages),
+            received: VecDeque::with_capacity(shape.messages),
+            left: 0,
+            datagrams_max: 0,
+            lent: None,
+            run: 0,
             receive_armed: false,
             wake_armed: false,
-            drained: true,
             errors_in_a_row: 0,
             last_error: 0,
         });
@@ -139,31 +148,84 @@ impl Uring {
         }
     }
 
-    pub(super) fn turn<H: DatagramHandler>(
+    /// Sends, waits and receives.
+    pub(super) fn wait(
         &mut self,
         timeout: Option<Duration>,
-        handler: &mut H,
-        mut shared: Shared<'_>,
+        shared: &mut Shared<'_>,
     ) -> Result<(), NetError> {
+        self.give_back();
         self.arm();
-        self.queue_sends(&mut shared)?;
-        let wait = if self.received.is_empty() { timeout } else { Some(Duration::ZERO) };
-        self.enter(self.wait_flags, wait, &mut shared)?;
+        self.queue_sends(shared)?;
+        let timeout = if self.received.is_empty() { timeout } else { Some(Duration::ZERO) };
+        self.enter(self.wait_flags, timeout, shared)?;
         shared.trains.clear();
-        let received = self.received.len();
-        self.deliver(handler, &mut shared)?;
-        // What ended has not looked again, and a flush in between may have received more.
-        self.drained = received < RUN_MESSAGES && self.receive_armed && self.received.is_empty();
-        if self.errors_in_a_row >= RECEIVE_ERRORS_MAX {
+        self.run = self.received.len();
+        self.left = self.run;
+        self.datagrams_max = shared.counters.datagrams_received + TURN_DATAGRAMS;
+        if self.run == 0 && self.errors_in_a_row >= RECEIVE_ERRORS_MAX {
             let error = io::Error::from_raw_os_error(self.last_error);
             return Err(NetError::system("receiving datagrams", error));
         }
         Ok(())
     }
 
-    /// Whether the last turn took all that was there.
+    /// The next message of this turn, and its payload, which stays until the next call.
+    #[inline]
+    pub(super) fn next(
+        &mut self,
+        shared: &mut Shared<'_>,
+    ) -> Result<Option<(Envelope, &[u8])>, NetError> {
+        let (envelope, received) = loop {
+            if let Some(buffer) = self.lent.take() {
+                self.buffers.give_back(buffer);
+            }
+            if shared.trains.is_half_full() {
+                self.flush(shared)?;
+            }
+            let more = self.left > 0 && shared.counters.datagrams_received < self.datagrams_max;
+            let next = if more { self.received.pop_front() } else { None };
+            let Some(received) = next else {
+                self.buffers.publish();
+                return Ok(None);
+            };
+            self.left -= 1;
+            self.lent = Some(received.buffer);
+            if let Some(envelope) = self.open_message(received, shared) {
+                break (envelope, received);
+            }
+        };
+        let bytes = self.buffers.bytes(received.buffer, received.len);
+        Ok(Some((envelope, &bytes[PAYLOAD_START..PAYLOAD_START + envelope.bytes])))
+    }
+
+    /// What a message says besides its payload, if it is one.
+    #[inline]
+    fn open_message(&mut self, received: Received, shared: &mut Shared<'_>) -> Option<Envelope> {
+        let bytes = self.buffers.bytes(received.buffer, received.len);
+        let out = RecvMsgOut::parse(bytes, self.buffers.header()).ok()?;
+        self.errors_in_a_row = 0;
+        let message = Message {
+            name: out.name_data(),
+            control: out.control_data(),
+            payload: out.payload_data(),
+            truncated: out.is_payload_truncated() || out.is_control_data_truncated(),
+        };
+        self.incoming.open(message, shared.counters)
+    }
+
+    /// Gives the kernel what was handed over last.
+    fn give_back(&mut self) {
+        if let Some(buffer) = self.lent.take() {
+            self.buffers.give_back(buffer);
+            self.buffers.publish();
+        }
+    }
+
+    /// Whether the last turn took all that was there, and all of it was handed over.
     pub(super) fn drained(&self) -> bool {
-        self.drained
+        // What ended has not looked again, and a flush in between may have received more.
+        self.run < RUN_MESSAGES && self.receive_armed && self.received.is_empty()
     }
 
     pub(super) fn flush(&mut self, shared: &mut Shared<'_>) -> Result<(), NetError> {
@@ -268,7 +330,7 @@ impl Uring {
                     self.receive_armed &= cqueue::more(flags);
                     let buffer = cqueue::buffer_select(flags);
                     match (buffer, u32::try_from(result)) {
-                        (Some(buffer), Ok(len)) => self.received.push(Received { buffer, len }),
+                        (Some(buffer), Ok(len)) => self.received.push_back(Received { buffer, len }),
                         (Some(buffer), Err(_)) => self.buffers.give_back(buffer),
                         (None, _) => {}
                     }
@@ -288,40 +350,6 @@ impl Uring {
                 _ => {}
             }
         }
-    }
-
-    /// Hands over what has been received, and gives the buffers back.
-    fn deliver<H: DatagramHandler>(
-        &mut self,
-        handler: &mut H,
-        shared: &mut Shared<'_>,
-    ) -> Result<(), NetError> {
-        // A flush in between may receive more: that is for the next turn.
-        let count = self.received.len();
-        let datagrams_max = shared.counters.datagrams_received + TURN_DATAGRAMS;
-        let mut handed = 0;
-        while handed < count && shared.counters.datagrams_received < datagrams_max {
-            let received = self.received[handed];
-            handed += 1;
-            let bytes = self.buffers.bytes(received.buffer, received.len);
-            if let Ok(out) = RecvMsgOut::parse(bytes, self.buffers.header()) {
-                let message = Message {
-                    name: out.name_data(),
-                    control: out.control_data(),
-                    payload: out.payload_data(),
-                    truncated: out.is_payload_truncated() || out.is_control_data_truncated(),
-                };
-                self.incoming.deliver(message, handler, shared.trains, shared.counters);
-                self.errors_in_a_row = 0;
-            }
-            self.buffers.give_back(received.buffer);
-            if shared.trains.is_half_full() {
-                self.flush(shared)?;
-            }
-        }
-        self.received.drain(..handed);
-        self.buffers.publish();
-        Ok(())
     }
 }
 
