@@ -10,7 +10,8 @@ use swimring_tooling::environment;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output;
 use swimring_tooling::refusal::{complain, parsed};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -73,11 +74,15 @@ fn doubt(options: &RunOptions) {
 }
 
 /// Sends the engine's log, such as that io_uring is not available here, to standard error, a line each. `RUST_LOG`
-/// chooses another level.
+/// chooses other levels, also by target.
 fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An empty word would be taken for a target, and everything of it.
+    let asked = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
+    let asked = asked.and_then(|text| text.parse().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A line that standard error does not take is lost, and must not take the run with it.
     let format = format.log_internal_errors(false);
-    format.without_time().with_target(false).with_ansi(false).compact().init();
+    let format = format.without_time().with_target(false).with_ansi(false).compact();
+    tracing_subscriber::registry().with(format.with_filter(filter)).init();
 }
