@@ -16,26 +16,8 @@ use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::UNVERSIONED;
 use crate::protocol::wire::{
-    EventBody, FrameReader, Incoming, Listener, PacketReader, Reader, Sender, Subject, TypedReader, Unusable,
-    Update,
+    EventBody, FrameReader, Incoming, PacketReader, Reader, Sender, Subject, TypedReader, Update,
 };
-
-/// A member that hears a message of a frame.
-struct Hearing<'m, 'c, 'a, 'b> {
-    member: &'m mut Member,
-    cx: &'c mut Context<'a, 'b>,
-    sender: &'c Sender,
-}
-
-impl<S: Subject> Listener<S> for Hearing<'_, '_, '_, '_> {
-    #[inline(always)]
-    fn hear(self, message: Result<Incoming<'_, S>, Unusable>) {
-        match message {
-            Ok(message) => self.member.on_message(self.cx, self.sender, message),
-            Err(unusable) => self.cx.shared.counters.unusable(unusable),
-        }
-    }
-}
 
 impl Member {
     /// Handles a native frame that arrived from `from`.
@@ -87,11 +69,11 @@ impl Member {
         self.notice_lost(cx.shared);
         self.core.heard = cx.now;
         cx.sender = Some((sender.address, sender.source));
-        loop {
-            let Some(read) = reader.next(&mut cx.shared.wire, &cx.shared.directory, &mut sender) else {
-                break;
-            };
-            R::translate(read, Hearing { member: self, cx, sender: &sender });
+        while let Some(read) = reader.next(&mut cx.shared.wire, &cx.shared.directory, &mut sender) {
+            match read {
+                Ok(message) => self.on_message(cx, &sender, message),
+                Err(unusable) => cx.shared.counters.unusable(unusable),
+            }
             if self.core.status == Status::Left {
                 reader.finish(&mut cx.shared.wire);
                 return self.core.drop_queue(cx);
@@ -151,7 +133,9 @@ impl Member {
             Incoming::Introduction(introduction) => {
                 // Gossip introduces the living only; other states are for push/pull.
                 if introduction.state == State::Alive {
-                    self.on_introduction(cx, &introduction, UNVERSIONED, TellOn::Ours);
+                    if !self.core.is_old(cx, introduction.subject, introduction.incarnation) {
+                        self.on_introduction(cx, &introduction, UNVERSIONED, TellOn::Ours);
+                    }
                     let update = Update::Alive { introduce: true };
                     self.take_over(cx, introduction.subject, update, introduction.incarnation);
                 }
@@ -169,9 +153,9 @@ impl Member {
         }
     }
 
-    /// What was delegated to us has been merged: takes over what was known before and not told on. What was new has
-    /// been taken over with it.
-    #[inline]
+    /// What was delegated to us, if it was, has been merged: takes over what was known before and not told on. What was
+    /// new has been taken over with it.
+    #[inline(always)]
     fn take_over<S: Subject>(
         &mut self,
         cx: &mut Context<'_, '_>,
@@ -179,7 +163,19 @@ impl Member {
         update: Update,
         incarnation: Incarnation,
     ) {
-        let Some(prefix_bits) = cx.asked else { return };
+        if let Some(prefix_bits) = cx.asked {
+            self.take_over_delegated(cx, subject, update, incarnation, prefix_bits);
+        }
+    }
+
+    fn take_over_delegated<S: Subject>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: S,
+        update: Update,
+        incarnation: Incarnation,
+        prefix_bits: u8,
+    ) {
         let Some(index) = subject.find(&cx.shared.directory) else { return };
         let entry = self.core.table.get(index);
         let untold = match update {

@@ -6,6 +6,8 @@
 //! the same incarnation dead outranks suspect outranks alive. News about ourselves is answered in
 //! `refutation`.
 
+use std::net::SocketAddr;
+
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State, is_same_place};
@@ -26,8 +28,8 @@ const INCARNATION_STEP_MAX: u64 = 1 << 27;
 /// Whether an introduction comes from another address than is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Moved {
-    /// From the known one, or it does not matter.
-    No,
+    /// From the known one, which is given in the form that is known, or it does not matter.
+    No { known: Option<SocketAddr> },
     /// From another, which is refused.
     Refused,
     /// From another, which it may have whatever its incarnation.
@@ -100,24 +102,26 @@ impl Member {
         versions: Versions,
         tell_on: TellOn,
     ) {
-        let mut introduction = *introduction;
+        let mut restated = None;
         let incarnation = introduction.incarnation;
         let known = cx.shared.directory.find(introduction.subject);
         let known = known.map(|index| (index, self.core.table.get(index)));
         let entry = match known {
             Some((index, entry)) if !entry.is_unknown() => {
                 if index == self.core.index {
-                    return self.on_own_introduction(cx, &introduction);
+                    return self.on_own_introduction(cx, introduction);
                 }
-                match self.core.moved(cx, index, entry, &mut introduction) {
+                match self.core.moved(cx, index, entry, introduction) {
                     Moved::Refused => {
                         let (core, refutations) = (&mut self.core, &mut self.refutations);
-                        return refutations.tell_owner(core, cx, index, &introduction);
+                        return refutations.tell_owner(core, cx, index, introduction);
                     }
                     Moved::Reclaimed => {}
-                    Moved::No if incarnation <= entry.incarnation() => return,
-                    Moved::No if self.core.implausible(cx, entry, incarnation) => return,
-                    Moved::No => {}
+                    Moved::No { .. } if incarnation <= entry.incarnation() => return,
+                    Moved::No { .. } if self.core.implausible(cx, entry, incarnation) => return,
+                    Moved::No { known } => {
+                        restated = known.map(|address| Introduction { address, ..*introduction });
+                    }
                 }
                 entry
             }
@@ -125,7 +129,8 @@ impl Member {
             _ if incarnation == Incarnation::ZERO => return,
             _ => Entry::UNKNOWN,
         };
-        let Some((index, version)) = self.intern(cx, &introduction, versions) else { return };
+        let introduction = restated.as_ref().unwrap_or(introduction);
+        let Some((index, version)) = self.intern(cx, introduction, versions) else { return };
         let moved = !entry.is_unknown() && entry.version() != version;
         self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));
         if moved && entry.is_live() {
@@ -300,6 +305,16 @@ impl Member {
 }
 
 impl Core {
+    /// Whether an introduction of another member can be told from its incarnation to be nothing new, which nearly all
+    /// are: then the rest of it need not be looked at.
+    #[inline]
+    pub(super) fn is_old(&self, cx: &Context<'_, '_>, subject: MemberId, incarnation: Incarnation) -> bool {
+        let Some(index) = cx.shared.directory.find(subject) else { return false };
+        let entry = self.table.get(index);
+        let tells_by_incarnation = cx.shared.wire.rules.address_kept.is_none() && index != self.index;
+        tells_by_incarnation && !entry.is_unknown() && incarnation <= entry.incarnation()
+    }
+
     /// The index and entry of a member that is not unknown.
     #[inline]
     fn lookup(&self, cx: &mut Context<'_, '_>, subject: impl Subject) -> Option<(MemberIndex, Entry)> {
@@ -354,13 +369,12 @@ impl Core {
         cx: &mut Context<'_, '_>,
         index: MemberIndex,
         entry: Entry,
-        introduction: &mut Introduction<'_>,
+        introduction: &Introduction<'_>,
     ) -> Moved {
-        let Some(reclaim_time) = cx.shared.wire.rules.address_kept else { return Moved::No };
+        let Some(reclaim_time) = cx.shared.wire.rules.address_kept else { return Moved::No { known: None } };
         let known = cx.shared.directory.identity(index, entry.version()).address();
         if is_same_place(known, introduction.address) {
-            introduction.address = known;
-            return Moved::No;
+            return Moved::No { known: Some(known) };
         }
         let gone = cx.shared.departed.since(&self.departed, index).map(|since| cx.now.since(since));
         let reclaimable = match entry.standing() {

@@ -109,13 +109,8 @@ pub(in crate::protocol) trait Format {
         U: Iterator<Item = Outgoing<'a>> + Clone;
 }
 
-/// Takes one message. A trait and not a closure, so that it can be inlined wherever a reader has one: a message is
-/// made and taken apart in one place then, which costs nothing.
-pub(in crate::protocol) trait Listener<S> {
-    fn hear(self, message: Result<Incoming<'_, S>, Unusable>);
-}
-
-/// Takes the parts of a frame, one after the other. A trait for the same reason.
+/// Takes the parts of a frame, one after the other. A trait and not a closure, so that it can be inlined wherever a format
+/// has one: a message is made and written in one place then.
 pub(super) trait PartWriter {
     fn write(&mut self, said: &Outgoing<'_>);
 }
@@ -125,17 +120,14 @@ pub(in crate::protocol) trait Reader {
     /// What it names members by.
     type Subject: Subject;
 
-    /// A message as it was read.
-    type Read<'r>
-    where
-        Self: 'r;
-
-    /// The next message. `sender` is the frame's; what a message states of its sender itself is put there.
-    fn next(&mut self, wire: &mut Wire, directory: &Directory, sender: &mut Sender)
-    -> Option<Self::Read<'_>>;
-
-    /// Gives what was `read` to `listener`, in the protocol's words.
-    fn translate(read: Self::Read<'_>, listener: impl Listener<Self::Subject>);
+    /// The next message, in the protocol's words. `sender` is the frame's; what a message states of its sender
+    /// itself is put there.
+    fn next(
+        &mut self,
+        wire: &mut Wire,
+        directory: &Directory,
+        sender: &mut Sender,
+    ) -> Option<Result<Incoming<'_, Self::Subject>, Unusable>>;
 
     /// Nothing more is taken in of the frame.
     fn finish(self, wire: &mut Wire)

@@ -16,7 +16,7 @@ use swimring_codec::native::{FRAME_MAX, Introduction};
 use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
 use super::Wire;
-use super::frame::{Format, Frame, Listener, Reader, Speaker};
+use super::frame::{Format, Frame, Reader, Speaker};
 use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
 use super::options::{MemberlistDialect, MemberlistOptions};
 use crate::protocol::view::directory::{Directory, Identity, MemberIndex};
@@ -327,16 +327,6 @@ impl<I> PacketReader<'_, I> {
 
 impl<'m, I: Iterator<Item = Result<Message<'m>, DecodeError>>> Reader for PacketReader<'m, I> {
     type Subject = MemberId;
-
-    type Read<'r>
-        = Result<Incoming<'r, MemberId>, Unusable>
-    where
-        Self: 'r;
-
-    #[inline]
-    fn translate(read: Result<Incoming<'_, MemberId>, Unusable>, listener: impl Listener<MemberId>) {
-        listener.hear(read);
-    }
 
     fn next(
         &mut self,

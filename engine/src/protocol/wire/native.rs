@@ -7,13 +7,13 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    self, DELEGATION_LEN, DecodeError, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message,
+    self, DELEGATION_LEN, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message,
     PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::Wire;
-use super::frame::{Format, Frame, Listener, PartWriter, Reader, Speaker};
+use super::frame::{Format, Frame, PartWriter, Reader, Speaker};
 use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
 use crate::protocol::settings::FRAME_BYTES_MIN;
 use crate::protocol::view::directory::{Directory, MemberIndex};
@@ -173,50 +173,32 @@ impl<'a> FrameReader<'a> {
 impl Reader for FrameReader<'_> {
     type Subject = MemberId;
 
-    type Read<'r>
-        = Result<Message<'r>, DecodeError>
-    where
-        Self: 'r;
-
-    #[inline]
+    #[inline(always)]
     fn next(
         &mut self,
         _: &mut Wire,
         _: &Directory,
         _: &mut Sender,
-    ) -> Option<Result<Message<'_>, DecodeError>> {
-        self.messages.next()
-    }
-
-    #[inline(always)]
-    fn translate(read: Result<Message<'_>, DecodeError>, listener: impl Listener<MemberId>) {
-        let Ok(message) = read else { return listener.hear(Err(Unusable::Undecodable)) };
-        match message {
-            Message::Ping { sequence } => listener.hear(Ok(Incoming::Ping { sequence })),
+    ) -> Option<Result<Incoming<'_, MemberId>, Unusable>> {
+        let Ok(message) = self.messages.next()? else { return Some(Err(Unusable::Undecodable)) };
+        Some(Ok(match message {
+            Message::Ping { sequence } => Incoming::Ping { sequence },
             Message::IndirectPing { sequence, target } => {
                 let request = IndirectRequest { target, address: None, nack: true };
-                listener.hear(Ok(Incoming::IndirectPing { sequence, request }));
+                Incoming::IndirectPing { sequence, request }
             }
-            Message::Ack { sequence } => listener.hear(Ok(Incoming::Ack { sequence })),
-            Message::Nack { sequence } => listener.hear(Ok(Incoming::Nack { sequence })),
-            Message::Alive { subject, incarnation, tag } => {
-                listener.hear(Ok(Incoming::Alive { subject, incarnation, tag }));
-            }
+            Message::Ack { sequence } => Incoming::Ack { sequence },
+            Message::Nack { sequence } => Incoming::Nack { sequence },
+            Message::Alive { subject, incarnation, tag } => Incoming::Alive { subject, incarnation, tag },
             Message::Suspect { subject, incarnation, accuser } => {
-                listener.hear(Ok(Incoming::Suspect { subject, incarnation, accuser }));
+                Incoming::Suspect { subject, incarnation, accuser }
             }
-            Message::Dead { subject, incarnation } => {
-                listener.hear(Ok(Incoming::Dead { subject, incarnation }));
-            }
-            Message::Left { subject, incarnation } => {
-                listener.hear(Ok(Incoming::Left { subject, incarnation }));
-            }
-            Message::Delegation { number, prefix_bits } => {
-                listener.hear(Ok(Incoming::Delegation { number, prefix_bits }));
-            }
-            Message::DelegationAck { number } => listener.hear(Ok(Incoming::DelegationAck { number })),
-            Message::Introduction(introduction) => listener.hear(Ok(Incoming::Introduction(introduction))),
-            Message::UserEvent(event) => listener.hear(Ok(Incoming::Event(event))),
-        }
+            Message::Dead { subject, incarnation } => Incoming::Dead { subject, incarnation },
+            Message::Left { subject, incarnation } => Incoming::Left { subject, incarnation },
+            Message::Delegation { number, prefix_bits } => Incoming::Delegation { number, prefix_bits },
+            Message::DelegationAck { number } => Incoming::DelegationAck { number },
+            Message::Introduction(introduction) => Incoming::Introduction(introduction),
+            Message::UserEvent(event) => Incoming::Event(event),
+        }))
     }
 }

@@ -14,7 +14,7 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::Wire;
-use super::frame::{Format, Frame, Listener, Reader, Speaker};
+use super::frame::{Format, Frame, Reader, Speaker};
 use super::memberlist::{Measured, Memberlist};
 use super::message::{EventKey, Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
 use super::native::Native;
@@ -422,16 +422,6 @@ impl TypedReader {
 
 impl Reader for TypedReader {
     type Subject = MemberIndex;
-
-    type Read<'r>
-        = Result<Incoming<'r, MemberIndex>, Unusable>
-    where
-        Self: 'r;
-
-    #[inline]
-    fn translate(read: Result<Incoming<'_, MemberIndex>, Unusable>, listener: impl Listener<MemberIndex>) {
-        listener.hear(read);
-    }
 
     #[inline]
     fn next(
