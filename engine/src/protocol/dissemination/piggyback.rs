@@ -10,6 +10,7 @@ use swimring_codec::MemberId;
 use swimring_codec::native::FRAME_MAX;
 
 use crate::protocol::behaviour::Behaviour;
+use crate::protocol::counters::Counters;
 use crate::protocol::outbox::FrameSink;
 use crate::protocol::pools::broadcasts::{Broadcast, BroadcastPool, Queue, Selection};
 use crate::protocol::pools::delegations::{Delegation, Ready};
@@ -19,13 +20,17 @@ use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::wire::{Format, Frame, Native, Outgoing, Speaker, Spoken};
 
-/// What is to be sent, and to whom.
+/// What a frame is sent for, and to whom.
 #[derive(Clone, Copy)]
-struct Request<'a> {
+struct Errand<'a> {
+    speaker: &'a Speaker<'a>,
+    settings: &'a Settings,
     to: SocketAddr,
     /// [`MemberId::NONE`] for whoever has the address.
     destination: MemberId,
     messages: &'a [Outgoing<'a>],
+    /// What else goes along fills the frame.
+    filled: bool,
 }
 
 /// What waits to go along, and where it lies.
@@ -53,6 +58,7 @@ impl<'a> Waiting<'a> {
 }
 
 /// What became of a frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Sent {
     Written,
     /// The sink was full.
@@ -61,9 +67,35 @@ enum Sent {
     Nothing,
 }
 
+impl Sent {
+    fn count(self, counters: &mut Counters) {
+        match self {
+            Sent::Written => counters.frames_sent += 1,
+            Sent::Shed => counters.frames_shed += 1,
+            Sent::Nothing => {}
+        }
+    }
+}
+
+/// Puts a frame in the format that is spoken: the one place where it is asked which that is.
+macro_rules! put_spoken {
+    ($spoken:expr, $($argument:expr),+) => {
+        match $spoken {
+            Spoken::Native(native) => put(native, $($argument),+),
+            Spoken::Memberlist(packets) => put(&mut **packets, $($argument),+),
+            Spoken::Typed(values) => put(&mut **values, $($argument),+),
+        }
+    };
+}
+
+/// Nothing that would go along with a frame.
+fn nothing<'a>(_: usize) -> (std::iter::Empty<Outgoing<'a>>, usize) {
+    (std::iter::empty(), 0)
+}
+
 impl Core {
-    /// Sends `messages`, and as many updates beside them as fit, to the member `destination`.
-    #[inline]
+    /// Sends `messages`, and as many updates beside them as fit, to the member `destination`; nothing if there is
+    /// neither. [`MemberId::NONE`] is whoever has the address.
     pub(in crate::protocol) fn send(
         &mut self,
         cx: &mut Context<'_, '_>,
@@ -72,11 +104,19 @@ impl Core {
         messages: &[Outgoing<'_>],
     ) {
         self.drop_stale_events(cx);
-        let request = Request { to, destination, messages };
-        if self.queue.is_empty() {
-            return self.transmit(cx, request, None);
+        if !self.queue.is_empty() {
+            return self.send_filled(cx, to, destination, messages);
         }
-        self.transmit(cx, request, Some(&mut Selection::new()));
+        let SharedState { wire, directory, counters, .. } = &mut *cx.shared;
+        let (speaker, settings) = (&self.speaker(directory), &*self.settings);
+        let errand = Errand { speaker, settings, to, destination, messages, filled: false };
+        put_spoken!(&mut wire.spoken, errand, nothing, &mut *cx.out.frames).count(counters);
+    }
+
+    /// Sends updates alone to the member at `target`, if there are some that fit.
+    pub(in crate::protocol) fn send_news(&mut self, cx: &mut Context<'_, '_>, target: MemberIndex) {
+        let to = self.identity(target, cx.shared).address();
+        self.send_filled(cx, to, cx.shared.directory.id(target), &[]);
     }
 
     /// Sends `messages` and no updates.
@@ -87,43 +127,38 @@ impl Core {
         destination: MemberId,
         messages: &[Outgoing<'_>],
     ) {
-        self.transmit(cx, Request { to, destination, messages }, None);
+        let SharedState { wire, directory, counters, .. } = &mut *cx.shared;
+        let (speaker, settings) = (&self.speaker(directory), &*self.settings);
+        let errand = Errand { speaker, settings, to, destination, messages, filled: false };
+        put_spoken!(&mut wire.spoken, errand, nothing, &mut *cx.out.frames).count(counters);
     }
 
-    /// Sends updates alone to the member at `target`, if there are some that fit.
-    pub(in crate::protocol) fn send_news(&mut self, cx: &mut Context<'_, '_>, target: MemberIndex) {
-        let to = self.identity(target, cx.shared).address();
-        let destination = cx.shared.directory.id(target);
-        self.transmit(cx, Request { to, destination, messages: &[] }, Some(&mut Selection::new()));
-    }
-
-    /// Sends what is requested and, into `chosen` if that is given, updates beside them, and counts these as
-    /// sent.
-    fn transmit(
+    /// Sends `messages` and what of the queue fits beside them, and counts that as sent.
+    fn send_filled(
         &mut self,
         cx: &mut Context<'_, '_>,
-        request: Request<'_>,
-        mut chosen: Option<&mut Selection>,
+        to: SocketAddr,
+        destination: MemberId,
+        messages: &[Outgoing<'_>],
     ) {
-        let SharedState { wire, directory, broadcasts, events, behaviour, .. } = &mut *cx.shared;
+        let mut chosen = Selection::new();
+        let SharedState { wire, directory, broadcasts, events, behaviour, counters, .. } = &mut *cx.shared;
         let (queue, settings) = (&self.queue, &*self.settings);
         let waiting = &Waiting { broadcasts, events, queue, settings, behaviour };
         let speaker = &self.speaker(directory);
-        let frames = &mut *cx.out.frames;
-        let choice = chosen.as_deref_mut();
-        let sent = match &mut wire.spoken {
-            Spoken::Native(native) => put(native, speaker, waiting, request, choice, frames),
-            Spoken::Memberlist(packets) => put(&mut **packets, speaker, waiting, request, choice, frames),
-            Spoken::Typed(values) => put(&mut **values, speaker, waiting, request, choice, frames),
-        };
-        match sent {
-            Sent::Written => cx.shared.counters.frames_sent += 1,
-            Sent::Shed => cx.shared.counters.frames_shed += 1,
-            Sent::Nothing => {}
-        }
-        if let (Sent::Written, Some(chosen)) = (sent, chosen)
-            && !chosen.nodes().is_empty()
-        {
+        let errand = Errand { speaker, settings, to, destination, messages, filled: true };
+        let into = &mut chosen;
+        let sent = put_spoken!(
+            &mut wire.spoken,
+            errand,
+            |budget| {
+                waiting.choose(budget, into);
+                (into.nodes().iter().map(|node| waiting.said(*node)), into.bytes)
+            },
+            &mut *cx.out.frames
+        );
+        sent.count(counters);
+        if sent == Sent::Written {
             self.count_copies(cx, chosen.nodes());
         }
     }
@@ -139,7 +174,7 @@ impl Core {
         parts_len: usize,
     ) -> bool {
         let to = self.identity(delegate, cx.shared).address();
-        let SharedState { wire, directory, delegations, events, .. } = &mut *cx.shared;
+        let SharedState { wire, directory, delegations, events, counters, .. } = &mut *cx.shared;
         let (delegations, events) = (&*delegations, &*events);
         let updates = (0..carried.len()).flat_map(|nth| {
             let prefix_bits = carried[nth].prefix_bits;
@@ -148,25 +183,12 @@ impl Core {
             let Delegation { subject, update, incarnation, .. } = *delegations.get(carried[nth]);
             mark.into_iter().chain(std::iter::once(events.said(subject, update, incarnation)))
         });
-        let frame = Frame {
-            speaker: &self.speaker(directory),
-            to,
-            destination: directory.id(delegate),
-            bytes_max: FRAME_MAX,
-            messages: &[],
-            updates,
-            parts_len,
-        };
-        let frames = &mut *cx.out.frames;
-        let sent = match &mut wire.spoken {
-            Spoken::Native(native) => write(native, &frame, frames),
-            Spoken::Memberlist(packets) => write(&mut **packets, &frame, frames),
-            Spoken::Typed(values) => write(&mut **values, &frame, frames),
-        };
-        let written = matches!(sent, Sent::Written);
-        cx.shared.counters.frames_sent += u64::from(written);
-        cx.shared.counters.frames_shed += u64::from(!written);
-        written
+        let (speaker, settings) = (&self.speaker(directory), &*self.settings);
+        let destination = directory.id(delegate);
+        let errand = Errand { speaker, settings, to, destination, messages: &[], filled: false };
+        let sent = put_spoken!(&mut wire.spoken, errand, |_| (updates, parts_len), &mut *cx.out.frames);
+        sent.count(counters);
+        sent == Sent::Written
     }
 
     /// The longest native frame to `to`.
@@ -211,50 +233,34 @@ impl Core {
     }
 }
 
-/// Plans a frame in `format` and writes it.
+/// Plans a frame in `format` and writes it. `choose` is told how many bytes are left beside the messages, and gives the
+/// updates that go along, and their bytes.
 #[inline(always)]
-fn put<F: Format>(
+fn put<'a, F: Format, U>(
     format: &mut F,
-    speaker: &Speaker<'_>,
-    waiting: &Waiting<'_>,
-    Request { to, destination, messages }: Request<'_>,
-    chosen: Option<&mut Selection>,
+    Errand { speaker, settings, to, destination, messages, filled }: Errand<'a>,
+    choose: impl FnOnce(usize) -> (U, usize),
     frames: &mut dyn FrameSink,
-) -> Sent {
-    let own: usize = messages.iter().map(|said| format.part_len(speaker, destination, said)).sum();
-    let bounded = chosen.is_some() || format.bounds_messages();
-    let bytes_max = if bounded {
-        frame_bytes_max(format, waiting.settings, frames.frame_bytes_max(to))
-    } else {
-        FRAME_MAX
-    };
-    let (nodes, updates_len): (&[u32], usize) = match chosen {
-        Some(chosen) => {
-            let budget = bytes_max.saturating_sub(format.overhead() + own);
-            waiting.choose(budget, chosen);
-            (chosen.nodes(), chosen.bytes)
-        }
-        None => (&[], 0),
-    };
-    if messages.is_empty() && nodes.is_empty() {
-        return Sent::Nothing;
-    }
-    let updates = nodes.iter().map(|node| waiting.said(*node));
-    let frame =
-        Frame { speaker, to, destination, bytes_max, messages, updates, parts_len: own + updates_len };
-    write(format, &frame, frames)
-}
-
-/// Writes `frame` in `format`.
-#[inline(always)]
-fn write<'a, F: Format, U>(format: &mut F, frame: &Frame<'a, U>, frames: &mut dyn FrameSink) -> Sent
+) -> Sent
 where
     U: Iterator<Item = Outgoing<'a>> + Clone,
 {
-    let (plan, bytes) = format.plan(frame);
-    let buffer = if F::IN_MEMORY { Some(&mut [][..]) } else { frames.reserve(frame.to, bytes) };
+    let own: usize = messages.iter().map(|said| format.part_len(speaker, destination, said)).sum();
+    let bytes_max = if filled || format.bounds_messages() {
+        frame_bytes_max(format, settings, frames.frame_bytes_max(to))
+    } else {
+        FRAME_MAX
+    };
+    let (updates, updates_len) = choose(bytes_max.saturating_sub(format.overhead() + own));
+    let parts_len = own + updates_len;
+    if parts_len == 0 {
+        return Sent::Nothing;
+    }
+    let frame = Frame { speaker, to, destination, bytes_max, messages, updates, parts_len };
+    let (plan, bytes) = format.plan(&frame);
+    let buffer = if F::IN_MEMORY { Some(&mut [][..]) } else { frames.reserve(to, bytes) };
     let Some(buffer) = buffer else { return Sent::Shed };
-    format.write(frame, plan, buffer);
+    format.write(&frame, plan, buffer);
     Sent::Written
 }
 
