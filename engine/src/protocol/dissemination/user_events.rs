@@ -155,8 +155,14 @@ impl Core {
     }
 
     /// Takes events out of the queue that others may have forgotten by now, and would take for new.
-    #[inline]
+    #[inline(always)]
     pub(in crate::protocol) fn drop_stale_events(&mut self, cx: &mut Context<'_, '_>) {
+        if self.events_since != Time::NEVER {
+            self.drop_old_events(cx);
+        }
+    }
+
+    fn drop_old_events(&mut self, cx: &mut Context<'_, '_>) {
         let age_max = self.settings.event_memory / 2;
         if cx.now.since(self.events_since) < age_max {
             return;

@@ -19,7 +19,7 @@ impl Member {
         let measures = (&mut self.reachability, &mut self.spread_estimate);
         match self.probe.on_ack(&mut self.core, cx, measures, origin, sequence) {
             Acked::ByTarget => {
-                self.core.delegations.assume_round_trip(self.spread_estimate.round_trip());
+                self.core.delegations.assume_round_trip(|| self.spread_estimate.round_trip());
                 self.anti_entropy.compare_roots(&self.core, cx, origin);
             }
             Acked::ByRelay => {}

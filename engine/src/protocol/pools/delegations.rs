@@ -130,9 +130,9 @@ impl Delegations {
 
     /// Takes `round_trip` of a probe for that of an acknowledgement as long as none was measured.
     #[inline]
-    pub(in crate::protocol) fn assume_round_trip(&mut self, round_trip: Duration) {
+    pub(in crate::protocol) fn assume_round_trip(&mut self, round_trip: impl FnOnce() -> Duration) {
         if self.round_trip.is_unknown() {
-            self.round_trip.measured(Time::ZERO, Time::ZERO + round_trip);
+            self.round_trip.measured(Time::ZERO, Time::ZERO + round_trip());
         }
     }
 
