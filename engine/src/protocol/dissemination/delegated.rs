@@ -64,7 +64,8 @@ impl Core {
         incarnation: Incarnation,
         prefix_bits: u8,
     ) {
-        let division = self.division(cx.now);
+        let now = cx.now;
+        let division = self.division(now);
         let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
         let (table, own, number) = (&self.table, &mut self.delegations, self.number);
         let mut parts = 0;
@@ -73,7 +74,7 @@ impl Core {
             prefix_bits,
             |index| candidate(table, index),
             |part| {
-                let delegation = Delegation { subject, update, incarnation, part, attempt: 0 };
+                let delegation = Delegation { subject, update, incarnation, part, since: now, attempt: 0 };
                 if delegations.add(own, delegation) {
                     parts += 1;
                     if update == Update::Event {
@@ -248,7 +249,8 @@ impl Core {
         let (now, pacing) = (cx.now, self.settings.delegation_pacing);
         let ready = delegations.ready(&mut self.delegations, now, pacing, directory, |waiting| {
             let keep = match waiting.update {
-                Update::Event => now.since(ending.events.first_seen(waiting.subject)) < event_age_max,
+                // Older, and others may have forgotten it, and would take it for new.
+                Update::Event => now.since(waiting.since) < event_age_max,
                 update => says(table.get(waiting.subject), update, waiting.incarnation),
             };
             // A delegate that has been declared dead since is skipped at once.

@@ -48,6 +48,8 @@ pub(in crate::protocol) struct Delegation {
     pub(in crate::protocol) update: Update,
     pub(in crate::protocol) incarnation: Incarnation,
     pub(in crate::protocol) part: Part,
+    /// When its teller took it over.
+    pub(in crate::protocol) since: Time,
     /// How often it was sent before.
     pub(in crate::protocol) attempt: u8,
 }
@@ -427,7 +429,7 @@ mod tests {
     fn delegation(subject: u32, delegate: MemberIndex, prefix_bits: u8) -> Delegation {
         let part = Part { delegate, prefix_bits };
         let (update, incarnation) = (Update::Dead, Incarnation::new(1));
-        Delegation { subject, update, incarnation, part, attempt: 0 }
+        Delegation { subject, update, incarnation, part, since: Time::ZERO, attempt: 0 }
     }
 
     /// Sends all that waits, a frame for each delegate, and gives their numbers.
