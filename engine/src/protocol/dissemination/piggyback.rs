@@ -17,6 +17,7 @@ use crate::protocol::pools::delegations::{Delegation, Ready};
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState};
+use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::wire::{Format, Frame, Native, Outgoing, Speaker, Spoken};
 
@@ -108,7 +109,7 @@ impl Core {
             return self.send_filled(cx, to, destination, messages);
         }
         let SharedState { wire, directory, counters, .. } = &mut *cx.shared;
-        let (speaker, settings) = (&self.speaker(directory), &*self.settings);
+        let (speaker, settings) = (&self.speaker_at(directory, cx.now), &*self.settings);
         let errand = Errand { speaker, settings, to, destination, messages, filled: false };
         put_spoken!(&mut wire.spoken, errand, nothing, &mut *cx.out.frames).count(counters);
     }
@@ -128,7 +129,7 @@ impl Core {
         messages: &[Outgoing<'_>],
     ) {
         let SharedState { wire, directory, counters, .. } = &mut *cx.shared;
-        let (speaker, settings) = (&self.speaker(directory), &*self.settings);
+        let (speaker, settings) = (&self.speaker_at(directory, cx.now), &*self.settings);
         let errand = Errand { speaker, settings, to, destination, messages, filled: false };
         put_spoken!(&mut wire.spoken, errand, nothing, &mut *cx.out.frames).count(counters);
     }
@@ -145,7 +146,7 @@ impl Core {
         let SharedState { wire, directory, broadcasts, events, behaviour, counters, .. } = &mut *cx.shared;
         let (queue, settings) = (&self.queue, &*self.settings);
         let waiting = &Waiting { broadcasts, events, queue, settings, behaviour };
-        let speaker = &self.speaker(directory);
+        let speaker = &self.speaker_at(directory, cx.now);
         let errand = Errand { speaker, settings, to, destination, messages, filled: true };
         let into = &mut chosen;
         let sent = put_spoken!(
@@ -183,7 +184,7 @@ impl Core {
             let Delegation { subject, update, incarnation, .. } = *delegations.get(carried[nth]);
             mark.into_iter().chain(std::iter::once(events.said(subject, update, incarnation)))
         });
-        let (speaker, settings) = (&self.speaker(directory), &*self.settings);
+        let (speaker, settings) = (&self.speaker_at(directory, cx.now), &*self.settings);
         let destination = directory.id(delegate);
         let errand = Errand { speaker, settings, to, destination, messages: &[], filled: false };
         let sent = put_spoken!(&mut wire.spoken, errand, |_| (updates, parts_len), &mut *cx.out.frames);
@@ -212,10 +213,10 @@ impl Core {
         }
     }
 
-    /// Whether there is nothing that we have yet to tell.
+    /// The same, quiet as of `now`.
     #[inline]
-    pub(in crate::protocol) fn is_quiet(&self) -> bool {
-        self.queue.is_quiet() && self.delegations.is_empty()
+    fn speaker_at<'a>(&'a self, directory: &'a Directory, now: Time) -> Speaker<'a> {
+        Speaker { quiet: self.is_quiet(now), ..self.speaker(directory) }
     }
 
     /// This member, as formats look up what they write.
@@ -226,7 +227,7 @@ impl Core {
             index: self.index,
             number: self.number,
             cluster: self.cluster,
-            quiet: self.is_quiet(),
+            quiet: self.queue.is_quiet() && self.delegations.is_empty(),
             table: &self.table,
             directory,
         }

@@ -103,6 +103,7 @@ impl Member {
                     suspicions: &self.suspicions,
                 };
                 answer_ping(&mut self.core, cx, notes, sender, sequence);
+                self.anti_entropy.compare_roots(&self.core, cx, sender);
             }
             Incoming::IndirectPing { sequence, request } => {
                 self.on_indirect_ping(cx, sender, sequence, request);

@@ -280,6 +280,9 @@ impl Member {
         self.relays.extend(by, &mut shared.relays);
         self.suspicions.extend(by, &shared.suspicions);
         self.core.delegations.extend(by);
+        if by >= self.core.settled() {
+            self.anti_entropy.stalled();
+        }
     }
 
     /// Takes note of what the driver has lost since the last call.

@@ -1,7 +1,7 @@
 //! Anti-entropy: finding and mending what gossip missed.
 //!
-//! Every frame carries the sender's state root, so every ack also says whether the prober and its target
-//! hold the same view. When the roots differ although neither has anything left to tell, the prober asks
+//! Every frame carries the sender's state root, so every ping and ack also says whether the prober and its target
+//! hold the same view. When the roots differ although neither has news under way, whoever sees it asks
 //! for a push/pull; apart from that one happens rarely, at a period that grows with the size of the
 //! cluster. A push/pull opens with the two roots and ends there when they agree.
 
@@ -33,7 +33,7 @@ pub(in crate::protocol) struct AntiEntropy {
     latest: Time,
     /// The first push/pull has been given its place in the period.
     spread_out: bool,
-    /// Since when every ack has shown another root than ours; [`Time::NEVER`] if the last showed the same.
+    /// Since when every ping and ack has shown another root than ours; [`Time::NEVER`] if the last showed the same.
     differing: Time,
     /// Since when we have declined whole views; [`Time::NEVER`] if the last was given.
     declining: Time,
@@ -77,11 +77,17 @@ impl AntiEntropy {
         }
     }
 
+    /// The driver lost time in which whole broadcasts may have passed: a push/pull before it says nothing of them, and
+    /// does not hold the next one back.
+    pub(in crate::protocol) fn stalled(&mut self) {
+        self.allowed = Time::ZERO;
+    }
+
     fn is_fresh(&self, now: Time, settings: &Settings) -> bool {
         self.joined.is_some_and(|at| now.since(at) < settings.probe_interval * FRESH_PROBE_INTERVALS)
     }
 
-    /// Compares the root of an ack with ours.
+    /// Compares the root of a ping or an ack with ours.
     pub(in crate::protocol) fn compare_roots(
         &mut self,
         core: &Core,
@@ -100,8 +106,8 @@ impl AntiEntropy {
             return;
         }
         // Roots differ while news is under way, and a broadcast that is just passing needs no repair.
-        let settled = settled(&core.settings);
-        let quiet = origin.quiet && core.is_quiet();
+        let settled = core.settled();
+        let quiet = origin.quiet && core.is_quiet(cx.now);
         let lasting = quiet && cx.now.since(self.differing.max(core.root_changed)) >= settled;
         if !lasting && !self.is_fresh(cx.now, &core.settings) {
             return;
@@ -182,8 +188,8 @@ impl AntiEntropy {
         if cx.shared.behaviour.push_pulls_on_time {
             return false;
         }
-        let settled = settled(&core.settings);
-        let under_way = !core.is_quiet() || cx.now.since(core.root_changed) < settled;
+        let settled = core.settled();
+        let under_way = !core.is_quiet(cx.now) || cx.now.since(core.root_changed) < settled;
         let fresh = self.is_fresh(cx.now, &core.settings);
         if !under_way || fresh || self.with.is_some() || cx.now >= self.latest {
             return false;
@@ -197,7 +203,7 @@ impl AntiEntropy {
     /// two whole views that would be exchanged say nothing that is not on its way. Not for longer than half a period, nor while
     /// we have just joined and may lack more than that.
     pub(in crate::protocol) fn declines(&mut self, core: &Core, cx: &Context<'_, '_>) -> bool {
-        let under_way = cx.now.since(core.root_changed) < settled(&core.settings);
+        let under_way = cx.now.since(core.root_changed) < core.settled();
         if !under_way || self.is_fresh(cx.now, &core.settings) || cx.shared.behaviour.push_pulls_on_time {
             self.declining = Time::NEVER;
             return false;
@@ -208,9 +214,4 @@ impl AntiEntropy {
         let declined = cx.now.since(self.declining);
         declined <= core.settings.push_pull_period(core.table.known()) / 2
     }
-}
-
-/// How long a view has to be left unchanged before what differs is taken for missed.
-fn settled(settings: &Settings) -> Duration {
-    settings.gossip_interval * 4
 }

@@ -4,6 +4,7 @@
 //! an update and send a message, `wire` how a message is written.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use swimring_codec::MemberId;
 
@@ -74,6 +75,19 @@ impl Core {
         shared: &'a SharedState,
     ) -> &'a Identity {
         shared.directory.identity(subject, self.table.get(subject).version())
+    }
+
+    /// Whether nothing that changes views is on its way from here: nothing is queued, and what is delegated was begun
+    /// long ago. All that changes views changes our own root first, and a broadcast is over long before
+    /// [`Core::settled`]: what is under way even then is for members that do not answer, and nobody is to wait for them.
+    #[inline]
+    pub(in crate::protocol) fn is_quiet(&self, now: Time) -> bool {
+        self.queue.is_quiet() && (self.delegations.is_empty() || now.since(self.root_changed) >= self.settled())
+    }
+
+    /// How long a root stays the same before a difference to it is not taken for news on its way.
+    pub(in crate::protocol) fn settled(&self) -> Duration {
+        self.settings.gossip_interval * 4
     }
 
     /// Replaces the entry of `subject`, and notes when the root changed.
