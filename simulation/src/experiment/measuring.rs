@@ -61,6 +61,9 @@ pub(super) struct Measuring {
     pub(super) false_deaths_healthy_subjects: u64,
     pub(super) false_deaths_at_healthy: u64,
     pub(super) datagrams_sent: u64,
+    pub(super) datagrams_of_a_second_max: u32,
+    /// By member: the last second in which it sent, and how many datagrams.
+    of_a_second: Vec<(u32, u32)>,
     pub(super) bytes_sent: u64,
     pub(super) padded_bytes_sent: u64,
     /// Whether frames are padded when they leave.
@@ -112,6 +115,8 @@ impl Measuring {
             false_deaths_healthy_subjects: 0,
             false_deaths_at_healthy: 0,
             datagrams_sent: 0,
+            datagrams_of_a_second_max: 0,
+            of_a_second: vec![(0, 0); members],
             bytes_sent: 0,
             padded_bytes_sent: 0,
             pads: options.wire == WireSizes::Native,
@@ -142,10 +147,19 @@ impl Measuring {
         self.note(now, u64::from(from) << 40 ^ u64::from(to) << 16 ^ u64::from(bytes));
         if self.is_timing(now) {
             self.datagrams_sent += 1;
+            self.count_in_second(((now - self.origin) / 1_000_000) as u32, from);
             self.bytes_sent += u64::from(bytes);
             self.padded_bytes_sent +=
                 if self.pads { padded_len(bytes as usize) as u64 } else { bytes.into() };
         }
+    }
+
+    #[inline]
+    fn count_in_second(&mut self, second: u32, from: u32) {
+        let (last, count) = &mut self.of_a_second[from as usize];
+        *count = if *last == second { *count + 1 } else { 1 };
+        *last = second;
+        self.datagrams_of_a_second_max = self.datagrams_of_a_second_max.max(*count);
     }
 
     /// `bytes` bytes of a stream left.

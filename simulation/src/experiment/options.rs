@@ -103,8 +103,10 @@ pub struct TrialOptions {
     /// first of one random order, so that a member can have several; they begin with the measured time.
     pub impaired: Vec<Impairment>,
     /// Members that crash without notice, none of the impaired among them, spread evenly over the first two thirds of
-    /// `duration`. At most half of the members. Default 0.
+    /// `duration`, or over `crashes_within`. At most half of the members. Default 0.
     pub crashes: u32,
+    /// The first part of `duration` in which all crashes lie; zero has them at one moment. Default two thirds of it.
+    pub crashes_within: Option<Duration>,
     /// User events by random healthy members, per second in the whole cluster. Default 0.
     pub events_per_second: f64,
     /// Payload of an event in bytes, 4 to 512. Default 32.
@@ -133,6 +135,7 @@ impl Default for TrialOptions {
             loss: 0.0,
             impaired: Vec::new(),
             crashes: 0,
+            crashes_within: None,
             events_per_second: 0.0,
             event_bytes: 32,
             wakes: Wakes::Exact,
@@ -263,6 +266,9 @@ impl TrialOptions {
             let expected =
                 format!("has to be at most half of the {} members, and is {}", self.members, self.crashes);
             return Err(TrialError::option("crashes", expected));
+        }
+        if let Some(within) = self.crashes_within {
+            time_within("crashes_within", within, Duration::ZERO, self.duration)?;
         }
         self.validate_impaired()?;
         self.validate_events()?;

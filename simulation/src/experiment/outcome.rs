@@ -96,6 +96,8 @@ pub struct TrialOutcome {
     pub false_death_subjects_healthy: u64,
     /// Datagrams sent, the lost ones among them.
     pub datagrams_sent: u64,
+    /// The most of them that one member sent in one second, counted from the beginning of the measured time.
+    pub datagrams_of_a_second_max: u32,
     /// Their payloads in bytes, as the codec makes them.
     pub bytes_sent: u64,
     /// The same with the padding that native frames are sent with, which is what a load generator counts.

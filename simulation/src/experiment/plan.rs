@@ -1,7 +1,7 @@
 //! Who crashes and who says something, and when: decided before the trial, by the seed alone.
 //!
 //! As in the load generator, crashes and events fill the first two thirds of the measured time, one per equal
-//! slot at a random place in it; the last third is left for them to be seen.
+//! slot at a random place in it; the last third is left for them to be seen. Crashes can also be close together.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl Plan {
         let (impaired, healthy) = order.split_at(options.impaired_members() as usize);
         let (victims, survivors) = healthy.split_at(options.crashes as usize);
         let window = options.duration / 3 * 2;
-        let crash_times = spread(window, victims.len(), &mut random);
+        let crash_times = spread(options.crashes_within.unwrap_or(window), victims.len(), &mut random);
         let crashes = crash_times.into_iter().zip(victims).map(|(at, member)| Crash { at, member: *member });
         let events = spread(window, event_count(window, options.events_per_second), &mut random);
         let mut sender = || survivors[random.usize(..survivors.len())];

@@ -350,6 +350,7 @@ impl Trial {
             false_deaths_healthy_subjects: measuring.false_deaths_healthy_subjects,
             false_deaths_at_healthy: measuring.false_deaths_at_healthy,
             datagrams_sent: measuring.datagrams_sent,
+            datagrams_of_a_second_max: measuring.datagrams_of_a_second_max,
             bytes_sent: measuring.bytes_sent,
             padded_bytes_sent: measuring.padded_bytes_sent,
             stream_bytes_sent: measuring.stream_bytes_sent,
