@@ -5,10 +5,13 @@
 //! are news too. An idle cluster of a thousand members lives through some two million node-seconds in a second;
 //! with crashes and events it is a tenth of that.
 
-use swimring_simulation::experiment::TrialOptions;
+use swimring::protocol::settings::Dissemination;
+use swimring_simulation::experiment::{TrialOptions, WireSizes};
 
 /// As often as this a piece of news is handled by every member at least.
 const TOLD_MIN: u8 = 20;
+/// And in delegated broadcast: one copy and its acknowledgement, each in a frame of its own.
+const TOLD_DELEGATED: f64 = 3.0;
 /// Datagrams of a probe: ping and ack, and what indirect probes there are on average.
 const DATAGRAMS_PER_PROBE: f64 = 3.0;
 /// Seconds of an idle core that a member takes to handle a datagram of a probe, or to tell a piece of news once.
@@ -29,19 +32,34 @@ pub fn core_s(options: &TrialOptions, drain_s: f64) -> f64 {
     let events = options.events_per_second * options.duration.as_secs_f64() * 2.0 / 3.0;
     // A crash is news twice: suspected, then dead.
     let news = 2.0 * f64::from(options.crashes) + events;
-    // Who is told rarely asks for what it missed, which is no less work.
-    let told = settings.retransmit_limit(options.members as usize).max(TOLD_MIN);
+    let delegates = options.wire == WireSizes::Native && settings.dissemination == Dissemination::Delegated;
+    let told = if delegates {
+        TOLD_DELEGATED
+    } else {
+        // Who is told rarely asks for what it missed, which is no less work.
+        settings.retransmit_limit(options.members as usize).max(TOLD_MIN).into()
+    };
     let slower = (members / CACHED_MEMBERS).max(1.0).powf(UNCACHED_POWER);
-    members * (probes + news * f64::from(told)) * CORE_S_PER_UNIT * slower
+    members * (probes + news * told) * CORE_S_PER_UNIT * slower
 }
 
 #[cfg(test)]
 mod tests {
+    use swimring::Settings;
+
     use super::*;
 
     #[test]
     fn more_of_anything_takes_longer() {
-        let base = TrialOptions { crashes: 10, events_per_second: 1.0, ..TrialOptions::new(1, 1000) };
+        let gossip = Settings { dissemination: Dissemination::Gossip, ..Settings::default() };
+        let delegated = TrialOptions { crashes: 10, events_per_second: 1.0, ..TrialOptions::new(1, 1000) };
+        let base = TrialOptions { settings: gossip, ..delegated.clone() };
+        // One copy in place of twenty; on memberlist's wire both gossip.
+        assert!(core_s(&delegated, 15.0) < core_s(&base, 15.0) / 2.0);
+        let memberlist = |options: &TrialOptions| {
+            core_s(&TrialOptions { wire: WireSizes::Memberlist, ..options.clone() }, 15.0)
+        };
+        assert_eq!(memberlist(&delegated), memberlist(&base));
         let cost = |options: &TrialOptions| core_s(options, 15.0);
         for more in [
             TrialOptions { members: 2000, ..base.clone() },
