@@ -5,17 +5,24 @@ use std::fs;
 use std::time::Duration;
 
 use swimring::protocol::Settings;
+use swimring::protocol::settings::Dissemination;
 use swimring_tooling::text::significant;
 
 use crate::cli::{RunOptions, WireChoice};
 
-/// Cores that 10,000 members with LAN settings took while news was always under way (an event each second, 20
-/// kills), in trains and in single datagrams: docs/results/2026-11-20-ten-thousand-members/README.md and
+/// Cores that 10,000 members with LAN settings took that delegate what they tell, with a kill every other second:
+/// docs/results/2026-11-26-delegated-broadcast/fleets.md.
+const TEN_THOUSAND_DELEGATED: f64 = 0.166;
+
+/// The same where they gossip and news was always under way (an event each second, 20 kills), in trains and in single datagrams: docs/results/2026-11-20-ten-thousand-members/README.md and
 /// 2026-11-20-real-pools.md.
 const TEN_THOUSAND_NATIVE: f64 = 0.440;
 const TEN_THOUSAND_MEMBERLIST: f64 = 0.654;
 
-/// Datagrams that such a member sends in a second: a ping, an ack, and three to tell in each of five rounds.
+/// Datagrams of probes that a member sends in a second with LAN settings: a ping and an ack.
+const LAN_PROBE_DATAGRAMS_PER_SECOND: f64 = 2.0;
+
+/// Datagrams that one sends that gossips: these, and three to tell in each of five rounds.
 const LAN_DATAGRAMS_PER_SECOND: f64 = 17.0;
 
 /// A fleet that needs less gets it on a busy machine too: the scheduler favours threads that run rarely.
@@ -30,12 +37,16 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// Cores that the fleet needs while news spreads.
 pub fn needed(options: &RunOptions, settings: &Settings) -> f64 {
     let (probe, gossip) = (settings.probe_interval.as_secs_f64(), settings.gossip_interval.as_secs_f64());
-    let datagrams = 2.0 / probe + f64::from(settings.gossip_fanout) / gossip;
-    let measured = match options.wire {
-        WireChoice::Native => TEN_THOUSAND_NATIVE,
-        WireChoice::Memberlist => TEN_THOUSAND_MEMBERLIST,
+    let probes = LAN_PROBE_DATAGRAMS_PER_SECOND / probe;
+    let gossiped = (probes + f64::from(settings.gossip_fanout) / gossip) / LAN_DATAGRAMS_PER_SECOND;
+    let measured = match (options.wire, settings.dissemination) {
+        (WireChoice::Native, Dissemination::Delegated) => {
+            TEN_THOUSAND_DELEGATED * probes / LAN_PROBE_DATAGRAMS_PER_SECOND
+        }
+        (WireChoice::Native, Dissemination::Gossip) => TEN_THOUSAND_NATIVE * gossiped,
+        (WireChoice::Memberlist, _) => TEN_THOUSAND_MEMBERLIST * gossiped,
     };
-    f64::from(options.members) / 10_000.0 * measured * datagrams / LAN_DATAGRAMS_PER_SECOND
+    f64::from(options.members) / 10_000.0 * measured
 }
 
 /// Cores that are busy now, with whatever program. `None` if the kernel does not say.
@@ -92,7 +103,9 @@ mod tests {
     fn what_was_measured_is_what_is_said() {
         let settings = Settings::default();
         let native = RunOptions::defaults(10_000, 2);
-        assert!((needed(&native, &settings) - 0.440).abs() < 1e-9);
+        assert!((needed(&native, &settings) - 0.166).abs() < 1e-9);
+        let gossip = Settings { dissemination: Dissemination::Gossip, ..settings.clone() };
+        assert!((needed(&native, &gossip) - 0.440).abs() < 1e-9);
         let memberlist = RunOptions { wire: WireChoice::Memberlist, ..native };
         assert!((needed(&memberlist, &settings) - 0.654).abs() < 1e-9);
         let slower = Settings {

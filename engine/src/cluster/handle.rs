@@ -196,7 +196,7 @@ impl Cluster {
         block_on(requests::send_event(self.shared(), name, payload.as_ref()))
     }
 
-    /// Publishes new metadata, at most 512 bytes. The others are told by gossip; subscribers here see it as
+    /// Publishes new metadata, at most 512 bytes. The others are told; subscribers here see it as
     /// [`ClusterEvent::Updated`](super::ClusterEvent::Updated) too.
     ///
     /// # Errors

@@ -20,8 +20,8 @@ const EVENTS_AWAITED_MAX: usize = 1_024;
 /// A user event on its way. It can be waited for with [`SentEvent::wait`], or awaited; or dropped, which changes
 /// nothing about the event.
 ///
-/// With `dissemination = "delegated"` it is told once every member that this one asked to tell its part of the cluster
-/// has acknowledged that, some milliseconds after it was sent where nothing is lost, and those members see to the rest.
+/// With delegated broadcast (the native wire, unless `dissemination = "gossip"`) it is told once every member that this one
+/// asked to tell its part of the cluster has acknowledged that, some milliseconds after it was sent where nothing is lost, and those members see to the rest.
 /// Parts in which nobody acknowledges are given up after the last attempt: about a second later where round trips take a
 /// few milliseconds, within 13 seconds if none has been measured yet, and at most two minutes where they take two seconds.
 /// With gossip it is told once this member has sent it as often as any news. If nobody else is there, it is told at once.

@@ -201,7 +201,7 @@ impl RunOptions {
         let (names, why) = match self.wire {
             WireChoice::Memberlist => (&DELEGATION[..], "has no effect, for memberlist's wire gossips"),
             WireChoice::Native if set == SettingValue::Choice(delegated) => return Vec::new(),
-            WireChoice::Native => (&DELEGATION[1..], "has no effect without --dissemination delegated"),
+            WireChoice::Native => (&DELEGATION[1..], "has no effect with --dissemination gossip"),
         };
         let gossips = SettingValue::Choice(Dissemination::Gossip.as_str());
         let given = names.iter().filter_map(|name| Some((name, self.protocol.get(name)?)));

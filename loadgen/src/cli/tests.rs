@@ -207,9 +207,9 @@ fn a_flag_that_changes_nothing_is_refused_or_doubted() {
         (&["--suspicion-floor-ms", "500", "--suspicion", "adaptive"], &[]),
         (
             &["--dissemination", "gossip", "--delegation-bits", "3"],
-            &["--delegation-bits 3: has no effect without --dissemination delegated"],
+            &["--delegation-bits 3: has no effect with --dissemination gossip"],
         ),
-        (&["--dissemination", "delegated", "--delegation-bits", "3"], &[]),
+        (&["--delegation-bits", "3"], &[]),
         (
             &["--wire", "memberlist", "--dissemination", "delegated"],
             &["--dissemination delegated: has no effect, for memberlist's wire gossips"],

@@ -384,6 +384,6 @@ impl<'a, 'b, O: Tracking> Phases<'a, 'b, O> {
 
 /// The preset's values of all settings. The table's size follows from the members: it is no choice.
 fn preset_beside(options: &RunOptions, in_force: &Settings) -> Map<String, Value> {
-    let preset = Settings { members_max: in_force.members_max, ..Settings::preset(options.preset) };
+    let preset = Settings { members_max: in_force.members_max, ..settings::preset(options) };
     settings::by_name(&preset, settings::stream_timeout_of_preset(options.preset))
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Setting, SettingValue, Settings, SettingsError};
 use swimring::stream::StreamDriver;
 use swimring::{DriverChoice, Preset};
 
-use crate::cli::RunOptions;
 use crate::cli::protocol::STREAM_TIMEOUT;
+use crate::cli::{RunOptions, WireChoice};
 
 /// Every setting by name, the streams' timeout among them.
 pub fn by_name(settings: &Settings, stream_timeout: Duration) -> Map<String, Value> {
@@ -45,12 +46,21 @@ fn duration(value: SettingValue) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// The preset of `options` as its members follow it: on memberlist's wire they gossip whatever is set.
+pub fn preset(options: &RunOptions) -> Settings {
+    let preset = Settings::preset(options.preset);
+    match options.wire {
+        WireChoice::Native => preset,
+        WireChoice::Memberlist => Settings { dissemination: Dissemination::Gossip, ..preset },
+    }
+}
+
 /// The settings in force: the preset's, with what the flags and the file override.
 ///
 /// # Errors
 /// One line that names the flag and the mend.
 pub fn in_force(options: &RunOptions) -> Result<Settings, String> {
-    let mut settings = Settings::preset(options.preset);
+    let mut settings = preset(options);
     // Everyone has to fit into the table.
     settings.members_max = settings.members_max.max(options.members);
     for (setting, value) in options.protocol.values() {
@@ -60,6 +70,9 @@ pub fn in_force(options: &RunOptions) -> Result<Settings, String> {
             settings.set_value(setting, value)
         };
         set.map_err(|error| told(&error, Some(value)))?;
+    }
+    if options.wire == WireChoice::Memberlist {
+        settings.dissemination = preset(options).dissemination;
     }
     settings.validate().map_err(|error| told(&error, settings.get(error.setting())))?;
     Ok(settings)
@@ -137,5 +150,19 @@ mod tests {
         let options = RunOptions { protocol: given("stream_timeout_ms", 7), ..options };
         assert_eq!(stream_timeout(&options), Duration::from_millis(7));
         assert!(in_force(&options).is_ok());
+    }
+
+    #[test]
+    fn members_delegate_by_default_and_gossip_on_memberlists_wire() {
+        let told = |options: &RunOptions| in_force(options).unwrap().dissemination;
+        let native = RunOptions::defaults(10, 2);
+        assert_eq!(told(&native), Dissemination::Delegated);
+        let mut protocol = ProtocolSettings::default();
+        protocol.set(named("dissemination").unwrap(), SettingValue::Choice("delegated"));
+        let memberlist = RunOptions { wire: WireChoice::Memberlist, ..native };
+        for options in [memberlist.clone(), RunOptions { protocol, ..memberlist }] {
+            assert_eq!(told(&options), Dissemination::Gossip);
+            assert_eq!(preset(&options).dissemination, Dissemination::Gossip);
+        }
     }
 }

@@ -32,6 +32,14 @@ const FLEET: [&str; 18] = [
     "false_deaths==0",
 ];
 
+/// What each way of telling needs to have long frames to send: members that delegate pass on at once, one event in a
+/// frame, unless they wait for more.
+const TELLING: [(&str, &[&str]); 3] = [
+    ("native", &["--delegation-pacing-ms", "500"]),
+    ("native", &["--dissemination", "gossip"]),
+    ("memberlist", &[]),
+];
+
 /// Runs the fleet at `mtu`: its report, and what it said.
 fn run(network: &NetworkNamespace, mtu: u32, arguments: &[&str]) -> (Report, String) {
     network.set_mtu(mtu).unwrap();
@@ -48,11 +56,12 @@ fn a_fleet_loses_nothing_behind_a_narrow_path() {
         Ok(network) => network,
         Err(error) => return println!("skipped: {error}"),
     };
-    for wire in ["native", "memberlist"] {
+    for (wire, telling) in TELLING {
         for driver in ["auto", "mmsg"] {
             for mtu in [1420, 1280] {
-                let (report, told) = run(&network, mtu, &["--wire", wire, "--driver", driver]);
-                let case = format!("{wire} {driver} {mtu}: {told}");
+                let way = [&["--wire", wire, "--driver", driver], telling].concat();
+                let (report, told) = run(&network, mtu, &way);
+                let case = format!("{wire} {telling:?} {driver} {mtu}: {told}");
                 assert_eq!(report.datagrams.dropped, 0, "{case}");
                 let (sent, received) = (report.datagrams.sent, report.datagrams.received);
                 // What is on its way when the window opens or closes is all that may differ.
@@ -73,13 +82,12 @@ fn frames_that_are_short_enough_need_no_warning() {
         Ok(network) => network,
         Err(error) => return println!("skipped: {error}"),
     };
-    for (mtu, arguments) in [(1280, &["--frame-bytes-max", "1252"][..]), (1500, &[]), (9000, &[])] {
-        let (report, told) = run(&network, mtu, arguments);
-        assert_eq!(
-            (report.datagrams.dropped, told.contains("takes packets of")),
-            (0, false),
-            "{mtu}: {told}"
-        );
-        assert_eq!(report.events.delivered_ratio, Some(1.0), "{mtu}");
+    for telling in [TELLING[0].1, TELLING[1].1] {
+        for (mtu, arguments) in [(1280, &["--frame-bytes-max", "1252"][..]), (1500, &[]), (9000, &[])] {
+            let (report, told) = run(&network, mtu, &[arguments, telling].concat());
+            let seen = (report.datagrams.dropped, told.contains("takes packets of"));
+            assert_eq!(seen, (0, false), "{mtu} {telling:?}: {told}");
+            assert_eq!(report.events.delivered_ratio, Some(1.0), "{mtu} {telling:?}");
+        }
     }
 }

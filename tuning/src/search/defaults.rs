@@ -1,5 +1,6 @@
 //! The settings of those who choose none, to compare with: the presets.
 
+use swimring::protocol::settings::Dissemination;
 use swimring::{Preset, Settings};
 use swimring_simulation::experiment::WireSizes;
 
@@ -33,7 +34,11 @@ pub fn defaults(forms: &Forms) -> Vec<Default> {
     .map(|(name, preset, wire)| {
         // What simulations of the recommended settings corrected need not hold for others.
         let forms = forms.with_wire(wire).corrected(Corrections::none());
-        let settings = forms.finished(Settings::preset(preset));
+        let mut settings = forms.finished(Settings::preset(preset));
+        if wire != WireSizes::Native {
+            // What its members do whatever is said.
+            settings.dissemination = Dissemination::Gossip;
+        }
         let predicted = forms.predict(&settings);
         Default { name, wire, candidate: Candidate { settings, predicted } }
     })

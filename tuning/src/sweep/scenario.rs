@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Behaviour, SETTINGS};
 use swimring::settings_file::hint;
 use swimring::{Preset, Settings};
@@ -122,13 +123,22 @@ impl Scenario {
         self.crashes.unwrap_or_else(|| CRASHES_DEFAULT.min((self.members / 10).max(1)))
     }
 
+    /// The settings as its members follow them: on memberlist's wire they gossip whatever is set.
+    pub fn settings_in_force(&self) -> Settings {
+        let dissemination = match self.wire {
+            WireSizes::Native => self.settings.dissemination,
+            WireSizes::Memberlist => Dissemination::Gossip,
+        };
+        Settings { dissemination, ..self.settings.clone() }
+    }
+
     /// The trial with this `seed`.
     pub fn trial(&self, seed: u64) -> TrialOptions {
         let mut impaired = self.network.impaired(self.members);
         impaired.extend(self.impaired.iter().copied());
         TrialOptions {
             seed,
-            settings: self.settings.clone(),
+            settings: self.settings_in_force(),
             wire: self.wire,
             behaviour: self.behaviour,
             warm_up: self.warm_up,
@@ -160,7 +170,7 @@ impl Scenario {
         });
         json!({
             "members": self.members,
-            "settings": self.settings,
+            "settings": self.settings_in_force(),
             "loss": network.loss,
             "rtt_ms": network.rtt_ms,
             "rtt_sigma": network.rtt_sigma,

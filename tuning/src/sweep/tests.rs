@@ -30,6 +30,8 @@ fn every_name_can_be_set_and_is_told() {
     let value = scenario.to_value();
     assert_eq!(value["settings"]["gossip_fanout"], 5);
     assert_eq!(value["settings"]["probe_interval_ms"], 5000);
+    assert_eq!(value["settings"]["dissemination"], "gossip", "on memberlist's wire");
+    assert_eq!(Scenario::default().to_value()["settings"]["dissemination"], "delegated");
     assert_eq!((&value["wire"], &value["events_per_second"]), (&"memberlist".into(), &0.5.into()));
     let trial = scenario.trial(7);
     assert_eq!((trial.seed, trial.members, trial.impaired.len()), (7, 50, 2));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter, Message};
 
 use super::*;
+use crate::protocol::settings::Dissemination;
 use crate::protocol::{Event, FrameSink, Preset, View};
 
 /// Keeps the last frame.
@@ -21,8 +22,13 @@ impl FrameSink for Last {
 
 /// Two members that know each other, and what they share.
 fn pair() -> (Member, Member, SharedState) {
+    pair_with(Settings::preset(Preset::Lan))
+}
+
+/// The same with `settings`.
+fn pair_with(settings: Settings) -> (Member, Member, SharedState) {
     let mut shared = SharedState::new(1);
-    let settings = Arc::new(Settings::preset(Preset::Lan));
+    let settings = Arc::new(settings);
     let mut member = |name: &str| {
         let config = MemberConfig {
             name: name.to_owned(),
@@ -72,9 +78,10 @@ fn says(answer: &[u8], message: Message<'_>) -> usize {
     said[1..].iter().filter(|said| **said == message).count()
 }
 
-#[test]
-fn whoever_pings_learns_that_it_is_suspected_or_dead() {
-    let (mut one, other, mut shared) = pair();
+/// With either way of telling; `dead_copies` of its death are in the answer to a ping of the dead.
+fn whoever_pings_learns_it(dissemination: Dissemination, dead_copies: usize) {
+    let (mut one, other, mut shared) =
+        pair_with(Settings { dissemination, ..Settings::preset(Preset::Lan) });
     let (subject, incarnation) = (other.id(), Incarnation::new(7));
     let ping = Message::Ping { sequence: 5 };
     let suspect = Message::Suspect { subject, incarnation, accuser: one.id() };
@@ -90,8 +97,15 @@ fn whoever_pings_learns_that_it_is_suspected_or_dead() {
     answer(&mut one, &mut shared, subject, 0, dead);
     assert_ne!(one.root(), other.root());
     let answered = answer(&mut one, &mut shared, subject, other.root(), ping);
+    assert_eq!(says(&answered, dead), dead_copies);
+}
+
+#[test]
+fn whoever_pings_learns_that_it_is_suspected_or_dead() {
+    // To the sender, beside whom there is nobody to tell.
+    whoever_pings_learns_it(Dissemination::Delegated, 1);
     // Once to the sender, and once among the news for everyone.
-    assert_eq!(says(&answered, dead), 2);
+    whoever_pings_learns_it(Dissemination::Gossip, 2);
 }
 
 #[test]

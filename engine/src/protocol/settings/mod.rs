@@ -101,19 +101,19 @@ impl FromStr for SuspicionMode {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dissemination {
-    /// To a few random members at a time, each of which does the same (SWIM, memberlist). The default.
+    /// To one member of each part of the cluster, which tells the rest of that part, and acknowledges. The default.
+    /// On memberlist's wire, whose peers rely on gossip, the same as `Gossip`.
     #[default]
-    Gossip,
-    /// To one member of each part of the cluster, which tells the rest of that part, and acknowledges. On memberlist's
-    /// wire, whose peers rely on gossip, the same as `Gossip`.
     Delegated,
+    /// To a few random members at a time, each of which does the same (SWIM, memberlist).
+    Gossip,
 }
 
 impl Dissemination {
     /// Both of them.
-    pub const ALL: [Dissemination; 2] = [Dissemination::Gossip, Dissemination::Delegated];
+    pub const ALL: [Dissemination; 2] = [Dissemination::Delegated, Dissemination::Gossip];
 
-    /// `gossip` or `delegated`.
+    /// `delegated` or `gossip`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Dissemination::Gossip => "gossip",
@@ -127,7 +127,7 @@ impl FromStr for Dissemination {
 
     fn from_str(text: &str) -> Result<Dissemination, SettingsError> {
         let found = Dissemination::ALL.into_iter().find(|way| way.as_str() == text);
-        found.ok_or(SettingsError::NotAmong { setting: "dissemination", names: &["gossip", "delegated"] })
+        found.ok_or(SettingsError::NotAmong { setting: "dissemination", names: &["delegated", "gossip"] })
     }
 }
 
@@ -172,7 +172,7 @@ settings_table! {
 
     /// How members tell each other what they know. The same in all members of a cluster; memberlist's wire always
     /// gossips.
-    dissemination: Dissemination = choice("dissemination", &["gossip", "delegated"]);
+    dissemination: Dissemination = choice("dissemination", &["delegated", "gossip"]);
 
     /// Bits of the id space that one step of a delegated broadcast divides: 2 to the power of it is how many parts
     /// each step has. More makes it faster, and gives those that divide more to send.
