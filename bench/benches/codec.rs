@@ -39,6 +39,7 @@ fn introductions(names: &[String]) -> Vec<Message<'_>> {
         address: SocketAddr::from(([10, 0, 0, 7], 7946)),
         name,
         metadata: b"zone=eu-1;version=12",
+        zone: "",
     };
     names.iter().map(|name| Message::Introduction(introduction(name))).collect()
 }
@@ -96,7 +97,7 @@ fn hashes(criterion: &mut Criterion) {
     let address = SocketAddr::from(([10, 0, 0, 7], 7946));
     let mut group = criterion.benchmark_group("identity");
     group.bench_function("identity_hash, 20 bytes of metadata", |bencher| {
-        bencher.iter(|| identity_hash(black_box(address), black_box(b"zone=eu-1;version=12")));
+        bencher.iter(|| identity_hash(black_box(address), black_box(b"zone=eu-1;version=12"), black_box("")));
     });
     group.bench_function("root_term", |bencher| {
         bencher.iter(|| root_term(black_box(MemberId(1)), black_box(Incarnation::new(2)), black_box(3)));

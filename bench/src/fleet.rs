@@ -43,6 +43,7 @@ pub(crate) fn introduction(number: usize, name: &str) -> Introduction<'_> {
         address: address_of(number),
         name,
         metadata: METADATA,
+        zone: "",
     }
 }
 
@@ -178,6 +179,7 @@ fn member(number: usize, settings: &Arc<Settings>, commons: &mut SharedState, no
         name: name_of(number),
         address: address_of(number),
         metadata: METADATA.to_vec(),
+        zone: String::new(),
         cluster: CLUSTER,
         incarnation: INCARNATION,
         seed: number as u64,

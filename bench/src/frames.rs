@@ -204,6 +204,6 @@ impl Deck {
 fn alive(number: usize) -> Message<'static> {
     let name = name_of(number);
     let member = introduction(number, &name);
-    let tag = identity_tag(identity_hash(member.address, member.metadata));
+    let tag = identity_tag(identity_hash(member.address, member.metadata, member.zone));
     Message::Alive { subject: member.subject, incarnation: member.incarnation, tag }
 }

@@ -109,6 +109,7 @@ impl PacketMember {
             name: "self".to_owned(),
             address: SocketAddr::from(([10, 255, 255, 1], PORT)),
             metadata: Vec::new(),
+            zone: String::new(),
             cluster: 0,
             incarnation: Incarnation::new(INCARNATION.into()),
             seed: 1,
@@ -124,6 +125,7 @@ impl PacketMember {
                 address: address_of(number),
                 name: &name_of(number),
                 metadata: METADATA,
+                zone: "",
             };
             view.add(&introduction, &settings, &mut commons).expect("room for everyone");
         }

@@ -14,6 +14,9 @@ pub const NAME_MAX: usize = 128;
 /// Longest metadata in bytes, as in memberlist (`MetaMaxSize`).
 pub const METADATA_MAX: usize = 512;
 
+/// Longest name of a zone in bytes. Zones are UTF-8; the empty one is that of all members without a zone.
+pub const ZONE_MAX: usize = 32;
+
 /// A member as the native format names it: XXH3-64 (seed 0) of the member's name.
 ///
 /// The same name gives the same id on every host and after every restart. Zero is never a member: it
@@ -168,18 +171,40 @@ pub(crate) fn ip_bytes(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-/// What a member is apart from its name: XXH3-64 (seed 0) over the 18 address bytes as an introduction
+/// What a member without a zone is apart from its name: XXH3-64 (seed 0) over the 18 address bytes as an introduction
 /// carries them (16 for the IP address, 2 for the port, little-endian), followed by the metadata.
 ///
 /// Two members hold the same address and metadata for a third exactly when their hashes agree, so this
 /// number stands for both wherever views are compared. An IPv4 address and its IPv4-mapped form hash
 /// the same; an IPv6 flow label or scope id does not count, since neither travels.
-pub fn identity_hash(address: SocketAddr, metadata: &[u8]) -> u64 {
+///
+/// For a member in a zone, one whose name is not empty, the hash is another: that of 16 bytes, the hash above and
+/// the XXH3-64 of the zone's name, each a little-endian 64-bit number.
+pub fn identity_hash(address: SocketAddr, metadata: &[u8], zone: &str) -> u64 {
     let mut hasher = Xxh3Default::new();
     hasher.update(&ip_bytes(address.ip()));
     hasher.update(&address.port().to_le_bytes());
     hasher.update(metadata);
-    hasher.digest()
+    let hash = hasher.digest();
+    if zone.is_empty() {
+        return hash;
+    }
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&hash.to_le_bytes());
+    bytes[8..].copy_from_slice(&zone_hash(zone).to_le_bytes());
+    xxh3_64(&bytes)
+}
+
+/// XXH3-64 (seed 0) of a zone's name; 0 for the empty one.
+#[inline]
+pub fn zone_hash(zone: &str) -> u64 {
+    if zone.is_empty() { 0 } else { xxh3_64(zone.as_bytes()) }
+}
+
+/// What a delegation names a zone by: the low 16 bits of [`zone_hash`], or 1 if these are 0. The empty zone's tag is 0.
+#[inline]
+pub fn zone_tag(zone: &str) -> u16 {
+    if zone.is_empty() { 0 } else { (zone_hash(zone) as u16).max(1) }
 }
 
 /// The part of an identity hash that an alive message has room for: its low byte.
@@ -221,7 +246,7 @@ mod tests {
             assert_eq!(canonical(parse(given)), parse(form));
             assert_eq!(canonical(parse(form)), parse(form));
             assert!(is_same_place(parse(given), parse(form)));
-            assert_eq!(identity_hash(parse(given), b""), identity_hash(parse(form), b""));
+            assert_eq!(identity_hash(parse(given), b"", ""), identity_hash(parse(form), b"", ""));
         }
         assert!(!is_same_place(parse("10.0.0.7:1"), parse("10.0.0.7:2")));
         assert!(!is_same_place(parse("10.0.0.7:1"), parse("10.0.0.8:1")));
@@ -270,18 +295,31 @@ mod tests {
     fn identity_hash_is_the_hash_of_the_wire_bytes() {
         let address: SocketAddr = "10.0.0.7:7946".parse().expect("an address");
         let mut wire = vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 7, 0x0a, 0x1f];
-        assert_eq!(identity_hash(address, b""), xxh3_64(&wire));
+        assert_eq!(identity_hash(address, b"", ""), xxh3_64(&wire));
         wire.extend_from_slice(&[b'm'; METADATA_MAX]);
-        assert_eq!(identity_hash(address, &[b'm'; METADATA_MAX]), xxh3_64(&wire));
+        assert_eq!(identity_hash(address, &[b'm'; METADATA_MAX], ""), xxh3_64(&wire));
         let mapped: SocketAddr = "[::ffff:10.0.0.7]:7946".parse().expect("an address");
-        assert_eq!(identity_hash(address, b"x"), identity_hash(mapped, b"x"));
+        for zone in ["", "eu-west-1a"] {
+            assert_eq!(identity_hash(address, b"x", zone), identity_hash(mapped, b"x", zone));
+        }
+    }
+
+    #[test]
+    fn zones_are_told_apart() {
+        let address: SocketAddr = "10.0.0.7:7946".parse().expect("an address");
+        let hash = |metadata: &[u8], zone| identity_hash(address, metadata, zone);
+        assert_ne!(hash(b"", "a"), hash(b"a", ""));
+        assert_ne!(hash(b"", "ab"), hash(b"a", "b"));
+        assert_ne!(hash(b"", "a"), hash(b"", "b"));
+        assert_eq!((zone_tag(""), zone_hash("")), (0, 0));
+        assert_ne!(zone_tag("a"), zone_tag("b"));
     }
 
     #[test]
     fn identity_hash_and_root_term_have_their_published_values() {
         // The vectors of docs/PROTOCOL.md, computed with the reference xxHash.
         let address: SocketAddr = "10.0.0.7:7946".parse().expect("an address");
-        let hash = identity_hash(address, b"v1");
+        let hash = identity_hash(address, b"v1", "");
         assert_eq!(hash, 0xf00d_f84c_f1fe_d67a);
         assert_eq!(identity_tag(hash), 0x7a);
         let id = MemberId::of_name("node-7");

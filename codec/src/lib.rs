@@ -17,5 +17,5 @@ pub mod serf;
 
 pub use identity::{
     AddressFault, Incarnation, MemberId, State, canonical, identity_hash, identity_tag, is_same_place,
-    root_term,
+    root_term, zone_hash, zone_tag,
 };

@@ -112,7 +112,7 @@ impl Pool {
         fleet
             .ask(0, move |host, _| {
                 for (address, name) in at.iter().zip(&named) {
-                    host.add_at(*address, name, b"metadata", Incarnation::new(100)).unwrap();
+                    host.add_at(*address, name, b"metadata", "", Incarnation::new(100)).unwrap();
                 }
                 host.load_views(|_, _, _| Ok(())).unwrap();
             })

@@ -114,7 +114,7 @@ fn message(input: &mut Input<'_>) -> OwnedMessage {
             name: input.text(),
             payload: input.bytes().to_vec(),
         },
-        10 => OwnedMessage::Delegation { number: input.u32(), prefix_bits: input.u8() },
+        10 => OwnedMessage::Delegation { number: input.u32(), prefix_bits: input.u8(), zone: input.u16() },
         _ => OwnedMessage::DelegationAck { number: input.u32() },
     }
 }
@@ -132,6 +132,7 @@ fn introduction(input: &mut Input<'_>) -> OwnedIntroduction {
         address: SocketAddr::new(Ipv6Addr::from(input.array::<16>()).to_canonical(), input.u16()),
         name,
         metadata: input.bytes().to_vec(),
+        zone: input.text(),
     }
 }
 
@@ -158,6 +159,7 @@ fn is_within_rules(message: &OwnedMessage) -> bool {
 fn introduction_is_within_rules(introduction: &OwnedIntroduction) -> bool {
     (1..=128).contains(&introduction.name.len())
         && introduction.metadata.len() <= 512
+        && introduction.zone.len() <= 32
         && introduction.subject == MemberId::of_name(&introduction.name).0
         && AddressFault::of(introduction.address).is_none()
 }
@@ -188,7 +190,7 @@ fn choose_message(kind: u8) -> Vec<u8> {
         6 | 7 => [&number[..], &incarnation].concat(),
         8 => choose_introduction("node-7"),
         9 => [&number[..], &sequence, &[6, 0], b"deploy", &[2, 0], b"42"].concat(),
-        10 => [&sequence[..], &[4]].concat(),
+        10 => [&sequence[..], &[4, 8, 0x21]].concat(),
         _ => sequence.to_vec(),
     };
     [&[kind][..], &tail].concat()
@@ -200,7 +202,20 @@ fn choose_introduction(name: &str) -> Vec<u8> {
     let incarnation = 1_700_000_000_u64.to_le_bytes();
     let address = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7).octets();
     let port = 7946_u16.to_le_bytes();
-    [&length[..], name.as_bytes(), &[0], &incarnation, &[0], &address, &port, &[2, 0], b"v1"].concat()
+    [
+        &length[..],
+        name.as_bytes(),
+        &[0],
+        &incarnation,
+        &[0],
+        &address,
+        &port,
+        &[2, 0],
+        b"v1",
+        &[4, 0],
+        b"eu-1",
+    ]
+    .concat()
 }
 
 #[cfg(test)]

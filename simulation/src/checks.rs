@@ -318,8 +318,8 @@ impl Checks {
 }
 
 fn introduction<'a>(subject: MemberId, known: &MemberRef<'a>) -> Introduction<'a> {
-    let MemberRef { name, address, metadata, state, incarnation, .. } = *known;
-    Introduction { subject, incarnation, state, address, name, metadata }
+    let MemberRef { name, address, metadata, zone, state, incarnation, .. } = *known;
+    Introduction { subject, incarnation, state, address, name, metadata, zone }
 }
 
 /// SWIM's order of beliefs at one incarnation.

@@ -250,6 +250,7 @@ fn introduction<'a>(name: &'a str, metadata: &'a [u8], input: &mut Input<'_>) ->
         address: network::address(input.below(MEMBERS + 1), input.byte() % 3),
         name,
         metadata,
+        zone: "",
     }
 }
 

@@ -59,6 +59,7 @@ impl Simulation {
                     address: node.address,
                     name: &node.name,
                     metadata: &node.metadata,
+                    zone: "",
                 };
                 // Fewer members than any table holds.
                 let _ = view.add(&introduction, &self.settings, &mut self.commons[at]);

@@ -470,6 +470,7 @@ impl Simulation {
             name: place.name.clone(),
             address: place.address,
             metadata: place.metadata.clone(),
+            zone: String::new(),
             cluster: CLUSTER,
             incarnation,
             seed: self.seed ^ u64::from(place.boots) << 32,

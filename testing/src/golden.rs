@@ -13,6 +13,9 @@ pub const NODE_1: MemberId = MemberId(0x0db0_9edf_d945_8385);
 pub const NODE_2: MemberId = MemberId(0x1cc6_c50c_6b36_742e);
 pub const NODE_7: MemberId = MemberId(0x244d_2f28_e49e_aa97);
 
+/// The zone that appears in the vectors.
+pub const ZONE: &str = "eu-west-1a";
+
 const INCARNATION: u64 = 1_700_000_000;
 
 /// A name for the vector, its bytes in hexadecimal, what they mean.
@@ -42,6 +45,7 @@ fn node_7() -> OwnedIntroduction {
         address: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7)), 7946),
         name: "node-7".to_owned(),
         metadata: b"v1".to_vec(),
+        zone: String::new(),
     }
 }
 
@@ -54,6 +58,7 @@ fn other() -> OwnedIntroduction {
         address: SocketAddr::new(IpAddr::V6(ip), 7947),
         name: "nöde".to_owned(),
         metadata: Vec::new(),
+        zone: String::new(),
     }
 }
 
@@ -111,6 +116,12 @@ pub fn messages() -> Vec<Golden<OwnedMessage>> {
             value: OwnedMessage::Introduction(other()),
         },
         Golden {
+            name: "introduction in a zone",
+            hex: "090a00f15365000097aa9ee4282f4d2400000000000000000000ffff0a0000070a1f060102006e6f6465\
+            2d37763165752d776573742d3161",
+            value: OwnedMessage::Introduction(OwnedIntroduction { zone: ZONE.to_owned(), ..node_7() }),
+        },
+        Golden {
             name: "user event",
             hex: "0a06020009000000858345d9df9eb00d6465706c6f793432",
             value: event(),
@@ -118,7 +129,12 @@ pub fn messages() -> Vec<Golden<OwnedMessage>> {
         Golden {
             name: "delegation",
             hex: "0b04000006000000",
-            value: OwnedMessage::Delegation { number: 6, prefix_bits: 4 },
+            value: OwnedMessage::Delegation { number: 6, prefix_bits: 4, zone: 0 },
+        },
+        Golden {
+            name: "delegation to a zone",
+            hex: "0b00082107000000",
+            value: OwnedMessage::Delegation { number: 7, prefix_bits: 0, zone: 0x2108 },
         },
         Golden {
             name: "delegation ack",
@@ -156,7 +172,7 @@ pub fn frames() -> Vec<Golden<(FrameHeader, Vec<OwnedMessage>, usize)>> {
                 header(NODE_2, false),
                 vec![
                     OwnedMessage::Ack { sequence: 0x0102_0304 },
-                    OwnedMessage::Delegation { number: 6, prefix_bits: 4 },
+                    OwnedMessage::Delegation { number: 6, prefix_bits: 4, zone: 0 },
                     OwnedMessage::Dead { subject: NODE_7.0, incarnation: INCARNATION },
                     event(),
                 ],

@@ -19,7 +19,7 @@ pub enum OwnedMessage {
     Left { subject: u64, incarnation: u64 },
     Introduction(OwnedIntroduction),
     UserEvent { origin: u64, sequence: u32, name: String, payload: Vec<u8> },
-    Delegation { number: u32, prefix_bits: u8 },
+    Delegation { number: u32, prefix_bits: u8, zone: u16 },
     DelegationAck { number: u32 },
 }
 
@@ -32,6 +32,7 @@ pub struct OwnedIntroduction {
     pub address: SocketAddr,
     pub name: String,
     pub metadata: Vec<u8>,
+    pub zone: String,
 }
 
 /// A stream message's body.
@@ -56,6 +57,7 @@ impl OwnedIntroduction {
             address: self.address,
             name: &self.name,
             metadata: &self.metadata,
+            zone: &self.zone,
         }
     }
 }
@@ -69,6 +71,7 @@ impl From<Introduction<'_>> for OwnedIntroduction {
             address: introduction.address,
             name: introduction.name.to_owned(),
             metadata: introduction.metadata.to_vec(),
+            zone: introduction.zone.to_owned(),
         }
     }
 }
@@ -101,7 +104,9 @@ impl OwnedMessage {
             OwnedMessage::UserEvent { origin, sequence, ref name, ref payload } => {
                 Message::UserEvent(UserEvent { origin: id(origin), sequence, name, payload })
             }
-            OwnedMessage::Delegation { number, prefix_bits } => Message::Delegation { number, prefix_bits },
+            OwnedMessage::Delegation { number, prefix_bits, zone } => {
+                Message::Delegation { number, prefix_bits, zone }
+            }
             OwnedMessage::DelegationAck { number } => Message::DelegationAck { number },
         }
     }
@@ -137,7 +142,9 @@ impl From<Message<'_>> for OwnedMessage {
                 name: event.name.to_owned(),
                 payload: event.payload.to_vec(),
             },
-            Message::Delegation { number, prefix_bits } => OwnedMessage::Delegation { number, prefix_bits },
+            Message::Delegation { number, prefix_bits, zone } => {
+                OwnedMessage::Delegation { number, prefix_bits, zone }
+            }
             Message::DelegationAck { number } => OwnedMessage::DelegationAck { number },
         }
     }

@@ -149,10 +149,10 @@ fn probe(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
 
 fn delegation(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
     let prefix_bits = number(bytes, at + 1, 1)? as u8;
-    let reserved = number(bytes, at + 2, 2)?;
+    let zone = number(bytes, at + 2, 2)? as u16;
     let number = number(bytes, at + 4, 4)? as u32;
-    match (bytes[at], prefix_bits, reserved) {
-        (11, 0..=64, 0) => Some((OwnedMessage::Delegation { number, prefix_bits }, 8)),
+    match (bytes[at], prefix_bits, zone) {
+        (11, 0..=64, _) => Some((OwnedMessage::Delegation { number, prefix_bits, zone }, 8)),
         (12, 0, 0) => Some((OwnedMessage::DelegationAck { number }, 8)),
         _ => None,
     }
@@ -177,12 +177,13 @@ fn update(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
 }
 
 fn introduction(bytes: &[u8], at: usize) -> Option<(OwnedIntroduction, usize)> {
-    if bytes.len() < at + 38 || bytes[at] != 9 || bytes[at + 1] != 0 {
+    if bytes.len() < at + 38 || bytes[at] != 9 {
         return None;
     }
     let name_len = usize::from(bytes[at + 34]);
     let metadata_len = number(bytes, at + 36, 2)? as usize;
-    if !(1..=128).contains(&name_len) || metadata_len > 512 {
+    let zone_len = usize::from(bytes[at + 1]);
+    if !(1..=128).contains(&name_len) || metadata_len > 512 || zone_len > 32 {
         return None;
     }
     let state = match bytes[at + 35] {
@@ -194,14 +195,15 @@ fn introduction(bytes: &[u8], at: usize) -> Option<(OwnedIntroduction, usize)> {
     };
     let name = String::from_utf8(copy(bytes, at + 38, name_len)?).ok()?;
     let metadata = copy(bytes, at + 38 + name_len, metadata_len)?;
+    let zone = String::from_utf8(copy(bytes, at + 38 + name_len + metadata_len, zone_len)?).ok()?;
     let subject = number(bytes, at + 8, 8)?;
     if subject != MemberId::of_name(&name).0 {
         return None;
     }
     let incarnation = number(bytes, at + 2, 6)?;
     let address = address(bytes, at + 16)?;
-    let record = OwnedIntroduction { subject, incarnation, state, address, name, metadata };
-    Some((record, 38 + name_len + metadata_len))
+    let record = OwnedIntroduction { subject, incarnation, state, address, name, metadata, zone };
+    Some((record, 38 + name_len + metadata_len + zone_len))
 }
 
 fn address(bytes: &[u8], at: usize) -> Option<SocketAddr> {

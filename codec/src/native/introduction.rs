@@ -1,6 +1,6 @@
 //! Introductions: everything that is known of a member.
 //!
-//! The one message that spends bytes on a name, an address and metadata. It is gossiped when a member
+//! The one message that spends bytes on a name, an address, metadata and a zone. It is gossiped when a member
 //! is new or has changed, and it is the record of a push/pull. The id in it is checked against the
 //! name, so nobody can be introduced under another member's id.
 
@@ -11,11 +11,11 @@ use zerocopy::little_endian::U16;
 
 use super::DecodeError;
 use super::layout::{self, IntroductionHeader, kind};
-use super::parts::{member, reserved, split, take, text, update};
-use crate::identity::{METADATA_MAX, NAME_MAX, ip_bytes};
+use super::parts::{member, split, take, text, update};
+use crate::identity::{METADATA_MAX, NAME_MAX, ZONE_MAX, ip_bytes};
 use crate::{AddressFault, Incarnation, MemberId, State, canonical};
 
-/// Bytes of an introduction without its name and metadata.
+/// Bytes of an introduction without its name, metadata and zone.
 pub const INTRODUCTION_HEADER_LEN: usize = size_of::<IntroductionHeader>();
 
 /// Everything that is known of a member: what a receiver needs to add it.
@@ -34,12 +34,19 @@ pub struct Introduction<'a> {
     pub name: &'a str,
     /// 0 to [`METADATA_MAX`] bytes.
     pub metadata: &'a [u8],
+    /// 0 to [`ZONE_MAX`] bytes. Empty for a member without a zone.
+    pub zone: &'a str,
 }
 
 impl Introduction<'_> {
     /// Bytes on the wire.
-    pub const fn encoded_len(name_len: usize, metadata_len: usize) -> usize {
-        INTRODUCTION_HEADER_LEN + name_len + metadata_len
+    pub const fn encoded_len(name_len: usize, metadata_len: usize, zone_len: usize) -> usize {
+        INTRODUCTION_HEADER_LEN + name_len + metadata_len + zone_len
+    }
+
+    /// Bytes of this one on the wire.
+    pub const fn wire_len(&self) -> usize {
+        Self::encoded_len(self.name.len(), self.metadata.len(), self.zone.len())
     }
 }
 
@@ -61,7 +68,7 @@ impl<'a> Introduction<'a> {
         if header.update.kind != kind::INTRODUCTION {
             return Err(DecodeError::Kind(header.update.kind));
         }
-        reserved([header.update.tag])?;
+        let zone_len = usize::from(header.update.tag);
         let name_len = usize::from(header.name_len);
         let metadata_len = usize::from(header.metadata_len.get());
         if name_len == 0 || name_len > NAME_MAX {
@@ -70,8 +77,12 @@ impl<'a> Introduction<'a> {
         if metadata_len > METADATA_MAX {
             return Err(DecodeError::Field("metadata length"));
         }
+        if zone_len > ZONE_MAX {
+            return Err(DecodeError::Field("zone length"));
+        }
         let (name, rest) = split(rest, name_len)?;
         let (metadata, rest) = split(rest, metadata_len)?;
+        let (zone, rest) = split(rest, zone_len)?;
         let name = text(name, "name")?;
         let subject = member(header.update.subject, "subject")?;
         if MemberId::of_name(name) != subject {
@@ -84,6 +95,7 @@ impl<'a> Introduction<'a> {
             address: address_from(header)?,
             name,
             metadata,
+            zone: text(zone, "zone")?,
         };
         Ok((introduction, rest))
     }
@@ -93,6 +105,7 @@ impl<'a> Introduction<'a> {
         !self.name.is_empty()
             && self.name.len() <= NAME_MAX
             && self.metadata.len() <= METADATA_MAX
+            && self.zone.len() <= ZONE_MAX
             && reachable(self.address)
             && self.subject == MemberId::of_name(self.name)
     }
@@ -105,7 +118,7 @@ impl<'a> Introduction<'a> {
     /// Writes a valid introduction to `out`, which has exactly the encoded length.
     pub(super) fn write(&self, out: &mut [u8]) -> Option<()> {
         let header = IntroductionHeader {
-            update: update(kind::INTRODUCTION, 0, self.incarnation, self.subject)?,
+            update: update(kind::INTRODUCTION, self.zone.len() as u8, self.incarnation, self.subject)?,
             address: ip_bytes(self.address.ip()),
             port: U16::new(self.address.port()),
             name_len: self.name.len() as u8,
@@ -113,9 +126,11 @@ impl<'a> Introduction<'a> {
             metadata_len: U16::new(self.metadata.len() as u16),
         };
         header.write_to_prefix(out).ok()?;
-        let (name, metadata) = out[INTRODUCTION_HEADER_LEN..].split_at_mut(self.name.len());
+        let (name, rest) = out[INTRODUCTION_HEADER_LEN..].split_at_mut(self.name.len());
+        let (metadata, zone) = rest.split_at_mut(self.metadata.len());
         name.copy_from_slice(self.name.as_bytes());
         metadata.copy_from_slice(self.metadata);
+        zone.copy_from_slice(self.zone.as_bytes());
         Some(())
     }
 }

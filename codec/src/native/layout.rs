@@ -37,7 +37,7 @@ layout! {
 
 layout! {
     /// Delegation, and its acknowledgement, which has no prefix.
-    Delegation = 8 { kind: u8, prefix_bits: u8, reserved: [u8; 2], number: U32 }
+    Delegation = 8 { kind: u8, prefix_bits: u8, zone: U16, number: U32 }
 }
 
 layout! {
@@ -56,7 +56,8 @@ layout! {
 }
 
 layout! {
-    /// Introduction: an update with everything that is known of the subject. Name and metadata follow.
+    /// Introduction: an update with everything that is known of the subject. Its tag is the length of the zone. Name,
+    /// metadata and zone follow.
     IntroductionHeader = 38 {
         update: Update,
         address: [u8; 16],

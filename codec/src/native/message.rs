@@ -5,7 +5,7 @@
 //! 16 bytes; only an introduction spends more, once. Updates and user events stand for themselves, or follow
 //! a delegation, which asks their receiver to tell them on to its part of the cluster.
 
-use zerocopy::little_endian::{U32, U64};
+use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{Immutable, IntoBytes};
 
 use super::layout::{self, Delegation, Probe, Relay, Suspicion, Update, kind};
@@ -89,12 +89,14 @@ pub enum Message<'a> {
     /// A user event.
     UserEvent(UserEvent<'a>),
     /// The updates and user events that follow in this frame, up to the next delegation: tell them to all members
-    /// whose ids share their first `prefix_bits` bits with yours, and acknowledge `number`.
+    /// of `zone` whose ids share their first `prefix_bits` bits with yours, and acknowledge `number`.
     Delegation {
         /// Echoed in the acknowledgement. A frame acknowledges as a whole: all delegations in one have the same.
         number: u32,
         /// Leading bits of the receiver's own id, 0 to [`PREFIX_BITS_MAX`]: which part of the cluster is meant.
         prefix_bits: u8,
+        /// The zone's [tag](crate::identity::zone_tag).
+        zone: u16,
     },
     /// Everything that was delegated under `number` is taken over, or needs nobody to take it over.
     DelegationAck {
@@ -136,9 +138,7 @@ impl<'a> Message<'a> {
             Message::Delegation { .. } | Message::DelegationAck { .. } => DELEGATION_LEN,
             Message::Alive { .. } | Message::Dead { .. } | Message::Left { .. } => UPDATE_LEN,
             Message::Suspect { .. } => SUSPECT_LEN,
-            Message::Introduction(introduction) => {
-                Introduction::encoded_len(introduction.name.len(), introduction.metadata.len())
-            }
+            Message::Introduction(introduction) => introduction.wire_len(),
             Message::UserEvent(event) => UserEvent::encoded_len(event.name.len(), event.payload.len()),
         }
     }
@@ -163,10 +163,10 @@ impl<'a> Message<'a> {
             Message::Ack { sequence } => put(&probe(kind::ACK, sequence), out),
             Message::Nack { sequence } => put(&probe(kind::NACK, sequence), out),
             Message::IndirectPing { sequence, target } => put(&relay(sequence, target)?, out),
-            Message::Delegation { number, prefix_bits } => {
-                put(&delegation(kind::DELEGATION, prefix_bits, number)?, out)
+            Message::Delegation { number, prefix_bits, zone } => {
+                put(&delegation(kind::DELEGATION, prefix_bits, zone, number)?, out)
             }
-            Message::DelegationAck { number } => put(&delegation(kind::DELEGATION_ACK, 0, number)?, out),
+            Message::DelegationAck { number } => put(&delegation(kind::DELEGATION_ACK, 0, 0, number)?, out),
             Message::Introduction(introduction) => {
                 let length = self.encoded_len();
                 introduction.encode(out.get_mut(..length)?).map(|()| length)
@@ -208,16 +208,17 @@ fn decode_probe(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeEr
 #[inline]
 fn decode_delegation(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeError> {
     let (delegation, rest) = take::<Delegation>(bytes)?;
-    reserved(delegation.reserved)?;
-    let (number, prefix_bits) = (delegation.number.get(), delegation.prefix_bits);
+    let Delegation { prefix_bits, zone, number, .. } = *delegation;
+    let (zone, number) = (zone.get(), number.get());
     if kind == kind::DELEGATION_ACK {
         reserved([prefix_bits])?;
+        reserved(zone.to_le_bytes())?;
         return Ok((Message::DelegationAck { number }, rest));
     }
     if prefix_bits > PREFIX_BITS_MAX {
         return Err(DecodeError::Field("prefix bits"));
     }
-    Ok((Message::Delegation { number, prefix_bits }, rest))
+    Ok((Message::Delegation { number, prefix_bits, zone }, rest))
 }
 
 #[inline]
@@ -247,9 +248,9 @@ fn probe(kind: u8, sequence: u32) -> Probe {
 }
 
 #[inline]
-fn delegation(kind: u8, prefix_bits: u8, number: u32) -> Option<Delegation> {
-    let number = U32::new(number);
-    (prefix_bits <= PREFIX_BITS_MAX).then_some(Delegation { kind, prefix_bits, reserved: [0; 2], number })
+fn delegation(kind: u8, prefix_bits: u8, zone: u16, number: u32) -> Option<Delegation> {
+    let (zone, number) = (U16::new(zone), U32::new(number));
+    (prefix_bits <= PREFIX_BITS_MAX).then_some(Delegation { kind, prefix_bits, zone, number })
 }
 
 #[inline]

@@ -54,7 +54,7 @@ impl<'a> StreamWriter<'a> {
         if !record.is_valid() {
             return false;
         }
-        let length = Introduction::encoded_len(record.name.len(), record.metadata.len());
+        let length = record.wire_len();
         let (start, count) = match self.state {
             Some((start, count)) if self.message_len(start) + length <= STREAM_MESSAGE_MAX => (start, count),
             _ => self.open_state(),

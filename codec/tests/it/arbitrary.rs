@@ -58,10 +58,10 @@ fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
 }
 
 pub fn introduction() -> impl Strategy<Value = OwnedIntroduction> {
-    (incarnation(), state(), address(), text(1, 128), bytes(512)).prop_map(
-        |(incarnation, state, address, name, metadata)| {
+    (incarnation(), state(), address(), text(1, 128), bytes(512), text(0, 32)).prop_map(
+        |(incarnation, state, address, name, metadata, zone)| {
             let subject = MemberId::of_name(&name).0;
-            OwnedIntroduction { subject, incarnation, state, address, name, metadata }
+            OwnedIntroduction { subject, incarnation, state, address, name, metadata, zone }
         },
     )
 }
@@ -92,8 +92,8 @@ pub fn message() -> impl Strategy<Value = OwnedMessage> {
         (id(), incarnation()).prop_map(|(subject, incarnation)| OwnedMessage::Left { subject, incarnation }),
         introduction().prop_map(OwnedMessage::Introduction),
         event(),
-        (any::<u32>(), prefix_bits())
-            .prop_map(|(number, prefix_bits)| OwnedMessage::Delegation { number, prefix_bits }),
+        (any::<u32>(), prefix_bits(), any::<u16>())
+            .prop_map(|(number, prefix_bits, zone)| OwnedMessage::Delegation { number, prefix_bits, zone }),
         any::<u32>().prop_map(|number| OwnedMessage::DelegationAck { number }),
     ]
 }

@@ -108,6 +108,38 @@ fn the_members_of_the_vectors_divide_as_their_frame_says() {
     }
 }
 
+/// Members in zones: the originator hands on to one in each other zone, and each zone divides as a cluster of its own.
+struct Zoned {
+    zones: Vec<Cluster>,
+}
+
+impl Zoned {
+    fn zone_of(&self, member: u64) -> usize {
+        self.zones.iter().position(|zone| zone.members.contains(&member)).expect("in a zone")
+    }
+
+    /// Everybody who is told when `originator` tells all, and how many copies cross to each zone.
+    fn tell(
+        &self,
+        originator: u64,
+        step_bits: u32,
+        mut choose: impl FnMut(&[u64]) -> u64,
+    ) -> (Vec<u64>, Vec<u32>) {
+        let own = self.zone_of(originator);
+        let mut crossed = vec![0; self.zones.len()];
+        let mut told = Vec::new();
+        for (zone, cluster) in self.zones.iter().enumerate() {
+            if cluster.members.is_empty() {
+                continue;
+            }
+            let first = if zone == own { originator } else { choose(&cluster.range(0, 0)) };
+            crossed[zone] += u32::from(zone != own);
+            told.extend(cluster.tell(first, |_| step_bits, &mut choose).into_iter().map(|told| told.member));
+        }
+        (told, crossed)
+    }
+}
+
 /// Ids of which some share most of their bits.
 fn ids() -> impl Strategy<Value = BTreeSet<u64>> {
     let near = (any::<u64>(), 0..64_u32).prop_map(|(id, shift)| id >> shift);
@@ -127,5 +159,25 @@ proptest! {
         let once: BTreeSet<u64> = told.iter().map(|told| told.member).collect();
         prop_assert_eq!(told.len(), cluster.members.len());
         prop_assert_eq!(once, cluster.members);
+    }
+
+    #[test]
+    fn everyone_is_told_once_and_one_copy_crosses_to_each_zone(members in ids(), count in 1..5_usize, seed: u64) {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let originator = *members.first().expect("not empty");
+        let mut zones: Vec<Cluster> =
+            (0..count).map(|_| Cluster { id_bits: 64, members: BTreeSet::new() }).collect();
+        for member in &members {
+            zones[rng.usize(..count)].members.insert(*member);
+        }
+        let zoned = Zoned { zones };
+        let (told, crossed) = zoned.tell(originator, rng.u32(1..=4), |part| part[rng.usize(..part.len())]);
+        prop_assert_eq!(told.len(), members.len());
+        prop_assert_eq!(told.into_iter().collect::<BTreeSet<u64>>(), members);
+        let own = zoned.zone_of(originator);
+        for (zone, copies) in crossed.into_iter().enumerate() {
+            let expected = u32::from(zone != own && !zoned.zones[zone].members.is_empty());
+            prop_assert_eq!(copies, expected);
+        }
     }
 }

@@ -6,7 +6,7 @@ use swimring_codec::native::{
     DecodeError, Frame, FrameWriter, Message, STREAM_PREFIX_LEN, StreamKind, StreamMessage, StreamWriter,
     stream_message_len,
 };
-use swimring_codec::{Incarnation, MemberId, identity_hash, root_term};
+use swimring_codec::{Incarnation, MemberId, identity_hash, root_term, zone_hash, zone_tag};
 use swimring_testing::golden;
 use swimring_testing::owned::{OwnedBody, OwnedMessage};
 
@@ -108,15 +108,17 @@ fn the_specification_prints_every_vector() {
 #[test]
 fn the_specification_prints_the_hashes() {
     let address: SocketAddr = "10.0.0.7:7946".parse().expect("an address");
-    let identity = identity_hash(address, b"v1");
+    let identity = identity_hash(address, b"v1", "");
+    let identity_in_zone = identity_hash(address, b"v1", golden::ZONE);
     let term = root_term(golden::NODE_7, Incarnation::new(1_700_000_000), identity);
     for (name, id) in [("node-1", golden::NODE_1), ("node-2", golden::NODE_2), ("node-7", golden::NODE_7)] {
         assert_eq!(MemberId::of_name(name), id);
     }
     let ids = [golden::NODE_1.0, golden::NODE_2.0, golden::NODE_7.0];
-    for number in ids.into_iter().chain([identity, term]) {
+    for number in ids.into_iter().chain([identity, term, zone_hash(golden::ZONE), identity_in_zone]) {
         assert!(SPECIFICATION.contains(&format!("{number:016x}")), "{number:016x}");
     }
+    assert!(SPECIFICATION.contains(&format!("`{:04x}`", zone_tag(golden::ZONE))));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
+use swimring_codec::identity::{METADATA_MAX, NAME_MAX, ZONE_MAX};
 use swimring_codec::native::{
     DELEGATION_LEN, EVENT_HEADER_LEN, EVENT_MAX, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN,
     INTRODUCTION_HEADER_LEN, Introduction, Message, PREFIX_BITS_MAX, PROBE_LEN, STREAM_MESSAGE_MAX,
@@ -25,6 +25,7 @@ fn introduction<'a>(name: &'a str, metadata: &'a [u8]) -> Introduction<'a> {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 7946)),
         name,
         metadata,
+        zone: "",
     }
 }
 
@@ -66,6 +67,15 @@ fn metadata() {
 }
 
 #[test]
+fn zones() {
+    let zone = "z".repeat(ZONE_MAX + 1);
+    for (length, fits) in [(0, true), (1, true), (ZONE_MAX, true), (ZONE_MAX + 1, false)] {
+        let introduction = Introduction { zone: &zone[..length], ..introduction("a", &[7; METADATA_MAX]) };
+        assert_eq!(travels(&Message::Introduction(introduction)), fits, "{length}");
+    }
+}
+
+#[test]
 fn events() {
     let (name, payload) = ("n".repeat(256), [7; EVENT_MAX + 1]);
     for (name_len, payload_len, fits) in [
@@ -84,8 +94,8 @@ fn events() {
 #[test]
 fn prefixes() {
     for (prefix_bits, fits) in [(0, true), (1, true), (PREFIX_BITS_MAX, true), (PREFIX_BITS_MAX + 1, false)] {
-        for number in [0, u32::MAX] {
-            assert_eq!(travels(&Message::Delegation { number, prefix_bits }), fits, "{prefix_bits}");
+        for (number, zone) in [(0, 0), (u32::MAX, u16::MAX)] {
+            assert_eq!(travels(&Message::Delegation { number, prefix_bits, zone }), fits, "{prefix_bits}");
         }
     }
     assert!(travels(&Message::DelegationAck { number: u32::MAX }));
@@ -113,8 +123,8 @@ fn what_a_reader_refuses_is_not_written() {
         Message::Suspect { subject, incarnation, accuser: NODE_1 },
         Message::Dead { subject, incarnation },
         Message::Left { subject, incarnation },
-        Message::Delegation { number: 1, prefix_bits: PREFIX_BITS_MAX + 1 },
-        Message::Delegation { number: 1, prefix_bits: u8::MAX },
+        Message::Delegation { number: 1, prefix_bits: PREFIX_BITS_MAX + 1, zone: 0 },
+        Message::Delegation { number: 1, prefix_bits: u8::MAX, zone: 0 },
     ] {
         assert_eq!(message.encode(&mut [0; 256]), None, "{message:?}");
     }
@@ -221,7 +231,7 @@ fn a_stream_message_cut_at_any_byte_is_refused() {
 
 #[test]
 fn a_record_costs_its_header_and_tails() {
-    assert_eq!(Introduction::encoded_len(6, 2), INTRODUCTION_HEADER_LEN + 8);
+    assert_eq!(Introduction::encoded_len(6, 2, 4), INTRODUCTION_HEADER_LEN + 12);
     let OwnedMessage::Introduction(node_7) = golden::messages().remove(8).value else { panic!("the ninth") };
     assert_eq!(Message::Introduction(node_7.borrow()).encoded_len(), 46);
 }
@@ -256,7 +266,7 @@ fn records_that_do_not_fit_one_message_go_on_in_the_next() {
     }
     assert_eq!(read, names);
     // All but the last are as full as they can be.
-    let record = Introduction::encoded_len("member-1000".len(), METADATA_MAX);
+    let record = Introduction::encoded_len("member-1000".len(), METADATA_MAX, 0);
     let first = stream_message_len(*out.first_chunk().expect("a prefix")).expect("a length");
     assert!(first <= STREAM_MESSAGE_MAX && first + record > STREAM_MESSAGE_MAX);
 }

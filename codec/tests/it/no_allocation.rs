@@ -73,7 +73,7 @@ fn reading_stream_messages_allocates_nothing() {
 fn hashing_allocates_nothing() {
     let address = std::net::SocketAddr::from(([10, 0, 0, 7], 7946));
     let count = allocations(|| {
-        let identity = identity_hash(black_box(address), black_box(&[7; 512]));
+        let identity = identity_hash(black_box(address), black_box(&[7; 512]), black_box("eu-west-1a"));
         black_box(root_term(golden::NODE_7, swimring_codec::Incarnation::MAX, identity));
     });
     assert_eq!(count, 0);

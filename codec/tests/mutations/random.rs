@@ -53,6 +53,7 @@ fn introduction(rng: &mut Rng) -> Introduction<'static> {
         address: SocketAddr::new(ip, rng.u16(1..)),
         name,
         metadata: &BYTES[..rng.usize(..=512) >> rng.u32(0..9)],
+        zone: ["", "eu-west-1a", "zöne"][rng.usize(..3)],
     }
 }
 
@@ -69,7 +70,11 @@ fn message(rng: &mut Rng) -> Message<'static> {
         6 => Message::Dead { subject, incarnation },
         7 => Message::Left { subject, incarnation },
         8 => Message::Introduction(introduction(rng)),
-        9 => Message::Delegation { number: sequence, prefix_bits: rng.u8(..=PREFIX_BITS_MAX) },
+        9 => Message::Delegation {
+            number: sequence,
+            prefix_bits: rng.u8(..=PREFIX_BITS_MAX),
+            zone: rng.u16(..),
+        },
         10 => Message::DelegationAck { number: sequence },
         _ => Message::UserEvent(UserEvent {
             origin: subject,

@@ -89,6 +89,12 @@ impl ClusterBuilder {
         self
     }
 
+    /// The zone that this member is in, like `eu-west-1a`; see [`ClusterOptions::zone`].
+    pub fn zone(mut self, zone: impl Into<String>) -> ClusterBuilder {
+        self.options.zone = zone.into();
+        self
+    }
+
     /// Members to join through in the background: from the start on until one answers, again whenever this
     /// member finds itself alone, and now and then those that are not in its view; see
     /// [`ClusterBuilder::rejoin_interval`].
@@ -200,13 +206,13 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let fleet = Fleet::start(&fleet_options(&options, seed)?, |_| EventDispatcher::default())?;
     let bound = fleet.address(0);
     let advertised = address::advertised(options.advertised_address()?, bound)?;
-    let (member, metadata) = (name.clone(), options.metadata.clone());
+    let (member, metadata, zone) = (name.clone(), options.metadata.clone(), options.zone.clone());
     let incarnation = first_incarnation();
     let (sender, receiver) = lossy_channel(options.events_queued_max);
     let added = fleet.ask(0, move |host, _| {
         // Before the member is there: others that know its address may join it at once.
         let first = host.observer.subscribe(sender).unwrap_or_default();
-        host.add_at(advertised, &member, &metadata, incarnation).map(|_| first)
+        host.add_at(advertised, &member, &metadata, &zone, incarnation).map(|_| first)
     })?;
     let events = Events::new(receiver, added?);
     let (mailbox, inbox) = mailbox();

@@ -18,6 +18,8 @@ pub struct MemberInfo {
     pub address: SocketAddr,
     /// Metadata that it publishes, up to 512 bytes.
     pub metadata: Bytes,
+    /// Zone that it is in; empty for none.
+    pub zone: Arc<str>,
     /// State that it is believed to be in.
     pub state: State,
     /// Version of what is said about it: higher is newer.

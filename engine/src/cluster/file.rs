@@ -37,6 +37,7 @@ const KEYS: &[&str] = &[
     "bind",
     "advertise",
     "metadata",
+    "zone",
     "driver",
     "seeds",
     "join_timeout_ms",
@@ -94,6 +95,7 @@ impl ClusterOptions {
             "bind" => self.bind = read_address(key, value, DEFAULT_PORT)?.into(),
             "advertise" => self.advertise = Some(read_address(key, value, 0)?.into()),
             "metadata" => self.metadata = text(value)?.into_bytes(),
+            "zone" => self.zone = text(value)?,
             "driver" => self.driver = chosen(key, value, "auto, io_uring or mmsg")?,
             "seeds" => self.seeds = value::texts(value).map_err(is)?,
             "join_timeout_ms" => self.join_timeout = millis(value)?,
@@ -155,7 +157,7 @@ mod tests {
     fn a_file_changes_what_it_says() {
         let mut options = ClusterOptions { metadata: b"kept\xff".to_vec(), ..ClusterOptions::default() };
         let text = "probe_interval_ms = 700\npreset = \"local\"\nbind = \"127.0.0.1\"\nseeds = [\"a\", \"b:1\"]\n\
-                    advertise = \"10.0.0.1\"\nname = \"n\"\ndriver = \"mmsg\"\nrejoin_interval_ms = 5";
+                    advertise = \"10.0.0.1\"\nname = \"n\"\nzone = \"eu-1\"\ndriver = \"mmsg\"\nrejoin_interval_ms = 5";
         options.read_toml(text).unwrap();
         assert_eq!(options.bind, "127.0.0.1:7946".into());
         assert_eq!(options.advertise, Some("10.0.0.1:0".into()));
@@ -164,6 +166,7 @@ mod tests {
             Settings { probe_interval: Duration::from_millis(700), ..Settings::preset(Preset::Local) };
         assert_eq!(options.protocol, expected);
         assert_eq!(options.seeds, ["a", "b:1"]);
+        assert_eq!(options.zone, "eu-1");
         assert_eq!(options.driver, DriverChoice::Mmsg);
         options.validate().unwrap();
     }

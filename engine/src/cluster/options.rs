@@ -13,7 +13,7 @@ use super::error::ClusterError;
 use super::given_address::Address;
 use super::join::{self, DEFAULT_PORT, Resolve, Seed, SystemResolver};
 use crate::net::{DriverChoice, NetOptions};
-use crate::protocol::{MemberError, Settings, WireOptions, check_name};
+use crate::protocol::{MemberError, Settings, WireOptions, check_name, check_zone};
 use crate::settings_file;
 use crate::stream::StreamOptions;
 
@@ -35,6 +35,11 @@ pub struct ClusterOptions {
     pub advertise: Option<Address>,
     /// Metadata that the others see, up to 512 bytes. In files a string. Default: none.
     pub metadata: Vec<u8>,
+    /// The zone that this member is in, as operators call what is near each other: an availability zone, a data
+    /// centre. Up to 32 bytes. Of everything that is told to all, one copy goes to each zone and is told on there
+    /// (delegated broadcast on the native wire; elsewhere it has no effect). Takes effect when the member starts.
+    /// Default: none, like all others without one.
+    pub zone: String,
     /// Datagram driver. Default: `auto`, io_uring where the kernel permits it.
     pub driver: DriverChoice,
     /// Members to join through, in the background from the start on; see
@@ -81,6 +86,7 @@ impl Default for ClusterOptions {
             bind: Address::from(([0, 0, 0, 0], DEFAULT_PORT)),
             advertise: None,
             metadata: Vec::new(),
+            zone: String::new(),
             driver: DriverChoice::default(),
             seeds: Vec::new(),
             resolver: Arc::new(SystemResolver),
@@ -102,13 +108,16 @@ impl ClusterOptions {
     /// Settings that are allowed, and most likely not what was meant: one line each.
     pub(super) fn doubts(&self, name: &str) -> Vec<String> {
         let mut doubts = Vec::new();
-        for (setting, text) in [("name", name), ("cluster", self.cluster.as_str())] {
+        for (setting, text) in [("name", name), ("cluster", &*self.cluster), ("zone", &*self.zone)] {
             doubts.extend(settings_file::doubt(text).map(|doubt| format!("{setting} {doubt}")));
         }
         if let WireOptions::Memberlist(wire) = &self.wire {
             doubts.extend(settings_file::doubt(&wire.label).map(|doubt| format!("label {doubt}")));
             if self.cluster != ClusterOptions::default().cluster {
                 doubts.push("cluster has no effect on memberlist's wire: set label".to_owned());
+            }
+            if !self.zone.is_empty() {
+                doubts.push("zone has no effect on memberlist's wire: leave it out".to_owned());
             }
         }
         doubts
@@ -139,6 +148,7 @@ impl ClusterOptions {
         if self.metadata.len() > METADATA_MAX {
             return Err(MemberError::MetadataTooLarge(self.metadata.len()).into());
         }
+        check_zone(&self.zone)?;
         self.bind_address()?;
         if let Some(ip) = self.advertised_address()?.map(|address| address.ip().to_canonical())
             && let Some(fault) = AddressFault::of_ip(ip)
@@ -228,6 +238,11 @@ mod tests {
             ["name is `${HOSTNAME}`, letter by letter: nothing puts a value in its place here"]
         );
         assert_eq!(doubts("", " web"), ["name has blanks at an end: ` web`"]);
+        assert_eq!(doubts("zone = \" eu\"", "web-1"), ["zone has blanks at an end: ` eu`"]);
+        assert_eq!(
+            doubts("wire = \"memberlist\"\nzone = \"eu\"", "web-1"),
+            ["zone has no effect on memberlist's wire: leave it out"]
+        );
         assert_eq!(
             doubts("wire = \"serf\"\ncluster = \"shop\"\nlabel = \"shop \"", "web-1"),
             ["label has blanks at an end: `shop `", "cluster has no effect on memberlist's wire: set label"]
@@ -251,6 +266,9 @@ mod tests {
             (with(|o| o.cluster = "a\n".into()), "cluster has the character '\\n' in it: leave it out"),
             (with(|o| o.name = Some("n".repeat(129))), "the name has 129 bytes: use at most 128"),
             (with(|o| o.metadata = vec![0; 513]), "the metadata has 513 bytes: use at most 512"),
+            (with(|o| o.zone = "z".repeat(33)), "the zone has 33 bytes: use at most 32"),
+            (with(|o| o.zone = "  ".into()), "the zone has only blanks"),
+            (with(|o| o.zone = "a\tb".into()), "the zone has a character like a newline in it ('\\t')"),
             (with(|o| o.cluster.clear()), "cluster has to have"),
             (with(|o| o.bind = "here".into()), "bind has to be an IP address and port"),
             (with(|o| o.advertise = Some("there".into())), "advertise has to be an IP address and port"),

@@ -1,9 +1,10 @@
 //! A consistent copy of a member's view, taken on the protocol's thread in the least time.
 //!
-//! Names and metadata go into one buffer there, so that a view of ten thousand members costs the protocol
+//! Names, metadata and zones go into one buffer there, so that a view of ten thousand members costs the protocol
 //! a copy and two allocations; making owned members of it, and sorting them, is left to the caller.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use swimring_codec::{Incarnation, State, canonical};
@@ -11,7 +12,7 @@ use swimring_codec::{Incarnation, State, canonical};
 use super::event::MemberInfo;
 use crate::protocol::{Member, MemberRef, SharedState};
 
-/// Bytes set aside per member for its name and metadata.
+/// Bytes set aside per member for its name, metadata and zone.
 const BYTES_EACH: usize = 64;
 
 struct Row {
@@ -20,6 +21,7 @@ struct Row {
     incarnation: Incarnation,
     name_len: usize,
     metadata_len: usize,
+    zone_len: usize,
 }
 
 /// A view, not yet made of owned members.
@@ -43,28 +45,35 @@ impl RawView {
     fn push(&mut self, known: &MemberRef<'_>) {
         self.bytes.extend_from_slice(known.name.as_bytes());
         self.bytes.extend_from_slice(known.metadata);
+        self.bytes.extend_from_slice(known.zone.as_bytes());
         self.rows.push(Row {
             address: known.address,
             state: known.state,
             incarnation: known.incarnation,
             name_len: known.name.len(),
             metadata_len: known.metadata.len(),
+            zone_len: known.zone.len(),
         });
     }
 
     /// The members, sorted by name.
     pub(super) fn into_members(self) -> Vec<MemberInfo> {
         let mut rest = Bytes::from(self.bytes);
+        let no_zone: Arc<str> = Arc::default();
         let mut members: Vec<_> = (self.rows.into_iter())
             .map(|row| {
                 let name = rest.split_to(row.name_len);
                 let metadata = rest.split_to(row.metadata_len);
+                let zone = rest.split_to(row.zone_len);
+                // Copied from a `&str` of its length.
+                let text = |bytes: &[u8]| Arc::from(std::str::from_utf8(bytes).unwrap_or_default());
+                let zone = if zone.is_empty() { Arc::clone(&no_zone) } else { text(&zone) };
                 MemberInfo {
-                    // Copied from a `&str` of this length.
-                    name: std::str::from_utf8(&name).unwrap_or_default().into(),
+                    name: text(&name),
                     address: canonical(row.address),
                     // Of its own, so that one member kept does not keep the bytes of all.
                     metadata: Bytes::copy_from_slice(&metadata),
+                    zone,
                     state: row.state,
                     incarnation: row.incarnation,
                 }
@@ -81,6 +90,7 @@ pub(super) fn owned(known: &MemberRef<'_>) -> MemberInfo {
         name: known.name.into(),
         address: canonical(known.address),
         metadata: Bytes::copy_from_slice(known.metadata),
+        zone: known.zone.into(),
         state: known.state,
         incarnation: known.incarnation,
     }

@@ -109,6 +109,8 @@ counters! {
     missed_introduction,
     /// Introductions not kept because too many versions of one identity are about.
     versions_shed,
+    /// Introductions not kept because their members are in a zone that would be one too many.
+    zones_shed,
     /// Claims by someone else to be us.
     name_conflicts,
     /// Introductions of live members from another address than theirs, refused as memberlist's peers do.
@@ -123,7 +125,9 @@ counters! {
     user_messages_ignored,
     /// Updates and user events delegated, every copy counted, those that were sent again too.
     delegations_sent,
-    /// Of those, copies sent again because no acknowledgement came in time.
+    /// Of those, copies sent to a member in another zone.
+    delegations_crossed,
+    /// Of all, copies sent again because no acknowledgement came in time.
     delegations_retried,
     /// Delegations given up after every attempt: who was meant is left to repair.
     delegations_given_up,

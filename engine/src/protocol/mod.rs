@@ -43,7 +43,7 @@ mod wire;
 pub use behaviour::{Behaviour, BehaviourError};
 pub use counters::Counters;
 pub use event::{Event, EventIndex, SuspicionSummary};
-pub(crate) use member::check_name;
+pub(crate) use member::{check_name, check_zone};
 pub use member::{
     COMPACTION_MEMBERS_MAX, Compaction, Crew, Member, MemberConfig, MemberError, MemberRef, StreamNext,
     StreamOutcome, View, check_event,

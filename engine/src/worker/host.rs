@@ -163,7 +163,7 @@ impl<O: Observer> Host<O> {
         self.members.iter()
     }
 
-    /// Adds a member that knows only itself and is reached where this worker receives.
+    /// Adds a member without a zone that knows only itself and is reached where this worker receives.
     ///
     /// # Errors
     /// As [`Member::new`].
@@ -173,11 +173,11 @@ impl<O: Observer> Host<O> {
         metadata: &[u8],
         incarnation: Incarnation,
     ) -> Result<HostedMember, MemberError> {
-        self.add_at(self.address, name, metadata, incarnation)
+        self.add_at(self.address, name, metadata, "", incarnation)
     }
 
-    /// Adds a member that others reach at `address`, which leads here: through a translated address, or
-    /// because the worker is bound to all of the machine's.
+    /// Adds a member of `zone`, empty for none, that others reach at `address`, which leads here: through a translated
+    /// address, or because the worker is bound to all of the machine's.
     ///
     /// # Errors
     /// As [`Member::new`].
@@ -186,12 +186,14 @@ impl<O: Observer> Host<O> {
         address: SocketAddr,
         name: &str,
         metadata: &[u8],
+        zone: &str,
         incarnation: Incarnation,
     ) -> Result<HostedMember, MemberError> {
         let config = MemberConfig {
             name: name.to_owned(),
             address: canonical(address),
             metadata: metadata.to_vec(),
+            zone: zone.to_owned(),
             cluster: self.cluster,
             incarnation,
             seed: self.rng.u64(..),

@@ -44,6 +44,7 @@ impl Driven {
             name: "one".to_owned(),
             address,
             metadata: Vec::new(),
+            zone: String::new(),
             cluster: 0,
             incarnation: Incarnation::new(5),
             seed: 1,

@@ -91,6 +91,7 @@ impl Pool {
                     name: NAMES[number].to_owned(),
                     address: address(number),
                     metadata: vec![7; 40],
+                    zone: String::new(),
                     cluster: 0,
                     // Of a width that it keeps.
                     incarnation: Incarnation::new(100_000),

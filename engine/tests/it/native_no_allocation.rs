@@ -1,6 +1,6 @@
 //! The steady state of native members allocates nothing, whether they delegate or gossip: user events, members that stop
 //! and are suspected, declared dead, found again and refute, with packets lost so that delegations are sent
-//! again.
+//! again. Members in zones as well.
 //!
 //! `allocation_counter` replaces the global allocator of this test binary by one that counts, per thread.
 
@@ -91,7 +91,7 @@ impl Crew for All<'_> {
 }
 
 impl Pool {
-    fn new(dissemination: Dissemination, loss: f64) -> Pool {
+    fn new(dissemination: Dissemination, loss: f64, zones: usize) -> Pool {
         let settings = Arc::new(Settings {
             dissemination,
             // Often enough that many are seen.
@@ -108,6 +108,7 @@ impl Pool {
                     name: format!("member-{number}"),
                     address: address(number),
                     metadata: vec![7; 40],
+                    zone: ["", "east", "west"][number % zones].to_owned(),
                     cluster: 0,
                     incarnation: Incarnation::new(1_000),
                     seed: number as u64,
@@ -265,15 +266,17 @@ impl Pool {
         let mut bytes = [0; FRAME_MAX];
         let mut writer = FrameWriter::new(header, &mut bytes).unwrap();
         let said = Message::Suspect { subject: id(self, subject), incarnation, accuser: id(self, accuser) };
-        assert!(writer.push(&Message::Delegation { number: 1, prefix_bits: 0 }) && writer.push(&said));
+        assert!(
+            writer.push(&Message::Delegation { number: 1, prefix_bits: 0, zone: 0 }) && writer.push(&said)
+        );
         let length = writer.finish();
         self.receive(observer, accuser, &bytes[..length]);
     }
 }
 
 /// What happened in five minutes, in which nothing was allocated.
-fn allocates_nothing(dissemination: Dissemination, loss: f64) -> Counters {
-    let mut pool = Pool::new(dissemination, loss);
+fn allocates_nothing(dissemination: Dissemination, loss: f64, zones: usize) -> Counters {
+    let mut pool = Pool::new(dissemination, loss, zones);
     // What is set aside at the start is enough: nothing grows later.
     pool.run(2);
     let before = pool.shared.counters;
@@ -292,18 +295,25 @@ fn allocates_nothing(dissemination: Dissemination, loss: f64) -> Counters {
 
 #[test]
 fn delegating_members_allocate_nothing() {
-    let counted = allocates_nothing(Dissemination::Delegated, 0.0);
+    let counted = allocates_nothing(Dissemination::Delegated, 0.0, 1);
     assert!(counted.delegations_acknowledged > 10_000, "{counted:?}");
 }
 
 #[test]
 fn delegating_members_that_lose_packets_allocate_nothing() {
-    let counted = allocates_nothing(Dissemination::Delegated, 0.1);
+    let counted = allocates_nothing(Dissemination::Delegated, 0.1, 1);
     assert!(counted.delegations_retried > 5_000, "{counted:?}");
 }
 
 #[test]
+fn delegating_members_in_zones_allocate_nothing() {
+    let counted = allocates_nothing(Dissemination::Delegated, 0.1, 3);
+    // Two for each event, at the least.
+    assert!(counted.delegations_crossed > 2_000, "{counted:?}");
+}
+
+#[test]
 fn gossiping_members_allocate_nothing() {
-    let counted = allocates_nothing(Dissemination::Gossip, 0.1);
+    let counted = allocates_nothing(Dissemination::Gossip, 0.1, 1);
     assert_eq!(counted.delegations_sent, 0);
 }

@@ -190,7 +190,7 @@ impl Joiner {
         let incarnation = self.incarnation;
         self.common.roster.set(number, Stage::Joining);
         let call = move |host: &mut Host<Watch>, trains: &mut Trains| {
-            if is_new && let Err(error) = host.add_at(address, &name, &metadata, incarnation) {
+            if is_new && let Err(error) = host.add_at(address, &name, &metadata, "", incarnation) {
                 host.observer.fault = Some(format!("{name}: {error}"));
                 return;
             }

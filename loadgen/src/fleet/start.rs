@@ -50,7 +50,7 @@ fn add_members(
     address: &impl Fn(u32) -> SocketAddr,
 ) -> Result<(), String> {
     numbers.try_for_each(|number| {
-        let added = host.add_at(address(number), &name_of(number), &[], INCARNATION);
+        let added = host.add_at(address(number), &name_of(number), &[], "", INCARNATION);
         added.map(|_| ()).map_err(|error| error.to_string())
     })
 }
@@ -105,6 +105,7 @@ fn load_views(
                 address: address(number),
                 name: &name,
                 metadata: &[],
+                zone: "",
             };
             view.add(&introduction, settings, commons)
         })

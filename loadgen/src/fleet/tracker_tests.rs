@@ -48,6 +48,7 @@ impl Stage {
                 name: name_of(number),
                 address: SocketAddr::from(([127, 0, 0, 1], 7000)),
                 metadata: Vec::new(),
+                zone: String::new(),
                 cluster: 0,
                 incarnation: Incarnation::new(1),
                 seed: 1,

@@ -389,6 +389,7 @@ fn start(options: &TrialOptions, commons: &mut SharedState) -> Result<Vec<Member
             name: format!("m{number}"),
             address: address_of(number),
             metadata: Vec::new(),
+            zone: String::new(),
             cluster: CLUSTER,
             incarnation: INCARNATION,
             seed: seeds.u64(..),

@@ -179,7 +179,7 @@ fn a_refutation_overtakes_nobodys_timer() {
         accuser,
         1,
         &[
-            Message::Delegation { number: 1, prefix_bits: 0 },
+            Message::Delegation { number: 1, prefix_bits: 0, zone: 0 },
             Message::Suspect { subject, incarnation, accuser },
         ],
     );

@@ -210,7 +210,7 @@ fn beliefs_override_each_other_by_incarnation() {
         simulation.crash(3);
         let (subject, source) = (simulation.id(3), simulation.id(1));
         let base = incarnation(&simulation, 0, 3).get();
-        let tag = swimring_codec::identity_hash(simulation.address(3), b"") as u8;
+        let tag = swimring_codec::identity_hash(simulation.address(3), b"", "") as u8;
         let message = |(state, incarnation)| {
             let incarnation = Incarnation::new(base + incarnation);
             match state {

@@ -87,8 +87,15 @@ fn a_push_pull_record_is_no_confirmation() {
     for source in 1..19 {
         let source = simulation.id(source);
         for state in [State::Suspect, State::Dead] {
-            let record =
-                Introduction { subject, incarnation, state, address, name: "member-0019", metadata: b"" };
+            let record = Introduction {
+                subject,
+                incarnation,
+                state,
+                address,
+                name: "member-0019",
+                metadata: b"",
+                zone: "",
+            };
             push(&mut simulation, 0, source, &[record]);
         }
     }
@@ -111,6 +118,7 @@ fn a_dead_record_only_raises_suspicion() {
         address,
         name: "member-0005",
         metadata: b"",
+        zone: "",
     };
     push(&mut simulation, 0, source, &[record]);
     assert_eq!(state(&simulation, 0, 5), Some(State::Suspect));
@@ -227,6 +235,7 @@ fn full_tables_shed_and_count() {
             address: simulation.address(0),
             name: &name,
             metadata: b"",
+            zone: "",
         };
         let origin = introduction.subject;
         let event = UserEvent { origin, sequence: stranger, name: "e", payload: b"" };

@@ -152,7 +152,9 @@ impl Refutations {
         let own = core.table.get(core.index);
         let identity = core.identity(core.index, cx.shared);
         let elsewhere = !is_same_place(identity.address(), introduction.address);
-        let same = !elsewhere && identity.metadata() == introduction.metadata;
+        let same = !elsewhere
+            && identity.metadata() == introduction.metadata
+            && cx.shared.directory.zone_name(identity) == introduction.zone;
         let past = introduction.incarnation < own.incarnation();
         // On memberlist's wire a name belongs to the member that had it first, however low its incarnation. The
         // second is heard by nobody, and only it can say so; the first need not refute.

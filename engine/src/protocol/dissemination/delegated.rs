@@ -18,15 +18,16 @@ use std::time::Duration;
 use swimring_codec::native::{DELEGATION_LEN, FRAME_MAX, HEADER_LEN};
 use swimring_codec::{Incarnation, State};
 
-use crate::protocol::dissemination::division::{Candidate, Division};
+use crate::protocol::dissemination::division::{Candidate, Division, Section};
 use crate::protocol::event::{Event, EventIndex};
-use crate::protocol::pools::delegations::{ATTEMPTS_MAX, Delegation, Part, Ready, Retry};
+use crate::protocol::pools::delegations::{ATTEMPTS_MAX, Delegation, Part, Range, Ready, Retry};
 use crate::protocol::pools::events::{EventStore, PartEnd};
 use crate::protocol::settings::Dissemination;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::table::{Entry, Table};
+use crate::protocol::view::zones::ZoneIndex;
 use crate::protocol::wire::{Outgoing, Sender, Update};
 
 /// How long one member stays the delegate of a part.
@@ -55,24 +56,38 @@ impl Core {
         shared.wire.rules.delegates && self.settings.dissemination == Dissemination::Delegated
     }
 
-    /// Tells everyone else in the part of the cluster that shares our id's first `prefix_bits` bits.
+    /// Whom a delegation with `prefix_bits` and this zone's tag asks us to tell. Its sender may hold us to be in another
+    /// zone than we are.
+    #[inline]
+    pub(in crate::protocol) fn asked_range(
+        &self,
+        cx: &Context<'_, '_>,
+        zone_tag: u16,
+        prefix_bits: u8,
+    ) -> Range {
+        let zone = cx.shared.directory.zones().tagged(zone_tag, self.zone);
+        zone.map_or(Range::Nobody, |zone| Range::Zone { zone, prefix_bits })
+    }
+
+    /// Tells everyone else in `range`.
     pub(in crate::protocol) fn delegate(
         &mut self,
         cx: &mut Context<'_, '_>,
         subject: u32,
         update: Update,
         incarnation: Incarnation,
-        prefix_bits: u8,
+        range: Range,
     ) {
         let now = cx.now;
         let division = self.division(now);
         let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
+        let directory: &Directory = directory;
         let (table, own, number) = (&self.table, &mut self.delegations, self.number);
         let mut parts = 0;
         division.divide(
-            directory.order(),
-            prefix_bits,
-            |index| candidate(table, index),
+            directory.zones(),
+            range,
+            |zone, index| candidate_in(table, directory, zone, index),
             |part| {
                 let delegation = Delegation { subject, update, incarnation, part, since: now, attempt: 0 };
                 if delegations.add(own, delegation) {
@@ -96,7 +111,7 @@ impl Core {
 
     fn division(&self, now: Time) -> Division {
         let slot = now.as_micros() / SLOT.as_micros() as u64;
-        Division { own: self.id, step_bits: self.settings.delegation_bits, slot }
+        Division { own: self.id, zone: self.zone, step_bits: self.settings.delegation_bits, slot }
     }
 
     /// Notes that `update` about `subject` was learned without having been asked to tell it. Of accusations the
@@ -279,19 +294,20 @@ impl Core {
     /// if there are none.
     fn fill_frame(&self, cx: &Context<'_, '_>, ready: &[Ready]) -> Option<(usize, usize)> {
         let first = ready.first()?;
-        let to = self.identity(first.delegate, cx.shared).address();
+        let delegate = first.part.delegate;
+        let to = self.identity(delegate, cx.shared).address();
         let room = self.native_bytes_max(cx, to) - HEADER_LEN;
         let (speaker, shared) = (self.speaker(&cx.shared.directory), &*cx.shared);
-        let (mut bytes, mut prefix_bits, mut length) = (0, None, 0);
-        for next in ready.iter().take(UPDATES_MAX).take_while(|next| next.delegate == first.delegate) {
-            let mark = if prefix_bits == Some(next.prefix_bits) { 0 } else { DELEGATION_LEN };
+        let (mut bytes, mut part, mut length) = (0, None, 0);
+        for next in ready.iter().take(UPDATES_MAX).take_while(|next| next.part.delegate == delegate) {
+            let mark = if part == Some(next.part) { 0 } else { DELEGATION_LEN };
             let Delegation { subject, update, incarnation, .. } = *shared.delegations.get(*next);
             let said = shared.events.said(subject, update, incarnation);
             let more = bytes + mark + shared.wire.part_len(&speaker, &said);
             if more > room && length > 0 {
                 break;
             }
-            (bytes, prefix_bits, length) = (more, Some(next.prefix_bits), length + 1);
+            (bytes, part, length) = (more, Some(next.part), length + 1);
         }
         Some((length, bytes))
     }
@@ -303,9 +319,12 @@ impl Core {
         // What we send lies unread, and then the answer does.
         let unread = cx.shared.unread * 2;
         let floor = self.settings.delegation_timeout_min.max(behind) + unread;
-        let number = cx.shared.delegations.send(&mut self.delegations, carried, cx.now, floor);
-        if self.send_delegated(cx, first.delegate, number, carried, bytes) {
-            cx.shared.counters.delegations_sent += carried.len() as u64;
+        let away = first.part.zone != self.zone;
+        let number = cx.shared.delegations.send(&mut self.delegations, carried, away, cx.now, floor);
+        if self.send_delegated(cx, first.part.delegate, number, carried, bytes) {
+            let copies = carried.len() as u64;
+            cx.shared.counters.delegations_sent += copies;
+            cx.shared.counters.delegations_crossed += if away { copies } else { 0 };
         } else {
             cx.shared.delegations.unsend(&mut self.delegations, number);
         }
@@ -380,6 +399,16 @@ fn candidate(table: &Table, index: MemberIndex) -> Candidate {
     }
 }
 
+/// The same of the members of `zone`: who is elsewhere in this view is nobody to be told there.
+fn candidate_in(table: &Table, directory: &Directory, zone: ZoneIndex, index: MemberIndex) -> Candidate {
+    let candidate = candidate(table, index);
+    if candidate == Candidate::Gone || !directory.zones().disagree() {
+        return candidate;
+    }
+    let here = directory.identity(index, table.get(index).version()).zone() == zone;
+    if here { candidate } else { Candidate::Gone }
+}
+
 /// Whether `entry` is what `update` at `incarnation` makes of a member.
 pub(in crate::protocol) fn says(entry: Entry, update: Update, incarnation: Incarnation) -> bool {
     let state = match update {
@@ -424,17 +453,10 @@ fn retry(
 
 /// The part of `told` with another delegate, if there is one.
 fn another(told: &Delegation, division: &Division, directory: &Directory, table: &Table) -> Option<Part> {
-    let Part { delegate, prefix_bits } = told.part;
-    let prefix = directory.id(delegate).0;
-    let other = division.choose(
-        directory.order(),
-        prefix,
-        prefix_bits,
-        told.attempt,
-        |index| candidate(table, index),
-        |index| index == delegate,
-    );
-    other.map(|delegate| Part { delegate, prefix_bits })
+    let Part { delegate, zone, prefix_bits } = told.part;
+    let section = Section { zone, prefix: directory.id(delegate).0, bits: prefix_bits };
+    let candidate = |zone, index| candidate_in(table, directory, zone, index);
+    division.choose(directory.zones(), section, told.attempt, candidate, |index| index == delegate)
 }
 
 /// Whether somebody of the part of `waiting` is there to tell it; gives it to another if its delegate is gone.

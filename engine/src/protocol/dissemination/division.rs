@@ -8,6 +8,10 @@
 //! exactly one sub-prefix. (Range delegation over a distributed hash table: El-Ansary and others, 2003; Kadcast,
 //! 2019. A full view makes the delegates a computation, with no structure to maintain.)
 //!
+//! Zones come first: whoever begins asks one member in each other zone to tell all of that zone, and divides its own
+//! along the ids. So one copy crosses to each zone, whatever its size. A delegation is always for one zone, and within it
+//! for those that share the first bits of the delegate's id.
+//!
 //! Delegates are *sticky*: a keyed hash of who divides, the sub-prefix and a time slot gives a point, and the first
 //! live member from there on is chosen. Updates that are under way at the same time so go to the same delegates,
 //! and share frames.
@@ -16,9 +20,10 @@ use std::ops::RangeInclusive;
 
 use swimring_codec::MemberId;
 
-use crate::protocol::pools::delegations::Part;
+use crate::protocol::pools::delegations::{Part, Range};
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::id_order::IdOrder;
+use crate::protocol::view::zones::{ZoneIndex, Zones};
 
 /// Bits of an id.
 const ID_BITS: u8 = u64::BITS as u8;
@@ -37,37 +42,75 @@ pub(in crate::protocol) enum Candidate {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Division {
     pub(in crate::protocol) own: MemberId,
+    pub(in crate::protocol) zone: ZoneIndex,
     /// Bits per step: each step has two to the power of it sub-prefixes.
     pub(in crate::protocol) step_bits: u8,
     /// The time slot that delegates stay the same for.
     pub(in crate::protocol) slot: u64,
 }
 
+/// Those members of a zone whose ids share the first `bits` bits of `prefix`.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Section {
+    pub(in crate::protocol) zone: ZoneIndex,
+    pub(in crate::protocol) prefix: u64,
+    pub(in crate::protocol) bits: u8,
+}
+
 impl Division {
-    /// Divides the part whose ids share the first `prefix_bits` bits of the own id, telling `each` delegate.
+    /// Divides `range`, telling `each` delegate. `candidate` says what is thought of a member of a zone.
     pub(in crate::protocol) fn divide(
         &self,
-        order: &IdOrder,
-        prefix_bits: u8,
-        candidate: impl Fn(MemberIndex) -> Candidate,
+        zones: &Zones,
+        range: Range,
+        candidate: impl Fn(ZoneIndex, MemberIndex) -> Candidate,
         mut each: impl FnMut(Part),
     ) {
-        let Some(shared) = self.nearest(order, prefix_bits, &candidate) else { return };
+        match range {
+            Range::Nobody => {}
+            Range::Zone { zone, prefix_bits } => {
+                self.divide_zone(zones, zone, prefix_bits, &candidate, &mut each);
+            }
+            Range::Everyone => {
+                for zone in zones.occupied().filter(|zone| *zone != self.zone) {
+                    let whole = Section { zone, prefix: 0, bits: 0 };
+                    if let Some(part) = self.choose(zones, whole, 0, &candidate, |_| false) {
+                        each(part);
+                    }
+                }
+                self.divide_zone(zones, self.zone, 0, &candidate, &mut each);
+            }
+        }
+    }
+
+    /// Divides those of `zone` whose ids share the first `prefix_bits` bits of the own id.
+    #[inline]
+    fn divide_zone(
+        &self,
+        zones: &Zones,
+        zone: ZoneIndex,
+        prefix_bits: u8,
+        candidate: &impl Fn(ZoneIndex, MemberIndex) -> Candidate,
+        each: &mut impl FnMut(Part),
+    ) {
+        let order = zones.order(zone);
+        let Some(shared) = self.nearest(order, prefix_bits, |index| candidate(zone, index)) else { return };
         let own = self.own.0;
         let mut level = prefix_bits;
         // There is somebody who shares so many bits, and nobody who shares more.
         while level <= shared && level < ID_BITS {
-            let below = level.saturating_add(self.step_bits).min(ID_BITS);
-            for sibling in 0..1_u64 << (below - level) {
-                let prefix = with_bits(own, level, below, sibling);
-                if prefix_of(prefix, below) == prefix_of(own, below) {
+            let bits = level.saturating_add(self.step_bits).min(ID_BITS);
+            for sibling in 0..1_u64 << (bits - level) {
+                let prefix = with_bits(own, level, bits, sibling);
+                if prefix_of(prefix, bits) == prefix_of(own, bits) {
                     continue;
                 }
-                if let Some(delegate) = self.choose(order, prefix, below, 0, &candidate, |_| false) {
-                    each(Part { delegate, prefix_bits: below });
+                let section = Section { zone, prefix, bits };
+                if let Some(part) = self.choose(zones, section, 0, candidate, |_| false) {
+                    each(part);
                 }
             }
-            level = below;
+            level = bits;
         }
     }
 
@@ -78,7 +121,7 @@ impl Division {
         &self,
         order: &IdOrder,
         prefix_bits: u8,
-        candidate: &impl Fn(MemberIndex) -> Candidate,
+        candidate: impl Fn(MemberIndex) -> Candidate,
     ) -> Option<u8> {
         let own = self.own.0;
         let shared = |other: u64| (own ^ other).leading_zeros() as u8;
@@ -91,32 +134,34 @@ impl Division {
         above.max(below)
     }
 
-    /// Chooses a delegate among those whose ids share the first `bits` bits of `prefix`, the `attempt`th for this
-    /// part, none that is `excluded`: an alive one, or a suspect if nobody else is there.
+    /// Chooses a delegate in `section`, the `attempt`th for this part, none that is `excluded`: an alive one, or a
+    /// suspect if nobody else is there.
     pub(in crate::protocol) fn choose(
         &self,
-        order: &IdOrder,
-        prefix: u64,
-        bits: u8,
+        zones: &Zones,
+        section: Section,
         attempt: u8,
-        candidate: impl Fn(MemberIndex) -> Candidate,
+        candidate: impl Fn(ZoneIndex, MemberIndex) -> Candidate,
         excluded: impl Fn(MemberIndex) -> bool,
-    ) -> Option<MemberIndex> {
+    ) -> Option<Part> {
+        let Section { zone, prefix, bits } = section;
+        let order = zones.order(zone);
         let range = range_of(prefix, bits);
         let (from, to) = (*range.start(), *range.end());
         let width = to - from;
-        let hash = self.hash(from, bits, attempt);
+        let hash = self.hash(from ^ zones.hash(zone), bits, attempt);
         let point = from + if width == u64::MAX { hash } else { hash % (width + 1) };
         let mut suspect = None;
         let before = point.checked_sub(1).filter(|last| *last >= from && point > from);
         let wrapped = before.into_iter().flat_map(|last| order.range(from..=last));
-        for (id, index) in order.range(point..=to).chain(wrapped) {
-            if id == self.own.0 || excluded(index) {
+        for (id, delegate) in order.range(point..=to).chain(wrapped) {
+            if id == self.own.0 || excluded(delegate) {
                 continue;
             }
-            match candidate(index) {
-                Candidate::Alive => return Some(index),
-                Candidate::Suspect => suspect = suspect.or(Some(index)),
+            let part = Part { delegate, zone, prefix_bits: bits };
+            match candidate(zone, delegate) {
+                Candidate::Alive => return Some(part),
+                Candidate::Suspect => suspect = suspect.or(Some(part)),
                 Candidate::Gone => {}
             }
         }
@@ -157,6 +202,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::protocol::view::zones::NO_ZONE;
 
     /// Ids, some of which share many bits.
     fn ids() -> impl Strategy<Value = Vec<u64>> {
@@ -164,94 +210,138 @@ mod tests {
         prop::collection::vec(prop_oneof![any::<u64>(), near, 1..40_u64], 1..120)
     }
 
-    fn order_of(ids: &[u64]) -> (IdOrder, BTreeMap<u64, MemberIndex>) {
-        let (mut order, mut indexes) = (IdOrder::new(), BTreeMap::new());
-        for id in ids {
-            let next = indexes.len() as MemberIndex;
-            let index = *indexes.entry(*id).or_insert(next);
-            order.insert(*id, index);
-        }
-        (order, indexes)
+    /// Members, and where they are.
+    struct Cluster {
+        zones: Zones,
+        ids: Vec<u64>,
+        zone_of: Vec<ZoneIndex>,
     }
 
-    /// Whom a broadcast from `own` reaches, each as often as it is asked, if everyone sees the same.
-    fn spread(
-        order: &IdOrder,
-        ids: &BTreeMap<MemberIndex, u64>,
-        own: MemberIndex,
-        step_bits: u8,
-        live: impl Fn(MemberIndex) -> Candidate + Copy,
-    ) -> BTreeMap<MemberIndex, u32> {
-        let mut told = BTreeMap::new();
-        let mut asked = vec![(own, 0)];
-        while let Some((member, prefix_bits)) = asked.pop() {
-            let division = Division { own: MemberId(ids[&member]), step_bits, slot: 7 };
-            division.divide(order, prefix_bits, live, |part| {
-                *told.entry(part.delegate).or_insert(0) += 1;
-                asked.push((part.delegate, part.prefix_bits));
-            });
+    impl Cluster {
+        /// Members of these ids, each once, in the zone that `zone_of` gives for its index.
+        fn new(ids: &[u64], zone_of: impl Fn(usize) -> usize) -> Cluster {
+            let ids: Vec<u64> = ids.iter().copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+            let mut zones = Zones::new();
+            let names = ["", "a", "b", "c"];
+            let mut cluster_zones = Vec::new();
+            for (index, id) in ids.iter().enumerate() {
+                let zone = zones.intern(names[zone_of(index)]).expect("few zones");
+                zones.enter(zone, *id, index as MemberIndex, false);
+                cluster_zones.push(zone);
+            }
+            Cluster { zones, ids, zone_of: cluster_zones }
         }
-        told
+
+        fn division(&self, own: MemberIndex, step_bits: u8, slot: u64) -> Division {
+            let at = own as usize;
+            Division { own: MemberId(self.ids[at]), zone: self.zone_of[at], step_bits, slot }
+        }
+
+        /// Whom a broadcast from `own` reaches, each as often as it is asked, if everyone sees the same; and how
+        /// many copies come to each zone from others.
+        fn spread(
+            &self,
+            own: MemberIndex,
+            step_bits: u8,
+            live: impl Fn(ZoneIndex, MemberIndex) -> Candidate + Copy,
+        ) -> (BTreeMap<MemberIndex, u32>, BTreeMap<ZoneIndex, u32>) {
+            let (mut told, mut crossed) = (BTreeMap::new(), BTreeMap::new());
+            let mut asked = vec![(own, Range::Everyone)];
+            while let Some((member, range)) = asked.pop() {
+                let division = self.division(member, step_bits, 7);
+                division.divide(&self.zones, range, live, |Part { delegate, zone, prefix_bits }| {
+                    *told.entry(delegate).or_insert(0) += 1;
+                    if zone != division.zone {
+                        *crossed.entry(zone).or_insert(0) += 1;
+                    }
+                    asked.push((delegate, Range::Zone { zone, prefix_bits }));
+                });
+            }
+            (told, crossed)
+        }
+    }
+
+    fn alive(_: ZoneIndex, _: MemberIndex) -> Candidate {
+        Candidate::Alive
     }
 
     proptest! {
-        /// Over any view, with any dead and suspects in it, everyone who is live is told exactly once and nobody else is.
+        /// Over any view, with any zones and any dead and suspects in it, everyone who is live is told exactly once, nobody
+        /// else is, and one copy crosses to each other zone in which somebody is.
         #[test]
         fn everyone_is_covered_exactly_once(
             ids in ids(), step_bits in 1..=4_u8, from in any::<prop::sample::Index>(), states in any::<u64>(),
+            zones in 1..=4_usize, places in any::<u64>(),
         ) {
-            let (order, indexes) = order_of(&ids);
-            let own = from.index(indexes.len()) as MemberIndex;
-            let candidate = |index: MemberIndex| match states.rotate_right(index * 2 % 64) & 3 {
+            let cluster = Cluster::new(&ids, |index| places.rotate_right(index as u32 * 5 % 64) as usize % zones);
+            let own = from.index(cluster.ids.len()) as MemberIndex;
+            let candidate = |_, index: MemberIndex| match states.rotate_right(index * 2 % 64) & 3 {
                 _ if index == own => Candidate::Alive,
                 0 => Candidate::Gone,
                 1 => Candidate::Suspect,
                 _ => Candidate::Alive,
             };
-            let by_index: BTreeMap<_, _> = indexes.iter().map(|(id, index)| (*index, *id)).collect();
-            let told = spread(&order, &by_index, own, step_bits, candidate);
-            for index in by_index.keys() {
-                let expected = u32::from(*index != own && candidate(*index) != Candidate::Gone);
-                prop_assert_eq!(told.get(index).copied().unwrap_or(0), expected, "{}", index);
+            let (told, crossed) = cluster.spread(own, step_bits, candidate);
+            let mut expected = BTreeMap::new();
+            for (index, zone) in (0..).zip(&cluster.zone_of) {
+                let live = index != own && candidate(*zone, index) != Candidate::Gone;
+                prop_assert_eq!(told.get(&index).copied().unwrap_or(0), u32::from(live), "{}", index);
+                if live && *zone != cluster.zone_of[own as usize] {
+                    expected.insert(*zone, 1);
+                }
             }
+            prop_assert_eq!(crossed, expected);
         }
 
-        /// A part is only delegated to who is in it, and no part holds who divides.
+        /// A part is only delegated to who is in it, and no part holds who divides: of the own zone or of another,
+        /// which somebody asks for who takes us to be there.
         #[test]
-        fn parts_are_apart(ids in ids(), step_bits in 1..=4_u8, prefix_bits in 0..=64_u8, from in any::<prop::sample::Index>()) {
-            let (order, indexes) = order_of(&ids);
-            let (own, _) = indexes.iter().nth(from.index(indexes.len())).map(|(id, index)| (*id, *index)).expect("one");
-            let by_index: BTreeMap<_, _> = indexes.iter().map(|(id, index)| (*index, *id)).collect();
-            let division = Division { own: MemberId(own), step_bits, slot: 0 };
+        fn parts_are_apart(
+            ids in ids(), step_bits in 1..=4_u8, prefix_bits in 0..=64_u8, from in any::<prop::sample::Index>(),
+            places in any::<u64>(), own_zone in any::<bool>(),
+        ) {
+            let cluster = Cluster::new(&ids, |index| places.rotate_right(index as u32 % 64) as usize & 1);
+            let own = from.index(cluster.ids.len());
+            let zone = if own_zone { cluster.zone_of[own] } else { NO_ZONE };
+            let own_id = cluster.ids[own];
+            let division = cluster.division(own as MemberIndex, step_bits, 0);
             let mut parts = Vec::new();
-            division.divide(&order, prefix_bits, |_| Candidate::Alive, |part| {
-                parts.push(range_of(by_index[&part.delegate], part.prefix_bits));
+            division.divide(&cluster.zones, Range::Zone { zone, prefix_bits }, alive, |part| {
+                assert_eq!(part.zone, zone);
+                parts.push(range_of(cluster.ids[part.delegate as usize], part.prefix_bits));
             });
-            let asked = range_of(own, prefix_bits);
-            for id in indexes.keys().filter(|id| asked.contains(id) && **id != own) {
-                prop_assert_eq!(parts.iter().filter(|part| part.contains(id)).count(), 1);
+            let asked = range_of(own_id, prefix_bits);
+            for (id, at) in cluster.ids.iter().zip(&cluster.zone_of) {
+                let expected = usize::from(asked.contains(id) && *id != own_id && *at == zone);
+                let covered = parts.iter().filter(|part| part.contains(id)).count();
+                prop_assert!(covered == expected || *at != zone, "{covered}");
             }
-            prop_assert!(parts.iter().all(|part| !part.contains(&own) && asked.contains(part.start())));
+            prop_assert!(parts.iter().all(|part| !part.contains(&own_id) && asked.contains(part.start())));
         }
     }
 
     #[test]
     fn suspects_are_asked_only_where_nobody_else_is() {
-        let (order, _) = order_of(&[1 << 60, 2 << 60, 3 << 60]);
-        let division = Division { own: MemberId(u64::MAX), step_bits: 2, slot: 0 };
+        let cluster = Cluster::new(&[1 << 60, 2 << 60, 3 << 60], |_| 0);
+        let division = Division { own: MemberId(u64::MAX), zone: NO_ZONE, step_bits: 2, slot: 0 };
+        let first = Section { zone: NO_ZONE, prefix: 0, bits: 2 };
         let all_but = |gone: &'static [MemberIndex]| {
-            move |index| match index {
+            move |_, index| match index {
                 1 => Candidate::Suspect,
                 _ if gone.contains(&index) => Candidate::Gone,
                 _ => Candidate::Alive,
             }
         };
+        let delegate = |part: Option<Part>| part.map(|part| part.delegate);
         for slot in 0..64 {
             let division = Division { slot, ..division };
-            let chosen = division.choose(&order, 0, 2, 0, all_but(&[]), |_| false);
+            let choose = |gone, excluded: &[MemberIndex]| {
+                delegate(division.choose(&cluster.zones, first, 0, all_but(gone), |index| excluded.contains(&index)))
+            };
+            let chosen = choose(&[], &[]);
             assert!(chosen.is_some_and(|index| index != 1), "{chosen:?}");
-            assert_eq!(division.choose(&order, 0, 2, 0, all_but(&[0, 2]), |_| false), Some(1));
-            assert_eq!(division.choose(&order, 0, 2, 0, all_but(&[0, 2]), |index| index == 1), None);
+            assert_eq!(choose(&[0, 2], &[]), Some(1));
+            assert_eq!(choose(&[0, 2], &[1]), None);
         }
     }
 
@@ -259,28 +349,28 @@ mod tests {
     #[test]
     fn delegates_change_with_the_slot_alone() {
         let ids: Vec<u64> = (1..=32).map(|nth: u64| nth.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 2).collect();
-        let (order, indexes) = order_of(&ids);
+        let cluster = Cluster::new(&ids, |_| 0);
+        let first = Section { zone: NO_ZONE, prefix: 0, bits: 2 };
         let mut chosen: Vec<MemberIndex> = (0..1_000)
             .filter_map(|slot| {
-                let division = Division { own: MemberId(u64::MAX), step_bits: 2, slot };
-                let choose = || division.choose(&order, 0, 2, 0, |_| Candidate::Alive, |_| false);
+                let division = Division { own: MemberId(u64::MAX), zone: NO_ZONE, step_bits: 2, slot };
+                let choose = || division.choose(&cluster.zones, first, 0, alive, |_| false);
                 assert_eq!(choose(), choose());
-                choose()
+                choose().map(|part| part.delegate)
             })
             .collect();
         chosen.sort_unstable();
         chosen.dedup();
-        assert_eq!(chosen.len(), indexes.len());
+        assert_eq!(chosen.len(), ids.len());
     }
 
     /// The most that one member of a large cluster is asked to do: `(2^b - 1) log_2^b n` sends.
     #[test]
     fn an_originator_sends_three_a_level() {
         let ids: Vec<u64> = (1..=4_096).map(|nth: u64| nth.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
-        let (order, _) = order_of(&ids);
-        let division = Division { own: MemberId(ids[9]), step_bits: 2, slot: 0 };
+        let cluster = Cluster::new(&ids, |_| 0);
         let mut parts = 0;
-        division.divide(&order, 0, |_| Candidate::Alive, |_| parts += 1);
+        cluster.division(9, 2, 0).divide(&cluster.zones, Range::Everyone, alive, |_| parts += 1);
         assert!((15..=24).contains(&parts), "{parts} delegates of 4,096 members");
     }
 }

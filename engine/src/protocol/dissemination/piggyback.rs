@@ -176,11 +176,12 @@ impl Core {
     ) -> bool {
         let to = self.identity(delegate, cx.shared).address();
         let SharedState { wire, directory, delegations, events, counters, .. } = &mut *cx.shared;
-        let (delegations, events) = (&*delegations, &*events);
+        let (directory, delegations, events) = (&*directory, &*delegations, &*events);
         let updates = (0..carried.len()).flat_map(|nth| {
-            let prefix_bits = carried[nth].prefix_bits;
-            let same = nth > 0 && carried[nth - 1].prefix_bits == prefix_bits;
-            let mark = (!same).then_some(Outgoing::Delegation { number, prefix_bits });
+            let part = carried[nth].part;
+            let same = nth > 0 && carried[nth - 1].part == part;
+            let (prefix_bits, zone) = (part.prefix_bits, directory.zones().tag(part.zone));
+            let mark = (!same).then_some(Outgoing::Delegation { number, prefix_bits, zone });
             let Delegation { subject, update, incarnation, .. } = *delegations.get(carried[nth]);
             mark.into_iter().chain(std::iter::once(events.said(subject, update, incarnation)))
         });

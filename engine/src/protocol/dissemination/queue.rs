@@ -6,6 +6,7 @@
 use swimring_codec::Incarnation;
 
 use crate::protocol::pools::broadcasts::{Broadcast, Dequeued};
+use crate::protocol::pools::delegations::Range;
 use crate::protocol::pools::events::{EventStore, PartEnd};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::view::directory::MemberIndex;
@@ -22,7 +23,7 @@ impl Core {
         incarnation: Incarnation,
     ) {
         if self.delegates(cx.shared) {
-            self.delegate(cx, subject, update, incarnation, 0);
+            self.delegate(cx, subject, update, incarnation, Range::Everyone);
         } else {
             self.queue_update(cx, subject, update, incarnation);
         }
@@ -40,7 +41,7 @@ impl Core {
             return self.queue_update(cx, subject, update, incarnation);
         }
         match cx.asked {
-            Some(prefix_bits) => self.delegate(cx, subject, update, incarnation, prefix_bits),
+            Some(range) => self.delegate(cx, subject, update, incarnation, range),
             None => self.leave_untold(cx, subject, update),
         }
     }

@@ -7,6 +7,7 @@
 use swimring_codec::Incarnation;
 
 use crate::protocol::event::{Event, EventIndex};
+use crate::protocol::pools::delegations::Range;
 use crate::protocol::pools::events::PartEnd;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
@@ -83,8 +84,8 @@ impl Core {
     /// Has those told of the event at `at` who are ours to tell.
     fn retell_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
         if self.delegates(cx.shared) {
-            if let Some(prefix_bits) = cx.asked {
-                self.delegate(cx, at, Update::Event, Incarnation::ZERO, prefix_bits);
+            if let Some(range) = cx.asked {
+                self.delegate(cx, at, Update::Event, Incarnation::ZERO, range);
             }
         } else if !self.queue_event(cx, at) {
             cx.shared.counters.broadcasts_shed += 1;
@@ -132,7 +133,7 @@ impl Core {
         }
         let room = !self.delegations.is_full();
         if room {
-            self.delegate(cx, at, Update::Event, Incarnation::ZERO, 0);
+            self.delegate(cx, at, Update::Event, Incarnation::ZERO, Range::Everyone);
         }
         room
     }

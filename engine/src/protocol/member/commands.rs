@@ -15,7 +15,7 @@ use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::{Full, MemberIndex};
+use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::shared_view::SharedView;
 use crate::protocol::view::table::{Entry, Table};
 use crate::protocol::wire::Update;
@@ -31,6 +31,8 @@ pub struct MemberRef<'a> {
     pub address: SocketAddr,
     /// Its metadata.
     pub metadata: &'a [u8],
+    /// The zone that it is in; empty for none.
+    pub zone: &'a str,
     /// What is believed of it.
     pub state: State,
     /// Its incarnation.
@@ -69,7 +71,7 @@ impl View {
     ) -> Result<(), MemberError> {
         let versions = shared.wire.rules.versions;
         let interned = shared.directory.intern(introduction, versions, settings.members_max);
-        let (index, version) = interned.map_err(|_| MemberError::TableFull)?;
+        let (index, version) = interned.map_err(MemberError::from)?;
         let entry = Entry::new(introduction.state, introduction.incarnation, version);
         self.table.set(index, entry, &mut shared.directory);
         self.base.take();
@@ -189,7 +191,9 @@ impl Member {
         let own = self.core.table.get(self.core.index);
         let incarnation = own.incarnation().next();
         let name = shared.directory.name(self.core.index).to_owned();
-        let address = self.core.identity(self.core.index, shared).address();
+        let identity = self.core.identity(self.core.index, shared);
+        let address = identity.address();
+        let zone = shared.directory.zone_name(identity).to_owned();
         let introduction = Introduction {
             subject: self.core.id,
             incarnation,
@@ -197,13 +201,11 @@ impl Member {
             address,
             name: &name,
             metadata,
+            zone: &zone,
         };
         let versions = shared.wire.rules.versions;
         let interned = shared.directory.intern(&introduction, versions, self.core.settings.members_max);
-        let (_, version) = interned.map_err(|full| match full {
-            Full::Members => MemberError::TableFull,
-            Full::Versions => MemberError::TooManyVersions,
-        })?;
+        let (_, version) = interned.map_err(MemberError::from)?;
         let cx = &mut Context::new(now, shared, out);
         self.core.set_entry(cx, self.core.index, own.with_incarnation(incarnation).with_version(version));
         self.introduce_self(cx);
@@ -329,6 +331,7 @@ impl Member {
             name: shared.directory.name(index),
             address: identity.address(),
             metadata: identity.metadata(),
+            zone: shared.directory.zone_name(identity),
             state,
             incarnation: entry.incarnation(),
             versions: identity.versions(),

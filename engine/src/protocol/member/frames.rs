@@ -12,6 +12,7 @@ use crate::protocol::dissemination::user_events::EventUse;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::Outbox;
+use crate::protocol::pools::delegations::Range;
 use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::UNVERSIONED;
@@ -110,8 +111,8 @@ impl Member {
             }
             Incoming::Ack { sequence } => self.on_ack(cx, sender, sequence),
             Incoming::Nack { sequence } => self.on_nack(cx, sender, sequence),
-            Incoming::Delegation { number, prefix_bits } => {
-                cx.asked = Some(prefix_bits);
+            Incoming::Delegation { number, prefix_bits, zone } => {
+                cx.asked = Some(self.core.asked_range(cx, zone, prefix_bits));
                 cx.delegated = Some(number);
             }
             Incoming::DelegationAck { number } => self.core.on_delegation_ack(cx, sender, number),
@@ -164,8 +165,8 @@ impl Member {
         update: Update,
         incarnation: Incarnation,
     ) {
-        if let Some(prefix_bits) = cx.asked {
-            self.take_over_delegated(cx, subject, update, incarnation, prefix_bits);
+        if let Some(range) = cx.asked {
+            self.take_over_delegated(cx, subject, update, incarnation, range);
         }
     }
 
@@ -175,7 +176,7 @@ impl Member {
         subject: S,
         update: Update,
         incarnation: Incarnation,
-        prefix_bits: u8,
+        range: Range,
     ) {
         let Some(index) = subject.find(&cx.shared.directory) else { return };
         let entry = self.core.table.get(index);
@@ -186,7 +187,7 @@ impl Member {
         };
         if untold {
             self.core.table.set_untold(index, false);
-            self.core.delegate(cx, index, update, incarnation, prefix_bits);
+            self.core.delegate(cx, index, update, incarnation, range);
         }
     }
 }

@@ -165,6 +165,10 @@ impl Member {
                 cx.shared.counters.versions_shed += 1;
                 None
             }
+            Err(Full::Zones) => {
+                cx.shared.counters.zones_shed += 1;
+                None
+            }
         }
     }
 

@@ -34,7 +34,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
+use swimring_codec::identity::{METADATA_MAX, NAME_MAX, ZONE_MAX};
 use swimring_codec::native::Introduction;
 use swimring_codec::{AddressFault, Incarnation, MemberId, State, canonical};
 use thiserror::Error;
@@ -59,7 +59,9 @@ use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
+use crate::protocol::view::directory::Full;
 use crate::protocol::view::table::{Entry, Table};
+use crate::protocol::view::zones::ZONES_MAX;
 use crate::protocol::wire::Update;
 
 pub use commands::{MemberRef, View, check_event};
@@ -75,6 +77,9 @@ pub struct MemberConfig {
     pub address: SocketAddr,
     /// Up to [`METADATA_MAX`] bytes that every member gets to see.
     pub metadata: Vec<u8>,
+    /// The zone that it is in, up to [`ZONE_MAX`] bytes: of what is told to everyone one copy goes to each zone
+    /// (delegated broadcast on the native wire; elsewhere it has no effect). Empty for none.
+    pub zone: String,
     /// Number of its cluster. Frames of others are dropped.
     pub cluster: u32,
     /// Where its incarnation starts: seconds of wall time, so that a restart outranks its own past. Brought to at
@@ -105,6 +110,18 @@ pub enum MemberError {
     /// The metadata is too large.
     #[error("the metadata has {0} bytes: use at most {METADATA_MAX}")]
     MetadataTooLarge(usize),
+    /// The zone's name is too long.
+    #[error("the zone has {0} bytes: use at most {ZONE_MAX}")]
+    ZoneTooLong(usize),
+    /// Nobody could read the zone's name.
+    #[error("the zone has only blanks: give it a name that can be read, or leave it out")]
+    ZoneBlank,
+    /// The zone's name would break the lines of every list that it is in.
+    #[error("the zone has a character like a newline in it ({0:?}): leave it out")]
+    ZoneControl(char),
+    /// The members of the cluster are in too many zones.
+    #[error("the cluster has too many zones: use at most {max}", max = ZONES_MAX - 1)]
+    TooManyZones,
     /// Another member of the same storage has this name.
     #[error("another member has the same name: names have to be unique in a cluster")]
     NameTaken,
@@ -138,6 +155,16 @@ pub enum MemberError {
 
 crate::sentence::debug_is_the_sentence!(MemberError);
 
+impl From<Full> for MemberError {
+    fn from(full: Full) -> MemberError {
+        match full {
+            Full::Members => MemberError::TableFull,
+            Full::Versions => MemberError::TooManyVersions,
+            Full::Zones => MemberError::TooManyZones,
+        }
+    }
+}
+
 /// A member. See the module.
 #[derive(Debug)]
 pub struct Member {
@@ -168,6 +195,7 @@ impl Member {
     pub fn new(config: MemberConfig, shared: &mut SharedState, now: Time) -> Result<Member, MemberError> {
         check_name(&config.name)?;
         check_metadata(&config.metadata)?;
+        check_zone(&config.zone)?;
         let address = check_address(config.address)?;
         let incarnation = config.incarnation.min(shared.wire.rules.incarnations.first_max());
         let introduction = Introduction {
@@ -177,13 +205,15 @@ impl Member {
             address,
             name: &config.name,
             metadata: &config.metadata,
+            zone: if shared.wire.rules.delegates { &config.zone } else { "" },
         };
         let (index, version) = shared
             .directory
             .intern(&introduction, shared.wire.rules.versions, config.settings.members_max)
-            .map_err(|_| MemberError::TableFull)?;
+            .map_err(MemberError::from)?;
         let mut table = Table::new(&shared.bases);
         table.set(index, Entry::new(State::Alive, incarnation, version), &mut shared.directory);
+        let zone = shared.directory.identity(index, version).zone();
         let number = shared.register();
         let mut rng = fastrand::Rng::with_seed(config.seed ^ introduction.subject.0);
         let settings = config.settings;
@@ -204,6 +234,7 @@ impl Member {
             core: Core {
                 id: introduction.subject,
                 index,
+                zone,
                 number,
                 cluster: config.cluster,
                 status: Status::Active,
@@ -367,6 +398,17 @@ pub(crate) fn check_name(name: &str) -> Result<(), MemberError> {
         return Err(MemberError::NameBlank);
     }
     if name.len() > NAME_MAX { Err(MemberError::NameTooLong(name.len())) } else { Ok(()) }
+}
+
+/// Whether a member may be in a zone of this name; the empty one is none.
+pub(crate) fn check_zone(zone: &str) -> Result<(), MemberError> {
+    if let Some(control) = zone.chars().find(|c| c.is_control()) {
+        return Err(MemberError::ZoneControl(control));
+    }
+    if !zone.is_empty() && zone.trim().is_empty() {
+        return Err(MemberError::ZoneBlank);
+    }
+    if zone.len() > ZONE_MAX { Err(MemberError::ZoneTooLong(zone.len())) } else { Ok(()) }
 }
 
 /// The address in its one form. The formats refuse what nobody could be at.

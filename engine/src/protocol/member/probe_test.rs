@@ -34,6 +34,7 @@ fn pair_with(settings: Settings) -> (Member, Member, SharedState) {
             name: name.to_owned(),
             address: SocketAddr::from(([127, 0, 0, 1], 1)),
             metadata: Vec::new(),
+            zone: String::new(),
             cluster: 1,
             incarnation: Incarnation::new(7),
             seed: 1,

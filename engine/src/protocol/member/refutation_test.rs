@@ -28,6 +28,7 @@ fn member(wire: &WireOptions, seconds: u64) -> (Member, SharedState) {
         name: "one".to_owned(),
         address: ADDRESS.into(),
         metadata: Vec::new(),
+        zone: String::new(),
         cluster: 1,
         incarnation: Incarnation::new(seconds),
         seed: 1,
@@ -92,6 +93,7 @@ fn a_claim_is_said_now_and_then_and_on_memberlists_wire_not_fought() {
                 address: elsewhere,
                 name: "one",
                 metadata: &[],
+                zone: "",
             };
             let events = call(&mut one, &mut shared, second(round), |one, cx| {
                 one.on_own_introduction(cx, &claim);

@@ -18,6 +18,7 @@ use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, KeyedHash, MemberIndex};
 use crate::protocol::view::heap::{Heap, HeapPool};
 use crate::protocol::view::pool::{List, NIL, Pool};
+use crate::protocol::view::zones::ZoneIndex;
 use crate::protocol::wire::Update;
 
 /// How often an update is sent to one part: twice to one delegate, then to others. With a fifth of all packets lost,
@@ -36,8 +37,21 @@ const POOL_MAX_EACH: usize = 32;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::protocol) struct Part {
     pub(in crate::protocol) delegate: MemberIndex,
+    /// The zone of everyone in the part.
+    pub(in crate::protocol) zone: ZoneIndex,
     /// Leading bits that the delegate's id shares with everyone in its part.
     pub(in crate::protocol) prefix_bits: u8,
+}
+
+/// Whom a member is to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum Range {
+    /// Everyone else: it is ours to tell.
+    Everyone,
+    /// Those in `zone` whose ids share the first `prefix_bits` bits of ours.
+    Zone { zone: ZoneIndex, prefix_bits: u8 },
+    /// Nobody: we know of nobody in the zone.
+    Nobody,
 }
 
 /// One update on its way to one delegate.
@@ -61,6 +75,8 @@ struct InFlight {
     delegate: MemberIndex,
     sent: Time,
     attempt: u8,
+    /// To another zone.
+    away: bool,
     carried: List,
 }
 
@@ -80,7 +96,10 @@ pub(in crate::protocol) struct Delegations {
     unanswered: Time,
     /// Time that the driver has lost since the member began: times in the heap are as if it had not been lost.
     lost: Duration,
+    /// Of the own zone: what is usual there would have every frame to another sent twice.
     round_trip: RoundTrip,
+    /// Of all other zones.
+    round_trip_away: RoundTrip,
     /// Number of the last frame.
     number: u32,
     /// How often of late a second frame to the same delegate was in vain too, up to [`DISTRUST_MAX`].
@@ -102,6 +121,7 @@ impl Delegations {
             unanswered: Time::NEVER,
             lost: Duration::ZERO,
             round_trip: RoundTrip::UNKNOWN,
+            round_trip_away: RoundTrip::UNKNOWN,
             number: 0,
             distrust: 0,
         }
@@ -130,7 +150,7 @@ impl Delegations {
         self.unanswered
     }
 
-    /// Takes `round_trip` of a probe for that of an acknowledgement as long as none was measured.
+    /// Takes `round_trip` of a probe for that of an acknowledgement in the own zone as long as none was measured.
     #[inline]
     pub(in crate::protocol) fn assume_round_trip(&mut self, round_trip: impl FnOnce() -> Duration) {
         if self.round_trip.is_unknown() {
@@ -157,17 +177,16 @@ impl Delegations {
         self.distrust > 0
     }
 
-    /// How long the frame of attempt number `attempt` waits.
-    fn timeout(&self, attempt: u8, floor: Duration) -> Duration {
-        self.round_trip.timeout(attempt, floor)
+    /// The round trips to the own zone, or to others.
+    fn round_trip(&mut self, away: bool) -> &mut RoundTrip {
+        if away { &mut self.round_trip_away } else { &mut self.round_trip }
     }
 }
 
 /// A delegation that waits, in the order in which frames are put together.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Ready {
-    pub(in crate::protocol) delegate: MemberIndex,
-    pub(in crate::protocol) prefix_bits: u8,
+    pub(in crate::protocol) part: Part,
     /// Which came first.
     nth: u32,
     node: u32,
@@ -265,16 +284,17 @@ impl DelegationPool {
             let next = self.nodes.next(node);
             let delegation = self.nodes.get_mut(node);
             if keep(delegation) {
-                let Part { delegate, prefix_bits } = delegation.part;
                 let nth = ready.len() as u32;
-                ready.push(Ready { delegate, prefix_bits, nth, node });
+                ready.push(Ready { part: delegation.part, nth, node });
             } else {
                 of.len -= 1;
                 self.nodes.remove(&mut of.waiting, node);
             }
             node = next;
         }
-        ready.sort_unstable_by_key(|ready| (directory.id(ready.delegate), ready.prefix_bits, ready.nth));
+        ready.sort_unstable_by_key(|Ready { part, nth, .. }| {
+            (directory.id(part.delegate), part.zone, part.prefix_bits, *nth)
+        });
         self.reschedule(of);
         Some(ready)
     }
@@ -288,16 +308,17 @@ impl DelegationPool {
         self.nodes.get(ready.node)
     }
 
-    /// Puts what stands in `carried`, all of it for one delegate, under way at `now` as one frame. Gives the
-    /// frame's number.
+    /// Puts what stands in `carried`, all of it for one delegate, `away` in another zone, under way at `now` as one
+    /// frame. Gives the frame's number.
     pub(in crate::protocol) fn send(
         &mut self,
         of: &mut Delegations,
         carried: &[Ready],
+        away: bool,
         now: Time,
         timeout_floor: Duration,
     ) -> u32 {
-        let delegate = carried.first().map_or(NIL, |ready| ready.delegate);
+        let delegate = carried.first().map_or(NIL, |ready| ready.part.delegate);
         let attempt = carried.iter().map(|ready| self.nodes.get(ready.node).attempt).max().unwrap_or(0);
         of.number = of.number.wrapping_add(1);
         let mut list = List::EMPTY;
@@ -305,8 +326,8 @@ impl DelegationPool {
             self.nodes.get_mut(ready.node).attempt += 1;
             self.nodes.relink(&mut of.waiting, &mut list, ready.node);
         }
-        let frame = InFlight { number: of.number, delegate, sent: now, attempt, carried: list };
-        let due = now + of.timeout(attempt, timeout_floor) - of.lost;
+        let frame = InFlight { number: of.number, delegate, sent: now, attempt, away, carried: list };
+        let due = now + of.round_trip(away).timeout(attempt, timeout_floor) - of.lost;
         let slot = self.frames.insert(&mut of.in_flight, due, frame);
         self.index.insert((of.owner, of.number), slot);
         self.reschedule(of);
@@ -342,12 +363,12 @@ impl DelegationPool {
         mut gone: impl FnMut(Delegation),
     ) -> bool {
         let Some(slot) = self.index.get(&(of.owner, number)).copied() else { return false };
-        let InFlight { sent, attempt, delegate, .. } = *self.frames.get(slot);
+        let InFlight { sent, attempt, delegate, away, .. } = *self.frames.get(slot);
         if delegate != from {
             return false;
         }
         // Each attempt has a number of its own, so its round trip is known (there is no need of Karn's rule).
-        of.round_trip.measured(sent, now);
+        of.round_trip(away).measured(sent, now);
         if attempt > 0 {
             of.distrust = of.distrust.saturating_sub(1);
         }
@@ -427,7 +448,7 @@ mod tests {
     }
 
     fn delegation(subject: u32, delegate: MemberIndex, prefix_bits: u8) -> Delegation {
-        let part = Part { delegate, prefix_bits };
+        let part = Part { delegate, zone: 0, prefix_bits };
         let (update, incarnation) = (Update::Dead, Incarnation::new(1));
         Delegation { subject, update, incarnation, part, since: Time::ZERO, attempt: 0 }
     }
@@ -444,12 +465,17 @@ mod tests {
                 address: ([10, 0, 0, 1], 7946).into(),
                 name: &name,
                 metadata: b"",
+                zone: "",
             };
             assert!(directory.intern(&introduction, UNVERSIONED, 16).is_ok());
         }
         let Some(ready) = pool.ready(of, now, PACING, &directory, |_| true) else { return Vec::new() };
-        let frames = ready.chunk_by(|one, next| one.delegate == next.delegate);
-        let numbers = frames.map(|frame| (frame[0].delegate, pool.send(of, frame, now, FLOOR))).collect();
+        let frames = ready.chunk_by(|one, next| one.part.delegate == next.part.delegate);
+        let numbers = frames.map(|frame| {
+            let Part { delegate, zone, .. } = frame[0].part;
+            (delegate, pool.send(of, frame, zone != 0, now, FLOOR))
+        });
+        let numbers = numbers.collect();
         pool.done(ready);
         numbers
     }
@@ -505,7 +531,7 @@ mod tests {
             assert!(!pool.expire(&mut of, due - Duration::from_micros(1), |_| unreachable!()));
             let next = |unheard: &Delegation| {
                 assert_eq!(unheard.attempt, attempt);
-                let part = Part { delegate: 7 + MemberIndex::from(attempt), prefix_bits: 4 };
+                let part = Part { delegate: 7 + MemberIndex::from(attempt), zone: 0, prefix_bits: 4 };
                 if attempt == ATTEMPTS_MAX { Retry::GiveUp } else { Retry::Send(part) }
             };
             assert!(pool.expire(&mut of, due, next));
@@ -529,6 +555,27 @@ mod tests {
         assert_eq!(of.unanswered(), unanswered + Duration::from_secs(1));
         pool.clear(&mut of, |_| {});
         assert!(of.is_empty() && pool.used() == 0);
+    }
+
+    #[test]
+    fn other_zones_have_round_trips_of_their_own() {
+        let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+        let mut to = |zone, now, round_trip| {
+            let mut delegation = delegation(1, 7, 4);
+            delegation.part.zone = zone;
+            assert!(pool.add(&mut of, delegation));
+            let number = send_all(&mut pool, &mut of, at(now))[0].1;
+            let waits = of.unanswered().since(at(now));
+            assert!(pool.acknowledge(&mut of, number, 7, at(now + round_trip), |_| {}));
+            waits
+        };
+        for nth in 0..40 {
+            to(0, nth * 1_000, 1);
+            to(5, nth * 1_000 + 500, 80);
+        }
+        assert_eq!(to(0, 50_000, 1), FLOOR);
+        let away = to(5, 51_000, 80);
+        assert!((Duration::from_millis(80)..Duration::from_millis(90)).contains(&away), "{away:?}");
     }
 
     #[test]

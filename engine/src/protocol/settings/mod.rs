@@ -345,12 +345,12 @@ impl Settings {
     }
 }
 
-/// The smallest frame that holds an introduction of the longest name and metadata, or the largest event,
+/// The smallest frame that holds an introduction of the longest name, metadata and zone, or the largest event,
 /// beside a probe.
 pub const FRAME_BYTES_MIN: usize = {
-    use swimring_codec::identity::{METADATA_MAX, NAME_MAX};
-    let introduction = Introduction::encoded_len(NAME_MAX, METADATA_MAX);
-    HEADER_LEN + introduction + 90
+    use swimring_codec::identity::{METADATA_MAX, NAME_MAX, ZONE_MAX};
+    let introduction = Introduction::encoded_len(NAME_MAX, METADATA_MAX, ZONE_MAX);
+    HEADER_LEN + introduction + 58
 };
 const _: () = assert!(FRAME_BYTES_MIN == 800 && EVENT_MAX + HEADER_LEN + 64 < FRAME_BYTES_MIN);
 

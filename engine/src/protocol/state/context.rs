@@ -6,6 +6,7 @@ use swimring_codec::MemberId;
 
 use crate::protocol::event::Event;
 use crate::protocol::outbox::Outbox;
+use crate::protocol::pools::delegations::Range;
 use crate::protocol::state::SharedState;
 use crate::protocol::time::Time;
 
@@ -16,9 +17,8 @@ pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) judged: Time,
     pub(in crate::protocol) shared: &'a mut SharedState,
     pub(in crate::protocol) out: &'a mut Outbox<'b>,
-    /// While what was delegated to us is taken in: how many leading bits of our id the members share that we are
-    /// to tell.
-    pub(in crate::protocol) asked: Option<u8>,
+    /// While what was delegated to us is taken in: whom we are to tell.
+    pub(in crate::protocol) asked: Option<Range>,
     /// The number under which that was delegated, until it is acknowledged.
     pub(in crate::protocol) delegated: Option<u32>,
     /// While a frame is taken in: whom it is from.

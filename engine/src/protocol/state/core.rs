@@ -19,6 +19,7 @@ use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
 use crate::protocol::view::directory::{Identity, MemberIndex};
 use crate::protocol::view::table::{Entry, Table};
+use crate::protocol::view::zones::ZoneIndex;
 
 /// Where a member is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +37,8 @@ pub(in crate::protocol) struct Core {
     pub(in crate::protocol) id: MemberId,
     /// Its own place in the directory.
     pub(in crate::protocol) index: MemberIndex,
+    /// The zone that it is in.
+    pub(in crate::protocol) zone: ZoneIndex,
     /// Its number among the members that share a [`SharedState`].
     pub(in crate::protocol) number: u32,
     pub(in crate::protocol) cluster: u32,

@@ -1,6 +1,6 @@
 //! The directory: who is who, once per worker.
 //!
-//! Ten thousand members in one process all know the same ten thousand names, addresses and metadata. The
+//! Ten thousand members in one process all know the same ten thousand names, addresses, zones and metadata. The
 //! directory interns them: a member's table refers to another member by a small *index*, and to what it
 //! believes of its address and metadata by a *version* under that index, since two members may not have
 //! heard of the same change yet. References are counted, so an index or version is free again when the
@@ -15,7 +15,7 @@ use swimring_codec::identity_hash;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 
-use crate::protocol::view::id_order::IdOrder;
+use crate::protocol::view::zones::{ZoneIndex, Zones};
 
 /// A member's place in the directory.
 pub type MemberIndex = u32;
@@ -92,8 +92,12 @@ pub struct Identity {
     references: u32,
     /// The protocol versions it announced, in formats that carry them.
     versions: Versions,
+    zone: ZoneIndex,
     metadata: Box<[u8]>,
 }
+
+// A zone takes the place of what was padding.
+const _: () = assert!(size_of::<Identity>() == 72);
 
 impl Identity {
     /// Address that the member receives at.
@@ -111,7 +115,13 @@ impl Identity {
         self.versions
     }
 
-    /// The hash over address and metadata that state roots and tags are made of.
+    /// Place of the zone that it is in; [`Directory::zone_name`] has the name.
+    #[inline]
+    pub(in crate::protocol) fn zone(&self) -> ZoneIndex {
+        self.zone
+    }
+
+    /// The hash over address, metadata and zone that state roots and tags are made of.
     pub fn hash(&self) -> u64 {
         self.hash
     }
@@ -140,8 +150,8 @@ pub struct Directory {
     slots: Vec<Slot>,
     free: Vec<MemberIndex>,
     indexes: HashMap<MemberId, MemberIndex, KeyedHash>,
-    /// The same ids in order.
-    order: IdOrder,
+    /// The same ids in order, by zone.
+    zones: Zones,
 }
 
 /// Why an identity was not interned.
@@ -151,6 +161,8 @@ pub(in crate::protocol) enum Full {
     Members,
     /// The member has as many versions as it may.
     Versions,
+    /// The member is in a zone that nobody was in, and there are as many as there may be.
+    Zones,
 }
 
 impl Directory {
@@ -160,7 +172,7 @@ impl Directory {
             slots: Vec::new(),
             free: Vec::new(),
             indexes: HashMap::with_hasher(KeyedHash::new(key)),
-            order: IdOrder::new(),
+            zones: Zones::new(),
         }
     }
 
@@ -187,10 +199,15 @@ impl Directory {
         self.indexes.get(&id).copied()
     }
 
-    /// Everyone's ids in order.
+    /// Who is in which zone, by ids in order.
     #[inline]
-    pub(in crate::protocol) fn order(&self) -> &IdOrder {
-        &self.order
+    pub(in crate::protocol) fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
+    /// The name of the zone that `identity` is in; empty without one.
+    pub fn zone_name(&self, identity: &Identity) -> &str {
+        self.zones.name(identity.zone)
     }
 
     /// The id of the member at `index`.
@@ -221,7 +238,7 @@ impl Directory {
             return self.add(introduction, announced, members_max).map(|index| (index, 0));
         };
         let hash = identity_of(introduction, announced);
-        let slot = &mut self.slots[index as usize];
+        let slot = &self.slots[index as usize];
         let versions = 1 + slot.more.len();
         let mut vacant = None;
         for version in 0..versions as Version {
@@ -232,11 +249,15 @@ impl Directory {
                 return Ok((index, version));
             }
         }
-        let identity = Identity::new(introduction, announced);
+        if vacant.is_none() && versions == VERSIONS_MAX {
+            return Err(Full::Versions);
+        }
+        let zone = self.zones.intern(introduction.zone).ok_or(Full::Zones)?;
+        let identity = Identity::new(introduction, announced, zone);
+        let slot = &mut self.slots[index as usize];
         match vacant {
             Some(0) => slot.first = identity,
             Some(version) => slot.more[usize::from(version) - 1] = identity,
-            None if versions == VERSIONS_MAX => return Err(Full::Versions),
             None => slot.more.push(identity),
         }
         Ok((index, vacant.unwrap_or(versions as Version)))
@@ -248,11 +269,15 @@ impl Directory {
         announced: Versions,
         members_max: u32,
     ) -> Result<MemberIndex, Full> {
+        if self.free.is_empty() && self.slots.len() >= members_max as usize {
+            return Err(Full::Members);
+        }
+        let zone = self.zones.intern(introduction.zone).ok_or(Full::Zones)?;
         let slot = Slot {
             id: introduction.subject,
             name: introduction.name.into(),
             references: 0,
-            first: Identity::new(introduction, announced),
+            first: Identity::new(introduction, announced, zone),
             more: Vec::new(),
         };
         let index = match self.free.pop() {
@@ -260,14 +285,12 @@ impl Directory {
                 self.slots[index as usize] = slot;
                 index
             }
-            None if self.slots.len() >= members_max as usize => return Err(Full::Members),
             None => {
                 self.slots.push(slot);
                 (self.slots.len() - 1) as MemberIndex
             }
         };
         self.indexes.insert(introduction.subject, index);
-        self.order.insert(introduction.subject.0, index);
         Ok(index)
     }
 
@@ -280,7 +303,16 @@ impl Directory {
     pub(in crate::protocol) fn retain_many(&mut self, index: MemberIndex, version: Version, count: u32) {
         let slot = &mut self.slots[index as usize];
         slot.references += count;
-        slot.identity_mut(version).references += count;
+        let identity = slot.identity_mut(version);
+        let first = identity.references == 0 && count > 0;
+        identity.references += count;
+        if first {
+            let (zone, id) = (identity.zone, slot.id.0);
+            let others = slot.others_in(version, zone);
+            if !others.here {
+                self.zones.enter(zone, id, index, others.elsewhere);
+            }
+        }
     }
 
     /// References to each member, and to each of their identities.
@@ -300,10 +332,17 @@ impl Directory {
     pub(in crate::protocol) fn release(&mut self, index: MemberIndex, version: Version) {
         let slot = &mut self.slots[index as usize];
         slot.references -= 1;
-        slot.identity_mut(version).references -= 1;
+        let identity = slot.identity_mut(version);
+        identity.references -= 1;
+        if identity.references == 0 {
+            let (zone, id) = (identity.zone, slot.id.0);
+            let others = slot.others_in(version, zone);
+            if !others.here {
+                self.zones.exit(zone, id, others.elsewhere);
+            }
+        }
         if slot.references == 0 {
             self.indexes.remove(&slot.id);
-            self.order.remove(slot.id.0);
             slot.first.metadata = Box::default();
             slot.more = Vec::new();
             // The name stays until the slot is used again: an event may still have to be resolved.
@@ -317,12 +356,13 @@ impl Directory {
 }
 
 impl Identity {
-    fn new(introduction: &Introduction<'_>, announced: Versions) -> Identity {
+    fn new(introduction: &Introduction<'_>, announced: Versions, zone: ZoneIndex) -> Identity {
         Identity {
             address: introduction.address,
             hash: identity_of(introduction, announced),
             references: 0,
             versions: announced,
+            zone,
             metadata: introduction.metadata.into(),
         }
     }
@@ -332,7 +372,7 @@ impl Identity {
 /// for an address, that is [`identity_hash`]; memberlist's tells an IPv4 address from its IPv4-mapped form,
 /// and so do we, to pass on what we were given.
 pub fn identity_of(introduction: &Introduction<'_>, announced: Versions) -> u64 {
-    let hash = identity_hash(introduction.address, introduction.metadata);
+    let hash = identity_hash(introduction.address, introduction.metadata, introduction.zone);
     if announced == UNVERSIONED {
         return hash;
     }
@@ -344,7 +384,29 @@ pub fn identity_of(introduction: &Introduction<'_>, announced: Versions) -> u64 
     hash ^ u64::from_le_bytes(bytes).wrapping_mul(MULTIPLIER | 1)
 }
 
+/// Where a member's other identities have it.
+#[derive(Clone, Copy, Default)]
+struct Others {
+    /// In the same zone.
+    here: bool,
+    /// In another.
+    elsewhere: bool,
+}
+
 impl Slot {
+    /// Where those identities in use that are not `version` have the member, seen from `zone`.
+    fn others_in(&self, version: Version, zone: ZoneIndex) -> Others {
+        let mut others = Others::default();
+        for other in (0..=self.more.len() as Version).filter(|other| *other != version) {
+            let identity = self.identity(other);
+            if identity.references > 0 {
+                others.here |= identity.zone == zone;
+                others.elsewhere |= identity.zone != zone;
+            }
+        }
+        others
+    }
+
     fn identity(&self, version: Version) -> &Identity {
         match version {
             0 => &self.first,
@@ -374,7 +436,42 @@ mod tests {
             address: "127.0.0.1:1".parse().unwrap(),
             name,
             metadata,
+            zone: "",
         }
+    }
+
+    /// Who is in the zone called `name`.
+    fn members_of(directory: &mut Directory, name: &str) -> Vec<MemberIndex> {
+        let zone = directory.zones.intern(name).unwrap();
+        directory.zones.order(zone).range(0..=u64::MAX).map(|(_, index)| index).collect()
+    }
+
+    #[test]
+    fn a_member_is_in_each_zone_that_somebody_has_it_in() {
+        let mut directory = Directory::new(7);
+        let enter = |directory: &mut Directory, zone, metadata| {
+            let claim = Introduction { zone, ..introduction("a", metadata) };
+            let (index, version) = directory.intern(&claim, UNVERSIONED, 10).unwrap();
+            directory.retain(index, version);
+            assert_eq!(directory.zone_name(directory.identity(index, version)), zone);
+            version
+        };
+        let east = enter(&mut directory, "east", b"");
+        assert_eq!(members_of(&mut directory, "east"), [0]);
+        assert!(members_of(&mut directory, "").is_empty() && !directory.zones.disagree());
+        let same = enter(&mut directory, "east", b"1");
+        assert!(!directory.zones.disagree());
+        let west = enter(&mut directory, "west", b"1");
+        assert!(directory.zones.disagree());
+        assert_eq!([members_of(&mut directory, "east"), members_of(&mut directory, "west")], [[0], [0]]);
+        directory.release(0, east);
+        assert_eq!(members_of(&mut directory, "east"), [0], "by the other identity");
+        assert!(directory.zones.disagree());
+        directory.release(0, same);
+        assert!(members_of(&mut directory, "east").is_empty() && !directory.zones.disagree());
+        directory.release(0, west);
+        assert!(members_of(&mut directory, "west").is_empty() && !directory.zones.disagree());
+        assert_eq!(directory.find(MemberId::of_name("a")), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Who is there: what one member believes of each other, in little memory.
 //!
 //! `table` is one member's view, `directory` the identities that all members of a worker share. Members that agree hold
-//! differences against a `shared_view`, and `compaction` keeps it so. `departed` remembers the dead. `permutation`, `pool`
-//! and `heap` are the structures below.
+//! differences against a `shared_view`, and `compaction` keeps it so. `departed` remembers the dead. `zones` says
+//! who is where. `permutation`, `id_order`, `pool` and `heap` are the structures below.
 
 pub(in crate::protocol) mod departed;
 pub(in crate::protocol) mod directory;
@@ -14,3 +14,4 @@ pub(in crate::protocol) mod shared_view;
 pub(in crate::protocol) mod table;
 #[cfg(test)]
 mod table_test;
+pub(in crate::protocol) mod zones;

@@ -164,6 +164,7 @@ impl Both {
             address: SocketAddr::from(([127, 0, 0, 1], 1)),
             name: &name,
             metadata: &[version],
+            zone: "",
         };
         let interned = self.directory.intern(&introduction, UNVERSIONED, MEMBERS_MAX);
         let plain = self.plain_directory.intern(&introduction, UNVERSIONED, MEMBERS_MAX);
@@ -326,6 +327,7 @@ fn alive(count: u32, bases: &SharedViews) -> (Directory, Table) {
             address: SocketAddr::from(([127, 0, 0, 1], 1)),
             name: &name,
             metadata: &[],
+            zone: "",
         };
         let (index, version) = both.directory.intern(&introduction, UNVERSIONED, count).unwrap();
         table.set(index, Entry::new(State::Alive, Incarnation::new(1), version), &mut both.directory);

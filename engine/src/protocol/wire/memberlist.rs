@@ -381,6 +381,7 @@ impl<'m, I: Iterator<Item = Result<Message<'m>, DecodeError>>> Reader for Packet
                     address: alive.address,
                     name: alive.node,
                     metadata: alive.metadata,
+                    zone: "",
                 },
                 alive.versions,
             ),

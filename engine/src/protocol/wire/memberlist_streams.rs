@@ -202,6 +202,7 @@ fn of_memberlist<'a>(record: &memberlist::Record<'a>) -> Record<'a> {
         address: record.address,
         name: record.node,
         metadata: record.metadata,
+        zone: "",
     };
     Record { introduction, versions: Some(record.versions) }
 }

@@ -126,8 +126,9 @@ pub(in crate::protocol) enum Outgoing<'a> {
     Ack { sequence: u32 },
     /// The target of an indirect ping stays silent.
     Nack { sequence: u32 },
-    /// What follows is to be told to everyone who shares the receiver's first `prefix_bits` bits, natively.
-    Delegation { number: u32, prefix_bits: u8 },
+    /// What follows is to be told to everyone in the zone tagged `zone` who shares the receiver's first `prefix_bits`
+    /// bits, natively.
+    Delegation { number: u32, prefix_bits: u8, zone: u16 },
     /// What was delegated under `number` is taken over, natively.
     DelegationAck { number: u32 },
     /// Something about the member at `subject`; never [`Update::Event`].
@@ -170,8 +171,8 @@ pub(in crate::protocol) enum Incoming<'a, S> {
     Ack { sequence: u32 },
     /// The target of an indirect ping stays silent.
     Nack { sequence: u32 },
-    /// What follows is to be told to everyone who shares our first `prefix_bits` bits.
-    Delegation { number: u32, prefix_bits: u8 },
+    /// What follows is to be told to everyone in the zone tagged `zone` who shares our first `prefix_bits` bits.
+    Delegation { number: u32, prefix_bits: u8, zone: u16 },
     /// What we delegated under `number` is taken over.
     DelegationAck { number: u32 },
     /// `subject` lives; `tag` tells address and metadata apart.

@@ -7,8 +7,8 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    self, DELEGATION_LEN, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message,
-    PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
+    self, DELEGATION_LEN, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message, PROBE_LEN, RELAY_LEN,
+    SUSPECT_LEN, UPDATE_LEN, UserEvent,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -49,6 +49,7 @@ pub(super) fn introduction<'a>(
         address: identity.address(),
         name: speaker.name(subject),
         metadata: identity.metadata(),
+        zone: speaker.directory.zone_name(identity),
     }
 }
 
@@ -60,7 +61,9 @@ fn message<'a>(speaker: &Speaker<'a>, said: &Outgoing<'a>) -> Message<'a> {
         Outgoing::IndirectPing { sequence, target } => return Message::IndirectPing { sequence, target },
         Outgoing::Ack { sequence } => return Message::Ack { sequence },
         Outgoing::Nack { sequence } => return Message::Nack { sequence },
-        Outgoing::Delegation { number, prefix_bits } => return Message::Delegation { number, prefix_bits },
+        Outgoing::Delegation { number, prefix_bits, zone } => {
+            return Message::Delegation { number, prefix_bits, zone };
+        }
         Outgoing::DelegationAck { number } => return Message::DelegationAck { number },
         Outgoing::Event(stored) => return Message::UserEvent(stored.event()),
         Outgoing::Claim(introduction) => return Message::Introduction(*introduction),
@@ -105,8 +108,10 @@ impl Format for Native {
             Outgoing::IndirectPing { .. } => RELAY_LEN,
             Outgoing::Delegation { .. } | Outgoing::DelegationAck { .. } => DELEGATION_LEN,
             Outgoing::Update { subject, update: Update::Alive { introduce: true }, .. } => {
-                let metadata = speaker.identity(subject).metadata().len();
-                Introduction::encoded_len(speaker.name(subject).len(), metadata)
+                let identity = speaker.identity(subject);
+                let (metadata, zone) =
+                    (identity.metadata().len(), speaker.directory.zone_name(identity).len());
+                Introduction::encoded_len(speaker.name(subject).len(), metadata, zone)
             }
             Outgoing::Update { update: Update::Suspect { .. }, .. } => SUSPECT_LEN,
             Outgoing::Update { .. } => UPDATE_LEN,
@@ -114,9 +119,7 @@ impl Format for Native {
                 let (name, payload) = stored.lengths();
                 UserEvent::encoded_len(name, payload)
             }
-            Outgoing::Claim(introduction) => {
-                Introduction::encoded_len(introduction.name.len(), introduction.metadata.len())
-            }
+            Outgoing::Claim(introduction) => introduction.wire_len(),
         }
     }
 
@@ -195,7 +198,9 @@ impl Reader for FrameReader<'_> {
             }
             Message::Dead { subject, incarnation } => Incoming::Dead { subject, incarnation },
             Message::Left { subject, incarnation } => Incoming::Left { subject, incarnation },
-            Message::Delegation { number, prefix_bits } => Incoming::Delegation { number, prefix_bits },
+            Message::Delegation { number, prefix_bits, zone } => {
+                Incoming::Delegation { number, prefix_bits, zone }
+            }
             Message::DelegationAck { number } => Incoming::DelegationAck { number },
             Message::Introduction(introduction) => Incoming::Introduction(introduction),
             Message::UserEvent(event) => Incoming::Event(event),

@@ -49,7 +49,7 @@ enum Packed {
     IndirectPing { sequence: u32, target: MemberId },
     Ack { sequence: u32 },
     Nack { sequence: u32 },
-    Delegation { prefix_bits: u8, number: u32 },
+    Delegation { prefix_bits: u8, zone: u16, number: u32 },
     DelegationAck { number: u32 },
     Alive { tag: u8, subject: MemberIndex, incarnation: Incarnation },
     Suspect { subject: MemberIndex, incarnation: Incarnation, accuser: MemberId },
@@ -109,6 +109,7 @@ pub struct TypedFrames {
     /// Who is introduced, while it is taken in.
     name: String,
     metadata: Vec<u8>,
+    zone: String,
 }
 
 impl TypedFrames {
@@ -122,6 +123,7 @@ impl TypedFrames {
             sent: Vec::new(),
             name: String::new(),
             metadata: Vec::new(),
+            zone: String::new(),
         }
     }
 
@@ -312,7 +314,9 @@ fn pack(speaker: &Speaker<'_>, said: &Outgoing<'_>) -> Packed {
         Outgoing::IndirectPing { sequence, target } => return Packed::IndirectPing { sequence, target },
         Outgoing::Ack { sequence } => return Packed::Ack { sequence },
         Outgoing::Nack { sequence } => return Packed::Nack { sequence },
-        Outgoing::Delegation { number, prefix_bits } => return Packed::Delegation { number, prefix_bits },
+        Outgoing::Delegation { number, prefix_bits, zone } => {
+            return Packed::Delegation { number, prefix_bits, zone };
+        }
         Outgoing::DelegationAck { number } => return Packed::DelegationAck { number },
         Outgoing::Event(stored) => {
             let EventKey { origin, sequence } = stored.key;
@@ -348,6 +352,7 @@ pub(in crate::protocol) struct TypedReader {
     pings_named: bool,
     name: String,
     metadata: Vec<u8>,
+    zone: String,
 }
 
 impl TypedReader {
@@ -373,6 +378,7 @@ impl TypedReader {
             pings_named,
             name: std::mem::take(&mut frames.name),
             metadata: std::mem::take(&mut frames.metadata),
+            zone: std::mem::take(&mut frames.zone),
         };
         (sender, reader)
     }
@@ -404,6 +410,8 @@ impl TypedReader {
         let identity = directory.identity(subject, version);
         self.metadata.clear();
         self.metadata.extend_from_slice(identity.metadata());
+        self.zone.clear();
+        self.zone.push_str(directory.zone_name(identity));
         let introduction = Introduction {
             subject: directory.id(subject),
             incarnation,
@@ -411,6 +419,7 @@ impl TypedReader {
             address: identity.address(),
             name: &self.name,
             metadata: &self.metadata,
+            zone: &self.zone,
         };
         if self.pings_named {
             Incoming::Record(introduction, identity.versions())
@@ -439,7 +448,9 @@ impl Reader for TypedReader {
             Packed::Ping { sequence } => Incoming::Ping { sequence },
             Packed::Ack { sequence } => Incoming::Ack { sequence },
             Packed::Nack { sequence } => Incoming::Nack { sequence },
-            Packed::Delegation { number, prefix_bits } => Incoming::Delegation { number, prefix_bits },
+            Packed::Delegation { number, prefix_bits, zone } => {
+                Incoming::Delegation { number, prefix_bits, zone }
+            }
             Packed::DelegationAck { number } => Incoming::DelegationAck { number },
             Packed::IndirectPing { sequence, target } => {
                 let stated = || directory.find(target).map(address_of);
@@ -465,7 +476,7 @@ impl Reader for TypedReader {
     fn finish(mut self, wire: &mut Wire) {
         while self.take(wire).is_some() {}
         if let Some(frames) = wire.typed_mut() {
-            (frames.name, frames.metadata) = (self.name, self.metadata);
+            (frames.name, frames.metadata, frames.zone) = (self.name, self.metadata, self.zone);
         }
     }
 }

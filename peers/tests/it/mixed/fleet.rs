@@ -84,7 +84,7 @@ impl Swarm {
         let add = move |host: &mut Host<Notes>, _: &mut _| {
             for member in 0..members {
                 let own = SocketAddr::new(IpAddr::V4(after(*first.ip(), member)), first.port());
-                host.add_at(own, &Swarm::name(member), b"from=swimring", Incarnation::new(1)).unwrap();
+                host.add_at(own, &Swarm::name(member), b"from=swimring", "", Incarnation::new(1)).unwrap();
             }
         };
         fleet.ask(0, add).unwrap();
