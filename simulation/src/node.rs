@@ -66,6 +66,8 @@ pub(super) struct Node {
     pub(super) address: SocketAddr,
     pub(super) moves: u8,
     pub(super) metadata: Vec<u8>,
+    /// The zone that it is in; empty for none.
+    pub(super) zone: String,
     /// It answers and acknowledges, and what it would tell is lost.
     pub(super) tells_nothing: bool,
     /// Index of the `SharedState` that its members use.
@@ -92,7 +94,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(number: usize, commons: usize) -> Node {
+    pub(super) fn new(number: usize, zone: String, commons: usize) -> Node {
         let name = format!("member-{number:04}");
         Node {
             id: MemberId::of_name(&name),
@@ -100,6 +102,7 @@ impl Node {
             address: super::network::address(number, 0),
             moves: 0,
             metadata: Vec::new(),
+            zone,
             tells_nothing: false,
             commons,
             member: None,

@@ -11,7 +11,7 @@ use super::faults::{Direction, Faults, Slowness};
 use super::log::Log;
 use super::network;
 use super::node::Starvation;
-use super::simulation::{CapturedFrame, SimEvent, Simulation};
+use super::simulation::{CapturedFrame, SimEvent, Simulation, zone_name};
 use super::trace::Trace;
 use swimring::protocol::{Counters, Member, MemberError, MemberRef, Settings, SharedState, Time, View};
 
@@ -23,7 +23,7 @@ const JOIN_RETRY: Duration = Duration::from_secs(1);
 pub struct Restart {
     /// Step from its last incarnation to the first of its new life; negative if its clock was set back.
     pub incarnation_step: i64,
-    /// Whether it comes back at another address.
+    /// Whether it comes back at another address, and in the next zone where there are zones.
     pub moved: bool,
 }
 
@@ -59,7 +59,7 @@ impl Simulation {
                     address: node.address,
                     name: &node.name,
                     metadata: &node.metadata,
-                    zone: "",
+                    zone: &node.zone,
                 };
                 // Fewer members than any table holds.
                 let _ = view.add(&introduction, &self.settings, &mut self.commons[at]);
@@ -146,6 +146,9 @@ impl Simulation {
             let place = &mut self.nodes[node];
             place.moves = place.moves.wrapping_add(1);
             place.address = network::address(node, place.moves);
+            if self.zones > 1 {
+                place.zone = zone_name((node + usize::from(place.moves)) % self.zones);
+            }
         }
         self.start_at(node, first);
         self.join(node);
@@ -173,6 +176,16 @@ impl Simulation {
             self.nodes[node].leaving = false;
             self.join(node);
         }
+    }
+
+    /// From its next start on `node` is in this zone, 0 for the empty one.
+    pub fn set_zone(&mut self, node: usize, zone: usize) {
+        self.nodes[node].zone = zone_name(zone);
+    }
+
+    /// The zone that `node` is in; empty for none.
+    pub fn zone(&self, node: usize) -> &str {
+        &self.nodes[node].zone
     }
 
     /// Publishes new metadata of `node`.

@@ -44,8 +44,9 @@ pub struct Outcome {
 /// The shortest time between push/pulls on memberlist's wire.
 const PUSH_PULL_LEAST: Duration = Duration::from_secs(5);
 
-/// The options of the scenario `seed`: even ones are native, half of which delegate, odd ones speak memberlist's
-/// format; with every third, suspicion is adaptive; 3 to 50 members, small clusters more often than large ones.
+/// The options of the scenario `seed`: even ones are native, half of which delegate, half of these in zones; odd ones
+/// speak memberlist's format; with every third, suspicion is adaptive; 3 to 50 members, small clusters more often than
+/// large ones.
 pub fn scenario(seed: u64) -> SimulationOptions {
     let mut rng = fastrand::Rng::with_seed(seed);
     let members = if rng.u8(..4) == 0 { rng.usize(3..=50) } else { rng.usize(3..=16) };
@@ -61,6 +62,8 @@ pub fn scenario(seed: u64) -> SimulationOptions {
         settings.delegation_bits = 1 + (seed / 4 % 4) as u8;
         settings.delegation_pacing = Duration::from_millis([0, 20, 100][(seed / 16 % 3) as usize]);
     }
+    // Half of those that delegate have zones.
+    let zones = if seed % 8 == 4 { 2 + (seed / 8 % 3) as usize } else { 0 };
     if !wire.is_native() {
         // Without roots to compare nothing but the periodic push/pull mends what gossip missed.
         settings.push_pull_interval = settings.push_pull_interval.max(PUSH_PULL_LEAST);
@@ -75,6 +78,9 @@ pub fn scenario(seed: u64) -> SimulationOptions {
         members,
         settings,
         wire,
+        zones,
+        // Not so far apart that probes would fail in a calm network.
+        zone_delay: Duration::from_millis(seed / 24 % 4 * 2),
         faults,
         shared_commons,
         checked: true,

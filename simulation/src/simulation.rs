@@ -40,6 +40,10 @@ pub struct SimulationOptions {
     pub settings: Settings,
     /// The format they speak.
     pub wire: WireOptions,
+    /// Zones that the members are in, in turn; 0 or 1 for none. Those of the first are in the empty zone.
+    pub zones: usize,
+    /// What a datagram from one zone to another takes longer than within one.
+    pub zone_delay: Duration,
     /// Faults that may strike.
     pub faults: Faults,
     /// Whether all members share one [`SharedState`], as in a worker, or have one each, as when embedded.
@@ -58,12 +62,19 @@ impl SimulationOptions {
             members,
             settings: Settings::default(),
             wire: WireOptions::Native,
+            zones: 0,
+            zone_delay: Duration::ZERO,
             faults: Faults::NONE,
             shared_commons: false,
             checked: true,
             rebasing: Rebasing::Swept,
         }
     }
+}
+
+/// The name of a zone; the first is the empty one.
+pub(super) fn zone_name(number: usize) -> String {
+    if number == 0 { String::new() } else { format!("zone-{number}") }
 }
 
 /// A frame that was sent while the simulation was tapped.
@@ -131,6 +142,9 @@ pub struct Simulation {
     pub(super) by_id: HashMap<MemberId, usize>,
     pub(super) commons: Vec<SharedState>,
     pub(super) agenda: Queue<SimEvent>,
+    /// How many zones there are.
+    pub(super) zones: usize,
+    zone_delay: Duration,
     pub(super) faults: Faults,
     /// Counts changes of `faults`, so that what an earlier model had in store no longer strikes.
     pub(super) faults_generation: u32,
@@ -163,7 +177,10 @@ impl Simulation {
         let wire = Wire::new(&options.wire).unwrap_or_else(|error| panic!("{error}"));
         let count = options.members.min(1 << 16);
         let nodes: Vec<Node> = (0..count)
-            .map(|number| Node::new(number, if options.shared_commons { 0 } else { number }))
+            .map(|number| {
+                let zone = zone_name(number % options.zones.max(1));
+                Node::new(number, zone, if options.shared_commons { 0 } else { number })
+            })
             .collect();
         let commons = if options.shared_commons { 1 } else { count };
         let settings = Arc::new(options.settings);
@@ -175,6 +192,8 @@ impl Simulation {
             nodes,
             commons: (0..commons as u64).map(|number| wire.commons(options.seed ^ number)).collect(),
             agenda: Queue::new(),
+            zones: options.zones,
+            zone_delay: options.zone_delay,
             faults: Faults::NONE,
             faults_generation: 0,
             links: Links::default(),
@@ -416,7 +435,9 @@ impl Simulation {
                 continue;
             }
 
-            let at = self.now + network::delay(&self.faults, &mut self.rng);
+            let crosses = self.nodes[from].zone != self.nodes[node].zone;
+            let further = if crosses { self.zone_delay } else { Duration::ZERO };
+            let at = self.now + network::delay(&self.faults, &mut self.rng) + further;
             let from = self.nodes[from].address;
             self.agenda.push(at, SimEvent::Frame { node, from, to, bytes });
         }
@@ -470,7 +491,7 @@ impl Simulation {
             name: place.name.clone(),
             address: place.address,
             metadata: place.metadata.clone(),
-            zone: String::new(),
+            zone: place.zone.clone(),
             cluster: CLUSTER,
             incarnation,
             seed: self.seed ^ u64::from(place.boots) << 32,

@@ -19,3 +19,4 @@ mod rebasing;
 mod simulation;
 mod small_clusters;
 mod upstream_behaviour;
+mod zones;
