@@ -38,17 +38,20 @@ pub struct DelegationCounts {
     pub given_up: u64,
     /// Delegations not begun because too many were under way.
     pub shed: u64,
+    /// Copies that came from another zone, where zones are apart.
+    pub crossed: u64,
 }
 
 impl DelegationCounts {
-    /// Those among the protocol's counters.
-    pub fn of(counters: &Counters) -> DelegationCounts {
+    /// Those among the protocol's counters, with the copies that `crossed` to another zone.
+    pub fn of(counters: &Counters, crossed: u64) -> DelegationCounts {
         DelegationCounts {
             copies: counters.delegations_sent,
             acknowledgements: counters.delegation_acks_sent,
             retransmissions: counters.delegations_retried,
             given_up: counters.delegations_given_up,
             shed: counters.delegations_shed,
+            crossed,
         }
     }
 
@@ -59,6 +62,7 @@ impl DelegationCounts {
         self.retransmissions += other.retransmissions;
         self.given_up += other.given_up;
         self.shed += other.shed;
+        self.crossed += other.crossed;
     }
 }
 
@@ -92,6 +96,8 @@ pub struct WorkerMeasurements {
     pub event_spread_us: Histogram<u64>,
     /// Copies of user events received, duplicates included.
     pub event_copies: u64,
+    /// Of those, copies that came from another zone, where zones are apart.
+    pub event_copies_crossed: u64,
     /// Events refused to their senders because too many were under way.
     pub events_refused: u64,
     /// What delegated broadcast took in the measured window.
@@ -126,6 +132,7 @@ impl Default for WorkerMeasurements {
             schedule_lag_us: histogram_us(),
             event_spread_us: histogram_us(),
             event_copies: 0,
+            event_copies_crossed: 0,
             events_refused: 0,
             delegations_while_measuring: DelegationCounts::default(),
             delegations: DelegationCounts::default(),
@@ -158,6 +165,7 @@ impl WorkerMeasurements {
             mine.add(theirs).expect("all histograms have the same bounds");
         }
         self.event_copies += other.event_copies;
+        self.event_copies_crossed += other.event_copies_crossed;
         self.events_refused += other.events_refused;
         self.delegations_while_measuring.add(&other.delegations_while_measuring);
         self.delegations.add(&other.delegations);
@@ -230,6 +238,8 @@ pub struct Measurements {
     pub kills: Vec<KillOutcome>,
     /// One per event that was sent.
     pub events: Vec<EventOutcome>,
+    /// Zones that members are spread over; 0 or 1 for none.
+    pub zones: u64,
     /// Cold start: until every view was complete. `None`: a warm start, or never complete.
     pub convergence: Option<Duration>,
 }
@@ -286,7 +296,9 @@ mod tests {
                 retransmissions: 18,
                 given_up: 19,
                 shed: 20,
+                crossed: 21,
             },
+            event_copies_crossed: 22,
             false_suspicions: 11,
             false_deaths: 12,
             ..WorkerMeasurements::default()
@@ -302,6 +314,7 @@ mod tests {
         let delegations = total.delegations;
         assert_eq!((delegations.copies, delegations.acknowledgements), (32, 34));
         assert_eq!((delegations.retransmissions, delegations.given_up, delegations.shed), (36, 38, 40));
+        assert_eq!((delegations.crossed, total.event_copies_crossed), (42, 44));
     }
 
     #[test]

@@ -64,6 +64,11 @@ fn describe() {
     describe_counter!("swimring_datagrams_received_total", "Datagrams taken from the kernel");
     describe_counter!("swimring_datagrams_dropped_total", "Datagrams shed by this machine");
     describe_counter!("swimring_datagrams_lost_on_purpose_total", "Datagrams dropped by --loss");
+    describe_counter!(
+        "swimring_zone_frames_shed_total",
+        "Datagrams between zones dropped because too many were held back"
+    );
+    describe_counter!("swimring_zone_copies_total", "Updates and user events delegated between zones");
     describe_counter!("swimring_packets_sent_total", "Packets handed to the kernel: trains or datagrams");
     describe_counter!("swimring_bytes_sent_total", "Bytes sent, without IP and UDP headers");
     describe_counter!("swimring_system_calls_total", "System calls that moved datagrams");
@@ -140,6 +145,8 @@ fn publish(taken: &Taken) {
         ("swimring_datagrams_received_total", traffic.received),
         ("swimring_datagrams_dropped_total", traffic.dropped),
         ("swimring_datagrams_lost_on_purpose_total", traffic.lost_on_purpose),
+        ("swimring_zone_frames_shed_total", traffic.zone_frames_shed),
+        ("swimring_zone_copies_total", traffic.zone_copies),
         ("swimring_packets_sent_total", traffic.packets_sent),
         ("swimring_bytes_sent_total", traffic.bytes_sent),
         ("swimring_system_calls_total", traffic.system_calls),

@@ -18,6 +18,14 @@ pub struct HostCounters {
     pub unrouted: u64,
     /// Datagrams dropped on purpose.
     pub lost: u64,
+    /// Frames from other zones that were held back.
+    pub zone_frames: u64,
+    /// Frames from other zones that were dropped because too many were held back.
+    pub zone_frames_shed: u64,
+    /// Updates and user events that were delegated from one zone to another, counted where zones are apart.
+    pub zone_copies: u64,
+    /// User events that came from another zone, counted likewise.
+    pub zone_event_copies: u64,
     /// Streams that could not be opened because too many are open.
     pub streams_shed: u64,
     /// Turns whose timers came more than 100 ms late: gossip is slowed and local health lowered.

@@ -14,6 +14,7 @@ use super::observer::{EventContext, Observer};
 use super::options::FleetOptions;
 use super::other_versions::OtherVersions;
 use super::streams::Streams;
+use super::zone_latency::HeldFrames;
 use crate::net::{DriverKind, NetCounters};
 use crate::protocol::{
     CheckedWire, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState, StreamPurpose,
@@ -70,6 +71,8 @@ pub struct Host<O> {
     pub(super) more_timers: bool,
     /// Share of datagrams to lose, of 2^32.
     loss: u64,
+    /// Frames from other zones, in a fleet whose zones are apart.
+    pub(super) held: Option<Box<HeldFrames>>,
     rng: fastrand::Rng,
     address: SocketAddr,
     cluster: u32,
@@ -94,6 +97,7 @@ impl<O: Observer> Host<O> {
             more_streams: false,
             more_timers: false,
             loss: (options.receive_loss.clamp(0.0, 1.0) * 4_294_967_296.0) as u64,
+            held: options.zone_latency.map(|latency| Box::new(HeldFrames::new(latency))),
             rng: parts.rng,
             address: parts.address,
             cluster: options.cluster,

@@ -25,6 +25,7 @@ mod streams;
 mod sweeping;
 mod turn;
 pub mod wheel;
+mod zone_latency;
 
 pub use fleet::{Fleet, FleetError};
 pub use host::Host;
@@ -33,3 +34,4 @@ pub use join_error::JoinFailure;
 pub use members::HostedMember;
 pub use observer::{EventContext, Observer};
 pub use options::FleetOptions;
+pub use zone_latency::ZoneLatency;

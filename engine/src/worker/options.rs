@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::zone_latency::ZoneLatency;
 use crate::net::NetOptions;
 use crate::protocol::{Settings, WireOptions};
 use crate::stream::StreamOptions;
@@ -38,6 +39,9 @@ pub struct FleetOptions {
     pub tick: Duration,
     /// Share of received datagrams that is dropped before decoding, 0 to 1: a lossy network.
     pub receive_loss: f64,
+    /// Zones that the members are spread over, and how far apart these are: frames from one to another are held back.
+    /// On the native wire only.
+    pub zone_latency: Option<ZoneLatency>,
     /// Gossip frames a worker sends in a second, on average; more are put off. Acks are not counted.
     pub gossip_frames_per_second: u32,
     /// Whether each worker stays on a core of its own.
@@ -63,6 +67,7 @@ impl Default for FleetOptions {
             seed: 0,
             tick: Duration::from_millis(1),
             receive_loss: 0.0,
+            zone_latency: None,
             gossip_frames_per_second: 400_000,
             pin: false,
             members_expected: 0,

@@ -62,6 +62,7 @@ pub(super) fn run<O: Observer>(
         host.clock.read();
         host.counters.turns += 1;
         pace.returned(left, timeout.map_or(Time::NEVER, |timeout| left + timeout), host.now());
+        host.release_held(driver.trains());
         let after = driver.counters();
         host.note_driver(driver.kind(), after);
         let read =
@@ -122,6 +123,9 @@ impl<O: Observer> Host<O> {
             self.counters.unrouted += 1;
             return;
         };
+        if self.held.is_some() && self.hold(from, local, &frame, bytes) {
+            return;
+        }
         let now = self.clock.now();
         let Some((member, shared, mut out)) = self.members.reach(local, trains) else { return };
         member.handle_frame(now, from, &frame, shared, &mut out);
@@ -134,8 +138,10 @@ impl<O: Observer> Host<O> {
         if !idle || more || !self.failed_joins.is_empty() {
             return Some(Duration::ZERO);
         }
-        let next = self.members.wheel.next_deadline(self.now()).filter(|_| !self.paused)?;
-        Some(pace.tick_after(next).since(self.now()))
+        let timer = self.members.wheel.next_deadline(self.now()).filter(|_| !self.paused);
+        let held = self.held.as_ref().and_then(|held| held.due());
+        let next = timer.map(|timer| pace.tick_after(timer)).into_iter().chain(held).min()?;
+        Some(next.since(self.now()))
     }
 
     /// Fires the timers that are due, at most `timers_max`, or as many as half fill the trains.

@@ -171,6 +171,18 @@ pub struct RunArguments {
     #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = values::share)]
     pub loss: f64,
 
+    /// Zones that the members are spread over; 1: none
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = values::count::<u32>)]
+    pub zones: u32,
+
+    /// With --zones: round trip between two zones, in ms; half of it is waited for at the receiving side [default: 0]
+    #[arg(long, value_name = "MS", value_parser = values::count::<u32>)]
+    pub zone_rtt_ms: Option<u32>,
+
+    /// With --zones: members do not say which zone they are in, so what is told is not divided by zone
+    #[arg(long)]
+    pub zones_untold: bool,
+
     /// With --wire native: address the workers' sockets are bound to [default: 127.0.0.1]
     #[arg(long, value_name = "ADDRESS", value_parser = values::address)]
     pub bind: Option<IpAddr>,

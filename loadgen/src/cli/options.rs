@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{SettingValue, Settings};
+use swimring::worker::ZoneLatency;
+use swimring_codec::MemberId;
 use swimring_codec::native::EVENT_MAX;
 use swimring_tooling::values::Rate;
 
@@ -29,6 +31,10 @@ const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 const MEMBERS_MAX: u32 = 4_000_000;
 /// The engine's bound on workers.
 const WORKERS_MAX: u32 = 1024;
+/// Most zones: the engine knows one more, of members without a zone.
+const ZONES_MAX: u32 = 255;
+/// The longest round trip between zones, in milliseconds: half way round the Earth and back is a third of it.
+const ZONE_RTT_MS_MAX: u32 = 1_000;
 /// What an event carries besides the name that all events of a run have.
 const EVENT_BYTES: RangeInclusive<u32> = EVENT_NUMBER_BYTES as u32..=(EVENT_MAX - EVENT_NAME.len()) as u32;
 /// What an objective on the real members of a pool begins with.
@@ -70,6 +76,12 @@ pub struct RunOptions {
     pub event_bytes: u32,
     /// Share of received datagrams dropped on purpose, 0.0 to below 1.0.
     pub loss: f64,
+    /// Zones that the members are spread over, 1 to [`ZONES_MAX`]; 1 for none.
+    pub zones: u32,
+    /// Round trip between two of them in milliseconds, at most [`ZONE_RTT_MS_MAX`].
+    pub zone_rtt_ms: u32,
+    /// Whether members say which zone they are in.
+    pub zones_told: bool,
     /// Seed of every random choice.
     pub seed: u64,
     /// Address the workers' sockets are bound to.
@@ -123,6 +135,19 @@ impl RunArguments {
                  it out"
             ));
         }
+        if self.wire == WireChoice::Memberlist && self.zones > 1 {
+            faults.push(format!(
+                "--zones {}: memberlist's wire knows no zones; leave --wire memberlist out, or this",
+                self.zones
+            ));
+        } else if self.zones <= 1 {
+            if let Some(rtt) = self.zone_rtt_ms {
+                faults.push(format!("--zone-rtt-ms {rtt}: there are no zones; add --zones 2 or more"));
+            }
+            if self.zones_untold {
+                faults.push("--zones-untold: there are no zones; add --zones 2 or more".to_owned());
+            }
+        }
         if let Some(bind) = self.bind.filter(|_| self.wire == WireChoice::Memberlist) {
             faults.push(format!(
                 "--bind {bind}: members have addresses of their own on memberlist's wire; give --first-address"
@@ -139,6 +164,9 @@ impl RunArguments {
             start: self.start,
             seeds: self.seeds.unwrap_or(1),
             loss: self.loss,
+            zones: self.zones,
+            zone_rtt_ms: self.zone_rtt_ms.unwrap_or(0),
+            zones_told: !self.zones_untold,
             bind: self.bind.unwrap_or(Ipv4Addr::LOCALHOST.into()).to_canonical(),
             port: self.port,
             segmentation: !self.no_segmentation,
@@ -155,6 +183,18 @@ impl RunArguments {
 }
 
 impl RunOptions {
+    /// How far apart the members' zones are, if they are in some.
+    pub fn zone_latency(&self) -> Option<ZoneLatency> {
+        let one_way = Duration::from_millis(self.zone_rtt_ms.into()) / 2;
+        (self.zones > 1).then_some(ZoneLatency { zones: self.zones, one_way })
+    }
+
+    /// The zone that the member called `name` says it is in; empty for none.
+    pub fn zone(&self, name: &str) -> String {
+        let told = self.zone_latency().filter(|_| self.zones_told);
+        told.map_or(String::new(), |zones| format!("zone-{}", zones.zone_of(MemberId::of_name(name)) + 1))
+    }
+
     /// The settings' defaults, as they follow from `members` members and `cores` cores.
     pub fn defaults(members: u32, cores: u32) -> RunOptions {
         let mut bare = RunArguments::bare();
@@ -178,6 +218,9 @@ impl RunOptions {
             events: fleet.events,
             event_bytes: fleet.event_bytes.unwrap_or(EVENT_BYTES_DEFAULT),
             loss: 0.0,
+            zones: 1,
+            zone_rtt_ms: 0,
+            zones_told: true,
             seed: fleet.seed,
             bind: Ipv4Addr::LOCALHOST.into(),
             port: 0,
@@ -227,6 +270,9 @@ impl RunOptions {
             "events_per_second": self.events.per_second,
             "event_bytes": self.event_bytes,
             "loss": self.loss,
+            "zones": self.zones,
+            "zone_rtt_ms": self.zone_rtt_ms,
+            "zones_told": self.zones_told,
             "seed": self.seed,
             "bind": self.bind,
             "port": self.port,
@@ -256,6 +302,12 @@ impl RunOptions {
             return std::iter::once(fault).chain(self.time_faults()).collect();
         }
         let mut faults = self.fleet_faults();
+        if self.zones == 0 || self.zones > ZONES_MAX {
+            faults.push(format!("--zones {}: must be 1 to {ZONES_MAX}", self.zones));
+        }
+        if self.zone_rtt_ms > ZONE_RTT_MS_MAX {
+            faults.push(format!("--zone-rtt-ms {}: at most {ZONE_RTT_MS_MAX}", self.zone_rtt_ms));
+        }
         if members <= MEMBERS_MAX {
             faults.extend(self.address_faults());
         }

@@ -164,6 +164,14 @@ fn numbers_and_addresses_are_read_as_people_write_them() {
 fn a_flag_that_changes_nothing_is_refused_or_doubted() {
     for (flags, told) in [
         (&["--seeds", "3"][..], "--seeds 3: nobody joins in a warm start; add --start cold, or leave it out"),
+        (&["--zone-rtt-ms", "40"], "--zone-rtt-ms 40: there are no zones; add --zones 2 or more"),
+        (&["--zones-untold"], "--zones-untold: there are no zones; add --zones 2 or more"),
+        (&["--zones", "256"], "--zones 256: must be 1 to 255"),
+        (&["--zones", "3", "--zone-rtt-ms", "1001"], "--zone-rtt-ms 1001: at most 1000"),
+        (
+            &["--wire", "memberlist", "--zones", "3"],
+            "--zones 3: memberlist's wire knows no zones; leave --wire memberlist out, or this",
+        ),
         (
             &["--first-address", "127.20.0.1"],
             "--first-address 127.20.0.1: members share --bind on the native wire; add --wire memberlist, or leave it \

@@ -99,6 +99,7 @@ fn start_fleet(
         seed: options.seed,
         tick: TICK,
         receive_loss: options.loss,
+        zone_latency: options.zone_latency(),
         pin: true,
         members_expected: options.members.div_ceil(options.workers) as usize,
         known_expected: options.members as usize,

@@ -43,6 +43,7 @@ impl Window {
         let (before, after) = (&self.before[number], &self.after[number]);
         let traffic = after.traffic.since(&before.traffic);
         let told = last.protocol.since(&before.protocol);
+        let crossed = last.traffic.since(&before.traffic);
         WorkerMeasurements {
             busy: after.busy - before.busy,
             datagrams_sent: traffic.sent,
@@ -57,9 +58,13 @@ impl Window {
             schedule_lag_us: timed.schedule_lag_us,
             event_spread_us: timed.event_spread_us,
             event_copies: told.events_delivered + told.events_repeated,
+            event_copies_crossed: crossed.zone_event_copies,
             events_refused: last.tally.events_refused,
-            delegations_while_measuring: DelegationCounts::of(&after.protocol.since(&before.protocol)),
-            delegations: DelegationCounts::of(&told),
+            delegations_while_measuring: DelegationCounts::of(
+                &after.protocol.since(&before.protocol),
+                traffic.zone_copies,
+            ),
+            delegations: DelegationCounts::of(&told, crossed.zone_copies),
             false_suspicions: last.tally.false_suspicions,
             false_deaths: last.tally.false_deaths,
             bases_made: last.protocol.bases_made,

@@ -377,6 +377,7 @@ impl<'a, 'b, O: Tracking> Phases<'a, 'b, O> {
             resident_bytes: window.resident_bytes,
             kills: window.kills(&trackers, done, self.context.plan, observers),
             events: outcome::events(&trackers, done, observers),
+            zones: self.options.zones.into(),
             workers,
         })
     }

@@ -110,6 +110,12 @@ pub struct Traffic {
     pub dropped: u64,
     /// Datagrams dropped on purpose.
     pub lost_on_purpose: u64,
+    /// Frames from other zones that were dropped because too many were held back.
+    pub zone_frames_shed: u64,
+    /// Updates and user events that were delegated from one zone to another.
+    pub zone_copies: u64,
+    /// User events that came from another zone.
+    pub zone_event_copies: u64,
     /// Bytes sent, without IP and UDP headers.
     pub bytes_sent: u64,
     /// System calls.
@@ -126,8 +132,15 @@ impl Traffic {
             sent: net.datagrams_sent,
             received: net.datagrams_received,
             packets_sent: net.messages_sent,
-            dropped: net.receive_overflow + net.shed_frames + net.send_errors + net.receive_truncated,
+            dropped: net.receive_overflow
+                + net.shed_frames
+                + net.send_errors
+                + net.receive_truncated
+                + host.zone_frames_shed,
             lost_on_purpose: host.lost,
+            zone_frames_shed: host.zone_frames_shed,
+            zone_copies: host.zone_copies,
+            zone_event_copies: host.zone_event_copies,
             bytes_sent: net.bytes_sent,
             system_calls: net.system_calls,
             paths_narrowed: net.paths_narrowed,
@@ -142,6 +155,9 @@ impl Traffic {
         self.packets_sent += other.packets_sent;
         self.dropped += other.dropped;
         self.lost_on_purpose += other.lost_on_purpose;
+        self.zone_frames_shed += other.zone_frames_shed;
+        self.zone_copies += other.zone_copies;
+        self.zone_event_copies += other.zone_event_copies;
         self.bytes_sent += other.bytes_sent;
         self.system_calls += other.system_calls;
         self.paths_narrowed += other.paths_narrowed;
@@ -156,6 +172,9 @@ impl Traffic {
             packets_sent: self.packets_sent - earlier.packets_sent,
             dropped: self.dropped - earlier.dropped,
             lost_on_purpose: self.lost_on_purpose - earlier.lost_on_purpose,
+            zone_frames_shed: self.zone_frames_shed - earlier.zone_frames_shed,
+            zone_copies: self.zone_copies - earlier.zone_copies,
+            zone_event_copies: self.zone_event_copies - earlier.zone_event_copies,
             bytes_sent: self.bytes_sent - earlier.bytes_sent,
             system_calls: self.system_calls - earlier.system_calls,
             paths_narrowed: self.paths_narrowed - earlier.paths_narrowed,

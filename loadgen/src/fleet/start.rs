@@ -34,10 +34,10 @@ const CONVERGENCE_MAX: Duration = Duration::from_secs(600);
 pub fn populate(fleet: &Fleet<Tracker>, options: &RunOptions) -> Result<(), String> {
     let (members, workers) = (options.members, fleet.len());
     let added = fleet.ask_all(|worker| {
-        let address = addresses(fleet, options);
+        let (address, options) = (addresses(fleet, options), options.clone());
         Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| {
             host.pause();
-            add_members(host, (worker as u32..members).step_by(workers), &address)
+            add_members(host, (worker as u32..members).step_by(workers), &address, &options)
         })
     });
     added.map_err(|error| error.to_string())?.into_iter().collect()
@@ -48,9 +48,11 @@ fn add_members(
     host: &mut Host<Tracker>,
     mut numbers: impl Iterator<Item = u32>,
     address: &impl Fn(u32) -> SocketAddr,
+    options: &RunOptions,
 ) -> Result<(), String> {
     numbers.try_for_each(|number| {
-        let added = host.add_at(address(number), &name_of(number), &[], "", INCARNATION);
+        let name = name_of(number);
+        let added = host.add_at(address(number), &name, &[], &options.zone(&name), INCARNATION);
         added.map(|_| ()).map_err(|error| error.to_string())
     })
 }
@@ -82,9 +84,11 @@ pub fn resume(fleet: &Fleet<Tracker>) -> Result<(), String> {
 pub fn warm(fleet: &Fleet<Tracker>, options: &RunOptions) -> Result<(), String> {
     let (members, workers) = (options.members, fleet.len());
     let loaded = fleet.ask_all(|worker| {
-        let address = addresses(fleet, options);
+        let (address, options) = (addresses(fleet, options), options.clone());
         let elsewhere = (0..members).filter(move |number| *number as usize % workers != worker);
-        Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| load_views(host, &elsewhere, &address))
+        Box::new(move |host: &mut Host<Tracker>, _: &mut Trains| {
+            load_views(host, &elsewhere, &address, &options)
+        })
     });
     loaded.map_err(|error| error.to_string())?.into_iter().collect()
 }
@@ -94,10 +98,12 @@ fn load_views(
     host: &mut Host<Tracker>,
     elsewhere: &(impl Iterator<Item = u32> + Clone),
     address: &impl Fn(u32) -> SocketAddr,
+    options: &RunOptions,
 ) -> Result<(), String> {
     let loaded = host.load_views(|view, settings, commons| {
         elsewhere.clone().try_for_each(|number| {
             let name = name_of(number);
+            let zone = options.zone(&name);
             let introduction = Introduction {
                 subject: MemberId::of_name(&name),
                 incarnation: INCARNATION,
@@ -105,7 +111,7 @@ fn load_views(
                 address: address(number),
                 name: &name,
                 metadata: &[],
-                zone: "",
+                zone: &zone,
             };
             view.add(&introduction, settings, commons)
         })

@@ -23,7 +23,7 @@ enum Unit {
 }
 
 /// The measurements worth comparing, in order, with the words the single report uses.
-const ROWS: [(&str, &str, Unit); 35] = [
+const ROWS: [(&str, &str, Unit); 37] = [
     ("CPU cores", "cpu.cores", Unit::Number),
     ("CPU us per member-second", "cpu.us_per_member_second", Unit::Number),
     ("memory", "memory.rss_bytes", Unit::Bytes),
@@ -46,6 +46,7 @@ const ROWS: [(&str, &str, Unit); 35] = [
     ("false deaths", "false_deaths", Unit::Count),
     ("events delivered", "events.delivered_ratio", Unit::Share),
     ("event copies per member", "events.copies_per_member", Unit::Number),
+    ("event copies crossed per zone", "events.crossed_per_zone", Unit::Number),
     ("event CPU us per member", "events.cpu_us_per_event_per_member", Unit::Number),
     ("event to delivery p50", "events.spread_ms.p50", Unit::Milliseconds),
     ("event to delivery p99", "events.spread_ms.p99", Unit::Milliseconds),
@@ -58,6 +59,7 @@ const ROWS: [(&str, &str, Unit); 35] = [
     ("retransmitted per second", "delegations.retransmissions.per_second", Unit::Number),
     ("delegations given up", "delegations.given_up.count", Unit::Count),
     ("delegations shed", "delegations.shed.count", Unit::Count),
+    ("copies crossed to zones", "delegations.crossed.count", Unit::Count),
     ("convergence", "convergence_s", Unit::Seconds),
 ];
 

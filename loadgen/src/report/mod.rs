@@ -231,6 +231,9 @@ pub struct Events {
     pub delivered_ratio: Option<f64>,
     /// Copies of an event a member received, duplicates included.
     pub copies_per_member: Option<f64>,
+    /// Copies of an event that crossed from one zone to another, for each zone but the sender's (`--zones`).
+    #[serde(default)]
+    pub crossed_per_zone: Option<f64>,
     /// CPU time per event and member, microseconds.
     pub cpu_us_per_event_per_member: Option<f64>,
     /// From an event's intended time to each delivery, milliseconds.
@@ -250,6 +253,9 @@ pub struct Delegations {
     pub given_up: Total,
     /// Parts not begun because too many were under way.
     pub shed: Total,
+    /// Of the copies, those that came from another zone (`--zones`).
+    #[serde(default)]
+    pub crossed: Total,
 }
 
 /// A number of things and how fast they came.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Every number a report has, in the order people read them. Arrays, settings and the environment are not
 /// measurements and have no path.
-pub const NUMBERS: [&str; 96] = [
+pub const NUMBERS: [&str; 99] = [
     "members",
     "duration_s",
     "cpu.cores",
@@ -49,6 +49,7 @@ pub const NUMBERS: [&str; 96] = [
     "events.refused",
     "events.delivered_ratio",
     "events.copies_per_member",
+    "events.crossed_per_zone",
     "events.cpu_us_per_event_per_member",
     "events.spread_ms.p50",
     "events.spread_ms.p99",
@@ -63,6 +64,8 @@ pub const NUMBERS: [&str; 96] = [
     "delegations.given_up.per_second",
     "delegations.shed.count",
     "delegations.shed.per_second",
+    "delegations.crossed.count",
+    "delegations.crossed.per_second",
     "convergence_s",
     "real_members.count",
     "real_members.untracked",

@@ -269,6 +269,9 @@ impl Page {
         if let Some(copies) = events.copies_per_member {
             text.push_str(&format!(", {} copies of each per member", significant(copies)));
         }
+        if let Some(crossed) = events.crossed_per_zone {
+            text.push_str(&format!(", {} copies of each crossed to each other zone", significant(crossed)));
+        }
         if let Some(us) = events.cpu_us_per_event_per_member {
             text.push_str(&format!(", {} us of CPU per event and member", significant(us)));
         }
@@ -288,6 +291,7 @@ impl Page {
             ("retransmissions", &told.retransmissions),
             ("given up", &told.given_up),
             ("shed", &told.shed),
+            ("crossed to another zone", &told.crossed),
         ];
         let parts: Vec<String> = parts
             .into_iter()

@@ -194,6 +194,7 @@ fn delegations(measurements: &Measurements, total: &WorkerMeasurements) -> Deleg
         retransmissions: both(|counts| counts.retransmissions),
         given_up: both(|counts| counts.given_up),
         shed: both(|counts| counts.shed),
+        crossed: if measurements.zones > 1 { both(|counts| counts.crossed) } else { Total::default() },
     }
 }
 
@@ -207,6 +208,10 @@ fn events(measurements: &Measurements, total: &WorkerMeasurements) -> Events {
         // Not rounded: 9,999,999 of 10,000,000 must not become 1.
         delivered_ratio: (expected > 0).then(|| delivered as f64 / expected as f64),
         copies_per_member: ratio(total.event_copies as f64, expected as f64),
+        crossed_per_zone: ratio(
+            total.event_copies_crossed as f64,
+            (measurements.events.len() as u64 * measurements.zones.saturating_sub(1)) as f64,
+        ),
         cpu_us_per_event_per_member: measurements
             .event_cpu
             .and_then(|time| ratio(time.as_secs_f64() * 1e6, expected as f64)),

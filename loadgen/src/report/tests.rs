@@ -14,7 +14,7 @@ use crate::measurements::{
 use crate::slo::Slo;
 
 /// The names the design promises, nested ones with a dot.
-const PROMISED: [&str; 71] = [
+const PROMISED: [&str; 74] = [
     "schema",
     "valid",
     "invalid_reasons",
@@ -87,6 +87,9 @@ const PROMISED: [&str; 71] = [
     "delegations.given_up.per_second",
     "delegations.shed.count",
     "delegations.shed.per_second",
+    "delegations.crossed.count",
+    "delegations.crossed.per_second",
+    "events.crossed_per_zone",
 ];
 
 fn worker() -> WorkerMeasurements {
@@ -111,7 +114,9 @@ fn worker() -> WorkerMeasurements {
             retransmissions: 3_060,
             given_up: 2,
             shed: 0,
+            crossed: 44,
         },
+        event_copies_crossed: 40,
         packets_sent: 62_040,
         false_suspicions: 3,
         ..WorkerMeasurements::default()
@@ -144,6 +149,7 @@ fn measurements() -> Measurements {
         workers: vec![worker(), worker()],
         kills: (0..20).map(kill).collect(),
         events: vec![EventOutcome { expected: 9_979, delivered: 9_979 }; 40],
+        zones: 0,
         convergence: Some(Duration::from_millis(4210)),
     }
 }
@@ -229,7 +235,14 @@ fn real_members() -> real_members::RealMembers {
 
 /// A report in which nothing is absent.
 pub(crate) fn full_report() -> Report {
-    Report { real_members: Some(real_members()), ..delegated_report() }
+    Report { real_members: Some(real_members()), ..zoned_report() }
+}
+
+/// The delegated run over three zones.
+fn zoned_report() -> Report {
+    let mut subject = subject();
+    subject.settings.insert("dissemination".to_owned(), json!("delegated"));
+    Report::new(subject, &Measurements { zones: 3, ..measurements() }, Vec::new())
 }
 
 fn judged(mut report: Report, objectives: &[&str]) -> Report {
@@ -376,6 +389,19 @@ fn delegations_are_shown_where_members_delegate() {
     subject.wire = "memberlist".to_owned();
     let memberlist = Report::new(subject, &measurements(), Vec::new());
     assert_eq!(memberlist.delegations, Delegations::default(), "memberlist's wire gossips");
+}
+
+#[test]
+fn what_crosses_is_shown_where_there_are_zones() {
+    let report = zoned_report();
+    assert_eq!((report.delegations.crossed.count, report.events.crossed_per_zone), (Some(88), Some(1.0)));
+    let page = render(&report, Style::PLAIN);
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(page.contains("1.00 copies of each crossed to each other zone"), "{page}");
+    assert!(page.contains("88 crossed to another zone"), "{page}");
+    let without = delegated_report();
+    assert_eq!((without.delegations.crossed.count, without.events.crossed_per_zone), (None, None));
+    assert!(!render(&without, Style::PLAIN).contains("crossed"));
 }
 
 /// Results that were saved before this was measured are read and compared.

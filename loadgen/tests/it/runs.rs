@@ -112,6 +112,28 @@ fn a_run_delegates_by_default_and_reports_what_that_took() {
     assert!(told.given_up.count.is_some() && told.shed.count == Some(0));
 }
 
+#[test]
+fn a_fleet_in_zones_counts_what_crosses() {
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("result.json").to_str().unwrap().to_owned();
+    let arguments =
+        ["--members", "60", "--duration", "3s", "--warmup", "2s", "--kill", "0", "--events", "5/s"];
+    let zones = ["--dissemination", "delegated", "--zones", "3", "--zone-rtt-ms", "20", "--json", &json];
+    let output = run(&[&arguments[..], &zones].concat());
+    let (page, told) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{page}{told}");
+    let report = Report::from_json(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!(report.events.delivered_ratio, Some(1.0));
+    // One copy to each other zone, and more only where a late machine has it sent again.
+    let crossed = report.events.crossed_per_zone.unwrap();
+    assert!((1.0..10.0).contains(&crossed), "{crossed} copies of each event to each zone");
+    assert!(report.delegations.crossed.count.unwrap() >= report.events.sent * 2);
+    assert!(page.contains("crossed to another zone"), "{page}");
+    // What comes from another zone is held back both ways, and most probes are of members there.
+    assert!(report.probe_rtt_us.p90.unwrap() >= 20_000, "{:?}", report.probe_rtt_us);
+    assert!(report.events.spread_ms.p50.unwrap() >= 10.0, "{:?}", report.events.spread_ms);
+}
+
 /// The log can be read, and covers the measured window without a gap.
 fn log_agrees(log: &[u8]) {
     let intervals = IntervalLogIterator::new(log).filter_map(|entry| match entry.expect("it can be read") {
