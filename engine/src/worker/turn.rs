@@ -25,8 +25,8 @@ use crate::net::{Arrival, Driver, NetError, Trains};
 use crate::protocol::Time;
 
 /// While more lies unread, one timer fires for so many datagrams that were read: what it begins, a ping for instance, has two
-/// more read, here or by another worker, and half of the reading is left for what lies there.
-const READ_FOR_TIMER: u64 = 4;
+/// more read, here or by another worker, and a third of the reading is left for what lies there.
+const READ_FOR_TIMER: u64 = 3;
 
 /// Calls taken in one turn.
 const CALLS_PER_TURN: usize = 64;
