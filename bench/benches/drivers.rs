@@ -59,7 +59,7 @@ impl Pair {
         };
         let room = self.prober.trains().reserve(to, HEADER_LEN + PROBE_LEN).expect("room in the trains");
         let mut writer = FrameWriter::new(header, room).expect("room for a header");
-        writer.push(&Message::Ping { sequence: self.sequence });
+        writer.push(&Message::Ping { sequence: self.sequence, event_root: 0 });
         writer.finish();
     }
 

@@ -144,7 +144,7 @@ impl Fleet {
             return due;
         }
         let ping = Frame::decode(self.scenery.sink.last()).expect("a frame");
-        let Some(Ok(Message::Ping { sequence })) = ping.messages().last() else { return due };
+        let Some(Ok(Message::Ping { sequence, event_root })) = ping.messages().last() else { return due };
         let header = FrameHeader {
             source: ping.header.destination,
             destination: ping.header.source,
@@ -153,7 +153,7 @@ impl Fleet {
         };
         let mut ack = [0; FRAME_MAX];
         let mut writer = FrameWriter::new(header, &mut ack).expect("room for a header");
-        writer.push(&Message::Ack { sequence });
+        writer.push(&Message::Ack { sequence, event_root });
         let used = writer.len();
         let used = writer.finish_padded(used);
         self.handle(number, &ack[..used], address_of(0))

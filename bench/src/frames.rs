@@ -163,7 +163,9 @@ impl Deck {
     pub fn pings(known: usize, root: u64) -> Deck {
         let mut rng = fastrand::Rng::with_seed(3);
         let count = (known / UPDATES).max(FRAMES_MIN);
-        let ping = |_| frame_of(rng.usize(1..known), root, &[Message::Ping { sequence: rng.u32(..) }]);
+        let ping = |_| {
+            frame_of(rng.usize(1..known), root, &[Message::Ping { sequence: rng.u32(..), event_root: 0 }])
+        };
         Deck { datagrams: (0..count).map(ping).collect(), next: 0 }
     }
 

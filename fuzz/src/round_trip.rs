@@ -94,10 +94,10 @@ fn incarnation(input: &mut Input<'_>) -> u64 {
 }
 
 fn message(input: &mut Input<'_>) -> OwnedMessage {
-    match input.u8() % 12 {
-        0 => OwnedMessage::Ping { sequence: input.u32() },
+    match input.u8() % 16 {
+        0 => OwnedMessage::Ping { sequence: input.u32(), event_root: input.u32() },
         1 => OwnedMessage::IndirectPing { sequence: input.u32(), target: input.u64() },
-        2 => OwnedMessage::Ack { sequence: input.u32() },
+        2 => OwnedMessage::Ack { sequence: input.u32(), event_root: input.u32() },
         3 => OwnedMessage::Nack { sequence: input.u32() },
         4 => OwnedMessage::Alive { subject: input.u64(), incarnation: incarnation(input), tag: input.u8() },
         5 => OwnedMessage::Suspect {
@@ -115,7 +115,17 @@ fn message(input: &mut Input<'_>) -> OwnedMessage {
             payload: input.bytes().to_vec(),
         },
         10 => OwnedMessage::Delegation { number: input.u32(), prefix_bits: input.u8(), zone: input.u16() },
-        _ => OwnedMessage::DelegationAck { number: input.u32() },
+        11 => OwnedMessage::DelegationAck { number: input.u32() },
+        12 => OwnedMessage::EventSum {
+            bits: input.u8(),
+            nth: input.u8(),
+            age_max: input.u8(),
+            answer: input.bool(),
+            sum: input.u32(),
+        },
+        13 => OwnedMessage::EventKnown { id: input.u64() >> 8 },
+        14 => OwnedMessage::EventWanted { id: input.u64() >> 8 },
+        _ => OwnedMessage::EventAge { age_ms: input.u32() },
     }
 }
 
@@ -139,10 +149,13 @@ fn introduction(input: &mut Input<'_>) -> OwnedIntroduction {
 /// The rules of `docs/PROTOCOL.md`, apart from the codec's own idea of them.
 fn is_within_rules(message: &OwnedMessage) -> bool {
     match message {
-        OwnedMessage::Ping { .. }
-        | OwnedMessage::Ack { .. }
-        | OwnedMessage::Nack { .. }
-        | OwnedMessage::DelegationAck { .. } => true,
+        OwnedMessage::Nack { .. }
+        | OwnedMessage::DelegationAck { .. }
+        | OwnedMessage::EventKnown { .. }
+        | OwnedMessage::EventWanted { .. }
+        | OwnedMessage::EventAge { .. } => true,
+        OwnedMessage::Ping { event_root, .. } | OwnedMessage::Ack { event_root, .. } => *event_root < 1 << 24,
+        OwnedMessage::EventSum { bits, nth, .. } => *bits <= 7 && u32::from(*nth) < 1 << bits,
         OwnedMessage::Delegation { prefix_bits, .. } => *prefix_bits <= 64,
         OwnedMessage::IndirectPing { target, .. } => *target != 0,
         OwnedMessage::Alive { subject, .. }
@@ -172,7 +185,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
         start.extend_from_slice(&number.to_le_bytes());
     }
     start.push(1);
-    let choices: Vec<u8> = (0..12).flat_map(choose_message).collect();
+    let choices: Vec<u8> = (0..16).flat_map(choose_message).collect();
     let frame = [&start[..], &[0], &1400_u16.to_le_bytes(), &choices].concat();
     let stream = [&start[..], &[1], &choose_introduction("node-7"), &choose_introduction("nöde")].concat();
     vec![Seed { name: "frame".to_owned(), bytes: frame }, Seed { name: "stream".to_owned(), bytes: stream }]
@@ -183,7 +196,8 @@ fn choose_message(kind: u8) -> Vec<u8> {
     let (number, sequence) = (golden::NODE_7.0.to_le_bytes(), 5_u32.to_le_bytes());
     let incarnation = 1_700_000_000_u64.to_le_bytes();
     let tail = match kind {
-        0 | 2 | 3 => sequence.to_vec(),
+        0 | 2 => [&sequence[..], &[7, 8, 9, 0]].concat(),
+        3 | 11 | 15 => sequence.to_vec(),
         1 => [&sequence[..], &number].concat(),
         4 => [&number[..], &incarnation, &[0x7a]].concat(),
         5 => [&number[..], &incarnation, &number].concat(),
@@ -191,7 +205,8 @@ fn choose_message(kind: u8) -> Vec<u8> {
         8 => choose_introduction("node-7"),
         9 => [&number[..], &sequence, &[6, 0], b"deploy", &[2, 0], b"42"].concat(),
         10 => [&sequence[..], &[4, 8, 0x21]].concat(),
-        _ => sequence.to_vec(),
+        12 => [&[3, 5, 120, 1][..], &sequence].concat(),
+        _ => number.to_vec(),
     };
     [&[kind][..], &tail].concat()
 }
@@ -224,7 +239,7 @@ mod tests {
 
     #[test]
     fn choices_make_the_messages_they_are_meant_to() {
-        for kind in 0..12 {
+        for kind in 0..16 {
             let choices = choose_message(kind);
             let mut input = Input::new(&choices);
             let message = message(&mut input);

@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use swimring_codec::native::{
-    FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, StreamKind, StreamWriter, UserEvent,
+    EventId, EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, StreamKind,
+    StreamWriter, UserEvent,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -216,10 +217,10 @@ fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut F
     let subject = someone(simulation, input);
     let sequence = u32::from(input.byte());
     let (name, metadata) = (name(subject, input), input.bytes());
-    let message = match input.byte() % 10 {
-        0 => Message::Ping { sequence },
+    let message = match input.byte() % 14 {
+        0 => Message::Ping { sequence, event_root: u32::from(input.byte()) },
         1 => Message::IndirectPing { sequence, target: subject },
-        2 => Message::Ack { sequence },
+        2 => Message::Ack { sequence, event_root: u32::from(input.byte()) },
         3 => Message::Nack { sequence },
         4 => Message::Alive { subject, incarnation: incarnation(input), tag: input.byte() },
         5 => {
@@ -229,6 +230,15 @@ fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut F
         6 => Message::Dead { subject, incarnation: incarnation(input) },
         7 => Message::Left { subject, incarnation: incarnation(input) },
         8 => Message::Introduction(introduction(&name, &metadata, input)),
+        9 => Message::EventSum(EventSum {
+            part: EventPart { bits: input.byte() % 8, nth: input.byte() },
+            age_max: input.byte(),
+            answer: input.byte().is_multiple_of(2),
+            sum: sequence,
+        }),
+        10 => Message::EventKnown { id: EventId::of(subject, sequence).0 },
+        11 => Message::EventWanted { id: EventId::of(subject, sequence).0 },
+        12 => Message::EventAge { age_ms: 300 * sequence },
         _ => Message::UserEvent(UserEvent { origin: subject, sequence, name: "forged", payload: &metadata }),
     };
     // What breaks a rule of the format is not written.

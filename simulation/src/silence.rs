@@ -26,5 +26,8 @@ fn tells(message: &Message<'_>) -> bool {
             | Message::Ack { .. }
             | Message::Nack { .. }
             | Message::DelegationAck { .. }
+            | Message::EventSum(_)
+            | Message::EventKnown { .. }
+            | Message::EventWanted { .. }
     )
 }

@@ -15,6 +15,9 @@ pub const NODE_7: MemberId = MemberId(0x244d_2f28_e49e_aa97);
 
 /// The zone that appears in the vectors.
 pub const ZONE: &str = "eu-west-1a";
+/// Id and term of the user event in the vectors.
+pub const EVENT_ID: u64 = 0x8e_d6ef_9ce9_e4a9;
+pub const EVENT_TERM: u32 = 0xe9e4_a961;
 
 const INCARNATION: u64 = 1_700_000_000;
 
@@ -75,13 +78,21 @@ fn event() -> OwnedMessage {
 pub fn messages() -> Vec<Golden<OwnedMessage>> {
     let (subject, incarnation) = (NODE_7.0, INCARNATION);
     vec![
-        Golden { name: "ping", hex: "0100000004030201", value: OwnedMessage::Ping { sequence: 0x0102_0304 } },
+        Golden {
+            name: "ping",
+            hex: "010b0a0904030201",
+            value: OwnedMessage::Ping { sequence: 0x0102_0304, event_root: 0x09_0a0b },
+        },
         Golden {
             name: "indirect ping",
             hex: "020000000500000097aa9ee4282f4d24",
             value: OwnedMessage::IndirectPing { sequence: 5, target: NODE_7.0 },
         },
-        Golden { name: "ack", hex: "0300000004030201", value: OwnedMessage::Ack { sequence: 0x0102_0304 } },
+        Golden {
+            name: "ack",
+            hex: "030b0a0904030201",
+            value: OwnedMessage::Ack { sequence: 0x0102_0304, event_root: 0x09_0a0b },
+        },
         Golden { name: "nack", hex: "0400000005000000", value: OwnedMessage::Nack { sequence: 5 } },
         Golden {
             name: "alive",
@@ -141,6 +152,31 @@ pub fn messages() -> Vec<Golden<OwnedMessage>> {
             hex: "0c00000006000000",
             value: OwnedMessage::DelegationAck { number: 6 },
         },
+        Golden {
+            name: "event sum",
+            hex: "0d03057804030201",
+            value: OwnedMessage::EventSum { bits: 3, nth: 5, age_max: 120, answer: false, sum: 0x0102_0304 },
+        },
+        Golden {
+            name: "event sum that answers",
+            hex: "0d80007804030201",
+            value: OwnedMessage::EventSum { bits: 0, nth: 0, age_max: 120, answer: true, sum: 0x0102_0304 },
+        },
+        Golden {
+            name: "event known",
+            hex: "0ea9e4e99cefd68e",
+            value: OwnedMessage::EventKnown { id: EVENT_ID },
+        },
+        Golden {
+            name: "event wanted",
+            hex: "0fa9e4e99cefd68e",
+            value: OwnedMessage::EventWanted { id: EVENT_ID },
+        },
+        Golden {
+            name: "event age",
+            hex: "10000000dc050000",
+            value: OwnedMessage::EventAge { age_ms: 1_500 },
+        },
     ]
 }
 
@@ -159,7 +195,7 @@ pub fn frames() -> Vec<Golden<(FrameHeader, Vec<OwnedMessage>, usize)>> {
             00f15365000097aa9ee4282f4d240000000000000000",
             value: (
                 header(MemberId::NONE, false),
-                vec![OwnedMessage::Ping { sequence: 0x0102_0304 }, alive],
+                vec![OwnedMessage::Ping { sequence: 0x0102_0304, event_root: 0 }, alive],
                 8,
             ),
         },
@@ -171,7 +207,7 @@ pub fn frames() -> Vec<Golden<(FrameHeader, Vec<OwnedMessage>, usize)>> {
             value: (
                 header(NODE_2, false),
                 vec![
-                    OwnedMessage::Ack { sequence: 0x0102_0304 },
+                    OwnedMessage::Ack { sequence: 0x0102_0304, event_root: 0 },
                     OwnedMessage::Delegation { number: 6, prefix_bits: 4, zone: 0 },
                     OwnedMessage::Dead { subject: NODE_7.0, incarnation: INCARNATION },
                     event(),

@@ -3,15 +3,17 @@
 
 use std::net::SocketAddr;
 
-use swimring_codec::native::{Introduction, Message, StreamBody, StreamKind, UserEvent};
+use swimring_codec::native::{
+    EventId, EventPart, EventSum, Introduction, Message, StreamBody, StreamKind, UserEvent,
+};
 use swimring_codec::{Incarnation, MemberId, State};
 
 /// A message of a frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OwnedMessage {
-    Ping { sequence: u32 },
+    Ping { sequence: u32, event_root: u32 },
     IndirectPing { sequence: u32, target: u64 },
-    Ack { sequence: u32 },
+    Ack { sequence: u32, event_root: u32 },
     Nack { sequence: u32 },
     Alive { subject: u64, incarnation: u64, tag: u8 },
     Suspect { subject: u64, incarnation: u64, accuser: u64 },
@@ -21,6 +23,10 @@ pub enum OwnedMessage {
     UserEvent { origin: u64, sequence: u32, name: String, payload: Vec<u8> },
     Delegation { number: u32, prefix_bits: u8, zone: u16 },
     DelegationAck { number: u32 },
+    EventSum { bits: u8, nth: u8, age_max: u8, answer: bool, sum: u32 },
+    EventKnown { id: u64 },
+    EventWanted { id: u64 },
+    EventAge { age_ms: u32 },
 }
 
 /// An introduction. Its subject is the id of its name unless a test says otherwise.
@@ -76,15 +82,20 @@ impl From<Introduction<'_>> for OwnedIntroduction {
     }
 }
 
+/// The event id with the low 56 of these bits.
+fn event_id(bits: u64) -> EventId {
+    EventId::from_bits(bits & ((1 << 56) - 1)).expect("56 bits")
+}
+
 impl OwnedMessage {
     pub fn borrow(&self) -> Message<'_> {
         let id = MemberId;
         match *self {
-            OwnedMessage::Ping { sequence } => Message::Ping { sequence },
+            OwnedMessage::Ping { sequence, event_root } => Message::Ping { sequence, event_root },
             OwnedMessage::IndirectPing { sequence, target } => {
                 Message::IndirectPing { sequence, target: id(target) }
             }
-            OwnedMessage::Ack { sequence } => Message::Ack { sequence },
+            OwnedMessage::Ack { sequence, event_root } => Message::Ack { sequence, event_root },
             OwnedMessage::Nack { sequence } => Message::Nack { sequence },
             OwnedMessage::Alive { subject, incarnation, tag } => {
                 Message::Alive { subject: id(subject), incarnation: Incarnation::new(incarnation), tag }
@@ -108,6 +119,12 @@ impl OwnedMessage {
                 Message::Delegation { number, prefix_bits, zone }
             }
             OwnedMessage::DelegationAck { number } => Message::DelegationAck { number },
+            OwnedMessage::EventSum { bits, nth, age_max, answer, sum } => {
+                Message::EventSum(EventSum { part: EventPart { bits, nth }, age_max, answer, sum })
+            }
+            OwnedMessage::EventKnown { id } => Message::EventKnown { id: event_id(id) },
+            OwnedMessage::EventWanted { id } => Message::EventWanted { id: event_id(id) },
+            OwnedMessage::EventAge { age_ms } => Message::EventAge { age_ms },
         }
     }
 }
@@ -115,11 +132,11 @@ impl OwnedMessage {
 impl From<Message<'_>> for OwnedMessage {
     fn from(message: Message<'_>) -> OwnedMessage {
         match message {
-            Message::Ping { sequence } => OwnedMessage::Ping { sequence },
+            Message::Ping { sequence, event_root } => OwnedMessage::Ping { sequence, event_root },
             Message::IndirectPing { sequence, target } => {
                 OwnedMessage::IndirectPing { sequence, target: target.0 }
             }
-            Message::Ack { sequence } => OwnedMessage::Ack { sequence },
+            Message::Ack { sequence, event_root } => OwnedMessage::Ack { sequence, event_root },
             Message::Nack { sequence } => OwnedMessage::Nack { sequence },
             Message::Alive { subject, incarnation, tag } => {
                 OwnedMessage::Alive { subject: subject.0, incarnation: incarnation.get(), tag }
@@ -146,6 +163,12 @@ impl From<Message<'_>> for OwnedMessage {
                 OwnedMessage::Delegation { number, prefix_bits, zone }
             }
             Message::DelegationAck { number } => OwnedMessage::DelegationAck { number },
+            Message::EventSum(EventSum { part: EventPart { bits, nth }, age_max, answer, sum }) => {
+                OwnedMessage::EventSum { bits, nth, age_max, answer, sum }
+            }
+            Message::EventKnown { id } => OwnedMessage::EventKnown { id: id.bits() },
+            Message::EventWanted { id } => OwnedMessage::EventWanted { id: id.bits() },
+            Message::EventAge { age_ms } => OwnedMessage::EventAge { age_ms },
         }
     }
 }

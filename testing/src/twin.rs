@@ -127,18 +127,18 @@ fn message(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
         9 => introduction(bytes, at).map(|(record, length)| (OwnedMessage::Introduction(record), length)),
         10 => event(bytes, at),
         11 | 12 => delegation(bytes, at),
+        13..=16 => event_repair(bytes, at),
         _ => None,
     }
 }
 
 fn probe(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
-    if number(bytes, at + 1, 3)? != 0 {
-        return None;
-    }
+    let event_root = number(bytes, at + 1, 3)? as u32;
     let sequence = number(bytes, at + 4, 4)? as u32;
     match bytes[at] {
-        1 => Some((OwnedMessage::Ping { sequence }, 8)),
-        3 => Some((OwnedMessage::Ack { sequence }, 8)),
+        1 => Some((OwnedMessage::Ping { sequence, event_root }, 8)),
+        3 => Some((OwnedMessage::Ack { sequence, event_root }, 8)),
+        _ if event_root != 0 => None,
         4 => Some((OwnedMessage::Nack { sequence }, 8)),
         _ => {
             let target = number(bytes, at + 8, 8)?;
@@ -156,6 +156,25 @@ fn delegation(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
         (12, 0, 0) => Some((OwnedMessage::DelegationAck { number }, 8)),
         _ => None,
     }
+}
+
+fn event_repair(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
+    let id = number(bytes, at + 1, 7)?;
+    let last = number(bytes, at + 4, 4)? as u32;
+    let message = match bytes[at] {
+        13 => {
+            let (bits, nth, age_max) = (bytes[at + 1] % 128, bytes[at + 2], bytes[at + 3]);
+            if bits > 7 || u32::from(nth) >= 1 << bits {
+                return None;
+            }
+            OwnedMessage::EventSum { bits, nth, age_max, answer: bytes[at + 1] >= 128, sum: last }
+        }
+        14 => OwnedMessage::EventKnown { id },
+        15 => OwnedMessage::EventWanted { id },
+        _ if number(bytes, at + 1, 3)? == 0 => OwnedMessage::EventAge { age_ms: last },
+        _ => return None,
+    };
+    Some((message, 8))
 }
 
 fn update(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {

@@ -31,8 +31,8 @@ layout! {
 }
 
 layout! {
-    /// Ping, ack, nack.
-    Probe = 8 { kind: u8, reserved: [u8; 3], sequence: U32 }
+    /// Ping, ack, nack, which has no event root.
+    Probe = 8 { kind: u8, event_root: [u8; 3], sequence: U32 }
 }
 
 layout! {
@@ -74,6 +74,21 @@ layout! {
 }
 
 layout! {
+    /// Event sum: of the events of one part.
+    EventSum = 8 { kind: u8, bits: u8, nth: u8, age_max: u8, sum: U32 }
+}
+
+layout! {
+    /// Event known, event wanted: one event by its id.
+    EventName = 8 { kind: u8, id: [u8; 7] }
+}
+
+layout! {
+    /// Event age: of the user event that follows.
+    EventAge = 8 { kind: u8, reserved: [u8; 3], age_ms: U32 }
+}
+
+layout! {
     /// State records on a stream: how many follow.
     StateHeader = 8 { count: U32, more: u8, reserved: [u8; 3] }
 }
@@ -104,4 +119,8 @@ pub(super) mod kind {
     pub const USER_EVENT: u8 = 10;
     pub const DELEGATION: u8 = 11;
     pub const DELEGATION_ACK: u8 = 12;
+    pub const EVENT_SUM: u8 = 13;
+    pub const EVENT_KNOWN: u8 = 14;
+    pub const EVENT_WANTED: u8 = 15;
+    pub const EVENT_AGE: u8 = 16;
 }

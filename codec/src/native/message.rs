@@ -8,6 +8,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{Immutable, IntoBytes};
 
+use super::event_repair::{self, EVENT_REPAIR_LEN, EventId, EventSum};
 use super::layout::{self, Delegation, Probe, Relay, Suspicion, Update, kind};
 use super::parts::{member, reserved, take, update};
 use super::{DecodeError, Introduction, UserEvent};
@@ -26,6 +27,9 @@ pub const DELEGATION_LEN: usize = size_of::<Delegation>();
 /// Most leading bits that a delegation leaves fixed: all that an id has.
 pub const PREFIX_BITS_MAX: u8 = u64::BITS as u8;
 
+/// Largest event root in a ping or ack: 24 bits.
+pub const EVENT_ROOT_MAX: u32 = (1 << 24) - 1;
+
 /// One message of a frame. Borrows from the received bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Message<'a> {
@@ -33,6 +37,8 @@ pub enum Message<'a> {
     Ping {
         /// Echoed in the ack.
         sequence: u32,
+        /// Stands for the user events of late that the sender knows; at most [`EVENT_ROOT_MAX`].
+        event_root: u32,
     },
     /// Ping `target` for me and pass its ack on; a nack if it stays silent.
     IndirectPing {
@@ -45,6 +51,8 @@ pub enum Message<'a> {
     Ack {
         /// From the ping.
         sequence: u32,
+        /// Stands for the user events of late that the sender knows; at most [`EVENT_ROOT_MAX`].
+        event_root: u32,
     },
     /// The relay is well and reached nobody.
     Nack {
@@ -103,6 +111,23 @@ pub enum Message<'a> {
         /// From the delegation.
         number: u32,
     },
+    /// What the user events that the sender knows sum to, in one part of them.
+    EventSum(EventSum),
+    /// The sender knows this user event.
+    EventKnown {
+        /// The event's id.
+        id: EventId,
+    },
+    /// Send this user event.
+    EventWanted {
+        /// The event's id.
+        id: EventId,
+    },
+    /// The user event that follows repairs what its receiver has missed, and is so old.
+    EventAge {
+        /// Milliseconds since it was first told, as far as the sender knows.
+        age_ms: u32,
+    },
 }
 
 impl<'a> Message<'a> {
@@ -125,6 +150,7 @@ impl<'a> Message<'a> {
                 Ok((Message::UserEvent(event), rest))
             }
             kind::DELEGATION | kind::DELEGATION_ACK => decode_delegation(kind, bytes),
+            kind::EVENT_SUM..=kind::EVENT_AGE => event_repair::decode(kind, bytes),
             unknown => Err(DecodeError::Kind(unknown)),
         }
     }
@@ -136,6 +162,10 @@ impl<'a> Message<'a> {
             Message::Ping { .. } | Message::Ack { .. } | Message::Nack { .. } => PROBE_LEN,
             Message::IndirectPing { .. } => RELAY_LEN,
             Message::Delegation { .. } | Message::DelegationAck { .. } => DELEGATION_LEN,
+            Message::EventSum(_)
+            | Message::EventKnown { .. }
+            | Message::EventWanted { .. }
+            | Message::EventAge { .. } => EVENT_REPAIR_LEN,
             Message::Alive { .. } | Message::Dead { .. } | Message::Left { .. } => UPDATE_LEN,
             Message::Suspect { .. } => SUSPECT_LEN,
             Message::Introduction(introduction) => introduction.wire_len(),
@@ -159,14 +189,18 @@ impl<'a> Message<'a> {
             }
             Message::Dead { subject, incarnation } => put(&update(kind::DEAD, 0, incarnation, subject)?, out),
             Message::Left { subject, incarnation } => put(&update(kind::LEFT, 0, incarnation, subject)?, out),
-            Message::Ping { sequence } => put(&probe(kind::PING, sequence), out),
-            Message::Ack { sequence } => put(&probe(kind::ACK, sequence), out),
-            Message::Nack { sequence } => put(&probe(kind::NACK, sequence), out),
+            Message::Ping { sequence, event_root } => put(&probe(kind::PING, event_root, sequence)?, out),
+            Message::Ack { sequence, event_root } => put(&probe(kind::ACK, event_root, sequence)?, out),
+            Message::Nack { sequence } => put(&probe(kind::NACK, 0, sequence)?, out),
             Message::IndirectPing { sequence, target } => put(&relay(sequence, target)?, out),
             Message::Delegation { number, prefix_bits, zone } => {
                 put(&delegation(kind::DELEGATION, prefix_bits, zone, number)?, out)
             }
             Message::DelegationAck { number } => put(&delegation(kind::DELEGATION_ACK, 0, 0, number)?, out),
+            Message::EventSum(sum) => put(&sum.layout()?, out),
+            Message::EventKnown { id } => put(&id.layout(kind::EVENT_KNOWN), out),
+            Message::EventWanted { id } => put(&id.layout(kind::EVENT_WANTED), out),
+            Message::EventAge { age_ms } => put(&event_repair::age(age_ms), out),
             Message::Introduction(introduction) => {
                 let length = self.encoded_len();
                 introduction.encode(out.get_mut(..length)?).map(|()| length)
@@ -195,12 +229,16 @@ fn decode_probe(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeEr
         return Ok((Message::IndirectPing { sequence: relay.sequence.get(), target }, rest));
     }
     let (probe, rest) = take::<Probe>(bytes)?;
-    reserved(probe.reserved)?;
     let sequence = probe.sequence.get();
+    let [low, middle, high] = probe.event_root;
+    let event_root = u32::from_le_bytes([low, middle, high, 0]);
     let message = match kind {
-        kind::PING => Message::Ping { sequence },
-        kind::ACK => Message::Ack { sequence },
-        _ => Message::Nack { sequence },
+        kind::PING => Message::Ping { sequence, event_root },
+        kind::ACK => Message::Ack { sequence, event_root },
+        _ => {
+            reserved(probe.event_root)?;
+            Message::Nack { sequence }
+        }
     };
     Ok((message, rest))
 }
@@ -243,8 +281,9 @@ fn decode_update(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeE
 }
 
 #[inline]
-fn probe(kind: u8, sequence: u32) -> Probe {
-    Probe { kind, reserved: [0; 3], sequence: U32::new(sequence) }
+fn probe(kind: u8, event_root: u32, sequence: u32) -> Option<Probe> {
+    let [low, middle, high, 0] = event_root.to_le_bytes() else { return None };
+    Some(Probe { kind, event_root: [low, middle, high], sequence: U32::new(sequence) })
 }
 
 #[inline]

@@ -8,6 +8,7 @@
 
 mod error;
 mod event;
+mod event_repair;
 mod frame;
 mod introduction;
 mod layout;
@@ -18,9 +19,12 @@ mod stream_writer;
 
 pub use error::DecodeError;
 pub use event::{EVENT_HEADER_LEN, EVENT_MAX, UserEvent};
+pub use event_repair::{EVENT_PART_BITS_MAX, EVENT_REPAIR_LEN, EventId, EventPart, EventSum};
 pub use frame::{FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages};
 pub use introduction::{INTRODUCTION_HEADER_LEN, Introduction};
-pub use message::{DELEGATION_LEN, Message, PREFIX_BITS_MAX, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN};
+pub use message::{
+    DELEGATION_LEN, EVENT_ROOT_MAX, Message, PREFIX_BITS_MAX, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN,
+};
 pub use stream::{
     STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StateRecords, StreamBody, StreamKind, StreamMessage,
     stream_message_len,

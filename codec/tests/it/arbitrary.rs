@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use swimring_codec::native::{EVENT_MAX, FrameHeader, PREFIX_BITS_MAX};
+use swimring_codec::native::{EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, FrameHeader, PREFIX_BITS_MAX};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use swimring_testing::owned::{OwnedIntroduction, OwnedMessage};
@@ -77,12 +77,27 @@ fn prefix_bits() -> impl Strategy<Value = u8> {
     prop_oneof![Just(0), Just(PREFIX_BITS_MAX), 0..=PREFIX_BITS_MAX]
 }
 
+fn event_root() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(0), Just(EVENT_ROOT_MAX), 0..=EVENT_ROOT_MAX]
+}
+
+fn event_sum() -> impl Strategy<Value = OwnedMessage> {
+    (0..=EVENT_PART_BITS_MAX, any::<u8>(), any::<u8>(), any::<bool>(), any::<u32>()).prop_map(
+        |(bits, nth, age_max, answer, sum)| {
+            let nth = nth & ((1 << bits) - 1);
+            OwnedMessage::EventSum { bits, nth, age_max, answer, sum }
+        },
+    )
+}
+
 pub fn message() -> impl Strategy<Value = OwnedMessage> {
     let update = (id(), incarnation(), any::<u8>());
     prop_oneof![
-        any::<u32>().prop_map(|sequence| OwnedMessage::Ping { sequence }),
+        (any::<u32>(), event_root())
+            .prop_map(|(sequence, event_root)| OwnedMessage::Ping { sequence, event_root }),
         (any::<u32>(), id()).prop_map(|(sequence, target)| OwnedMessage::IndirectPing { sequence, target }),
-        any::<u32>().prop_map(|sequence| OwnedMessage::Ack { sequence }),
+        (any::<u32>(), event_root())
+            .prop_map(|(sequence, event_root)| OwnedMessage::Ack { sequence, event_root }),
         any::<u32>().prop_map(|sequence| OwnedMessage::Nack { sequence }),
         update.prop_map(|(subject, incarnation, tag)| OwnedMessage::Alive { subject, incarnation, tag }),
         (id(), incarnation(), any::<u64>()).prop_map(|(subject, incarnation, accuser)| {
@@ -95,6 +110,10 @@ pub fn message() -> impl Strategy<Value = OwnedMessage> {
         (any::<u32>(), prefix_bits(), any::<u16>())
             .prop_map(|(number, prefix_bits, zone)| OwnedMessage::Delegation { number, prefix_bits, zone }),
         any::<u32>().prop_map(|number| OwnedMessage::DelegationAck { number }),
+        event_sum(),
+        (0..1_u64 << 56).prop_map(|id| OwnedMessage::EventKnown { id }),
+        (0..1_u64 << 56).prop_map(|id| OwnedMessage::EventWanted { id }),
+        any::<u32>().prop_map(|age_ms| OwnedMessage::EventAge { age_ms }),
     ]
 }
 

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    DecodeError, Frame, FrameWriter, Message, STREAM_PREFIX_LEN, StreamKind, StreamMessage, StreamWriter,
-    stream_message_len,
+    DecodeError, EventId, Frame, FrameWriter, Message, STREAM_PREFIX_LEN, StreamKind, StreamMessage,
+    StreamWriter, stream_message_len,
 };
 use swimring_codec::{Incarnation, MemberId, identity_hash, root_term, zone_hash, zone_tag};
 use swimring_testing::golden;
@@ -119,6 +119,9 @@ fn the_specification_prints_the_hashes() {
         assert!(SPECIFICATION.contains(&format!("{number:016x}")), "{number:016x}");
     }
     assert!(SPECIFICATION.contains(&format!("`{:04x}`", zone_tag(golden::ZONE))));
+    let (event, term) = EventId::of(golden::NODE_1, 9);
+    assert_eq!((event.bits(), term), (golden::EVENT_ID, golden::EVENT_TERM));
+    assert!(SPECIFICATION.contains(&format!("id `{:014x}`, term `{term:08x}`", event.bits())));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX, ZONE_MAX};
 use swimring_codec::native::{
-    DELEGATION_LEN, EVENT_HEADER_LEN, EVENT_MAX, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN,
+    DELEGATION_LEN, EVENT_HEADER_LEN, EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_REPAIR_LEN, EVENT_ROOT_MAX,
+    EventId, EventPart, EventSum, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN,
     INTRODUCTION_HEADER_LEN, Introduction, Message, PREFIX_BITS_MAX, PROBE_LEN, STREAM_MESSAGE_MAX,
     STREAM_PREFIX_LEN, StreamBody, StreamKind, StreamMessage, StreamWriter, UserEvent, stream_message_len,
 };
@@ -103,6 +104,28 @@ fn prefixes() {
 }
 
 #[test]
+fn event_roots_and_parts() {
+    for (event_root, fits) in [(0, true), (EVENT_ROOT_MAX, true), (EVENT_ROOT_MAX + 1, false)] {
+        assert_eq!(travels(&Message::Ping { sequence: 1, event_root }), fits, "{event_root}");
+        assert_eq!(travels(&Message::Ack { sequence: 1, event_root }), fits, "{event_root}");
+    }
+    for (bits, nth, fits) in [(0, 0, true), (0, 1, false), (7, 127, true), (7, 128, false), (8, 0, false)] {
+        for answer in [false, true] {
+            let sum = EventSum { part: EventPart { bits, nth }, age_max: 255, answer, sum: u32::MAX };
+            assert_eq!(travels(&Message::EventSum(sum)), fits, "{bits} {nth}");
+        }
+    }
+    let last = EventId::from_bits((1 << 56) - 1).expect("56 bits");
+    assert_eq!(EventId::from_bits(1 << 56), None);
+    assert!(travels(&Message::EventKnown { id: last }) && travels(&Message::EventWanted { id: last }));
+    assert!(travels(&Message::EventAge { age_ms: u32::MAX }));
+    assert_eq!(Message::EventAge { age_ms: 0 }.encoded_len(), EVENT_REPAIR_LEN);
+    for bits in 0..=EVENT_PART_BITS_MAX {
+        assert_eq!(EventPart::of(last, bits).nth, (1 << bits) - 1);
+    }
+}
+
+#[test]
 fn what_a_reader_refuses_is_not_written() {
     let mut nobody = event("a", b"");
     nobody.origin = MemberId::NONE;
@@ -125,6 +148,7 @@ fn what_a_reader_refuses_is_not_written() {
         Message::Left { subject, incarnation },
         Message::Delegation { number: 1, prefix_bits: PREFIX_BITS_MAX + 1, zone: 0 },
         Message::Delegation { number: 1, prefix_bits: u8::MAX, zone: 0 },
+        Message::Ping { sequence: 1, event_root: u32::MAX },
     ] {
         assert_eq!(message.encode(&mut [0; 256]), None, "{message:?}");
     }
@@ -143,7 +167,7 @@ fn a_frame_is_full_before_its_count_is() {
     let mut bytes = [0xaa; 4096];
     let mut writer = FrameWriter::new(header(), &mut bytes).expect("room");
     let mut written = 0;
-    while writer.push(&Message::Ping { sequence: written }) {
+    while writer.push(&Message::Ping { sequence: written, event_root: 0 }) {
         written += 1;
     }
     assert_eq!(written as usize, (FRAME_MAX - HEADER_LEN) / PROBE_LEN);

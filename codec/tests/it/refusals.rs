@@ -73,7 +73,7 @@ fn headers() {
 
 #[test]
 fn message_kinds_that_do_not_exist() {
-    for kind in (0..=u8::MAX).filter(|kind| !(1..=12).contains(kind)) {
+    for kind in (0..=u8::MAX).filter(|kind| !(1..=16).contains(kind)) {
         assert_eq!(message_error(&with(vec![0; 64], 0, kind)), DecodeError::Kind(kind));
     }
     // A record of a state that is another message.
@@ -83,7 +83,7 @@ fn message_kinds_that_do_not_exist() {
 
 #[test]
 fn reserved_bytes_of_messages() {
-    for name in ["ping", "indirect ping", "ack", "nack"] {
+    for name in ["indirect ping", "nack", "event age"] {
         for at in 1..4 {
             assert_eq!(message_error(&with(message(name), at, 1)), DecodeError::Reserved, "{name}");
         }
@@ -138,13 +138,25 @@ fn prefixes_longer_than_an_id() {
 }
 
 #[test]
+fn parts_of_events_that_do_not_exist() {
+    for (bits, nth) in [(0, 0), (3, 7), (7, 127), (0x80, 0), (0x87, 127)] {
+        assert!(Message::decode(&with(with(message("event sum"), 1, bits), 2, nth)).is_ok(), "{bits} {nth}");
+    }
+    for (bits, nth) in [(0, 1), (3, 8), (7, 128), (8, 0), (0x7f, 0), (0x80, 1), (0x88, 0)] {
+        let bytes = with(with(message("event sum"), 1, bits), 2, nth);
+        assert_eq!(message_error(&bytes), DecodeError::Field("event part"), "{bits} {nth}");
+    }
+}
+
+#[test]
 fn what_follows_a_refused_delegation_is_lost() {
     let golden = golden::frames().remove(2);
     let at = HEADER_LEN + 8;
     let bytes = with(golden.bytes(), at + 1, 65);
     let frame = Frame::decode(&bytes).expect("a frame");
     let read: Vec<_> = frame.messages().collect();
-    let expected = [Ok(Message::Ack { sequence: 0x0102_0304 }), Err(DecodeError::Field("prefix bits"))];
+    let expected =
+        [Ok(Message::Ack { sequence: 0x0102_0304, event_root: 0 }), Err(DecodeError::Field("prefix bits"))];
     assert_eq!(read, expected, "nothing of it is taken for an update that nobody delegated");
 }
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use fastrand::Rng;
 use swimring_codec::native::{
-    FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, PREFIX_BITS_MAX, STREAM_PREFIX_LEN,
-    StreamKind, StreamWriter, UserEvent,
+    EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, EventId, EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter,
+    Introduction, Message, PREFIX_BITS_MAX, STREAM_PREFIX_LEN, StreamKind, StreamWriter, UserEvent,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -22,6 +22,10 @@ const BYTES: [u8; 512] = [0x5a; 512];
 
 fn id(rng: &mut Rng) -> MemberId {
     MemberId(rng.u64(1..))
+}
+
+fn event_id(rng: &mut Rng) -> EventId {
+    EventId::of(id(rng), rng.u32(..)).0
 }
 
 fn incarnation(rng: &mut Rng) -> Incarnation {
@@ -60,10 +64,10 @@ fn introduction(rng: &mut Rng) -> Introduction<'static> {
 fn message(rng: &mut Rng) -> Message<'static> {
     let (subject, incarnation) = (id(rng), incarnation(rng));
     let sequence = rng.u32(..);
-    match rng.u8(..12) {
-        0 => Message::Ping { sequence },
+    match rng.u8(..16) {
+        0 => Message::Ping { sequence, event_root: rng.u32(..=EVENT_ROOT_MAX) },
         1 => Message::IndirectPing { sequence, target: subject },
-        2 => Message::Ack { sequence },
+        2 => Message::Ack { sequence, event_root: rng.u32(..=EVENT_ROOT_MAX) },
         3 => Message::Nack { sequence },
         4 => Message::Alive { subject, incarnation, tag: rng.u8(..) },
         5 => Message::Suspect { subject, incarnation, accuser: MemberId(rng.u64(..)) },
@@ -76,6 +80,13 @@ fn message(rng: &mut Rng) -> Message<'static> {
             zone: rng.u16(..),
         },
         10 => Message::DelegationAck { number: sequence },
+        11 => {
+            let part = EventPart::of(event_id(rng), rng.u8(..=EVENT_PART_BITS_MAX));
+            Message::EventSum(EventSum { part, age_max: rng.u8(..), answer: rng.bool(), sum: sequence })
+        }
+        12 => Message::EventKnown { id: event_id(rng) },
+        13 => Message::EventWanted { id: event_id(rng) },
+        14 => Message::EventAge { age_ms: sequence },
         _ => Message::UserEvent(UserEvent {
             origin: subject,
             sequence,

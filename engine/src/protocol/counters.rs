@@ -155,8 +155,22 @@ counters! {
     events_repeated,
     /// User events not delivered because too many were remembered.
     events_shed,
-    /// User events no longer told because others may have forgotten them.
+    /// User events no longer told, or not repaired, because somebody may have forgotten them.
     events_expired,
+    /// Members asked what user events they know because roots had differed for a while.
+    event_questions_sent,
+    /// Ids of user events told to members that know others.
+    event_ids_sent,
+    /// User events asked for because somebody knew them and we did not.
+    events_wanted,
+    /// User events sent to members that asked for them.
+    events_resent,
+    /// User events taken in that telling had left out.
+    events_repaired,
+    /// Of those, events not delivered because they are older than our membership.
+    events_before_join,
+    /// Frames to find or repair user events that were not sent because too many had been in that second.
+    event_repairs_shed,
     /// Push/pulls begun.
     push_pulls_started,
     /// Push/pulls that ended after the two roots.

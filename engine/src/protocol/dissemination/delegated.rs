@@ -297,7 +297,7 @@ impl Core {
         let delegate = first.part.delegate;
         let to = self.identity(delegate, cx.shared).address();
         let room = self.native_bytes_max(cx, to) - HEADER_LEN;
-        let (speaker, shared) = (self.speaker(&cx.shared.directory), &*cx.shared);
+        let (speaker, shared) = (self.speaker(&cx.shared.directory, &cx.shared.events), &*cx.shared);
         let (mut bytes, mut part, mut length) = (0, None, 0);
         for next in ready.iter().take(UPDATES_MAX).take_while(|next| next.part.delegate == delegate) {
             let mark = if part == Some(next.part) { 0 } else { DELEGATION_LEN };

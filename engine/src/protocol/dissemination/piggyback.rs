@@ -108,8 +108,8 @@ impl Core {
         if !self.queue.is_empty() {
             return self.send_filled(cx, to, destination, messages);
         }
-        let SharedState { wire, directory, counters, .. } = &mut *cx.shared;
-        let (speaker, settings) = (&self.speaker_at(directory, cx.now), &*self.settings);
+        let SharedState { wire, directory, events, counters, .. } = &mut *cx.shared;
+        let (speaker, settings) = (&self.speaker_at(directory, events, cx.now), &*self.settings);
         let errand = Errand { speaker, settings, to, destination, messages, filled: false };
         put_spoken!(&mut wire.spoken, errand, nothing, &mut *cx.out.frames).count(counters);
     }
@@ -128,8 +128,8 @@ impl Core {
         destination: MemberId,
         messages: &[Outgoing<'_>],
     ) {
-        let SharedState { wire, directory, counters, .. } = &mut *cx.shared;
-        let (speaker, settings) = (&self.speaker_at(directory, cx.now), &*self.settings);
+        let SharedState { wire, directory, events, counters, .. } = &mut *cx.shared;
+        let (speaker, settings) = (&self.speaker_at(directory, events, cx.now), &*self.settings);
         let errand = Errand { speaker, settings, to, destination, messages, filled: false };
         put_spoken!(&mut wire.spoken, errand, nothing, &mut *cx.out.frames).count(counters);
     }
@@ -146,7 +146,7 @@ impl Core {
         let SharedState { wire, directory, broadcasts, events, behaviour, counters, .. } = &mut *cx.shared;
         let (queue, settings) = (&self.queue, &*self.settings);
         let waiting = &Waiting { broadcasts, events, queue, settings, behaviour };
-        let speaker = &self.speaker_at(directory, cx.now);
+        let speaker = &self.speaker_at(directory, events, cx.now);
         let errand = Errand { speaker, settings, to, destination, messages, filled: true };
         let into = &mut chosen;
         let sent = put_spoken!(
@@ -185,12 +185,39 @@ impl Core {
             let Delegation { subject, update, incarnation, .. } = *delegations.get(carried[nth]);
             mark.into_iter().chain(std::iter::once(events.said(subject, update, incarnation)))
         });
-        let (speaker, settings) = (&self.speaker_at(directory, cx.now), &*self.settings);
+        let (speaker, settings) = (&self.speaker_at(directory, events, cx.now), &*self.settings);
         let destination = directory.id(delegate);
         let errand = Errand { speaker, settings, to, destination, messages: &[], filled: false };
         let sent = put_spoken!(&mut wire.spoken, errand, |_| (updates, parts_len), &mut *cx.out.frames);
         sent.count(counters);
         sent == Sent::Written
+    }
+
+    /// Sends a list of `count` messages, `parts_len` bytes in all, to the member at `to`. `said` gives each by its place.
+    pub(in crate::protocol) fn send_list<F>(
+        &self,
+        cx: &mut Context<'_, '_>,
+        to: MemberIndex,
+        parts_len: usize,
+        count: usize,
+        said: F,
+    ) where
+        F: for<'e> Fn(&'e EventStore, usize) -> Outgoing<'e>,
+    {
+        let address = self.identity(to, cx.shared).address();
+        let SharedState { wire, directory, events, counters, .. } = &mut *cx.shared;
+        let events = &*events;
+        let (speaker, settings) = (&self.speaker_at(directory, events, cx.now), &*self.settings);
+        let destination = directory.id(to);
+        let errand = Errand { speaker, settings, to: address, destination, messages: &[], filled: false };
+        let said = &said;
+        let list = (0..count).map(move |nth| said(events, nth));
+        put_spoken!(&mut wire.spoken, errand, |_| (list, parts_len), &mut *cx.out.frames).count(counters);
+    }
+
+    /// Bytes of the longest native frame to the member at `to`.
+    pub(in crate::protocol) fn room_for_list(&self, cx: &Context<'_, '_>, to: MemberIndex) -> usize {
+        self.native_bytes_max(cx, self.identity(to, cx.shared).address())
     }
 
     /// The longest native frame to `to`.
@@ -216,19 +243,24 @@ impl Core {
 
     /// The same, quiet as of `now`.
     #[inline]
-    fn speaker_at<'a>(&'a self, directory: &'a Directory, now: Time) -> Speaker<'a> {
-        Speaker { quiet: self.is_quiet(now), ..self.speaker(directory) }
+    fn speaker_at<'a>(&'a self, directory: &'a Directory, events: &EventStore, now: Time) -> Speaker<'a> {
+        Speaker { quiet: self.is_quiet(now), ..self.speaker(directory, events) }
     }
 
     /// This member, as formats look up what they write.
     #[inline]
-    pub(in crate::protocol) fn speaker<'a>(&'a self, directory: &'a Directory) -> Speaker<'a> {
+    pub(in crate::protocol) fn speaker<'a>(
+        &'a self,
+        directory: &'a Directory,
+        events: &EventStore,
+    ) -> Speaker<'a> {
         Speaker {
             id: self.id,
             index: self.index,
             number: self.number,
             cluster: self.cluster,
             quiet: self.queue.is_quiet() && self.delegations.is_empty(),
+            event_root: events.root(self.number),
             table: &self.table,
             directory,
         }

@@ -4,6 +4,8 @@
 //! copies; an event that was queued for half as long as it is remembered is no longer told: a process that was stopped for
 //! a while would bring it back to life everywhere.
 
+use std::time::Duration;
+
 use swimring_codec::Incarnation;
 
 use crate::protocol::event::{Event, EventIndex};
@@ -33,7 +35,7 @@ impl Core {
         using: EventUse,
     ) {
         let events = &mut cx.shared.events;
-        let at = events.find(event.key()).or_else(|| events.insert(event, cx.now, &self.settings));
+        let at = events.find(event.key()).or_else(|| events.insert(event, Duration::ZERO, cx.now, &self.settings));
         self.take_event(cx, at, using);
     }
 
@@ -52,6 +54,24 @@ impl Core {
             return;
         }
         self.take_event(cx, at, EventUse::DeliverAndTell);
+    }
+
+    /// Takes in the event at `at` in the store, which repairs what we have missed; delivers it if it is `for_us`. False if
+    /// it found no room, or we have had it.
+    pub(in crate::protocol) fn take_repaired_event(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        at: Option<EventIndex>,
+        for_us: bool,
+    ) -> bool {
+        let Some(at) = self.first_time(cx, at) else { return false };
+        cx.shared.counters.events_repaired += 1;
+        if for_us {
+            self.deliver_event(cx, at);
+        } else {
+            cx.shared.counters.events_before_join += 1;
+        }
+        true
     }
 
     /// Uses the event at `at` in the store, if this member has not had it.
@@ -99,7 +119,7 @@ impl Core {
         event: &EventBody<'_>,
     ) -> Option<EventIndex> {
         let events = &mut cx.shared.events;
-        let at = events.find(event.key()).or_else(|| events.insert(event, cx.now, &self.settings))?;
+        let at = events.find(event.key()).or_else(|| events.insert(event, Duration::ZERO, cx.now, &self.settings))?;
         events.mark_seen(at, self.number);
         self.tell_event(cx, at).then_some(at)
     }
@@ -141,7 +161,7 @@ impl Core {
     /// Queues the event at `at`. False if there is no room for it.
     fn queue_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) -> bool {
         let said = Outgoing::Event(cx.shared.events.get(at));
-        let length = cx.shared.wire.part_len(&self.speaker(&cx.shared.directory), &said);
+        let length = cx.shared.wire.part_len(&self.speaker(&cx.shared.directory, &cx.shared.events), &said);
         let len_max = self.settings.broadcasts_max;
         let queued = cx.shared.broadcasts.queue_event(&mut self.queue, at, length, len_max);
         if queued {

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
@@ -349,7 +350,7 @@ impl Core {
     ) -> Option<EventIndex> {
         let ltime = if shared.wire.rules.serf { self.serf.next_event() } else { 0 };
         let body = shared.wire.event_body(event, ltime)?;
-        shared.events.insert(&body, now, &self.settings)
+        shared.events.insert(&body, Duration::ZERO, now, &self.settings)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Frames, from the reader of their format to the concern that each message is for.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use swimring_codec::memberlist;
 use swimring_codec::native::Frame;
@@ -13,6 +14,7 @@ use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::delegations::Range;
+use crate::protocol::repair::events::EventRepair;
 use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::UNVERSIONED;
@@ -85,6 +87,7 @@ impl Member {
         if let Some(number) = cx.delegated.take() {
             self.core.acknowledge(cx, &sender, number);
         }
+        self.event_repair.answer(&mut self.core, cx, &sender);
         self.begin_telling(cx);
     }
 
@@ -97,7 +100,8 @@ impl Member {
         message: Incoming<'_, S>,
     ) {
         match message {
-            Incoming::Ping { sequence } => {
+            Incoming::Ping { sequence, event_root } => {
+                self.event_repair.compare_roots(&mut self.core, cx, sender, event_root);
                 let notes = PingNotes {
                     reachability: &mut self.reachability,
                     return_probes: &mut self.return_probes,
@@ -109,7 +113,10 @@ impl Member {
             Incoming::IndirectPing { sequence, request } => {
                 self.on_indirect_ping(cx, sender, sequence, request);
             }
-            Incoming::Ack { sequence } => self.on_ack(cx, sender, sequence),
+            Incoming::Ack { sequence, event_root } => {
+                self.event_repair.compare_roots(&mut self.core, cx, sender, event_root);
+                self.on_ack(cx, sender, sequence);
+            }
             Incoming::Nack { sequence } => self.on_nack(cx, sender, sequence),
             Incoming::Delegation { number, prefix_bits, zone } => {
                 cx.asked = Some(self.core.asked_range(cx, zone, prefix_bits));
@@ -147,11 +154,21 @@ impl Member {
                     self.on_introduction(cx, &introduction, versions, TellOn::Ours);
                 }
             }
-            Incoming::Event(event) => {
-                self.core.on_event(cx, &EventBody::Plain(event), EventUse::DeliverAndTell);
-            }
+            Incoming::Event(event) => match cx.event_age.take() {
+                Some(age) => self.event_repair.on_repaired(&mut self.core, cx, event, age),
+                None => self.core.on_event(cx, &EventBody::Plain(event), EventUse::DeliverAndTell),
+            },
             Incoming::UserMessage(body) => self.core.on_user_message(cx, body),
-            Incoming::StoredEvent { at, key } => self.core.on_stored_event(cx, at, key),
+            Incoming::StoredEvent { at, key } => match cx.event_age.take() {
+                Some(age) => self.event_repair.on_stored(&mut self.core, cx, key, age),
+                None => self.core.on_stored_event(cx, at, key),
+            },
+            Incoming::EventSum(sum) => EventRepair::on_sum(cx, sum),
+            Incoming::EventKnown { id } => EventRepair::on_known(&self.core, cx, id),
+            Incoming::EventWanted { id } => EventRepair::on_wanted(&self.core, cx, id),
+            Incoming::EventAge { age_ms } => {
+                cx.event_age = Some(Duration::from_millis(age_ms.into()));
+            }
         }
     }
 

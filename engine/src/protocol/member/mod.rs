@@ -51,6 +51,7 @@ use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::Queue;
 use crate::protocol::pools::delegations::Delegations;
 use crate::protocol::pools::events::EventStore;
+use crate::protocol::repair::events::EventRepair;
 use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::repair::reconnect::Reconnect;
 use crate::protocol::serf::Serf;
@@ -179,6 +180,7 @@ pub struct Member {
     gossip: Gossip,
     anti_entropy: AntiEntropy,
     reconnect: Reconnect,
+    event_repair: EventRepair,
     /// Sequence number of the last user event of its own.
     event_sequence: u32,
     /// When the timers were last looked at.
@@ -229,6 +231,7 @@ impl Member {
             gossip: Gossip::new(&settings, &mut rng, shared),
             anti_entropy: AntiEntropy::new(&settings, &mut rng, shared, now),
             reconnect: Reconnect::new(&settings, &mut rng, shared, now),
+            event_repair: EventRepair::new(now),
             refutations: Refutations::NONE,
             event_sequence: rng.u32(..),
             core: Core {

@@ -75,7 +75,7 @@ fn answer(
 /// How often the answer to a ping says `message` beside its ack.
 fn says(answer: &[u8], message: Message<'_>) -> usize {
     let said: Vec<_> = Frame::decode(answer).unwrap().messages().map(Result::unwrap).collect();
-    assert_eq!(said[0], Message::Ack { sequence: 5 });
+    assert_eq!(said[0], Message::Ack { sequence: 5, event_root: 0 });
     said[1..].iter().filter(|said| **said == message).count()
 }
 
@@ -84,7 +84,7 @@ fn whoever_pings_learns_it(dissemination: Dissemination, dead_copies: usize) {
     let (mut one, other, mut shared) =
         pair_with(Settings { dissemination, ..Settings::preset(Preset::Lan) });
     let (subject, incarnation) = (other.id(), Incarnation::new(7));
-    let ping = Message::Ping { sequence: 5 };
+    let ping = Message::Ping { sequence: 5, event_root: 0 };
     let suspect = Message::Suspect { subject, incarnation, accuser: one.id() };
     let dead = Message::Dead { subject, incarnation };
     let calm = answer(&mut one, &mut shared, subject, other.root(), ping);

@@ -235,6 +235,7 @@ impl Member {
         match (purpose, root) {
             (StreamPurpose::Join { token }, _) => {
                 self.anti_entropy.note_joined(&mut self.core, cx);
+                self.event_repair.note_joined(cx.now);
                 if rules.serf {
                     // A Serf member that has joined says when.
                     self.core.tell_join_intent(cx);
@@ -273,7 +274,7 @@ fn break_off(purpose: Option<StreamPurpose>, out: &mut Outbox<'_>) -> StreamNext
 impl Core {
     /// Appends what is `said` to `destination` to `out`.
     fn say(&self, shared: &mut SharedState, destination: MemberId, said: StreamSaid, out: &mut Vec<u8>) {
-        let SharedState { wire, directory, .. } = shared;
-        wire.write_stream(&self.speaker(directory), destination, said, self.serf.clocks(), out);
+        let SharedState { wire, directory, events, .. } = shared;
+        wire.write_stream(&self.speaker(directory, events), destination, said, self.serf.clocks(), out);
     }
 }

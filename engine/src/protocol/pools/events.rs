@@ -1,15 +1,19 @@
 //! The user events that are remembered, once for all members of a worker.
 //!
 //! Copies of an event are told apart by origin and sequence; one bit per member says who has had it. An event is kept for
-//! `event_memory`, longer than a rumour lives, so that a late copy is known as one. A store that is full of events younger
-//! than that takes no new ones.
+//! `event_memory`, longer than a rumour lives, so that a late copy is known as one, and for longer while there is room, so
+//! that others can have it who missed it. A store that is full of events younger
+//! than `event_memory` takes no new ones. Which events the event roots stand for is in [`super::event_window`].
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use hashbrown::HashMap;
+use swimring_codec::native::EventId;
 use swimring_codec::{Incarnation, MemberId};
 
 use crate::protocol::event::{Event, EventIndex};
+use crate::protocol::pools::event_window::{EVENT_KEPT, EVENT_WINDOW, EventWindow};
 use crate::protocol::settings::Settings;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::KeyedHash;
@@ -28,6 +32,12 @@ struct Stored {
     /// How its own sender tells it; nothing for what others sent.
     telling: Option<Telling>,
     first_seen: Time,
+    /// Id and term, where roots are compared.
+    id: (EventId, u32),
+    /// When it leaves the event roots.
+    leaves: Time,
+    /// It has entered them, and not left.
+    counted: bool,
 }
 
 /// How far an event's own sender has come with telling it.
@@ -62,13 +72,17 @@ pub(in crate::protocol) struct EventStore {
     seen: Vec<u64>,
     words: usize,
     index: HashMap<EventKey, EventIndex, KeyedHash>,
+    /// By id.
+    ids: HashMap<EventId, EventIndex, KeyedHash>,
     /// The stored events, the oldest first.
     order: VecDeque<EventIndex>,
+    /// What the event roots stand for; nothing where none travel.
+    window: Option<EventWindow>,
 }
 
 impl EventStore {
-    /// An empty store for events whose bodies have at most `body_max` bytes.
-    pub(in crate::protocol) fn new(key: u64, body_max: usize) -> EventStore {
+    /// An empty store for events whose bodies have at most `body_max` bytes. `compared`: members compare what they know.
+    pub(in crate::protocol) fn new(key: u64, body_max: usize, compared: bool) -> EventStore {
         EventStore {
             stored: Vec::new(),
             bytes: Vec::new(),
@@ -76,7 +90,9 @@ impl EventStore {
             seen: Vec::new(),
             words: 1,
             index: HashMap::with_hasher(KeyedHash::new(key)),
+            ids: HashMap::with_hasher(KeyedHash::new(key)),
             order: VecDeque::new(),
+            window: compared.then(EventWindow::new),
         }
     }
 
@@ -88,10 +104,17 @@ impl EventStore {
         self.seen.reserve_exact((events * self.words).saturating_sub(self.seen.len()));
         self.index.reserve(events.saturating_sub(self.index.len()));
         self.order.reserve(events.saturating_sub(self.order.len()));
+        if let Some(window) = &mut self.window {
+            window.reserve(members, events);
+            self.ids.reserve(events.saturating_sub(self.ids.len()));
+        }
     }
 
     /// Widens the bit rows for `members` members.
     pub(in crate::protocol) fn grow_members(&mut self, members: usize) {
+        if let Some(window) = &mut self.window {
+            window.grow_members(members);
+        }
         let words = members.div_ceil(64).max(1);
         if words <= self.words {
             return;
@@ -140,7 +163,90 @@ impl EventStore {
         let bit = 1 << (member % 64);
         let new = *word & bit == 0;
         *word |= bit;
+        let stored = &self.stored[at as usize];
+        if new
+            && stored.counted
+            && let Some(window) = &mut self.window
+        {
+            window.learn(member, stored.id.1);
+        }
         new
+    }
+
+    /// Whether `member` has the event.
+    pub(in crate::protocol) fn is_seen(&self, at: EventIndex, member: u32) -> bool {
+        self.seen[at as usize * self.words + member as usize / 64] & (1 << (member % 64)) != 0
+    }
+
+    /// Has events enter and leave the event roots that are due. To be called at the beginning of every step.
+    #[inline]
+    pub(in crate::protocol) fn keep_time(&mut self, now: Time) {
+        if self.window.as_ref().is_some_and(|window| window.next() <= now) {
+            self.enter_and_leave(now);
+        }
+    }
+
+    #[cold]
+    fn enter_and_leave(&mut self, now: Time) {
+        let EventStore { window, stored, seen, words, .. } = self;
+        let Some(window) = window else { return };
+        while let Some(at) = window.entering(now) {
+            let stored = &mut stored[at as usize];
+            stored.counted = true;
+            window.add(stored.id.1, &seen[at as usize * *words..][..*words]);
+        }
+        while let Some(at) = window.leaving(now) {
+            let stored = &mut stored[at as usize];
+            stored.counted = false;
+            window.subtract(stored.id.1, &seen[at as usize * *words..][..*words]);
+        }
+        window.arm();
+    }
+
+    /// The event root of `member`.
+    #[inline]
+    pub(in crate::protocol) fn root(&self, member: u32) -> u32 {
+        self.window.as_ref().map_or(0, |window| window.root(member))
+    }
+
+    /// What stands for events in the root of `member`, those alone that are no older than `age_max` quarters of a second,
+    /// each with its id and term.
+    pub(in crate::protocol) fn known_by(
+        &self,
+        member: u32,
+        now: Time,
+        age_max: u8,
+    ) -> impl Iterator<Item = (EventId, u32)> + Clone {
+        let covered = self.window.iter().flat_map(move |window| window.covered(now, age_max));
+        covered.filter(move |at| self.is_seen(*at, member)).map(|at| self.stored[at as usize].id)
+    }
+
+    /// The greatest age, in quarters of a second, of events that have certainly not been forgotten.
+    pub(in crate::protocol) fn age_max(&self, now: Time) -> u8 {
+        self.window.as_ref().map_or(0, |window| window.age_max(now))
+    }
+
+    /// Whether an event of this age is certainly new if it is not in the store, and still repaired.
+    pub(in crate::protocol) fn takes_repaired(&self, now: Time, age: Duration) -> bool {
+        let leaves = now + EVENT_WINDOW.saturating_sub(age);
+        self.window.as_ref().is_some_and(|window| window.is_certain(leaves, now))
+    }
+
+    /// The event called `id`, if it is still repaired and `member` has it.
+    pub(in crate::protocol) fn find_for(&self, id: EventId, member: u32, now: Time) -> Option<EventIndex> {
+        let at = *self.ids.get(&id)?;
+        let repaired = self.stored[at as usize].leaves > now && self.is_seen(at, member);
+        repaired.then_some(at)
+    }
+
+    /// Whether `member` has the event called `id`.
+    pub(in crate::protocol) fn knows(&self, id: EventId, member: u32) -> bool {
+        self.ids.get(&id).is_some_and(|at| self.is_seen(*at, member))
+    }
+
+    /// How old the event is, from when it was first told, as far as that is known.
+    pub(in crate::protocol) fn age(&self, at: EventIndex, now: Time) -> Duration {
+        EVENT_WINDOW.saturating_sub(self.stored[at as usize].leaves.since(now))
     }
 
     /// `member` begins to tell the event at `at`, its own with this sequence number. To be ended with
@@ -198,10 +304,12 @@ impl EventStore {
         told
     }
 
-    /// Stores a new event, in place of the oldest if the store is full. Nothing if that one is still needed.
+    /// Stores a new event that was first told `age` ago, in place of the oldest if the store is full. Nothing if that
+    /// one is still needed.
     pub(in crate::protocol) fn insert(
         &mut self,
         event: &EventBody<'_>,
+        age: Duration,
         now: Time,
         settings: &Settings,
     ) -> Option<EventIndex> {
@@ -219,35 +327,52 @@ impl EventStore {
         if body_len > self.body_max {
             return None;
         }
+        self.keep_time(now);
         let at = self.place(now, settings)?;
         let body = &mut self.bytes[at as usize * self.body_max..][..body_len];
         body[..head.len()].copy_from_slice(head);
         body[head.len()..].copy_from_slice(tail);
+        let key = event.key();
+        let (leaves, id) = (now + EVENT_WINDOW.saturating_sub(age), EventId::of(key.origin, key.sequence));
         self.stored[at as usize] = Stored {
-            key: event.key(),
+            key,
             body_len: body_len as u16,
             name: (name.start as u16, name.end as u16),
             payload: (payload.start as u16, payload.end as u16),
             references: 0,
             telling: None,
             first_seen: now,
+            id,
+            leaves,
+            counted: false,
         };
-        self.seen[at as usize * self.words..][..self.words].fill(0);
-        self.index.insert(event.key(), at);
+        let seen = &mut self.seen[at as usize * self.words..][..self.words];
+        seen.fill(0);
+        self.index.insert(key, at);
+        if let Some(window) = &mut self.window {
+            self.ids.insert(id.0, at);
+            if window.insert(at, leaves, now) {
+                self.stored[at as usize].counted = true;
+                window.add(id.1, seen);
+            }
+        }
         Some(at)
     }
 
     fn place(&mut self, now: Time, settings: &Settings) -> Option<EventIndex> {
+        let full = self.stored.len() >= settings.events_max as usize;
         if let Some(oldest) = self.order.front().copied() {
             let stored = &self.stored[oldest as usize];
-            if now.since(stored.first_seen) >= settings.event_memory && stored.references == 0 {
-                self.index.remove(&stored.key);
+            let longer = if full || self.window.is_none() { Duration::ZERO } else { EVENT_KEPT };
+            let kept = settings.event_memory.max(longer);
+            if now.since(stored.first_seen) >= kept && stored.references == 0 {
+                self.forget(oldest);
                 self.order.pop_front();
                 self.order.push_back(oldest);
                 return Some(oldest);
             }
         }
-        if self.stored.len() >= settings.events_max as usize {
+        if full {
             return None;
         }
         let empty = Stored {
@@ -258,6 +383,9 @@ impl EventStore {
             references: 0,
             telling: None,
             first_seen: now,
+            id: EventId::of(MemberId::NONE, 0),
+            leaves: now,
+            counted: false,
         };
         self.stored.push(empty);
         self.bytes.resize(self.stored.len() * self.body_max, 0);
@@ -265,6 +393,19 @@ impl EventStore {
         let at = (self.stored.len() - 1) as EventIndex;
         self.order.push_back(at);
         Some(at)
+    }
+
+    /// Forgets the event at `at`, whose place is taken.
+    fn forget(&mut self, at: EventIndex) {
+        let Stored { key, id: (id, term), leaves, .. } = self.stored[at as usize];
+        self.index.remove(&key);
+        let Some(window) = &mut self.window else { return };
+        if self.ids.get(&id) == Some(&at) {
+            self.ids.remove(&id);
+        }
+        if window.forget(at, leaves) {
+            window.subtract(term, &self.seen[at as usize * self.words..][..self.words]);
+        }
     }
 
     /// When the event was first seen here.
@@ -282,3 +423,7 @@ impl EventStore {
         self.stored[at as usize].references -= 1;
     }
 }
+
+#[cfg(test)]
+#[path = "events_test.rs"]
+mod tests;

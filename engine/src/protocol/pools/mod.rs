@@ -6,6 +6,8 @@
 
 pub(in crate::protocol) mod broadcasts;
 pub(in crate::protocol) mod delegations;
+pub(in crate::protocol) mod event_talk;
+pub(in crate::protocol) mod event_window;
 pub(in crate::protocol) mod events;
 pub(in crate::protocol) mod relays;
 pub(in crate::protocol) mod round_trip;

@@ -1,6 +1,7 @@
 //! What every step of the protocol is given beside a member's own state.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use swimring_codec::MemberId;
 
@@ -21,6 +22,8 @@ pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) asked: Option<Range>,
     /// The number under which that was delegated, until it is acknowledged.
     pub(in crate::protocol) delegated: Option<u32>,
+    /// The age of the user event that follows, if it repairs what we have missed.
+    pub(in crate::protocol) event_age: Option<Duration>,
     /// While a frame is taken in: whom it is from.
     pub(in crate::protocol) sender: Option<(SocketAddr, MemberId)>,
 }
@@ -32,8 +35,9 @@ impl<'a, 'b> Context<'a, 'b> {
         shared: &'a mut SharedState,
         out: &'a mut Outbox<'b>,
     ) -> Context<'a, 'b> {
+        shared.events.keep_time(now);
         let judged = shared.judged_until(now);
-        Context { now, judged, shared, out, asked: None, delegated: None, sender: None }
+        Context { now, judged, shared, out, asked: None, delegated: None, event_age: None, sender: None }
     }
 
     pub(in crate::protocol) fn emit(&mut self, event: Event) {

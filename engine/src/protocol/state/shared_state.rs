@@ -2,7 +2,7 @@
 //! short lists come from.
 //!
 //! Sharing is a matter of memory only. What a member believes is in its own table, and two members that
-//! share a [`SharedState`] influence each other through frames alone.
+//! share a [`SharedState`] influence each other through frames alone, but for one thing: they agree when a user event was first told, by which event roots go.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::protocol::counters::Counters;
 use crate::protocol::event::EventIndex;
 use crate::protocol::pools::broadcasts::BroadcastPool;
 use crate::protocol::pools::delegations::DelegationPool;
+use crate::protocol::pools::event_talk::EventTalk;
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::pools::relays::RelayPool;
 use crate::protocol::pools::suspicions::SuspicionPool;
@@ -30,6 +31,7 @@ pub struct SharedState {
     pub(in crate::protocol) directory: Directory,
     pub(in crate::protocol) bases: SharedViews,
     pub(in crate::protocol) events: EventStore,
+    pub(in crate::protocol) event_talk: EventTalk,
     pub(in crate::protocol) broadcasts: BroadcastPool,
     pub(in crate::protocol) delegations: DelegationPool,
     pub(in crate::protocol) suspicions: SuspicionPool,
@@ -88,12 +90,14 @@ impl SharedState {
 
     fn with(wire: Wire, seed: u64) -> SharedState {
         let event_bytes_max = wire.event_bytes_max();
+        let compared = wire.rules.carries_roots;
         let mut rng = fastrand::Rng::with_seed(seed);
         SharedState {
             wire,
             directory: Directory::new(rng.u64(..)),
             bases: SharedViews::new(),
-            events: EventStore::new(rng.u64(..), event_bytes_max),
+            events: EventStore::new(rng.u64(..), event_bytes_max, compared),
+            event_talk: EventTalk::new(),
             broadcasts: BroadcastPool::new(rng.u64(..)),
             delegations: DelegationPool::new(rng.u64(..)),
             suspicions: SuspicionPool::new(rng.u64(..)),

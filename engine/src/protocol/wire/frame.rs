@@ -26,6 +26,8 @@ pub(in crate::protocol) struct Speaker<'a> {
     pub(in crate::protocol) cluster: u32,
     /// It has no updates about members queued.
     pub(in crate::protocol) quiet: bool,
+    /// Stands for the user events of late that it knows.
+    pub(in crate::protocol) event_root: u32,
     pub(in crate::protocol) table: &'a Table,
     pub(in crate::protocol) directory: &'a Directory,
 }

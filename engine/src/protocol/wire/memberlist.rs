@@ -274,6 +274,11 @@ impl<'a> Names<'a> {
             Outgoing::Update { subject, update, incarnation } => self.update(subject, update, incarnation),
             // Never said where nothing is delegated (`Rules::delegates`), and nothing to who reads it.
             Outgoing::Delegation { .. } | Outgoing::DelegationAck { .. } => Message::User(b""),
+            // Nor is this where no roots travel.
+            Outgoing::EventSum(_)
+            | Outgoing::EventKnown { .. }
+            | Outgoing::EventWanted { .. }
+            | Outgoing::EventAge { .. } => Message::User(b""),
             Outgoing::Event(stored) => Message::User(stored.body),
             Outgoing::Claim(&Introduction { incarnation, address, name, metadata, .. }) => {
                 Message::Alive(Alive {
@@ -342,7 +347,7 @@ impl<'m, I: Iterator<Item = Result<Message<'m>, DecodeError>>> Reader for Packet
                     return Some(Err(Unusable::Misdirected));
                 }
                 state_origin(sender, source);
-                Incoming::Ping { sequence }
+                Incoming::Ping { sequence, event_root: 0 }
             }
             Message::IndirectPing { sequence, target, node, nack, source } => {
                 let address = Some(target).filter(|address| AddressFault::of(*address).is_none());
@@ -357,7 +362,7 @@ impl<'m, I: Iterator<Item = Result<Message<'m>, DecodeError>>> Reader for Packet
                 state_origin(sender, source);
                 Incoming::IndirectPing { sequence, request }
             }
-            Message::Ack { sequence, .. } => Incoming::Ack { sequence },
+            Message::Ack { sequence, .. } => Incoming::Ack { sequence, event_root: 0 },
             Message::Nack { sequence } => Incoming::Nack { sequence },
             Message::Suspect { incarnation, node, from } => Incoming::Suspect {
                 subject: MemberId::of_name(node),

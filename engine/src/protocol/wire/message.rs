@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::{Introduction, UserEvent};
+use swimring_codec::native::{EventId, EventSum, Introduction, UserEvent};
 use swimring_codec::{Incarnation, MemberId};
 
 use crate::protocol::view::directory::{Directory, MemberIndex};
@@ -131,6 +131,14 @@ pub(in crate::protocol) enum Outgoing<'a> {
     Delegation { number: u32, prefix_bits: u8, zone: u16 },
     /// What was delegated under `number` is taken over, natively.
     DelegationAck { number: u32 },
+    /// What the user events of one part sum to that we know, natively.
+    EventSum(EventSum),
+    /// We know this user event, natively.
+    EventKnown { id: EventId },
+    /// Send us this user event, natively.
+    EventWanted { id: EventId },
+    /// The user event that follows repairs what the receiver has missed, natively.
+    EventAge { age_ms: u32 },
     /// Something about the member at `subject`; never [`Update::Event`].
     Update { subject: MemberIndex, update: Update, incarnation: Incarnation },
     /// A user event.
@@ -163,18 +171,26 @@ impl Sender {
 /// where frames are values.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) enum Incoming<'a, S> {
-    /// Answer me.
-    Ping { sequence: u32 },
+    /// Answer me. The root stands for the user events that the sender knows; 0 in formats without it.
+    Ping { sequence: u32, event_root: u32 },
     /// Ping somebody for me.
     IndirectPing { sequence: u32, request: IndirectRequest },
-    /// The answer to either.
-    Ack { sequence: u32 },
+    /// The answer to either. The root is as in a ping.
+    Ack { sequence: u32, event_root: u32 },
     /// The target of an indirect ping stays silent.
     Nack { sequence: u32 },
     /// What follows is to be told to everyone in the zone tagged `zone` who shares our first `prefix_bits` bits.
     Delegation { number: u32, prefix_bits: u8, zone: u16 },
     /// What we delegated under `number` is taken over.
     DelegationAck { number: u32 },
+    /// What the user events of one part sum to that the sender knows.
+    EventSum(EventSum),
+    /// The sender knows this user event.
+    EventKnown { id: EventId },
+    /// The sender wants this user event.
+    EventWanted { id: EventId },
+    /// The user event that follows repairs what we have missed.
+    EventAge { age_ms: u32 },
     /// `subject` lives; `tag` tells address and metadata apart.
     Alive { subject: S, incarnation: Incarnation, tag: u8 },
     /// `accuser` got no answer from `subject`.

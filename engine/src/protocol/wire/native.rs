@@ -7,8 +7,8 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    self, DELEGATION_LEN, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message, PROBE_LEN, RELAY_LEN,
-    SUSPECT_LEN, UPDATE_LEN, UserEvent,
+    self, DELEGATION_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message,
+    PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -57,14 +57,18 @@ pub(super) fn introduction<'a>(
 #[inline(always)]
 fn message<'a>(speaker: &Speaker<'a>, said: &Outgoing<'a>) -> Message<'a> {
     let (subject, update, incarnation) = match *said {
-        Outgoing::Ping { sequence } => return Message::Ping { sequence },
+        Outgoing::Ping { sequence } => return Message::Ping { sequence, event_root: speaker.event_root },
         Outgoing::IndirectPing { sequence, target } => return Message::IndirectPing { sequence, target },
-        Outgoing::Ack { sequence } => return Message::Ack { sequence },
+        Outgoing::Ack { sequence } => return Message::Ack { sequence, event_root: speaker.event_root },
         Outgoing::Nack { sequence } => return Message::Nack { sequence },
         Outgoing::Delegation { number, prefix_bits, zone } => {
             return Message::Delegation { number, prefix_bits, zone };
         }
         Outgoing::DelegationAck { number } => return Message::DelegationAck { number },
+        Outgoing::EventSum(sum) => return Message::EventSum(sum),
+        Outgoing::EventKnown { id } => return Message::EventKnown { id },
+        Outgoing::EventWanted { id } => return Message::EventWanted { id },
+        Outgoing::EventAge { age_ms } => return Message::EventAge { age_ms },
         Outgoing::Event(stored) => return Message::UserEvent(stored.event()),
         Outgoing::Claim(introduction) => return Message::Introduction(*introduction),
         Outgoing::Update { subject, update, incarnation } => (subject, update, incarnation),
@@ -107,6 +111,10 @@ impl Format for Native {
             Outgoing::Ping { .. } | Outgoing::Ack { .. } | Outgoing::Nack { .. } => PROBE_LEN,
             Outgoing::IndirectPing { .. } => RELAY_LEN,
             Outgoing::Delegation { .. } | Outgoing::DelegationAck { .. } => DELEGATION_LEN,
+            Outgoing::EventSum(_)
+            | Outgoing::EventKnown { .. }
+            | Outgoing::EventWanted { .. }
+            | Outgoing::EventAge { .. } => EVENT_REPAIR_LEN,
             Outgoing::Update { subject, update: Update::Alive { introduce: true }, .. } => {
                 let identity = speaker.identity(subject);
                 let (metadata, zone) =
@@ -185,12 +193,12 @@ impl Reader for FrameReader<'_> {
     ) -> Option<Result<Incoming<'_, MemberId>, Unusable>> {
         let Ok(message) = self.messages.next()? else { return Some(Err(Unusable::Undecodable)) };
         Some(Ok(match message {
-            Message::Ping { sequence } => Incoming::Ping { sequence },
+            Message::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
             Message::IndirectPing { sequence, target } => {
                 let request = IndirectRequest { target, address: None, nack: true };
                 Incoming::IndirectPing { sequence, request }
             }
-            Message::Ack { sequence } => Incoming::Ack { sequence },
+            Message::Ack { sequence, event_root } => Incoming::Ack { sequence, event_root },
             Message::Nack { sequence } => Incoming::Nack { sequence },
             Message::Alive { subject, incarnation, tag } => Incoming::Alive { subject, incarnation, tag },
             Message::Suspect { subject, incarnation, accuser } => {
@@ -204,6 +212,10 @@ impl Reader for FrameReader<'_> {
             Message::DelegationAck { number } => Incoming::DelegationAck { number },
             Message::Introduction(introduction) => Incoming::Introduction(introduction),
             Message::UserEvent(event) => Incoming::Event(event),
+            Message::EventSum(sum) => Incoming::EventSum(sum),
+            Message::EventKnown { id } => Incoming::EventKnown { id },
+            Message::EventWanted { id } => Incoming::EventWanted { id },
+            Message::EventAge { age_ms } => Incoming::EventAge { age_ms },
         }))
     }
 }

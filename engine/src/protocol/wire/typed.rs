@@ -10,7 +10,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use swimring_codec::native::Introduction;
+use swimring_codec::native::{EventId, EventSum, Introduction};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::Wire;
@@ -45,9 +45,9 @@ pub fn number_at(address: SocketAddr) -> u32 {
 /// A message without what others share: names, addresses, metadata and events stay where they are.
 #[derive(Clone, Copy, Debug)]
 enum Packed {
-    Ping { sequence: u32 },
+    Ping { sequence: u32, event_root: u32 },
     IndirectPing { sequence: u32, target: MemberId },
-    Ack { sequence: u32 },
+    Ack { sequence: u32, event_root: u32 },
     Nack { sequence: u32 },
     Delegation { prefix_bits: u8, zone: u16, number: u32 },
     DelegationAck { number: u32 },
@@ -57,6 +57,10 @@ enum Packed {
     Left { subject: MemberIndex, incarnation: Incarnation },
     Introduction { version: u8, subject: MemberIndex, incarnation: Incarnation },
     UserEvent { at: u32, origin: MemberId, sequence: u32 },
+    EventSum(EventSum),
+    EventKnown { id: EventId },
+    EventWanted { id: EventId },
+    EventAge { age_ms: u32 },
 }
 
 /// A frame under way. One cache line.
@@ -310,14 +314,18 @@ impl Format for TypedFrames {
 #[inline]
 fn pack(speaker: &Speaker<'_>, said: &Outgoing<'_>) -> Packed {
     let (subject, update, incarnation) = match *said {
-        Outgoing::Ping { sequence } => return Packed::Ping { sequence },
+        Outgoing::Ping { sequence } => return Packed::Ping { sequence, event_root: speaker.event_root },
         Outgoing::IndirectPing { sequence, target } => return Packed::IndirectPing { sequence, target },
-        Outgoing::Ack { sequence } => return Packed::Ack { sequence },
+        Outgoing::Ack { sequence } => return Packed::Ack { sequence, event_root: speaker.event_root },
         Outgoing::Nack { sequence } => return Packed::Nack { sequence },
         Outgoing::Delegation { number, prefix_bits, zone } => {
             return Packed::Delegation { number, prefix_bits, zone };
         }
         Outgoing::DelegationAck { number } => return Packed::DelegationAck { number },
+        Outgoing::EventSum(sum) => return Packed::EventSum(sum),
+        Outgoing::EventKnown { id } => return Packed::EventKnown { id },
+        Outgoing::EventWanted { id } => return Packed::EventWanted { id },
+        Outgoing::EventAge { age_ms } => return Packed::EventAge { age_ms },
         Outgoing::Event(stored) => {
             let EventKey { origin, sequence } = stored.key;
             return Packed::UserEvent { at: stored.at, origin, sequence };
@@ -445,13 +453,17 @@ impl Reader for TypedReader {
             sender.source = if pings { directory.id(self.from) } else { MemberId::NONE };
         }
         Some(Ok(match packed {
-            Packed::Ping { sequence } => Incoming::Ping { sequence },
-            Packed::Ack { sequence } => Incoming::Ack { sequence },
+            Packed::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
+            Packed::Ack { sequence, event_root } => Incoming::Ack { sequence, event_root },
             Packed::Nack { sequence } => Incoming::Nack { sequence },
             Packed::Delegation { number, prefix_bits, zone } => {
                 Incoming::Delegation { number, prefix_bits, zone }
             }
             Packed::DelegationAck { number } => Incoming::DelegationAck { number },
+            Packed::EventSum(sum) => Incoming::EventSum(sum),
+            Packed::EventKnown { id } => Incoming::EventKnown { id },
+            Packed::EventWanted { id } => Incoming::EventWanted { id },
+            Packed::EventAge { age_ms } => Incoming::EventAge { age_ms },
             Packed::IndirectPing { sequence, target } => {
                 let stated = || directory.find(target).map(address_of);
                 let address = if self.pings_named { stated() } else { None };
