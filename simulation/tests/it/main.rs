@@ -3,6 +3,7 @@
 mod adaptive_suspicion;
 mod delegated_broadcast;
 mod documents;
+mod event_repair;
 mod experiment;
 mod experiment_network;
 mod fuzz;
