@@ -79,6 +79,7 @@ impl Member {
             }
             if self.core.status == Status::Left {
                 reader.finish(&mut cx.shared.wire);
+                cx.shared.event_talk.clear();
                 return self.core.drop_queue(cx);
             }
         }

@@ -218,8 +218,8 @@ impl EventRepair {
         listed: &mut Vec<EventId>,
     ) {
         let Some(first) = sums.first() else { return };
-        // Unless it turns out that something is.
-        self.in_vain = first.answer;
+        // Unless it turns out that something is missing.
+        self.in_vain |= first.answer;
         let age_max = first.age_max.min(cx.shared.events.age_max(cx.now));
         let own = Sums::of(core, cx, age_max, Some(first.part.bits));
         let like_first = sums.iter().filter(|sum| sum.part.bits == own.bits);
@@ -239,7 +239,7 @@ impl EventRepair {
         let from = core.rng.usize(..=known.clone().count());
         let turned = known.clone().skip(from).chain(known.take(from));
         listed.extend(turned.map(|(id, _)| id).take(LISTED_MAX));
-        for part in listed.chunks(EVENT_MESSAGES_MAX) {
+        for part in listed.chunks(ids_in_a_frame(core, cx, peer)) {
             if !self.may_send(cx) {
                 return;
             }
@@ -280,13 +280,15 @@ impl EventRepair {
             return;
         }
         self.in_vain = false;
-        if !self.may_send(cx) {
-            return;
+        for part in unknown.chunks(ids_in_a_frame(core, cx, peer)) {
+            if !self.may_send(cx) {
+                return;
+            }
+            cx.shared.counters.events_wanted += part.len() as u64;
+            core.send_list(cx, peer, part.len() * EVENT_REPAIR_LEN, part.len(), |_, nth| {
+                Outgoing::EventWanted { id: part[nth] }
+            });
         }
-        cx.shared.counters.events_wanted += unknown.len() as u64;
-        core.send_list(cx, peer, unknown.len() * EVENT_REPAIR_LEN, unknown.len(), |_, nth| {
-            Outgoing::EventWanted { id: unknown[nth] }
-        });
     }
 
     /// Sends the events `wanted`, as many in a frame as it holds.
@@ -340,6 +342,12 @@ impl EventRepair {
 fn peer(core: &Core, cx: &Context<'_, '_>, origin: &Sender) -> Option<MemberIndex> {
     let index = cx.shared.directory.find(origin.source)?;
     (index != core.index && core.table.get(index).is_live()).then_some(index)
+}
+
+/// How many ids one frame to `peer` holds.
+fn ids_in_a_frame(core: &Core, cx: &Context<'_, '_>, peer: MemberIndex) -> usize {
+    let room = core.room_for_list(cx, peer).saturating_sub(HEADER_LEN);
+    (room / EVENT_REPAIR_LEN).clamp(1, EVENT_MESSAGES_MAX)
 }
 
 /// What a member's events sum to, part by part.
