@@ -247,7 +247,7 @@ mod tests {
         let mut writer = FrameWriter::new(header, &mut bytes).expect("room");
         let event = UserEvent { origin: subject, sequence: 1, name: "a", payload: b"" };
         for message in [
-            Message::Ack { sequence: 1 },
+            Message::Ack { sequence: 1, event_root: 0 },
             Message::Suspect { subject, incarnation, accuser: MemberId(3) },
             Message::UserEvent(event),
             Message::Delegation { number: 1, prefix_bits: 0, zone: 0 },
