@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{
     Event, Member, MemberConfig, Outbox, Preset, Settings, SharedState, StreamOpen, Time, View,
 };
@@ -47,9 +48,9 @@ pub(crate) fn introduction(number: usize, name: &str) -> Introduction<'_> {
     }
 }
 
-/// The settings of every member: a LAN's.
+/// The settings of every member: a LAN's, with gossip, whose queue and rounds are what most benches measure.
 pub fn settings() -> Settings {
-    Settings::preset(Preset::Lan)
+    Settings { dissemination: Dissemination::Gossip, ..Settings::preset(Preset::Lan) }
 }
 
 /// Some members, and what they share.
