@@ -102,7 +102,11 @@ impl Simulation {
         if self.nodes[node].member.is_none() || !self.others_stay(node) {
             return;
         }
-        self.crash(node);
+        if self.dice.bool() {
+            self.crash_host(node);
+        } else {
+            self.crash(node);
+        }
         self.expect_return(node);
     }
 

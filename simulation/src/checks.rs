@@ -59,8 +59,12 @@ pub struct Coverage {
     pub streams_broken: u64,
     /// Streams that ended before their purpose was met.
     pub streams_failed: u64,
+    /// Streams whose connection was refused: by the host of a member that is gone.
+    pub streams_refused: u64,
     /// Crashes.
     pub crashes: u64,
+    /// Crashes of whole hosts, which refuse no connection.
+    pub hosts_crashed: u64,
     /// Returns of crashed members and of those that had left.
     pub returns: u64,
     /// Members that left.

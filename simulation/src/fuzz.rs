@@ -168,7 +168,7 @@ fn purpose(input: &mut Input<'_>) -> Option<StreamPurpose> {
         0 => None,
         1 => Some(StreamPurpose::Sync),
         2 => Some(StreamPurpose::Join { token: 1 }),
-        _ => Some(StreamPurpose::Probe { sequence: u32::from(input.byte()) }),
+        _ => Some(StreamPurpose::Probe { sequence: input.byte().into(), subject: input.below(MEMBERS) as u32 }),
     }
 }
 
@@ -275,6 +275,7 @@ fn forged_stream(simulation: &Simulation, input: &mut Input<'_>) -> Vec<u8> {
         3 => writer.plain(StreamKind::Differs),
         4 => writer.probe(StreamKind::Ping, u32::from(input.byte())),
         5 => writer.probe(StreamKind::Ack, u32::from(input.byte())),
+        6 => writer.plain(StreamKind::Absent),
         _ => {
             for _ in 0..input.byte() % 8 {
                 let subject = someone(simulation, input);

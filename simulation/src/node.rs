@@ -72,6 +72,8 @@ pub(super) struct Node {
     pub(super) tells_nothing: bool,
     /// Index of the `SharedState` that its members use.
     pub(super) commons: usize,
+    /// Its host crashed with it: no connection is accepted or refused until it starts again.
+    pub(super) host_down: bool,
     /// Nothing while crashed, or after leaving.
     pub(super) member: Option<Member>,
     /// Counts its starts: what was meant for an earlier one is dropped.
@@ -105,6 +107,7 @@ impl Node {
             zone,
             tells_nothing: false,
             commons,
+            host_down: false,
             member: None,
             boots: 0,
             incarnation: Incarnation::new(1_000),

@@ -136,6 +136,13 @@ impl Simulation {
         self.stop(node);
     }
 
+    /// The whole host of `node` vanishes: it refuses no connections either.
+    pub fn crash_host(&mut self, node: usize) {
+        self.checks.coverage.hosts_crashed += 1;
+        self.nodes[node].host_down = true;
+        self.crash(node);
+    }
+
     /// A new member takes the place and name of the one that was at `node`, and joins.
     pub fn restart(&mut self, node: usize, restart: Restart) {
         self.stop(node);

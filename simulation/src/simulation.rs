@@ -501,7 +501,7 @@ impl Simulation {
         // A name that fits and a table that has room for its owner: it cannot be refused.
         place.member = Member::new(config, &mut self.commons[place.commons], shown).ok();
         place.incarnation = place.incarnation.max(incarnation);
-        (place.joined, place.leaving) = (false, false);
+        (place.joined, place.leaving, place.host_down) = (false, false, false);
         self.checks.started(node);
         self.schedule(node);
     }

@@ -3,6 +3,10 @@
 //! A stream is opened with what `Member::open_stream` writes. Bytes that arrive are cut into messages,
 //! decoded and handled exactly as a driver would. A partition, a crash or bad luck
 //! breaks it, at once or only after a timeout.
+//!
+//! The handshake is the kernel's: a member that is stalled has its connections accepted, and reads what comes on them when
+//! it runs again. Where no member is at an address the host refuses the connection, unless the host is down, or cut off:
+//! then there is no answer.
 
 use std::time::Duration;
 
@@ -12,7 +16,7 @@ use super::network;
 use super::node::Input;
 use super::simulation::{SimEvent, Simulation};
 use super::wire::cut_message;
-use swimring::protocol::{StreamNext, StreamOpen, StreamPurpose, Time};
+use swimring::protocol::{StreamConnection, StreamNext, StreamOpen, StreamPurpose, Time};
 
 /// Most one write sends in one piece; longer ones arrive in several.
 const SEGMENT: usize = 1448;
@@ -28,6 +32,8 @@ pub(super) struct StreamId {
 #[derive(Debug)]
 pub(super) enum StreamInput {
     Bytes(Vec<u8>),
+    /// The other host has accepted the connection, or refused it.
+    Connection(StreamConnection),
     /// The other end has closed, or the connection broke.
     End,
 }
@@ -88,10 +94,10 @@ impl Streams {
 }
 
 impl Simulation {
-    /// Longest duration of a stream: of a probe its interval, since no later answer counts.
+    /// Longest duration of a stream: of a probe two intervals, since what it shows counts for the suspicion too.
     fn stream_patience(&self, purpose: StreamPurpose) -> Duration {
         match purpose {
-            StreamPurpose::Probe { .. } => self.settings.probe_interval,
+            StreamPurpose::Probe { .. } => self.settings.probe_interval * 2,
             StreamPurpose::Join { .. } | StreamPurpose::Sync => self.settings.probe_interval * 5,
         }
     }
@@ -104,14 +110,16 @@ impl Simulation {
         member.open_stream(open.purpose, open.destination, commons, &mut first);
         let scanner = self.wire.scanner(false);
         let opener = End { node, boot: place.boots, open: true, scanner, ..End::default() };
-        let to = network::node_at(open.to).filter(|to| *to < self.nodes.len());
-        let to = to.filter(|to| self.nodes[*to].address == open.to && self.nodes[*to].member.is_some());
+        let host = network::node_at(open.to).filter(|to| *to < self.nodes.len());
+        let lives = |to: usize| self.nodes[to].address == open.to && self.nodes[to].member.is_some();
+        let to = host.filter(|to| lives(*to));
+        let down = host.is_some_and(|host| self.nodes[host].host_down);
         let acceptor = match to {
             Some(to) => {
                 let scanner = self.wire.scanner(true);
                 End { node: to, boot: self.nodes[to].boots, open: true, scanner, ..End::default() }
             }
-            None => End::default(),
+            None => End { node: host.unwrap_or(node), ..End::default() },
         };
         let breaks = network::happens(self.faults.stream_break, &mut self.rng);
         let breaks_after = if breaks { self.rng.u32(..4) } else { u32::MAX };
@@ -119,15 +127,21 @@ impl Simulation {
         let expires = self.now + self.stream_patience(open.purpose);
         self.agenda.push(expires, SimEvent::StreamExpires { stream });
         if to.is_none() {
-            // Refused: the host answers although the member is not there.
-            return self.end_for(stream, OPENER);
+            if !down {
+                // The host answers although the member is not there.
+                self.push_to(stream, OPENER, StreamInput::Connection(StreamConnection::Refused));
+            }
+            return;
         }
         // The handshake: there and back before the first byte leaves.
         let handshake =
             network::delay(&self.faults, &mut self.rng) + network::delay(&self.faults, &mut self.rng);
         if let Some(stream) = self.streams.get(stream) {
             stream.ends[ACCEPTOR].last_arrival = self.now + handshake;
+            stream.ends[OPENER].last_arrival = self.now + handshake;
         }
+        let accepted = StreamInput::Connection(StreamConnection::Accepted);
+        self.agenda.push(self.now + handshake, SimEvent::Stream { stream, end: OPENER, input: accepted });
         self.write_stream(stream, ACCEPTOR, &first);
     }
 
@@ -160,19 +174,25 @@ impl Simulation {
             return;
         }
         let (boot, other_closed) = (stream.ends[end].boot, stream.breaks_after == 0);
-        stream.breaks_after = stream.breaks_after.saturating_sub(u32::from(stream.breaks_after != u32::MAX));
+        let piece = !matches!(input, StreamInput::Connection(_));
+        if stream.breaks_after != u32::MAX && piece {
+            stream.breaks_after = stream.breaks_after.saturating_sub(1);
+        }
         if stream.stuck || self.links.stops(self.now, from, to) || self.links.stops(self.now, to, from) {
             // Resent and never acknowledged: the timeout will end it.
             stream.stuck = true;
             return;
         }
-        if other_closed {
+        if other_closed && piece {
             self.checks.coverage.streams_broken += 1;
             return self.stream_expires(id);
         }
         if self.nodes[to].boots != boot || self.nodes[to].member.is_none() {
-            // The member that had this connection is gone: its host resets it.
-            return self.end_for(id, 1 - end);
+            // The member that had this connection is gone: its host resets it, if it is still there.
+            if !self.nodes[to].host_down {
+                self.end_for(id, 1 - end);
+            }
+            return;
         }
         self.input(to, Input::Stream { stream: id, end, input });
     }
@@ -186,6 +206,16 @@ impl Simulation {
         }
         match input {
             StreamInput::End => self.close_end(id, end, true),
+            StreamInput::Connection(connection) => {
+                let purpose = stream.purpose;
+                self.call(node, |member, now, commons, out| {
+                    member.handle_stream_connection(now, purpose, connection, commons, out);
+                });
+                if connection == StreamConnection::Refused {
+                    self.checks.coverage.streams_refused += 1;
+                    self.close_end(id, end, true);
+                }
+            }
             StreamInput::Bytes(bytes) => {
                 stream.ends[end].unread.extend_from_slice(&bytes);
                 while let Some(message) = self.next_message(node, id, end) {

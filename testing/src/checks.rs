@@ -101,6 +101,7 @@ fn write_stream(message: &StreamMessage<'_>, out: &mut Vec<u8>) -> bool {
         StreamBody::Sync => writer.plain(StreamKind::Sync),
         StreamBody::Agreed => writer.plain(StreamKind::Agreed),
         StreamBody::Differs => writer.plain(StreamKind::Differs),
+        StreamBody::Absent => writer.plain(StreamKind::Absent),
         StreamBody::Ping { sequence } => writer.probe(StreamKind::Ping, sequence),
         StreamBody::Ack { sequence } => writer.probe(StreamKind::Ack, sequence),
         StreamBody::State(records) => {

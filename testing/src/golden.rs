@@ -277,5 +277,10 @@ pub fn streams() -> Vec<Golden<(FrameHeader, OwnedBody)>> {
             hex: "240000000200070001eeffc0858345d9df9eb00d2e74366b0cc5c61c887766554433221104030201",
             value: (plain, OwnedBody::Probe(7, 0x0102_0304)),
         },
+        Golden {
+            name: "absent",
+            hex: "200000000200080001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
+            value: (plain, OwnedBody::Plain(8)),
+        },
     ]
 }

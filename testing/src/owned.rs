@@ -180,6 +180,7 @@ impl From<StreamBody<'_>> for OwnedBody {
             StreamBody::Sync => OwnedBody::Plain(StreamKind::Sync as u8),
             StreamBody::Agreed => OwnedBody::Plain(StreamKind::Agreed as u8),
             StreamBody::Differs => OwnedBody::Plain(StreamKind::Differs as u8),
+            StreamBody::Absent => OwnedBody::Plain(StreamKind::Absent as u8),
             StreamBody::Ping { sequence } => OwnedBody::Probe(StreamKind::Ping as u8, sequence),
             StreamBody::Ack { sequence } => OwnedBody::Probe(StreamKind::Ack as u8, sequence),
             StreamBody::State(records) => {

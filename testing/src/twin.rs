@@ -84,7 +84,7 @@ pub fn stream(bytes: &[u8]) -> Option<(TwinHeader, OwnedBody)> {
     }
     let (header, kind) = header(bytes)?;
     let body = match kind {
-        1..=4 if bytes.len() == 32 => OwnedBody::Plain(kind),
+        1..=4 | 8 if bytes.len() == 32 => OwnedBody::Plain(kind),
         5 => state(bytes)?,
         6 | 7 if bytes.len() == 36 => OwnedBody::Probe(kind, number(bytes, 32, 4)? as u32),
         _ => return None,

@@ -3,7 +3,8 @@
 //! An exchange is a short conversation of length-prefixed messages. It opens with the sender's state
 //! root (`Join` or `Sync`) and ends there when the other side's is the same (`Agreed`); otherwise
 //! (`Differs`) both sides send their records (`State`, in as many messages as it takes, the last one
-//! marked). A fallback probe is `Ping` and `Ack`. A stream has no padding: every byte is accounted for.
+//! marked). A fallback probe is `Ping` and `Ack`, or `Absent` from a host where the member does not live. A stream has no
+//! padding: every byte is accounted for.
 
 use std::iter::FusedIterator;
 
@@ -51,6 +52,8 @@ pub enum StreamKind {
     Ping = 6,
     /// The answer to a fallback probe.
     Ack = 7,
+    /// Answers a fallback probe: the member that it is for, which the header names as the source, does not live here.
+    Absent = 8,
 }
 
 impl StreamKind {
@@ -63,6 +66,7 @@ impl StreamKind {
             5 => Some(StreamKind::State),
             6 => Some(StreamKind::Ping),
             7 => Some(StreamKind::Ack),
+            8 => Some(StreamKind::Absent),
             _ => None,
         }
     }
@@ -100,6 +104,8 @@ pub enum StreamBody<'a> {
         /// From the ping.
         sequence: u32,
     },
+    /// See [`StreamKind::Absent`].
+    Absent,
 }
 
 impl<'a> StreamMessage<'a> {
@@ -118,6 +124,7 @@ impl<'a> StreamMessage<'a> {
             StreamKind::Sync => (StreamBody::Sync, rest),
             StreamKind::Agreed => (StreamBody::Agreed, rest),
             StreamKind::Differs => (StreamBody::Differs, rest),
+            StreamKind::Absent => (StreamBody::Absent, rest),
             StreamKind::State => (StreamBody::State(StateRecords::read(rest)?), &[][..]),
             StreamKind::Ping | StreamKind::Ack => {
                 let (sequence, rest) = take::<U32>(rest)?;

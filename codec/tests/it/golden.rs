@@ -89,6 +89,7 @@ fn kind_of(number: u8) -> StreamKind {
         StreamKind::State,
         StreamKind::Ping,
         StreamKind::Ack,
+        StreamKind::Absent,
     ];
     kinds.into_iter().find(|kind| *kind as u8 == number).expect("a stream kind")
 }

@@ -111,7 +111,8 @@ pub fn frame(rng: &mut Rng, out: &mut Vec<u8>) {
 pub fn stream(rng: &mut Rng, out: &mut Vec<u8>) {
     out.clear();
     let mut writer = StreamWriter::new(header(rng), out);
-    match rng.u8(..8) {
+    match rng.u8(..9) {
+        8 => writer.plain(StreamKind::Absent),
         0 => writer.plain(StreamKind::Join),
         1 => writer.plain(StreamKind::Differs),
         2 => writer.probe(StreamKind::Ping, rng.u32(..)),

@@ -55,6 +55,12 @@ counters! {
     probes_acked_by_stream,
     /// Probes nobody answered.
     probes_failed,
+    /// Of the failed probes, those whose target's host took a connection on which nothing was answered: a member that
+    /// stands still.
+    probes_silent,
+    /// Of the failed probes, those whose target's host refused the connection, or said that the target does not live
+    /// there: a member that is gone.
+    probes_refused,
     /// Of the failed probes, those that proved nothing because the driver had lost or left unread what others
     /// sent meanwhile, and were repeated.
     probes_inconclusive,

@@ -48,7 +48,7 @@ pub use member::{
     COMPACTION_MEMBERS_MAX, Compaction, Crew, Member, MemberConfig, MemberError, MemberRef, StreamNext,
     StreamOutcome, View, check_event,
 };
-pub use outbox::{FrameSink, Outbox, StreamOpen, StreamPurpose};
+pub use outbox::{FrameSink, Outbox, StreamConnection, StreamOpen, StreamPurpose};
 pub use settings::{
     Preset, SETTINGS, Setting, SettingKind, SettingValue, Settings, SettingsError, SuspicionMode,
 };

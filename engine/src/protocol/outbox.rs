@@ -9,6 +9,7 @@ use swimring_codec::MemberId;
 use swimring_codec::native::FRAME_MAX;
 
 use crate::protocol::event::Event;
+use crate::protocol::view::directory::MemberIndex;
 
 /// Takes frames: the datagram drivers' send buffers, or a simulated network.
 pub trait FrameSink {
@@ -46,7 +47,19 @@ pub enum StreamPurpose {
     Probe {
         /// The probe's sequence number.
         sequence: u32,
+        /// The member that is probed.
+        subject: MemberIndex,
     },
+}
+
+/// What became of the connection of a stream before anything was said on it. It tells a member that stands still from
+/// one that is gone, so the driver passes it on for [`StreamPurpose::Probe`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StreamConnection {
+    /// The other host has accepted it.
+    Accepted,
+    /// The other host has refused it: nobody listens there. Not if it could not be reached, or did not answer.
+    Refused,
 }
 
 /// A stream the driver is asked to open; [`super::Member::open_stream`] writes what it begins with.

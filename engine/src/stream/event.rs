@@ -118,6 +118,13 @@ pub enum CloseReason {
     WorkerBusy,
 }
 
+impl CloseReason {
+    /// Whether the other host has refused the connection, which says that nobody listens there.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, CloseReason::Refused(OsError { kind: io::ErrorKind::ConnectionRefused, .. }))
+    }
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

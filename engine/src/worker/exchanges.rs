@@ -1,10 +1,11 @@
 //! From what happens on a stream to the member it is for: streams of our own by whose they are, others by the
-//! destination in their message, or by the address they were made to.
+//! destination in their message, or by the address they were made to. For a member that lives here no more, while others
+//! do, the host answers itself that it is gone.
 
 use std::net::SocketAddr;
 
 use swimring_codec::memberlist::DecodeError;
-use swimring_codec::native::StreamMessage;
+use swimring_codec::native::{FrameHeader, StreamBody, StreamKind, StreamMessage, StreamWriter};
 
 use super::host::Host;
 use super::join_error::JoinFailure;
@@ -12,7 +13,7 @@ use super::members::HostedMember;
 use super::observer::Observer;
 use super::streams::Opened;
 use crate::net::Trains;
-use crate::protocol::{StreamOpen, StreamOutcome, StreamPurpose};
+use crate::protocol::{StreamConnection, StreamNext, StreamOpen, StreamOutcome, StreamPurpose};
 use crate::stream::{ExchangeId, StreamEvent};
 
 /// Stream events handled in one turn, so that a burst of joins does not delay acks.
@@ -53,19 +54,52 @@ impl<O: Observer> Host<O> {
         for _ in 0..STREAM_EVENTS_PER_TURN {
             let Some(event) = self.streams.poll() else { return };
             match event {
-                StreamEvent::Opened { .. } => {}
+                StreamEvent::Opened { token, .. } => {
+                    if let Some(opened) = self.streams.opened(Some(token)) {
+                        self.stream_connection(opened, StreamConnection::Accepted, trains);
+                    }
+                }
                 StreamEvent::Message { exchange, token, from, local, bytes } => {
                     self.stream_message(exchange, token, (from, local), &bytes, trains);
                     self.streams.recycle(bytes);
                 }
                 StreamEvent::Closed { token, reason, .. } => {
                     if let Some(opened) = self.streams.closed(token) {
+                        if reason.is_refusal() {
+                            self.stream_connection(opened, StreamConnection::Refused, trains);
+                        }
                         self.stream_failed(opened, &JoinFailure::Closed(reason));
                     }
                 }
             }
         }
         self.more_streams = true;
+    }
+
+    /// Tells a member whether the connection that it probes with was accepted.
+    fn stream_connection(&mut self, opened: Opened, connection: StreamConnection, trains: &mut Trains) {
+        let Opened { local, purpose, .. } = opened;
+        if matches!(purpose, StreamPurpose::Probe { .. }) {
+            self.command(local, trains, |member, now, shared, out| {
+                member.handle_stream_connection(now, purpose, connection, shared, out);
+            });
+        }
+    }
+
+    /// A stream message for a member that does not live here. A probe of one is answered: its own host knows best that
+    /// it is gone, as the kernel does where the whole process is.
+    fn stream_for_nobody(&mut self, exchange: ExchangeId, token: Option<u64>, message: &StreamMessage<'_>) {
+        self.counters.unrouted += 1;
+        let FrameHeader { cluster, source, destination, .. } = message.header;
+        let asked = token.is_none() && matches!(message.body, StreamBody::Ping { .. });
+        if !asked || destination.is_none() || cluster != self.cluster {
+            return self.streams.close(exchange);
+        }
+        let header =
+            FrameHeader { cluster, source: destination, destination: source, root: 0, quiet: false };
+        let mut reply = self.streams.take_reply();
+        StreamWriter::new(header, &mut reply).plain(StreamKind::Absent);
+        self.streams.answer(exchange, token, StreamNext::ReplyAndClose, reply);
     }
 
     fn stream_message(
@@ -95,9 +129,7 @@ impl<O: Observer> Host<O> {
         };
         let Some((local, cluster)) = local.and_then(|local| Some((local, self.member(local)?.cluster())))
         else {
-            self.counters.unrouted += 1;
-            self.streams.close(exchange);
-            return;
+            return self.stream_for_nobody(exchange, token, &message);
         };
         let purpose = opened.map(|opened| opened.purpose);
         if let Some(StreamPurpose::Join { token }) = purpose

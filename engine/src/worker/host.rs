@@ -75,7 +75,7 @@ pub struct Host<O> {
     pub(super) held: Option<Box<HeldFrames>>,
     rng: fastrand::Rng,
     address: SocketAddr,
-    cluster: u32,
+    pub(super) cluster: u32,
     settings: Arc<Settings>,
     net: NetCounters,
     driver: Option<DriverKind>,

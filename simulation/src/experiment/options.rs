@@ -65,6 +65,17 @@ impl WireSizes {
     }
 }
 
+/// What a crash takes along.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrashKind {
+    /// The member's process: its host goes on, and refuses connections to it. The default.
+    #[default]
+    Process,
+    /// Its whole host: nothing that is sent there is answered.
+    Host,
+}
+
 /// When a member may act on its timers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Wakes {
@@ -107,6 +118,8 @@ pub struct TrialOptions {
     pub crashes: u32,
     /// The first part of `duration` in which all crashes lie; zero has them at one moment. Default two thirds of it.
     pub crashes_within: Option<Duration>,
+    /// What a crash takes along. Default the process.
+    pub crash_kind: CrashKind,
     /// User events by random healthy members, per second in the whole cluster. Default 0.
     pub events_per_second: f64,
     /// Payload of an event in bytes, 4 to 512. Default 32.
@@ -136,6 +149,7 @@ impl Default for TrialOptions {
             impaired: Vec::new(),
             crashes: 0,
             crashes_within: None,
+            crash_kind: CrashKind::Process,
             events_per_second: 0.0,
             event_bytes: 32,
             wakes: Wakes::Exact,

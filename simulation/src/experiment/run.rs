@@ -13,7 +13,7 @@ use swimring_codec::Incarnation;
 use super::agenda::Agenda;
 use super::latency::Drawn;
 use super::measuring::Measuring;
-use super::options::{TrialError, TrialOptions, Wakes};
+use super::options::{CrashKind, TrialError, TrialOptions, Wakes};
 use super::outcome::TrialOutcome;
 use super::plan::Plan;
 use super::sending::{Encoded, Network};
@@ -95,6 +95,7 @@ pub(super) struct Trial {
     pub(super) agenda: Agenda<SimEvent>,
     pub(super) network: Network,
     pub(super) impairments: Impairments,
+    pub(super) crash_kind: CrashKind,
     pub(super) streams: StreamMail,
     pub(super) measuring: Measuring,
     pub(super) plan: Plan,
@@ -176,6 +177,7 @@ impl Trial {
             agenda: Agenda::new(per_second, 2 * interval.as_micros() as u64),
             network: Network::new(Drawn::new(&options.latency, options.members), options, encoded),
             impairments: Impairments::new(options, &plan),
+            crash_kind: options.crash_kind,
             streams: StreamMail::new(wire, &checked),
             measuring: Measuring::new(plan.clone(), options),
             members,

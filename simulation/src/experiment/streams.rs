@@ -1,20 +1,36 @@
 //! Streams: push/pulls and the probes that no datagram got through for, as bytes, since they are rare.
 //!
 //! What one side writes before it waits arrives as a whole, after the handshake if it is the first. A lost
-//! packet costs time, as TCP resends it: a second in the handshake, 200 ms later, doubling. A stream to or
-//! from a member that gets nothing through, or has vanished, stays silent; nobody waits for it.
+//! packet costs time, as TCP resends it: a second in the handshake, 200 ms later, doubling. The handshake is the kernel's:
+//! a member that stands still completes it and says nothing. The host of a member that has vanished refuses it, unless the
+//! host is gone too ([`CrashKind`]). A stream to or from a member that gets nothing through stays silent; nobody waits
+//! for it.
 
 use swimring_codec::memberlist::StreamScanner;
 use swimring_codec::native::StreamMessage;
 
+use super::options::CrashKind;
 use super::run::{SimEvent, Trial};
 use crate::wire::cut_message;
-use swimring::protocol::{CheckedWire, StreamNext, StreamPurpose, WireOptions};
+use swimring::protocol::{CheckedWire, StreamConnection, StreamNext, StreamPurpose, WireOptions};
 use swimring_codec::memberlist::Codec;
+
+/// What is under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Stage {
+    /// A connection is asked for, or it is refused or accepted, which is told to the side that asked.
+    Asked,
+    Refused,
+    Accepted,
+    /// What one side has said.
+    #[default]
+    Said,
+}
 
 /// A message of one side under way.
 #[derive(Clone, Debug, Default)]
 struct Mail {
+    stage: Stage,
     from: u32,
     to: u32,
     purpose: Option<StreamPurpose>,
@@ -80,19 +96,22 @@ impl Trial {
             let mut bytes = Vec::new();
             let member = &self.members[node as usize];
             member.open_stream(open.purpose, open.destination, &mut self.commons, &mut bytes);
-            let there = self.crossing(node, to, HANDSHAKE_RESEND_US);
-            let back = self.crossing(to, node, HANDSHAKE_RESEND_US);
-            let (Some(there), Some(back)) = (there, back) else { continue };
-            let mail = Mail { from: node, to, purpose: Some(open.purpose), to_acceptor: true, bytes };
+            let purpose = Some(open.purpose);
+            let mail = Mail { stage: Stage::Asked, from: node, to, purpose, to_acceptor: true, bytes };
             let held = self.impairments.held_for(node, self.now);
-            self.post(mail, held + there + back);
+            self.carry(mail, held, HANDSHAKE_RESEND_US);
         }
     }
 
-    /// Sends `mail` after `wait`.
-    fn post(&mut self, mail: Mail, wait: u64) {
+    /// Sends `mail`, what one side says.
+    fn post(&mut self, mail: Mail) {
         self.measuring.stream(self.now, mail.bytes.len());
-        if let Some(crossing) = self.crossing(mail.from, mail.to, RESEND_US) {
+        self.carry(mail, 0, RESEND_US);
+    }
+
+    /// Carries `mail` over after `wait`, unless it never gets through.
+    fn carry(&mut self, mail: Mail, wait: u64, resend_us: u64) {
+        if let Some(crossing) = self.crossing(mail.from, mail.to, resend_us) {
             let at = self.now + wait + crossing;
             let mail = self.streams.add(mail);
             self.agenda.push(at, SimEvent::Stream(mail));
@@ -116,7 +135,10 @@ impl Trial {
     }
 
     pub(super) fn stream_arrives(&mut self, at: u32) {
-        let to = self.streams.mail[at as usize].to;
+        let Mail { to, stage, .. } = self.streams.mail[at as usize];
+        if stage == Stage::Asked {
+            return self.answer_for(to, at);
+        }
         if self.impairments.is_gone(to) {
             self.streams.take(at);
             return;
@@ -126,9 +148,39 @@ impl Trial {
         }
     }
 
+    /// The kernel of the host of `to`, if it runs, answers what asks for a connection.
+    fn answer_for(&mut self, to: u32, at: u32) {
+        let mail = self.streams.take(at);
+        let gone = self.impairments.is_gone(to);
+        if gone && self.crash_kind == CrashKind::Host {
+            return;
+        }
+        let stage = if gone { Stage::Refused } else { Stage::Accepted };
+        self.carry(Mail { stage, from: to, to: mail.from, ..mail }, 0, HANDSHAKE_RESEND_US);
+    }
+
+    /// The side that asked for a connection has it, or is refused.
+    fn connected(&mut self, mail: Mail) {
+        let Mail { from, to, purpose, stage, .. } = mail;
+        let refused = stage == Stage::Refused;
+        let connection = if refused { StreamConnection::Refused } else { StreamConnection::Accepted };
+        if let Some(purpose) = purpose {
+            self.call(to, |member, now, commons, out| {
+                member.handle_stream_connection(now, purpose, connection, commons, out);
+            });
+        }
+        if !refused {
+            self.post(Mail { stage: Stage::Said, from: to, to: from, ..mail });
+        }
+    }
+
     /// A member takes in what the other side of a stream wrote, and answers.
     pub(super) fn take_in_stream(&mut self, at: u32) {
-        let Mail { from, to, purpose, to_acceptor, mut bytes } = self.streams.take(at);
+        let mail = self.streams.take(at);
+        if mail.stage != Stage::Said {
+            return self.connected(mail);
+        }
+        let Mail { from, to, purpose, to_acceptor, mut bytes, .. } = mail;
         let mut reply = Vec::new();
         let mut scanner = self.streams.scanner(to_acceptor);
         let known = if to_acceptor { None } else { purpose };
@@ -141,8 +193,8 @@ impl Trial {
             }
         }
         if !reply.is_empty() {
-            let mail = Mail { from: to, to: from, purpose, to_acceptor: !to_acceptor, bytes: reply };
-            self.post(mail, 0);
+            let to_acceptor = !to_acceptor;
+            self.post(Mail { stage: Stage::Said, from: to, to: from, purpose, to_acceptor, bytes: reply });
         }
     }
 

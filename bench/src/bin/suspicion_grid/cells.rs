@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use swimring_simulation::Slowness;
-use swimring_simulation::experiment::{Affected, Cycle, Impairment, ImpairmentKind, TrialOptions};
+use swimring_simulation::experiment::{Affected, CrashKind, Cycle, Impairment, ImpairmentKind, TrialOptions};
 
-use super::contender::Contender;
+use swimring::protocol::Settings;
 
 /// What a cell is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Class {
     /// Members that crash, at some loss.
     Crash,
+    /// Members that crash with their whole hosts, at 1 % loss.
+    HostCrash,
     /// Lifeguard's slow members.
     Slow,
     /// Rapid's loss patterns, and loss everywhere.
@@ -37,6 +39,7 @@ pub enum Extent {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum FaultKind {
     Crash { loss: f64 },
+    HostCrash { loss: f64 },
     Slow { slowness: Slowness, percent: u32, blocked_ms: u64, open_ms: u64 },
     Loss { loss: f64 },
     LossIn,
@@ -63,6 +66,7 @@ impl Cell {
     pub fn of(class: Class, extent: Extent, members: u32) -> Vec<Cell> {
         let troubles = match class {
             Class::Crash => [0.0, 0.01, 0.05].into_iter().map(|loss| FaultKind::Crash { loss }).collect(),
+            Class::HostCrash => vec![FaultKind::HostCrash { loss: 0.01 }],
             Class::Slow => slow(extent),
             Class::Loss => {
                 let patterns = [
@@ -82,6 +86,7 @@ impl Cell {
     pub fn class(self) -> Class {
         match self.trouble {
             FaultKind::Crash { .. } => Class::Crash,
+            FaultKind::HostCrash { .. } => Class::HostCrash,
             FaultKind::Slow { .. } => Class::Slow,
             _ => Class::Loss,
         }
@@ -92,6 +97,7 @@ impl Cell {
         let members = self.members;
         match self.trouble {
             FaultKind::Crash { loss } => format!("{members}/crash/loss {}", percent(loss)),
+            FaultKind::HostCrash { loss } => format!("{members}/host crash/loss {}", percent(loss)),
             FaultKind::Slow { slowness, percent, blocked_ms, open_ms } => {
                 let slowness = slowness_name(slowness);
                 format!("{members}/slow/{slowness} {percent} % blocked {blocked_ms} ms open {open_ms} ms")
@@ -110,6 +116,7 @@ impl Cell {
         match self.trouble {
             FaultKind::Slow { slowness, .. } => format!("slow: {}", slowness_name(slowness)),
             FaultKind::Crash { loss } => format!("crash, loss {}", percent(loss)),
+            FaultKind::HostCrash { loss } => format!("host crash, loss {}", percent(loss)),
             FaultKind::Loss { loss } => format!("loss {}", percent(loss)),
             FaultKind::LossIn => "1 %: 80 % loss in".to_owned(),
             FaultKind::LossOut => "1 %: 80 % loss out".to_owned(),
@@ -120,9 +127,9 @@ impl Cell {
     }
 
     /// The trial of this cell; the same `seed` deals every contender the same hand.
-    pub fn options(self, contender: Contender, seed: u64, duration: Duration) -> TrialOptions {
+    pub fn options(self, settings: Settings, seed: u64, duration: Duration) -> TrialOptions {
         let mut options = TrialOptions {
-            settings: contender.settings(),
+            settings,
             duration,
             ..TrialOptions::new(seed, self.members)
         };
@@ -130,7 +137,10 @@ impl Cell {
             |kind, cycle| Impairment { members: Affected::Count(self.share(RAPID_SHARE)), kind, cycle };
         let flips = Some(Cycle { on_for: RAPID_PERIOD, off_for: RAPID_PERIOD });
         match self.trouble {
-            FaultKind::Crash { loss } => {
+            FaultKind::Crash { loss } | FaultKind::HostCrash { loss } => {
+                if matches!(self.trouble, FaultKind::HostCrash { .. }) {
+                    options.crash_kind = CrashKind::Host;
+                }
                 options.loss = loss;
                 options.crashes = (self.members / 50).clamp(1, 10);
             }

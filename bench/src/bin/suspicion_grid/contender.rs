@@ -1,6 +1,7 @@
-//! The three ways to suspect that are compared.
+//! The three ways to suspect that are compared. All delegate what they tell, unless they are to gossip.
 
 use clap::ValueEnum;
+use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Preset, Settings, SuspicionMode};
 
 /// A way to suspect.
@@ -27,8 +28,9 @@ impl Contender {
     }
 
     /// The settings of every member: the LAN preset, and what makes the difference.
-    pub fn settings(self) -> Settings {
-        let lan = Settings { suspicion: SuspicionMode::Lifeguard, ..Settings::preset(Preset::Lan) };
+    pub fn settings(self, dissemination: Dissemination) -> Settings {
+        let suspicion = SuspicionMode::Lifeguard;
+        let lan = Settings { suspicion, dissemination, ..Settings::preset(Preset::Lan) };
         match self {
             Contender::Swim => Settings { local_health_max: 0, suspicion_max_timeout_multiplier: 1, ..lan },
             Contender::Lifeguard => lan,

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use cells::{Cell, Class, Extent};
+use swimring::protocol::settings::Dissemination;
 use contender::Contender;
 use results::Line;
 
@@ -56,6 +57,14 @@ struct Cli {
     /// Contenders that take part
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Contender::ALL)]
     contenders: Vec<Contender>,
+
+    /// How the members tell each other: delegated or gossip
+    #[arg(long, default_value = "delegated")]
+    dissemination: Dissemination,
+
+    /// Settings that differ from the contenders', of every contender: NAME=VALUE, as in files
+    #[arg(long = "set", value_name = "NAME=VALUE", value_delimiter = ',')]
+    set: Vec<String>,
 
     /// Trials at once
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=256))]
@@ -153,7 +162,12 @@ fn run_all(cli: &Cli, tasks: &[Task], csv: &Path) -> Result<(), String> {
 
 fn run_task(cli: &Cli, task: Task, writer: &Mutex<csv::Writer<std::fs::File>>) -> Result<(), String> {
     let Task { cell, contender, seed } = task;
-    let options = cell.options(contender, seed, Duration::from_secs(cli.seconds));
+    let mut settings = contender.settings(cli.dissemination);
+    for set in &cli.set {
+        let (name, value) = set.split_once('=').ok_or_else(|| format!("--set {set}: give NAME=VALUE"))?;
+        settings.set(name, value).map_err(|error| error.to_string())?;
+    }
+    let options = cell.options(settings, seed, Duration::from_secs(cli.seconds));
     let outcome = swimring_simulation::experiment::run(&options)
         .map_err(|error| format!("{}: {error}", cell.name()))?;
     let mut writer = writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

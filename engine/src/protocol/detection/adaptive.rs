@@ -7,6 +7,8 @@
 //! itself hears), and that goes on asking. It declares when
 //! - enough others agree: nacks and accusers count as confirmations on Lifeguard's logarithm, so with few of
 //!   them the timeout stays long, as for everyone;
+//! - the subject's host says that it is gone ([`crate::protocol::pools::presence`]). One whose host still takes connections
+//!   stands still, and has Lifeguard's time; one whose host says nothing has a longer window;
 //! - its window is over, which [`crate::protocol::dissemination::spread_estimate`] sets from the measured spread and loss, stretched by local
 //!   health;
 //! - it has told the subject as often as the false-death bound asks, a suspect message and a ping in one datagram.
@@ -17,15 +19,15 @@
 //! most as long as a suspicion lasts. Time that a member finds lost by its own clock, because its timers come late, counts as a stall.
 //! Everyone else keeps Lifeguard's timeouts, and is told by the witness that declares. A member that hears neither that
 //! nor a refutation for two to four windows probes the suspect once out of turn, and so refreshes its view or
-//! becomes a witness itself.
+//! becomes a witness itself; where news is delegated, which loses little, only a few members do so early.
 
-use crate::protocol::detection::probe::appeal_sequence;
+use crate::protocol::detection::probe::{FailedProbe, appeal_sequence};
 use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
+use crate::protocol::outbox::{StreamOpen, StreamPurpose};
+use crate::protocol::pools::presence::Presence;
 use crate::protocol::pools::suspicions::Suspicion;
-use crate::protocol::settings::SuspicionMode;
-use crate::protocol::state::local_health::LocalHealth;
-use crate::protocol::state::{Context, Core};
+use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Outgoing, Sender, Update};
@@ -33,21 +35,32 @@ use crate::protocol::wire::{Outgoing, Sender, Update};
 /// Appeals that a witness sends without having heard anyone since its probe failed.
 const APPEALS_UNHEARD_MAX: u8 = 2;
 
+/// Every so many appeals to a subject of which no stream has shown anything try it over a stream again: one may have met
+/// lost packets, which a connection takes seconds to make good.
+const APPEALS_PER_STREAM: u8 = 5;
+
+/// With delegated broadcast: members of which one checks early on average, of all that have only heard of a suspicion.
+/// Enough that with certainty one does when the accuser is gone, and few beside what they would ask of a member that
+/// stands still.
+const EARLY_CHECKS: f64 = 8.0;
+
 impl Suspicions {
-    /// Our probe of `subject` failed, and those of the relays `nackers` too; `health` is our local health before it.
+    /// A probe of ours has failed: of its target, which is suspected, we are a witness.
     pub(in crate::protocol) fn begin_fast_path(
         &mut self,
         core: &Core,
         cx: &mut Context<'_, '_>,
         spread: &SpreadEstimate,
-        (subject, health): (MemberIndex, LocalHealth),
-        nackers: impl Iterator<Item = MemberIndex>,
+        failed: &FailedProbe,
     ) {
-        let mut window = spread.window(&core.settings, core.table.known());
-        window.length = health.scale(window.length, cx.shared.overload, core.settings.local_health_max);
-        let directory = &cx.shared.directory;
-        let nackers = nackers.map(|relay| directory.id(relay));
-        if cx.shared.suspicions.witness(&mut self.list, subject, cx.now, window, nackers) {
+        let mut window = spread.window(&core.settings, core.table.known(), core.delegates(cx.shared));
+        for length in [&mut window.length, &mut window.unknown_length] {
+            *length = failed.health.scale(*length, cx.shared.overload, core.settings.local_health_max);
+        }
+        let SharedState { directory, suspicions, .. } = &mut *cx.shared;
+        let nackers = failed.nackers().map(|relay| directory.id(relay));
+        let what = (window, failed.presence());
+        if suspicions.witness(&mut self.list, failed.target(), cx.now, what, nackers) {
             cx.shared.counters.suspicions_witnessed += 1;
             self.reschedule(&cx.shared.suspicions);
         }
@@ -76,10 +89,32 @@ impl Suspicions {
                 None => core.send(cx, to, id, &[suspect]),
             }
             sent = cx.shared.counters.frames_shed == shed;
+            if suspicion.is_in_the_dark() && before % APPEALS_PER_STREAM == APPEALS_PER_STREAM - 1 {
+                try_stream(core, cx, subject);
+            }
         }
         cx.shared.counters.appeals_sent += u64::from(sent);
-        let later = core.settings.probe_interval * 2;
-        cx.shared.suspicions.appealed(&mut self.list, subject, sent, cx.now, later);
+        let after = (core.settings.gossip_interval, core.settings.probe_interval * 2);
+        cx.shared.suspicions.appealed(&mut self.list, subject, sent, cx.now, after);
+    }
+
+    /// A stream has shown what `subject` is, whose probe has failed.
+    pub(in crate::protocol) fn on_presence(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+        presence: Presence,
+    ) {
+        cx.shared.suspicions.found(&mut self.list, subject, presence);
+        self.reschedule(&cx.shared.suspicions);
+    }
+
+    /// `subject` has answered: we are no witness any more. False if we were none.
+    pub(in crate::protocol) fn withdraw(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) -> bool {
+        let withdrawn = cx.shared.suspicions.withdraw(&mut self.list, subject);
+        cx.shared.counters.appeals_answered += u64::from(withdrawn);
+        self.reschedule(&cx.shared.suspicions);
+        withdrawn
     }
 
     /// An appeal to `subject` was acked. It lives; whether it refutes is seen in the same frame or
@@ -96,18 +131,22 @@ impl Suspicions {
             cx.shared.counters.acks_unexpected += 1;
             return;
         }
-        if cx.shared.suspicions.withdraw(&mut self.list, subject) {
-            cx.shared.counters.appeals_answered += 1;
-            self.reschedule(&cx.shared.suspicions);
-        }
+        self.withdraw(cx, subject);
     }
 
     /// When we see for ourselves what became of a suspicion that we heard of at `now`. Nearly always we have
     /// heard of a refutation or a declaration by then. Otherwise the accuser is gone, or its last word
-    /// has missed us, and since that may be so for many at once, all take their time.
-    pub(super) fn check_at(core: &mut Core, spread: &SpreadEstimate, now: Time) -> Time {
-        let window = spread.window(&core.settings, core.table.known()).length;
-        now + window.mul_f64(2.0 + 2.0 * core.rng.f64())
+    /// has missed us, and since that may be so for many at once, all take their time. Where news is delegated it misses
+    /// hardly anybody, and most wait as long as the suspicion lasts anyway.
+    pub(super) fn check_at(core: &mut Core, cx: &Context<'_, '_>, spread: &SpreadEstimate) -> Time {
+        let (members, delegates) = (core.table.known(), core.delegates(cx.shared));
+        let (shortest, _) = core.settings.suspicion_timeouts(members);
+        let early = !delegates || core.rng.f64() * members as f64 <= EARLY_CHECKS;
+        let at_least = match early {
+            true => spread.window(&core.settings, members, delegates).length * 2,
+            false => shortest,
+        };
+        cx.now + at_least.mul_f64(1.0 + core.rng.f64())
     }
 
     /// Whether the suspicion of `subject`, whose time is up, goes on because we hear nobody, or lose what we are
@@ -119,10 +158,19 @@ impl Suspicions {
         subject: MemberIndex,
     ) -> bool {
         let more = core.settings.probe_interval * 2;
-        let adaptive = core.settings.suspicion == SuspicionMode::Adaptive;
-        let deaf = adaptive && !core.hears(cx.now) || cx.shared.doubted_since(cx.now - more);
+        let deaf = core.adaptive && !core.hears(cx.now) || cx.shared.doubted_since(cx.now - more);
         deaf && cx.shared.suspicions.put_off(&mut self.list, subject, more)
     }
+}
+
+/// Tries `subject`, of which our probe has failed, over a stream once more.
+fn try_stream(core: &Core, cx: &mut Context<'_, '_>, subject: MemberIndex) {
+    let (Some(sequence), true) = (appeal_sequence(subject), core.settings.stream_fallback) else { return };
+    cx.out.streams.push(StreamOpen {
+        to: core.identity(subject, cx.shared).address(),
+        destination: cx.shared.directory.id(subject),
+        purpose: StreamPurpose::Probe { sequence, subject },
+    });
 }
 
 impl Core {

@@ -3,8 +3,8 @@
 //! Every interval one member is pinged, in the order of a random permutation that is renewed after each
 //! round, so nobody waits longer than two rounds. Without an ack in time, a few others are asked to ping it
 //! for us; they send a nack if they are well and got no answer either, which tells a silent target from
-//! our own deafness. A little later the target is tried over a stream. Interval and timeout stretch with
-//! local health.
+//! our own deafness. A little later the target is tried over a stream, which also shows whether a process is there that
+//! could answer (see `pools/presence.rs`). Interval and timeout stretch with local health.
 //!
 //! With adaptive suspicion every other probe is a return of one that was received (see `return_probes`), which may
 //! be under way beside one of our own choice.
@@ -20,7 +20,7 @@ use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::event::Event;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
-use crate::protocol::settings::{Settings, SuspicionMode};
+use crate::protocol::pools::presence::Presence;
 use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
@@ -88,9 +88,22 @@ impl FailedProbe {
         self.attempt.target
     }
 
+    /// Whether it says nothing new: a probe out of turn of a suspect whose process is there. Members in whose turn it is
+    /// not would only hurry a suspicion that has Lifeguard's time.
+    pub(in crate::protocol) fn only_repeats(&self, core: &Core) -> bool {
+        let out_of_turn = self.attempt.sequence & KIND_BITS == RETURN_KIND;
+        let suspect = core.table.get(self.attempt.target).state() == Some(State::Suspect);
+        out_of_turn && suspect && self.attempt.presence == Presence::Silent
+    }
+
     /// The incarnation that is accused.
     pub(in crate::protocol) fn incarnation(&self) -> Incarnation {
         self.attempt.incarnation
+    }
+
+    /// What the stream has shown.
+    pub(in crate::protocol) fn presence(&self) -> Presence {
+        self.attempt.presence
     }
 
     /// The relays that had no answer either.
@@ -140,6 +153,8 @@ struct Attempt {
     ends: Time,
     /// The target has answered over a stream, which counts at the end.
     stream_answered: bool,
+    /// What the stream has shown, beside an answer.
+    presence: Presence,
     /// Members that were asked, and one bit for each whose nack has come.
     relays: [MemberIndex; INDIRECT_CHECKS_MAX],
     relays_asked: u8,
@@ -157,6 +172,7 @@ impl Attempt {
         phase_ends: Time::NEVER,
         ends: Time::NEVER,
         stream_answered: false,
+        presence: Presence::Unknown,
         relays: [0; INDIRECT_CHECKS_MAX],
         relays_asked: 0,
         nacks: 0,
@@ -179,14 +195,15 @@ impl Attempt {
 }
 
 impl Probe {
+    /// Probes of own choice `chosen_interval` apart, from `now`.
     pub(in crate::protocol) fn new(
-        settings: &Settings,
+        chosen_interval: Duration,
         rng: &mut fastrand::Rng,
         shared: &SharedState,
         now: Time,
     ) -> Probe {
         let sequence = rng.u32(..);
-        let schedule = ProbeSchedule::new(settings, rng, shared, now);
+        let schedule = ProbeSchedule::new(chosen_interval, rng, shared, now);
         Probe { attempts: [Attempt::IDLE; 2], sequence, schedule }
     }
 
@@ -399,7 +416,7 @@ impl Probe {
         cx.out.streams.push(StreamOpen {
             to: core.identity(target, cx.shared).address(),
             destination: cx.shared.directory.id(target),
-            purpose: StreamPurpose::Probe { sequence },
+            purpose: StreamPurpose::Probe { sequence, subject: target },
         });
     }
 
@@ -408,6 +425,11 @@ impl Probe {
         self.finish(slot, cx.now);
         let attempt = *self.at(slot);
         cx.shared.counters.probes_failed += 1;
+        match attempt.presence {
+            Presence::Unknown => {}
+            Presence::Silent => cx.shared.counters.probes_silent += 1,
+            Presence::Gone => cx.shared.counters.probes_refused += 1,
+        }
         let missed = attempt.relays_asked - attempt.nacks.count_ones() as u8;
         let doubt = if attempt.relays_asked == 0 { 1 } else { missed };
         let health = core.health;
@@ -492,25 +514,31 @@ impl Probe {
         }
     }
 
-    /// The target answered over a stream.
+    /// A stream has shown what the target of the probe with this sequence is. False if none such is under way.
+    pub(in crate::protocol) fn on_presence(&mut self, sequence: u32, presence: Presence) -> bool {
+        let Some(slot) = self.find(sequence) else { return false };
+        let attempt = self.at(slot);
+        attempt.presence = attempt.presence.then(presence);
+        true
+    }
+
+    /// The target answered over a stream. False if no probe with this sequence is under way.
     pub(in crate::protocol) fn on_stream_ack(
         &mut self,
         core: &mut Core,
         cx: &mut Context<'_, '_>,
         (reachability, spread): (&mut Reachability, &mut SpreadEstimate),
         sequence: u32,
-    ) {
-        let Some(slot) = self.find(sequence) else {
-            cx.shared.counters.acks_unexpected += 1;
-            return;
-        };
+    ) -> bool {
+        let Some(slot) = self.find(sequence) else { return false };
         cx.shared.counters.probes_acked_by_stream += 1;
         spread.missed();
         if cx.shared.behaviour.stream_at_once {
             self.at(slot).stream_answered = true;
-            return;
+        } else {
+            self.succeeded(core, cx, reachability, slot);
         }
-        self.succeeded(core, cx, reachability, slot);
+        true
     }
 }
 
@@ -532,7 +560,7 @@ pub(in crate::protocol) fn answer_ping(
 ) {
     notes.reachability.pinged(cx.now);
     let (to, source, ack) = (origin.address, origin.source, Outgoing::Ack { sequence });
-    if is_chosen(sequence) && core.settings.suspicion == SuspicionMode::Adaptive {
+    if is_chosen(sequence) && core.adaptive {
         notes.return_probes.pinged_by(core, cx, source);
     }
     let told = !cx.shared.behaviour.suspects_untold;

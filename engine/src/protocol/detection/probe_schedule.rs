@@ -3,7 +3,8 @@
 //! The order is a random permutation that is renewed after each round (SWIM section 4.3). Probes lie on the member's own
 //! grid of intervals, staggered against others', and further apart the worse its local health.
 
-use crate::protocol::settings::{Settings, SuspicionMode};
+use std::time::Duration;
+
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
@@ -45,13 +46,13 @@ pub(super) struct ProbeSchedule {
 
 impl ProbeSchedule {
     pub(super) fn new(
-        settings: &Settings,
+        chosen_interval: Duration,
         rng: &mut fastrand::Rng,
         shared: &SharedState,
         now: Time,
     ) -> ProbeSchedule {
         // Staggered, so that members that start together do not probe in step.
-        let next = shared.stagger(now, settings.chosen_probe_interval(), rng);
+        let next = shared.stagger(now, chosen_interval, rng);
         ProbeSchedule {
             next,
             tick: next,
@@ -92,7 +93,7 @@ impl ProbeSchedule {
         }
         let overload = cx.shared.overload;
         let interval =
-            core.health.scale(core.settings.chosen_probe_interval(), overload, core.health_max(cx));
+            core.health.scale(core.chosen_probe_interval(), overload, core.health_max(cx));
         let intended = self.next;
         let late = cx.now.since(intended);
         if late >= interval {
@@ -107,10 +108,7 @@ impl ProbeSchedule {
             return None;
         }
         // When the next begins, so that a driver that is late by a little does not skip that one.
-        let ends = match core.settings.suspicion {
-            SuspicionMode::Lifeguard => self.next,
-            SuspicionMode::Adaptive => self.next - interval / 2,
-        };
+        let ends = if core.adaptive { self.next - interval / 2 } else { self.next };
         let (target, new_round) = self.next_target(core);
         Some(NextProbe { target, new_round, intended, ends })
     }

@@ -57,7 +57,7 @@ impl ReturnProbes {
             return;
         }
         let (overload, highest) = (cx.shared.overload, core.settings.local_health_max);
-        let interval = core.health.scale(core.settings.chosen_probe_interval(), overload, highest);
+        let interval = core.health.scale(core.chosen_probe_interval(), overload, highest);
         self.probe_at(cx, source, cx.now + interval);
     }
 

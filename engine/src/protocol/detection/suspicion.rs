@@ -16,7 +16,6 @@ use crate::protocol::event::{Event, SuspicionSummary};
 use crate::protocol::pools::suspicions::{
     Due, Suspicion, SuspicionList, SuspicionPool, confirmations_needed,
 };
-use crate::protocol::settings::SuspicionMode;
 use crate::protocol::state::{Context, Core};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
@@ -104,8 +103,8 @@ impl Suspicions {
         let timeouts = core.settings.suspicion_timeouts(members);
         let needed = confirmations_needed(core.settings.suspicion_multiplier, members);
         let mut suspicion = Suspicion::new(cx.now, index, incarnation, accuser, timeouts, needed);
-        if core.settings.suspicion == SuspicionMode::Adaptive && accuser != core.id {
-            suspicion = suspicion.checked_at(Suspicions::check_at(core, spread, cx.now));
+        if core.adaptive && accuser != core.id {
+            suspicion = suspicion.checked_at(Suspicions::check_at(core, cx, spread));
         }
         if core.delegates(cx.shared) && accuser != core.id {
             let [least, most] = OTHERS_LATER;

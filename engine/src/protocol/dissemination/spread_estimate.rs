@@ -5,12 +5,14 @@
 //! With adaptive suspicion a *witness*, a member that has probed the suspect in vain, waits for a
 //! refutation before it declares. The refutation comes on either of two ways, and the window is the longer of
 //! what the two take:
-//! - *Directly.* The witness tells the suspect again and again, once per gossip interval, and the suspect
-//!   answers. If a round trip fails with chance f, then n tries all fail with chance f^n, so a bound p on
-//!   the false death takes n = ceil(ln p / ln f) tries and as many gossip intervals, and a round trip for
-//!   the last. f is the share of probes without a direct ack, measured on those that were answered some
+//! - *Directly.* The witness tells the suspect again and again, and the suspect answers. If a round trip fails with
+//!   chance f, then n tries all fail with chance f^n, so a bound p on the false death takes n = ceil(ln p / ln f)
+//!   tries, so far apart that an answer has come before the next, and a round trip for the last. f is the share of probes without a direct ack, measured on those that were answered some
 //!   other way: the silence of the dead says nothing about the network.
-//! - *By gossip.* The suspect was told at once, by its witnesses or the first round of gossip, and its
+//! - *By delegation*, where members delegate: each of log N / b levels takes half a round trip and at most one pacing
+//!   interval, and what gets lost is sent again after a timeout that doubles, so often that all but one member in a
+//!   thousand have been reached.
+//! - *By gossip*, where they do not. The suspect was told at once, by its witnesses or the first round of gossip, and its
 //!   refutation has to reach everyone. Pushing a rumour to b random members per round takes log_(b+1) N
 //!   rounds until a typical member has it and ln N / b more until the last has (Pittel, "On spreading a
 //!   rumor", 1987). Of the b, a share f may get lost, so b (1 - f) count.
@@ -19,13 +21,16 @@
 //! rumour is, as far as the others' gossip goes, one like any other, so the time until its own rumour
 //! first comes back to it is a sample of what a typical member waits. So is the time from hearing of a
 //! suspicion to hearing its refutation, which is what a window is for. The estimate goes half way up to a
-//! sample that is higher and a sixteenth down to one that is lower, and is never below the formula.
+//! sample that is higher and a sixteenth down to one that is lower, and is never below the formula. How long members
+//! that stood still took to refute is in it too: so it is part of every window under gossip, and under delegation of the
+//! one for a member that cannot be reached. A host that says that its process is gone is believed sooner.
 //!
-//! A floor (a setting) below and Lifeguard's shortest timeout above bound the window whatever is measured.
+//! Floors (settings) below and Lifeguard's shortest timeout above bound the windows whatever is measured.
 //! The state has the same few bytes for every member, however large the cluster.
 
 use std::time::Duration;
 
+use crate::protocol::pools::delegations::ATTEMPTS_MAX;
 use crate::protocol::pools::suspicions::{APPEALS_MAX, Window};
 use crate::protocol::settings::Settings;
 use crate::protocol::time::Time;
@@ -38,6 +43,10 @@ const LOSS_MAX: f32 = 0.9;
 /// the true odds.
 const MISSED_WEIGHT: f32 = 1.0 / 16.0;
 const ANSWERED_WEIGHT: f32 = 1.0 / 32.0;
+/// Least time between two appeals: an answer that comes at all has nearly always come by then.
+const APPEALS_APART_MIN: Duration = Duration::from_millis(50);
+/// Of a delegated broadcast's members, the share that may not have been told in the time that is reckoned with.
+const UNTOLD: f32 = 1e-3;
 
 /// What was measured. See the module.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +116,15 @@ impl SpreadEstimate {
         (tries.ceil() as u8).clamp(1, APPEALS_MAX)
     }
 
+    /// How long a delegated broadcast takes to nearly all of `members`.
+    fn delegated(&self, settings: &Settings, members: usize) -> f32 {
+        let levels = ((members.max(2) as f32).log2() / f32::from(settings.delegation_bits)).ceil();
+        let each_s = self.rtt_s.min(60.0) / 2.0 + settings.delegation_pacing.as_secs_f32();
+        let timeout_s = settings.delegation_timeout_min.as_secs_f32().max(self.rtt_s.min(2.0));
+        let attempts = (UNTOLD.ln() / self.loss().ln()).ceil().clamp(1.0, f32::from(ATTEMPTS_MAX));
+        levels * each_s + timeout_s * (attempts.exp2() - 1.0)
+    }
+
     /// How long a rumour takes until the last of `members` has it.
     fn everyone(&self, settings: &Settings, members: usize) -> f32 {
         let interval_s = settings.gossip_interval.as_secs_f32();
@@ -116,18 +134,26 @@ impl SpreadEstimate {
         typical_s.max(self.typical_s) + logarithm / told * interval_s
     }
 
-    /// What a witness in a cluster of `members` waits.
-    pub(in crate::protocol) fn window(&self, settings: &Settings, members: usize) -> Window {
+    /// What a witness in a cluster of `members` waits, where members delegate or gossip.
+    pub(in crate::protocol) fn window(&self, settings: &Settings, members: usize, delegates: bool) -> Window {
         let interval_s = settings.gossip_interval.as_secs_f32();
+        let rtt_s = self.rtt_s.min(60.0);
         let appeals = self.appeals(settings);
-        let directly = f32::from(appeals) * interval_s;
-        let by_gossip = interval_s + self.everyone(settings, members);
-        let needed = Duration::from_secs_f32(directly.max(by_gossip) + self.rtt_s.min(60.0));
+        let apart = APPEALS_APART_MIN.max(Duration::from_secs_f32(rtt_s)).min(settings.gossip_interval);
+        let directly = f32::from(appeals) * apart.as_secs_f32();
+        let (told, measured) = match delegates {
+            true => (self.delegated(settings, members), self.typical_s),
+            false => (interval_s + self.everyone(settings, members), 0.0),
+        };
         let (shortest, _) = settings.suspicion_timeouts(members);
-        let length = needed.max(settings.suspicion_floor).min(shortest);
+        let within = |needed_s: f32, floor: Duration| {
+            Duration::from_secs_f32(needed_s.min(1e6) + rtt_s).max(floor).min(shortest)
+        };
+        let length = within(directly.max(told), settings.suspicion_floor);
+        let unknown_length = within(directly.max(told).max(measured), settings.unreachable_floor).max(length);
         // With one to spare: the first leaves at once.
-        let appeal_every = (length / (u32::from(appeals) + 1)).max(settings.gossip_interval);
-        Window { length, appeals, appeal_every }
+        let appeal_every = (length / (u32::from(appeals) + 1)).max(apart);
+        Window { length, unknown_length, appeals, appeal_every }
     }
 }
 
@@ -143,7 +169,27 @@ mod tests {
     }
 
     fn length(spread: &SpreadEstimate, members: usize) -> Duration {
-        spread.window(&lan(), members).length
+        spread.window(&lan(), members, false).length
+    }
+
+    fn delegated_ms(spread: &SpreadEstimate, members: usize) -> [u128; 2] {
+        let window = spread.window(&lan(), members, true);
+        [window.length, window.unknown_length].map(|length| length.as_millis())
+    }
+
+    #[test]
+    fn delegated_news_takes_tens_of_milliseconds_and_what_is_lost_a_few_timeouts_more() {
+        let mut spread = SpreadEstimate::UNKNOWN;
+        // Four appeals, 50 ms apart; two levels of 20 ms and one attempt more, 20 + 40 ms, take half of that.
+        assert_eq!(delegated_ms(&spread, 16), [200, 4_000]);
+        // Seven levels of 20 ms, and 60 ms.
+        assert_eq!(delegated_ms(&spread, 10_000), [200, 4_000]);
+        spread.answered(true, Duration::from_millis(40));
+        // Seven levels of 40 ms, timeouts of 40 and 80 ms, and a round trip.
+        assert_eq!(delegated_ms(&spread, 10_000), [440, 4_000]);
+        (0..9).for_each(|_| spread.took(Duration::from_secs(6)));
+        let [gone, unknown] = delegated_ms(&spread, 10_000);
+        assert!(gone == 440 && unknown > 6_000, "{gone} {unknown}");
     }
 
     #[test]
@@ -173,13 +219,13 @@ mod tests {
     fn loss_asks_for_more_appeals() {
         let mut spread = SpreadEstimate::UNKNOWN;
         // 0.02^4 = 1.6e-7.
-        assert_eq!(spread.window(&lan(), 100).appeals, 4);
+        assert_eq!(spread.window(&lan(), 100, false).appeals, 4);
         let calm = length(&spread, 100);
         (0..300).for_each(|probe| if probe % 2 == 0 { spread.missed() } else { spread.answered(true, calm) });
-        let lossy = spread.window(&lan(), 100);
+        let lossy = spread.window(&lan(), 100, true);
         // Half of the probes fail: twice the odds, 2/3, which takes 35 tries.
         assert!((30..40).contains(&lossy.appeals), "{lossy:?}");
-        assert!(lossy.length >= lan().gossip_interval * u32::from(lossy.appeals), "{lossy:?}");
+        assert!(lossy.length >= APPEALS_APART_MIN * u32::from(lossy.appeals), "{lossy:?}");
     }
 
     proptest! {
@@ -191,6 +237,7 @@ mod tests {
             members in 4usize..200_000,
             exponent in 1.0f64..12.0,
             floor_ms in 0u64..3_000,
+            delegates: bool,
         ) {
             let mut spread = SpreadEstimate::UNKNOWN;
             for (step, micros) in steps {
@@ -208,13 +255,14 @@ mod tests {
                 ..Settings::preset(Preset::Lan)
             };
             settings.validate().unwrap();
-            let window = spread.window(&settings, members);
+            let window = spread.window(&settings, members, delegates);
             let (shortest, _) = settings.suspicion_timeouts(members);
-            prop_assert!(window.length >= settings.suspicion_floor.min(shortest) && window.length <= shortest);
+            prop_assert!(window.length >= settings.suspicion_floor.min(shortest));
+            prop_assert!(window.unknown_length >= window.length && window.unknown_length <= shortest);
             let fails = f64::from(spread.loss()).powi(window.appeals.into());
             prop_assert!(window.appeals == APPEALS_MAX || fails <= settings.false_death_bound * 1.001);
             let covered = window.appeal_every * u32::from(window.appeals);
-            prop_assert!(covered <= window.length || window.appeal_every == settings.gossip_interval);
+            prop_assert!(covered <= window.length || window.appeal_every <= settings.gossip_interval);
         }
     }
 

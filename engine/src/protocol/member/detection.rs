@@ -8,7 +8,7 @@ use crate::protocol::detection::probe::{Acked, Slot};
 use crate::protocol::detection::suspicion::Expired;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::Departing;
-use crate::protocol::settings::SuspicionMode;
+use crate::protocol::pools::presence::Presence;
 use crate::protocol::state::Context;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::table::Entry;
@@ -36,9 +36,26 @@ impl Member {
         self.probe.on_nack(&self.core, cx, origin, sequence);
     }
 
-    pub(super) fn on_stream_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32) {
+    /// `subject` has answered a ping over a stream: a probe under way, or else it lives although a probe has failed.
+    pub(super) fn on_stream_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32, subject: MemberIndex) {
         let measures = (&mut self.reachability, &mut self.spread_estimate);
-        self.probe.on_stream_ack(&mut self.core, cx, measures, sequence);
+        let expected = self.probe.on_stream_ack(&mut self.core, cx, measures, sequence);
+        if !expected && !self.suspicions.withdraw(cx, subject) {
+            cx.shared.counters.acks_unexpected += 1;
+        }
+    }
+
+    /// A stream has shown what `subject`, which does not answer, is: for the probe under way, or for the
+    /// suspicion that came of it.
+    pub(super) fn on_presence(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        (sequence, subject): (u32, MemberIndex),
+        presence: Presence,
+    ) {
+        if !self.probe.on_presence(sequence, presence) {
+            self.suspicions.on_presence(cx, subject, presence);
+        }
     }
 
     pub(super) fn on_indirect_ping(
@@ -55,10 +72,12 @@ impl Member {
     pub(super) fn probe_timeout(&mut self, cx: &mut Context<'_, '_>) {
         while let Some(failed) = self.probe.timeout(&mut self.core, cx, &mut self.reachability) {
             let (target, own) = (failed.target(), self.core.id);
+            if self.core.adaptive && failed.only_repeats(&self.core) {
+                continue;
+            }
             self.on_suspect(cx, target, failed.incarnation(), own);
-            if self.core.settings.suspicion == SuspicionMode::Adaptive {
-                let (subject, nackers) = ((target, failed.health), failed.nackers());
-                self.suspicions.begin_fast_path(&self.core, cx, &self.spread_estimate, subject, nackers);
+            if self.core.adaptive {
+                self.suspicions.begin_fast_path(&self.core, cx, &self.spread_estimate, &failed);
             }
         }
         if !self.probe.is_next_due(cx.now) {

@@ -55,9 +55,9 @@ use crate::protocol::repair::events::EventRepair;
 use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::repair::reconnect::Reconnect;
 use crate::protocol::serf::Serf;
-use crate::protocol::settings::{Settings, SuspicionMode};
+use crate::protocol::settings::Settings;
 use crate::protocol::state::local_health::LocalHealth;
-use crate::protocol::state::{Context, Core, SharedState, Status};
+use crate::protocol::state::{Context, Core, SharedState, Status, chosen_probe_interval};
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
 use crate::protocol::view::directory::Full;
@@ -219,8 +219,10 @@ impl Member {
         let number = shared.register();
         let mut rng = fastrand::Rng::with_seed(config.seed ^ introduction.subject.0);
         let settings = config.settings;
+        let adaptive = shared.wire.rules.adapts(settings.suspicion);
+        let chosen_interval = chosen_probe_interval(&settings, adaptive);
         Ok(Member {
-            probe: Probe::new(&settings, &mut rng, shared, now),
+            probe: Probe::new(chosen_interval, &mut rng, shared, now),
             relays: Relays::new(),
             return_probes: ReturnProbes::NONE,
             called: now,
@@ -255,6 +257,7 @@ impl Member {
                 serf: Serf::new(),
                 rng,
                 settings,
+                adaptive,
             },
         })
     }
@@ -295,8 +298,9 @@ impl Member {
 
     /// Starts the timers anew, staggered from `now`: for a member that was set up ahead of time.
     pub fn restart_timers(&mut self, now: Time, shared: &SharedState) {
+        let chosen_interval = self.core.chosen_probe_interval();
         let settings = &self.core.settings;
-        self.probe = Probe::new(settings, &mut self.core.rng, shared, now);
+        self.probe = Probe::new(chosen_interval, &mut self.core.rng, shared, now);
         self.anti_entropy = AntiEntropy::new(settings, &mut self.core.rng, shared, now);
         self.reconnect = Reconnect::new(settings, &mut self.core.rng, shared, now);
     }
@@ -362,7 +366,7 @@ impl Member {
     /// Called before anything is done about timers.
     fn notice_lateness(&mut self, cx: &mut Context<'_, '_>) {
         let called = std::mem::replace(&mut self.called, cx.now);
-        if self.core.settings.suspicion == SuspicionMode::Lifeguard {
+        if !self.core.adaptive {
             return;
         }
         let due = self.probe.phase_due().min(self.suspicions.due()).min(self.relays.due());

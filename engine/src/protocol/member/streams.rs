@@ -10,7 +10,8 @@ use swimring_codec::native::{StreamBody, StreamMessage};
 
 use crate::protocol::event::Event;
 use crate::protocol::member::Member;
-use crate::protocol::outbox::{Outbox, StreamPurpose};
+use crate::protocol::outbox::{Outbox, StreamConnection, StreamPurpose};
+use crate::protocol::pools::presence::Presence;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::wire::{
@@ -57,7 +58,7 @@ impl Member {
         let said = match purpose {
             StreamPurpose::Join { .. } => StreamSaid::Join,
             StreamPurpose::Sync => StreamSaid::Sync,
-            StreamPurpose::Probe { sequence } => StreamSaid::Ping { sequence },
+            StreamPurpose::Probe { sequence, .. } => StreamSaid::Ping { sequence },
         };
         self.core.say(shared, destination, said, first);
     }
@@ -99,6 +100,26 @@ impl Member {
         self.hear(&mut Context::new(now, shared, out), purpose, heard, reply)
     }
 
+    /// The connection of a stream that we opened for `purpose` was accepted or refused.
+    pub fn handle_stream_connection(
+        &mut self,
+        now: Time,
+        purpose: StreamPurpose,
+        connection: StreamConnection,
+        shared: &mut SharedState,
+        out: &mut Outbox<'_>,
+    ) {
+        let StreamPurpose::Probe { sequence, subject } = purpose else { return };
+        if self.core.status == Status::Left {
+            return;
+        }
+        let presence = match connection {
+            StreamConnection::Accepted => Presence::Silent,
+            StreamConnection::Refused => Presence::Gone,
+        };
+        self.on_presence(&mut Context::new(now, shared, out), (sequence, subject), presence);
+    }
+
     /// A stream we opened for `purpose` has ended before its purpose was met.
     pub fn handle_stream_closed(&mut self, purpose: StreamPurpose, out: &mut Outbox<'_>) {
         break_off(Some(purpose), out);
@@ -130,8 +151,12 @@ impl Member {
                 StreamNext::Close.into()
             }
             (Some(StreamPurpose::Sync), StreamHeard::Differs) => StreamNext::Wait.into(),
-            (Some(StreamPurpose::Probe { .. }), StreamHeard::Ack { sequence }) => {
-                self.on_stream_ack(cx, sequence);
+            (Some(StreamPurpose::Probe { subject, .. }), StreamHeard::Ack { sequence }) => {
+                self.on_stream_ack(cx, sequence, subject);
+                StreamNext::Close.into()
+            }
+            (Some(StreamPurpose::Probe { sequence, subject }), StreamHeard::Absent) => {
+                self.on_presence(cx, (sequence, subject), Presence::Gone);
                 StreamNext::Close.into()
             }
             (Some(_), _) => {
@@ -198,6 +223,7 @@ impl Member {
             StreamHeard::Agreed
             | StreamHeard::Differs
             | StreamHeard::Ack { .. }
+            | StreamHeard::Absent
             | StreamHeard::Refused(_) => {
                 cx.shared.counters.decode_errors += 1;
                 StreamNext::Close

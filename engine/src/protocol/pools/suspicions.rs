@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use swimring_codec::{Incarnation, MemberId};
 
 use crate::protocol::event::SuspicionSummary;
+use crate::protocol::pools::presence::Presence;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{KeyedHash, MemberIndex};
 use crate::protocol::view::heap::{Heap, HeapPool};
@@ -66,7 +67,11 @@ pub(in crate::protocol) struct Suspicion {
 struct Witness {
     /// When its probe had failed.
     since: Time,
+    /// What streams have shown of the subject.
+    presence: Presence,
+    /// Time from then to the declaration of a subject that is gone, and of one of which nothing was found out.
     window_ms: u32,
+    unknown_window_ms: u32,
     /// When the subject is next told; [`Time::NEVER`] once it was told often enough.
     appeal: Time,
     appeals: u8,
@@ -78,8 +83,10 @@ struct Witness {
 /// What a witness may do: how long it waits, and how often it tells the subject meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::protocol) struct Window {
-    /// From the failed probe to the declaration, with enough confirmations.
+    /// From the failed probe to the declaration of a subject that is gone, with enough confirmations.
     pub(in crate::protocol) length: Duration,
+    /// The same of a subject whose host has neither accepted nor refused a connection. At least as long.
+    pub(in crate::protocol) unknown_length: Duration,
     /// How often the subject has to have been told by then.
     pub(in crate::protocol) appeals: u8,
     /// Time between two appeals, so that they cover the window.
@@ -155,6 +162,11 @@ impl Suspicion {
         }
     }
 
+    /// Whether we are a witness, and no stream has shown what the subject is.
+    pub(in crate::protocol) fn is_in_the_dark(&self) -> bool {
+        self.witness.is_some_and(|witness| witness.presence == Presence::Unknown)
+    }
+
     /// Others who have accused.
     fn confirmed(&self) -> u8 {
         self.named - self.by_nack.count_ones() as u8
@@ -207,12 +219,17 @@ impl Suspicion {
         self.started + self.timeout(self.shortest_ms, self.confirmed()) + added
     }
 
-    /// When it ends for a witness.
+    /// When it ends for a witness. Nothing if it has no window: the subject's process is there and may answer yet.
     fn window_ends(&self) -> Option<Time> {
         let witness = self.witness.filter(|_| self.needed > 0)?;
-        let window = Duration::from_millis(witness.window_ms.into());
-        let confirmed = self.started + self.timeout(witness.window_ms, self.named);
-        Some(confirmed.max(witness.since + window))
+        // That the subject is gone its host says, which is one more that says so.
+        let (window_ms, agreed) = match witness.presence {
+            Presence::Gone => (witness.window_ms, self.named + 1),
+            Presence::Unknown => (witness.unknown_window_ms, self.named),
+            Presence::Silent => return None,
+        };
+        let confirmed = self.started + self.timeout(window_ms, agreed);
+        Some(confirmed.max(witness.since + Duration::from_millis(window_ms.into())))
     }
 
     /// When something is due.
@@ -231,6 +248,8 @@ impl Suspicion {
                 if witness.appeal <= now {
                     return Due::Appeal { suspicion: self, before: witness.appeals, since: witness.since };
                 }
+                // Nothing else is due of a witness without a window.
+                debug_assert!(self.window_ends().is_some());
                 let appealed = witness.appeals >= witness.appeals_needed;
                 Due::Window { suspicion: self, appealed, since: witness.since }
             }
@@ -425,16 +444,19 @@ impl SuspicionPool {
         of: &mut SuspicionList,
         subject: MemberIndex,
         now: Time,
-        window: Window,
+        (window, presence): (Window, Presence),
         nackers: impl Iterator<Item = MemberId>,
     ) -> bool {
         let now = now - of.lost;
         self.change(of, subject, |suspicion| {
             suspicion.check = Time::NEVER;
             nackers.for_each(|relay| suspicion.nacked(relay));
+            let before = suspicion.witness.map_or(Presence::Unknown, |witness| witness.presence);
             suspicion.witness = Some(Witness {
                 since: now,
+                presence: before.then(presence),
                 window_ms: millis(window.length),
+                unknown_window_ms: millis(window.unknown_length),
                 appeal: now,
                 appeals: 0,
                 appeals_needed: window.appeals,
@@ -443,20 +465,34 @@ impl SuspicionPool {
         })
     }
 
+    /// A stream has shown what `subject` is. Without effect unless we are a witness.
+    pub(in crate::protocol) fn found(
+        &mut self,
+        of: &mut SuspicionList,
+        subject: MemberIndex,
+        presence: Presence,
+    ) {
+        self.change(of, subject, |suspicion| {
+            if let Some(witness) = &mut suspicion.witness {
+                witness.presence = witness.presence.then(presence);
+            }
+        });
+    }
+
     /// We see for ourselves what is with `subject`, once.
     pub(in crate::protocol) fn checked(&mut self, of: &mut SuspicionList, subject: MemberIndex) {
         self.change(of, subject, |suspicion| suspicion.check = Time::NEVER);
     }
 
     /// `subject` was told at `now`, or was not. Once it was told as often as is needed, it is told every
-    /// `later`: what kept the answer away may pass.
+    /// `later`: what kept the answer away may pass. While nothing was found out about it, it is told every `meanwhile`.
     pub(in crate::protocol) fn appealed(
         &mut self,
         of: &mut SuspicionList,
         subject: MemberIndex,
         sent: bool,
         now: Time,
-        later: Duration,
+        (meanwhile, later): (Duration, Duration),
     ) {
         let now = now - of.lost;
         self.change(of, subject, |suspicion| {
@@ -465,6 +501,9 @@ impl SuspicionPool {
                 let often = Duration::from_millis(witness.appeal_every_ms.into());
                 witness.appeal = match witness.appeals {
                     APPEALS_MAX.. => Time::NEVER,
+                    appeals if appeals >= witness.appeals_needed && witness.presence == Presence::Unknown => {
+                        now + meanwhile
+                    }
                     appeals if appeals >= witness.appeals_needed => now + later,
                     _ => now + often,
                 };
@@ -482,7 +521,9 @@ impl SuspicionPool {
         let until = until - of.lost;
         self.change(of, subject, |suspicion| {
             if let Some(witness) = &mut suspicion.witness {
-                witness.window_ms = millis(until.since(witness.since)).max(witness.window_ms);
+                let window_ms = millis(until.since(witness.since));
+                witness.window_ms = witness.window_ms.max(window_ms);
+                witness.unknown_window_ms = witness.unknown_window_ms.max(window_ms);
             }
         });
     }

@@ -66,22 +66,35 @@ impl FromStr for Preset {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(any(docsrs, not(feature = "protocol")), non_exhaustive)]
 pub enum SuspicionMode {
-    /// For a constant times the logarithm of the cluster's size, as Lifeguard and memberlist have it. The
+    /// `Adaptive` on the native wire, `Lifeguard` on memberlist's, whose other members have no more than that. The
     /// default.
     #[default]
+    Automatic,
+    /// For a constant times the logarithm of the cluster's size, as Lifeguard and memberlist have it.
     Lifeguard,
-    /// Whoever has probed the suspect in vain declares it once it was told so often, and news had so long to
-    /// get around, that a refutation would have come; all others wait as with Lifeguard.
+    /// Whoever has probed the suspect in vain, and has heard from its host that it is gone, declares it once it was told
+    /// so often, and news had so long to get around, that a refutation would have come; all others wait as with Lifeguard.
     Adaptive,
 }
 
 impl SuspicionMode {
-    /// Both of them.
-    pub const ALL: [SuspicionMode; 2] = [SuspicionMode::Lifeguard, SuspicionMode::Adaptive];
+    /// All of them.
+    pub const ALL: [SuspicionMode; 3] =
+        [SuspicionMode::Automatic, SuspicionMode::Lifeguard, SuspicionMode::Adaptive];
 
-    /// `lifeguard` or `adaptive`.
+    /// Whether suspicion is adaptive on a wire that is the native one or is not.
+    pub const fn adapts(self, native: bool) -> bool {
+        match self {
+            SuspicionMode::Automatic => native,
+            SuspicionMode::Lifeguard => false,
+            SuspicionMode::Adaptive => true,
+        }
+    }
+
+    /// `automatic`, `lifeguard` or `adaptive`.
     pub const fn as_str(self) -> &'static str {
         match self {
+            SuspicionMode::Automatic => "automatic",
             SuspicionMode::Lifeguard => "lifeguard",
             SuspicionMode::Adaptive => "adaptive",
         }
@@ -93,7 +106,10 @@ impl FromStr for SuspicionMode {
 
     fn from_str(text: &str) -> Result<SuspicionMode, SettingsError> {
         let found = SuspicionMode::ALL.into_iter().find(|mode| mode.as_str() == text);
-        found.ok_or(SettingsError::NotAmong { setting: "suspicion", names: &["lifeguard", "adaptive"] })
+        found.ok_or(SettingsError::NotAmong {
+            setting: "suspicion",
+            names: &["automatic", "lifeguard", "adaptive"],
+        })
     }
 }
 
@@ -159,12 +175,17 @@ settings_table! {
     suspicion_max_timeout_multiplier: u8 =
         whole("suspicion_max_timeout_multiplier", "FACTOR", [6, 6, 6], [1, 60]);
 
-    /// How long a suspect has to refute: a constant, or from the measured spread.
-    suspicion: SuspicionMode = choice("suspicion", &["lifeguard", "adaptive"]);
+    /// How long a suspect has to refute: a constant, or from the measured spread and what its host says. Automatic is
+    /// adaptive, and on memberlist's wire Lifeguard's constant.
+    suspicion: SuspicionMode = choice("suspicion", &["automatic", "lifeguard", "adaptive"]);
 
-    /// Shortest window of adaptive suspicion, however fast news is. A window is never longer than Lifeguard's
-    /// timeout.
-    suspicion_floor: Duration = millis("suspicion_floor_ms", [2_000, 10_000, 2_000], [0, 10 * MINUTE]);
+    /// Shortest window of adaptive suspicion, however fast news is, for a member whose host says that it is gone. A window
+    /// is never longer than Lifeguard's timeout.
+    suspicion_floor: Duration = millis("suspicion_floor_ms", [750, 4_000, 750], [0, 10 * MINUTE]);
+
+    /// Shortest window of adaptive suspicion for a member whose host neither accepts nor refuses a connection. One whose
+    /// host does accept connections has Lifeguard's timeout. Not below `suspicion_floor_ms`, whatever is given.
+    unreachable_floor: Duration = millis("unreachable_floor_ms", [4_000, 20_000, 4_000], [0, 10 * MINUTE]);
 
     /// Chance that a suspect which lives cannot answer in an adaptive window. It is told so often, at the loss that
     /// probes measure, that this bound is kept.
@@ -295,15 +316,6 @@ impl Settings {
             });
         }
         Ok(())
-    }
-
-    /// Time between two probes of a member's own choice. With adaptive suspicion every second probe returns
-    /// one that was received.
-    pub(in crate::protocol) fn chosen_probe_interval(&self) -> Duration {
-        match self.suspicion {
-            SuspicionMode::Lifeguard => self.probe_interval,
-            SuspicionMode::Adaptive => self.probe_interval * 2,
-        }
     }
 
     /// How often each member sends a broadcast in a cluster of `members`: memberlist's `retransmitLimit`
@@ -467,7 +479,7 @@ mod tests {
             ("gossip_fanout", "-1", "gossip_fanout has to be a whole number, not `-1`"),
             ("false_death_bound", "1", "false_death_bound has to be between 1e-12 and 0.1, and is 1"),
             ("stream_fallback", "yes", "stream_fallback has to be true or false, not `yes`"),
-            ("suspicion", "slow", "suspicion has to be lifeguard or adaptive"),
+            ("suspicion", "slow", "suspicion has to be automatic, lifeguard or adaptive"),
             ("probe_intervall_ms", "3", "probe_intervall_ms is no setting"),
         ] {
             let error = settings.set(name, text).unwrap_err();

@@ -21,6 +21,12 @@ use crate::protocol::view::directory::{Identity, MemberIndex};
 use crate::protocol::view::table::{Entry, Table};
 use crate::protocol::view::zones::ZoneIndex;
 
+/// Time between two probes of a member's own choice. With adaptive suspicion every second probe returns one that was
+/// received.
+pub(in crate::protocol) fn chosen_probe_interval(settings: &Settings, adaptive: bool) -> Duration {
+    settings.probe_interval * if adaptive { 2 } else { 1 }
+}
+
 /// Where a member is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::protocol) enum Status {
@@ -44,6 +50,8 @@ pub(in crate::protocol) struct Core {
     pub(in crate::protocol) cluster: u32,
     pub(in crate::protocol) status: Status,
     pub(in crate::protocol) settings: Arc<Settings>,
+    /// Whether suspicion is adaptive, by the settings and the wire.
+    pub(in crate::protocol) adaptive: bool,
     /// Source of all random choices.
     pub(in crate::protocol) rng: fastrand::Rng,
     /// What it believes of every member, itself included.
@@ -72,6 +80,11 @@ pub(in crate::protocol) struct Core {
 }
 
 impl Core {
+    /// Time between two probes of our own choice.
+    pub(in crate::protocol) fn chosen_probe_interval(&self) -> Duration {
+        chosen_probe_interval(&self.settings, self.adaptive)
+    }
+
     pub(in crate::protocol) fn identity<'a>(
         &self,
         subject: MemberIndex,

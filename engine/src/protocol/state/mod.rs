@@ -9,5 +9,5 @@ pub(in crate::protocol) mod local_health;
 mod shared_state;
 
 pub(in crate::protocol) use self::context::Context;
-pub(in crate::protocol) use self::core::{Core, Status};
+pub(in crate::protocol) use self::core::{Core, Status, chosen_probe_interval};
 pub use self::shared_state::SharedState;

@@ -60,5 +60,6 @@ pub(in crate::protocol) fn native_turn<'a>(
         }),
         StreamBody::Ping { sequence } => StreamHeard::Ping { source, sequence },
         StreamBody::Ack { sequence } => StreamHeard::Ack { sequence },
+        StreamBody::Absent => StreamHeard::Absent,
     }
 }

@@ -9,6 +9,7 @@ use swimring_codec::Incarnation;
 use swimring_codec::memberlist::Versions;
 
 use super::options::{MemberlistDialect, MemberlistOptions};
+use crate::protocol::settings::SuspicionMode;
 use crate::protocol::view::directory::UNVERSIONED;
 
 /// See the module.
@@ -57,6 +58,11 @@ impl IncarnationSteps {
 }
 
 impl Rules {
+    /// Whether suspicion is adaptive with this setting.
+    pub(in crate::protocol) fn adapts(&self, suspicion: SuspicionMode) -> bool {
+        suspicion.adapts(self.delegates)
+    }
+
     /// Of Swimring's own format: 48 bits of incarnation.
     pub(super) const NATIVE: Rules = Rules {
         versions: UNVERSIONED,

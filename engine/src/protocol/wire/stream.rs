@@ -45,6 +45,8 @@ pub(in crate::protocol) enum StreamHeard<'a, R> {
     PingMisdirected,
     /// The answer to a ping.
     Ack { sequence: u32 },
+    /// The answer of a host where the pinged member does not live.
+    Absent,
     /// A message too long for a packet.
     UserMessage(&'a [u8]),
     /// The other side refuses what we want, for this reason.
