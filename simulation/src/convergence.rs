@@ -27,7 +27,7 @@ pub fn calm_bound(settings: &Settings, wire: &WireOptions, members: usize) -> Du
     let highest = u32::from(settings.local_health_max);
     // With adaptive suspicion members choose whom to probe half as often, and a suspicion is put off while
     // nobody is heard, by as much as it lasts.
-    let adaptive = 1 + u32::from(settings.suspicion == SuspicionMode::Adaptive);
+    let adaptive = 1 + u32::from(settings.suspicion.on(wire.is_native()) == SuspicionMode::Adaptive);
     let recovery = settings.probe_interval * (highest + 1) * (highest + 2) / 2 * adaptive;
     let rounds = settings.probe_interval * (2 * members as u32 + 2) * adaptive;
     let (_, suspicion) = settings.suspicion_timeouts(members);

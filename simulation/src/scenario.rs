@@ -45,16 +45,18 @@ pub struct Outcome {
 const PUSH_PULL_LEAST: Duration = Duration::from_secs(5);
 
 /// The options of the scenario `seed`: even ones are native, half of which delegate, half of these in zones; odd ones
-/// speak memberlist's format; with every third, suspicion is adaptive; 3 to 50 members, small clusters more often than
+/// speak memberlist's format; with every third, suspicion is adaptive, else Lifeguard's; 3 to 50 members, small clusters more often than
 /// large ones.
 pub fn scenario(seed: u64) -> SimulationOptions {
     let mut rng = fastrand::Rng::with_seed(seed);
     let members = if rng.u8(..4) == 0 { rng.usize(3..=50) } else { rng.usize(3..=16) };
     let wire = random_wire(seed);
     let mut settings = random_settings(&mut rng);
+    settings.suspicion = SuspicionMode::Lifeguard;
     if seed.is_multiple_of(3) {
         settings.suspicion = SuspicionMode::Adaptive;
         settings.suspicion_floor = settings.probe_interval * (seed % 4) as u32;
+        settings.unreachable_floor = settings.probe_interval * (seed % 5) as u32;
     }
     settings.dissemination = Dissemination::Gossip;
     if seed.is_multiple_of(4) {

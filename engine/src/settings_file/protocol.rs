@@ -90,7 +90,7 @@ mod tests {
             ("stream_fallback", Value::from("true"), "has to be true or false: leave the quotes out"),
             ("stream_fallback", Value::from(1), "has to be true or false, and is a whole number"),
             ("false_death_bound", Value::from(true), "has to be a number, and is true or false"),
-            ("suspicion", Value::from("raft"), "has to be lifeguard or adaptive"),
+            ("suspicion", Value::from("raft"), "has to be automatic, lifeguard or adaptive"),
             ("suspicion", Value::from(1), "has to be text in quotes, and is a whole number"),
         ] {
             assert_eq!(refused(name, given), told);

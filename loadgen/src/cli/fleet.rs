@@ -99,11 +99,11 @@ impl FleetArguments {
                 "--event-bytes {bytes}: has no effect, for no events are sent; add --events 1/s"
             ));
         }
-        if self.protocol.get("suspicion") != Some(SettingValue::Choice(SuspicionMode::Adaptive.as_str())) {
-            for name in ["suspicion_floor_ms", "false_death_bound"] {
+        if self.protocol.get("suspicion") == Some(SettingValue::Choice(SuspicionMode::Lifeguard.as_str())) {
+            for name in ["suspicion_floor_ms", "unreachable_floor_ms", "false_death_bound"] {
                 doubts.extend(self.protocol.get(name).map(|value| {
                     let flag = name.replace('_', "-");
-                    format!("--{flag} {value}: has no effect without --suspicion adaptive")
+                    format!("--{flag} {value}: has no effect with --suspicion lifeguard")
                 }));
             }
         }

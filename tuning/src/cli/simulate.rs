@@ -320,11 +320,12 @@ fn said_by(said: &Said, fault: String) -> String {
 /// What was said and changes nothing: one line each.
 fn doubts(said: &Said, sweeps: &[Sweep], scenario: &Scenario) -> Vec<String> {
     let is_swept = |name: &str| sweeps.iter().any(|sweep| sweep.name == name);
-    let adaptive = scenario.settings.suspicion == SuspicionMode::Adaptive || is_swept("suspicion");
+    let native = scenario.wire == WireSizes::Native;
+    let adaptive = scenario.settings.suspicion.on(native) == SuspicionMode::Adaptive || is_swept("suspicion");
     let events = scenario.events_per_second > 0.0 || is_swept("events");
     let doubt = |saying: &Saying| {
         let why = match saying.name.as_str() {
-            "suspicion_floor_ms" | "false_death_bound" if !adaptive => "without suspicion adaptive",
+            "suspicion_floor_ms" | "unreachable_floor_ms" | "false_death_bound" if !adaptive => "without suspicion adaptive",
             "event_bytes" if !events => "for no events are sent",
             "rtt_ms" | "rtt_sigma" if scenario.network.regions.is_some() => {
                 "beside regions, which have round trips of their own"

@@ -216,7 +216,7 @@ pub fn declared_of<const COUNT: usize>(
 
 fn adaptive(settings: &Settings, environment: &Environment, probe: &Probe) -> Option<Adaptive> {
     let interval_s = settings.probe_interval.as_secs_f64() * probe.stretch();
-    (settings.suspicion == SuspicionMode::Adaptive)
+    (settings.suspicion.on(environment.wire == WireSizes::Native) == SuspicionMode::Adaptive)
         .then(|| Adaptive::of(settings, environment, probe, interval_s))
 }
 

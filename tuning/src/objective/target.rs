@@ -85,10 +85,13 @@ impl Target {
             // What they do whatever is said.
             starts.iter_mut().for_each(|settings| settings.dissemination = Dissemination::Gossip);
         }
+        // The defaults' automatic suspicion, by its name.
+        let native = self.wire() == WireSizes::Native;
+        starts.iter_mut().for_each(|settings| settings.suspicion = settings.suspicion.on(native));
         if self.knobs().contains(&Knob::Suspicion) {
             starts.extend(starts.clone().into_iter().map(|settings| match settings.suspicion {
                 SuspicionMode::Lifeguard => Settings { suspicion: SuspicionMode::Adaptive, ..settings },
-                SuspicionMode::Adaptive => Settings { suspicion: SuspicionMode::Lifeguard, ..settings },
+                _ => Settings { suspicion: SuspicionMode::Lifeguard, ..settings },
             }));
         }
         if self.knobs().contains(&Knob::Dissemination) {
@@ -109,9 +112,12 @@ mod tests {
     fn the_defaults_come_first() {
         for target in Target::value_variants() {
             let first = &target.starts()[0];
-            let lan = Settings { dissemination: first.dissemination, ..Settings::preset(Preset::Lan) };
+            let Settings { dissemination, suspicion, .. } = *first;
+            let lan = Settings { dissemination, suspicion, ..Settings::preset(Preset::Lan) };
             assert_eq!(*first, lan, "{}", target.as_str());
             let native = target.wire() == WireSizes::Native;
+            let by_default = if native { SuspicionMode::Adaptive } else { SuspicionMode::Lifeguard };
+            assert_eq!(suspicion, by_default, "{}", target.as_str());
             assert!(native || first.dissemination == Dissemination::Gossip, "{}", target.as_str());
         }
     }

@@ -272,7 +272,7 @@ fn front(view: &View<'_>, columns: usize) -> Vec<String> {
                 Dissemination::Delegated => counted(settings.delegation_bits.into(), "bit"),
             },
             match settings.suspicion {
-                SuspicionMode::Adaptive => "adaptive".to_owned(),
+                SuspicionMode::Automatic | SuspicionMode::Adaptive => settings.suspicion.as_str().to_owned(),
                 SuspicionMode::Lifeguard => {
                     format!(
                         "{} x {}",

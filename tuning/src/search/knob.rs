@@ -31,7 +31,7 @@ pub enum Knob {
     /// `retransmit_multiplier`. From 2 on: with 1, gossip alone leaves too many out, and what is saved is
     /// spent on repairs.
     RetransmitMultiplier,
-    /// `suspicion`: 0 for Lifeguard, 1 for adaptive.
+    /// `suspicion`: the places of Lifeguard and adaptive among its names. Automatic is one of the two on each wire.
     Suspicion,
     /// `dissemination`: 0 for gossip, 1 for delegated.
     Dissemination,
@@ -44,9 +44,9 @@ pub enum Knob {
 }
 
 /// [`Knob::Suspicion`] with Lifeguard's constants.
-const LIFEGUARD: u64 = 0;
+const LIFEGUARD: u64 = 1;
 /// [`Knob::Suspicion`] from the measured spread.
-const ADAPTIVE: u64 = 1;
+const ADAPTIVE: u64 = 2;
 
 const GOSSIP_INTERVALS_MS: &[u64] = &[
     20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1200, 1500, 2000,
@@ -166,16 +166,14 @@ impl Knob {
         matches!(self.setting().kind, SettingKind::Choice(_))
     }
 
-    /// Whether it does anything in `settings`. How fast gossip would spread still bounds adaptive suspicion where
-    /// members delegate.
+    /// Whether it does anything in `settings`. Where members delegate, a witness still tells its suspect once per gossip
+    /// interval.
     pub fn works_in(self, settings: &Settings) -> bool {
         let delegated = settings.dissemination == Dissemination::Delegated;
         match self {
             Knob::DelegationBits | Knob::DelegationPacing | Knob::DelegationTimeoutMin => delegated,
-            Knob::RetransmitMultiplier => !delegated,
-            Knob::GossipInterval | Knob::GossipFanout => {
-                !delegated || settings.suspicion == SuspicionMode::Adaptive
-            }
+            Knob::RetransmitMultiplier | Knob::GossipFanout => !delegated,
+            Knob::GossipInterval => !delegated || settings.suspicion != SuspicionMode::Lifeguard,
             _ => true,
         }
     }
@@ -214,7 +212,8 @@ mod tests {
     fn the_presets_are_on_the_ladders() {
         for preset in [swimring::Preset::Lan, swimring::Preset::Wan, swimring::Preset::Local] {
             let settings = Settings::preset(preset);
-            for knob in Knob::ALL {
+            // Automatic suspicion is not on the ladder: a search begins with what it is on the wire.
+            for knob in Knob::ALL.into_iter().filter(|knob| *knob != Knob::Suspicion) {
                 assert!(knob.ladder().contains(&knob.get(&settings)), "{} of {preset:?}", knob.name());
             }
         }
@@ -228,11 +227,17 @@ mod tests {
                 SettingKind::Whole { min, max, .. } => {
                     assert!(min <= first && last <= max, "{}", knob.name());
                 }
-                SettingKind::Choice(names) => assert_eq!((first, last), (0, names.len() as u64 - 1)),
+                SettingKind::Choice(names) => {
+                    assert_eq!((first, last), (u64::from(knob == Knob::Suspicion), names.len() as u64 - 1));
+                }
                 kind => panic!("{} is {kind:?}, which no ladder has", knob.name()),
             }
         }
-        assert_eq!(Knob::Suspicion.setting().kind, SettingKind::Choice(&["lifeguard", "adaptive"]));
+        for (step, mode) in [(LIFEGUARD, SuspicionMode::Lifeguard), (ADAPTIVE, SuspicionMode::Adaptive)] {
+            let mut settings = Settings::default();
+            Knob::Suspicion.set(&mut settings, step);
+            assert_eq!(settings.suspicion, mode);
+        }
     }
 
     #[test]
@@ -243,8 +248,8 @@ mod tests {
         for knob in Knob::ALL_OF_DELEGATION {
             assert!(!knob.works_in(&gossip) && knob.works_in(&delegated));
         }
-        assert!(Knob::GossipFanout.works_in(&gossip) && Knob::GossipFanout.works_in(&adaptive));
-        assert!(!Knob::GossipFanout.works_in(&delegated));
+        assert!(Knob::GossipInterval.works_in(&gossip) && Knob::GossipInterval.works_in(&adaptive));
+        assert!(Knob::GossipFanout.works_in(&gossip) && !Knob::GossipFanout.works_in(&adaptive));
         assert!(Knob::ProbeInterval.works_in(&delegated) && Knob::Dissemination.works_in(&gossip));
         let lifeguard = Settings { suspicion: SuspicionMode::Lifeguard, ..delegated };
         assert!(!Knob::GossipInterval.works_in(&lifeguard));

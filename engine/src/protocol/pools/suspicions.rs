@@ -72,6 +72,8 @@ struct Witness {
     /// Time from then to the declaration of a subject that is gone, and of one of which nothing was found out.
     window_ms: u32,
     unknown_window_ms: u32,
+    /// Time that a subject has longer than with Lifeguard while its process is there.
+    patience_ms: u32,
     /// When the subject is next told; [`Time::NEVER`] once it was told often enough.
     appeal: Time,
     appeals: u8,
@@ -87,6 +89,9 @@ pub(in crate::protocol) struct Window {
     pub(in crate::protocol) length: Duration,
     /// The same of a subject whose host has neither accepted nor refused a connection. At least as long.
     pub(in crate::protocol) unknown_length: Duration,
+    /// How much longer than Lifeguard's timeout a subject has whose process is there: the witnesses are not to be the
+    /// first to declare it.
+    pub(in crate::protocol) patience: Duration,
     /// How often the subject has to have been told by then.
     pub(in crate::protocol) appeals: u8,
     /// Time between two appeals, so that they cover the window.
@@ -215,7 +220,10 @@ impl Suspicion {
 
     /// When it ends for all who hold it.
     fn deadline(&self) -> Time {
-        let added = Duration::from_millis(u64::from(self.unheard_ms) + u64::from(self.turn_ms));
+        let patience_ms = self.witness.filter(|witness| witness.presence == Presence::Silent);
+        let patience_ms = patience_ms.map_or(0, |witness| witness.patience_ms);
+        let added = [self.unheard_ms, self.turn_ms, patience_ms].map(u64::from).iter().sum();
+        let added = Duration::from_millis(added);
         self.started + self.timeout(self.shortest_ms, self.confirmed()) + added
     }
 
@@ -457,6 +465,7 @@ impl SuspicionPool {
                 presence: before.then(presence),
                 window_ms: millis(window.length),
                 unknown_window_ms: millis(window.unknown_length),
+                patience_ms: millis(window.patience),
                 appeal: now,
                 appeals: 0,
                 appeals_needed: window.appeals,

@@ -59,25 +59,30 @@ fn at(millis: u64) -> Time {
     Time::from_micros(millis * 1000)
 }
 
-const WINDOW: Window =
-    Window { length: Duration::from_millis(500), appeals: 2, appeal_every: Duration::from_millis(200) };
+const WINDOW: Window = Window {
+    length: Duration::from_millis(500),
+    unknown_length: Duration::from_millis(1500),
+    patience: Duration::from_millis(700),
+    appeals: 2,
+    appeal_every: Duration::from_millis(200),
+};
 
-/// A pool with a suspicion that a witness holds since 100 ms, with these nacks.
-fn witnessed(nacks: &[u64]) -> (SuspicionPool, SuspicionList) {
+/// A pool with a suspicion that a witness holds since 100 ms, to whom a stream has shown `presence`, with these nacks.
+fn witnessed(presence: Presence, nacks: &[u64]) -> (SuspicionPool, SuspicionList) {
     let (mut pool, mut of) = (SuspicionPool::new(1), SuspicionList::new(0));
     assert!(pool.start(&mut of, suspicion(2)));
     let nackers = nacks.iter().map(|id| MemberId(*id));
-    assert!(pool.witness(&mut of, 0, at(100), WINDOW, nackers));
+    assert!(pool.witness(&mut of, 0, at(100), (WINDOW, presence), nackers));
     for now in [100, 300] {
         assert!(matches!(pool.expired(&of, at(now)), Some(Due::Appeal { .. })), "{now}");
-        pool.appealed(&mut of, 0, true, at(now), Duration::from_secs(1000));
+        pool.appealed(&mut of, 0, true, at(now), (Duration::from_secs(1000), Duration::from_secs(1000)));
     }
     (pool, of)
 }
 
 #[test]
 fn a_witness_that_relays_agree_with_waits_for_its_window_only() {
-    let (mut pool, mut of) = witnessed(&[1, 2]);
+    let (mut pool, mut of) = witnessed(Presence::Gone, &[1, 2]);
     assert_eq!(pool.due(&of), at(600));
     let Some(Due::Window { appealed: true, since, .. }) = pool.expired(&of, at(600)) else {
         panic!("the window is over");
@@ -95,25 +100,45 @@ fn a_witness_that_relays_agree_with_waits_for_its_window_only() {
 
 #[test]
 fn an_unconfirmed_witness_waits_long() {
-    let (pool, of) = witnessed(&[]);
+    let (pool, of) = witnessed(Presence::Unknown, &[]);
     assert_eq!(pool.due(&of), at(30_000));
-    let (pool, of) = witnessed(&[1]);
+    let (pool, of) = witnessed(Presence::Gone, &[]);
     // One of two: 30 s - 29.5 s * ln 2 / ln 3.
-    assert_eq!(pool.due(&of), at(11_387));
-    let (pool, of) = witnessed(&[100, 100]);
+    assert_eq!(pool.due(&of), at(11_387), "the subject's host is one that says so");
+    let (pool, of) = witnessed(Presence::Gone, &[1]);
+    assert_eq!(pool.due(&of), at(600));
+    let (pool, of) = witnessed(Presence::Unknown, &[100, 100]);
     assert_eq!(pool.due(&of), at(30_000), "who began it does not confirm itself");
 }
 
 #[test]
+fn a_window_is_as_long_as_the_subjects_host_makes_it() {
+    let (mut pool, mut of) = witnessed(Presence::Unknown, &[1, 2]);
+    assert_eq!(pool.due(&of), at(1_600), "nothing was found out");
+    pool.found(&mut of, 0, Presence::Silent);
+    assert_eq!(pool.due(&of), at(30_700), "it stands still: no window");
+    let (again, none) = ((WINDOW, Presence::Unknown), std::iter::empty());
+    assert!(pool.witness(&mut of, 0, at(100), again, none));
+    let due = |pool: &SuspicionPool, of: &SuspicionList| match pool.expired(of, at(100)) {
+        Some(Due::Appeal { suspicion, .. }) => suspicion.window_ends(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(due(&pool, &of), None, "that nothing more was found out changes nothing");
+    pool.found(&mut of, 0, Presence::Gone);
+    assert_eq!(due(&pool, &of), Some(at(600)), "it has ended after all");
+    pool.found(&mut of, 9, Presence::Gone);
+}
+
+#[test]
 fn a_relay_that_also_accuses_counts_once() {
-    let (mut pool, mut of) = witnessed(&[1]);
+    let (mut pool, mut of) = witnessed(Presence::Unknown, &[1]);
     let alone = pool.due(&of);
     assert!(pool.confirm(&mut of, 0, MemberId(1)), "news to others");
     assert!(!pool.confirm(&mut of, 0, MemberId(1)));
     assert_eq!(pool.due(&of), alone);
     assert!(pool.confirm(&mut of, 0, MemberId(2)));
     // A second accuser: everyone waits the shortest, and a witness its window.
-    assert_eq!(pool.due(&of), at(600));
+    assert_eq!(pool.due(&of), at(1_600));
     pool.withdraw(&mut of, 0);
     assert_eq!(pool.due(&of), at(2_000));
 }
@@ -130,11 +155,11 @@ fn nacks_never_keep_accusers_out() {
 
 #[test]
 fn appeals_are_bounded() {
-    let (mut pool, mut of) = witnessed(&[]);
+    let (mut pool, mut of) = witnessed(Presence::Unknown, &[]);
     let mut sent = 2;
     let mut now = at(300);
     while now < at(29_000) {
-        pool.appealed(&mut of, 0, true, now, Duration::from_millis(1));
+        pool.appealed(&mut of, 0, true, now, (Duration::from_millis(1), Duration::from_millis(1)));
         sent += 1;
         now = pool.due(&of);
     }

@@ -82,12 +82,12 @@ impl SuspicionMode {
     pub const ALL: [SuspicionMode; 3] =
         [SuspicionMode::Automatic, SuspicionMode::Lifeguard, SuspicionMode::Adaptive];
 
-    /// Whether suspicion is adaptive on a wire that is the native one or is not.
-    pub const fn adapts(self, native: bool) -> bool {
+    /// What it is on the native wire, or else on memberlist's: `Automatic` is one of the others.
+    pub const fn on(self, native: bool) -> SuspicionMode {
         match self {
-            SuspicionMode::Automatic => native,
-            SuspicionMode::Lifeguard => false,
-            SuspicionMode::Adaptive => true,
+            SuspicionMode::Automatic if native => SuspicionMode::Adaptive,
+            SuspicionMode::Automatic => SuspicionMode::Lifeguard,
+            SuspicionMode::Lifeguard | SuspicionMode::Adaptive => self,
         }
     }
 

@@ -58,9 +58,14 @@ impl IncarnationSteps {
 }
 
 impl Rules {
+    /// Of Swimring's own format, which only its own members speak.
+    fn is_native(&self) -> bool {
+        self.delegates
+    }
+
     /// Whether suspicion is adaptive with this setting.
     pub(in crate::protocol) fn adapts(&self, suspicion: SuspicionMode) -> bool {
-        suspicion.adapts(self.delegates)
+        suspicion.on(self.is_native()) == SuspicionMode::Adaptive
     }
 
     /// Of Swimring's own format: 48 bits of incarnation.
