@@ -168,7 +168,9 @@ fn purpose(input: &mut Input<'_>) -> Option<StreamPurpose> {
         0 => None,
         1 => Some(StreamPurpose::Sync),
         2 => Some(StreamPurpose::Join { token: 1 }),
-        _ => Some(StreamPurpose::Probe { sequence: input.byte().into(), subject: input.below(MEMBERS) as u32 }),
+        _ => {
+            Some(StreamPurpose::Probe { sequence: input.byte().into(), subject: input.below(MEMBERS) as u32 })
+        }
     }
 }
 

@@ -47,7 +47,8 @@ pub use crate::faults::{Affected, Cycle, INBOX_MAX, Impairment, ImpairmentKind};
 pub use agenda::Agenda;
 pub use latency::Latency;
 pub use options::{
-    CrashKind, DRAIN_FROM_SETTINGS, EVENTS_MAX, LOSS_MAX, MEMBERS_MAX, TrialError, TrialOptions, Wakes, WireSizes,
+    CrashKind, DRAIN_FROM_SETTINGS, EVENTS_MAX, LOSS_MAX, MEMBERS_MAX, TrialError, TrialOptions, Wakes,
+    WireSizes,
 };
 pub use outcome::{CrashOutcome, Delegated, EventOutcome, TrialOutcome};
 pub use regions::{REGIONS_MAX, RegionMap};

@@ -325,7 +325,9 @@ fn doubts(said: &Said, sweeps: &[Sweep], scenario: &Scenario) -> Vec<String> {
     let events = scenario.events_per_second > 0.0 || is_swept("events");
     let doubt = |saying: &Saying| {
         let why = match saying.name.as_str() {
-            "suspicion_floor_ms" | "unreachable_floor_ms" | "false_death_bound" if !adaptive => "without suspicion adaptive",
+            "suspicion_floor_ms" | "unreachable_floor_ms" | "false_death_bound" if !adaptive => {
+                "without suspicion adaptive"
+            }
             "event_bytes" if !events => "for no events are sent",
             "rtt_ms" | "rtt_sigma" if scenario.network.regions.is_some() => {
                 "beside regions, which have round trips of their own"

@@ -128,11 +128,7 @@ impl Cell {
 
     /// The trial of this cell; the same `seed` deals every contender the same hand.
     pub fn options(self, settings: Settings, seed: u64, duration: Duration) -> TrialOptions {
-        let mut options = TrialOptions {
-            settings,
-            duration,
-            ..TrialOptions::new(seed, self.members)
-        };
+        let mut options = TrialOptions { settings, duration, ..TrialOptions::new(seed, self.members) };
         let rapid =
             |kind, cycle| Impairment { members: Affected::Count(self.share(RAPID_SHARE)), kind, cycle };
         let flips = Some(Cycle { on_for: RAPID_PERIOD, off_for: RAPID_PERIOD });

@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use cells::{Cell, Class, Extent};
-use swimring::protocol::settings::Dissemination;
 use contender::Contender;
 use results::Line;
+use swimring::protocol::settings::Dissemination;
 
 /// SWIM, Lifeguard and adaptive suspicion over a grid of troubles.
 #[derive(Parser)]

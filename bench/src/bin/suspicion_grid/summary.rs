@@ -99,7 +99,9 @@ fn detection(page: &mut String, results: &[(Cell, CellResult)]) {
     page.push_str("## Detection: from a crash to the first declaration\n\n");
     page.push_str("| members | cell | contender | crashes | suspected p50 s | p50 s | p99 s | max s | all p50 s | all p99 s | bytes/member/s |\n");
     page.push_str("|---|---|---|---|---|---|---|---|---|---|---|\n");
-    for (cell, result) in results.iter().filter(|(cell, _)| matches!(cell.class(), Class::Crash | Class::HostCrash)) {
+    for (cell, result) in
+        results.iter().filter(|(cell, _)| matches!(cell.class(), Class::Crash | Class::HostCrash))
+    {
         for (contender, sum) in &result.contenders {
             let times = &sum.first_declared_s;
             let _ = writeln!(
@@ -161,9 +163,8 @@ fn worse(page: &mut String, results: &[(Cell, CellResult)]) {
         let pair = (result.contenders.get("lifeguard"), result.contenders.get("adaptive"));
         let (Some(lifeguard), Some(adaptive)) = pair else { continue };
         compared += 1;
-        let counts = |sum: &Sum| {
-            (sum.false_deaths_healthy_subjects, sum.false_deaths_at_healthy, sum.false_deaths)
-        };
+        let counts =
+            |sum: &Sum| (sum.false_deaths_healthy_subjects, sum.false_deaths_at_healthy, sum.false_deaths);
         let (ours, theirs) = (counts(adaptive), counts(lifeguard));
         if ours.0 > theirs.0 || ours.1 > theirs.1 || ours.2 > theirs.2 {
             let subjects = (adaptive.false_death_subjects_healthy, lifeguard.false_death_subjects_healthy);

@@ -13,7 +13,8 @@
 //!   health;
 //! - it has told the subject as often as the false-death bound asks, a suspect message and a ping in one datagram.
 //!   A subject that lives answers with its refutation beside the ack; an ack alone ends being a witness;
-//! - it listens: it has heard someone since its probe failed, and lately.
+//! - it listens: it has heard someone since its probe failed, and lately. If it heard nobody for a while, its window begins
+//!   anew.
 //!
 //! The same doubt in its own ears puts off the end of every suspicion of a member that hears nobody, by at
 //! most as long as a suspicion lasts. Time that a member finds lost by its own clock, because its timers come late, counts as a stall.

@@ -21,6 +21,9 @@ const CONFIRMATIONS_MAX: usize = 7;
 /// Most times that a witness tells a suspect.
 pub(in crate::protocol) const APPEALS_MAX: u8 = 64;
 
+/// About so many of them in the window of a subject of which nothing was found out.
+const APPEALS_UNKNOWN_MAX: u32 = 24;
+
 /// Most suspicions of one member at once. A member that suspects this many others has lost its network;
 /// more are shed, and found again by the next round of probes.
 const SUSPICIONS_MAX: u32 = 16_384;
@@ -78,6 +81,8 @@ struct Witness {
     appeal: Time,
     appeals: u8,
     appeals_needed: u8,
+    /// The last could not be sent.
+    cut_off: bool,
     /// Time between two of them.
     appeal_every_ms: u32,
 }
@@ -258,7 +263,7 @@ impl Suspicion {
                 }
                 // Nothing else is due of a witness without a window.
                 debug_assert!(self.window_ends().is_some());
-                let appealed = witness.appeals >= witness.appeals_needed;
+                let appealed = witness.appeals >= witness.appeals_needed && !witness.cut_off;
                 Due::Window { suspicion: self, appealed, since: witness.since }
             }
             _ => Due::End(self),
@@ -469,6 +474,7 @@ impl SuspicionPool {
                 appeal: now,
                 appeals: 0,
                 appeals_needed: window.appeals,
+                cut_off: false,
                 appeal_every_ms: millis(window.appeal_every),
             });
         })
@@ -493,8 +499,10 @@ impl SuspicionPool {
         self.change(of, subject, |suspicion| suspicion.check = Time::NEVER);
     }
 
-    /// `subject` was told at `now`, or was not. Once it was told as often as is needed, it is told every
-    /// `later`: what kept the answer away may pass. While nothing was found out about it, it is told every `meanwhile`.
+    /// `subject` was told at `now`, or was not. Once it was told as often as is needed, it is told every `later`: what
+    /// kept the answer away may pass. In the window of one about which nothing was found out it is told every
+    /// `meanwhile`, and not so often that none is left for later. After a time in which it could not be told, by a witness
+    /// that heard nobody, all begins anew.
     pub(in crate::protocol) fn appealed(
         &mut self,
         of: &mut SuspicionList,
@@ -506,15 +514,20 @@ impl SuspicionPool {
         let now = now - of.lost;
         self.change(of, subject, |suspicion| {
             if let Some(witness) = &mut suspicion.witness {
+                if sent && std::mem::take(&mut witness.cut_off) {
+                    (witness.since, witness.appeals) = (now, 0);
+                }
+                witness.cut_off |= !sent;
                 witness.appeals += u8::from(sent);
                 let often = Duration::from_millis(witness.appeal_every_ms.into());
+                let unknown = Duration::from_millis(witness.unknown_window_ms.into());
                 witness.appeal = match witness.appeals {
                     APPEALS_MAX.. => Time::NEVER,
-                    appeals if appeals >= witness.appeals_needed && witness.presence == Presence::Unknown => {
-                        now + meanwhile
+                    appeals if appeals < witness.appeals_needed => now + often,
+                    _ if witness.presence == Presence::Unknown && now < witness.since + unknown => {
+                        now + meanwhile.max(unknown / APPEALS_UNKNOWN_MAX)
                     }
-                    appeals if appeals >= witness.appeals_needed => now + later,
-                    _ => now + often,
+                    _ => now + later,
                 };
             }
         });

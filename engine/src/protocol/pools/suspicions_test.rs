@@ -154,6 +154,20 @@ fn nacks_never_keep_accusers_out() {
 }
 
 #[test]
+fn a_witness_that_was_cut_off_begins_anew() {
+    let (mut pool, mut of) = witnessed(Presence::Gone, &[1, 2]);
+    let often = (Duration::from_secs(1000), Duration::from_secs(1000));
+    pool.appealed(&mut of, 0, false, at(400), often);
+    pool.appealed(&mut of, 0, true, at(900), often);
+    assert_eq!(pool.due(&of), at(1_100), "the second appeal");
+    pool.appealed(&mut of, 0, true, at(1_100), often);
+    let Some(Due::Window { appealed: true, since, .. }) = pool.expired(&of, at(1_400)) else {
+        panic!("the window is over");
+    };
+    assert_eq!((since, pool.due(&of)), (at(900), at(1_400)));
+}
+
+#[test]
 fn appeals_are_bounded() {
     let (mut pool, mut of) = witnessed(Presence::Unknown, &[]);
     let mut sent = 2;
