@@ -206,10 +206,10 @@ fn a_flag_that_changes_nothing_is_refused_or_doubted() {
             &["--no-segmentation: has no effect, for memberlist's wire sends nothing else"],
         ),
         (
-            &["--suspicion-floor-ms", "500", "--false-death-bound", "1e-3"],
+            &["--suspicion-floor-ms", "500", "--false-death-bound", "1e-3", "--suspicion", "lifeguard"],
             &[
-                "--suspicion-floor-ms 500: has no effect without --suspicion adaptive",
-                "--false-death-bound 0.001: has no effect without --suspicion adaptive",
+                "--suspicion-floor-ms 500: has no effect with --suspicion lifeguard",
+                "--false-death-bound 0.001: has no effect with --suspicion lifeguard",
             ],
         ),
         (&["--suspicion-floor-ms", "500", "--suspicion", "adaptive"], &[]),

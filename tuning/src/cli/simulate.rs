@@ -326,7 +326,7 @@ fn doubts(said: &Said, sweeps: &[Sweep], scenario: &Scenario) -> Vec<String> {
     let doubt = |saying: &Saying| {
         let why = match saying.name.as_str() {
             "suspicion_floor_ms" | "unreachable_floor_ms" | "false_death_bound" if !adaptive => {
-                "without suspicion adaptive"
+                "with suspicion lifeguard"
             }
             "event_bytes" if !events => "for no events are sent",
             "rtt_ms" | "rtt_sigma" if scenario.network.regions.is_some() => {

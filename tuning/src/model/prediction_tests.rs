@@ -16,7 +16,9 @@ fn of(members: u32) -> Environment {
 #[test]
 fn a_measured_fleet_is_predicted() {
     let environment = Environment { rtt_median_ms: 2.4, events_per_second: 1.0, ..of(10_000) };
-    let prediction = predict(&Settings::preset(Preset::Lan), &environment);
+    let suspicion = SuspicionMode::Lifeguard;
+    let settings = Settings { suspicion, ..Settings::preset(Preset::Lan) };
+    let prediction = predict(&settings, &environment);
     println!("{prediction:#?}");
     assert!((prediction.spread_p50_ms / 628.0 - 1.0).abs() < 0.1, "{prediction:?}");
     assert!((prediction.spread_p99_ms / 936.0 - 1.0).abs() < 0.1, "{prediction:?}");
@@ -63,7 +65,7 @@ fn two_ways_vary_less_than_one() {
 
 /// With the settings of `dissemination` and the LAN preset otherwise.
 fn told_by(dissemination: Dissemination) -> Settings {
-    Settings { dissemination, ..Settings::preset(Preset::Lan) }
+    Settings { dissemination, suspicion: SuspicionMode::Lifeguard, ..Settings::preset(Preset::Lan) }
 }
 
 #[test]

@@ -242,10 +242,21 @@ fn every_fault_is_a_sentence_for_people() {
 
 #[test]
 fn ten_members_are_simulated_without_further_flags_and_idle_ones_are_doubted() {
-    let output =
-        tune(&["simulate", "-n", "10", "--seeds", "1", "--duration", "5s", "--false-death-bound", "0.1"]);
+    let output = tune(&[
+        "simulate",
+        "-n",
+        "10",
+        "--seeds",
+        "1",
+        "--duration",
+        "5s",
+        "--false-death-bound",
+        "0.1",
+        "--suspicion",
+        "lifeguard",
+    ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let told = "swimring-tune: --false-death-bound: has no effect without suspicion adaptive\n";
+    let told = "swimring-tune: --false-death-bound: has no effect with suspicion lifeguard\n";
     assert!(stderr(&output).starts_with(told), "{}", stderr(&output));
     let useless = tune(&["recommend", "--members", "9", "--detect-p99", "9s", "--forms-only", "--seed", "2"]);
     assert_eq!(useless.status.code(), Some(2));
