@@ -185,8 +185,8 @@ pub struct Member {
     event_sequence: u32,
     /// When the timers were last looked at.
     called: Time,
-    /// Time that the driver had lost when we last took note of it.
-    lost: Duration,
+    /// Time that the driver had lost when we last took note of it, in microseconds.
+    lost_us: u64,
 }
 
 impl Member {
@@ -226,7 +226,7 @@ impl Member {
             relays: Relays::new(),
             return_probes: ReturnProbes::NONE,
             called: now,
-            lost: shared.lost(),
+            lost_us: shared.lost_us(),
             spread_estimate: SpreadEstimate::UNKNOWN,
             reachability: Reachability::new(now),
             suspicions: Suspicions::new(number),
@@ -326,9 +326,10 @@ impl Member {
     /// Takes note of what the driver has lost since the last call.
     #[inline]
     fn notice_lost(&mut self, shared: &mut SharedState) {
-        if self.lost != shared.lost() {
-            let by = shared.lost().saturating_sub(self.lost);
-            self.lost = shared.lost();
+        let lost_us = shared.lost_us();
+        if self.lost_us != lost_us {
+            let by = Duration::from_micros(lost_us.saturating_sub(self.lost_us));
+            self.lost_us = lost_us;
             self.handle_stall(by, shared);
         }
     }

@@ -45,8 +45,8 @@ pub struct SharedState {
     /// When something that was sent to these members may last have been lost or left unread by the driver;
     /// [`Time::ZERO`] if never. See [`SharedState::set_doubt`].
     pub(in crate::protocol) doubt: Time,
-    /// Time that the driver has lost in all. See [`SharedState::lose`].
-    lost: Duration,
+    /// Time that the driver has lost in all, in microseconds. See [`SharedState::lose`].
+    lost_us: u64,
     /// Everything that had arrived by then has been read; [`Time::NEVER`] while nothing lies unread. See
     /// [`SharedState::set_read_until`].
     read_until: Time,
@@ -106,7 +106,7 @@ impl SharedState {
             counters: Counters::default(),
             overload: 0,
             doubt: Time::ZERO,
-            lost: Duration::ZERO,
+            lost_us: 0,
             read_until: Time::NEVER,
             unread: Duration::ZERO,
             behaviour: Behaviour::swimring(),
@@ -233,13 +233,13 @@ impl SharedState {
     /// Each takes note when it is next called: there may be a hundred thousand, and to look at all of them would lose
     /// more time.
     pub fn lose(&mut self, by: Duration) {
-        self.lost += by;
+        self.lost_us += by.as_micros() as u64;
     }
 
-    /// Time that the driver has lost in all.
+    /// Time that the driver has lost in all, in microseconds.
     #[inline]
-    pub(in crate::protocol) fn lost(&self) -> Duration {
-        self.lost
+    pub(in crate::protocol) fn lost_us(&self) -> u64 {
+        self.lost_us
     }
 
     /// Tells the members that the driver is behind in reading: all that had arrived by `until` has been read, and what came
