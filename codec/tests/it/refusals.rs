@@ -257,7 +257,7 @@ fn lengths_one_past_their_limits() {
 #[test]
 fn stream_messages() {
     use DecodeError::{Field, Kind, Trailing, Truncated, Version};
-    for kind in [0, 8, 255] {
+    for kind in [0, 9, 255] {
         assert_eq!(stream_error(&with(stream("join"), 2, kind)), Kind(kind));
     }
     for version in [0, 1, 9] {

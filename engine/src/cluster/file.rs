@@ -218,7 +218,7 @@ mod tests {
                 "stream_fallback = 1",
                 "stream_fallback has to be true or false, and is a whole number".to_owned(),
             ),
-            ("suspicion = \"raft\"", "suspicion has to be lifeguard or adaptive".to_owned()),
+            ("suspicion = \"raft\"", "suspicion has to be automatic, lifeguard or adaptive".to_owned()),
         ] {
             let error = ClusterOptions::default().read_toml(text).unwrap_err().to_string();
             assert_eq!(error, told, "{text}");

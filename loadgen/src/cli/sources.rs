@@ -185,7 +185,7 @@ mod tests {
             ("gossip_fanout = -1", "gossip_fanout has to be zero or more, and is -1".to_owned()),
             ("gossip_fanout = 300", "gossip_fanout 300: has to be between 1 and 16".to_owned()),
             ("stream-fallback = \"yes\"", "stream-fallback has to be true or false, and is text".to_owned()),
-            ("suspicion = \"raft\"", "suspicion has to be lifeguard or adaptive".to_owned()),
+            ("suspicion = \"raft\"", "suspicion has to be automatic, lifeguard or adaptive".to_owned()),
             ("probe_interval = 1", "unknown key probe_interval; did you mean probe_interval_ms?".to_owned()),
             ("membres = 1", "unknown key membres; did you mean members?".to_owned()),
             ("members_max = 9", "unknown key members_max; did you mean members?".to_owned()),

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use swimring::Settings;
+use swimring::protocol::SuspicionMode;
 use swimring_simulation::Slowness;
 use swimring_simulation::experiment::{
     Affected, Cycle, Impairment, ImpairmentKind, Latency, TrialError, TrialOptions, TrialOutcome, Wakes,
@@ -74,7 +75,9 @@ fn frames_as_values_and_as_bytes_give_the_same_outcome() -> Result<(), TrialErro
 
 #[test]
 fn a_crash_is_noticed_by_everyone_and_nobody_else_is_harmed() -> Result<(), TrialError> {
-    let outcome = run(&TrialOptions { seed: 3, members: 100, crashes: 1, ..TrialOptions::default() })?;
+    let settings = Settings { suspicion: SuspicionMode::Lifeguard, ..Settings::default() };
+    let options = TrialOptions { seed: 3, members: 100, crashes: 1, settings, ..TrialOptions::default() };
+    let outcome = run(&options)?;
     let crash = &outcome.crashes[0];
     let first = crash.first_s.expect("it is noticed");
     let all = crash.all_s.expect("by everyone");

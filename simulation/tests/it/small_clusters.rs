@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use swimring::protocol::SuspicionMode;
 use swimring::{Preset, Settings};
 use swimring_simulation::experiment::{TrialOptions, WireSizes, run};
 
@@ -33,7 +34,8 @@ fn sum_of(preset: Preset, wire: WireSizes, members: u32, seeds: u64) -> Sum {
     let mut sum = Sum::default();
     for seed in 1..=seeds {
         let outcome = run(&TrialOptions {
-            settings: Settings::preset(preset),
+            // The time of those who cannot have witnesses: with three members or fewer nobody could confirm.
+            settings: Settings { suspicion: SuspicionMode::Lifeguard, ..Settings::preset(preset) },
             wire,
             duration: Duration::from_secs(30),
             events_per_second: 1.0,

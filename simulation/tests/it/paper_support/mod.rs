@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swimring::protocol::settings::Dissemination;
+use swimring::protocol::settings::{Dissemination, SuspicionMode};
 use swimring::protocol::{Settings, Time};
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, Message};
 use swimring_codec::{Incarnation, MemberId, State};
@@ -24,6 +24,7 @@ pub fn plain() -> Settings {
     let dissemination = Dissemination::Gossip;
     Settings {
         dissemination,
+        suspicion: SuspicionMode::Lifeguard,
         push_pull_interval: Duration::ZERO,
         stream_fallback: false,
         ..Settings::default()
