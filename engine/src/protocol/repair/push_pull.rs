@@ -27,8 +27,8 @@ pub(in crate::protocol) struct AntiEntropy {
     with: Option<MemberIndex>,
     /// No push/pull because of a differing root before this.
     allowed: Time,
-    /// When the member joined; nothing if it did not have to.
-    joined: Option<Time>,
+    /// When the member joined; [`Time::NEVER`] if it did not have to.
+    joined: Time,
     /// A periodic push/pull is not put off beyond this.
     latest: Time,
     /// The first push/pull has been given its place in the period.
@@ -55,7 +55,7 @@ impl AntiEntropy {
             due,
             with: None,
             allowed: now,
-            joined: None,
+            joined: Time::NEVER,
             latest: now,
             spread_out: false,
             differing: Time::NEVER,
@@ -84,7 +84,8 @@ impl AntiEntropy {
     }
 
     fn is_fresh(&self, now: Time, settings: &Settings) -> bool {
-        self.joined.is_some_and(|at| now.since(at) < settings.probe_interval * FRESH_PROBE_INTERVALS)
+        self.joined != Time::NEVER
+            && now.since(self.joined) < settings.probe_interval * FRESH_PROBE_INTERVALS
     }
 
     /// Compares the root of a ping or an ack with ours.
@@ -162,7 +163,7 @@ impl AntiEntropy {
     /// after joining, and each after twice the time of the one before.
     fn wait(&self, core: &Core, cx: &Context<'_, '_>, period: Duration) -> Duration {
         match self.joined {
-            Some(joined) if !cx.shared.wire.rules.carries_roots => {
+            joined if joined != Time::NEVER && !cx.shared.wire.rules.carries_roots => {
                 let age = cx.now.since(joined).max(core.settings.probe_interval * 2);
                 period.min(age)
             }
@@ -172,7 +173,7 @@ impl AntiEntropy {
 
     /// Notes that we have joined. Where acks carry no root the first push/pull comes soon.
     pub(in crate::protocol) fn note_joined(&mut self, core: &mut Core, cx: &Context<'_, '_>) {
-        self.joined = Some(cx.now);
+        self.joined = cx.now;
         if cx.shared.wire.rules.carries_roots || core.settings.push_pull_interval.is_zero() {
             return;
         }
