@@ -17,7 +17,8 @@ fn of(members: u32) -> Environment {
 fn a_measured_fleet_is_predicted() {
     let environment = Environment { rtt_median_ms: 2.4, events_per_second: 1.0, ..of(10_000) };
     let suspicion = SuspicionMode::Lifeguard;
-    let settings = Settings { suspicion, ..Settings::preset(Preset::Lan) };
+    let settings =
+        Settings { suspicion, dissemination: Dissemination::Gossip, ..Settings::preset(Preset::Lan) };
     let prediction = predict(&settings, &environment);
     println!("{prediction:#?}");
     assert!((prediction.spread_p50_ms / 628.0 - 1.0).abs() < 0.1, "{prediction:?}");
@@ -28,7 +29,8 @@ fn a_measured_fleet_is_predicted() {
 
 #[test]
 fn a_rumour_with_too_few_copies_has_no_p99() {
-    let few = Settings { retransmit_multiplier: 1, ..Settings::preset(Preset::Lan) };
+    let dissemination = Dissemination::Gossip;
+    let few = Settings { retransmit_multiplier: 1, dissemination, ..Settings::preset(Preset::Lan) };
     let prediction = predict(&few, &Environment { loss: 0.4, ..of(1_000) });
     assert!(prediction.missed_share > 0.05);
     assert_eq!(prediction.spread_p99_ms, f64::INFINITY);

@@ -46,9 +46,18 @@ fn a_settings_file_has_what_differs_from_lan_and_no_more() {
     assert_eq!(settings::toml(&Settings::default()), "preset = \"lan\"\n");
 }
 
+/// The same as members of memberlist's wire have it: they gossip.
+fn gossiping(settings: Settings) -> Settings {
+    Settings { dissemination: Dissemination::Gossip, ..settings }
+}
+
+fn pool() -> Settings {
+    gossiping(tuned())
+}
+
 #[test]
 fn consul_reads_its_six_keys_and_nothing_else_can_be_told_it() {
-    let text = settings::consul(&tuned()).unwrap();
+    let text = settings::consul(&pool()).unwrap();
     let expected = r#"{
   "gossip_lan": {
     "gossip_interval": "1s",
@@ -61,20 +70,20 @@ fn consul_reads_its_six_keys_and_nothing_else_can_be_told_it() {
 }
 "#;
     assert_eq!(text, expected);
-    assert_eq!(settings::consul(&Settings { indirect_checks: 2, ..tuned() }), None);
+    assert_eq!(settings::consul(&Settings { indirect_checks: 2, ..pool() }), None);
     let names = |settings: &Settings| blocks(settings).iter().map(|block| block.name).collect::<Vec<_>>();
-    assert_eq!(names(&tuned()), ["toml", "consul", "go", "memberlist"]);
-    assert_eq!(names(&Settings { indirect_checks: 2, ..tuned() }), ["toml", "go", "memberlist"]);
-    assert_eq!(names(&Settings { local_health_max: 3, ..tuned() }), ["toml"]);
+    assert_eq!(names(&pool()), ["toml", "consul", "go", "memberlist"]);
+    assert_eq!(names(&Settings { indirect_checks: 2, ..pool() }), ["toml", "go", "memberlist"]);
+    assert_eq!(names(&Settings { local_health_max: 3, ..pool() }), ["toml"]);
 }
 
 #[test]
 fn serf_has_three_profiles_and_no_more() {
     for (preset, profile) in [(Preset::Lan, "lan"), (Preset::Wan, "wan"), (Preset::Local, "local")] {
-        let text = settings::serf(&Settings::preset(preset)).unwrap();
+        let text = settings::serf(&gossiping(Settings::preset(preset))).unwrap();
         assert_eq!(text, format!("{{\n  \"profile\": \"{profile}\"\n}}\n"));
     }
-    assert_eq!(settings::serf(&tuned()), None);
+    assert_eq!(settings::serf(&pool()), None);
 }
 
 #[test]

@@ -141,7 +141,8 @@ fn obstacles_say_which_limit_and_by_how_much() {
 #[test]
 fn sensitivity_turns_every_knob_both_ways_where_it_can() {
     let objective = objective(&[(Measure::DetectP99, 5.0)]);
-    let turned = sensitivity::sensitivity(&Settings::default(), &Forms::of(&objective));
+    let gossip = Settings { dissemination: Dissemination::Gossip, ..Settings::default() };
+    let turned = sensitivity::sensitivity(&gossip, &Forms::of(&objective));
     let probe = turned.iter().find(|turned| turned.knob == Knob::ProbeInterval).unwrap();
     assert_eq!(probe.values, [Some(900), Some(1100)]);
     let detection = Measure::ALL.iter().position(|measure| *measure == Measure::DetectP99).unwrap();
