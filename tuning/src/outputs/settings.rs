@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use swimring::protocol::settings::Dissemination;
+use swimring::protocol::settings::{Dissemination, SuspicionMode};
 use swimring::protocol::{Setting, SettingValue};
 use swimring::{Preset, Settings};
 
@@ -65,8 +65,8 @@ pub fn changed(settings: &Settings) -> Vec<(&'static Setting, SettingValue)> {
 }
 
 /// Names that Swimring has and memberlist does not: bounds of memory and events, which change nothing that
-/// a recommendation is about, and those of delegation, which do nothing where members gossip.
-const OWN: [&str; 11] = [
+/// a recommendation is about, and those of delegation and adaptive suspicion, which do nothing where members have neither.
+const OWN: [&str; 15] = [
     "event_memory_ms",
     "event_share_percent",
     "events_max",
@@ -78,6 +78,10 @@ const OWN: [&str; 11] = [
     "delegation_bits",
     "delegation_pacing_ms",
     "delegation_timeout_min_ms",
+    "suspicion",
+    "suspicion_floor_ms",
+    "unreachable_floor_ms",
+    "false_death_bound",
 ];
 
 /// What memberlist's `Config` can change.
@@ -105,9 +109,10 @@ const CONSUL: [&str; 6] = [
     "retransmit_multiplier",
 ];
 
-/// Whether a program that can change these and gossips can be told all of `settings`.
+/// Whether a program that can change these, gossips, and has Lifeguard's suspicion can be told all of `settings`.
 fn only(settings: &Settings, names: &[&str]) -> bool {
     gossips(settings)
+        && settings.suspicion.on(false) == SuspicionMode::Lifeguard
         && changed(settings)
             .iter()
             .all(|(setting, _)| names.contains(&setting.name) || OWN.contains(&setting.name))

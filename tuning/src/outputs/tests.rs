@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swimring::protocol::settings::Dissemination;
+use swimring::protocol::settings::{Dissemination, SuspicionMode};
 use swimring::{ClusterOptions, Preset, Settings};
 
 use super::settings::{self, blocks};
@@ -75,6 +75,9 @@ fn consul_reads_its_six_keys_and_nothing_else_can_be_told_it() {
     assert_eq!(names(&pool()), ["toml", "consul", "go", "memberlist"]);
     assert_eq!(names(&Settings { indirect_checks: 2, ..pool() }), ["toml", "go", "memberlist"]);
     assert_eq!(names(&Settings { local_health_max: 3, ..pool() }), ["toml"]);
+    let suspicious = |suspicion| Settings { suspicion, ..pool() };
+    assert_eq!(names(&suspicious(SuspicionMode::Lifeguard)), names(&pool()));
+    assert_eq!(names(&suspicious(SuspicionMode::Adaptive)), ["toml"]);
 }
 
 #[test]
