@@ -76,9 +76,9 @@ pub struct RunOptions {
     pub event_bytes: u32,
     /// Share of received datagrams dropped on purpose, 0.0 to below 1.0.
     pub loss: f64,
-    /// Zones that the members are spread over, 1 to [`ZONES_MAX`]; 1 for none.
+    /// Zones that the members are spread over, 1 to 255; 1 for none.
     pub zones: u32,
-    /// Round trip between two of them in milliseconds, at most [`ZONE_RTT_MS_MAX`].
+    /// Round trip between two of them in milliseconds, at most 1,000.
     pub zone_rtt_ms: u32,
     /// Whether members say which zone they are in.
     pub zones_told: bool,
