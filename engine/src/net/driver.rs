@@ -166,8 +166,8 @@ impl Driver {
     }
 
     /// The next of what this turn received; nothing when all has been handed over, or so many datagrams that the
-    /// rest is left for the next turn. Frames that are written
-    /// meanwhile go out with the next turn or flush, or here once the trains are half full.
+    /// rest is left for the next turn. Frames that are written meanwhile go out with the next turn or flush, or here
+    /// once the trains are half full.
     ///
     /// # Errors
     /// As [`Driver::wait`].

@@ -26,12 +26,12 @@ struct Gauge {
     unread_us: AtomicU64,
 }
 
-/// How one worker is.
+/// How one worker is, or the worst of them.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Told {
-    /// The part of gossip's full rate that it would grant.
+    /// The part of gossip's full rate that is granted.
     pub(super) gossip_rate: f64,
-    /// What its members add to their local health score.
+    /// What members add to their local health score.
     pub(super) overload: u8,
     /// For how long what arrives has lain unread of late.
     pub(super) unread: Duration,
@@ -48,14 +48,10 @@ pub(super) struct Pressure {
 /// The state of the worst.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Worst {
-    /// The part of gossip's full rate that is granted.
-    pub(super) gossip_rate: f64,
-    /// What members add to their local health score.
-    pub(super) overload: u8,
+    /// The worst of what each has told.
+    pub(super) told: Told,
     /// When something was last lost or left unread.
     pub(super) doubt: Time,
-    /// For how long what arrives has lain unread of late.
-    pub(super) unread: Duration,
 }
 
 impl Pressure {
@@ -91,7 +87,7 @@ impl Pressure {
         }
         let doubt = Time::from_micros(self.doubt_us.load(Ordering::Relaxed));
         let unread = Duration::from_micros(unread_us);
-        Worst { gossip_rate: rate as f64 / RATE_ONE, overload, doubt, unread }
+        Worst { told: Told { gossip_rate: rate as f64 / RATE_ONE, overload, unread }, doubt }
     }
 }
 
@@ -111,15 +107,15 @@ mod tests {
         };
         let pressure = Pressure::new(3);
         let worst = pressure.worst(at(5));
-        assert_eq!(worst, Worst { gossip_rate: 1.0, overload: 0, doubt: Time::ZERO, unread: Duration::ZERO });
+        assert_eq!(worst, Worst { told: told(1.0, 0, 0), doubt: Time::ZERO });
         pressure.tell(0, told(1.0, 0, 70), at(10_000));
         pressure.tell(1, told(0.25, 3, 0), at(10_000));
         pressure.tell(2, told(0.5, 8, 250), at(7_000));
         pressure.doubt(at(9_000));
         pressure.doubt(at(8_000));
         let worst = pressure.worst(at(10_001));
-        assert!((worst.gossip_rate - 0.25).abs() < 1e-4);
-        assert_eq!((worst.overload, worst.doubt, worst.unread), (3, at(9_000), Duration::from_millis(70)));
-        assert_eq!(pressure.worst(at(13_000)).overload, 0, "it is better, or has nothing to do");
+        assert!((worst.told.gossip_rate - 0.25).abs() < 1e-4);
+        assert_eq!((worst.told.overload, worst.doubt, worst.told.unread), (3, at(9_000), Duration::from_millis(70)));
+        assert_eq!(pressure.worst(at(13_000)).told.overload, 0, "it is better, or has nothing to do");
     }
 }

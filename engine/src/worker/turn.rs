@@ -20,7 +20,7 @@ use super::host::Host;
 use super::members::HostedMember;
 use super::observer::Observer;
 use super::pace::{LATE, Pace, Read, Reading};
-use super::pressure::{Pressure, Told};
+use super::pressure::{Pressure, Told, Worst};
 use crate::net::{Arrival, Driver, NetError, Trains};
 use crate::protocol::Time;
 
@@ -195,11 +195,11 @@ impl<O: Observer> Host<O> {
         self.counters.turns_late += u64::from(late >= LATE);
         let told = Told { gossip_rate: pace.gossip_rate(), overload: pace.overload(), unread: pace.unread() };
         place.pressure.tell(place.worker, told, self.now());
-        let worst = place.pressure.worst(self.now());
-        self.members.shared.set_overload(worst.overload);
-        self.members.shared.set_doubt(worst.doubt);
-        self.members.shared.set_unread(worst.unread);
-        pace.refill(worst.gossip_rate, self.now());
+        let Worst { told, doubt } = place.pressure.worst(self.now());
+        self.members.shared.set_overload(told.overload);
+        self.members.shared.set_doubt(doubt);
+        self.members.shared.set_unread(told.unread);
+        pace.refill(told.gossip_rate, self.now());
     }
 
     fn fire(&mut self, local: HostedMember, trains: &mut Trains) {
