@@ -146,6 +146,7 @@ pub enum AddressFault {
 
 impl AddressFault {
     /// What is wrong with the IP address, if no member can be at it.
+    #[inline]
     pub fn of_ip(ip: IpAddr) -> Option<AddressFault> {
         match ip.to_canonical() {
             ip if ip.is_unspecified() => Some(AddressFault::Unspecified),
@@ -157,6 +158,7 @@ impl AddressFault {
     }
 
     /// What is wrong with `address`, if no member can be at it.
+    #[inline]
     pub fn of(address: SocketAddr) -> Option<AddressFault> {
         if address.port() == 0 { Some(AddressFault::Port) } else { AddressFault::of_ip(address.ip()) }
     }

@@ -5,7 +5,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 
 use super::DecodeError;
 use super::layout::{EventHeader, kind};
-use super::parts::{member, split, take, text};
+use super::parts::{member, take, take_bytes, text};
 use crate::MemberId;
 
 /// Bytes of a user event without its name and payload.
@@ -34,22 +34,22 @@ impl UserEvent<'_> {
 }
 
 impl<'a> UserEvent<'a> {
-    pub(super) fn decode(bytes: &'a [u8]) -> Result<(UserEvent<'a>, &'a [u8]), DecodeError> {
-        let (header, rest) = take::<EventHeader>(bytes)?;
+    /// Takes a user event off the front of `bytes`.
+    pub(super) fn take(bytes: &mut &'a [u8]) -> Result<UserEvent<'a>, DecodeError> {
+        let header = take::<EventHeader>(bytes)?;
         let name_len = usize::from(header.name_len);
         let payload_len = usize::from(header.payload_len.get());
         if name_len + payload_len > EVENT_MAX {
             return Err(DecodeError::Field("event length"));
         }
-        let (name, rest) = split(rest, name_len)?;
-        let (payload, rest) = split(rest, payload_len)?;
-        let event = UserEvent {
+        let name = take_bytes(bytes, name_len)?;
+        let payload = take_bytes(bytes, payload_len)?;
+        Ok(UserEvent {
             origin: member(header.origin, "event origin")?,
             sequence: header.sequence.get(),
             name: text(name, "event name")?,
             payload,
-        };
-        Ok((event, rest))
+        })
     }
 
     /// Writes to `out`, which has exactly the encoded length.

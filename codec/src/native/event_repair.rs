@@ -106,28 +106,29 @@ pub(super) fn age(age_ms: u32) -> EventAge {
     EventAge { kind: kind::EVENT_AGE, reserved: [0; 3], age_ms: U32::new(age_ms) }
 }
 
-pub(super) fn decode(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeError> {
+/// Takes the message of `kind` off the front of `bytes`.
+pub(super) fn take_message<'a>(kind: u8, bytes: &mut &'a [u8]) -> Result<Message<'a>, DecodeError> {
     match kind {
         kind::EVENT_SUM => {
-            let (layout, rest) = take::<Layout>(bytes)?;
+            let layout = take::<Layout>(bytes)?;
             let part = EventPart { bits: layout.bits & !ANSWER, nth: layout.nth };
             if !part.is_valid() {
                 return Err(DecodeError::Field("event part"));
             }
             let (age_max, answer) = (layout.age_max, layout.bits & ANSWER != 0);
-            Ok((Message::EventSum(EventSum { part, age_max, answer, sum: layout.sum.get() }), rest))
+            Ok(Message::EventSum(EventSum { part, age_max, answer, sum: layout.sum.get() }))
         }
         kind::EVENT_AGE => {
-            let (age, rest) = take::<EventAge>(bytes)?;
+            let age = take::<EventAge>(bytes)?;
             reserved(age.reserved)?;
-            Ok((Message::EventAge { age_ms: age.age_ms.get() }, rest))
+            Ok(Message::EventAge { age_ms: age.age_ms.get() })
         }
         _ => {
-            let (name, rest) = take::<EventName>(bytes)?;
+            let name = take::<EventName>(bytes)?;
             let [a, b, c, d, e, f, g] = name.id;
             let id = EventId(u64::from_le_bytes([a, b, c, d, e, f, g, 0]));
             let known = kind == kind::EVENT_KNOWN;
-            Ok((if known { Message::EventKnown { id } } else { Message::EventWanted { id } }, rest))
+            Ok(if known { Message::EventKnown { id } } else { Message::EventWanted { id } })
         }
     }
 }

@@ -53,7 +53,8 @@ impl FrameHeader {
             Some(&other) => return Err(DecodeError::Version(other)),
             None => return Err(DecodeError::Truncated),
         }
-        let (header, rest) = take::<Header>(bytes)?;
+        let mut rest = bytes;
+        let header = take::<Header>(&mut rest)?;
         if header.flags & FLAG_SEALED != 0 {
             return Err(DecodeError::Sealed);
         }
@@ -144,16 +145,12 @@ impl<'a> Iterator for Messages<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        match Message::decode(self.rest) {
-            Ok((message, rest)) => {
-                self.rest = rest;
-                Some(Ok(message))
-            }
-            Err(error) => {
-                self.left = 0;
-                Some(Err(error))
-            }
+        let before = self.rest;
+        let read = Message::take(&mut self.rest);
+        if read.is_err() {
+            (self.left, self.rest) = (0, before);
         }
+        Some(read)
     }
 
     #[inline]
@@ -187,7 +184,7 @@ impl<'a> FrameWriter<'a> {
 
     /// Appends `message`. False, and the frame unchanged, if it does not fit or breaks a rule of the
     /// format (see [`Message::encode`]).
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, message: &Message<'_>) -> bool {
         match message.encode(&mut self.out[self.used..]) {
             Some(length) => {
@@ -227,7 +224,10 @@ impl<'a> FrameWriter<'a> {
         let end = length.clamp(self.used, self.out.len());
         // The buffer holds a header: `new` has seen to it.
         let _ = self.header.write(self.count, self.out);
-        self.out[self.used..end].fill(0);
+        // Most frames fill what was reserved for them.
+        if self.used < end {
+            self.out[self.used..end].fill(0);
+        }
         end
     }
 }

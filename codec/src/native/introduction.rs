@@ -4,16 +4,16 @@
 //! is new or has changed, and it is the record of a push/pull. The id in it is checked against the
 //! name, so nobody can be introduced under another member's id.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U16;
 
 use super::DecodeError;
 use super::layout::{self, IntroductionHeader, kind};
-use super::parts::{member, split, take, text, update};
+use super::parts::{member, take, take_bytes, text, update};
 use crate::identity::{METADATA_MAX, NAME_MAX, ZONE_MAX, ip_bytes};
-use crate::{AddressFault, Incarnation, MemberId, State, canonical};
+use crate::{AddressFault, Incarnation, MemberId, State};
 
 /// Bytes of an introduction without its name, metadata and zone.
 pub const INTRODUCTION_HEADER_LEN: usize = size_of::<IntroductionHeader>();
@@ -51,20 +51,23 @@ impl Introduction<'_> {
 }
 
 /// IPv4 travels as an IPv4-mapped IPv6 address. An address that nobody can be at is refused.
+#[inline]
 fn address_from(header: &IntroductionHeader) -> Result<SocketAddr, DecodeError> {
-    let ip = IpAddr::V6(Ipv6Addr::from(header.address));
-    let address = canonical(SocketAddr::new(ip, header.port.get()));
+    let ip = Ipv6Addr::from(header.address).to_canonical();
+    let address = SocketAddr::new(ip, header.port.get());
     if reachable(address) { Ok(address) } else { Err(DecodeError::Field("address")) }
 }
 
+#[inline]
 fn reachable(address: SocketAddr) -> bool {
     AddressFault::of(address).is_none()
 }
 
 impl<'a> Introduction<'a> {
-    /// Reads an introduction, which is also a push/pull record.
-    pub(super) fn decode(bytes: &'a [u8]) -> Result<(Introduction<'a>, &'a [u8]), DecodeError> {
-        let (header, rest) = take::<IntroductionHeader>(bytes)?;
+    /// Takes an introduction, which is also a push/pull record, off the front of `bytes`.
+    #[inline]
+    pub(super) fn take(bytes: &mut &'a [u8]) -> Result<Introduction<'a>, DecodeError> {
+        let header = take::<IntroductionHeader>(bytes)?;
         if header.update.kind != kind::INTRODUCTION {
             return Err(DecodeError::Kind(header.update.kind));
         }
@@ -80,15 +83,15 @@ impl<'a> Introduction<'a> {
         if zone_len > ZONE_MAX {
             return Err(DecodeError::Field("zone length"));
         }
-        let (name, rest) = split(rest, name_len)?;
-        let (metadata, rest) = split(rest, metadata_len)?;
-        let (zone, rest) = split(rest, zone_len)?;
+        let name = take_bytes(bytes, name_len)?;
+        let metadata = take_bytes(bytes, metadata_len)?;
+        let zone = take_bytes(bytes, zone_len)?;
         let name = text(name, "name")?;
         let subject = member(header.update.subject, "subject")?;
         if MemberId::of_name(name) != subject {
             return Err(DecodeError::Field("subject is not the id of the name"));
         }
-        let introduction = Introduction {
+        Ok(Introduction {
             subject,
             incarnation: layout::incarnation_from(header.update.incarnation),
             state: State::from_u8(header.state).ok_or(DecodeError::Field("state"))?,
@@ -96,8 +99,7 @@ impl<'a> Introduction<'a> {
             name,
             metadata,
             zone: text(zone, "zone")?,
-        };
-        Ok((introduction, rest))
+        })
     }
 
     /// Whether this may be written: what a receiver would refuse is not sent.

@@ -137,20 +137,22 @@ impl<'a> Message<'a> {
     /// `Truncated`, `Kind`, `Field` or `Reserved`.
     #[inline]
     pub fn decode(bytes: &'a [u8]) -> Result<(Message<'a>, &'a [u8]), DecodeError> {
+        let mut rest = bytes;
+        let message = Message::take(&mut rest)?;
+        Ok((message, rest))
+    }
+
+    /// Takes the message at the front of `bytes`. Where there is none that can be read, what is left in `bytes` means nothing.
+    #[inline]
+    pub(super) fn take(bytes: &mut &'a [u8]) -> Result<Message<'a>, DecodeError> {
         let kind = *bytes.first().ok_or(DecodeError::Truncated)?;
         match kind {
-            kind::ALIVE | kind::SUSPECT | kind::DEAD | kind::LEFT => decode_update(kind, bytes),
-            kind::PING | kind::INDIRECT_PING | kind::ACK | kind::NACK => decode_probe(kind, bytes),
-            kind::INTRODUCTION => {
-                let (introduction, rest) = Introduction::decode(bytes)?;
-                Ok((Message::Introduction(introduction), rest))
-            }
-            kind::USER_EVENT => {
-                let (event, rest) = UserEvent::decode(bytes)?;
-                Ok((Message::UserEvent(event), rest))
-            }
-            kind::DELEGATION | kind::DELEGATION_ACK => decode_delegation(kind, bytes),
-            kind::EVENT_SUM..=kind::EVENT_AGE => event_repair::decode(kind, bytes),
+            kind::ALIVE | kind::SUSPECT | kind::DEAD | kind::LEFT => take_update(kind, bytes),
+            kind::PING | kind::INDIRECT_PING | kind::ACK | kind::NACK => take_probe(kind, bytes),
+            kind::INTRODUCTION => Introduction::take(bytes).map(Message::Introduction),
+            kind::USER_EVENT => UserEvent::take(bytes).map(Message::UserEvent),
+            kind::DELEGATION | kind::DELEGATION_ACK => take_delegation(kind, bytes),
+            kind::EVENT_SUM..=kind::EVENT_AGE => event_repair::take_message(kind, bytes),
             unknown => Err(DecodeError::Kind(unknown)),
         }
     }
@@ -177,7 +179,7 @@ impl<'a> Message<'a> {
     /// breaks a rule of the format, so that whatever is written can be read back: a name, metadata or
     /// event that is too long, nobody where a member is named, an introduction whose subject is not the
     /// id of its name or whose address cannot be reached.
-    #[inline]
+    #[inline(always)]
     pub fn encode(&self, out: &mut [u8]) -> Option<usize> {
         match *self {
             Message::Alive { subject, incarnation, tag } => {
@@ -221,63 +223,61 @@ fn put(layout: &(impl IntoBytes + Immutable), out: &mut [u8]) -> Option<usize> {
 }
 
 #[inline]
-fn decode_probe(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeError> {
+fn take_probe<'a>(kind: u8, bytes: &mut &'a [u8]) -> Result<Message<'a>, DecodeError> {
     if kind == kind::INDIRECT_PING {
-        let (relay, rest) = take::<Relay>(bytes)?;
+        let relay = take::<Relay>(bytes)?;
         reserved(relay.reserved)?;
         let target = member(relay.target, "indirect ping target")?;
-        return Ok((Message::IndirectPing { sequence: relay.sequence.get(), target }, rest));
+        return Ok(Message::IndirectPing { sequence: relay.sequence.get(), target });
     }
-    let (probe, rest) = take::<Probe>(bytes)?;
+    let probe = take::<Probe>(bytes)?;
     let sequence = probe.sequence.get();
     let [low, middle, high] = probe.event_root;
     let event_root = u32::from_le_bytes([low, middle, high, 0]);
-    let message = match kind {
-        kind::PING => Message::Ping { sequence, event_root },
-        kind::ACK => Message::Ack { sequence, event_root },
+    match kind {
+        kind::PING => Ok(Message::Ping { sequence, event_root }),
+        kind::ACK => Ok(Message::Ack { sequence, event_root }),
         _ => {
             reserved(probe.event_root)?;
-            Message::Nack { sequence }
+            Ok(Message::Nack { sequence })
         }
-    };
-    Ok((message, rest))
+    }
 }
 
 #[inline]
-fn decode_delegation(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeError> {
-    let (delegation, rest) = take::<Delegation>(bytes)?;
+fn take_delegation<'a>(kind: u8, bytes: &mut &'a [u8]) -> Result<Message<'a>, DecodeError> {
+    let delegation = take::<Delegation>(bytes)?;
     let Delegation { prefix_bits, zone, number, .. } = *delegation;
     let (zone, number) = (zone.get(), number.get());
     if kind == kind::DELEGATION_ACK {
         reserved([prefix_bits])?;
         reserved(zone.to_le_bytes())?;
-        return Ok((Message::DelegationAck { number }, rest));
+        return Ok(Message::DelegationAck { number });
     }
     if prefix_bits > PREFIX_BITS_MAX {
         return Err(DecodeError::Field("prefix bits"));
     }
-    Ok((Message::Delegation { number, prefix_bits, zone }, rest))
+    Ok(Message::Delegation { number, prefix_bits, zone })
 }
 
 #[inline]
-fn decode_update(kind: u8, bytes: &[u8]) -> Result<(Message<'_>, &[u8]), DecodeError> {
-    let (update, rest) = take::<Update>(bytes)?;
+fn take_update<'a>(kind: u8, bytes: &mut &'a [u8]) -> Result<Message<'a>, DecodeError> {
+    let update = take::<Update>(bytes)?;
     let tag = update.tag;
     if kind != kind::ALIVE {
         reserved([tag])?;
     }
     let subject = member(update.subject, "subject")?;
     let incarnation = layout::incarnation_from(update.incarnation);
-    let message = match kind {
-        kind::ALIVE => Message::Alive { subject, incarnation, tag },
-        kind::DEAD => Message::Dead { subject, incarnation },
-        kind::LEFT => Message::Left { subject, incarnation },
+    match kind {
+        kind::ALIVE => Ok(Message::Alive { subject, incarnation, tag }),
+        kind::DEAD => Ok(Message::Dead { subject, incarnation }),
+        kind::LEFT => Ok(Message::Left { subject, incarnation }),
         _ => {
-            let (accuser, rest) = take::<U64>(rest)?;
-            return Ok((Message::Suspect { subject, incarnation, accuser: MemberId(accuser.get()) }, rest));
+            let accuser = take::<U64>(bytes)?;
+            Ok(Message::Suspect { subject, incarnation, accuser: MemberId(accuser.get()) })
         }
-    };
-    Ok((message, rest))
+    }
 }
 
 #[inline]

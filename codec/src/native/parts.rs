@@ -7,18 +7,23 @@ use super::DecodeError;
 use super::layout::{self, Update};
 use crate::{Incarnation, MemberId};
 
-/// Splits a fixed layout off the front.
+/// Takes a fixed layout off the front of `bytes`. What is read is given and what follows it left in `bytes`, here and in all that
+/// reads a message: the two in one value would be copied with the message at every step.
 #[inline]
-pub(super) fn take<T: FromBytes + KnownLayout + Immutable + Unaligned>(
-    bytes: &[u8],
-) -> Result<(&T, &[u8]), DecodeError> {
-    T::ref_from_prefix(bytes).map_err(|_| DecodeError::Truncated)
+pub(super) fn take<'a, T: FromBytes + KnownLayout + Immutable + Unaligned>(
+    bytes: &mut &'a [u8],
+) -> Result<&'a T, DecodeError> {
+    let (layout, rest) = T::ref_from_prefix(bytes).map_err(|_| DecodeError::Truncated)?;
+    *bytes = rest;
+    Ok(layout)
 }
 
-/// Splits a tail of `at` bytes off the front.
+/// Takes `length` bytes off the front of `bytes`.
 #[inline]
-pub(super) fn split(bytes: &[u8], at: usize) -> Result<(&[u8], &[u8]), DecodeError> {
-    bytes.split_at_checked(at).ok_or(DecodeError::Truncated)
+pub(super) fn take_bytes<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], DecodeError> {
+    let (taken, rest) = bytes.split_at_checked(length).ok_or(DecodeError::Truncated)?;
+    *bytes = rest;
+    Ok(taken)
 }
 
 /// The member called `id`, which must be one.
@@ -36,6 +41,10 @@ pub(super) fn reserved<const N: usize>(bytes: [u8; N]) -> Result<(), DecodeError
 
 #[inline]
 pub(super) fn text<'a>(bytes: &'a [u8], what: &'static str) -> Result<&'a str, DecodeError> {
+    if bytes.is_empty() {
+        // As most zones and many names of events are.
+        return Ok("");
+    }
     std::str::from_utf8(bytes).map_err(|_| DecodeError::Field(what))
 }
 

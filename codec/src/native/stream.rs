@@ -117,21 +117,17 @@ impl<'a> StreamMessage<'a> {
         if bytes.len() > STREAM_MESSAGE_MAX {
             return Err(DecodeError::TooLong);
         }
-        let (header, kind, rest) = FrameHeader::read(bytes)?;
+        let (header, kind, mut rest) = FrameHeader::read(bytes)?;
         let kind = StreamKind::from_u8(kind).ok_or(DecodeError::Kind(kind))?;
-        let (body, rest) = match kind {
-            StreamKind::Join => (StreamBody::Join, rest),
-            StreamKind::Sync => (StreamBody::Sync, rest),
-            StreamKind::Agreed => (StreamBody::Agreed, rest),
-            StreamKind::Differs => (StreamBody::Differs, rest),
-            StreamKind::Absent => (StreamBody::Absent, rest),
-            StreamKind::State => (StreamBody::State(StateRecords::read(rest)?), &[][..]),
-            StreamKind::Ping | StreamKind::Ack => {
-                let (sequence, rest) = take::<U32>(rest)?;
-                let sequence = sequence.get();
-                let ping = matches!(kind, StreamKind::Ping);
-                (if ping { StreamBody::Ping { sequence } } else { StreamBody::Ack { sequence } }, rest)
-            }
+        let body = match kind {
+            StreamKind::Join => StreamBody::Join,
+            StreamKind::Sync => StreamBody::Sync,
+            StreamKind::Agreed => StreamBody::Agreed,
+            StreamKind::Differs => StreamBody::Differs,
+            StreamKind::Absent => StreamBody::Absent,
+            StreamKind::State => StreamBody::State(StateRecords::take(&mut rest)?),
+            StreamKind::Ping => StreamBody::Ping { sequence: take::<U32>(&mut rest)?.get() },
+            StreamKind::Ack => StreamBody::Ack { sequence: take::<U32>(&mut rest)?.get() },
         };
         if rest.is_empty() { Ok(StreamMessage { header, body }) } else { Err(DecodeError::Trailing) }
     }
@@ -148,8 +144,10 @@ pub struct StateRecords<'a> {
 }
 
 impl<'a> StateRecords<'a> {
-    fn read(bytes: &'a [u8]) -> Result<StateRecords<'a>, DecodeError> {
-        let (header, rest) = take::<StateHeader>(bytes)?;
+    /// Takes all of `bytes`: what follows the records is found when they are walked.
+    fn take(bytes: &mut &'a [u8]) -> Result<StateRecords<'a>, DecodeError> {
+        let header = take::<StateHeader>(bytes)?;
+        let rest = std::mem::take(bytes);
         reserved(header.reserved)?;
         // A record has a name of at least a byte: more than fit are not counted on by anyone.
         let left = header.count.get();
@@ -178,9 +176,9 @@ impl<'a> Iterator for StateRecords<'a> {
         if self.left == 0 {
             return if self.rest.is_empty() { None } else { self.fail(DecodeError::Trailing) };
         }
-        match Introduction::decode(self.rest) {
-            Ok((record, rest)) => {
-                (self.left, self.rest) = (self.left - 1, rest);
+        match Introduction::take(&mut self.rest) {
+            Ok(record) => {
+                self.left -= 1;
                 Some(Ok(record))
             }
             Err(error) => self.fail(error),
