@@ -17,10 +17,33 @@ use crate::protocol::pools::delegations::Range;
 use crate::protocol::repair::events::EventRepair;
 use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::UNVERSIONED;
+use crate::protocol::view::directory::{Directory, UNVERSIONED};
 use crate::protocol::wire::{
-    EventBody, FrameReader, Incoming, PacketReader, Reader, Sender, Subject, TypedReader, Update,
+    EventBody, FrameReader, Incoming, PacketReader, Reader, Receiver, Sender, Subject, TypedReader, Unusable, Update, Wire,
 };
+
+/// A member that takes a frame in.
+struct TakingIn<'m, 'c, 'a, 'b> {
+    member: &'m mut Member,
+    cx: &'m mut Context<'a, 'b>,
+    sender: &'c mut Sender,
+}
+
+impl<S: Subject> Receiver<S> for TakingIn<'_, '_, '_, '_> {
+    #[inline(always)]
+    fn around(&mut self) -> (&mut Wire, &Directory, &mut Sender) {
+        (&mut self.cx.shared.wire, &self.cx.shared.directory, self.sender)
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, message: Incoming<'_, S>) {
+        self.member.on_message(self.cx, self.sender, message);
+    }
+
+    fn refuse(&mut self, unusable: Unusable) {
+        self.cx.shared.counters.unusable(unusable);
+    }
+}
 
 impl Member {
     /// Handles a native frame that arrived from `from`.
@@ -72,11 +95,7 @@ impl Member {
         self.notice_lost(cx.shared);
         self.core.heard = cx.now;
         cx.sender = Some((sender.address, sender.source));
-        while let Some(read) = reader.next(&mut cx.shared.wire, &cx.shared.directory, &mut sender) {
-            match read {
-                Ok(message) => self.on_message(cx, &sender, message),
-                Err(unusable) => cx.shared.counters.unusable(unusable),
-            }
+        while reader.next(&mut TakingIn { member: &mut *self, cx: &mut *cx, sender: &mut sender }) {
             if self.core.status == Status::Left {
                 reader.finish(&mut cx.shared.wire);
                 cx.shared.event_talk.clear();

@@ -117,19 +117,26 @@ pub(super) trait PartWriter {
     fn write(&mut self, said: &Outgoing<'_>);
 }
 
+/// Takes in the messages of a frame, which name members by `S`. A trait and not a closure, for the same reason as
+/// [`PartWriter`]: a message is taken in where its kind is known, and not asked again what it is.
+pub(in crate::protocol) trait Receiver<S> {
+    /// What a reader works with: the format's own state, the directory, and the frame's sender.
+    fn around(&mut self) -> (&mut Wire, &Directory, &mut Sender);
+
+    fn receive(&mut self, message: Incoming<'_, S>);
+
+    /// The message cannot be used.
+    fn refuse(&mut self, unusable: Unusable);
+}
+
 /// What reads the messages of one frame that arrived.
 pub(in crate::protocol) trait Reader {
     /// What it names members by.
     type Subject: Subject;
 
-    /// The next message, in the protocol's words. `sender` is the frame's; what a message states of its sender
-    /// itself is put there.
-    fn next(
-        &mut self,
-        wire: &mut Wire,
-        directory: &Directory,
-        sender: &mut Sender,
-    ) -> Option<Result<Incoming<'_, Self::Subject>, Unusable>>;
+    /// Reads the next message and hands it to `receiver`, in the protocol's words. What a message states of its sender
+    /// itself is put in the receiver's before. False if there is no next.
+    fn next(&mut self, receiver: &mut impl Receiver<Self::Subject>) -> bool;
 
     /// Nothing more is taken in of the frame.
     fn finish(self, wire: &mut Wire)

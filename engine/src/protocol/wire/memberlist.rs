@@ -15,11 +15,10 @@ use swimring_codec::memberlist::{
 use swimring_codec::native::{FRAME_MAX, Introduction};
 use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
-use super::Wire;
-use super::frame::{Format, Frame, Reader, Speaker};
+use super::frame::{Format, Frame, Reader, Receiver, Speaker};
 use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
 use super::options::{MemberlistDialect, MemberlistOptions};
-use crate::protocol::view::directory::{Directory, Identity, MemberIndex};
+use crate::protocol::view::directory::{Identity, MemberIndex};
 
 /// Bytes of a packet beside its messages: the compound's type and count.
 const COMPOUND_HEADER_LEN: usize = 2;
@@ -333,18 +332,24 @@ impl<I> PacketReader<'_, I> {
 impl<'m, I: Iterator<Item = Result<Message<'m>, DecodeError>>> Reader for PacketReader<'m, I> {
     type Subject = MemberId;
 
-    fn next(
-        &mut self,
-        wire: &mut Wire,
-        _: &Directory,
-        sender: &mut Sender,
-    ) -> Option<Result<Incoming<'_, MemberId>, Unusable>> {
-        let Ok(message) = self.messages.next()? else { return Some(Err(Unusable::Undecodable)) };
+    fn next(&mut self, receiver: &mut impl Receiver<MemberId>) -> bool {
+        let Some(read) = self.messages.next() else { return false };
+        match read {
+            Ok(message) => self.take_in(message, receiver),
+            Err(_) => receiver.refuse(Unusable::Undecodable),
+        }
+        true
+    }
+}
+
+impl<I> PacketReader<'_, I> {
+    fn take_in(&self, message: Message<'_>, receiver: &mut impl Receiver<MemberId>) {
+        let (wire, _, sender) = receiver.around();
         *sender = Sender::unnamed(self.from);
-        Some(Ok(match message {
+        let incoming = match message {
             Message::Ping { sequence, node, source } => {
                 if !node.is_empty() && MemberId::of_name(node) != self.own {
-                    return Some(Err(Unusable::Misdirected));
+                    return receiver.refuse(Unusable::Misdirected);
                 }
                 state_origin(sender, source);
                 Incoming::Ping { sequence, event_root: 0 }
@@ -391,7 +396,8 @@ impl<'m, I: Iterator<Item = Result<Message<'m>, DecodeError>>> Reader for Packet
                 alive.versions,
             ),
             Message::User(body) => Incoming::UserMessage(body),
-        }))
+        };
+        receiver.receive(incoming);
     }
 }
 

@@ -39,7 +39,7 @@ use swimring_codec::serf::Clocks;
 pub use memberlist_streams::Refusal;
 pub use options::{CheckedWire, MemberlistDialect, MemberlistOptions, WireOptions, WireOptionsError};
 
-pub(super) use frame::{Format, Frame, Reader, Speaker};
+pub(super) use frame::{Format, Frame, Reader, Receiver, Speaker};
 pub(super) use memberlist::{Memberlist, PacketReader, is_acceptable};
 pub(super) use memberlist_streams::packet_turn;
 pub(super) use message::{

@@ -12,11 +12,10 @@ use swimring_codec::native::{
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::Wire;
-use super::frame::{Format, Frame, PartWriter, Reader, Speaker};
+use super::frame::{Format, Frame, PartWriter, Reader, Receiver, Speaker};
 use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
 use crate::protocol::settings::FRAME_BYTES_MIN;
-use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::directory::MemberIndex;
 
 /// The native format. It has nothing to keep.
 #[derive(Debug)]
@@ -131,7 +130,7 @@ impl Format for Native {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn plan<'a, U>(&mut self, frame: &Frame<'a, U>) -> ((), usize)
     where
         U: Iterator<Item = Outgoing<'a>> + Clone,
@@ -139,7 +138,7 @@ impl Format for Native {
         ((), HEADER_LEN + frame.parts_len)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write<'a, U>(&mut self, frame: &Frame<'a, U>, (): (), buffer: &mut [u8])
     where
         U: Iterator<Item = Outgoing<'a>> + Clone,
@@ -185,37 +184,35 @@ impl Reader for FrameReader<'_> {
     type Subject = MemberId;
 
     #[inline(always)]
-    fn next(
-        &mut self,
-        _: &mut Wire,
-        _: &Directory,
-        _: &mut Sender,
-    ) -> Option<Result<Incoming<'_, MemberId>, Unusable>> {
-        let Ok(message) = self.messages.next()? else { return Some(Err(Unusable::Undecodable)) };
-        Some(Ok(match message {
-            Message::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
-            Message::IndirectPing { sequence, target } => {
+    fn next(&mut self, receiver: &mut impl Receiver<MemberId>) -> bool {
+        // One match, so that what was read is not moved before it is known what it is.
+        match self.messages.next() {
+            None => return false,
+            Some(Err(_)) => receiver.refuse(Unusable::Undecodable),
+            Some(Ok(Message::Ping { sequence, event_root })) => receiver.receive(Incoming::Ping { sequence, event_root }),
+            Some(Ok(Message::IndirectPing { sequence, target })) => {
                 let request = IndirectRequest { target, address: None, nack: true };
-                Incoming::IndirectPing { sequence, request }
+                receiver.receive(Incoming::IndirectPing { sequence, request });
             }
-            Message::Ack { sequence, event_root } => Incoming::Ack { sequence, event_root },
-            Message::Nack { sequence } => Incoming::Nack { sequence },
-            Message::Alive { subject, incarnation, tag } => Incoming::Alive { subject, incarnation, tag },
-            Message::Suspect { subject, incarnation, accuser } => {
-                Incoming::Suspect { subject, incarnation, accuser }
+            Some(Ok(Message::Ack { sequence, event_root })) => receiver.receive(Incoming::Ack { sequence, event_root }),
+            Some(Ok(Message::Nack { sequence })) => receiver.receive(Incoming::Nack { sequence }),
+            Some(Ok(Message::Alive { subject, incarnation, tag })) => receiver.receive(Incoming::Alive { subject, incarnation, tag }),
+            Some(Ok(Message::Suspect { subject, incarnation, accuser })) => {
+                receiver.receive(Incoming::Suspect { subject, incarnation, accuser });
             }
-            Message::Dead { subject, incarnation } => Incoming::Dead { subject, incarnation },
-            Message::Left { subject, incarnation } => Incoming::Left { subject, incarnation },
-            Message::Delegation { number, prefix_bits, zone } => {
-                Incoming::Delegation { number, prefix_bits, zone }
+            Some(Ok(Message::Dead { subject, incarnation })) => receiver.receive(Incoming::Dead { subject, incarnation }),
+            Some(Ok(Message::Left { subject, incarnation })) => receiver.receive(Incoming::Left { subject, incarnation }),
+            Some(Ok(Message::Delegation { number, prefix_bits, zone })) => {
+                receiver.receive(Incoming::Delegation { number, prefix_bits, zone });
             }
-            Message::DelegationAck { number } => Incoming::DelegationAck { number },
-            Message::Introduction(introduction) => Incoming::Introduction(introduction),
-            Message::UserEvent(event) => Incoming::Event(event),
-            Message::EventSum(sum) => Incoming::EventSum(sum),
-            Message::EventKnown { id } => Incoming::EventKnown { id },
-            Message::EventWanted { id } => Incoming::EventWanted { id },
-            Message::EventAge { age_ms } => Incoming::EventAge { age_ms },
-        }))
+            Some(Ok(Message::DelegationAck { number })) => receiver.receive(Incoming::DelegationAck { number }),
+            Some(Ok(Message::Introduction(introduction))) => receiver.receive(Incoming::Introduction(introduction)),
+            Some(Ok(Message::UserEvent(event))) => receiver.receive(Incoming::Event(event)),
+            Some(Ok(Message::EventSum(sum))) => receiver.receive(Incoming::EventSum(sum)),
+            Some(Ok(Message::EventKnown { id })) => receiver.receive(Incoming::EventKnown { id }),
+            Some(Ok(Message::EventWanted { id })) => receiver.receive(Incoming::EventWanted { id }),
+            Some(Ok(Message::EventAge { age_ms })) => receiver.receive(Incoming::EventAge { age_ms }),
+        }
+        true
     }
 }

@@ -14,9 +14,9 @@ use swimring_codec::native::{EventId, EventSum, Introduction};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::Wire;
-use super::frame::{Format, Frame, Reader, Speaker};
+use super::frame::{Format, Frame, Reader, Receiver, Speaker};
 use super::memberlist::{Measured, Memberlist};
-use super::message::{EventKey, Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
+use super::message::{EventKey, Incoming, IndirectRequest, Outgoing, Sender, Update};
 use super::native::Native;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::pool::NIL;
@@ -441,18 +441,14 @@ impl Reader for TypedReader {
     type Subject = MemberIndex;
 
     #[inline]
-    fn next(
-        &mut self,
-        wire: &mut Wire,
-        directory: &Directory,
-        sender: &mut Sender,
-    ) -> Option<Result<Incoming<'_, MemberIndex>, Unusable>> {
-        let packed = self.take(wire)?;
+    fn next(&mut self, receiver: &mut impl Receiver<MemberIndex>) -> bool {
+        let (wire, directory, sender) = receiver.around();
+        let Some(packed) = self.take(wire) else { return false };
         if self.pings_named {
             let pings = matches!(packed, Packed::Ping { .. } | Packed::IndirectPing { .. });
             sender.source = if pings { directory.id(self.from) } else { MemberId::NONE };
         }
-        Some(Ok(match packed {
+        let incoming = match packed {
             Packed::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
             Packed::Ack { sequence, event_root } => Incoming::Ack { sequence, event_root },
             Packed::Nack { sequence } => Incoming::Nack { sequence },
@@ -482,7 +478,9 @@ impl Reader for TypedReader {
             Packed::UserEvent { at, origin, sequence } => {
                 Incoming::StoredEvent { at, key: EventKey { origin, sequence } }
             }
-        }))
+        };
+        receiver.receive(incoming);
+        true
     }
 
     fn finish(mut self, wire: &mut Wire) {
