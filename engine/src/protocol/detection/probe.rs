@@ -259,7 +259,17 @@ impl Probe {
     }
 
     /// Takes the probes under way a step further, as is due. Gives one that failed, to be called again then.
+    #[inline]
     pub(in crate::protocol) fn timeout(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        reachability: &mut Reachability,
+    ) -> Option<FailedProbe> {
+        if self.phase_due() > cx.judged { None } else { self.on_phase_due(core, cx, reachability) }
+    }
+
+    fn on_phase_due(
         &mut self,
         core: &mut Core,
         cx: &mut Context<'_, '_>,
@@ -573,6 +583,7 @@ pub(in crate::protocol) fn answer_ping(
 
 impl Core {
     /// What the sender of a frame has to be told about itself.
+    #[inline]
     fn accusation(
         &self,
         cx: &Context<'_, '_>,
@@ -581,9 +592,12 @@ impl Core {
     ) -> Option<Outgoing<'static>> {
         // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
         // it up, which in a fleet waits for memory, only a suspicion could be missed.
-        if origin.root == Some(self.table.root()) && suspicions.is_empty() {
-            return None;
-        }
+        let agreed = origin.root == Some(self.table.root()) && suspicions.is_empty();
+        if agreed { None } else { self.find_accusation(cx, origin) }
+    }
+
+    #[cold]
+    fn find_accusation(&self, cx: &Context<'_, '_>, origin: &Sender) -> Option<Outgoing<'static>> {
         let subject = cx.shared.directory.find(origin.source)?;
         let entry = self.table.get(subject);
         let update = match entry.standing() {

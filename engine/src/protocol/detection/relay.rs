@@ -158,11 +158,15 @@ impl Relays {
     }
 
     /// Sends the nacks that are due, and forgets what nobody waits for any more.
+    #[inline]
     pub(in crate::protocol) fn timeout(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
-        let now = cx.judged;
-        if self.due > now {
-            return;
+        if self.due <= cx.judged {
+            self.on_due(core, cx);
         }
+    }
+
+    fn on_due(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
+        let now = cx.judged;
         while let Some(node) = self.find(&cx.shared.relays, |relay| relay.nack <= now) {
             let relay = cx.shared.relays.get_mut(node);
             relay.nack = Time::NEVER;

@@ -210,11 +210,15 @@ impl Core {
     }
 
     /// What is due of our delegations: acknowledgements that did not come, and frames that may leave.
+    #[inline]
     pub(in crate::protocol) fn delegation_timeout(&mut self, cx: &mut Context<'_, '_>) {
         self.forget_untold(cx.now);
-        if self.delegations.is_empty() {
-            return;
+        if !self.delegations.is_empty() {
+            self.retry_and_pass_on(cx);
         }
+    }
+
+    fn retry_and_pass_on(&mut self, cx: &mut Context<'_, '_>) {
         while self.retry_one_frame(cx) {}
         self.pass_on(cx);
     }
@@ -297,7 +301,7 @@ impl Core {
         let delegate = first.part.delegate;
         let to = self.identity(delegate, cx.shared).address();
         let room = self.native_bytes_max(cx, to) - HEADER_LEN;
-        let (speaker, shared) = (self.speaker(&cx.shared.directory, &cx.shared.events), &*cx.shared);
+        let (speaker, shared) = (self.speaker(&cx.shared.directory, &cx.shared.events, false), &*cx.shared);
         let (mut bytes, mut part, mut length) = (0, None, 0);
         for next in ready.iter().take(UPDATES_MAX).take_while(|next| next.part.delegate == delegate) {
             let mark = if part == Some(next.part) { 0 } else { DELEGATION_LEN };

@@ -241,25 +241,26 @@ impl Core {
         }
     }
 
-    /// The same, quiet as of `now`.
+    /// This member as it speaks in a frame at `now`.
     #[inline]
     fn speaker_at<'a>(&'a self, directory: &'a Directory, events: &EventStore, now: Time) -> Speaker<'a> {
-        Speaker { quiet: self.is_quiet(now), ..self.speaker(directory, events) }
+        self.speaker(directory, events, self.is_quiet(now))
     }
 
-    /// This member, as formats look up what they write.
+    /// This member, as formats look up what they write. How long something is does not depend on `quiet`.
     #[inline]
     pub(in crate::protocol) fn speaker<'a>(
         &'a self,
         directory: &'a Directory,
         events: &EventStore,
+        quiet: bool,
     ) -> Speaker<'a> {
         Speaker {
             id: self.id,
             index: self.index,
             number: self.number,
             cluster: self.cluster,
-            quiet: self.queue.is_quiet() && self.delegations.is_empty(),
+            quiet,
             event_root: events.root(self.number),
             table: &self.table,
             directory,
@@ -279,7 +280,10 @@ fn put<'a, F: Format, U>(
 where
     U: Iterator<Item = Outgoing<'a>> + Clone,
 {
-    let own: usize = messages.iter().map(|said| format.part_len(speaker, destination, said)).sum();
+    let mut own = 0;
+    for said in messages {
+        own += format.part_len(speaker, destination, said);
+    }
     let bytes_max = if filled || format.bounds_messages() {
         frame_bytes_max(format, settings, frames.frame_bytes_max(to))
     } else {

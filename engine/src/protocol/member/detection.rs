@@ -92,8 +92,9 @@ impl Member {
     }
 
     /// Returns the pings that are due for it.
+    #[inline]
     pub(super) fn return_probes_timeout(&mut self, cx: &mut Context<'_, '_>) {
-        loop {
+        while self.return_probes.due() <= cx.now {
             let busy_until = self.probe.busy_until(Slot::Return);
             let Some((target, ends)) = self.return_probes.next(&self.core, cx, busy_until) else { return };
             self.probe.begin_return(&mut self.core, cx, target, ends);

@@ -301,6 +301,8 @@ impl Core {
     /// Appends what is `said` to `destination` to `out`.
     fn say(&self, shared: &mut SharedState, destination: MemberId, said: StreamSaid, out: &mut Vec<u8>) {
         let SharedState { wire, directory, events, .. } = shared;
-        wire.write_stream(&self.speaker(directory, events), destination, said, self.serf.clocks(), out);
+        let quiet = self.queue.is_quiet() && self.delegations.is_empty();
+        let speaker = &self.speaker(directory, events, quiet);
+        wire.write_stream(speaker, destination, said, self.serf.clocks(), out);
     }
 }

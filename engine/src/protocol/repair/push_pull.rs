@@ -89,6 +89,7 @@ impl AntiEntropy {
     }
 
     /// Compares the root of a ping or an ack with ours.
+    #[inline]
     pub(in crate::protocol) fn compare_roots(
         &mut self,
         core: &Core,
@@ -98,8 +99,13 @@ impl AntiEntropy {
         let Some(root) = origin.root else { return };
         if root == core.table.root() {
             self.differing = Time::NEVER;
-            return;
+        } else {
+            self.note_difference(core, cx, origin);
         }
+    }
+
+    #[cold]
+    fn note_difference(&mut self, core: &Core, cx: &mut Context<'_, '_>, origin: &Sender) {
         if self.differing == Time::NEVER {
             self.differing = cx.now;
         }
@@ -120,10 +126,14 @@ impl AntiEntropy {
     }
 
     /// Begins a push/pull if one is due.
+    #[inline]
     pub(in crate::protocol) fn timeout(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
-        if self.due > cx.now {
-            return;
+        if self.due <= cx.now {
+            self.on_due(core, cx);
         }
+    }
+
+    fn on_due(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
         let period = core.settings.push_pull_period(core.table.known());
         if self.with.is_none() && !std::mem::replace(&mut self.spread_out, true) {
             // The first was staggered without knowing how large the cluster is: thousands that start

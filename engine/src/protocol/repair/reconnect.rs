@@ -49,7 +49,14 @@ impl Reconnect {
     }
 
     /// Reaps, and tries one of the departed, as is due.
+    #[inline]
     pub(in crate::protocol) fn timeout(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
+        if self.next_reap.min(self.next) <= cx.now {
+            self.on_due(core, cx);
+        }
+    }
+
+    fn on_due(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
         if self.next_reap <= cx.now {
             self.reap(core, cx);
         }
