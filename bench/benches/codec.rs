@@ -7,7 +7,9 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 
 use criterion::{Criterion, Throughput, criterion_group};
-use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter, Introduction, Message};
+use swimring_codec::native::{
+    FRAME_MAX, Frame, FrameHeader, FrameWriter, Introduction, Message, MessageVisitor,
+};
 use swimring_codec::{Incarnation, MemberId, State, identity_hash, root_term};
 
 use crate::quick::quick;
@@ -53,12 +55,13 @@ fn encode(messages: &[Message<'_>], out: &mut [u8]) -> usize {
     writer.finish_padded(used)
 }
 
-/// Reads every message and uses every field of it.
-fn decode(bytes: &[u8]) -> u64 {
-    let frame = Frame::decode(bytes).expect("a frame");
-    let mut sum = frame.header.root;
-    for message in frame.messages() {
-        sum = sum.wrapping_add(match message.expect("a message") {
+/// Uses every field of what is read.
+struct Sum(u64);
+
+impl<'a> MessageVisitor<'a> for Sum {
+    #[inline(always)]
+    fn visit(&mut self, message: Message<'a>) {
+        self.0 = self.0.wrapping_add(match message {
             Message::Alive { subject, incarnation, tag } => subject.0 ^ incarnation.get() ^ u64::from(tag),
             Message::Suspect { subject, incarnation, accuser } => subject.0 ^ incarnation.get() ^ accuser.0,
             Message::Dead { subject, incarnation } => subject.0 ^ incarnation.get(),
@@ -72,7 +75,16 @@ fn decode(bytes: &[u8]) -> u64 {
             _ => 0,
         });
     }
-    sum
+}
+
+/// Reads every message, as members do.
+fn decode(bytes: &[u8]) -> u64 {
+    let frame = Frame::decode(bytes).expect("a frame");
+    let (mut sum, mut messages) = (Sum(frame.header.root), frame.messages());
+    while let Some(read) = messages.visit_next(&mut sum) {
+        read.expect("a message");
+    }
+    sum.0
 }
 
 fn codec(criterion: &mut Criterion) {

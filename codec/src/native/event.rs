@@ -35,6 +35,7 @@ impl UserEvent<'_> {
 
 impl<'a> UserEvent<'a> {
     /// Takes a user event off the front of `bytes`.
+    #[inline(always)]
     pub(super) fn take(bytes: &mut &'a [u8]) -> Result<UserEvent<'a>, DecodeError> {
         let header = take::<EventHeader>(bytes)?;
         let name_len = usize::from(header.name_len);

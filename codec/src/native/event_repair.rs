@@ -10,7 +10,7 @@ use zerocopy::little_endian::U32;
 
 use super::layout::{EventAge, EventName, EventSum as Layout, kind};
 use super::parts::{reserved, take};
-use super::{DecodeError, Message};
+use super::{DecodeError, Message, MessageVisitor};
 use crate::MemberId;
 
 /// Bytes of each message about events that were missed.
@@ -106,8 +106,12 @@ pub(super) fn age(age_ms: u32) -> EventAge {
     EventAge { kind: kind::EVENT_AGE, reserved: [0; 3], age_ms: U32::new(age_ms) }
 }
 
-/// Takes the message of `kind` off the front of `bytes`.
-pub(super) fn take_message<'a>(kind: u8, bytes: &mut &'a [u8]) -> Result<Message<'a>, DecodeError> {
+/// Takes the message of `kind` off the front of `bytes` and shows it to `visitor`.
+pub(super) fn take_message<'a>(
+    kind: u8,
+    bytes: &mut &'a [u8],
+    visitor: &mut impl MessageVisitor<'a>,
+) -> Result<(), DecodeError> {
     match kind {
         kind::EVENT_SUM => {
             let layout = take::<Layout>(bytes)?;
@@ -116,19 +120,20 @@ pub(super) fn take_message<'a>(kind: u8, bytes: &mut &'a [u8]) -> Result<Message
                 return Err(DecodeError::Field("event part"));
             }
             let (age_max, answer) = (layout.age_max, layout.bits & ANSWER != 0);
-            Ok(Message::EventSum(EventSum { part, age_max, answer, sum: layout.sum.get() }))
+            visitor.visit(Message::EventSum(EventSum { part, age_max, answer, sum: layout.sum.get() }));
         }
         kind::EVENT_AGE => {
             let age = take::<EventAge>(bytes)?;
             reserved(age.reserved)?;
-            Ok(Message::EventAge { age_ms: age.age_ms.get() })
+            visitor.visit(Message::EventAge { age_ms: age.age_ms.get() });
         }
         _ => {
             let name = take::<EventName>(bytes)?;
             let [a, b, c, d, e, f, g] = name.id;
             let id = EventId(u64::from_le_bytes([a, b, c, d, e, f, g, 0]));
             let known = kind == kind::EVENT_KNOWN;
-            Ok(if known { Message::EventKnown { id } } else { Message::EventWanted { id } })
+            visitor.visit(if known { Message::EventKnown { id } } else { Message::EventWanted { id } });
         }
     }
+    Ok(())
 }

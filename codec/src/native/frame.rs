@@ -12,7 +12,7 @@ use zerocopy::little_endian::{U32, U64};
 
 use super::layout::Header;
 use super::parts::{member, take};
-use super::{DecodeError, Message, PROBE_LEN, VERSION};
+use super::{DecodeError, Message, MessageVisitor, PROBE_LEN, VERSION};
 use crate::MemberId;
 
 /// Largest frame in bytes: what fits an Ethernet packet beside IP and UDP headers and a tunnel's.
@@ -137,6 +137,21 @@ impl<'a> Messages<'a> {
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
+
+    /// Shows the next message to `visitor`; nothing if there is none. Faster than the iterator, if the visitor is inlined.
+    ///
+    /// # Errors
+    /// As [`Message::decode`]; nothing follows then.
+    #[inline(always)]
+    pub fn visit_next(&mut self, visitor: &mut impl MessageVisitor<'a>) -> Option<Result<(), DecodeError>> {
+        self.left = self.left.checked_sub(1)?;
+        let before = self.rest;
+        let read = Message::take(&mut self.rest, visitor);
+        if read.is_err() {
+            (self.left, self.rest) = (0, before);
+        }
+        Some(read)
+    }
 }
 
 impl<'a> Iterator for Messages<'a> {
@@ -144,13 +159,11 @@ impl<'a> Iterator for Messages<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        let before = self.rest;
-        let read = Message::take(&mut self.rest);
-        if read.is_err() {
-            (self.left, self.rest) = (0, before);
+        let mut read = None;
+        match self.visit_next(&mut read)? {
+            Ok(()) => read.map(Ok),
+            Err(error) => Some(Err(error)),
         }
-        Some(read)
     }
 
     #[inline]

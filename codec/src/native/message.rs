@@ -130,6 +130,23 @@ pub enum Message<'a> {
     },
 }
 
+/// Is shown the messages of a frame, each where its kind is known.
+///
+/// A message in a value is written to memory field by field, read back in larger pieces to be moved, and asked what it is: that
+/// takes longer than reading it from the frame. A visitor that is inlined works on the fields themselves.
+pub trait MessageVisitor<'a> {
+    /// Takes note of the next message.
+    fn visit(&mut self, message: Message<'a>);
+}
+
+/// Keeps the last one.
+impl<'a> MessageVisitor<'a> for Option<Message<'a>> {
+    #[inline(always)]
+    fn visit(&mut self, message: Message<'a>) {
+        *self = Some(message);
+    }
+}
+
 impl<'a> Message<'a> {
     /// Reads the message at the front of `bytes`; gives it and what follows it.
     ///
@@ -137,24 +154,29 @@ impl<'a> Message<'a> {
     /// `Truncated`, `Kind`, `Field` or `Reserved`.
     #[inline]
     pub fn decode(bytes: &'a [u8]) -> Result<(Message<'a>, &'a [u8]), DecodeError> {
-        let mut rest = bytes;
-        let message = Message::take(&mut rest)?;
-        Ok((message, rest))
+        let (mut rest, mut kept) = (bytes, None);
+        Message::take(&mut rest, &mut kept)?;
+        kept.map(|message| (message, rest)).ok_or(DecodeError::Truncated)
     }
 
-    /// Takes the message at the front of `bytes`. Where there is none that can be read, what is left in `bytes` means nothing.
-    #[inline]
-    pub(super) fn take(bytes: &mut &'a [u8]) -> Result<Message<'a>, DecodeError> {
+    /// Takes the message at the front of `bytes` and shows it to `visitor`. Where there is none that can be read, what is
+    /// left in `bytes` means nothing.
+    #[inline(always)]
+    pub(super) fn take(
+        bytes: &mut &'a [u8],
+        visitor: &mut impl MessageVisitor<'a>,
+    ) -> Result<(), DecodeError> {
         let kind = *bytes.first().ok_or(DecodeError::Truncated)?;
         match kind {
-            kind::ALIVE | kind::SUSPECT | kind::DEAD | kind::LEFT => take_update(kind, bytes),
-            kind::PING | kind::INDIRECT_PING | kind::ACK | kind::NACK => take_probe(kind, bytes),
-            kind::INTRODUCTION => Introduction::take(bytes).map(Message::Introduction),
-            kind::USER_EVENT => UserEvent::take(bytes).map(Message::UserEvent),
-            kind::DELEGATION | kind::DELEGATION_ACK => take_delegation(kind, bytes),
-            kind::EVENT_SUM..=kind::EVENT_AGE => event_repair::take_message(kind, bytes),
-            unknown => Err(DecodeError::Kind(unknown)),
+            kind::ALIVE | kind::SUSPECT | kind::DEAD | kind::LEFT => take_update(kind, bytes, visitor)?,
+            kind::PING | kind::INDIRECT_PING | kind::ACK | kind::NACK => take_probe(kind, bytes, visitor)?,
+            kind::INTRODUCTION => visitor.visit(Message::Introduction(Introduction::take(bytes)?)),
+            kind::USER_EVENT => visitor.visit(Message::UserEvent(UserEvent::take(bytes)?)),
+            kind::DELEGATION | kind::DELEGATION_ACK => take_delegation(kind, bytes, visitor)?,
+            kind::EVENT_SUM..=kind::EVENT_AGE => event_repair::take_message(kind, bytes, visitor)?,
+            unknown => return Err(DecodeError::Kind(unknown)),
         }
+        Ok(())
     }
 
     /// Bytes this message takes on the wire.
@@ -222,46 +244,62 @@ fn put(layout: &(impl IntoBytes + Immutable), out: &mut [u8]) -> Option<usize> {
     Some(size_of_val(layout))
 }
 
-#[inline]
-fn take_probe<'a>(kind: u8, bytes: &mut &'a [u8]) -> Result<Message<'a>, DecodeError> {
+#[inline(always)]
+fn take_probe<'a>(
+    kind: u8,
+    bytes: &mut &'a [u8],
+    visitor: &mut impl MessageVisitor<'a>,
+) -> Result<(), DecodeError> {
     if kind == kind::INDIRECT_PING {
         let relay = take::<Relay>(bytes)?;
         reserved(relay.reserved)?;
         let target = member(relay.target, "indirect ping target")?;
-        return Ok(Message::IndirectPing { sequence: relay.sequence.get(), target });
+        visitor.visit(Message::IndirectPing { sequence: relay.sequence.get(), target });
+        return Ok(());
     }
     let probe = take::<Probe>(bytes)?;
     let sequence = probe.sequence.get();
     let [low, middle, high] = probe.event_root;
     let event_root = u32::from_le_bytes([low, middle, high, 0]);
     match kind {
-        kind::PING => Ok(Message::Ping { sequence, event_root }),
-        kind::ACK => Ok(Message::Ack { sequence, event_root }),
+        kind::PING => visitor.visit(Message::Ping { sequence, event_root }),
+        kind::ACK => visitor.visit(Message::Ack { sequence, event_root }),
         _ => {
             reserved(probe.event_root)?;
-            Ok(Message::Nack { sequence })
+            visitor.visit(Message::Nack { sequence });
         }
     }
+    Ok(())
 }
 
-#[inline]
-fn take_delegation<'a>(kind: u8, bytes: &mut &'a [u8]) -> Result<Message<'a>, DecodeError> {
+#[inline(always)]
+fn take_delegation<'a>(
+    kind: u8,
+    bytes: &mut &'a [u8],
+    visitor: &mut impl MessageVisitor<'a>,
+) -> Result<(), DecodeError> {
     let delegation = take::<Delegation>(bytes)?;
     let Delegation { prefix_bits, zone, number, .. } = *delegation;
     let (zone, number) = (zone.get(), number.get());
     if kind == kind::DELEGATION_ACK {
         reserved([prefix_bits])?;
         reserved(zone.to_le_bytes())?;
-        return Ok(Message::DelegationAck { number });
+        visitor.visit(Message::DelegationAck { number });
+        return Ok(());
     }
     if prefix_bits > PREFIX_BITS_MAX {
         return Err(DecodeError::Field("prefix bits"));
     }
-    Ok(Message::Delegation { number, prefix_bits, zone })
+    visitor.visit(Message::Delegation { number, prefix_bits, zone });
+    Ok(())
 }
 
-#[inline]
-fn take_update<'a>(kind: u8, bytes: &mut &'a [u8]) -> Result<Message<'a>, DecodeError> {
+#[inline(always)]
+fn take_update<'a>(
+    kind: u8,
+    bytes: &mut &'a [u8],
+    visitor: &mut impl MessageVisitor<'a>,
+) -> Result<(), DecodeError> {
     let update = take::<Update>(bytes)?;
     let tag = update.tag;
     if kind != kind::ALIVE {
@@ -270,14 +308,15 @@ fn take_update<'a>(kind: u8, bytes: &mut &'a [u8]) -> Result<Message<'a>, Decode
     let subject = member(update.subject, "subject")?;
     let incarnation = layout::incarnation_from(update.incarnation);
     match kind {
-        kind::ALIVE => Ok(Message::Alive { subject, incarnation, tag }),
-        kind::DEAD => Ok(Message::Dead { subject, incarnation }),
-        kind::LEFT => Ok(Message::Left { subject, incarnation }),
+        kind::ALIVE => visitor.visit(Message::Alive { subject, incarnation, tag }),
+        kind::DEAD => visitor.visit(Message::Dead { subject, incarnation }),
+        kind::LEFT => visitor.visit(Message::Left { subject, incarnation }),
         _ => {
             let accuser = take::<U64>(bytes)?;
-            Ok(Message::Suspect { subject, incarnation, accuser: MemberId(accuser.get()) })
+            visitor.visit(Message::Suspect { subject, incarnation, accuser: MemberId(accuser.get()) });
         }
     }
+    Ok(())
 }
 
 #[inline]

@@ -23,7 +23,8 @@ pub use event_repair::{EVENT_PART_BITS_MAX, EVENT_REPAIR_LEN, EventId, EventPart
 pub use frame::{FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages};
 pub use introduction::{INTRODUCTION_HEADER_LEN, Introduction};
 pub use message::{
-    DELEGATION_LEN, EVENT_ROOT_MAX, Message, PREFIX_BITS_MAX, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN,
+    DELEGATION_LEN, EVENT_ROOT_MAX, Message, MessageVisitor, PREFIX_BITS_MAX, PROBE_LEN, RELAY_LEN,
+    SUSPECT_LEN, UPDATE_LEN,
 };
 pub use stream::{
     STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StateRecords, StreamBody, StreamKind, StreamMessage,

@@ -74,9 +74,16 @@ impl Core {
         true
     }
 
-    /// Uses the event at `at` in the store, if this member has not had it.
+    /// Uses the event at `at` in the store, if this member has not had it: with gossip, most have.
+    #[inline]
     fn take_event(&mut self, cx: &mut Context<'_, '_>, at: Option<EventIndex>, using: EventUse) {
-        let Some(at) = self.first_time(cx, at) else { return };
+        if let Some(at) = self.first_time(cx, at) {
+            self.use_event(cx, at, using);
+        }
+    }
+
+    #[inline(never)]
+    fn use_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex, using: EventUse) {
         if using != EventUse::Tell {
             self.deliver_event(cx, at);
         }
@@ -86,6 +93,7 @@ impl Core {
     }
 
     /// The event at `at` in the store, if this member has not had it; nothing if it found no room.
+    #[inline]
     fn first_time(&mut self, cx: &mut Context<'_, '_>, at: Option<EventIndex>) -> Option<EventIndex> {
         let Some(at) = at else {
             cx.shared.counters.events_shed += 1;

@@ -176,7 +176,7 @@ impl Member {
             }
             Incoming::Event(event) => match cx.event_age.take() {
                 Some(age) => self.event_repair.on_repaired(&mut self.core, cx, event, age),
-                None => self.core.on_event(cx, &EventBody::Plain(event), EventUse::DeliverAndTell),
+                None => self.core.on_event(cx, &EventBody::Plain(&event), EventUse::DeliverAndTell),
             },
             Incoming::UserMessage(body) => self.core.on_user_message(cx, body),
             Incoming::StoredEvent { at, key } => match cx.event_age.take() {

@@ -8,9 +8,20 @@ fn at_ms(ms: u64) -> Time {
     Time::from_micros(ms * 1_000)
 }
 
-fn event(number: u32) -> EventBody<'static> {
-    let origin = MemberId(7);
-    EventBody::Plain(UserEvent { origin, sequence: number, name: "news", payload: b"" })
+fn key(number: u32) -> EventKey {
+    EventKey { origin: MemberId(7), sequence: number }
+}
+
+/// Stores event `number`, which is `age` old.
+fn insert(
+    store: &mut EventStore,
+    number: u32,
+    age: Duration,
+    now: Time,
+    settings: &Settings,
+) -> Option<EventIndex> {
+    let event = UserEvent { origin: MemberId(7), sequence: number, name: "news", payload: b"" };
+    store.insert(&EventBody::Plain(&event), age, now, settings)
 }
 
 fn store(members: usize) -> EventStore {
@@ -59,7 +70,7 @@ fn roots_stand_for_what_each_member_knows() {
                     let number = told.len() as u32;
                     let age_ms = if rng.bool() { 0 } else { rng.u64(0..30_000) };
                     let age = Duration::from_millis(age_ms);
-                    let at = store.insert(&event(number), age, now, &settings).expect("room");
+                    let at = insert(&mut store, number, age, now, &settings).expect("room");
                     let seen: Vec<u32> = (0..members).filter(|_| rng.u8(..8) != 0).collect();
                     seen.iter().for_each(|member| assert!(store.mark_seen(at, *member)));
                     told.push(Told { number, born_ms: now_ms as i64 - age_ms as i64, seen });
@@ -67,7 +78,7 @@ fn roots_stand_for_what_each_member_knows() {
                 _ => {
                     let Some(known) = rng.choice(&mut told) else { continue };
                     let member = rng.u32(..members);
-                    let Some(at) = store.find(event(known.number).key()) else { continue };
+                    let Some(at) = store.find(key(known.number)) else { continue };
                     if store.mark_seen(at, member) {
                         known.seen.push(member);
                     }
@@ -96,7 +107,7 @@ fn skewed_receipt_does_not_part_roots_for_ever() {
             for (store, when) in [(&mut early, told), (&mut late, told + skew / 100 * 100)] {
                 if when == ms {
                     store.keep_time(at_ms(ms));
-                    let at = store.insert(&event(number as u32), Duration::ZERO, at_ms(ms), &settings);
+                    let at = insert(store, number as u32, Duration::ZERO, at_ms(ms), &settings);
                     store.mark_seen(at.expect("room"), 0);
                 }
             }
@@ -121,15 +132,15 @@ fn what_was_forgotten_early_is_not_taken_for_new() {
     for number in 0..16 {
         let now = at_ms(u64::from(number) * 100);
         store.keep_time(now);
-        let at = store.insert(&event(number), Duration::ZERO, now, &settings).expect("room");
+        let at = insert(&mut store, number, Duration::ZERO, now, &settings).expect("room");
         store.mark_seen(at, 0);
     }
     let now = at_ms(10_500);
     store.keep_time(now);
     assert_ne!(store.root(0), 0);
     let before = store.known_by(0, now, 120).count();
-    assert!(store.insert(&event(16), Duration::ZERO, now, &settings).is_some(), "in place of the oldest");
-    assert_eq!(store.find(event(0).key()), None);
+    assert!(insert(&mut store, 16, Duration::ZERO, now, &settings).is_some(), "in place of the oldest");
+    assert_eq!(store.find(key(0)), None);
     assert_eq!(store.known_by(0, now, 120).count(), before - 1);
     // It was told 10.5 s ago; ages may differ by 8 s.
     assert_eq!(store.age_max(now), 10);
@@ -148,14 +159,14 @@ fn what_was_forgotten_early_is_not_taken_for_new() {
 fn with_room_events_are_remembered_for_a_minute() {
     let settings = Settings { event_memory: Duration::from_secs(10), ..Settings::default() };
     let mut store = store(1);
-    store.insert(&event(0), Duration::ZERO, at_ms(0), &settings).expect("room");
+    insert(&mut store, 0, Duration::ZERO, at_ms(0), &settings).expect("room");
     for (number, ms) in [(1, 11_000), (2, 59_900)] {
         store.keep_time(at_ms(ms));
-        store.insert(&event(number), Duration::ZERO, at_ms(ms), &settings).expect("room");
-        assert!(store.find(event(0).key()).is_some());
+        insert(&mut store, number, Duration::ZERO, at_ms(ms), &settings).expect("room");
+        assert!(store.find(key(0)).is_some());
     }
     store.keep_time(at_ms(60_000));
-    store.insert(&event(3), Duration::ZERO, at_ms(60_000), &settings).expect("room");
-    assert_eq!(store.find(event(0).key()), None);
+    insert(&mut store, 3, Duration::ZERO, at_ms(60_000), &settings).expect("room");
+    assert_eq!(store.find(key(0)), None);
     assert_eq!(store.age_max(at_ms(60_000)), 120, "nobody has it in a root any more");
 }

@@ -144,7 +144,7 @@ impl EventRepair {
         event: UserEvent<'_>,
         age: Duration,
     ) {
-        let body = EventBody::Plain(event);
+        let body = EventBody::Plain(&event);
         self.take_repaired(core, cx, body.key(), age, |core, cx| {
             cx.shared.events.insert(&body, age, cx.now, &core.settings)
         });

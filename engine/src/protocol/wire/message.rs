@@ -72,7 +72,7 @@ pub(in crate::protocol) struct StoredEvent<'a> {
 #[derive(Clone, Debug)]
 pub(in crate::protocol) enum EventBody<'a> {
     /// It travels as its name and payload, one after the other.
-    Plain(UserEvent<'a>),
+    Plain(&'a UserEvent<'a>),
     /// It travels as `body`, within which `name` and `payload` lie.
     Enclosed { key: EventKey, body: &'a [u8], name: Range<usize>, payload: Range<usize> },
 }

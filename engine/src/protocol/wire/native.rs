@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    self, DELEGATION_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message,
+    self, DELEGATION_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message, MessageVisitor,
     PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
 };
 use swimring_codec::{Incarnation, MemberId, State};
@@ -185,34 +185,47 @@ impl Reader for FrameReader<'_> {
 
     #[inline(always)]
     fn next(&mut self, receiver: &mut impl Receiver<MemberId>) -> bool {
-        // One match, so that what was read is not moved before it is known what it is.
-        match self.messages.next() {
-            None => return false,
-            Some(Err(_)) => receiver.refuse(Unusable::Undecodable),
-            Some(Ok(Message::Ping { sequence, event_root })) => receiver.receive(Incoming::Ping { sequence, event_root }),
-            Some(Ok(Message::IndirectPing { sequence, target })) => {
-                let request = IndirectRequest { target, address: None, nack: true };
-                receiver.receive(Incoming::IndirectPing { sequence, request });
+        match self.messages.visit_next(&mut InOurWords(&mut *receiver)) {
+            Some(Ok(())) => true,
+            Some(Err(_)) => {
+                receiver.refuse(Unusable::Undecodable);
+                true
             }
-            Some(Ok(Message::Ack { sequence, event_root })) => receiver.receive(Incoming::Ack { sequence, event_root }),
-            Some(Ok(Message::Nack { sequence })) => receiver.receive(Incoming::Nack { sequence }),
-            Some(Ok(Message::Alive { subject, incarnation, tag })) => receiver.receive(Incoming::Alive { subject, incarnation, tag }),
-            Some(Ok(Message::Suspect { subject, incarnation, accuser })) => {
-                receiver.receive(Incoming::Suspect { subject, incarnation, accuser });
-            }
-            Some(Ok(Message::Dead { subject, incarnation })) => receiver.receive(Incoming::Dead { subject, incarnation }),
-            Some(Ok(Message::Left { subject, incarnation })) => receiver.receive(Incoming::Left { subject, incarnation }),
-            Some(Ok(Message::Delegation { number, prefix_bits, zone })) => {
-                receiver.receive(Incoming::Delegation { number, prefix_bits, zone });
-            }
-            Some(Ok(Message::DelegationAck { number })) => receiver.receive(Incoming::DelegationAck { number }),
-            Some(Ok(Message::Introduction(introduction))) => receiver.receive(Incoming::Introduction(introduction)),
-            Some(Ok(Message::UserEvent(event))) => receiver.receive(Incoming::Event(event)),
-            Some(Ok(Message::EventSum(sum))) => receiver.receive(Incoming::EventSum(sum)),
-            Some(Ok(Message::EventKnown { id })) => receiver.receive(Incoming::EventKnown { id }),
-            Some(Ok(Message::EventWanted { id })) => receiver.receive(Incoming::EventWanted { id }),
-            Some(Ok(Message::EventAge { age_ms })) => receiver.receive(Incoming::EventAge { age_ms }),
+            None => false,
         }
-        true
+    }
+}
+
+/// Hands what is read on as the protocol says it.
+struct InOurWords<'r, R>(&'r mut R);
+
+impl<'a, R: Receiver<MemberId>> MessageVisitor<'a> for InOurWords<'_, R> {
+    #[inline(always)]
+    fn visit(&mut self, message: Message<'a>) {
+        self.0.receive(match message {
+            Message::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
+            Message::IndirectPing { sequence, target } => {
+                let request = IndirectRequest { target, address: None, nack: true };
+                Incoming::IndirectPing { sequence, request }
+            }
+            Message::Ack { sequence, event_root } => Incoming::Ack { sequence, event_root },
+            Message::Nack { sequence } => Incoming::Nack { sequence },
+            Message::Alive { subject, incarnation, tag } => Incoming::Alive { subject, incarnation, tag },
+            Message::Suspect { subject, incarnation, accuser } => {
+                Incoming::Suspect { subject, incarnation, accuser }
+            }
+            Message::Dead { subject, incarnation } => Incoming::Dead { subject, incarnation },
+            Message::Left { subject, incarnation } => Incoming::Left { subject, incarnation },
+            Message::Delegation { number, prefix_bits, zone } => {
+                Incoming::Delegation { number, prefix_bits, zone }
+            }
+            Message::DelegationAck { number } => Incoming::DelegationAck { number },
+            Message::Introduction(introduction) => Incoming::Introduction(introduction),
+            Message::UserEvent(event) => Incoming::Event(event),
+            Message::EventSum(sum) => Incoming::EventSum(sum),
+            Message::EventKnown { id } => Incoming::EventKnown { id },
+            Message::EventWanted { id } => Incoming::EventWanted { id },
+            Message::EventAge { age_ms } => Incoming::EventAge { age_ms },
+        });
     }
 }

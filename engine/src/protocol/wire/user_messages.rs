@@ -83,11 +83,11 @@ impl Wire {
     /// A user event of ours as it travels. `ltime` is its time by Serf's clock, in a pool of Serf's.
     pub(in crate::protocol) fn event_body<'a>(
         &'a mut self,
-        event: &UserEvent<'a>,
+        event: &'a UserEvent<'a>,
         ltime: u64,
     ) -> Option<EventBody<'a>> {
         match self.memberlist_mut() {
-            None => Some(EventBody::Plain(*event)),
+            None => Some(EventBody::Plain(event)),
             Some(memberlist) => memberlist.event_body(event, ltime),
         }
     }
