@@ -1,9 +1,10 @@
-//! Control messages: segment sizes and this machine's addresses, in and out, and the socket's drop count.
+//! Control messages: segment sizes and this machine's addresses, in and out; the time of arrival and the socket's drop count.
 //!
 //! A control message is a header (length, level, type) and data, padded to the machine's word. They are
 //! built and read byte by byte, so that nothing the kernel writes is trusted beyond its bounds.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use super::address::Family;
 
@@ -23,9 +24,11 @@ const PACKET_INFO_V6: usize = 20;
 const SOURCE_ROOM: usize = space(PACKET_INFO_V6);
 /// Room for the control message that asks for segmentation.
 const SEGMENT_ROOM: usize = space(2);
-/// Room for what arrives: the segment size (`UDP_GRO`), the drop count (`SO_RXQ_OVFL`) and the destination
-/// address (`IP_PKTINFO`). A multiple of 8.
-pub(super) const RECEIVE_CONTROL_LEN: usize = 2 * space(4) + space(PACKET_INFO_V6);
+/// `struct timespec`: seconds and nanoseconds, a word each.
+const TIMESPEC: usize = 2 * WORD;
+/// Room for what arrives: the segment size (`UDP_GRO`), the drop count (`SO_RXQ_OVFL`), the time (`SO_TIMESTAMPNS`) and the
+/// destination address (`IP_PKTINFO`). A multiple of 8.
+pub(super) const RECEIVE_CONTROL_LEN: usize = 2 * space(4) + space(TIMESPEC) + space(PACKET_INFO_V6);
 
 /// A send's control messages: first the source, then the segment size, of which a send uses one, both or
 /// none. Aligned, since the kernel reads them as structures. What never changes is written once.
@@ -111,6 +114,8 @@ pub(super) struct ReceiveControl {
     pub(super) dropped: Option<u32>,
     /// The address the message was sent to.
     pub(super) to: Option<IpAddr>,
+    /// When it arrived, from the epoch.
+    pub(super) arrived: Option<Duration>,
 }
 
 impl ReceiveControl {
@@ -125,6 +130,7 @@ impl ReceiveControl {
                 (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                     control.dropped = data.first_chunk().map(|b| u32::from_ne_bytes(*b));
                 }
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => control.arrived = timespec(data),
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => control.to = destination_v4(data),
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => control.to = destination_v6(data),
                 _ => {}
@@ -144,6 +150,14 @@ fn destination_v4(data: &[u8]) -> Option<IpAddr> {
 /// The first part of `struct in6_pktinfo`; what an IPv6 socket received over IPv4 is told as IPv4.
 fn destination_v6(data: &[u8]) -> Option<IpAddr> {
     Some(Ipv6Addr::from(*data.first_chunk::<16>()?).to_canonical())
+}
+
+/// A time from the epoch.
+fn timespec(data: &[u8]) -> Option<Duration> {
+    let seconds = isize::from_ne_bytes(*data.first_chunk()?);
+    let nanos = isize::from_ne_bytes(*data.get(WORD..)?.first_chunk()?);
+    let seconds = Duration::from_secs(u64::try_from(seconds).ok()?);
+    Some(seconds + Duration::from_nanos(u64::try_from(nanos).ok()?))
 }
 
 fn positive(segment: i32) -> Option<usize> {
@@ -190,7 +204,7 @@ mod tests {
     fn messages_are_found_in_any_order() {
         let segment = message(libc::SOL_UDP, libc::UDP_GRO, 300);
         let dropped = message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 7);
-        let expected = ReceiveControl { segment: Some(300), dropped: Some(7), to: None };
+        let expected = ReceiveControl { segment: Some(300), dropped: Some(7), ..ReceiveControl::default() };
         assert_eq!(ReceiveControl::read(&[segment.clone(), dropped.clone()].concat()), expected);
         assert_eq!(ReceiveControl::read(&[dropped, segment].concat()), expected);
     }
@@ -206,11 +220,26 @@ mod tests {
         assert_eq!(ReceiveControl::read(&negative).segment, None);
     }
 
-    fn sent_to(level: i32, kind: i32, data: &[u8]) -> Option<IpAddr> {
+    fn read(level: i32, kind: i32, data: &[u8]) -> ReceiveControl {
         let mut bytes = vec![0; HEADER];
         write_header(&mut bytes, data.len(), level, kind);
         bytes.extend_from_slice(data);
-        ReceiveControl::read(&bytes).to
+        ReceiveControl::read(&bytes)
+    }
+
+    fn sent_to(level: i32, kind: i32, data: &[u8]) -> Option<IpAddr> {
+        read(level, kind, data).to
+    }
+
+    #[test]
+    fn the_time_of_arrival_is_found_and_none_that_cannot_be() {
+        let arrived = |seconds: isize, nanos: isize| {
+            let data = [seconds.to_ne_bytes(), nanos.to_ne_bytes()].concat();
+            read(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &data).arrived
+        };
+        assert_eq!(arrived(1_700_000_000, 250), Some(Duration::new(1_700_000_000, 250)));
+        assert_eq!((arrived(-1, 0), arrived(5, -1)), (None, None));
+        assert_eq!(read(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[0; TIMESPEC - 1]).arrived, None, "cut short");
     }
 
     #[test]

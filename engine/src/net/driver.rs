@@ -128,6 +128,15 @@ impl Driver {
         }
     }
 
+    /// How long the message that was handed over last had lain unread. If [`Driver::drained`] says that more lies unread,
+    /// that is younger. Nothing where the kernel does not say when a message arrived.
+    pub fn age(&self) -> Option<Duration> {
+        match &self.backend {
+            Backend::Uring(uring) => uring.age(),
+            Backend::Mmsg(mmsg) => mmsg.age(),
+        }
+    }
+
     /// Messages, trains or single datagrams, that can lie unread at once: after so many have been read since some
     /// moment, everything has been read that had arrived by then.
     pub fn backlog_max(&self) -> u64 {

@@ -1,6 +1,9 @@
 //! Received messages: trains split into the datagrams they were.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::address::{self, NAME_LEN};
 use super::control::{RECEIVE_CONTROL_LEN, ReceiveControl};
@@ -69,6 +72,8 @@ pub(super) struct Envelope {
 pub(super) struct Incoming {
     /// The socket's drop count when last told.
     dropped: u32,
+    /// When the last message had arrived, from the epoch.
+    arrived: Option<Duration>,
 }
 
 impl Incoming {
@@ -80,6 +85,7 @@ impl Incoming {
             counters.receive_overflow += u64::from(dropped.wrapping_sub(self.dropped));
             self.dropped = dropped;
         }
+        self.arrived = control.arrived.or(self.arrived);
         counters.messages_received += 1;
         let from = sender(message, counters)?;
         let bytes = message.payload.len();
@@ -87,6 +93,14 @@ impl Incoming {
         counters.bytes_received += bytes as u64;
         counters.datagrams_received += bytes.div_ceil(segment) as u64;
         Some(Envelope { from, to: control.to, bytes, segment })
+    }
+
+    /// How long ago the last message had arrived. Nothing if the kernel does not say so.
+    ///
+    /// It says so by the time of day. Should that be set back meanwhile, the message seems younger than it is.
+    pub(super) fn age(&self) -> Option<Duration> {
+        let now = Duration::try_from(clock_gettime(ClockId::Realtime)).ok()?;
+        Some(now.saturating_sub(self.arrived?))
     }
 }
 

@@ -200,6 +200,11 @@ impl Mmsg {
         self.emptied && self.handed_over == self.received
     }
 
+    /// See [`Incoming::age`].
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.incoming.age()
+    }
+
     pub(super) fn flush(&mut self, shared: &mut Shared<'_>) {
         loop {
             let count = self.outgoing.fill(&self.socket, shared.trains, shared.counters);

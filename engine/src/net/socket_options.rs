@@ -1,4 +1,4 @@
-//! The datagram socket's options: buffers, path MTU discovery, coalescing, drop count.
+//! The datagram socket's options: buffers, path MTU discovery, coalescing, drop count, times of arrival.
 //!
 //! Path MTU discovery is on, so no datagram is fragmented and none pays for an IP identification. What is too
 //! long for a path is refused; the few that cannot be shorter are sent with discovery off, datagram by datagram.
@@ -57,6 +57,8 @@ pub(super) fn prepare(socket: &UdpSocket, options: &NetOptions) -> Result<Prepar
     }
     // A count only; without it the drops are still in /proc/net/udp.
     let _ = set(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
+    // By which a driver that is behind knows how far. Without it, it guesses from how many messages it has read.
+    let _ = set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
     let coalescing = options.coalescing && set(socket, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok();
     Ok(Prepared { coalescing, receive_buffer_bytes: receive_buffer_bytes as u64 })
 }

@@ -53,6 +53,7 @@ on_both_drivers!(
     a_small_pool_is_flushed_while_receiving,
     a_full_receive_buffer_is_counted,
     only_an_empty_socket_is_drained,
+    what_lay_unread_is_as_old_as_that,
     a_pending_icmp_error_stops_nothing,
     what_cannot_be_sent_is_counted,
     a_waker_ends_the_wait,
@@ -144,6 +145,20 @@ fn only_an_empty_socket_is_drained(options: &NetOptions) {
         }
         assert_eq!(collect.0.len(), count);
         assert!(driver.backlog_max() >= count as u64, "{}", driver.backlog_max());
+    }
+}
+
+/// By the age of what is read, whoever is behind in reading knows how far.
+fn what_lay_unread_is_as_old_as_that(options: &NetOptions) {
+    let unread = Duration::from_millis(30);
+    for coalescing in [true, false] {
+        let mut driver = open(&NetOptions { coalescing, ..options.clone() });
+        assert_eq!(driver.age(), None, "nothing has arrived");
+        UdpSocket::bind(loopback()).unwrap().send_to(b"datagram", driver.local_address()).unwrap();
+        std::thread::sleep(unread);
+        assert_eq!(receive(&mut driver, 1).len(), 1);
+        let age = driver.age().expect("the kernel says when a message arrived");
+        assert!(age >= unread, "{age:?}");
     }
 }
 

@@ -228,6 +228,11 @@ impl Uring {
         self.run < RUN_MESSAGES && self.receive_armed && self.received.is_empty()
     }
 
+    /// See [`Incoming::age`].
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.incoming.age()
+    }
+
     pub(super) fn flush(&mut self, shared: &mut Shared<'_>) -> Result<(), NetError> {
         if shared.trains.is_empty() {
             return Ok(());
