@@ -40,7 +40,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("swimring_worker_turns_late_total", "Turns so late that the member was told to doubt itself."),
     (
         "swimring_worker_turns_swamped_total",
-        "Turns that found datagrams lost in a full receive buffer, or more than could be read in time.",
+        "Turns that found datagrams lost in a full receive buffer, or that were half a second behind in reading.",
     ),
     ("swimring_streams_opened_total", "Streams opened that connected."),
     ("swimring_streams_accepted_total", "Streams accepted."),

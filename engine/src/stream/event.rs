@@ -23,6 +23,12 @@ impl ExchangeId {
         ExchangeId(OPENED_BIT | ExchangeId::accepted(port, sequence).0)
     }
 
+    /// One of a test's.
+    #[cfg(test)]
+    pub(crate) fn numbered(number: u64) -> ExchangeId {
+        ExchangeId::accepted(0, number)
+    }
+
     pub(super) fn accepted(port: usize, sequence: u64) -> ExchangeId {
         debug_assert!(port < PORTS_MAX);
         ExchangeId((port as u64) << SEQUENCE_BITS | sequence & ((1 << SEQUENCE_BITS) - 1))
@@ -69,8 +75,17 @@ pub enum StreamEvent {
 }
 
 impl StreamEvent {
+    /// What it is about.
+    pub(crate) fn exchange(&self) -> ExchangeId {
+        match self {
+            StreamEvent::Opened { exchange, .. }
+            | StreamEvent::Message { exchange, .. }
+            | StreamEvent::Closed { exchange, .. } => *exchange,
+        }
+    }
+
     /// Bytes of message it carries.
-    pub(super) fn message_len(&self) -> usize {
+    pub(crate) fn message_len(&self) -> usize {
         match self {
             StreamEvent::Message { bytes, .. } => bytes.len(),
             StreamEvent::Opened { .. } | StreamEvent::Closed { .. } => 0,

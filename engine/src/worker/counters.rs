@@ -30,8 +30,8 @@ pub struct HostCounters {
     pub streams_shed: u64,
     /// Turns whose timers came more than 100 ms late: gossip is slowed and local health lowered.
     pub turns_late: u64,
-    /// Turns that found datagrams lost in a full receive buffer, or that left some unread because more arrive
-    /// than can be read: gossip is slowed, and probes that fail meanwhile are repeated before they are believed.
+    /// Turns that found datagrams lost in a full receive buffer, or that were half a second behind in reading: gossip is
+    /// slowed, members doubt themselves, and probes that fail while datagrams are lost are repeated before they are believed.
     pub turns_swamped: u64,
     /// Times that members were told that time had been lost.
     pub stalls: u64,

@@ -47,12 +47,13 @@ impl<O: Observer> Host<O> {
         }
     }
 
-    /// Handles what the stream thread has for us.
-    pub(super) fn run_streams(&mut self, trains: &mut Trains) {
+    /// Handles what the stream thread has for us; `behind` says whether datagrams lie unread.
+    pub(super) fn run_streams(&mut self, trains: &mut Trains, behind: bool) {
         self.report_failures(trains);
         self.more_streams = false;
         for _ in 0..STREAM_EVENTS_PER_TURN {
-            let Some(event) = self.streams.poll() else { return };
+            let next = self.waiting_streams.next(behind, || self.streams.poll());
+            let Some(event) = next else { return };
             match event {
                 StreamEvent::Opened { token, .. } => {
                     if let Some(opened) = self.streams.opened(Some(token)) {

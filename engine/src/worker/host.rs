@@ -14,6 +14,7 @@ use super::observer::{EventContext, Observer};
 use super::options::FleetOptions;
 use super::other_versions::OtherVersions;
 use super::streams::Streams;
+use super::waiting_streams::WaitingStreams;
 use super::zone_latency::HeldFrames;
 use crate::net::{DriverKind, NetCounters};
 use crate::protocol::{
@@ -65,6 +66,8 @@ pub struct Host<O> {
     pub(super) failed_joins: Vec<(HostedMember, StreamPurpose)>,
     pub(super) stopping: bool,
     pub(super) paused: bool,
+    /// Stream events that wait until all datagrams have been read.
+    pub(super) waiting_streams: WaitingStreams,
     /// Whether stream events are left for the next turn.
     pub(super) more_streams: bool,
     /// Whether timers that are due are left for the next turn.
@@ -94,6 +97,7 @@ impl<O: Observer> Host<O> {
             failed_joins: Vec::new(),
             stopping: false,
             paused: false,
+            waiting_streams: WaitingStreams::new(),
             more_streams: false,
             more_timers: false,
             loss: (options.receive_loss.clamp(0.0, 1.0) * 4_294_967_296.0) as u64,

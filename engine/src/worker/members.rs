@@ -3,6 +3,7 @@
 //! A member is a number here, which it keeps when it is killed. Whoever calls one gets it from
 //! [`HostedMembers::reach`], with its [`Outbox`]; what it put out stays in [`Output`] until the host has seen to it.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
@@ -52,7 +53,7 @@ struct HostedMemberState {
     member: Member,
     /// Whether it takes part: a killed member stays as a number only.
     present: bool,
-    /// Whether it waits in [`HostedMembers::unread`].
+    /// Whether it stands in [`HostedMembers::waiting`].
     waits: bool,
     /// Where it receives and sends from, if it has an address of its own.
     source: Option<IpAddr>,
@@ -84,8 +85,9 @@ pub(super) struct HostedMembers {
     pub(super) shared: SharedState,
     pub(super) wheel: Wheel,
     pub(super) output: Output,
-    /// Members with silence to judge that wait until what has arrived is read, each once.
-    unread: Vec<HostedMember>,
+    /// Members with silence to judge that wait until what was sent by then has been read, each once, about in the order in
+    /// which they can judge it.
+    waiting: VecDeque<HostedMember>,
     sweeping: Sweeping,
 }
 
@@ -111,7 +113,7 @@ impl HostedMembers {
                 events: Vec::with_capacity(1024),
                 gossip_budget: 0,
             },
-            unread: Vec::with_capacity(members),
+            waiting: VecDeque::with_capacity(members),
             sweeping: Sweeping::default(),
         }
     }
@@ -216,20 +218,31 @@ impl HostedMembers {
     #[inline]
     pub(super) fn arm(&mut self, local: HostedMember, now: Time) {
         let hosted = &mut self.places.0[local as usize];
-        self.wheel.schedule(local, next_timeout(hosted, local, now, &self.shared, &mut self.unread));
+        self.wheel.schedule(local, next_timeout(hosted, local, now, &self.shared, &mut self.waiting));
     }
 
-    /// Everything that has arrived has been read: the timers of those that waited for it are set anew.
-    pub(super) fn rearm_waiting(&mut self) {
-        for place in 0..self.unread.len() {
-            let local = self.unread[place];
+    /// Whether some wait until more has been read.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The next of those that waited until more has been read and can now judge, and when it was to. Whose answer has come
+    /// meanwhile waits no more.
+    pub(super) fn next_waiting(&mut self, now: Time) -> Option<(HostedMember, Time)> {
+        let read = self.shared.judged_until(now);
+        while let Some(local) = self.waiting.front().copied() {
             let hosted = &mut self.places.0[local as usize];
+            let judged = if hosted.present { hosted.member.next_judged() } else { Time::NEVER };
+            if judged > read && judged <= now {
+                return None;
+            }
+            self.waiting.pop_front();
             hosted.waits = false;
-            if hosted.present {
-                self.wheel.schedule(local, hosted.member.next_timeout());
+            if judged <= read {
+                return Some((local, judged));
             }
         }
-        self.unread.clear();
+        None
     }
 
     /// Changes every member that was not killed, and sets its timer anew.
@@ -237,7 +250,7 @@ impl HostedMembers {
         for (local, hosted) in self.places.0.iter_mut().enumerate().filter(|(_, hosted)| hosted.present) {
             change(&mut hosted.member, &mut self.shared);
             let local = local as HostedMember;
-            self.wheel.schedule(local, next_timeout(hosted, local, now, &self.shared, &mut self.unread));
+            self.wheel.schedule(local, next_timeout(hosted, local, now, &self.shared, &mut self.waiting));
         }
     }
 
@@ -266,21 +279,96 @@ impl HostedMembers {
 }
 
 /// When `hosted` has something to do. If all it has at `now` is silence to judge, and what would break it may lie unread, it
-/// waits in `unread` beside its other timers.
+/// stands in `waiting` beside its other timers.
 #[inline]
 fn next_timeout(
     hosted: &mut HostedMemberState,
     local: HostedMember,
     now: Time,
     shared: &SharedState,
-    unread: &mut Vec<HostedMember>,
+    waiting: &mut VecDeque<HostedMember>,
 ) -> Time {
     let (begun, judged) = (hosted.member.next_begun(), hosted.member.next_judged());
     if judged > now || judged <= shared.judged_until(now) {
         return begun.min(judged);
     }
     if !std::mem::replace(&mut hosted.waits, true) {
-        unread.push(local);
+        waiting.push_back(local);
     }
     begun
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use swimring_codec::Incarnation;
+
+    use super::*;
+
+    /// Takes frames, and sends none.
+    struct Nowhere(Vec<u8>);
+
+    impl FrameSink for Nowhere {
+        fn reserve(&mut self, _to: SocketAddr, len: usize) -> Option<&mut [u8]> {
+            self.0.resize(len, 0);
+            Some(&mut self.0)
+        }
+    }
+
+    fn two() -> HostedMembers {
+        let options = FleetOptions { members_expected: 2, known_expected: 2, ..FleetOptions::default() };
+        let mut members = HostedMembers::new(&options, SharedState::new(1));
+        for name in ["one", "other"] {
+            let config = MemberConfig {
+                name: name.to_owned(),
+                address: SocketAddr::from(([127, 0, 0, 1], 1)),
+                metadata: Vec::new(),
+                zone: String::new(),
+                cluster: 0,
+                incarnation: Incarnation::new(7),
+                seed: 1,
+                settings: Arc::clone(&options.settings),
+            };
+            members.add(config, Time::ZERO).unwrap();
+        }
+        members.load_views(&options.settings, |_, _, _| Ok(())).unwrap();
+        members
+    }
+
+    fn fire(members: &mut HostedMembers, local: HostedMember, now: Time) {
+        let mut frames = Nowhere(Vec::new());
+        let (member, shared, mut out) = members.reach(local, &mut frames).unwrap();
+        member.handle_timeout(now, shared, &mut out);
+        members.arm(local, now);
+    }
+
+    #[test]
+    fn who_has_silence_to_judge_waits_until_what_was_sent_by_then_is_read() {
+        let mut members = two();
+        let mut judged = Time::NEVER;
+        while judged == Time::NEVER {
+            let now = members.get(0).unwrap().next_begun();
+            fire(&mut members, 0, now);
+            judged = members.get(0).unwrap().next_judged();
+        }
+        let now = judged + Duration::from_millis(80);
+        members.shared.set_read_until(judged - Duration::from_micros(1));
+        members.arm(0, judged);
+        members.arm(0, now);
+        assert!(members.are_waiting());
+        assert_eq!(members.next_waiting(now), None, "an answer may lie unread");
+        assert!(members.wheel.deadline(0).unwrap() > judged, "its other timer is armed beside that");
+        members.shared.set_read_until(judged);
+        assert_eq!(members.next_waiting(now), Some((0, judged)));
+        assert_eq!((members.next_waiting(now), members.are_waiting()), (None, false), "each once");
+        // Whoever is gone meanwhile judges nobody.
+        members.shared.set_read_until(judged - Duration::from_micros(1));
+        members.arm(0, now);
+        members.kill(0);
+        members.shared.set_read_until(Time::NEVER);
+        assert_eq!((members.next_waiting(now), members.are_waiting()), (None, false));
+    }
 }

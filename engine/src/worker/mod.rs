@@ -24,6 +24,7 @@ mod scanning;
 mod streams;
 mod sweeping;
 mod turn;
+mod waiting_streams;
 pub mod wheel;
 mod zone_latency;
 

@@ -2,13 +2,13 @@
 //!
 //! A worker that is late must not become the cause of more work. Three things would make it one: to judge
 //! others by what it has not read, to send more than it reads, and to spread wrong conclusions. So it
-//! - reads all that has arrived before its timers judge ([`Reading`]),
+//! - judges only what was to arrive by the time until which it has read everything ([`Reading`]),
 //! - fires them in batches and reads in between, so that it never sends more than its own reading
 //!   keeps up with (`turn`),
 //! - grants gossip, the bulk of what timers send, a rate that is halved whenever it is late, loses datagrams or
 //!   cannot finish reading, and that comes back within seconds ([`Pace`]),
-//! - and tells its members when something sent to them may be lost or unread, so that a probe without an answer
-//!   is repeated instead of believed.
+//! - and tells its members when something sent to them may be lost, so that a probe without an answer is repeated instead
+//!   of believed.
 
 use std::time::Duration;
 
@@ -40,8 +40,13 @@ const GOSSIP_RECOVERY_US: f64 = 8e6;
 /// Gossip is halved at most once in this time: what made it necessary shows for as long.
 const HALVING_EVERY: Duration = Duration::from_millis(100);
 
-/// The longest that only reading goes on. A receive buffer of the default size is empty much sooner.
+/// Reading that is so far behind slows gossip down. Where the kernel does not say when a message arrived, the longest that
+/// only reading goes on: a receive buffer of the default size is empty much sooner.
 const READING_MAX: Duration = Duration::from_millis(250);
+
+/// Reading that is so far behind is overload: members have to wait longer for each other. Until then what they conclude
+/// from silence, which waits for reading, is enough.
+pub(super) const UNREAD_MAX: Duration = Duration::from_millis(500);
 
 /// What the loop remembers from turn to turn.
 pub(super) struct Pace {
@@ -94,6 +99,11 @@ impl Pace {
 
     /// What has arrived in the last `unread` before `now` lies unread.
     pub(super) fn lies_unread(&mut self, unread: Duration, now: Time) {
+        if unread >= UNREAD_MAX {
+            self.swamped(now);
+        } else if unread >= READING_MAX {
+            self.slow_down(now);
+        }
         if unread >= self.unread || now.since(self.unread_at) >= LATE_MEMORY {
             (self.unread, self.unread_at) = (unread, now);
         }
@@ -138,7 +148,7 @@ impl Pace {
         }
     }
 
-    /// Datagrams were lost for want of room, or more arrive than can be read.
+    /// Datagrams were lost for want of room, or lie unread for long.
     pub(super) fn swamped(&mut self, now: Time) {
         self.slow_down(now);
         self.overloaded(self.overload.max(1), now);
@@ -182,15 +192,17 @@ pub(super) enum Read {
     Everything,
     /// More lies unread: the acks and refutations that timers are about to give up on may be among it.
     More,
-    /// More lies unread, and timers have waited for long enough.
+    /// More lies unread, and since when is not known: timers have waited for long enough.
     TooMuch,
 }
 
-/// Turns in a row that only read.
+/// How far reading has come. The kernel notes when a message arrives, and hands messages over in that order: so when one
+/// is read, everything that had arrived before it has been.
 pub(super) struct Reading {
     /// Messages after which everything has been read that had arrived when reading began: to go on would keep
-    /// timers from running at all.
+    /// timers from running at all, where the kernel does not say when a message arrived.
     messages_max: u64,
+    /// Messages in the turns in a row that left something unread.
     messages: u64,
     begun: Time,
     /// Everything that had arrived by then has been read.
@@ -202,7 +214,7 @@ impl Reading {
         Reading { messages_max, messages: 0, begun: Time::ZERO, complete_until: Time::ZERO }
     }
 
-    /// Whether only reading goes on.
+    /// Whether more lies unread.
     pub(super) fn goes_on(&self) -> bool {
         self.messages > 0
     }
@@ -212,8 +224,15 @@ impl Reading {
         self.complete_until
     }
 
-    /// A turn from `began` until `now` has taken in `messages`; `drained` says whether that was all.
-    pub(super) fn read(&mut self, messages: u64, drained: bool, (began, now): (Time, Time)) -> Read {
+    /// A turn from `began` until `now` has taken in `messages`, the last of which had lain unread for `age`; `drained` says
+    /// whether that was all.
+    pub(super) fn read(
+        &mut self,
+        messages: u64,
+        drained: bool,
+        age: Option<Duration>,
+        (began, now): (Time, Time),
+    ) -> Read {
         if drained {
             self.messages = 0;
             self.complete_until = began;
@@ -223,6 +242,10 @@ impl Reading {
             self.begun = now;
         }
         self.messages += messages.max(1);
+        if let Some(age) = age {
+            self.complete_until = self.complete_until.max(now - age);
+            return Read::More;
+        }
         if self.messages < self.messages_max && now.since(self.begun) < READING_MAX {
             return Read::More;
         }
@@ -250,24 +273,56 @@ mod tests {
     }
 
     #[test]
-    fn timers_wait_until_everything_is_read_but_not_for_ever() {
+    fn what_is_read_says_how_far_reading_has_come() {
         let mut reading = Reading::new(1000);
-        assert_eq!(reading.read(256, false, (at(0), at(1))), Read::More);
+        assert_eq!(reading.read(10, true, Some(ms(1)), (at(10), at(12))), Read::Everything);
+        assert_eq!(reading.complete_until(), at(10), "the socket was looked at after that");
+        assert_eq!(reading.read(64, false, Some(ms(5)), (at(12), at(20))), Read::More);
+        assert!(reading.goes_on());
+        assert_eq!(reading.complete_until(), at(15));
+        // However much there is, and however long it takes.
+        assert_eq!(reading.read(5000, false, Some(ms(300)), (at(20), at(420))), Read::More);
+        assert_eq!(reading.complete_until(), at(120));
+        assert_eq!(reading.read(0, false, Some(ms(310)), (at(420), at(430))), Read::More);
+        assert_eq!(reading.complete_until(), at(120), "nothing more was read");
+        assert_eq!(reading.read(64, false, Some(ms(400)), (at(430), at(440))), Read::More);
+        assert_eq!(reading.complete_until(), at(120), "the time of day was changed: what was read stays read");
+        assert_eq!(reading.read(1, true, Some(ms(9)), (at(440), at(450))), Read::Everything);
+        assert_eq!((reading.complete_until(), reading.goes_on()), (at(440), false));
+    }
+
+    #[test]
+    fn without_times_of_arrival_timers_wait_until_everything_is_read_but_not_for_ever() {
+        let mut reading = Reading::new(1000);
+        assert_eq!(reading.read(256, false, None, (at(0), at(1))), Read::More);
         assert!(reading.goes_on());
         assert_eq!(reading.complete_until(), Time::ZERO);
-        assert_eq!(reading.read(10, true, (at(1), at(2))), Read::Everything);
+        assert_eq!(reading.read(10, true, None, (at(1), at(2))), Read::Everything);
         assert_eq!(reading.complete_until(), at(1));
         assert!(!reading.goes_on());
         // A flood: after as many as can have waited, whatever waited has been read.
-        let outcomes: Vec<Read> = (0..4).map(|turn| reading.read(256, false, (at(2 + turn), at(3 + turn)))).collect();
+        let turns = 0..4;
+        let outcomes: Vec<Read> =
+            turns.map(|turn| reading.read(256, false, None, (at(2 + turn), at(3 + turn)))).collect();
         assert_eq!(outcomes, [Read::More, Read::More, Read::More, Read::TooMuch]);
         assert_eq!(reading.complete_until(), at(3), "what lay there at first has been read");
         // Large buffers, slowly read: the clock ends it.
         let mut reading = Reading::new(u64::MAX);
-        assert_eq!(reading.read(64, false, (at(0), at(0))), Read::More);
-        assert_eq!(reading.read(64, false, (at(0), at(249))), Read::More);
-        assert_eq!(reading.read(64, false, (at(249), at(250))), Read::TooMuch);
+        assert_eq!(reading.read(64, false, None, (at(0), at(0))), Read::More);
+        assert_eq!(reading.read(64, false, None, (at(0), at(249))), Read::More);
+        assert_eq!(reading.read(64, false, None, (at(249), at(250))), Read::TooMuch);
         assert_eq!(reading.complete_until(), Time::ZERO);
+    }
+
+    #[test]
+    fn reading_that_is_far_behind_slows_gossip_and_then_everything_down() {
+        let mut pace = Pace::new(TICK, 1_000_000);
+        pace.lies_unread(ms(249), at(1000));
+        assert_eq!((pace.gossip_rate(), pace.overload()), (1.0, 0));
+        pace.lies_unread(ms(250), at(1100));
+        assert_eq!((pace.gossip_rate(), pace.overload()), (0.5, 0));
+        pace.lies_unread(ms(500), at(1300));
+        assert_eq!((pace.gossip_rate(), pace.overload()), (0.25, 1));
     }
 
     #[test]

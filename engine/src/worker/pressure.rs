@@ -2,7 +2,8 @@
 //!
 //! They share a machine, and what one sends another has to read. If only the one that is behind sent less, the
 //! others would go on filling its receive buffer, and take its members for slow or dead. So the slowest sets
-//! the pace of all, and a loss at one worker counts for all: somewhere a member waits for the lost answer. Nothing
+//! the pace of all; a loss at one worker counts for all, since somewhere a member waits for the lost answer; and
+//! silence is judged as far as the slowest has read, since what it has not read it cannot have answered. Nothing
 //! else is shared, and without it every member would still come to the right view, only later.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,15 @@ struct Gauge {
     pace: AtomicU64,
     /// For how long what arrives lies unread, in microseconds.
     unread_us: AtomicU64,
+    /// Until when it has read everything, in microseconds; [`Time::NEVER`] while nothing lies unread.
+    read_until_us: AtomicU64,
+}
+
+impl Gauge {
+    /// Whether what it says counts at `now`.
+    fn is_fresh(pace: u64, now: Time) -> bool {
+        pace != 0 && now.since(Time::from_micros((pace >> 24) * 1000)) <= FRESH
+    }
 }
 
 /// How one worker is, or the worst of them.
@@ -69,6 +79,21 @@ impl Pressure {
         gauge.pace.store(told_ms << 24 | rate << 8 | u64::from(told.overload), Ordering::Relaxed);
     }
 
+    /// `worker` has read everything that had arrived until `until`; [`Time::NEVER`] if nothing lies unread.
+    pub(super) fn has_read(&self, worker: usize, until: Time) {
+        self.gauges[worker].read_until_us.store(until.as_micros(), Ordering::Relaxed);
+    }
+
+    /// Until when `worker` and the others have read everything; [`Time::NEVER`] if nothing lies unread.
+    pub(super) fn all_have_read(&self, worker: usize, now: Time) -> Time {
+        let counts = |(other, gauge): &(usize, &Gauge)| {
+            *other == worker || Gauge::is_fresh(gauge.pace.load(Ordering::Relaxed), now)
+        };
+        let counting = self.gauges.iter().enumerate().filter(counts);
+        let until = counting.map(|(_, gauge)| gauge.read_until_us.load(Ordering::Relaxed)).min();
+        until.map_or(Time::NEVER, Time::from_micros)
+    }
+
     /// Something that was sent to a worker may not have been read.
     pub(super) fn doubt(&self, now: Time) {
         self.doubt_us.fetch_max(now.as_micros(), Ordering::Relaxed);
@@ -79,7 +104,7 @@ impl Pressure {
         let (mut rate, mut overload, mut unread_us) = (RATE_ONE as u64, 0, 0);
         for gauge in &self.gauges {
             let told = gauge.pace.load(Ordering::Relaxed);
-            if now.since(Time::from_micros((told >> 24) * 1000)) <= FRESH && told != 0 {
+            if Gauge::is_fresh(told, now) {
                 rate = rate.min(told >> 8 & 0xFFFF);
                 overload = overload.max(told as u8);
                 unread_us = unread_us.max(gauge.unread_us.load(Ordering::Relaxed));
@@ -97,6 +122,25 @@ mod tests {
 
     fn at(millis: u64) -> Time {
         Time::from_micros(millis * 1000)
+    }
+
+    #[test]
+    fn the_slowest_says_what_can_be_judged() {
+        let pressure = Pressure::new(3);
+        let told = Told { gossip_rate: 1.0, overload: 0, unread: Duration::ZERO };
+        pressure.has_read(0, Time::NEVER);
+        assert_eq!(pressure.all_have_read(0, at(10_000)), Time::NEVER, "the others have not begun");
+        pressure.has_read(0, at(9_950));
+        pressure.has_read(1, at(9_900));
+        pressure.has_read(2, Time::NEVER);
+        assert_eq!(pressure.all_have_read(0, at(10_000)), at(9_950), "what we have not read ourselves always counts");
+        pressure.tell(1, told, at(10_000));
+        pressure.tell(2, told, at(10_000));
+        assert_eq!(pressure.all_have_read(0, at(10_000)), at(9_900));
+        pressure.has_read(1, Time::NEVER);
+        assert_eq!(pressure.all_have_read(2, at(10_000)), Time::NEVER, "of the first nothing is known");
+        pressure.has_read(1, at(9_900));
+        assert_eq!(pressure.all_have_read(2, at(12_001)), Time::NEVER, "it stands still, or has ended");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! has arrived meanwhile is read.
 //!
 //! While something lies unread, in a broadcast to all members of a large fleet for instance, members begin what they
-//! have to begin, but silence is judged only as far as reading has come ([`SharedState::set_read_until`](crate::protocol::SharedState::set_read_until)),
+//! have to begin, but silence is judged only as far as this worker and the others have read
+//! ([`SharedState::set_read_until`](crate::protocol::SharedState::set_read_until)),
 //! and timers fire at a part of the pace of reading, so that a worker never sends more than its own reading keeps up
 //! with. What a loop that is behind concludes is in `pace`.
 
@@ -19,7 +20,7 @@ use super::calls::Calls;
 use super::host::Host;
 use super::members::HostedMember;
 use super::observer::Observer;
-use super::pace::{LATE, Pace, Read, Reading};
+use super::pace::{LATE, Pace, Read, Reading, UNREAD_MAX};
 use super::pressure::{Pressure, Told, Worst};
 use crate::net::{Arrival, Driver, NetError, Trains};
 use crate::protocol::Time;
@@ -65,25 +66,24 @@ pub(super) fn run<O: Observer>(
         host.release_held(driver.trains());
         let after = driver.counters();
         host.note_driver(driver.kind(), after);
-        let read =
-            reading.read(after.messages_received - before.messages_received, driver.drained(), (left, host.now()));
-        if after.receive_overflow > before.receive_overflow || read == Read::TooMuch {
-            host.counters.turns_swamped += 1;
-            pace.swamped(host.now());
-            place.pressure.doubt(host.now());
-        }
+        let messages = after.messages_received - before.messages_received;
+        let read = reading.read(messages, driver.drained(), driver.age(), (left, host.now()));
         let behind = read == Read::More;
         let unread = if behind { host.now().since(reading.complete_until()) } else { Duration::ZERO };
         pace.lies_unread(unread, host.now());
-        host.members.shared.set_read_until(if behind { reading.complete_until() } else { Time::NEVER });
+        let lost = after.receive_overflow > before.receive_overflow || read == Read::TooMuch;
+        if lost {
+            pace.swamped(host.now());
+            place.pressure.doubt(host.now());
+        }
+        host.counters.turns_swamped += u64::from(lost || unread >= UNREAD_MAX);
+        place.pressure.has_read(place.worker, if behind { reading.complete_until() } else { Time::NEVER });
+        host.members.shared.set_read_until(place.pressure.all_have_read(place.worker, host.now()));
         for _ in 0..CALLS_PER_TURN {
             let Some(call) = calls.pop() else { break };
             call(&mut host, driver.trains());
         }
-        if !behind {
-            host.members.rearm_waiting();
-            host.run_streams(driver.trains());
-        }
+        host.run_streams(driver.trains(), behind);
         if host.paused {
             pace.take_lost();
         } else {
@@ -139,8 +139,11 @@ impl<O: Observer> Host<O> {
             return Some(Duration::ZERO);
         }
         let timer = self.members.wheel.next_deadline(self.now()).filter(|_| !self.paused);
+        let timer = timer.map(|timer| pace.tick_after(timer));
         let held = self.held.as_ref().and_then(|held| held.due());
-        let next = timer.map(|timer| pace.tick_after(timer)).into_iter().chain(held).min()?;
+        // What others have not read is looked after once a tick.
+        let waiting = (self.members.are_waiting() && !self.paused).then(|| pace.tick_after(self.now() + Duration::from_micros(1)));
+        let next = [timer, held, waiting].into_iter().flatten().min()?;
         Some(next.since(self.now()))
     }
 
@@ -157,34 +160,28 @@ impl<O: Observer> Host<O> {
             self.counters.stalls += 1;
             self.members.shared.lose(lost);
         }
-        let mut expired = self.members.wheel.next_expired(self.now());
-        let late = expired.map_or(Duration::ZERO, |(_, deadline)| self.now().since(pace.tick_after(deadline)));
+        let expired = self.members.wheel.first_expired(self.now());
+        let late = expired.map_or(Duration::ZERO, |deadline| self.now().since(pace.tick_after(deadline)));
         self.keep_pace(late, pace, place);
-        if expired.is_some() && !driver.trains().is_empty() {
+        if (expired.is_some() || self.members.are_waiting()) && !driver.trains().is_empty() {
             // Acks first.
             driver.flush()?;
         }
         self.members.output.gossip_budget = pace.gossip_budget();
         let granted = self.members.output.gossip_budget;
-        self.more_timers = false;
-        let fired_before = self.counters.timers_fired;
-        while let Some((local, deadline)) = expired {
-            if self.counters.timers_fired - fired_before >= timers_max {
-                // The wheel has given it out: it comes first in the next turn.
-                self.members.wheel.schedule(local, deadline);
-                self.more_timers = true;
-                break;
+        let mut left = timers_max;
+        self.more_timers = loop {
+            if left == 0 || driver.trains().is_half_full() {
+                break true;
             }
-            let late = self.now().since(pace.tick_after(deadline));
-            self.observer.timer(late.as_micros() as u64);
-            self.counters.timers_fired += 1;
-            self.fire(local, driver.trains());
-            if driver.trains().is_half_full() {
-                self.more_timers = true;
-                break;
-            }
-            expired = self.members.wheel.next_expired(self.now());
-        }
+            // First those that have waited for reading, which is not lateness.
+            let waited = self.members.next_waiting(self.now());
+            let Some((local, deadline)) = waited.or_else(|| self.members.wheel.next_expired(self.now())) else {
+                break false;
+            };
+            left -= 1;
+            self.fire(local, deadline, pace, driver.trains());
+        };
         pace.spend(granted - self.members.output.gossip_budget);
         Ok(())
     }
@@ -202,8 +199,11 @@ impl<O: Observer> Host<O> {
         pace.refill(told.gossip_rate, self.now());
     }
 
-    fn fire(&mut self, local: HostedMember, trains: &mut Trains) {
+    /// Has a member do what was due at `deadline`.
+    fn fire(&mut self, local: HostedMember, deadline: Time, pace: &Pace, trains: &mut Trains) {
         let now = self.now();
+        self.observer.timer(now.since(pace.tick_after(deadline)).as_micros() as u64);
+        self.counters.timers_fired += 1;
         let Some((member, shared, mut out)) = self.members.reach(local, trains) else { return };
         member.handle_timeout(now, shared, &mut out);
         self.settle(local);

@@ -148,16 +148,26 @@ impl Wheel {
     ///
     /// Between calls, any timer may be armed, moved or disarmed.
     pub fn next_expired(&mut self, now: Time) -> Option<(u32, Time)> {
+        let member = self.first_due(now)?;
+        let deadline = self.nodes[member as usize].deadline;
+        self.cancel(member);
+        Some((member, deadline))
+    }
+
+    /// The deadline of the timer that [`next_expired`](Wheel::next_expired) would take at `now`.
+    pub fn first_expired(&mut self, now: Time) -> Option<Time> {
+        let member = self.first_due(now)?;
+        Some(self.nodes[member as usize].deadline)
+    }
+
+    fn first_due(&mut self, now: Time) -> Option<u32> {
         let due = self.due_list();
         while self.lists[due as usize].first == NONE {
             if !self.advance(now) {
                 return None;
             }
         }
-        let member = self.lists[due as usize].first;
-        let deadline = self.nodes[member as usize].deadline;
-        self.cancel(member);
-        Some((member, deadline))
+        Some(self.lists[due as usize].first)
     }
 
     /// When to call [`expire`](Wheel::expire) next: no timer fires before it. Not before `now`; nothing
@@ -450,7 +460,9 @@ mod tests {
         for member in 0..4 {
             wheel.schedule(member, at(10_000));
         }
-        assert_eq!(wheel.next_expired(at(10_000)), Some((0, at(10_000))));
+        assert_eq!(wheel.first_expired(at(9_999)), None);
+        assert_eq!(wheel.first_expired(at(10_000)), Some(at(10_000)));
+        assert_eq!(wheel.next_expired(at(10_000)), Some((0, at(10_000))), "looking takes nothing");
         assert_eq!(wheel.next_deadline(at(10_000)), Some(at(10_000)));
         wheel.cancel(1);
         wheel.schedule(2, at(12_000));

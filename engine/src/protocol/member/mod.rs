@@ -363,7 +363,8 @@ impl Member {
         probes.min(self.suspicions.due()).min(self.core.delegations.unanswered())
     }
 
-    /// Whether timers come so late that something may lie unread: then the time since the last call was lost.
+    /// Whether timers come so late that something may lie unread: then the time since the last call was lost. That silence
+    /// is judged only when the driver has read what was sent by then is not lateness.
     /// Called before anything is done about timers.
     fn notice_lateness(&mut self, cx: &mut Context<'_, '_>) {
         let called = std::mem::replace(&mut self.called, cx.now);
@@ -371,7 +372,7 @@ impl Member {
             return;
         }
         let due = self.probe.phase_due().min(self.suspicions.due()).min(self.relays.due());
-        if cx.now.since(due) > self.core.settings.probe_timeout / 4 {
+        if cx.judged.since(due) > self.core.settings.probe_timeout / 4 {
             let lost = cx.now.since(called.max(self.core.heard));
             self.handle_stall(lost, cx.shared);
         }
