@@ -97,7 +97,8 @@ impl AntiEntropy {
         origin: &Sender,
     ) {
         let Some(root) = origin.root else { return };
-        if root == core.table.root() {
+        if root == core.table.root() || cx.is_behind() {
+            // What makes the roots differ may lie unread.
             self.differing = Time::NEVER;
         } else {
             self.note_difference(core, cx, origin);
@@ -200,7 +201,8 @@ impl AntiEntropy {
             return false;
         }
         let settled = core.settled();
-        let under_way = !core.is_quiet(cx.now) || cx.now.since(core.root_changed) < settled;
+        let under_way =
+            !core.is_quiet(cx.now) || cx.now.since(core.root_changed) < settled || cx.is_behind();
         let fresh = self.is_fresh(cx.now, &core.settings);
         if !under_way || fresh || self.with.is_some() || cx.now >= self.latest {
             return false;
@@ -210,11 +212,11 @@ impl AntiEntropy {
         true
     }
 
-    /// Whether to decline a push/pull with a member whose root differs from ours: while news passes they differ, and the
-    /// two whole views that would be exchanged say nothing that is not on its way. Not for longer than half a period, nor while
+    /// Whether to decline a push/pull with a member whose root differs from ours: while news passes, or lies unread, they
+    /// differ, and the two whole views that would be exchanged say nothing that is not on its way. Not for longer than half a period, nor while
     /// we have just joined and may lack more than that.
     pub(in crate::protocol) fn declines(&mut self, core: &Core, cx: &Context<'_, '_>) -> bool {
-        let under_way = cx.now.since(core.root_changed) < core.settled();
+        let under_way = cx.now.since(core.root_changed) < core.settled() || cx.is_behind();
         if !under_way || self.is_fresh(cx.now, &core.settings) || cx.shared.behaviour.push_pulls_on_time {
             self.declining = Time::NEVER;
             return false;

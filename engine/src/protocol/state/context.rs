@@ -40,6 +40,11 @@ impl<'a, 'b> Context<'a, 'b> {
         Context { now, judged, shared, out, asked: None, delegated: None, event_age: None, sender: None }
     }
 
+    /// Whether the driver is behind in reading, so that what others have sent may lie unread.
+    pub(in crate::protocol) fn is_behind(&self) -> bool {
+        self.judged < self.now
+    }
+
     pub(in crate::protocol) fn emit(&mut self, event: Event) {
         self.out.events.push(event);
     }
