@@ -4,7 +4,8 @@
 //!
 //! With adaptive suspicion a *witness*, a member that has probed the suspect in vain, waits for a
 //! refutation before it declares. The refutation comes on either of two ways, and the window is the longer of
-//! what the two take:
+//! what the two take, or, where members delegate and the suspect's host says that it is gone, what the first takes, which
+//! keeps the bound by itself:
 //! - *Directly.* The witness tells the suspect again and again, and the suspect answers. If a round trip fails with
 //!   chance f, then n tries all fail with chance f^n, so a bound p on the false death takes n = ceil(ln p / ln f)
 //!   tries, so far apart that an answer has come before the next, and a round trip for the last. f is the share of probes without a direct ack, measured on those that were answered some
@@ -140,17 +141,19 @@ impl SpreadEstimate {
         let rtt_s = self.rtt_s.min(60.0);
         let appeals = self.appeals(settings);
         let apart = APPEALS_APART_MIN.max(Duration::from_secs_f32(rtt_s)).min(settings.gossip_interval);
-        let directly = f32::from(appeals) * apart.as_secs_f32();
-        let (told, measured) = match delegates {
-            true => (self.delegated(settings, members), self.typical_s),
-            false => (interval_s + self.everyone(settings, members), 0.0),
+        let directly = f32::from(appeals - 1) * apart.as_secs_f32();
+        let (gone, unknown) = if delegates {
+            (directly, directly.max(self.delegated(settings, members)).max(self.typical_s))
+        } else {
+            let longer = directly.max(interval_s + self.everyone(settings, members));
+            (longer, longer)
         };
         let (shortest, _) = settings.suspicion_timeouts(members);
         let within = |needed_s: f32, floor: Duration| {
             Duration::from_secs_f32(needed_s.min(1e6) + rtt_s).max(floor).min(shortest)
         };
-        let length = within(directly.max(told), settings.suspicion_floor);
-        let unknown_length = within(directly.max(told).max(measured), settings.unreachable_floor).max(length);
+        let length = within(gone, settings.suspicion_floor);
+        let unknown_length = within(unknown, settings.unreachable_floor).max(length);
         // With one to spare: the first leaves at once.
         let appeal_every = (length / (u32::from(appeals) + 1)).max(apart);
         let patience = settings.probe_interval * 2;
@@ -174,23 +177,25 @@ mod tests {
     }
 
     fn delegated_ms(spread: &SpreadEstimate, members: usize) -> [u128; 2] {
-        let window = spread.window(&lan(), members, true);
+        let window = spread.window(&Settings { unreachable_floor: Duration::ZERO, ..lan() }, members, true);
         [window.length, window.unknown_length].map(|length| length.as_millis())
     }
 
     #[test]
-    fn delegated_news_takes_tens_of_milliseconds_and_what_is_lost_a_few_timeouts_more() {
+    fn who_is_gone_is_asked_and_who_is_silent_also_waited_for() {
         let mut spread = SpreadEstimate::UNKNOWN;
-        // Four appeals, 50 ms apart; two levels of 20 ms and one attempt more, 20 + 40 ms, take half of that.
-        assert_eq!(delegated_ms(&spread, 16), [200, 4_000]);
+        // Four appeals, 50 ms apart; two levels of 20 ms and one attempt more, 20 + 40 ms, take less.
+        assert_eq!(delegated_ms(&spread, 16), [150, 150]);
         // Seven levels of 20 ms, and 60 ms.
-        assert_eq!(delegated_ms(&spread, 10_000), [200, 4_000]);
+        assert_eq!(delegated_ms(&spread, 10_000), [150, 200]);
         spread.answered(true, Duration::from_millis(40));
-        // Seven levels of 40 ms, timeouts of 40 and 80 ms, and a round trip.
-        assert_eq!(delegated_ms(&spread, 10_000), [439, 4_000]);
+        // A round trip more; seven levels of 40 ms, timeouts of 40 and 80 ms, and a round trip.
+        assert_eq!(delegated_ms(&spread, 10_000), [190, 439]);
         (0..9).for_each(|_| spread.took(Duration::from_secs(6)));
         let [gone, unknown] = delegated_ms(&spread, 10_000);
-        assert!(gone == 439 && unknown > 6_000, "{gone} {unknown}");
+        assert!(gone == 190 && unknown > 6_000, "{gone} {unknown}");
+        let least = SpreadEstimate::UNKNOWN.window(&lan(), 10_000, true).unknown_length;
+        assert_eq!(least, lan().unreachable_floor);
     }
 
     #[test]
