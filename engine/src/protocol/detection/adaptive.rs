@@ -110,6 +110,18 @@ impl Suspicions {
         self.reschedule(&cx.shared.suspicions);
     }
 
+    /// `relay` says that `subject` does not answer it either, after our probe has failed.
+    pub(in crate::protocol) fn on_late_nack(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+        relay: MemberIndex,
+    ) {
+        let relay = cx.shared.directory.id(relay);
+        cx.shared.suspicions.nacked(&mut self.list, subject, relay);
+        self.reschedule(&cx.shared.suspicions);
+    }
+
     /// `subject` has answered: we are no witness any more. False if we were none.
     pub(in crate::protocol) fn withdraw(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) -> bool {
         let withdrawn = cx.shared.suspicions.withdraw(&mut self.list, subject);

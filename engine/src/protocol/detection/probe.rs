@@ -507,21 +507,20 @@ impl Probe {
         if direct { Acked::ByTarget } else { Acked::ByRelay }
     }
 
-    /// A relay says that the target does not answer it either.
+    /// A relay says that the target does not answer it either. If the probe was over by then, gives its target and the
+    /// relay: where much lies unread a nack comes late like everything else.
     pub(in crate::protocol) fn on_nack(
         &mut self,
         core: &Core,
         cx: &Context<'_, '_>,
         origin: &Sender,
         sequence: u32,
-    ) {
-        let Some(slot) = self.find(sequence) else { return };
-        let Attempt { relays, relays_asked, .. } = *self.at(slot);
-        let asked = &relays[..usize::from(relays_asked)];
-        let relay = asked.iter().position(|index| core.is_from(cx, origin, *index));
-        if let Some(relay) = relay {
-            self.at(slot).nacks |= 1 << relay;
-        }
+    ) -> Option<(MemberIndex, MemberIndex)> {
+        let attempt = self.attempts.iter_mut().find(|attempt| attempt.sequence == sequence)?;
+        let asked = &attempt.relays[..usize::from(attempt.relays_asked)];
+        let place = asked.iter().position(|index| core.is_from(cx, origin, *index))?;
+        attempt.nacks |= 1 << place;
+        attempt.is_idle().then_some((attempt.target, attempt.relays[place]))
     }
 
     /// A stream has shown what the target of the probe with this sequence is. False if none such is under way.

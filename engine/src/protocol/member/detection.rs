@@ -33,7 +33,9 @@ impl Member {
     }
 
     pub(super) fn on_nack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
-        self.probe.on_nack(&self.core, cx, origin, sequence);
+        if let Some((target, relay)) = self.probe.on_nack(&self.core, cx, origin, sequence) {
+            self.suspicions.on_late_nack(cx, target, relay);
+        }
     }
 
     /// `subject` has answered a ping over a stream: a probe under way, or else it lives although a probe has failed.

@@ -480,6 +480,20 @@ impl SuspicionPool {
         })
     }
 
+    /// `relay` says that `subject` does not answer it either. Without effect unless we are a witness.
+    pub(in crate::protocol) fn nacked(
+        &mut self,
+        of: &mut SuspicionList,
+        subject: MemberIndex,
+        relay: MemberId,
+    ) {
+        self.change(of, subject, |suspicion| {
+            if suspicion.witness.is_some() {
+                suspicion.nacked(relay);
+            }
+        });
+    }
+
     /// A stream has shown what `subject` is. Without effect unless we are a witness.
     pub(in crate::protocol) fn found(
         &mut self,

@@ -111,6 +111,20 @@ fn an_unconfirmed_witness_waits_long() {
     assert_eq!(pool.due(&of), at(30_000), "who began it does not confirm itself");
 }
 
+/// What a relay says counts as much when it comes after the probe has failed, where acks and nacks lie unread.
+#[test]
+fn a_late_nack_counts() {
+    let (mut pool, mut of) = witnessed(Presence::Gone, &[]);
+    pool.nacked(&mut of, 0, MemberId(100));
+    assert_eq!(pool.due(&of), at(11_387), "who began it does not confirm itself");
+    pool.nacked(&mut of, 0, MemberId(1));
+    assert_eq!(pool.due(&of), at(600));
+    assert!(pool.withdraw(&mut of, 0));
+    pool.nacked(&mut of, 0, MemberId(2));
+    pool.nacked(&mut of, 9, MemberId(2));
+    assert_eq!(pool.due(&of), at(30_000), "to those that only heard of it nobody says so");
+}
+
 #[test]
 fn a_window_is_as_long_as_the_subjects_host_makes_it() {
     let (mut pool, mut of) = witnessed(Presence::Unknown, &[1, 2]);
