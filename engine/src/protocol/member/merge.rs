@@ -290,7 +290,7 @@ impl Member {
         };
         self.core.set_entry(cx, index, entry.with_state(state).with_incarnation(incarnation));
         cx.shared.departed.add(&mut self.core.departed, index, cx.now);
-        self.reconnect.departed(cx.now, &self.core.settings);
+        self.reconnect.departed(cx.now, &self.core);
         if departing == Departing::Left {
             cx.emit(Event::Left { subject: index });
         } else {

@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use swimring_codec::native::{FRAME_MAX, Frame, FrameHeader, FrameWriter, Message};
+use swimring_codec::native::{
+    FRAME_MAX, Frame, FrameHeader, FrameWriter, Message, STREAM_PREFIX_LEN, StreamKind, StreamMessage,
+    StreamWriter,
+};
 
 use super::*;
 use crate::protocol::settings::Dissemination;
-use crate::protocol::{Event, FrameSink, Preset, View};
+use crate::protocol::{Event, FrameSink, Preset, StreamNext, View};
 
 /// Keeps the last frame.
 #[derive(Default)]
@@ -58,6 +61,17 @@ fn answer(
     root: u64,
     message: Message<'_>,
 ) -> Vec<u8> {
+    answer_at(member, shared, Time::from_micros(1), (source, root), message)
+}
+
+/// The same at `now`.
+fn answer_at(
+    member: &mut Member,
+    shared: &mut SharedState,
+    now: Time,
+    (source, root): (MemberId, u64),
+    message: Message<'_>,
+) -> Vec<u8> {
     let header = FrameHeader { cluster: 1, source, destination: member.id(), root, quiet: true };
     let mut bytes = [0; FRAME_MAX];
     let mut writer = FrameWriter::new(header, &mut bytes).unwrap();
@@ -68,7 +82,7 @@ fn answer(
     let mut out = Outbox { frames: &mut last, streams, events, gossip_budget: &mut 0 };
     let frame = Frame::decode(&bytes[..used]).unwrap();
     let from = SocketAddr::from(([127, 0, 0, 1], 1));
-    member.handle_frame(Time::from_micros(1), from, &frame, shared, &mut out);
+    member.handle_frame(now, from, &frame, shared, &mut out);
     last.0
 }
 
@@ -200,4 +214,79 @@ fn time_that_a_driver_lost_is_taken_note_of_once() {
     call(&mut one, &mut shared, timed_out - Duration::from_micros(1));
     assert_eq!(one.next_judged(), timed_out + Duration::from_millis(30));
     assert_eq!(shared.counters.stalls, 1);
+}
+
+/// Roots that differ while something lies unread say nothing: what makes them differ may be there. A whole view is neither
+/// asked for nor given.
+#[test]
+fn no_views_are_exchanged_while_the_driver_is_behind() {
+    let (mut one, other, mut shared) = pair();
+    let root = other.root() ^ 1;
+    let header = FrameHeader { cluster: 1, source: other.id(), destination: one.id(), root, quiet: true };
+    let mut bytes = Vec::new();
+    StreamWriter::new(header, &mut bytes).plain(StreamKind::Sync);
+    let asked = |one: &mut Member, shared: &mut SharedState, now: Time| {
+        let message = StreamMessage::decode(&bytes[STREAM_PREFIX_LEN..]).unwrap();
+        let (mut last, mut reply) = (Last::default(), Vec::new());
+        let (streams, events) = (&mut Vec::new(), &mut Vec::new());
+        let mut out = Outbox { frames: &mut last, streams, events, gossip_budget: &mut 0 };
+        one.handle_stream(now, None, &message, &mut reply, shared, &mut out)
+    };
+    let ping = Message::Ping { sequence: 5, event_root: 0 };
+    let later = Time::ZERO + one.core.settled() * 20;
+    shared.set_read_until(later - Duration::from_micros(1));
+    assert_eq!(asked(&mut one, &mut shared, later), StreamNext::Close);
+    assert_eq!(shared.counters.push_pulls_declined, 1);
+    answer_at(&mut one, &mut shared, later, (other.id(), root), ping);
+    shared.set_read_until(Time::NEVER);
+    let (begun, settled) = (later + Duration::from_millis(1), one.core.settled());
+    answer_at(&mut one, &mut shared, begun, (other.id(), root), ping);
+    let lasting = later + settled;
+    answer_at(&mut one, &mut shared, lasting, (other.id(), root), ping);
+    assert!(one.anti_entropy.due() > lasting, "they have differed since reading came to an end");
+    answer_at(&mut one, &mut shared, begun + settled, (other.id(), root), ping);
+    assert_eq!(one.anti_entropy.due(), begun + settled);
+    assert_eq!(asked(&mut one, &mut shared, lasting), StreamNext::Reply);
+}
+
+/// Everyone hears of a death at once, and takes the member out of its view half a minute later, not all at once.
+#[test]
+fn members_reap_the_dead_one_after_the_other() {
+    let (mut one, mut other, mut shared) = pair();
+    let incarnation = Incarnation::new(7);
+    let subjects = [other.id(), one.id()];
+    let third = {
+        let config = MemberConfig {
+            name: "third".to_owned(),
+            address: SocketAddr::from(([127, 0, 0, 1], 1)),
+            metadata: Vec::new(),
+            zone: String::new(),
+            cluster: 1,
+            incarnation,
+            seed: 1,
+            settings: Arc::clone(&one.core.settings),
+        };
+        Member::new(config, &mut shared, Time::ZERO).unwrap()
+    };
+    let introduction = Message::Introduction(Introduction {
+        subject: third.id(),
+        incarnation,
+        state: State::Alive,
+        address: SocketAddr::from(([127, 0, 0, 1], 1)),
+        name: "third",
+        metadata: &[],
+        zone: "",
+    });
+    let patience = one.core.settings.gossip_to_the_dead;
+    let reaped = [&mut one, &mut other].map(|member| {
+        let source = subjects.into_iter().find(|subject| *subject != member.id()).unwrap();
+        answer(member, &mut shared, source, 0, introduction);
+        answer(member, &mut shared, source, 0, Message::Dead { subject: third.id(), incarnation });
+        member.reconnect.due_to_reap()
+    });
+    assert_ne!(reaped[0], reaped[1]);
+    for at in reaped {
+        let later = at.since(Time::ZERO + patience);
+        assert!(later > Duration::ZERO && later <= patience / 8 + Duration::from_micros(1), "{at:?}");
+    }
 }

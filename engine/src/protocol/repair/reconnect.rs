@@ -5,6 +5,8 @@
 //! address is remembered, and now and then one of the departed is pinged and told that it is held dead. If
 //! it lives it refutes in its ack, and the views are mended from there.
 
+use std::time::Duration;
+
 use swimring_codec::State;
 
 use crate::protocol::event::Event;
@@ -43,9 +45,15 @@ impl Reconnect {
         self.next.min(self.next_reap)
     }
 
+    /// When the dead are looked at next.
+    #[cfg(test)]
+    pub(in crate::protocol) fn due_to_reap(&self) -> Time {
+        self.next_reap
+    }
+
     /// Someone departed: it will have to be reaped.
-    pub(in crate::protocol) fn departed(&mut self, now: Time, settings: &Settings) {
-        self.next_reap = self.next_reap.min(now + settings.gossip_to_the_dead);
+    pub(in crate::protocol) fn departed(&mut self, now: Time, core: &Core) {
+        self.next_reap = self.next_reap.min(now + core.settings.gossip_to_the_dead + core.reap_later());
     }
 
     /// Reaps, and tries one of the departed, as is due.
@@ -77,7 +85,7 @@ impl Reconnect {
         self.next_reap = Time::NEVER;
         while let Some(departure) = cx.shared.departed.oldest_recent(&core.departed) {
             if now.since(departure.since) < patience {
-                self.next_reap = departure.since + patience;
+                self.next_reap = departure.since + patience + core.reap_later();
                 break;
             }
             let entry = core.table.get(departure.subject);
@@ -100,6 +108,12 @@ impl Reconnect {
 }
 
 impl Core {
+    /// How much later than it may be this member reaps, up to an eighth of the time until then: everyone hears of a death
+    /// within a moment, and a hundred thousand timers need not end in one.
+    fn reap_later(&self) -> Duration {
+        self.settings.gossip_to_the_dead.mul_f64(f64::from(self.id.0 as u32) / f64::from(u32::MAX) / 8.0)
+    }
+
     /// Pings one of the departed that did not say goodbye, with what we believe of it.
     fn try_departed(&mut self, cx: &mut Context<'_, '_>) {
         let Some(index) = self.choose_departed(cx) else { return };
