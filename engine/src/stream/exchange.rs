@@ -239,12 +239,12 @@ impl Exchange {
             Ok(link) => link,
             Err(error) => return CloseReason::Broken(error.into()),
         };
-        let reason = {
-            let mut reader = std::pin::pin!(self.read(&link));
+        let mut reader = std::pin::pin!(self.read(&link));
+        let (reason, read) = {
             let mut writer = std::pin::pin!(self.write(&link));
             tokio::select! {
                 biased;
-                reason = &mut reader => reason,
+                reason = &mut reader => (reason, true),
                 reason = &mut writer => {
                     if reason == CloseReason::Finished {
                         self.deaf.set(true);
@@ -253,12 +253,18 @@ impl Exchange {
                     let last = self.linger(&mut reader).await;
                     // A peer that closes as we write shows up as a broken connection: what it said before,
                     // and how it ended, is the reader's to tell.
-                    if reason == CloseReason::Finished { reason } else { last.unwrap_or(reason) }
+                    let first = if reason == CloseReason::Finished { reason } else { last.unwrap_or(reason) };
+                    (first, last.is_some())
                 }
-                reason = self.watch() => reason,
+                reason = self.watch() => (reason, false),
             }
         };
         link.shutdown(Shutdown::Both);
+        if !read {
+            // What it waits for is completed by that: so its buffers go back to the pool.
+            self.deaf.set(true);
+            let _ = tokio::time::timeout(LINGER, reader).await;
+        }
         reason
     }
 

@@ -42,6 +42,45 @@ fn several_turns_are_echoed() {
     }
 }
 
+/// How many buffers the pool of `node` holds.
+fn spare_buffers(node: &mut Node) -> usize {
+    let spare: Vec<_> =
+        std::iter::from_fn(|| Some(node.port.buffer()).filter(|buffer| buffer.capacity() > 0)).collect();
+    let count = spare.len();
+    spare.into_iter().for_each(|buffer| node.port.recycle(buffer));
+    count
+}
+
+/// Whichever side closes, and how, both get back what they have lent to the exchange: a fleet that sets buffers aside
+/// allocates none later.
+#[test]
+fn a_closed_exchange_gives_its_buffers_back() {
+    for driver in DRIVERS {
+        let (mut here, mut there) = (Node::start(driver, patient()), Node::start(driver, patient()));
+        [&mut here, &mut there].map(|node| node.port.set_aside(16, 0, 0));
+        let aside = [16, 16];
+        for round in 0..40 {
+            let exchange = here.open(round, there.address, &[b"ping"]);
+            here.opened();
+            let (at_peer, _, bytes) = there.message();
+            there.port.recycle(bytes);
+            if round % 4 < 2 {
+                there.reply(at_peer, &[b"pong"], round % 4 == 1);
+                let (.., bytes) = here.message();
+                here.port.recycle(bytes);
+            }
+            if round % 4 != 1 {
+                assert!(here.port.close(exchange));
+            }
+            here.closed();
+            there.closed();
+            here.wait_until_idle();
+            there.wait_until_idle();
+        }
+        assert_eq!([spare_buffers(&mut here), spare_buffers(&mut there)], aside, "{driver:?}");
+    }
+}
+
 #[test]
 fn the_last_turn_arrives_before_the_close() {
     for driver in DRIVERS {

@@ -188,9 +188,12 @@ impl SharedViews {
         self.older.len() + 1
     }
 
-    /// Makes all that `table` says the newest base, whatever it takes: for views that a fleet starts with.
+    /// Makes all that `table` says the newest base, whatever it takes: for views that a fleet starts with. What was set
+    /// aside is left for later ones, which need few new pages.
     pub(in crate::protocol) fn adopt(&mut self, table: &Table) -> Arc<SharedView> {
+        let aside = std::mem::take(&mut self.spare_pages);
         self.make(table, usize::MAX, |entry, _| entry.unmarked());
+        self.spare_pages = aside;
         Arc::clone(&self.newest)
     }
 
@@ -242,6 +245,12 @@ impl SharedViews {
             self.older.push(before);
         }
         true
+    }
+
+    /// Pages that are set aside.
+    #[cfg(test)]
+    pub(super) fn spare_pages(&self) -> usize {
+        self.spare_pages.len()
     }
 
     fn fresh(&self) -> Arc<SharedView> {

@@ -367,6 +367,21 @@ fn who_agrees_holds_nothing() {
 }
 
 #[test]
+fn the_view_that_a_fleet_starts_with_leaves_what_was_set_aside_to_later_ones() {
+    let mut bases = SharedViews::new();
+    let members = 40 * PAGE_ENTRIES as u32;
+    bases.reserve(members as usize, 8);
+    let aside = bases.spare_pages();
+    let (mut directory, table) = alive(members, &bases);
+    let base = bases.adopt(&table);
+    assert_eq!((base.pages(), bases.spare_pages()), (40, aside));
+    let mut moved = table.clone();
+    moved.set(300, table.get(300).with_state(State::Dead), &mut directory);
+    assert_eq!(bases.advance(&moved), NewBase::Made);
+    assert_eq!(bases.spare_pages(), aside - 1, "the one page that changed was there already");
+}
+
+#[test]
 fn a_base_that_nobody_uses_is_taken_back() {
     let mut bases = SharedViews::new();
     let (mut directory, mut table) = alive(300, &bases);
