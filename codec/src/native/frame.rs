@@ -43,6 +43,13 @@ pub struct FrameHeader {
     pub quiet: bool,
 }
 
+/// Whom the frame in `bytes` is for, before anything of it has been checked: to know in advance which member it will need.
+/// Nothing if it is too short to say.
+#[inline]
+pub fn destination(bytes: &[u8]) -> Option<MemberId> {
+    take::<Header>(&mut &bytes[..]).ok().map(|header| MemberId(header.destination.get()))
+}
+
 impl FrameHeader {
     /// Checks the header at the front of `bytes`; gives it, its count or kind, and what follows it.
     #[inline]

@@ -20,7 +20,7 @@ mod stream_writer;
 pub use error::DecodeError;
 pub use event::{EVENT_HEADER_LEN, EVENT_MAX, UserEvent};
 pub use event_repair::{EVENT_PART_BITS_MAX, EVENT_REPAIR_LEN, EventId, EventPart, EventSum};
-pub use frame::{FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages};
+pub use frame::{FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages, destination};
 pub use introduction::{INTRODUCTION_HEADER_LEN, Introduction};
 pub use message::{
     DELEGATION_LEN, EVENT_ROOT_MAX, Message, MessageVisitor, PREFIX_BITS_MAX, PROBE_LEN, RELAY_LEN,

@@ -6,8 +6,8 @@ use crate::arbitrary::{self, Mutation, mutate};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use swimring_codec::native::{
-    FRAME_MAX, Frame, FrameHeader, FrameWriter, STREAM_PREFIX_LEN, StreamKind, StreamMessage, StreamWriter,
-    stream_message_len,
+    FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, STREAM_PREFIX_LEN, StreamKind, StreamMessage,
+    StreamWriter, destination, stream_message_len,
 };
 use swimring_testing::checks;
 use swimring_testing::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
@@ -38,6 +38,8 @@ proptest! {
         let (bytes, fitting) = write_frame(header, &messages);
         let frame = Frame::decode(&bytes).expect("written by the writer");
         prop_assert_eq!(frame.header, header);
+        prop_assert_eq!(destination(&bytes), Some(header.destination));
+        prop_assert_eq!(destination(&bytes[..HEADER_LEN - 1]), None);
         prop_assert_eq!(frame.message_count(), fitting);
         let read: Result<Vec<_>, _> = frame.messages().map(|m| m.map(OwnedMessage::from)).collect();
         prop_assert_eq!(read.as_deref(), Ok(&messages[..fitting]));

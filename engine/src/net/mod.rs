@@ -32,6 +32,7 @@ mod mmsg;
 mod options;
 mod outgoing;
 mod paths;
+mod prefetch;
 #[cfg(test)]
 mod refusal_test;
 mod segmentation;
@@ -52,6 +53,7 @@ pub use endpoint::Endpoint;
 pub use error::NetError;
 pub use gso_trains::Trains;
 pub use options::{DriverChoice, DriverKind, NetOptions, UnknownDriver};
+pub(crate) use prefetch::prefetch;
 pub use size_class::padded_len;
 pub(crate) use socket_options::bind_address_without_port;
 pub use waker::Waker;

@@ -12,6 +12,7 @@ use swimring_codec::MemberId;
 use super::options::FleetOptions;
 use super::sweeping::Sweeping;
 use super::wheel::Wheel;
+use crate::net::prefetch;
 use crate::protocol::{
     Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState, StreamOpen,
     Time, View,
@@ -184,6 +185,14 @@ impl HostedMembers {
             return self.iter().next().map(|(local, _)| local);
         }
         self.by_id.get(&id).copied()
+    }
+
+    /// Asks for the memory of the member of an id, which is about to be called.
+    #[inline]
+    pub(super) fn expect(&self, id: MemberId) {
+        if let Some(hosted) = self.by_id.get(&id).and_then(|local| self.places.0.get(*local as usize)) {
+            prefetch(hosted);
+        }
     }
 
     /// The member of an address. Where members share one, it is the first.

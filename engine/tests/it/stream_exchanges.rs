@@ -57,7 +57,8 @@ fn spare_buffers(node: &mut Node) -> usize {
 fn a_closed_exchange_gives_its_buffers_back() {
     for driver in DRIVERS {
         let (mut here, mut there) = (Node::start(driver, patient()), Node::start(driver, patient()));
-        [&mut here, &mut there].map(|node| node.port.set_aside(16, 0, 0));
+        here.port.set_aside(16, 0, 0);
+        there.port.set_aside(16, 0, 0);
         let aside = [16, 16];
         for round in 0..40 {
             let exchange = here.open(round, there.address, &[b"ping"]);
