@@ -45,6 +45,8 @@ counters! {
     probes_sent,
     /// Of those, probes that returned another member's ping, with adaptive suspicion.
     probes_returned,
+    /// Probes of the members beside us in the order of ids, after many deaths at once.
+    neighbours_probed,
     /// Pings that will not be returned because too many are waiting for that.
     watches_shed,
     /// Probes answered directly.

@@ -8,6 +8,7 @@ mod experiment;
 mod experiment_network;
 mod fuzz;
 mod late_members;
+mod mass_kills;
 mod memberlist_messages;
 mod memberlist_support;
 mod memberlist_upstream;

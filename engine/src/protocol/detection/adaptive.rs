@@ -17,7 +17,8 @@
 //!   anew.
 //!
 //! The same doubt in its own ears puts off the end of every suspicion of a member that hears nobody, by at
-//! most as long as a suspicion lasts. Time that a member finds lost by its own clock, because its timers come late, counts as a stall.
+//! most as long as a suspicion lasts; and once it hears again, a suspect of that time has as long to be heard as nobody was,
+//! or Lifeguard's timeout if that is less: much of what was sent meanwhile is lost. Time that a member finds lost by its own clock, because its timers come late, counts as a stall.
 //! Everyone else keeps Lifeguard's timeouts, and is told by the witness that declares. A member that hears neither that
 //! nor a refutation for two to four windows probes the suspect once out of turn, and so refreshes its view or
 //! becomes a witness itself; where news is delegated, which loses little, only a few members do so early.
@@ -28,6 +29,7 @@ use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
 use crate::protocol::pools::presence::Presence;
 use crate::protocol::pools::suspicions::Suspicion;
+use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
@@ -49,21 +51,52 @@ impl Suspicions {
     /// A probe of ours has failed: of its target, which is suspected, we are a witness.
     pub(in crate::protocol) fn begin_fast_path(
         &mut self,
-        core: &Core,
+        core: &mut Core,
         cx: &mut Context<'_, '_>,
         spread: &SpreadEstimate,
         failed: &FailedProbe,
     ) {
+        let what = (failed.target(), failed.presence(), failed.health);
+        if self.become_witness(core, cx, spread, what, failed.nackers()) {
+            self.tell_own(core, cx, failed);
+        }
+    }
+
+    /// We have seen for ourselves that `subject` does not answer, and as much of it as `presence` says, while our local health
+    /// was `health` and `nackers` saw the same. False if it is not suspected.
+    pub(super) fn become_witness(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_, '_>,
+        spread: &SpreadEstimate,
+        (subject, presence, health): (MemberIndex, Presence, LocalHealth),
+        nackers: impl Iterator<Item = MemberIndex>,
+    ) -> bool {
         let mut window = spread.window(&core.settings, core.table.known(), core.delegates(cx.shared));
         for length in [&mut window.length, &mut window.unknown_length] {
-            *length = failed.health.scale(*length, cx.shared.overload, core.settings.local_health_max);
+            *length = health.scale(*length, cx.shared.overload, core.settings.local_health_max);
         }
         let SharedState { directory, suspicions, .. } = &mut *cx.shared;
-        let nackers = failed.nackers().map(|relay| directory.id(relay));
-        let what = (window, failed.presence());
-        if suspicions.witness(&mut self.list, failed.target(), cx.now, what, nackers) {
-            cx.shared.counters.suspicions_witnessed += 1;
-            self.reschedule(&cx.shared.suspicions);
+        let nackers = nackers.map(|relay| directory.id(relay));
+        let witness = suspicions.witness(&mut self.list, subject, cx.now, (window, presence), nackers);
+        cx.shared.counters.suspicions_witnessed += u64::from(witness);
+        self.reschedule(&cx.shared.suspicions);
+        witness
+    }
+
+    /// Has others told of our accusation, if it is new, or keeps it to ourselves for the time of our window: where the
+    /// suspect's host says that it is gone its death is what there is to tell, and one broadcast does. Meanwhile the
+    /// suspect is appealed to, and whoever else probes it sees for itself.
+    fn tell_own(&mut self, core: &mut Core, cx: &mut Context<'_, '_>, failed: &FailedProbe) {
+        let (subject, own) = (failed.target(), core.id);
+        let alone = self.first_accuser(core, cx, subject).is_none();
+        // A witness declares when it has heard somebody: for longer than this nobody is silent by chance.
+        let longer = core.deaf_after();
+        if alone && core.delegates(cx.shared) && cx.shared.suspicions.keep_quiet(&mut self.list, subject, longer) {
+            return self.reschedule(&cx.shared.suspicions);
+        }
+        if self.tell_on(cx, subject, own) {
+            self.tell(core, cx, subject, failed.incarnation(), own);
         }
     }
 
@@ -90,6 +123,9 @@ impl Suspicions {
                 None => core.send(cx, to, id, &[suspect]),
             }
             sent = cx.shared.counters.frames_shed == shed;
+            if suspicion.is_quiet() {
+                ask_anybody(core, cx, subject);
+            }
             if suspicion.is_in_the_dark() && before % APPEALS_PER_STREAM == APPEALS_PER_STREAM - 1 {
                 try_stream(core, cx, subject);
             }
@@ -162,18 +198,37 @@ impl Suspicions {
         cx.now + at_least.mul_f64(1.0 + core.rng.f64())
     }
 
-    /// Whether the suspicion of `subject`, whose time is up, goes on because we hear nobody, or lose what we are
-    /// sent, and so hear no refutation either.
+    /// Whether `suspicion`, whose time is up, goes on: because we hear nobody, or lose what we are sent, and so hear no
+    /// refutation either; or because we heard nobody for some time of it, and have not listened as long since.
     pub(super) fn defer_expiry(
         &mut self,
         core: &Core,
         cx: &mut Context<'_, '_>,
-        subject: MemberIndex,
+        suspicion: &Suspicion,
     ) -> bool {
-        let more = core.settings.probe_interval * 2;
-        let deaf = core.adaptive && !core.hears(cx.now) || cx.shared.doubted_since(cx.now - more);
-        deaf && cx.shared.suspicions.put_off(&mut self.list, subject, more)
+        let (subject, more) = (suspicion.subject, core.deaf_after());
+        let suspicions = &mut cx.shared.suspicions;
+        if core.adaptive && !core.hears(cx.now) {
+            return suspicions.put_off_deaf(&mut self.list, subject, core.heard, more);
+        }
+        if core.adaptive && suspicions.catches_up(&mut self.list, subject, cx.now, core.heard_again, core.deaf_for) {
+            return true;
+        }
+        cx.shared.doubted_since(cx.now - more) && cx.shared.suspicions.put_off(&mut self.list, subject, more)
     }
+}
+
+/// Pings somebody other than `subject`. A witness that has told others of its accusation hears their acknowledgements; one that
+/// keeps it to itself has to ask whether it hears.
+fn ask_anybody(core: &mut Core, cx: &mut Context<'_, '_>, subject: MemberIndex) {
+    let own = core.index;
+    let somebody = core.table.choose(&mut core.rng, |index, entry| {
+        entry.is_alive() && index != own && index != subject
+    });
+    let Some(somebody) = somebody else { return };
+    let Some(sequence) = appeal_sequence(somebody) else { return };
+    let (to, id) = (core.identity(somebody, cx.shared).address(), cx.shared.directory.id(somebody));
+    core.send(cx, to, id, &[Outgoing::Ping { sequence }]);
 }
 
 /// Tries `subject`, of which our probe has failed, over a stream once more.
@@ -193,6 +248,6 @@ impl Core {
     }
 
     fn hears(&self, now: Time) -> bool {
-        now.since(self.heard) <= self.settings.probe_interval * 2
+        now.since(self.heard) <= self.deaf_after()
     }
 }

@@ -159,6 +159,8 @@ struct Attempt {
     relays: [MemberIndex; INDIRECT_CHECKS_MAX],
     relays_asked: u8,
     nacks: u8,
+    /// Once it has failed, one bit for each whose missing nack was counted against us.
+    blamed: u8,
 }
 
 impl Attempt {
@@ -176,6 +178,7 @@ impl Attempt {
         relays: [0; INDIRECT_CHECKS_MAX],
         relays_asked: 0,
         nacks: 0,
+        blamed: 0,
     };
 
     fn is_idle(&self) -> bool {
@@ -440,8 +443,7 @@ impl Probe {
             Presence::Silent => cx.shared.counters.probes_silent += 1,
             Presence::Gone => cx.shared.counters.probes_refused += 1,
         }
-        let missed = attempt.relays_asked - attempt.nacks.count_ones() as u8;
-        let doubt = if attempt.relays_asked == 0 { 1 } else { missed };
+        let doubt = if attempt.relays_asked == 0 { 1 } else { self.blame(core, slot) };
         let health = core.health;
         core.health.raise(doubt, core.health_max(cx));
         let entry = core.table.get(attempt.target);
@@ -453,6 +455,32 @@ impl Probe {
             return None;
         }
         Some(FailedProbe { attempt, health })
+    }
+
+    /// How many relays did not say in time that the target does not answer them. Who is dead cannot, and says nothing of
+    /// us.
+    fn blame(&mut self, core: &Core, slot: Slot) -> u8 {
+        let attempt = self.at(slot);
+        let asked = &attempt.relays[..usize::from(attempt.relays_asked)];
+        for (nth, relay) in asked.iter().enumerate() {
+            let silent = attempt.nacks & 1 << nth == 0 && core.table.get(*relay).is_live();
+            attempt.blamed |= u8::from(silent) << nth;
+        }
+        attempt.blamed.count_ones() as u8
+    }
+
+    /// Others have declared `index` dead: if it was a relay whose nack we missed of late, that says nothing of us after
+    /// all.
+    pub(in crate::protocol) fn died(&mut self, core: &mut Core, index: MemberIndex) {
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.blamed != 0) {
+            let asked = &attempt.relays[..usize::from(attempt.relays_asked)];
+            if let Some(nth) = asked.iter().position(|relay| *relay == index)
+                && attempt.blamed & 1 << nth != 0
+            {
+                attempt.blamed &= !(1 << nth);
+                core.health.lower();
+            }
+        }
     }
 
     /// Whether an answer to `attempt`, which failed, may have been lost here. Then its target is asked again.

@@ -61,11 +61,16 @@ impl ReturnProbes {
         self.probe_at(cx, source, cx.now + interval);
     }
 
-    /// Probes `id` at `due`.
-    pub(in crate::protocol) fn probe_at(&mut self, cx: &mut Context<'_, '_>, id: MemberId, due: Time) {
-        if !self.add(id, due) {
-            cx.shared.counters.watches_shed += 1;
-        }
+    /// Probes `id` at `due`. False if too many are watched already.
+    pub(in crate::protocol) fn probe_at(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        id: MemberId,
+        due: Time,
+    ) -> bool {
+        let room = self.add(id, due);
+        cx.shared.counters.watches_shed += u64::from(!room);
+        room
     }
 
     /// The member to probe now, and when that probe ends; none while another return, which ends at `busy_until`, is

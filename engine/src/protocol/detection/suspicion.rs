@@ -13,6 +13,7 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::event::{Event, SuspicionSummary};
+use crate::protocol::pools::presence::Presence;
 use crate::protocol::pools::suspicions::{
     Due, Suspicion, SuspicionList, SuspicionPool, confirmations_needed,
 };
@@ -25,6 +26,10 @@ use crate::protocol::wire::Update;
 /// With delegated broadcast: time between two accusers' declarations. More than it takes to tell everyone.
 const ACCUSERS_APART: Duration = Duration::from_millis(500);
 
+/// Most suspects that a member asks within a probe interval because another member's view says that they are dead. Who has
+/// missed more asks the others afterwards.
+const RECORDED_MAX: u8 = 64;
+
 /// With delegated broadcast: how much longer than the accusers those wait that have only heard of it, at least and at
 /// most. The first accuser's declaration ends their suspicion; were there no such time, everyone's timer would end at
 /// once, for what everyone is about to be told. If all accusers are gone, the timers end one by one.
@@ -36,6 +41,9 @@ pub(in crate::protocol) struct Suspicions {
     pub(super) list: SuspicionList,
     /// When something is first due.
     due: Time,
+    /// Suspects that were asked since then because another member's view says that they are dead.
+    asked: u8,
+    asked_since: Time,
 }
 
 /// What a suspicion asks of its holder.
@@ -50,7 +58,7 @@ pub(in crate::protocol) enum Expired {
 impl Suspicions {
     /// None yet, of the member with the number `owner`.
     pub(in crate::protocol) fn new(owner: u32) -> Suspicions {
-        Suspicions { list: SuspicionList::new(owner), due: Time::NEVER }
+        Suspicions { list: SuspicionList::new(owner), due: Time::NEVER, asked: 0, asked_since: Time::ZERO }
     }
 
     /// When something is first due.
@@ -121,11 +129,14 @@ impl Suspicions {
         if entry.is_alive() {
             cx.emit(Event::Suspected { subject: index, accuser });
         }
-        self.tell(core, cx, index, incarnation, accuser);
+        if !(core.adaptive && accuser == core.id) {
+            self.tell(core, cx, index, incarnation, accuser);
+        }
     }
 
-    /// Has everyone told of our own accusation, and those that are ours to tell of another's.
-    fn tell(
+    /// Has everyone told of our own accusation, and those that are ours to tell of another's. With adaptive suspicion our
+    /// own is told, or not yet, once we are a witness: see [`Suspicions::begin_fast_path`].
+    pub(super) fn tell(
         &mut self,
         core: &mut Core,
         cx: &mut Context<'_, '_>,
@@ -153,7 +164,7 @@ impl Suspicions {
 
     /// Who accused `index` before us, if it lives. With delegated broadcast the first accuser declares the death to
     /// all, so that it alone needs to hear of confirmations; everyone does once it is gone.
-    fn first_accuser(&self, core: &Core, cx: &Context<'_, '_>, index: MemberIndex) -> Option<MemberIndex> {
+    pub(super) fn first_accuser(&self, core: &Core, cx: &Context<'_, '_>, index: MemberIndex) -> Option<MemberIndex> {
         let first = cx.shared.suspicions.first_accuser(&self.list, index)?;
         let first = cx.shared.directory.find(first).filter(|first| *first != core.index)?;
         core.table.get(first).is_alive().then_some(first)
@@ -191,8 +202,71 @@ impl Suspicions {
         if cx.shared.suspicions.confirm(&mut self.list, index, accuser) {
             self.reschedule(&cx.shared.suspicions);
             cx.shared.counters.suspicions_confirmed += 1;
-            self.tell(core, cx, index, incarnation, accuser);
+            if !(core.adaptive && accuser == core.id) {
+                self.tell(core, cx, index, incarnation, accuser);
+            }
         }
+    }
+
+    /// Another member's view says that `index` is dead. With adaptive suspicion it is asked at once, as by a witness: what
+    /// that member knows and we have missed nobody will tell us.
+    pub(in crate::protocol) fn on_dead_record(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        spread: &SpreadEstimate,
+        index: MemberIndex,
+    ) {
+        if core.adaptive && cx.shared.suspicions.record(&mut self.list, index) {
+            self.ask_recorded(core, cx, spread, index);
+        }
+    }
+
+    /// Asks `index`, which a record says is dead. If too many are being asked it is later.
+    fn ask_recorded(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        spread: &SpreadEstimate,
+        index: MemberIndex,
+    ) {
+        if cx.now.since(self.asked_since) >= core.settings.probe_interval {
+            (self.asked_since, self.asked) = (cx.now, 0);
+        }
+        if self.asked >= RECORDED_MAX {
+            return self.check_soon(core, cx, index);
+        }
+        self.asked += 1;
+        let (health, nobody) = (core.health, std::iter::empty());
+        self.become_witness(core, cx, spread, (index, Presence::Unknown, health), nobody);
+    }
+
+    /// Nothing more was heard of `index` for long. Whether it is to be probed out of turn: it is asked otherwise if a
+    /// record says that it is dead.
+    pub(in crate::protocol) fn is_to_be_probed(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        spread: &SpreadEstimate,
+        index: MemberIndex,
+    ) -> bool {
+        let recorded = cx.shared.suspicions.is_recorded(&self.list, index);
+        if recorded {
+            self.ask_recorded(core, cx, spread, index);
+        }
+        !recorded
+    }
+
+    /// A check of `index` had to wait: it is due within two intervals.
+    pub(in crate::protocol) fn check_soon(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+    ) {
+        let wait = core.settings.probe_interval.mul_f64(2.0 * core.rng.f64());
+        cx.shared.suspicions.check_by(&mut self.list, index, cx.now + wait);
+        self.reschedule(&cx.shared.suspicions);
     }
 
     /// Ends the suspicion of `index`, if there is one, and says how it went.
@@ -220,6 +294,12 @@ impl Suspicions {
                     cx.shared.counters.suspicions_checked += 1;
                     return Some(Expired::Unconfirmed(suspicion.subject));
                 }
+                Due::Tell(Suspicion { subject, incarnation, .. }) => {
+                    cx.shared.suspicions.told(&mut self.list, subject);
+                    if self.tell_on(cx, subject, core.id) {
+                        self.tell(core, cx, subject, incarnation, core.id);
+                    }
+                }
                 Due::Appeal { suspicion, before, since } => {
                     self.appeal(core, cx, &suspicion, before, since + self.list.lost());
                 }
@@ -231,7 +311,7 @@ impl Suspicions {
                     let until = cx.now + core.settings.gossip_interval;
                     cx.shared.suspicions.postpone(&mut self.list, suspicion.subject, until);
                 }
-                Due::End(suspicion) if self.defer_expiry(core, cx, suspicion.subject) => {}
+                Due::End(suspicion) if self.defer_expiry(core, cx, &suspicion) => {}
                 Due::End(suspicion) => return Some(Expired::Unrefuted(suspicion)),
             }
         }

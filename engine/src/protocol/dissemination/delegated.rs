@@ -20,8 +20,11 @@ use swimring_codec::{Incarnation, State};
 
 use crate::protocol::dissemination::division::{Candidate, Division, Section};
 use crate::protocol::event::{Event, EventIndex};
-use crate::protocol::pools::delegations::{ATTEMPTS_MAX, Delegation, Part, Range, Ready, Retry};
+use crate::protocol::pools::delegations::{
+    ATTEMPTS_DISTRUSTING_MAX, ATTEMPTS_MAX, Delegation, Part, Range, Ready, Retry,
+};
 use crate::protocol::pools::events::{EventStore, PartEnd};
+use crate::protocol::pools::unheard::{UnheardList, UnheardPool};
 use crate::protocol::settings::Dissemination;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
@@ -42,6 +45,9 @@ const FRAMES_MAX: usize = 64;
 /// Least time for an acknowledgement at each level of the driver's being late: where it is behind, acknowledgements
 /// lie unread, here or at the members it drives, and sending again would put it further behind.
 const BEHIND_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Attempts at one delegate before another is asked: the second is for the packet that was lost.
+const SAME_AGAIN: u8 = 2;
 
 /// Most updates in one frame: more than the shortest leave room for.
 const UPDATES_MAX: usize = 96;
@@ -80,14 +86,15 @@ impl Core {
     ) {
         let now = cx.now;
         let division = self.division(now);
-        let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
+        let SharedState { directory, delegations, events, counters, unheard, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
-        let (table, own, number) = (&self.table, &mut self.delegations, self.number);
+        let known = Known { table: &self.table, directory, unheard, list: &self.unheard, now };
+        let (own, number) = (&mut self.delegations, self.number);
         let mut parts = 0;
         division.divide(
             directory.zones(),
             range,
-            |zone, index| candidate_in(table, directory, zone, index),
+            |zone, index| known.candidate_in(zone, index),
             |part| {
                 let delegation = Delegation { subject, update, incarnation, part, since: now, attempt: 0 };
                 if delegations.add(own, delegation) {
@@ -198,7 +205,8 @@ impl Core {
         number: u32,
     ) {
         let Some(from) = cx.shared.directory.find(origin.source) else { return };
-        let SharedState { delegations, events, .. } = &mut *cx.shared;
+        let SharedState { delegations, events, unheard, .. } = &mut *cx.shared;
+        unheard.remove(&mut self.unheard, from);
         let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let gone = |gone: Delegation| ending.note(&gone, PartEnd::Told);
         let expected = delegations.acknowledge(&mut self.delegations, number, from, cx.now, gone);
@@ -225,13 +233,19 @@ impl Core {
 
     /// Finds somebody else for what one frame carried that was not acknowledged in time. False if there is none.
     fn retry_one_frame(&mut self, cx: &mut Context<'_, '_>) -> bool {
-        let division = self.division(cx.now);
-        let (table, distrusts) = (&self.table, self.delegations.distrusts());
-        let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
+        let (division, now) = (self.division(cx.now), cx.now);
+        let SharedState { directory, delegations, events, counters, unheard, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
+        let distrusts = self.delegations.distrusts();
+        if let Some((delegate, attempts)) = delegations.unanswered(&self.delegations, cx.judged)
+            && (distrusts || attempts >= SAME_AGAIN)
+        {
+            unheard.add(&mut self.unheard, delegate, now);
+        }
+        let known = Known { table: &self.table, directory, unheard, list: &self.unheard, now };
         let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let any = delegations.expire(&mut self.delegations, cx.judged, |unheard| {
-            let next = retry(unheard, &division, directory, table, distrusts);
+            let next = retry(unheard, &division, &known, distrusts);
             match next {
                 Retry::Send(_) => counters.delegations_retried += 1,
                 Retry::GiveUp => {
@@ -261,19 +275,22 @@ impl Core {
     }
 
     fn pass_on_waiting(&mut self, cx: &mut Context<'_, '_>) {
-        let (division, table) = (self.division(cx.now), &self.table);
+        let division = self.division(cx.now);
         let event_age_max = self.settings.event_memory / 2;
-        let SharedState { directory, delegations, events, counters, .. } = &mut *cx.shared;
-        let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
+        let SharedState { directory, delegations, events, counters, unheard, .. } = &mut *cx.shared;
+        let directory: &Directory = directory;
         let (now, pacing) = (cx.now, self.settings.delegation_pacing);
+        let known = Known { table: &self.table, directory, unheard, list: &self.unheard, now };
+        let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let ready = delegations.ready(&mut self.delegations, now, pacing, directory, |waiting| {
             let keep = match waiting.update {
                 // Older, and others may have forgotten it, and would take it for new.
                 Update::Event => now.since(waiting.since) < event_age_max,
-                update => says(table.get(waiting.subject), update, waiting.incarnation),
+                update => says(known.table.get(waiting.subject), update, waiting.incarnation),
             };
-            // A delegate that has been declared dead since is skipped at once.
-            let stays = keep && is_told_by_somebody(waiting, &division, directory, table);
+            // A delegate that has been declared dead since is skipped at once, and so is one that others of our frames
+            // were sent to in vain.
+            let stays = keep && is_told_by_somebody(waiting, &division, &known);
             if !stays {
                 counters.delegations_dropped += 1;
                 ending.note(waiting, if keep { PartEnd::Told } else { PartEnd::GivenUp });
@@ -351,7 +368,8 @@ impl Core {
         shared: &mut SharedState,
         mut over: impl FnMut(&mut EventStore, EventIndex),
     ) {
-        let SharedState { delegations, events, .. } = shared;
+        let SharedState { delegations, events, unheard, .. } = shared;
+        unheard.clear(&mut self.unheard);
         delegations.clear(&mut self.delegations, |gone| {
             if gone.update == Update::Event {
                 over(events, gone.subject);
@@ -391,26 +409,58 @@ impl<'a> Ending<'a> {
     }
 }
 
-/// Whom the view in `table` offers as a delegate.
-fn candidate(table: &Table, index: MemberIndex) -> Candidate {
-    let entry = table.get(index);
-    if entry.is_alive() {
-        Candidate::Alive
-    } else if entry.is_suspect() {
-        Candidate::Suspect
-    } else {
-        Candidate::Gone
-    }
+/// What a member knows of who could be its delegate.
+struct Known<'a> {
+    table: &'a Table,
+    directory: &'a Directory,
+    unheard: &'a UnheardPool,
+    list: &'a UnheardList,
+    now: Time,
 }
 
-/// The same of the members of `zone`: who is elsewhere in this view is nobody to be told there.
-fn candidate_in(table: &Table, directory: &Directory, zone: ZoneIndex, index: MemberIndex) -> Candidate {
-    let candidate = candidate(table, index);
-    if candidate == Candidate::Gone || !directory.zones().disagree() {
-        return candidate;
+impl Known<'_> {
+    /// Since when `index` has not acknowledged anything, if it was asked in vain lately.
+    fn unheard_since(&self, index: MemberIndex) -> Option<Time> {
+        self.unheard.of(self.list, index, self.now).map(|unheard| unheard.since)
     }
-    let here = directory.identity(index, table.get(index).version()).zone() == zone;
-    if here { candidate } else { Candidate::Gone }
+
+    /// Who is offered as a delegate: an alive member that was not asked in vain lately.
+    fn candidate(&self, index: MemberIndex) -> Candidate {
+        let entry = self.table.get(index);
+        if !entry.is_alive() && !entry.is_suspect() {
+            return Candidate::Gone;
+        }
+        match self.unheard.of(self.list, index, self.now) {
+            Some(unheard) => Candidate::Doubtful { asked: unheard.asked },
+            None if entry.is_suspect() => Candidate::Doubtful { asked: Time::ZERO },
+            None => Candidate::Alive,
+        }
+    }
+
+    /// The same of the members of `zone`: who is elsewhere in this view is nobody to be told there.
+    fn candidate_in(&self, zone: ZoneIndex, index: MemberIndex) -> Candidate {
+        let candidate = self.candidate(index);
+        if candidate == Candidate::Gone || !self.directory.zones().disagree() {
+            return candidate;
+        }
+        let here = self.directory.identity(index, self.table.get(index).version()).zone() == zone;
+        if here { candidate } else { Candidate::Gone }
+    }
+
+    /// The part of `told` with another delegate, if there is one.
+    fn another(&self, told: &Delegation, division: &Division) -> Option<Part> {
+        let Part { delegate, zone, prefix_bits } = told.part;
+        let section = Section { zone, prefix: self.directory.id(delegate).0, bits: prefix_bits };
+        let candidate = |zone, index| self.candidate_in(zone, index);
+        division.choose(self.directory.zones(), section, told.attempt, candidate, |index| index == delegate)
+    }
+
+    /// Whether `told` has been tried often enough: a member that was silent before it was begun may be gone, and is
+    /// not worth every attempt of every update.
+    fn is_in_vain(&self, told: &Delegation) -> bool {
+        let silent = self.unheard_since(told.part.delegate).is_some_and(|since| since <= told.since);
+        told.attempt >= if silent { SAME_AGAIN } else { ATTEMPTS_MAX }
+    }
 }
 
 /// Whether `entry` is what `update` at `incarnation` makes of a member.
@@ -427,53 +477,42 @@ pub(in crate::protocol) fn says(entry: Entry, update: Update, incarnation: Incar
 
 /// What becomes of a delegation that was not acknowledged: once more to the same member, since packets are lost more
 /// often than members, then to others of its part. If of late that was in vain, to another at once.
-fn retry(
-    unheard: &Delegation,
-    division: &Division,
-    directory: &Directory,
-    table: &Table,
-    distrusts: bool,
-) -> Retry {
+fn retry(unheard: &Delegation, division: &Division, known: &Known<'_>, distrusts: bool) -> Retry {
     if unheard.update != Update::Event
-        && !says(table.get(unheard.subject), unheard.update, unheard.incarnation)
+        && !says(known.table.get(unheard.subject), unheard.update, unheard.incarnation)
     {
         return Retry::Drop;
     }
-    let Part { delegate, .. } = unheard.part;
-    let standing = candidate(table, delegate);
-    if unheard.attempt == 1 && standing == Candidate::Alive && !distrusts {
+    let standing = known.candidate(unheard.part.delegate);
+    if unheard.attempt < SAME_AGAIN && standing == Candidate::Alive && !distrusts {
         return Retry::Send(unheard.part);
     }
-    if unheard.attempt >= ATTEMPTS_MAX {
+    let most = if distrusts { ATTEMPTS_DISTRUSTING_MAX } else { ATTEMPTS_MAX };
+    if unheard.attempt >= most {
         return Retry::GiveUp;
     }
-    match another(unheard, division, directory, table) {
-        Some(part) => Retry::Send(part),
+    match known.another(unheard, division) {
+        Some(part) if unheard.attempt < ATTEMPTS_MAX || known.candidate(part.delegate) == Candidate::Alive => {
+            Retry::Send(part)
+        }
+        Some(_) => Retry::GiveUp,
         // Nobody else is in its part.
-        None if standing != Candidate::Gone => Retry::Send(unheard.part),
-        None => Retry::Drop,
+        None if standing == Candidate::Gone => Retry::Drop,
+        None if known.is_in_vain(unheard) => Retry::GiveUp,
+        None => Retry::Send(unheard.part),
     }
 }
 
-/// The part of `told` with another delegate, if there is one.
-fn another(told: &Delegation, division: &Division, directory: &Directory, table: &Table) -> Option<Part> {
-    let Part { delegate, zone, prefix_bits } = told.part;
-    let section = Section { zone, prefix: directory.id(delegate).0, bits: prefix_bits };
-    let candidate = |zone, index| candidate_in(table, directory, zone, index);
-    division.choose(directory.zones(), section, told.attempt, candidate, |index| index == delegate)
-}
-
-/// Whether somebody of the part of `waiting` is there to tell it; gives it to another if its delegate is gone.
-fn is_told_by_somebody(
-    waiting: &mut Delegation,
-    division: &Division,
-    directory: &Directory,
-    table: &Table,
-) -> bool {
-    if candidate(table, waiting.part.delegate) != Candidate::Gone {
+/// Whether somebody of the part of `waiting` is there to tell it; gives it to another if its delegate is gone, or if it was
+/// asked in vain and somebody else seems better.
+fn is_told_by_somebody(waiting: &mut Delegation, division: &Division, known: &Known<'_>) -> bool {
+    let delegate = waiting.part.delegate;
+    let gone = known.candidate(delegate) == Candidate::Gone;
+    if !gone && known.unheard_since(delegate).is_none() {
         return true;
     }
-    let part = another(waiting, division, directory, table);
+    let another = known.another(waiting, division);
+    let part = another.filter(|part| gone || known.candidate(part.delegate) == Candidate::Alive);
     waiting.part = part.unwrap_or(waiting.part);
-    part.is_some()
+    !gone || part.is_some()
 }

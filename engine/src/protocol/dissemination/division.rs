@@ -21,6 +21,7 @@ use std::ops::RangeInclusive;
 use swimring_codec::MemberId;
 
 use crate::protocol::pools::delegations::{Part, Range};
+use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::id_order::IdOrder;
 use crate::protocol::view::zones::{ZoneIndex, Zones};
@@ -33,8 +34,11 @@ const ID_BITS: u8 = u64::BITS as u8;
 pub(in crate::protocol) enum Candidate {
     /// Not part of the cluster: nobody to tell.
     Gone,
-    /// To be told, but better not relied upon.
-    Suspect,
+    /// To be told, but better not relied upon: it is suspected, or was asked in vain.
+    Doubtful {
+        /// When it last was; [`Time::ZERO`] if it was not.
+        asked: Time,
+    },
     Alive,
 }
 
@@ -134,8 +138,8 @@ impl Division {
         above.max(below)
     }
 
-    /// Chooses a delegate in `section`, the `attempt`th for this part, none that is `excluded`: an alive one, or a
-    /// suspect if nobody else is there.
+    /// Chooses a delegate in `section`, the `attempt`th for this part, none that is `excluded`: an alive one, or if nobody
+    /// else is there a doubtful one, whoever was asked the longest ago, so that each has its turn.
     pub(in crate::protocol) fn choose(
         &self,
         zones: &Zones,
@@ -151,7 +155,7 @@ impl Division {
         let width = to - from;
         let hash = self.hash(from ^ zones.hash(zone), bits, attempt);
         let point = from + if width == u64::MAX { hash } else { hash % (width + 1) };
-        let mut suspect = None;
+        let mut doubtful: Option<(Time, Part)> = None;
         let before = point.checked_sub(1).filter(|last| *last >= from && point > from);
         let wrapped = before.into_iter().flat_map(|last| order.range(from..=last));
         for (id, delegate) in order.range(point..=to).chain(wrapped) {
@@ -161,11 +165,15 @@ impl Division {
             let part = Part { delegate, zone, prefix_bits: bits };
             match candidate(zone, delegate) {
                 Candidate::Alive => return Some(part),
-                Candidate::Suspect => suspect = suspect.or(Some(part)),
+                Candidate::Doubtful { asked } => {
+                    if doubtful.is_none_or(|(longest, _)| asked < longest) {
+                        doubtful = Some((asked, part));
+                    }
+                }
                 Candidate::Gone => {}
             }
         }
-        suspect
+        doubtful.map(|(_, part)| part)
     }
 
     fn hash(&self, from: u64, bits: u8, attempt: u8) -> u64 {
@@ -278,7 +286,7 @@ mod tests {
             let candidate = |_, index: MemberIndex| match states.rotate_right(index * 2 % 64) & 3 {
                 _ if index == own => Candidate::Alive,
                 0 => Candidate::Gone,
-                1 => Candidate::Suspect,
+                1 => Candidate::Doubtful { asked: Time::ZERO },
                 _ => Candidate::Alive,
             };
             let (told, crossed) = cluster.spread(own, step_bits, candidate);
@@ -327,7 +335,7 @@ mod tests {
         let first = Section { zone: NO_ZONE, prefix: 0, bits: 2 };
         let all_but = |gone: &'static [MemberIndex]| {
             move |_, index| match index {
-                1 => Candidate::Suspect,
+                1 => Candidate::Doubtful { asked: Time::ZERO },
                 _ if gone.contains(&index) => Candidate::Gone,
                 _ => Candidate::Alive,
             }

@@ -79,7 +79,7 @@ impl Member {
             }
             self.on_suspect(cx, target, failed.incarnation(), own);
             if self.core.adaptive {
-                self.suspicions.begin_fast_path(&self.core, cx, &self.spread_estimate, &failed);
+                self.suspicions.begin_fast_path(&mut self.core, cx, &self.spread_estimate, &failed);
             }
         }
         if !self.probe.is_next_due(cx.now) {
@@ -90,6 +90,18 @@ impl Member {
                 self.reconnect.reap(&mut self.core, cx);
             }
             self.probe.begin_next(&mut self.core, cx, &next);
+        }
+    }
+
+    /// Sees after our neighbours while many members die.
+    pub(super) fn neighbours_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        if self.neighbours.due() > cx.now {
+            return;
+        }
+        for index in self.neighbours.next(&self.core, cx) {
+            let id = cx.shared.directory.id(index);
+            self.return_probes.probe_at(cx, id, cx.now);
+            cx.shared.counters.neighbours_probed += 1;
         }
     }
 
@@ -108,8 +120,11 @@ impl Member {
         while let Some(expired) = self.suspicions.next_expired(&mut self.core, cx) {
             match expired {
                 Expired::Unconfirmed(subject) => {
-                    let id = cx.shared.directory.id(subject);
-                    self.return_probes.probe_at(cx, id, cx.now);
+                    let (id, spread) = (cx.shared.directory.id(subject), &self.spread_estimate);
+                    if self.suspicions.is_to_be_probed(&mut self.core, cx, spread, subject)
+                        && !self.return_probes.probe_at(cx, id, cx.now) {
+                        self.suspicions.check_soon(&mut self.core, cx, subject);
+                    }
                 }
                 Expired::Unrefuted(suspicion) => {
                     let entry = self.core.table.get(suspicion.subject);

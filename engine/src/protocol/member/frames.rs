@@ -93,7 +93,7 @@ impl Member {
             return reader.finish(&mut cx.shared.wire);
         }
         self.notice_lost(cx.shared);
-        self.core.heard = cx.now;
+        self.core.hear(cx.now);
         cx.sender = Some((sender.address, sender.source));
         while reader.next(&mut TakingIn { member: &mut *self, cx: &mut *cx, sender: &mut sender }) {
             if self.core.status == Status::Left {

@@ -295,7 +295,11 @@ impl Member {
             cx.emit(Event::Left { subject: index });
         } else {
             cx.shared.counters.members_failed += 1;
+            self.neighbours.died(&mut self.core, cx.now);
             let declared = departing == Departing::Declared;
+            if !declared {
+                self.probe.died(&mut self.core, index);
+            }
             cx.emit(Event::Failed { subject: index, suspicion, declared });
         }
         if accuser || departing == Departing::Declared && !self.core.delegates(cx.shared) {

@@ -39,6 +39,7 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{AddressFault, Incarnation, MemberId, State, canonical};
 use thiserror::Error;
 
+use crate::protocol::detection::neighbours::Neighbours;
 use crate::protocol::detection::probe::Probe;
 use crate::protocol::detection::reachability::Reachability;
 use crate::protocol::detection::refutation::Refutations;
@@ -51,6 +52,7 @@ use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::Queue;
 use crate::protocol::pools::delegations::Delegations;
 use crate::protocol::pools::events::EventStore;
+use crate::protocol::pools::unheard::UnheardList;
 use crate::protocol::repair::events::EventRepair;
 use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::repair::reconnect::Reconnect;
@@ -173,6 +175,7 @@ pub struct Member {
     probe: Probe,
     relays: Relays,
     return_probes: ReturnProbes,
+    neighbours: Neighbours,
     reachability: Reachability,
     suspicions: Suspicions,
     refutations: Refutations,
@@ -225,6 +228,7 @@ impl Member {
             probe: Probe::new(chosen_interval, &mut rng, shared, now),
             relays: Relays::new(),
             return_probes: ReturnProbes::NONE,
+            neighbours: Neighbours::NONE,
             called: now,
             lost_us: shared.lost_us(),
             spread_estimate: SpreadEstimate::UNKNOWN,
@@ -247,9 +251,12 @@ impl Member {
                 departed: Departed::new(number),
                 root_changed: now,
                 heard: now,
+                heard_again: Time::ZERO,
+                deaf_for: Duration::ZERO,
                 health: LocalHealth::default(),
                 queue: Queue::new(number),
                 delegations: Delegations::new(number),
+                unheard: UnheardList::new(number),
                 goodbyes: 0,
                 untold_since: Time::NEVER,
                 events_since: Time::NEVER,
@@ -275,6 +282,7 @@ impl Member {
         if self.suspicions.due() <= cx.judged {
             self.suspicion_timeout(cx);
         }
+        self.neighbours_timeout(cx);
         self.return_probes_timeout(cx);
         self.gossip.arm(now, &self.core.settings, !self.core.queue.is_empty());
         self.gossip.timeout(&mut self.core, cx);
@@ -346,7 +354,7 @@ impl Member {
         if self.core.status == Status::Left {
             return Time::NEVER;
         }
-        let probing = self.probe.next_due().min(self.return_probes.due());
+        let probing = self.probe.next_due().min(self.return_probes.due()).min(self.neighbours.due());
         let slow = self.anti_entropy.due().min(self.reconnect.due());
         let telling = self.gossip.due().min(self.core.delegations.due());
         probing.min(telling).min(slow)

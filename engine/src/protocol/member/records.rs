@@ -100,6 +100,9 @@ impl Member {
             }
             State::Dead => {
                 self.on_suspect(cx, record.subject, record.incarnation, self.core.record_accuser(cx));
+                if let Some(index) = cx.shared.directory.find(record.subject) {
+                    self.suspicions.on_dead_record(&mut self.core, cx, &self.spread_estimate, index);
+                }
             }
             State::Left => self.on_left(cx, record.subject, record.incarnation),
         }

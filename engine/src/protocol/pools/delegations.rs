@@ -25,13 +25,21 @@ use crate::protocol::wire::Update;
 /// six in vain are one part in sixteen thousand.
 pub(in crate::protocol) const ATTEMPTS_MAX: u8 = 6;
 
+/// The same while members rather than packets are lost, for as long as there is somebody in the part who was not tried: with a
+/// third of all dead, twelve in vain are one part in a million.
+pub(in crate::protocol) const ATTEMPTS_DISTRUSTING_MAX: u8 = 12;
+
+/// No attempt waits longer than the one after so many while members rather than packets are lost: each goes to somebody else,
+/// whom nothing was asked of before.
+const BACKOFF_DISTRUSTING_MAX: u8 = 2;
+
 /// Most delegations of one member at once. One that sheds leaves the rest to repair.
 const DELEGATIONS_MAX: u32 = 16_384;
 
 /// Most delegations of all members that share a pool: this, and so many for each member. In a fleet the storm of
 /// a thousand deaths is cut off before memory is.
 const POOL_MAX: usize = 262_144;
-const POOL_MAX_EACH: usize = 32;
+const POOL_MAX_EACH: usize = 64;
 
 /// A part of the cluster and who is asked to tell it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -327,7 +335,8 @@ impl DelegationPool {
             self.nodes.relink(&mut of.waiting, &mut list, ready.node);
         }
         let frame = InFlight { number: of.number, delegate, sent: now, attempt, away, carried: list };
-        let due = now + of.round_trip(away).timeout(attempt, timeout_floor) - of.lost;
+        let backoff = if of.distrusts() { attempt.min(BACKOFF_DISTRUSTING_MAX) } else { attempt };
+        let due = now + of.round_trip(away).timeout(backoff, timeout_floor) - of.lost;
         let slot = self.frames.insert(&mut of.in_flight, due, frame);
         self.index.insert((of.owner, of.number), slot);
         self.reschedule(of);
@@ -380,6 +389,13 @@ impl DelegationPool {
         }
         self.reschedule(of);
         true
+    }
+
+    /// Whom the next frame was for that was not acknowledged by `now`, and how often what it carried has been sent.
+    pub(in crate::protocol) fn unanswered(&self, of: &Delegations, now: Time) -> Option<(MemberIndex, u8)> {
+        let (slot, _) = self.frames.first(&of.in_flight).filter(|(_, at)| *at + of.lost <= now)?;
+        let frame = self.frames.get(slot);
+        Some((frame.delegate, frame.attempt + 1))
     }
 
     /// Takes one frame apart that was not acknowledged by `now`: `retry` says what becomes of each delegation. False

@@ -57,12 +57,19 @@ pub(in crate::protocol) struct Suspicion {
     accusers: [u32; CONFIRMATIONS_MAX + 1],
     /// Our own failed probe of the subject, if there was one.
     witness: Option<Witness>,
-    /// Time added to the timeout because we heard nobody.
+    /// Time added to the timeout because we heard nobody, or not long enough since.
     unheard_ms: u32,
+    /// What of it was added since the datagram that was the last for some time, and when that came, in milliseconds.
+    deaf_ms: u32,
+    deaf_since_ms: u32,
     /// Time added because the accusers before us are to declare it first.
     turn_ms: u32,
     /// When we probe the subject ourselves, having only heard of it; [`Time::NEVER`] if not.
     check: Time,
+    /// Another member's view says that the subject is dead. That counts for a witness' own window, as a nack does.
+    recorded: bool,
+    /// When our accusation is told after all, which we keep to ourselves; [`Time::NEVER`] if we do not.
+    tell: Time,
 }
 
 /// A witness' own part in a suspicion.
@@ -108,6 +115,8 @@ pub(in crate::protocol) struct Window {
 pub(in crate::protocol) enum Due {
     /// Nothing more was heard for long: we are to see for ourselves.
     Check(Suspicion),
+    /// The subject's window is over, and it is not declared: others are to be told of our accusation.
+    Tell(Suspicion),
     /// The subject is to be told by a witness since `since`, who told it so often before.
     Appeal { suspicion: Suspicion, before: u8, since: Time },
     /// A witness' window is over; `appealed` says whether the subject was told often enough, and `since`
@@ -143,8 +152,12 @@ impl Suspicion {
             accusers,
             witness: None,
             unheard_ms: 0,
+            deaf_ms: 0,
+            deaf_since_ms: 0,
             turn_ms: 0,
             check: Time::NEVER,
+            recorded: false,
+            tell: Time::NEVER,
         }
     }
 
@@ -166,8 +179,10 @@ impl Suspicion {
             by_nack: 0,
             witness: None,
             unheard_ms: 0,
+            deaf_ms: 0,
             turn_ms: 0,
             check: Time::NEVER,
+            tell: Time::NEVER,
             ..self
         }
     }
@@ -175,6 +190,11 @@ impl Suspicion {
     /// Whether we are a witness, and no stream has shown what the subject is.
     pub(in crate::protocol) fn is_in_the_dark(&self) -> bool {
         self.witness.is_some_and(|witness| witness.presence == Presence::Unknown)
+    }
+
+    /// Whether others have not been told of our accusation.
+    pub(in crate::protocol) fn is_quiet(&self) -> bool {
+        self.tell != Time::NEVER
     }
 
     /// Others who have accused.
@@ -236,9 +256,10 @@ impl Suspicion {
     fn window_ends(&self) -> Option<Time> {
         let witness = self.witness.filter(|_| self.needed > 0)?;
         // That the subject is gone its host says, which is one more that says so.
+        let named = self.named + u8::from(self.recorded);
         let (window_ms, agreed) = match witness.presence {
-            Presence::Gone => (witness.window_ms, self.named + 1),
-            Presence::Unknown => (witness.unknown_window_ms, self.named),
+            Presence::Gone => (witness.window_ms, named + 1),
+            Presence::Unknown => (witness.unknown_window_ms, named),
             Presence::Silent => return None,
         };
         let confirmed = self.started + self.timeout(window_ms, agreed);
@@ -248,13 +269,16 @@ impl Suspicion {
     /// When something is due.
     fn next(&self) -> Time {
         let appeal = self.witness.map_or(Time::NEVER, |witness| witness.appeal);
-        self.deadline().min(self.window_ends().unwrap_or(Time::NEVER)).min(appeal).min(self.check)
+        self.deadline().min(self.window_ends().unwrap_or(Time::NEVER)).min(appeal).min(self.check).min(self.tell)
     }
 
     fn due(self, now: Time) -> Due {
         let end = self.deadline();
         if end > now && self.check <= now {
             return Due::Check(self);
+        }
+        if end > now && self.tell <= now {
+            return Due::Tell(self);
         }
         match self.witness {
             Some(witness) if end > now => {
@@ -494,6 +518,27 @@ impl SuspicionPool {
         });
     }
 
+    /// Whether our accusation of `subject` may wait to be told until `longer` after our window: its host says that it is
+    /// gone, and enough others agree for the window to be all that we wait for. Then its death will be told in place of a
+    /// suspicion.
+    pub(in crate::protocol) fn keep_quiet(
+        &mut self,
+        of: &mut SuspicionList,
+        subject: MemberIndex,
+        longer: Duration,
+    ) -> bool {
+        let mut quiet = false;
+        self.change(of, subject, |suspicion| {
+            let Some(witness) = suspicion.witness.filter(|witness| witness.presence == Presence::Gone) else { return };
+            let window = Duration::from_millis(witness.window_ms.into());
+            quiet = suspicion.window_ends() == Some(witness.since + window);
+            if quiet {
+                suspicion.tell = witness.since + window + longer;
+            }
+        });
+        quiet
+    }
+
     /// A stream has shown what `subject` is. Without effect unless we are a witness.
     pub(in crate::protocol) fn found(
         &mut self,
@@ -504,6 +549,40 @@ impl SuspicionPool {
         self.change(of, subject, |suspicion| {
             if let Some(witness) = &mut suspicion.witness {
                 witness.presence = witness.presence.then(presence);
+                if witness.presence != Presence::Gone && suspicion.tell != Time::NEVER {
+                    suspicion.tell = Time::ZERO;
+                }
+            }
+        });
+    }
+
+    /// Our accusation of `subject` is told now.
+    pub(in crate::protocol) fn told(&mut self, of: &mut SuspicionList, subject: MemberIndex) {
+        self.change(of, subject, |suspicion| suspicion.tell = Time::NEVER);
+    }
+
+    /// Another member's view says that `subject` is dead. False if it is not suspected, or we are a witness.
+    pub(in crate::protocol) fn record(&mut self, of: &mut SuspicionList, subject: MemberIndex) -> bool {
+        let mut asks = false;
+        self.change(of, subject, |suspicion| {
+            suspicion.recorded = true;
+            asks = suspicion.witness.is_none();
+        });
+        asks
+    }
+
+    /// Whether another member's view says that `subject` is dead, and we are no witness.
+    pub(in crate::protocol) fn is_recorded(&self, of: &SuspicionList, subject: MemberIndex) -> bool {
+        let node = self.index.get(&(of.owner, subject));
+        node.map(|node| self.heaps.get(*node)).is_some_and(|it| it.recorded && it.witness.is_none())
+    }
+
+    /// We are to see for ourselves at `at` what is with `subject`, unless we have, or do so before.
+    pub(in crate::protocol) fn check_by(&mut self, of: &mut SuspicionList, subject: MemberIndex, at: Time) {
+        let at = at - of.lost;
+        self.change(of, subject, |suspicion| {
+            if suspicion.witness.is_none() {
+                suspicion.check = suspicion.check.min(at);
             }
         });
     }
@@ -564,7 +643,54 @@ impl SuspicionPool {
         });
     }
 
-    /// Nobody was heard lately: the suspicion of `subject` goes on by `more`, unless it has been put off for
+    /// Nobody was heard since `heard`: the suspicion of `subject` goes on by `more`, unless it has been put off since then
+    /// for as long as it lasts at most, or there are too few members to expect to hear one. False if so.
+    pub(in crate::protocol) fn put_off_deaf(
+        &mut self,
+        of: &mut SuspicionList,
+        subject: MemberIndex,
+        heard: Time,
+        more: Duration,
+    ) -> bool {
+        let mut put_off = false;
+        let heard_ms = (heard.as_micros() / 1_000) as u32;
+        self.change(of, subject, |suspicion| {
+            if suspicion.deaf_since_ms != heard_ms {
+                (suspicion.deaf_since_ms, suspicion.deaf_ms) = (heard_ms, 0);
+            }
+            put_off = suspicion.needed > 0 && suspicion.deaf_ms < suspicion.longest_ms;
+            let more_ms = if put_off { millis(more).max(1) } else { 0 };
+            suspicion.deaf_ms += more_ms;
+            suspicion.unheard_ms += more_ms;
+        });
+        put_off
+    }
+
+    /// Somebody was heard at `again`, after nobody had been for `deaf_for`: whether the suspicion of `subject`, which was
+    /// under way then and ends at `now`, goes on until we have listened for as long, or for its timeout if that is less.
+    pub(in crate::protocol) fn catches_up(
+        &mut self,
+        of: &mut SuspicionList,
+        subject: MemberIndex,
+        now: Time,
+        again: Time,
+        deaf_for: Duration,
+    ) -> bool {
+        let (now, again) = (now - of.lost, again - of.lost);
+        let mut goes_on = false;
+        self.change(of, subject, |suspicion| {
+            if suspicion.needed == 0 || suspicion.started >= again {
+                return;
+            }
+            let timeout = suspicion.timeout(suspicion.shortest_ms, suspicion.confirmed());
+            let until = again + timeout.min(deaf_for);
+            goes_on = until > now;
+            suspicion.unheard_ms += if goes_on { millis(until.since(now)).max(1) } else { 0 };
+        });
+        goes_on
+    }
+
+    /// What arrives was lost lately: the suspicion of `subject` goes on by `more`, unless it has been put off for
     /// as long as it lasts at most, or there are too few members to expect to hear one. False if so.
     pub(in crate::protocol) fn put_off(
         &mut self,
@@ -599,7 +725,10 @@ impl SuspicionPool {
     /// `subject` has answered: we are no witness any more. False if we were none.
     pub(in crate::protocol) fn withdraw(&mut self, of: &mut SuspicionList, subject: MemberIndex) -> bool {
         let mut withdrawn = false;
-        self.change(of, subject, |suspicion| withdrawn = suspicion.witness.take().is_some());
+        self.change(of, subject, |suspicion| {
+            withdrawn = suspicion.witness.take().is_some();
+            suspicion.tell = Time::NEVER;
+        });
         withdrawn
     }
 

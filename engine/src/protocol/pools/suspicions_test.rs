@@ -223,3 +223,94 @@ fn without_enough_others_the_shortest_timeout_holds() {
     assert_eq!(confirmations_needed(4, 4), 2);
     assert_eq!(suspicion(0).deadline(), Time::ZERO + Duration::from_secs(2));
 }
+
+/// Where the host says that the subject is gone and enough agree, its death is told in place of the suspicion; if it is
+/// not declared when the window is over, the suspicion is told after all.
+#[test]
+fn an_accusation_is_kept_quiet_for_a_window_that_nothing_else_prolongs() {
+    let longer = Duration::from_millis(200);
+    for (presence, nacks, quiet) in [
+        (Presence::Gone, &[1][..], true),
+        (Presence::Gone, &[], false),
+        (Presence::Unknown, &[1, 2], false),
+        (Presence::Silent, &[1, 2], false),
+    ] {
+        let (mut pool, mut of) = witnessed(presence, nacks);
+        assert_eq!(pool.keep_quiet(&mut of, 0, longer), quiet, "{presence:?} {nacks:?}");
+    }
+    let (mut pool, mut of) = witnessed(Presence::Gone, &[1]);
+    assert!(pool.keep_quiet(&mut of, 0, longer));
+    assert!(matches!(pool.expired(&of, at(600)), Some(Due::Window { .. })));
+    pool.postpone(&mut of, 0, at(900));
+    assert!(matches!(pool.expired(&of, at(800)), Some(Due::Tell(_))), "200 ms after the window");
+    pool.told(&mut of, 0);
+    assert_eq!(pool.due(&of), at(900), "once");
+    assert!(pool.keep_quiet(&mut of, 0, longer));
+    pool.found(&mut of, 0, Presence::Silent);
+    assert!(matches!(pool.expired(&of, at(600)), Some(Due::Tell(_))), "it is there after all");
+    pool.told(&mut of, 0);
+    assert_eq!(pool.due(&of), at(30_700));
+}
+
+#[test]
+fn who_does_not_live_in_anothers_view_is_checked_soon() {
+    let (mut pool, mut of) = (SuspicionPool::new(1), SuspicionList::new(0));
+    assert!(pool.start(&mut of, suspicion(2).checked_at(at(9_000))));
+    pool.check_by(&mut of, 0, at(10_000));
+    assert_eq!(pool.due(&of), at(9_000), "no later than it was");
+    pool.check_by(&mut of, 0, at(500));
+    assert!(matches!(pool.expired(&of, at(500)), Some(Due::Check(_))));
+    let (mut pool, mut of) = witnessed(Presence::Gone, &[1]);
+    pool.check_by(&mut of, 0, at(300));
+    assert_eq!(pool.due(&of), at(600), "a witness has seen for itself");
+}
+
+/// Each time that nobody is heard is borne with for as long as a suspicion lasts.
+#[test]
+fn deafness_puts_off_anew_after_each_sign_of_life() {
+    let (mut pool, mut of) = (SuspicionPool::new(1), SuspicionList::new(0));
+    assert!(pool.start(&mut of, suspicion(2)));
+    let more = Duration::from_secs(4);
+    let mut spell = |heard| {
+        let before = pool.due(&of);
+        while pool.put_off_deaf(&mut of, 0, at(heard), more) {}
+        pool.due(&of).since(before)
+    };
+    assert_eq!([spell(1_000), spell(1_000), spell(70_000)].map(|long| long.as_secs()), [32, 0, 32]);
+    let (mut few, mut of) = (SuspicionPool::new(1), SuspicionList::new(0));
+    assert!(few.start(&mut of, suspicion(0)));
+    assert!(!few.put_off_deaf(&mut of, 0, at(1_000), more), "too few members to expect to hear one");
+}
+
+#[test]
+fn a_suspect_of_a_deaf_time_is_listened_to_for_as_long() {
+    let goes_on = |suspicion: Suspicion, now, again, deaf_ms| {
+        let (mut pool, mut of) = (SuspicionPool::new(1), SuspicionList::new(0));
+        assert!(pool.start(&mut of, suspicion));
+        let deaf_for = Duration::from_millis(deaf_ms);
+        pool.catches_up(&mut of, 0, at(now), at(again), deaf_for).then(|| pool.due(&of))
+    };
+    assert_eq!(goes_on(suspicion(2), 30_000, 29_000, 5_000), Some(at(34_000)));
+    assert_eq!(goes_on(suspicion(2), 34_000, 29_000, 5_000), None, "it was");
+    assert_eq!(goes_on(suspicion(2), 30_000, 29_000, 500_000), Some(at(59_000)), "its timeout at most");
+    let later = Suspicion { started: at(29_500), ..suspicion(2) };
+    assert_eq!(goes_on(later, 59_500, 29_000, 50_000), None, "it began when we heard again");
+    assert_eq!(goes_on(suspicion(0), 2_000, 1_000, 50_000), None, "too few members to expect to hear one");
+}
+
+/// A record is one that says so, and the host another.
+#[test]
+fn a_record_counts_for_the_window_of_a_witness() {
+    let (mut pool, mut of) = (SuspicionPool::new(1), SuspicionList::new(0));
+    assert!(pool.start(&mut of, suspicion(2)));
+    assert!(!pool.record(&mut of, 9) && pool.record(&mut of, 0) && pool.is_recorded(&of, 0));
+    assert_eq!(pool.due(&of), at(30_000), "everyone else waits as long");
+    let what = (WINDOW, Presence::Unknown);
+    assert!(pool.witness(&mut of, 0, at(100), what, std::iter::empty()));
+    assert!(!pool.record(&mut of, 0) && !pool.is_recorded(&of, 0), "it is being asked");
+    for now in [100, 300] {
+        pool.appealed(&mut of, 0, true, at(now), (Duration::from_secs(1000), Duration::from_secs(1000)));
+    }
+    pool.found(&mut of, 0, Presence::Gone);
+    assert_eq!(pool.due(&of), at(600));
+}

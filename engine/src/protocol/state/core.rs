@@ -11,6 +11,7 @@ use swimring_codec::MemberId;
 use crate::protocol::event::EventIndex;
 use crate::protocol::pools::broadcasts::Queue;
 use crate::protocol::pools::delegations::Delegations;
+use crate::protocol::pools::unheard::UnheardList;
 use crate::protocol::serf::Serf;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::local_health::LocalHealth;
@@ -62,11 +63,16 @@ pub(in crate::protocol) struct Core {
     pub(in crate::protocol) root_changed: Time,
     /// When a datagram last arrived.
     pub(in crate::protocol) heard: Time,
+    /// When one arrived after a time without any that is too long for chance, and how long that was.
+    pub(in crate::protocol) heard_again: Time,
+    pub(in crate::protocol) deaf_for: Duration,
     pub(in crate::protocol) health: LocalHealth,
     /// Updates and user events still to be told.
     pub(in crate::protocol) queue: Queue,
     /// What was taken over to tell, and is not acknowledged yet.
     pub(in crate::protocol) delegations: Delegations,
+    /// Who has not acknowledged a delegation lately.
+    pub(in crate::protocol) unheard: UnheardList,
     /// Parts of the cluster that have not been told of our own goodbye.
     pub(in crate::protocol) goodbyes: u32,
     /// When something was first left untold; [`Time::NEVER`] if nothing is.
@@ -104,6 +110,22 @@ impl Core {
     /// How long a root stays the same before a difference to it is not taken for news on its way.
     pub(in crate::protocol) fn settled(&self) -> Duration {
         self.settings.gossip_interval * 4
+    }
+
+    /// Nobody is silent for so long by chance where many members ping each other: then it is we who do not hear.
+    #[inline]
+    pub(in crate::protocol) fn deaf_after(&self) -> Duration {
+        self.settings.probe_interval * 2
+    }
+
+    /// A datagram has arrived at `now`.
+    #[inline]
+    pub(in crate::protocol) fn hear(&mut self, now: Time) {
+        let silence = now.since(self.heard);
+        if silence > self.deaf_after() {
+            (self.heard_again, self.deaf_for) = (now, silence);
+        }
+        self.heard = now;
     }
 
     /// Replaces the entry of `subject`, and notes when the root changed.

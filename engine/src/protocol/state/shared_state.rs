@@ -15,6 +15,7 @@ use crate::protocol::pools::event_talk::EventTalk;
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::pools::relays::RelayPool;
 use crate::protocol::pools::suspicions::SuspicionPool;
+use crate::protocol::pools::unheard::UnheardPool;
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::DepartedPool;
 use crate::protocol::view::directory::{Directory, MemberIndex};
@@ -34,6 +35,7 @@ pub struct SharedState {
     pub(in crate::protocol) event_talk: EventTalk,
     pub(in crate::protocol) broadcasts: BroadcastPool,
     pub(in crate::protocol) delegations: DelegationPool,
+    pub(in crate::protocol) unheard: UnheardPool,
     pub(in crate::protocol) suspicions: SuspicionPool,
     pub(in crate::protocol) departed: DepartedPool,
     pub(in crate::protocol) relays: RelayPool,
@@ -73,6 +75,9 @@ const DELEGATIONS_EACH: usize = 8;
 /// And so many more, since a few members that are gone unnoticed keep more of them under way, however few members tell.
 const DELEGATIONS_LEAST: usize = 1_024;
 
+/// Members that one member has not heard lately, on average: a few concurrent failures.
+const UNHEARD_EACH: usize = 4;
+
 /// Indirect probes that are under way at once, on average: far more than any loss rate causes.
 const RELAYS_EACH: usize = 4;
 
@@ -102,6 +107,7 @@ impl SharedState {
             delegations: DelegationPool::new(rng.u64(..)),
             suspicions: SuspicionPool::new(rng.u64(..)),
             departed: DepartedPool::new(rng.u64(..)),
+            unheard: UnheardPool::new(rng.u64(..)),
             relays: RelayPool::new(),
             counters: Counters::default(),
             overload: 0,
@@ -124,6 +130,7 @@ impl SharedState {
         self.broadcasts.reserve(members, RESERVED_EACH);
         self.delegations.reserve(DELEGATIONS_LEAST + members * DELEGATIONS_EACH);
         self.suspicions.reserve(members * RESERVED_EACH);
+        self.unheard.reserve(DELEGATIONS_LEAST + members * UNHEARD_EACH);
         self.departed.reserve(members * RESERVED_EACH);
         self.relays.reserve(members * RELAYS_EACH);
     }

@@ -1,0 +1,158 @@
+//! Who has not acknowledged a delegation lately: what a member knows of others before anybody has declared them dead.
+//!
+//! When many members die at once it takes seconds until views say so, and until then a third of all delegates may be gone.
+//! Who was tried in vain for one update need not be tried for the next: such a member is passed over wherever somebody else
+//! could be asked, and asked less often where there is nobody else. One acknowledgement takes it off the list, and
+//! [`MEMORY`] does.
+
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::{KeyedHash, MemberIndex};
+use crate::protocol::view::pool::{List, NIL, Pool};
+
+/// How long a member is passed over. Who is gone is declared by then, and who only lost packets is heard again.
+const MEMORY: Duration = Duration::from_secs(10);
+
+/// Most members that one member passes over at once. In ten seconds it has some two hundred delegates; beyond it the
+/// longest known are forgotten, and tried again.
+const UNHEARD_MAX: usize = 256;
+
+/// A member that has not acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) struct Unheard {
+    member: MemberIndex,
+    /// When it did not for the first time.
+    pub(in crate::protocol) since: Time,
+    /// When it did not for the last time.
+    pub(in crate::protocol) asked: Time,
+}
+
+/// Those that one member has not heard.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct UnheardList {
+    owner: u32,
+    len: u32,
+    list: List,
+}
+
+impl UnheardList {
+    pub(in crate::protocol) const fn new(owner: u32) -> UnheardList {
+        UnheardList { owner, len: 0, list: List::EMPTY }
+    }
+}
+
+/// Storage for the lists of many members.
+#[derive(Debug)]
+pub(in crate::protocol) struct UnheardPool {
+    /// The longest known first.
+    nodes: Pool<Unheard>,
+    /// (owner, member) -> node.
+    index: HashMap<(u32, MemberIndex), u32, KeyedHash>,
+}
+
+impl UnheardPool {
+    pub(in crate::protocol) fn new(key: u64) -> UnheardPool {
+        UnheardPool { nodes: Pool::new(), index: HashMap::with_hasher(KeyedHash::new(key)) }
+    }
+
+    pub(in crate::protocol) fn reserve(&mut self, capacity: usize) {
+        self.nodes.reserve(capacity);
+        // Twice, so that what was removed never makes it grow.
+        self.index.reserve(2 * capacity);
+    }
+
+    /// `member` has not acknowledged, at `now`.
+    pub(in crate::protocol) fn add(&mut self, of: &mut UnheardList, member: MemberIndex, now: Time) {
+        while let Some(first) = self.first(of)
+            && (of.len as usize >= UNHEARD_MAX || now.since(first.since) >= MEMORY)
+        {
+            self.remove(of, first.member);
+        }
+        if let Some(node) = self.index.get(&(of.owner, member)) {
+            self.nodes.get_mut(*node).asked = now;
+            return;
+        }
+        let node = self.nodes.push_back(&mut of.list, Unheard { member, since: now, asked: now });
+        self.index.insert((of.owner, member), node);
+        of.len += 1;
+    }
+
+    fn first(&self, of: &UnheardList) -> Option<Unheard> {
+        (of.list.head() != NIL).then(|| *self.nodes.get(of.list.head()))
+    }
+
+    /// `member` has acknowledged, or is known to be gone.
+    pub(in crate::protocol) fn remove(&mut self, of: &mut UnheardList, member: MemberIndex) {
+        if of.len == 0 {
+            return;
+        }
+        if let Some(node) = self.index.remove(&(of.owner, member)) {
+            self.nodes.remove(&mut of.list, node);
+            of.len -= 1;
+        }
+    }
+
+    /// What is known of the silence of `member`, at `now`; nothing if it was not asked in vain lately.
+    #[inline]
+    pub(in crate::protocol) fn of(&self, of: &UnheardList, member: MemberIndex, now: Time) -> Option<Unheard> {
+        if of.len == 0 {
+            return None;
+        }
+        let node = self.index.get(&(of.owner, member))?;
+        let unheard = *self.nodes.get(*node);
+        (now.since(unheard.since) < MEMORY).then_some(unheard)
+    }
+
+    /// Forgets everyone.
+    pub(in crate::protocol) fn clear(&mut self, of: &mut UnheardList) {
+        while let Some(first) = self.first(of) {
+            self.remove(of, first.member);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Time {
+        Time::from_micros(millis * 1_000)
+    }
+
+    #[test]
+    fn who_is_heard_again_or_long_ago_is_no_longer_passed_over() {
+        let (mut pool, mut of, mut other) = (UnheardPool::new(7), UnheardList::new(0), UnheardList::new(1));
+        pool.add(&mut of, 5, at(1_000));
+        pool.add(&mut of, 5, at(2_000));
+        pool.add(&mut of, 6, at(3_000));
+        pool.add(&mut other, 7, at(3_000));
+        let since = |pool: &UnheardPool, of: &UnheardList, member, now| {
+            pool.of(of, member, at(now)).map(|unheard| (unheard.since, unheard.asked))
+        };
+        assert_eq!(since(&pool, &of, 5, 4_000), Some((at(1_000), at(2_000))), "since it was first not heard");
+        assert_eq!(since(&pool, &of, 5, 11_000), None, "long ago");
+        assert_eq!(since(&pool, &of, 7, 4_000), None, "another member's");
+        pool.remove(&mut of, 6);
+        pool.remove(&mut of, 6);
+        assert_eq!((since(&pool, &of, 6, 4_000), of.len), (None, 1));
+        pool.add(&mut of, 8, at(11_000));
+        assert_eq!(of.len, 1, "what is old makes room");
+        pool.clear(&mut of);
+        pool.clear(&mut other);
+        assert_eq!((pool.nodes.used(), pool.index.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_longest_known_are_forgotten_where_there_are_too_many() {
+        let (mut pool, mut of) = (UnheardPool::new(7), UnheardList::new(0));
+        for member in 0..UNHEARD_MAX as u32 + 3 {
+            pool.add(&mut of, member, at(member.into()));
+        }
+        assert_eq!((of.len as usize, pool.nodes.used()), (UNHEARD_MAX, UNHEARD_MAX));
+        let now = at(1_000);
+        assert!(pool.of(&of, 2, now).is_none() && pool.of(&of, 3, now).is_some());
+    }
+}
