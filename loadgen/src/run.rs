@@ -66,7 +66,10 @@ fn attempt(options: &RunOptions) -> Result<Exit, Vec<String>> {
         own_addresses::check(options.members, |number| address_of(number).into())
             .map_err(|fault| vec![fault])?;
     }
-    let plan = Plan::new(options.members, options.duration, options.kills, options.events, options.seed);
+    let mut plan = Plan::new(options.members, options.duration, options.kills, options.events, options.seed);
+    if let Some(within) = options.kill_within {
+        plan = plan.killing_within(within, options.duration);
+    }
     let execute = |surroundings: &mut RunContext<'_>| execute(options, surroundings);
     carry_out(options, &plan, execute, |executed| assemble(options, executed, environment))
 }

@@ -53,7 +53,7 @@ pub fn event_count(duration: Duration, rate: Rate) -> u64 {
 }
 
 /// The part of the measured time that kills and events are spread over.
-fn window(duration: Duration) -> Duration {
+pub fn window(duration: Duration) -> Duration {
     duration / 3 * 2
 }
 
@@ -74,6 +74,15 @@ impl Plan {
         let sender = |random: &mut fastrand::Rng| survivors[random.usize(..survivors.len())];
         let events = event_times.into_iter().map(|at| Event { at, sender: sender(&mut random) }).collect();
         Plan { kills, events }
+    }
+
+    /// The same plan with all kills in the first part, so long, of a measured `duration`; zero has them at one instant.
+    pub fn killing_within(mut self, within: Duration, duration: Duration) -> Plan {
+        let share = within.as_secs_f64() / window(duration).as_secs_f64().max(f64::MIN_POSITIVE);
+        for kill in &mut self.kills {
+            kill.at = kill.at.mul_f64(share.min(1.0));
+        }
+        self
     }
 }
 
@@ -116,6 +125,19 @@ mod tests {
         let plan = |seed| Plan::new(1000, Duration::from_secs(60), 20, rate(1.0), seed);
         assert_eq!(plan(7), plan(7));
         assert_ne!(plan(7), plan(8));
+    }
+
+    #[test]
+    fn kills_can_lie_in_a_first_part_or_at_one_instant() {
+        let duration = Duration::from_secs(60);
+        let plan = |within| Plan::new(1000, duration, 300, rate(1.0), 7).killing_within(within, duration);
+        let whole = Plan::new(1000, duration, 300, rate(1.0), 7);
+        assert_eq!(plan(Duration::from_secs(40)), whole);
+        let tenth = plan(Duration::from_secs(4));
+        assert!(tenth.kills.is_sorted_by_key(|kill| kill.at) && tenth.events == whole.events);
+        let last = tenth.kills.last().expect("kills").at;
+        assert!((Duration::from_secs(3)..=Duration::from_secs(4)).contains(&last), "{last:?}");
+        assert!(plan(Duration::ZERO).kills.iter().all(|kill| kill.at.is_zero()));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod sources;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -166,6 +167,11 @@ pub struct RunArguments {
     /// With --start cold: members that the others join through [default: 1]
     #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
     pub seeds: Option<u32>,
+
+    /// With --kill: the first part of the measured time that all kills lie in; 0s kills all at once [default: two
+    /// thirds of it]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub kill_within: Option<Duration>,
 
     /// Share of received datagrams dropped on purpose: 2% or 0.02
     #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = values::share)]

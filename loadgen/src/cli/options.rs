@@ -70,6 +70,8 @@ pub struct RunOptions {
     pub seeds: u32,
     /// Members killed while measuring, fewer than the members.
     pub kills: u32,
+    /// The first part of the measured duration in which all of them lie, at most two thirds of it; the default is that.
+    pub kill_within: Option<Duration>,
     /// User events while measuring.
     pub events: Rate,
     /// Payload bytes of one user event.
@@ -163,6 +165,7 @@ impl RunArguments {
             first_address: self.first_address.unwrap_or(FIRST_ADDRESS_DEFAULT),
             start: self.start,
             seeds: self.seeds.unwrap_or(1),
+            kill_within: self.kill_within,
             loss: self.loss,
             zones: self.zones,
             zone_rtt_ms: self.zone_rtt_ms.unwrap_or(0),
@@ -215,6 +218,7 @@ impl RunOptions {
             start: Start::Warm,
             seeds: 1,
             kills: fleet.kills(),
+            kill_within: None,
             events: fleet.events,
             event_bytes: fleet.event_bytes.unwrap_or(EVENT_BYTES_DEFAULT),
             loss: 0.0,
@@ -256,7 +260,7 @@ impl RunOptions {
 
     /// The run's settings by name, without the protocol's: what the report lists and compares.
     pub fn settings(&self) -> Map<String, Value> {
-        let Value::Object(settings) = json!({
+        let Value::Object(mut settings) = json!({
             "members": self.members,
             "duration_s": self.duration.as_secs_f64(),
             "warmup_s": self.warmup.as_secs_f64(),
@@ -281,6 +285,9 @@ impl RunOptions {
         }) else {
             unreachable!("the literal above is an object")
         };
+        if let Some(within) = self.kill_within {
+            settings.insert("kill_within_s".to_owned(), json!(within.as_secs_f64()));
+        }
         settings
     }
 
@@ -355,6 +362,16 @@ impl RunOptions {
         if self.kills >= members {
             let most = members - 1;
             faults.push(format!("--kill {}: somebody must be left to notice; at most {most}", self.kills));
+        }
+        if let Some(within) = self.kill_within {
+            let within_max = schedule::window(self.duration);
+            if self.kills == 0 {
+                faults.push(format!("--kill-within {within:?}: nobody is killed; add --kill 1 or more"));
+            } else if within > within_max {
+                faults.push(format!(
+                    "--kill-within {within:?}: at most {within_max:?}, two thirds of --duration"
+                ));
+            }
         }
         let workers_max = members.min(WORKERS_MAX);
         if self.workers == 0 || self.workers > workers_max {

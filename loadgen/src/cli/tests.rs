@@ -95,6 +95,22 @@ fn flags_reach_the_options() {
 }
 
 #[test]
+fn kills_may_lie_in_a_first_part() {
+    assert_eq!(options(&["--kill", "3", "--kill-within", "0s"]).kill_within, Some(Duration::ZERO));
+    let told = options(&["--kill", "3", "--kill-within", "2s"]).settings();
+    assert_eq!(told["kill_within_s"], 2.0);
+    assert!(!options(&["--kill", "3"]).settings().contains_key("kill_within_s"));
+    assert_eq!(
+        faults(&["--kill", "0", "--kill-within", "1s"]),
+        "--kill-within 1s: nobody is killed; add --kill 1 or more"
+    );
+    assert_eq!(
+        faults(&["--duration", "30s", "--kill-within", "21s"]),
+        "--kill-within 21s: at most 20s, two thirds of --duration"
+    );
+}
+
+#[test]
 fn small_fleets_kill_fewer_and_have_fewer_workers_by_default() {
     assert_eq!(options(&["--members", "50"]).kills, 5);
     assert_eq!(options(&["--members", "5"]).kills, 0);
