@@ -19,6 +19,7 @@ mod net_no_allocation;
 mod net_own_addresses;
 mod net_paths;
 mod other_versions;
+mod process_stops;
 mod protocol_rooms;
 mod stream_exchanges;
 mod stream_limits;

@@ -23,6 +23,8 @@
 //! nor a refutation for two to four windows probes the suspect once out of turn, and so refreshes its view or
 //! becomes a witness itself; where news is delegated, which loses little, only a few members do so early.
 
+use std::time::Duration;
+
 use crate::protocol::detection::probe::{FailedProbe, appeal_sequence};
 use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
@@ -211,7 +213,7 @@ impl Suspicions {
         if core.adaptive && !core.hears(cx.now) {
             return suspicions.put_off_deaf(&mut self.list, subject, core.heard, more);
         }
-        if core.adaptive && suspicions.catches_up(&mut self.list, subject, cx.now, core.heard_again, core.deaf_for) {
+        if core.adaptive && suspicions.catches_up(&mut self.list, subject, cx.now, core.heard_again, Duration::from_millis(core.deaf_ms.into())) {
             return true;
         }
         cx.shared.doubted_since(cx.now - more) && cx.shared.suspicions.put_off(&mut self.list, subject, more)

@@ -24,22 +24,30 @@ const WITHIN: Duration = Duration::from_secs(10);
 const SIDES: usize = 2;
 
 /// What a member has seen of deaths, and its neighbours while they are many.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(in crate::protocol) struct Neighbours {
+    /// When they are next looked for; [`Time::NEVER`] while deaths are few.
+    due: Time,
+    seen: Box<Seen>,
+}
+
+/// The part that is seldom asked for.
+#[derive(Debug)]
+struct Seen {
     /// Deaths since then.
     deaths: u32,
     since: Time,
     /// Until when neighbours are seen after.
     until: Time,
-    /// When they are next looked for; [`Time::NEVER`] while deaths are few.
-    due: Time,
     /// Those that were probed last, or [`NIL`].
     probed: [MemberIndex; SIDES],
 }
 
 impl Neighbours {
-    pub(in crate::protocol) const NONE: Neighbours =
-        Neighbours { deaths: 0, since: Time::ZERO, until: Time::ZERO, due: Time::NEVER, probed: [NIL; SIDES] };
+    pub(in crate::protocol) fn new() -> Neighbours {
+        let seen = Seen { deaths: 0, since: Time::ZERO, until: Time::ZERO, probed: [NIL; SIDES] };
+        Neighbours { due: Time::NEVER, seen: Box::new(seen) }
+    }
 
     /// When neighbours are next looked for.
     #[inline]
@@ -49,17 +57,18 @@ impl Neighbours {
 
     /// A member was declared dead, by whomever.
     pub(in crate::protocol) fn died(&mut self, core: &mut Core, now: Time) {
-        if now.since(self.since) >= WITHIN {
-            (self.since, self.deaths) = (now, 0);
+        let seen = &mut *self.seen;
+        if now.since(seen.since) >= WITHIN {
+            (seen.since, seen.deaths) = (now, 0);
         }
-        self.deaths += 1;
+        seen.deaths += 1;
         let many = DEATHS_MIN.max((core.table.known() / ONE_IN) as u32);
-        if !core.adaptive || self.deaths < many {
+        if !core.adaptive || seen.deaths < many {
             return;
         }
-        self.until = now + WITHIN;
+        seen.until = now + WITHIN;
         if self.due == Time::NEVER {
-            self.probed = [NIL; SIDES];
+            seen.probed = [NIL; SIDES];
             // Not all at the moment in which the news arrives.
             self.due = now + core.settings.probe_interval.mul_f64(core.rng.f64());
         }
@@ -71,9 +80,10 @@ impl Neighbours {
         core: &Core,
         cx: &Context<'_, '_>,
     ) -> impl Iterator<Item = MemberIndex> + use<> {
-        let nearest = if cx.now < self.until { nearest(core, cx) } else { [NIL; SIDES] };
-        let before = std::mem::replace(&mut self.probed, nearest);
-        self.due = if cx.now < self.until { cx.now + core.settings.probe_interval / 2 } else { Time::NEVER };
+        let going_on = cx.now < self.seen.until;
+        let nearest = if going_on { nearest(core, cx) } else { [NIL; SIDES] };
+        let before = std::mem::replace(&mut self.seen.probed, nearest);
+        self.due = if going_on { cx.now + core.settings.probe_interval / 2 } else { Time::NEVER };
         nearest.into_iter().filter(move |index| *index != NIL && !before.contains(index))
     }
 }

@@ -43,7 +43,7 @@ pub(in crate::protocol) struct Suspicions {
     due: Time,
     /// Suspects that were asked since then because another member's view says that they are dead.
     asked: u8,
-    asked_since: Time,
+    asked_since_ms: u32,
 }
 
 /// What a suspicion asks of its holder.
@@ -58,7 +58,7 @@ pub(in crate::protocol) enum Expired {
 impl Suspicions {
     /// None yet, of the member with the number `owner`.
     pub(in crate::protocol) fn new(owner: u32) -> Suspicions {
-        Suspicions { list: SuspicionList::new(owner), due: Time::NEVER, asked: 0, asked_since: Time::ZERO }
+        Suspicions { list: SuspicionList::new(owner), due: Time::NEVER, asked: 0, asked_since_ms: 0 }
     }
 
     /// When something is first due.
@@ -230,8 +230,9 @@ impl Suspicions {
         spread: &SpreadEstimate,
         index: MemberIndex,
     ) {
-        if cx.now.since(self.asked_since) >= core.settings.probe_interval {
-            (self.asked_since, self.asked) = (cx.now, 0);
+        let (now_ms, interval_ms) = ((cx.now.as_micros() / 1_000) as u32, core.settings.probe_interval.as_millis());
+        if u128::from(now_ms.wrapping_sub(self.asked_since_ms)) >= interval_ms {
+            (self.asked_since_ms, self.asked) = (now_ms, 0);
         }
         if self.asked >= RECORDED_MAX {
             return self.check_soon(core, cx, index);

@@ -88,7 +88,7 @@ impl Core {
         let division = self.division(now);
         let SharedState { directory, delegations, events, counters, unheard, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
-        let known = Known { table: &self.table, directory, unheard, list: &self.unheard, now };
+        let known = Known { table: &self.table, directory, unheard, list: (self.number, &self.unheard), now };
         let (own, number) = (&mut self.delegations, self.number);
         let mut parts = 0;
         division.divide(
@@ -206,7 +206,7 @@ impl Core {
     ) {
         let Some(from) = cx.shared.directory.find(origin.source) else { return };
         let SharedState { delegations, events, unheard, .. } = &mut *cx.shared;
-        unheard.remove(&mut self.unheard, from);
+        unheard.remove((self.number, &mut self.unheard), from);
         let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let gone = |gone: Delegation| ending.note(&gone, PartEnd::Told);
         let expected = delegations.acknowledge(&mut self.delegations, number, from, cx.now, gone);
@@ -240,9 +240,9 @@ impl Core {
         if let Some((delegate, attempts)) = delegations.unanswered(&self.delegations, cx.judged)
             && (distrusts || attempts >= SAME_AGAIN)
         {
-            unheard.add(&mut self.unheard, delegate, now);
+            unheard.add((self.number, &mut self.unheard), delegate, now);
         }
-        let known = Known { table: &self.table, directory, unheard, list: &self.unheard, now };
+        let known = Known { table: &self.table, directory, unheard, list: (self.number, &self.unheard), now };
         let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let any = delegations.expire(&mut self.delegations, cx.judged, |unheard| {
             let next = retry(unheard, &division, &known, distrusts);
@@ -280,7 +280,7 @@ impl Core {
         let SharedState { directory, delegations, events, counters, unheard, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
         let (now, pacing) = (cx.now, self.settings.delegation_pacing);
-        let known = Known { table: &self.table, directory, unheard, list: &self.unheard, now };
+        let known = Known { table: &self.table, directory, unheard, list: (self.number, &self.unheard), now };
         let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let ready = delegations.ready(&mut self.delegations, now, pacing, directory, |waiting| {
             let keep = match waiting.update {
@@ -369,7 +369,7 @@ impl Core {
         mut over: impl FnMut(&mut EventStore, EventIndex),
     ) {
         let SharedState { delegations, events, unheard, .. } = shared;
-        unheard.clear(&mut self.unheard);
+        unheard.clear((self.number, &mut self.unheard));
         delegations.clear(&mut self.delegations, |gone| {
             if gone.update == Update::Event {
                 over(events, gone.subject);
@@ -414,7 +414,8 @@ struct Known<'a> {
     table: &'a Table,
     directory: &'a Directory,
     unheard: &'a UnheardPool,
-    list: &'a UnheardList,
+    /// Our number and list.
+    list: (u32, &'a UnheardList),
     now: Time,
 }
 

@@ -33,15 +33,13 @@ pub(in crate::protocol) struct Unheard {
 /// Those that one member has not heard.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct UnheardList {
-    owner: u32,
     len: u32,
     list: List,
 }
 
 impl UnheardList {
-    pub(in crate::protocol) const fn new(owner: u32) -> UnheardList {
-        UnheardList { owner, len: 0, list: List::EMPTY }
-    }
+    /// Nobody.
+    pub(in crate::protocol) const EMPTY: UnheardList = UnheardList { len: 0, list: List::EMPTY };
 }
 
 /// Storage for the lists of many members.
@@ -65,18 +63,18 @@ impl UnheardPool {
     }
 
     /// `member` has not acknowledged, at `now`.
-    pub(in crate::protocol) fn add(&mut self, of: &mut UnheardList, member: MemberIndex, now: Time) {
+    pub(in crate::protocol) fn add(&mut self, (owner, of): (u32, &mut UnheardList), member: MemberIndex, now: Time) {
         while let Some(first) = self.first(of)
             && (of.len as usize >= UNHEARD_MAX || now.since(first.since) >= MEMORY)
         {
-            self.remove(of, first.member);
+            self.remove((owner, of), first.member);
         }
-        if let Some(node) = self.index.get(&(of.owner, member)) {
+        if let Some(node) = self.index.get(&(owner, member)) {
             self.nodes.get_mut(*node).asked = now;
             return;
         }
         let node = self.nodes.push_back(&mut of.list, Unheard { member, since: now, asked: now });
-        self.index.insert((of.owner, member), node);
+        self.index.insert((owner, member), node);
         of.len += 1;
     }
 
@@ -85,11 +83,11 @@ impl UnheardPool {
     }
 
     /// `member` has acknowledged, or is known to be gone.
-    pub(in crate::protocol) fn remove(&mut self, of: &mut UnheardList, member: MemberIndex) {
+    pub(in crate::protocol) fn remove(&mut self, (owner, of): (u32, &mut UnheardList), member: MemberIndex) {
         if of.len == 0 {
             return;
         }
-        if let Some(node) = self.index.remove(&(of.owner, member)) {
+        if let Some(node) = self.index.remove(&(owner, member)) {
             self.nodes.remove(&mut of.list, node);
             of.len -= 1;
         }
@@ -97,19 +95,19 @@ impl UnheardPool {
 
     /// What is known of the silence of `member`, at `now`; nothing if it was not asked in vain lately.
     #[inline]
-    pub(in crate::protocol) fn of(&self, of: &UnheardList, member: MemberIndex, now: Time) -> Option<Unheard> {
+    pub(in crate::protocol) fn of(&self, (owner, of): (u32, &UnheardList), member: MemberIndex, now: Time) -> Option<Unheard> {
         if of.len == 0 {
             return None;
         }
-        let node = self.index.get(&(of.owner, member))?;
+        let node = self.index.get(&(owner, member))?;
         let unheard = *self.nodes.get(*node);
         (now.since(unheard.since) < MEMORY).then_some(unheard)
     }
 
     /// Forgets everyone.
-    pub(in crate::protocol) fn clear(&mut self, of: &mut UnheardList) {
+    pub(in crate::protocol) fn clear(&mut self, (owner, of): (u32, &mut UnheardList)) {
         while let Some(first) = self.first(of) {
-            self.remove(of, first.member);
+            self.remove((owner, of), first.member);
         }
     }
 }
@@ -124,35 +122,35 @@ mod tests {
 
     #[test]
     fn who_is_heard_again_or_long_ago_is_no_longer_passed_over() {
-        let (mut pool, mut of, mut other) = (UnheardPool::new(7), UnheardList::new(0), UnheardList::new(1));
-        pool.add(&mut of, 5, at(1_000));
-        pool.add(&mut of, 5, at(2_000));
-        pool.add(&mut of, 6, at(3_000));
-        pool.add(&mut other, 7, at(3_000));
+        let (mut pool, mut of, mut other) = (UnheardPool::new(7), UnheardList::EMPTY, UnheardList::EMPTY);
+        pool.add((0, &mut of), 5, at(1_000));
+        pool.add((0, &mut of), 5, at(2_000));
+        pool.add((0, &mut of), 6, at(3_000));
+        pool.add((1, &mut other), 7, at(3_000));
         let since = |pool: &UnheardPool, of: &UnheardList, member, now| {
-            pool.of(of, member, at(now)).map(|unheard| (unheard.since, unheard.asked))
+            pool.of((0, of), member, at(now)).map(|unheard| (unheard.since, unheard.asked))
         };
         assert_eq!(since(&pool, &of, 5, 4_000), Some((at(1_000), at(2_000))), "since it was first not heard");
         assert_eq!(since(&pool, &of, 5, 11_000), None, "long ago");
         assert_eq!(since(&pool, &of, 7, 4_000), None, "another member's");
-        pool.remove(&mut of, 6);
-        pool.remove(&mut of, 6);
+        pool.remove((0, &mut of), 6);
+        pool.remove((0, &mut of), 6);
         assert_eq!((since(&pool, &of, 6, 4_000), of.len), (None, 1));
-        pool.add(&mut of, 8, at(11_000));
+        pool.add((0, &mut of), 8, at(11_000));
         assert_eq!(of.len, 1, "what is old makes room");
-        pool.clear(&mut of);
-        pool.clear(&mut other);
+        pool.clear((0, &mut of));
+        pool.clear((1, &mut other));
         assert_eq!((pool.nodes.used(), pool.index.len()), (0, 0));
     }
 
     #[test]
     fn the_longest_known_are_forgotten_where_there_are_too_many() {
-        let (mut pool, mut of) = (UnheardPool::new(7), UnheardList::new(0));
+        let (mut pool, mut of) = (UnheardPool::new(7), UnheardList::EMPTY);
         for member in 0..UNHEARD_MAX as u32 + 3 {
-            pool.add(&mut of, member, at(member.into()));
+            pool.add((0, &mut of), member, at(member.into()));
         }
         assert_eq!((of.len as usize, pool.nodes.used()), (UNHEARD_MAX, UNHEARD_MAX));
         let now = at(1_000);
-        assert!(pool.of(&of, 2, now).is_none() && pool.of(&of, 3, now).is_some());
+        assert!(pool.of((0, &of), 2, now).is_none() && pool.of((0, &of), 3, now).is_some());
     }
 }

@@ -65,7 +65,7 @@ pub(in crate::protocol) struct Core {
     pub(in crate::protocol) heard: Time,
     /// When one arrived after a time without any that is too long for chance, and how long that was.
     pub(in crate::protocol) heard_again: Time,
-    pub(in crate::protocol) deaf_for: Duration,
+    pub(in crate::protocol) deaf_ms: u32,
     pub(in crate::protocol) health: LocalHealth,
     /// Updates and user events still to be told.
     pub(in crate::protocol) queue: Queue,
@@ -82,7 +82,7 @@ pub(in crate::protocol) struct Core {
     /// The event that tells that we mean to leave, before we do.
     pub(in crate::protocol) leave_intent: Option<EventIndex>,
     /// Serf's clocks.
-    pub(in crate::protocol) serf: Serf,
+    pub(in crate::protocol) serf: Box<Serf>,
 }
 
 impl Core {
@@ -123,7 +123,8 @@ impl Core {
     pub(in crate::protocol) fn hear(&mut self, now: Time) {
         let silence = now.since(self.heard);
         if silence > self.deaf_after() {
-            (self.heard_again, self.deaf_for) = (now, silence);
+            self.heard_again = now;
+            self.deaf_ms = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX);
         }
         self.heard = now;
     }
