@@ -450,7 +450,7 @@ impl Probe {
         if !entry.is_live() || entry.incarnation() != attempt.incarnation {
             return None;
         }
-        if self.proves_nothing(core, cx, slot, &attempt) {
+        if self.proves_nothing(cx, slot, &attempt) {
             cx.shared.counters.probes_inconclusive += 1;
             return None;
         }
@@ -483,18 +483,9 @@ impl Probe {
         }
     }
 
-    /// Whether an answer to `attempt`, which failed, may have been lost here, or lies unread: with adaptive suspicion also if
-    /// nothing at all has arrived since it began, neither a nack nor a ping, where others are there to send some. Then its
-    /// target is asked again.
-    fn proves_nothing(
-        &mut self,
-        core: &Core,
-        cx: &Context<'_, '_>,
-        slot: Slot,
-        attempt: &Attempt,
-    ) -> bool {
-        let deaf = core.adaptive && attempt.relays_asked > 1 && core.heard < attempt.intended;
-        if !deaf && !cx.shared.doubted_since(attempt.intended) {
+    /// Whether an answer to `attempt`, which failed, may have been lost here. Then its target is asked again.
+    fn proves_nothing(&mut self, cx: &Context<'_, '_>, slot: Slot, attempt: &Attempt) -> bool {
+        if !cx.shared.doubted_since(attempt.intended) {
             return false;
         }
         if slot == Slot::Return {

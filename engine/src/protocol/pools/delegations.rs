@@ -171,6 +171,14 @@ impl Delegations {
         self.len >= DELEGATIONS_MAX
     }
 
+    /// What waits is not to wait for its pace: a member that refutes may stand still again before that.
+    pub(in crate::protocol) fn hurry(&mut self) {
+        self.paced = Time::ZERO;
+        if !self.waiting.is_empty() {
+            self.due = Time::ZERO;
+        }
+    }
+
     /// The driver lost `by`: acknowledgements may lie unread.
     pub(in crate::protocol) fn extend(&mut self, by: Duration) {
         self.lost += by;
@@ -567,6 +575,11 @@ mod tests {
         assert_eq!(of.due(), at(100) + PACING);
         assert!(send_all(&mut pool, &mut of, at(119)).is_empty(), "too soon");
         assert_eq!(send_all(&mut pool, &mut of, at(120)).len(), 1);
+        assert!(pool.add(&mut of, delegation(3, 9, 4)));
+        assert!(send_all(&mut pool, &mut of, at(121)).is_empty(), "too soon");
+        of.hurry();
+        assert_eq!(of.due(), Time::ZERO);
+        assert_eq!(send_all(&mut pool, &mut of, at(121)).len(), 1, "a refutation does not wait");
         of.extend(Duration::from_secs(1));
         assert_eq!(of.unanswered(), unanswered + Duration::from_secs(1));
         pool.clear(&mut of, |_| {});
