@@ -68,10 +68,10 @@ fn a_sweep_brings_members_back_together() {
     for node in 0..60 {
         simulation.crash(node * 5);
     }
-    run(&mut simulation, 35);
+    run(&mut simulation, 20);
     assert_eq!(simulation.belief(7, 0), Some(State::Dead));
     // By now the dead are forgotten, and remembered.
-    run(&mut simulation, 60);
+    run(&mut simulation, 75);
     let counters = simulation.counters();
     assert!(counters.bases_made > 0 && counters.views_rebased > 300, "{counters:?}");
     assert!(differences(&simulation) < 16.0, "{} instead of 60", differences(&simulation));

@@ -25,9 +25,11 @@ const UNHEARD_MAX: usize = 256;
 pub(in crate::protocol) struct Unheard {
     member: MemberIndex,
     /// When it did not for the first time.
-    pub(in crate::protocol) since: Time,
+    since: Time,
     /// When it did not for the last time.
     pub(in crate::protocol) asked: Time,
+    /// How often it did not, since it last did.
+    pub(in crate::protocol) times: u8,
 }
 
 /// Those that one member has not heard.
@@ -70,10 +72,12 @@ impl UnheardPool {
             self.remove((owner, of), first.member);
         }
         if let Some(node) = self.index.get(&(owner, member)) {
-            self.nodes.get_mut(*node).asked = now;
+            let unheard = self.nodes.get_mut(*node);
+            unheard.asked = now;
+            unheard.times = unheard.times.saturating_add(1);
             return;
         }
-        let node = self.nodes.push_back(&mut of.list, Unheard { member, since: now, asked: now });
+        let node = self.nodes.push_back(&mut of.list, Unheard { member, since: now, asked: now, times: 1 });
         self.index.insert((owner, member), node);
         of.len += 1;
     }
@@ -128,9 +132,9 @@ mod tests {
         pool.add((0, &mut of), 6, at(3_000));
         pool.add((1, &mut other), 7, at(3_000));
         let since = |pool: &UnheardPool, of: &UnheardList, member, now| {
-            pool.of((0, of), member, at(now)).map(|unheard| (unheard.since, unheard.asked))
+            pool.of((0, of), member, at(now)).map(|unheard| (unheard.since, unheard.asked, unheard.times))
         };
-        assert_eq!(since(&pool, &of, 5, 4_000), Some((at(1_000), at(2_000))), "since it was first not heard");
+        assert_eq!(since(&pool, &of, 5, 4_000), Some((at(1_000), at(2_000), 2)), "since it was first not heard");
         assert_eq!(since(&pool, &of, 5, 11_000), None, "long ago");
         assert_eq!(since(&pool, &of, 7, 4_000), None, "another member's");
         pool.remove((0, &mut of), 6);
