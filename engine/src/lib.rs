@@ -47,27 +47,46 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("swimring runs on Linux only: its datagrams go through io_uring, or sendmmsg and recvmmsg");
 
-/// Declares a layer that is public with a feature, and otherwise an inner part that need not use all of it.
-macro_rules! layer {
-    ($feature:literal, $name:ident) => {
-        #[cfg(feature = $feature)]
-        #[cfg_attr(docsrs, doc(cfg(feature = $feature)))]
-        pub mod $name;
-        #[cfg(not(feature = $feature))]
-        // Lints that look at private items only.
-        #[allow(dead_code, unused_imports, clippy::enum_variant_names)]
-        mod $name;
-    };
-}
-
 mod cluster;
 mod sentence;
 
-layer!("net", net);
-layer!("protocol", protocol);
-layer!("settings-file", settings_file);
-layer!("net", stream);
-layer!("worker", worker);
+// Each layer is public with a feature, and otherwise an inner part that need not use all of it, in what lints that look
+// at private items only would ask for. Written out: a macro would hide the files from rustfmt.
+
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub mod net;
+#[cfg(not(feature = "net"))]
+#[allow(dead_code, unused_imports, clippy::enum_variant_names)]
+mod net;
+
+#[cfg(feature = "protocol")]
+#[cfg_attr(docsrs, doc(cfg(feature = "protocol")))]
+pub mod protocol;
+#[cfg(not(feature = "protocol"))]
+#[allow(dead_code, unused_imports, clippy::enum_variant_names)]
+mod protocol;
+
+#[cfg(feature = "settings-file")]
+#[cfg_attr(docsrs, doc(cfg(feature = "settings-file")))]
+pub mod settings_file;
+#[cfg(not(feature = "settings-file"))]
+#[allow(dead_code, unused_imports, clippy::enum_variant_names)]
+mod settings_file;
+
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub mod stream;
+#[cfg(not(feature = "net"))]
+#[allow(dead_code, unused_imports, clippy::enum_variant_names)]
+mod stream;
+
+#[cfg(feature = "worker")]
+#[cfg_attr(docsrs, doc(cfg(feature = "worker")))]
+pub mod worker;
+#[cfg(not(feature = "worker"))]
+#[allow(dead_code, unused_imports, clippy::enum_variant_names)]
+mod worker;
 
 pub use cluster::{
     Accuser, Address, AddressOutcome, AsyncCluster, Canceller, Cluster, ClusterBuilder, ClusterError,
