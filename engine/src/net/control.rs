@@ -239,7 +239,11 @@ mod tests {
         };
         assert_eq!(arrived(1_700_000_000, 250), Some(Duration::new(1_700_000_000, 250)));
         assert_eq!((arrived(-1, 0), arrived(5, -1)), (None, None));
-        assert_eq!(read(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[0; TIMESPEC - 1]).arrived, None, "cut short");
+        assert_eq!(
+            read(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[0; TIMESPEC - 1]).arrived,
+            None,
+            "cut short"
+        );
     }
 
     #[test]

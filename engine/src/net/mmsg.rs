@@ -8,6 +8,7 @@ use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use super::WAIT_MAX;
 use super::address::Family;
 use super::driver::Shared;
 use super::error::{NetError, last_errno};
@@ -15,7 +16,6 @@ use super::incoming::{CONTROL_ROOM, Envelope, Incoming, Message, NAME_ROOM, Rece
 use super::memory::Memory;
 use super::outgoing::{Outgoing, SEND_BATCH};
 use super::waker::Waker;
-use super::WAIT_MAX;
 
 /// Receive errors in a row, with no datagram between, after which the socket is given up: each pending ICMP
 /// error takes one call, a broken descriptor fails for ever.

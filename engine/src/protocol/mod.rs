@@ -43,11 +43,11 @@ mod wire;
 pub use behaviour::{Behaviour, BehaviourError};
 pub use counters::Counters;
 pub use event::{Event, EventIndex, SuspicionSummary};
-pub(crate) use member::{check_name, check_zone};
 pub use member::{
     COMPACTION_MEMBERS_MAX, Compaction, Crew, Member, MemberConfig, MemberError, MemberRef, StreamNext,
     StreamOutcome, View, check_event,
 };
+pub(crate) use member::{check_name, check_zone};
 pub use outbox::{FrameSink, Outbox, StreamConnection, StreamOpen, StreamPurpose};
 pub use settings::{
     Preset, SETTINGS, Setting, SettingKind, SettingValue, Settings, SettingsError, SuspicionMode,
@@ -57,6 +57,4 @@ pub use time::Time;
 pub use view::directory::{Directory, Identity, MemberIndex, identity_of};
 pub use view::permutation::Permutation;
 pub use wire::typed;
-pub use wire::{
-    CheckedWire, MemberlistDialect, MemberlistOptions, Refusal, WireOptions, WireOptionsError,
-};
+pub use wire::{CheckedWire, MemberlistDialect, MemberlistOptions, Refusal, WireOptions, WireOptionsError};

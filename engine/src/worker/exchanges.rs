@@ -96,8 +96,7 @@ impl<O: Observer> Host<O> {
         if !asked || destination.is_none() || cluster != self.cluster {
             return self.streams.close(exchange);
         }
-        let header =
-            FrameHeader { cluster, source: destination, destination: source, root: 0, quiet: false };
+        let header = FrameHeader { cluster, source: destination, destination: source, root: 0, quiet: false };
         let mut reply = self.streams.take_reply();
         StreamWriter::new(header, &mut reply).plain(StreamKind::Absent);
         self.streams.answer(exchange, token, StreamNext::ReplyAndClose, reply);

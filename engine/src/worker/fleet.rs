@@ -123,8 +123,13 @@ impl<O: Observer> Fleet<O> {
         let mut starting = Vec::with_capacity(options.workers);
         for (worker, endpoint) in endpoints.into_iter().enumerate() {
             let place = (worker, &pressure);
-            let parts =
-                HostParts::new(options, &format, worker, (endpoint.local_address(), origin), [secret()?, secret()?]);
+            let parts = HostParts::new(
+                options,
+                &format,
+                worker,
+                (endpoint.local_address(), origin),
+                [secret()?, secret()?],
+            );
             starting.push(start_worker(options, place, endpoint, parts, observer(worker))?);
         }
         let mut workers = Vec::with_capacity(options.workers);

@@ -168,7 +168,9 @@ impl HostedMembers {
 
     /// Makes a member vanish without a word.
     pub(super) fn kill(&mut self, local: HostedMember) {
-        let Some(hosted) = self.places.0.get_mut(local as usize).filter(|hosted| hosted.present) else { return };
+        let Some(hosted) = self.places.0.get_mut(local as usize).filter(|hosted| hosted.present) else {
+            return;
+        };
         hosted.present = false;
         self.by_id.remove(&hosted.member.id());
         if let Some(source) = hosted.source {

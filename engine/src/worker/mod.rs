@@ -28,9 +28,9 @@ mod waiting_streams;
 pub mod wheel;
 mod zone_latency;
 
+pub use counters::HostCounters;
 pub use fleet::{Fleet, FleetError};
 pub use host::Host;
-pub use counters::HostCounters;
 pub use join_error::JoinFailure;
 pub use members::HostedMember;
 pub use observer::{EventContext, Observer};

@@ -286,7 +286,11 @@ mod tests {
         assert_eq!(reading.read(0, false, Some(ms(310)), (at(420), at(430))), Read::More);
         assert_eq!(reading.complete_until(), at(120), "nothing more was read");
         assert_eq!(reading.read(64, false, Some(ms(400)), (at(430), at(440))), Read::More);
-        assert_eq!(reading.complete_until(), at(120), "the time of day was changed: what was read stays read");
+        assert_eq!(
+            reading.complete_until(),
+            at(120),
+            "the time of day was changed: what was read stays read"
+        );
         assert_eq!(reading.read(1, true, Some(ms(9)), (at(440), at(450))), Read::Everything);
         assert_eq!((reading.complete_until(), reading.goes_on()), (at(440), false));
     }

@@ -133,7 +133,11 @@ mod tests {
         pressure.has_read(0, at(9_950));
         pressure.has_read(1, at(9_900));
         pressure.has_read(2, Time::NEVER);
-        assert_eq!(pressure.all_have_read(0, at(10_000)), at(9_950), "what we have not read ourselves always counts");
+        assert_eq!(
+            pressure.all_have_read(0, at(10_000)),
+            at(9_950),
+            "what we have not read ourselves always counts"
+        );
         pressure.tell(1, told, at(10_000));
         pressure.tell(2, told, at(10_000));
         assert_eq!(pressure.all_have_read(0, at(10_000)), at(9_900));
@@ -159,7 +163,10 @@ mod tests {
         pressure.doubt(at(8_000));
         let worst = pressure.worst(at(10_001));
         assert!((worst.told.gossip_rate - 0.25).abs() < 1e-4);
-        assert_eq!((worst.told.overload, worst.doubt, worst.told.unread), (3, at(9_000), Duration::from_millis(70)));
+        assert_eq!(
+            (worst.told.overload, worst.doubt, worst.told.unread),
+            (3, at(9_000), Duration::from_millis(70))
+        );
         assert_eq!(pressure.worst(at(13_000)).told.overload, 0, "it is better, or has nothing to do");
     }
 }

@@ -161,7 +161,8 @@ impl<O: Observer> Host<O> {
         let timer = timer.map(|timer| pace.tick_after(timer));
         let held = self.held.as_ref().and_then(|held| held.due());
         // What others have not read is looked after once a tick.
-        let waiting = (self.members.are_waiting() && !self.paused).then(|| pace.tick_after(self.now() + Duration::from_micros(1)));
+        let waiting = (self.members.are_waiting() && !self.paused)
+            .then(|| pace.tick_after(self.now() + Duration::from_micros(1)));
         let next = [timer, held, waiting].into_iter().flatten().min()?;
         Some(next.since(self.now()))
     }
@@ -195,7 +196,8 @@ impl<O: Observer> Host<O> {
             }
             // First those that have waited for reading, which is not lateness.
             let waited = self.members.next_waiting(self.now());
-            let Some((local, deadline)) = waited.or_else(|| self.members.wheel.next_expired(self.now())) else {
+            let Some((local, deadline)) = waited.or_else(|| self.members.wheel.next_expired(self.now()))
+            else {
                 break false;
             };
             left -= 1;

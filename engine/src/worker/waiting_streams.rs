@@ -69,8 +69,13 @@ mod tests {
     fn long_messages_wait_and_what_follows_them_too() {
         let [one, two, three] = [1, 2, 3].map(ExchangeId::numbered);
         let long = LONG_BYTES + 1;
-        let mut events =
-            VecDeque::from([message(1, long), message(2, LONG_BYTES), closed(1), closed(2), message(3, long)]);
+        let mut events = VecDeque::from([
+            message(1, long),
+            message(2, LONG_BYTES),
+            closed(1),
+            closed(2),
+            message(3, long),
+        ]);
         let mut waiting = WaitingStreams::new();
         let mut next = |behind| seen(waiting.next(behind, || events.pop_front()));
         assert_eq!(next(true), Some((two, LONG_BYTES)));

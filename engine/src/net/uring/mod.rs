@@ -172,10 +172,7 @@ impl Uring {
 
     /// The next message of this turn, and its payload, which stays until the next call.
     #[inline]
-    pub(super) fn next(
-        &mut self,
-        shared: &mut Shared<'_>,
-    ) -> Result<Option<(Envelope, &[u8])>, NetError> {
+    pub(super) fn next(&mut self, shared: &mut Shared<'_>) -> Result<Option<(Envelope, &[u8])>, NetError> {
         let (envelope, received) = loop {
             if let Some(buffer) = self.lent.take() {
                 self.buffers.give_back(buffer);

@@ -94,7 +94,10 @@ impl Suspicions {
         let alone = self.first_accuser(core, cx, subject).is_none();
         // A witness declares when it has heard somebody: for longer than this nobody is silent by chance.
         let longer = core.deaf_after();
-        if alone && core.delegates(cx.shared) && cx.shared.suspicions.keep_quiet(&mut self.list, subject, longer) {
+        if alone
+            && core.delegates(cx.shared)
+            && cx.shared.suspicions.keep_quiet(&mut self.list, subject, longer)
+        {
             return self.reschedule(&cx.shared.suspicions);
         }
         if self.tell_on(cx, subject, own) {
@@ -213,7 +216,15 @@ impl Suspicions {
         if core.adaptive && !core.hears(cx.now) {
             return suspicions.put_off_deaf(&mut self.list, subject, core.heard, more);
         }
-        if core.adaptive && suspicions.catches_up(&mut self.list, subject, cx.now, core.heard_again, Duration::from_millis(core.deaf_ms.into())) {
+        if core.adaptive
+            && suspicions.catches_up(
+                &mut self.list,
+                subject,
+                cx.now,
+                core.heard_again,
+                Duration::from_millis(core.deaf_ms.into()),
+            )
+        {
             return true;
         }
         cx.shared.doubted_since(cx.now - more) && cx.shared.suspicions.put_off(&mut self.list, subject, more)
@@ -224,9 +235,8 @@ impl Suspicions {
 /// keeps it to itself has to ask whether it hears.
 fn ask_anybody(core: &mut Core, cx: &mut Context<'_, '_>, subject: MemberIndex) {
     let own = core.index;
-    let somebody = core.table.choose(&mut core.rng, |index, entry| {
-        entry.is_alive() && index != own && index != subject
-    });
+    let somebody =
+        core.table.choose(&mut core.rng, |index, entry| entry.is_alive() && index != own && index != subject);
     let Some(somebody) = somebody else { return };
     let Some(sequence) = appeal_sequence(somebody) else { return };
     let (to, id) = (core.identity(somebody, cx.shared).address(), cx.shared.directory.id(somebody));

@@ -92,8 +92,7 @@ impl ProbeSchedule {
             return self.choose_at_tick(core, cx, busy);
         }
         let overload = cx.shared.overload;
-        let interval =
-            core.health.scale(core.chosen_probe_interval(), overload, core.health_max(cx));
+        let interval = core.health.scale(core.chosen_probe_interval(), overload, core.health_max(cx));
         let intended = self.next;
         let late = cx.now.since(intended);
         if late >= interval {

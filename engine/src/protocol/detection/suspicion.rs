@@ -164,7 +164,12 @@ impl Suspicions {
 
     /// Who accused `index` before us, if it lives. With delegated broadcast the first accuser declares the death to
     /// all, so that it alone needs to hear of confirmations; everyone does once it is gone.
-    pub(super) fn first_accuser(&self, core: &Core, cx: &Context<'_, '_>, index: MemberIndex) -> Option<MemberIndex> {
+    pub(super) fn first_accuser(
+        &self,
+        core: &Core,
+        cx: &Context<'_, '_>,
+        index: MemberIndex,
+    ) -> Option<MemberIndex> {
         let first = cx.shared.suspicions.first_accuser(&self.list, index)?;
         let first = cx.shared.directory.find(first).filter(|first| *first != core.index)?;
         core.table.get(first).is_alive().then_some(first)
@@ -230,7 +235,8 @@ impl Suspicions {
         spread: &SpreadEstimate,
         index: MemberIndex,
     ) {
-        let (now_ms, interval_ms) = ((cx.now.as_micros() / 1_000) as u32, core.settings.probe_interval.as_millis());
+        let (now_ms, interval_ms) =
+            ((cx.now.as_micros() / 1_000) as u32, core.settings.probe_interval.as_millis());
         if u128::from(now_ms.wrapping_sub(self.asked_since_ms)) >= interval_ms {
             (self.asked_since_ms, self.asked) = (now_ms, 0);
         }

@@ -497,7 +497,9 @@ fn retry(unheard: &Delegation, division: &Division, known: &Known<'_>, distrusts
         return Retry::GiveUp;
     }
     match known.another(unheard, division) {
-        Some(part) if unheard.attempt < ATTEMPTS_MAX || known.candidate(part.delegate) == Candidate::Alive => {
+        Some(part)
+            if unheard.attempt < ATTEMPTS_MAX || known.candidate(part.delegate) == Candidate::Alive =>
+        {
             Retry::Send(part)
         }
         Some(_) => Retry::GiveUp,

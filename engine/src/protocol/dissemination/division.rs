@@ -228,7 +228,8 @@ mod tests {
     impl Cluster {
         /// Members of these ids, each once, in the zone that `zone_of` gives for its index.
         fn new(ids: &[u64], zone_of: impl Fn(usize) -> usize) -> Cluster {
-            let ids: Vec<u64> = ids.iter().copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+            let ids: Vec<u64> =
+                ids.iter().copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
             let mut zones = Zones::new();
             let names = ["", "a", "b", "c"];
             let mut cluster_zones = Vec::new();
@@ -344,7 +345,10 @@ mod tests {
         for slot in 0..64 {
             let division = Division { slot, ..division };
             let choose = |gone, excluded: &[MemberIndex]| {
-                delegate(division.choose(&cluster.zones, first, 0, all_but(gone), |index| excluded.contains(&index)))
+                delegate(
+                    division
+                        .choose(&cluster.zones, first, 0, all_but(gone), |index| excluded.contains(&index)),
+                )
             };
             let chosen = choose(&[], &[]);
             assert!(chosen.is_some_and(|index| index != 1), "{chosen:?}");

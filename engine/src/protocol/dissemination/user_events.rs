@@ -35,7 +35,8 @@ impl Core {
         using: EventUse,
     ) {
         let events = &mut cx.shared.events;
-        let at = events.find(event.key()).or_else(|| events.insert(event, Duration::ZERO, cx.now, &self.settings));
+        let at =
+            events.find(event.key()).or_else(|| events.insert(event, Duration::ZERO, cx.now, &self.settings));
         self.take_event(cx, at, using);
     }
 
@@ -127,7 +128,9 @@ impl Core {
         event: &EventBody<'_>,
     ) -> Option<EventIndex> {
         let events = &mut cx.shared.events;
-        let at = events.find(event.key()).or_else(|| events.insert(event, Duration::ZERO, cx.now, &self.settings))?;
+        let at = events
+            .find(event.key())
+            .or_else(|| events.insert(event, Duration::ZERO, cx.now, &self.settings))?;
         events.mark_seen(at, self.number);
         self.tell_event(cx, at).then_some(at)
     }
@@ -169,7 +172,8 @@ impl Core {
     /// Queues the event at `at`. False if there is no room for it.
     fn queue_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) -> bool {
         let said = Outgoing::Event(cx.shared.events.get(at));
-        let length = cx.shared.wire.part_len(&self.speaker(&cx.shared.directory, &cx.shared.events, false), &said);
+        let length =
+            cx.shared.wire.part_len(&self.speaker(&cx.shared.directory, &cx.shared.events, false), &said);
         let len_max = self.settings.broadcasts_max;
         let queued = cx.shared.broadcasts.queue_event(&mut self.queue, at, length, len_max);
         if queued {

@@ -122,7 +122,8 @@ impl Member {
                 Expired::Unconfirmed(subject) => {
                     let (id, spread) = (cx.shared.directory.id(subject), &self.spread_estimate);
                     if self.suspicions.is_to_be_probed(&mut self.core, cx, spread, subject)
-                        && !self.return_probes.probe_at(cx, id, cx.now) {
+                        && !self.return_probes.probe_at(cx, id, cx.now)
+                    {
                         self.suspicions.check_soon(&mut self.core, cx, subject);
                     }
                 }

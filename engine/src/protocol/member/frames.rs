@@ -19,7 +19,8 @@ use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, UNVERSIONED};
 use crate::protocol::wire::{
-    EventBody, FrameReader, Incoming, PacketReader, Reader, Receiver, Sender, Subject, TypedReader, Unusable, Update, Wire,
+    EventBody, FrameReader, Incoming, PacketReader, Reader, Receiver, Sender, Subject, TypedReader, Unusable,
+    Update, Wire,
 };
 
 /// A member that takes a frame in.

@@ -95,8 +95,7 @@ fn says(answer: &[u8], message: Message<'_>) -> usize {
 
 /// With either way of telling; `dead_copies` of its death are in the answer to a ping of the dead.
 fn whoever_pings_learns_it(dissemination: Dissemination, dead_copies: usize) {
-    let (mut one, other, mut shared) =
-        pair_with(Settings { dissemination, ..Settings::preset(Preset::Lan) });
+    let (mut one, other, mut shared) = pair_with(Settings { dissemination, ..Settings::preset(Preset::Lan) });
     let (subject, incarnation) = (other.id(), Incarnation::new(7));
     let ping = Message::Ping { sequence: 5, event_root: 0 };
     let suspect = Message::Suspect { subject, incarnation, accuser: one.id() };

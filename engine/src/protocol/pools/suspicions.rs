@@ -269,7 +269,11 @@ impl Suspicion {
     /// When something is due.
     fn next(&self) -> Time {
         let appeal = self.witness.map_or(Time::NEVER, |witness| witness.appeal);
-        self.deadline().min(self.window_ends().unwrap_or(Time::NEVER)).min(appeal).min(self.check).min(self.tell)
+        self.deadline()
+            .min(self.window_ends().unwrap_or(Time::NEVER))
+            .min(appeal)
+            .min(self.check)
+            .min(self.tell)
     }
 
     fn due(self, now: Time) -> Due {
@@ -529,7 +533,9 @@ impl SuspicionPool {
     ) -> bool {
         let mut quiet = false;
         self.change(of, subject, |suspicion| {
-            let Some(witness) = suspicion.witness.filter(|witness| witness.presence == Presence::Gone) else { return };
+            let Some(witness) = suspicion.witness.filter(|witness| witness.presence == Presence::Gone) else {
+                return;
+            };
             let window = Duration::from_millis(witness.window_ms.into());
             quiet = suspicion.window_ends() == Some(witness.since + window);
             if quiet {

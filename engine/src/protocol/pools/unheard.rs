@@ -65,7 +65,12 @@ impl UnheardPool {
     }
 
     /// `member` has not acknowledged, at `now`.
-    pub(in crate::protocol) fn add(&mut self, (owner, of): (u32, &mut UnheardList), member: MemberIndex, now: Time) {
+    pub(in crate::protocol) fn add(
+        &mut self,
+        (owner, of): (u32, &mut UnheardList),
+        member: MemberIndex,
+        now: Time,
+    ) {
         while let Some(first) = self.first(of)
             && (of.len as usize >= UNHEARD_MAX || now.since(first.since) >= MEMORY)
         {
@@ -99,7 +104,12 @@ impl UnheardPool {
 
     /// What is known of the silence of `member`, at `now`; nothing if it was not asked in vain lately.
     #[inline]
-    pub(in crate::protocol) fn of(&self, (owner, of): (u32, &UnheardList), member: MemberIndex, now: Time) -> Option<Unheard> {
+    pub(in crate::protocol) fn of(
+        &self,
+        (owner, of): (u32, &UnheardList),
+        member: MemberIndex,
+        now: Time,
+    ) -> Option<Unheard> {
         if of.len == 0 {
             return None;
         }
@@ -134,7 +144,11 @@ mod tests {
         let since = |pool: &UnheardPool, of: &UnheardList, member, now| {
             pool.of((0, of), member, at(now)).map(|unheard| (unheard.since, unheard.asked, unheard.times))
         };
-        assert_eq!(since(&pool, &of, 5, 4_000), Some((at(1_000), at(2_000), 2)), "since it was first not heard");
+        assert_eq!(
+            since(&pool, &of, 5, 4_000),
+            Some((at(1_000), at(2_000), 2)),
+            "since it was first not heard"
+        );
         assert_eq!(since(&pool, &of, 5, 11_000), None, "long ago");
         assert_eq!(since(&pool, &of, 7, 4_000), None, "another member's");
         pool.remove((0, &mut of), 6);

@@ -183,12 +183,7 @@ impl EventRepair {
 
     /// Answers what the messages of a frame from `origin` asked.
     #[inline]
-    pub(in crate::protocol) fn answer(
-        &mut self,
-        core: &mut Core,
-        cx: &mut Context<'_, '_>,
-        origin: &Sender,
-    ) {
+    pub(in crate::protocol) fn answer(&mut self, core: &mut Core, cx: &mut Context<'_, '_>, origin: &Sender) {
         if !cx.shared.event_talk.is_empty() {
             self.answer_all(core, cx, origin);
         }

@@ -84,8 +84,7 @@ impl AntiEntropy {
     }
 
     fn is_fresh(&self, now: Time, settings: &Settings) -> bool {
-        self.joined != Time::NEVER
-            && now.since(self.joined) < settings.probe_interval * FRESH_PROBE_INTERVALS
+        self.joined != Time::NEVER && now.since(self.joined) < settings.probe_interval * FRESH_PROBE_INTERVALS
     }
 
     /// Compares the root of a ping or an ack with ours.
@@ -201,8 +200,7 @@ impl AntiEntropy {
             return false;
         }
         let settled = core.settled();
-        let under_way =
-            !core.is_quiet(cx.now) || cx.now.since(core.root_changed) < settled || cx.is_behind();
+        let under_way = !core.is_quiet(cx.now) || cx.now.since(core.root_changed) < settled || cx.is_behind();
         let fresh = self.is_fresh(cx.now, &core.settings);
         if !under_way || fresh || self.with.is_some() || cx.now >= self.latest {
             return false;

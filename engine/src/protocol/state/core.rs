@@ -104,7 +104,8 @@ impl Core {
     /// [`Core::settled`]: what is under way even then is for members that do not answer, and nobody is to wait for them.
     #[inline]
     pub(in crate::protocol) fn is_quiet(&self, now: Time) -> bool {
-        self.queue.is_quiet() && (self.delegations.is_empty() || now.since(self.root_changed) >= self.settled())
+        self.queue.is_quiet()
+            && (self.delegations.is_empty() || now.since(self.root_changed) >= self.settled())
     }
 
     /// How long a root stays the same before a difference to it is not taken for news on its way.

@@ -85,7 +85,13 @@ impl Zones {
 
     /// Somebody believes the member at `index` to be in `zone`, which nobody did so far; `elsewhere` says whether
     /// somebody believes it to be in another.
-    pub(in crate::protocol) fn enter(&mut self, zone: ZoneIndex, id: u64, index: MemberIndex, elsewhere: bool) {
+    pub(in crate::protocol) fn enter(
+        &mut self,
+        zone: ZoneIndex,
+        id: u64,
+        index: MemberIndex,
+        elsewhere: bool,
+    ) {
         let entered = &mut self.zones[usize::from(zone)];
         entered.order.insert(id, index);
         entered.members += 1;

@@ -7,8 +7,8 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    self, DELEGATION_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message, MessageVisitor,
-    PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
+    self, DELEGATION_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message,
+    MessageVisitor, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
