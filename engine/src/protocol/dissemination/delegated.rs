@@ -322,13 +322,13 @@ impl Core {
         let delegate = first.part.delegate;
         let to = self.identity(delegate, cx.shared).address();
         let room = self.native_bytes_max(cx, to) - HEADER_LEN;
-        let (speaker, shared) = (self.speaker(&cx.shared.directory, &cx.shared.events, false), &*cx.shared);
+        let shared = &*cx.shared;
         let (mut bytes, mut part, mut length) = (0, None, 0);
         for next in ready.iter().take(UPDATES_MAX).take_while(|next| next.part.delegate == delegate) {
             let mark = if part == Some(next.part) { 0 } else { DELEGATION_LEN };
             let Delegation { subject, update, incarnation, .. } = *shared.delegations.get(*next);
             let said = shared.events.said(subject, update, incarnation);
-            let more = bytes + mark + shared.wire.part_len(&speaker, &said);
+            let more = bytes + mark + self.part_len(shared, &said);
             if more > room && length > 0 {
                 break;
             }

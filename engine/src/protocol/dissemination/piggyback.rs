@@ -241,13 +241,19 @@ impl Core {
         }
     }
 
+    /// Bytes that `said` takes in a frame.
+    pub(super) fn part_len(&self, shared: &SharedState, said: &Outgoing<'_>) -> usize {
+        // How long something is does not depend on whether we are quiet.
+        shared.wire.part_len(&self.speaker(&shared.directory, &shared.events, false), said)
+    }
+
     /// This member as it speaks in a frame at `now`.
     #[inline]
     fn speaker_at<'a>(&'a self, directory: &'a Directory, events: &EventStore, now: Time) -> Speaker<'a> {
         self.speaker(directory, events, self.is_quiet(now))
     }
 
-    /// This member, as formats look up what they write. How long something is does not depend on `quiet`.
+    /// This member, as formats look up what they write.
     #[inline]
     pub(in crate::protocol) fn speaker<'a>(
         &'a self,

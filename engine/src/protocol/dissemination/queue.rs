@@ -55,8 +55,7 @@ impl Core {
         incarnation: Incarnation,
     ) {
         let said = Outgoing::Update { subject, update: news, incarnation };
-        let length =
-            cx.shared.wire.part_len(&self.speaker(&cx.shared.directory, &cx.shared.events, false), &said);
+        let length = self.part_len(cx.shared, &said);
         let (broadcasts, queue) = (&mut cx.shared.broadcasts, &mut self.queue);
         if self.table.get(subject).is_queued() {
             broadcasts.remove_update(queue, subject);

@@ -172,8 +172,7 @@ impl Core {
     /// Queues the event at `at`. False if there is no room for it.
     fn queue_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) -> bool {
         let said = Outgoing::Event(cx.shared.events.get(at));
-        let length =
-            cx.shared.wire.part_len(&self.speaker(&cx.shared.directory, &cx.shared.events, false), &said);
+        let length = self.part_len(cx.shared, &said);
         let len_max = self.settings.broadcasts_max;
         let queued = cx.shared.broadcasts.queue_event(&mut self.queue, at, length, len_max);
         if queued {
