@@ -76,7 +76,10 @@ pub(super) fn run<O: Observer>(
         let after = driver.counters();
         host.note_driver(driver.kind(), after);
         let messages = after.messages_received - before.messages_received;
-        let read = reading.read(messages, driver.drained(), driver.age(), (left, host.now()));
+        let drained = driver.drained();
+        // Once all is read nobody asks, and the clock need not be.
+        let age = if drained { None } else { driver.age() };
+        let read = reading.read(messages, drained, age, (left, host.now()));
         let behind = read == Read::More;
         let unread = if behind { host.now().since(reading.complete_until()) } else { Duration::ZERO };
         pace.lies_unread(unread, host.now());
