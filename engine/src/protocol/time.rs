@@ -26,10 +26,20 @@ impl Time {
         self.0
     }
 
+    /// Milliseconds since the origin, modulo 2^32: to tell moments of a few weeks apart where four bytes have to do.
+    pub(in crate::protocol) const fn as_millis_wrapping(self) -> u32 {
+        (self.0 / 1_000) as u32
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub const fn since(self, earlier: Time) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// Milliseconds of a time that is minutes at most; as many as fit if it is longer.
+pub(in crate::protocol) fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 impl Add<Duration> for Time {

@@ -18,7 +18,7 @@ use crate::protocol::pools::suspicions::{
     Due, Suspicion, SuspicionList, SuspicionPool, confirmations_needed,
 };
 use crate::protocol::state::{Context, Core};
-use crate::protocol::time::Time;
+use crate::protocol::time::{Time, millis};
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::table::Entry;
 use crate::protocol::wire::Update;
@@ -235,9 +235,8 @@ impl Suspicions {
         spread: &SpreadEstimate,
         index: MemberIndex,
     ) {
-        let (now_ms, interval_ms) =
-            ((cx.now.as_micros() / 1_000) as u32, core.settings.probe_interval.as_millis());
-        if u128::from(now_ms.wrapping_sub(self.asked_since_ms)) >= interval_ms {
+        let now_ms = cx.now.as_millis_wrapping();
+        if now_ms.wrapping_sub(self.asked_since_ms) >= millis(core.settings.probe_interval) {
             (self.asked_since_ms, self.asked) = (now_ms, 0);
         }
         if self.asked >= RECORDED_MAX {

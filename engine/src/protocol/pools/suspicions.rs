@@ -11,7 +11,7 @@ use swimring_codec::{Incarnation, MemberId};
 
 use crate::protocol::event::SuspicionSummary;
 use crate::protocol::pools::presence::Presence;
-use crate::protocol::time::Time;
+use crate::protocol::time::{Time, millis};
 use crate::protocol::view::directory::{KeyedHash, MemberIndex};
 use crate::protocol::view::heap::{Heap, HeapPool};
 
@@ -319,11 +319,6 @@ impl Suspicion {
         let timeout_ms = (f64::from(self.longest_ms) - span * fraction).floor() as u32;
         Duration::from_millis(timeout_ms.max(shortest_ms).into())
     }
-}
-
-/// Timeouts are at most minutes.
-fn millis(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// K for a cluster of `members` (memberlist: two less than the multiplier, and none if there are too few
@@ -659,7 +654,7 @@ impl SuspicionPool {
         more: Duration,
     ) -> bool {
         let mut put_off = false;
-        let heard_ms = (heard.as_micros() / 1_000) as u32;
+        let heard_ms = heard.as_millis_wrapping();
         self.change(of, subject, |suspicion| {
             if suspicion.deaf_since_ms != heard_ms {
                 (suspicion.deaf_since_ms, suspicion.deaf_ms) = (heard_ms, 0);

@@ -16,7 +16,7 @@ use crate::protocol::serf::Serf;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, SharedState};
-use crate::protocol::time::Time;
+use crate::protocol::time::{Time, millis};
 use crate::protocol::view::departed::Departed;
 use crate::protocol::view::directory::{Identity, MemberIndex};
 use crate::protocol::view::table::{Entry, Table};
@@ -125,7 +125,7 @@ impl Core {
         let silence = now.since(self.heard);
         if silence > self.deaf_after() {
             self.heard_again = now;
-            self.deaf_ms = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX);
+            self.deaf_ms = millis(silence);
         }
         self.heard = now;
     }
