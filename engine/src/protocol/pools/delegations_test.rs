@@ -1,0 +1,172 @@
+//! Tests of the lists of delegations.
+
+use swimring_codec::native::Introduction;
+use swimring_codec::{MemberId, State};
+
+use super::*;
+use crate::protocol::view::directory::UNVERSIONED;
+
+const FLOOR: Duration = Duration::from_millis(20);
+const PACING: Duration = Duration::from_millis(20);
+
+fn at(millis: u64) -> Time {
+    Time::from_micros(millis * 1_000)
+}
+
+fn delegation(subject: u32, delegate: MemberIndex, prefix_bits: u8) -> Delegation {
+    let part = Part { delegate, zone: 0, prefix_bits };
+    let (update, incarnation) = (Update::Dead, Incarnation::new(1));
+    Delegation { subject, update, incarnation, part, since: Time::ZERO, attempt: 0 }
+}
+
+/// Sends all that waits, a frame for each delegate, and gives their numbers.
+fn send_all(pool: &mut DelegationPool, of: &mut Delegations, now: Time) -> Vec<(MemberIndex, u32)> {
+    let mut directory = Directory::new(1);
+    for nth in 0..16 {
+        let name = format!("member-{nth}");
+        let introduction = Introduction {
+            subject: MemberId::of_name(&name),
+            incarnation: Incarnation::new(1),
+            state: State::Alive,
+            address: ([10, 0, 0, 1], 7946).into(),
+            name: &name,
+            metadata: b"",
+            zone: "",
+        };
+        assert!(directory.intern(&introduction, UNVERSIONED, 16).is_ok());
+    }
+    let Some(ready) = pool.ready(of, now, PACING, &directory, |_| true) else { return Vec::new() };
+    let frames = ready.chunk_by(|one, next| one.part.delegate == next.part.delegate);
+    let numbers = frames.map(|frame| {
+        let Part { delegate, zone, .. } = frame[0].part;
+        (delegate, pool.send(of, frame, zone != 0, now, FLOOR))
+    });
+    let numbers = numbers.collect();
+    pool.done(ready);
+    numbers
+}
+
+#[test]
+fn what_is_acknowledged_is_over() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(3));
+    for subject in 0..4 {
+        assert!(pool.add(&mut of, delegation(subject, 7 + subject % 2, 4)));
+    }
+    assert_eq!(of.due(), Time::ZERO);
+    let frames = send_all(&mut pool, &mut of, at(5));
+    let mut delegates: Vec<_> = frames.iter().map(|frame| frame.0).collect();
+    delegates.sort_unstable();
+    assert_eq!(delegates, [7, 8]);
+    let mut gone = Vec::new();
+    let (delegate, number) = frames[0];
+    let mut acknowledge = |from, number, gone: &mut Vec<u32>| {
+        pool.acknowledge(&mut of, number, from, at(6), |over| gone.push(over.subject))
+    };
+    assert!(!acknowledge(delegate + 1, number, &mut gone), "another member's");
+    assert!(!acknowledge(delegate, number + 100, &mut gone), "another number");
+    assert!(!acknowledge(delegate, u32::MAX, &mut gone), "no such place");
+    assert!(acknowledge(delegate, number, &mut gone));
+    assert!(!acknowledge(delegate, number, &mut gone), "twice");
+    assert_eq!(gone, if delegate == 7 { [0, 2] } else { [1, 3] }, "in the order in which they came");
+    assert!(acknowledge(frames[1].0, frames[1].1, &mut gone));
+    assert!(of.is_empty() && pool.used() == 0 && of.due() == Time::NEVER);
+}
+
+#[test]
+fn the_acknowledgement_of_another_member_of_the_worker_is_not_ours() {
+    let mut pool = DelegationPool::new(7);
+    let (mut of, mut other) = (Delegations::new(0), Delegations::new(1));
+    assert!(pool.add(&mut of, delegation(1, 7, 0)) && pool.add(&mut other, delegation(1, 7, 0)));
+    send_all(&mut pool, &mut of, at(0));
+    send_all(&mut pool, &mut other, at(0));
+    assert!(pool.add(&mut of, delegation(2, 7, 0)));
+    // The second frame of the one; the other has sent one only.
+    let number = send_all(&mut pool, &mut of, at(20))[0].1;
+    assert!(!pool.acknowledge(&mut other, number, 7, at(1), |_| {}));
+    assert!(pool.acknowledge(&mut of, number, 7, at(1), |_| {}));
+}
+
+#[test]
+fn what_is_not_acknowledged_is_tried_elsewhere_and_given_up() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+    assert!(pool.add(&mut of, delegation(1, 7, 4)));
+    let mut now = at(0);
+    for attempt in 1..=ATTEMPTS_MAX {
+        assert_eq!(send_all(&mut pool, &mut of, now).len(), 1, "attempt {attempt}");
+        let due = of.unanswered();
+        assert!(!pool.expire(&mut of, due - Duration::from_micros(1), |_| unreachable!()));
+        let next = |unheard: &Delegation| {
+            assert_eq!(unheard.attempt, attempt);
+            let part = Part { delegate: 7 + MemberIndex::from(attempt), zone: 0, prefix_bits: 4 };
+            if attempt == ATTEMPTS_MAX { Retry::GiveUp } else { Retry::Send(part) }
+        };
+        assert!(pool.expire(&mut of, due, next));
+        now = due + PACING;
+    }
+    assert!(of.is_empty() && pool.used() == 0);
+    assert!(of.distrusts(), "the second frame was in vain too");
+}
+
+#[test]
+fn frames_are_paced_and_time_that_was_lost_does_not_count() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+    assert!(pool.add(&mut of, delegation(1, 7, 4)));
+    assert_eq!(send_all(&mut pool, &mut of, at(100)).len(), 1);
+    let unanswered = of.unanswered();
+    assert!(pool.add(&mut of, delegation(2, 8, 4)));
+    assert_eq!(of.due(), at(100) + PACING);
+    assert!(send_all(&mut pool, &mut of, at(119)).is_empty(), "too soon");
+    assert_eq!(send_all(&mut pool, &mut of, at(120)).len(), 1);
+    assert!(pool.add(&mut of, delegation(3, 9, 4)));
+    assert!(send_all(&mut pool, &mut of, at(121)).is_empty(), "too soon");
+    of.hurry();
+    assert_eq!(of.due(), Time::ZERO);
+    assert_eq!(send_all(&mut pool, &mut of, at(121)).len(), 1, "a refutation does not wait");
+    of.extend(Duration::from_secs(1));
+    assert_eq!(of.unanswered(), unanswered + Duration::from_secs(1));
+    pool.clear(&mut of, |_| {});
+    assert!(of.is_empty() && pool.used() == 0);
+}
+
+#[test]
+fn other_zones_have_round_trips_of_their_own() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+    let mut to = |zone, now, round_trip| {
+        let mut delegation = delegation(1, 7, 4);
+        delegation.part.zone = zone;
+        assert!(pool.add(&mut of, delegation));
+        let number = send_all(&mut pool, &mut of, at(now))[0].1;
+        let waits = of.unanswered().since(at(now));
+        assert!(pool.acknowledge(&mut of, number, 7, at(now + round_trip), |_| {}));
+        waits
+    };
+    for nth in 0..40 {
+        to(0, nth * 1_000, 1);
+        to(5, nth * 1_000 + 500, 80);
+    }
+    assert_eq!(to(0, 50_000, 1), FLOOR);
+    let away = to(5, 51_000, 80);
+    assert!((Duration::from_millis(80)..Duration::from_millis(90)).contains(&away), "{away:?}");
+}
+
+#[test]
+fn a_frame_that_could_not_be_written_waits_again() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+    assert!(pool.add(&mut of, delegation(1, 7, 4)));
+    let number = send_all(&mut pool, &mut of, at(0))[0].1;
+    pool.unsend(&mut of, number);
+    assert_eq!(of.due(), at(0) + PACING);
+    assert_eq!(send_all(&mut pool, &mut of, at(20)).len(), 1);
+    assert!(pool.expire(&mut of, at(100_000), |unheard| {
+        assert_eq!(unheard.attempt, 1);
+        Retry::Drop
+    }));
+}
+
+#[test]
+fn what_is_too_much_is_refused() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+    let accepted = (0..DELEGATIONS_MAX + 5).filter(|nth| pool.add(&mut of, delegation(*nth, 7, 4))).count();
+    assert_eq!(accepted as u32, DELEGATIONS_MAX);
+    assert!(of.is_full() && of.len() == DELEGATIONS_MAX);
+}
