@@ -15,8 +15,6 @@ use swimring_codec::{Incarnation, MemberId, State, is_same_place};
 
 use crate::protocol::detection::probe_schedule::{NextProbe, ProbeSchedule};
 use crate::protocol::detection::reachability::Reachability;
-use crate::protocol::detection::return_probes::ReturnProbes;
-use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::event::Event;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
@@ -25,7 +23,6 @@ use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::table::EntryState;
 use crate::protocol::wire::{Outgoing, Sender, Update};
 
 /// Most members asked to probe in our place: the setting's upper bound.
@@ -60,7 +57,7 @@ pub(in crate::protocol) fn appeal_sequence(subject: MemberIndex) -> Option<u32> 
 }
 
 /// Whether a ping with this sequence was the sender's own choice, and is to be returned.
-fn is_chosen(sequence: u32) -> bool {
+pub(super) fn is_chosen(sequence: u32) -> bool {
     sequence & KIND_BITS == CHOSEN_KIND
 }
 
@@ -579,63 +576,7 @@ impl Probe {
     }
 }
 
-/// What takes note of a ping that arrives.
-pub(in crate::protocol) struct PingNotes<'a> {
-    pub(in crate::protocol) reachability: &'a mut Reachability,
-    pub(in crate::protocol) return_probes: &'a mut ReturnProbes,
-    pub(in crate::protocol) suspicions: &'a Suspicions,
-}
-
-/// Answers a ping. A member that pings us although we take it for suspect, dead or gone is told so, and can refute.
-#[inline]
-pub(in crate::protocol) fn answer_ping(
-    core: &mut Core,
-    cx: &mut Context<'_, '_>,
-    notes: PingNotes<'_>,
-    origin: &Sender,
-    sequence: u32,
-) {
-    notes.reachability.pinged(cx.now);
-    let (to, source, ack) = (origin.address, origin.source, Outgoing::Ack { sequence });
-    if is_chosen(sequence) && core.adaptive {
-        notes.return_probes.pinged_by(core, cx, source);
-    }
-    let told = !cx.shared.behaviour.suspects_untold;
-    let accusation = if told { core.accusation(cx, origin, notes.suspicions) } else { None };
-    match accusation {
-        Some(accusation) => core.send(cx, to, source, &[ack, accusation]),
-        None => core.send(cx, to, source, &[ack]),
-    }
-}
-
 impl Core {
-    /// What the sender of a frame has to be told about itself.
-    #[inline]
-    fn accusation(
-        &self,
-        cx: &Context<'_, '_>,
-        origin: &Sender,
-        suspicions: &Suspicions,
-    ) -> Option<Outgoing<'static>> {
-        // The sender is live in its own view. Where our roots agree it is live in ours, and without looking
-        // it up, which in a fleet waits for memory, only a suspicion could be missed.
-        let agreed = origin.root == Some(self.table.root()) && suspicions.is_empty();
-        if agreed { None } else { self.find_accusation(cx, origin) }
-    }
-
-    #[cold]
-    fn find_accusation(&self, cx: &Context<'_, '_>, origin: &Sender) -> Option<Outgoing<'static>> {
-        let subject = cx.shared.directory.find(origin.source)?;
-        let entry = self.table.get(subject);
-        let update = match entry.standing() {
-            EntryState::Unknown | EntryState::Known(State::Alive) => return None,
-            EntryState::Known(State::Suspect) => Update::Suspect { accuser: self.id },
-            EntryState::Known(State::Left) => Update::Left,
-            EntryState::Known(State::Dead) | EntryState::Remembered => Update::Dead,
-        };
-        Some(Outgoing::Update { subject, update, incarnation: entry.incarnation() })
-    }
-
     /// Whether a message came from the member at `index` itself: by its id where the format names the
     /// sender, else by its address.
     pub(in crate::protocol) fn is_from(

@@ -7,7 +7,7 @@ use swimring_codec::memberlist;
 use swimring_codec::native::Frame;
 use swimring_codec::{Incarnation, State};
 
-use crate::protocol::detection::probe::{PingNotes, answer_ping};
+use crate::protocol::detection::ping_answer::{PingNotes, answer_ping};
 use crate::protocol::dissemination::delegated::says;
 use crate::protocol::dissemination::user_events::EventUse;
 use crate::protocol::member::Member;
