@@ -30,7 +30,7 @@ use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
 use crate::protocol::pools::presence::Presence;
-use crate::protocol::pools::suspicions::Suspicion;
+use crate::protocol::pools::suspicion::Suspicion;
 use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;

@@ -14,9 +14,8 @@ use swimring_codec::{Incarnation, MemberId, State};
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::event::{Event, SuspicionSummary};
 use crate::protocol::pools::presence::Presence;
-use crate::protocol::pools::suspicions::{
-    Due, Suspicion, SuspicionList, SuspicionPool, confirmations_needed,
-};
+use crate::protocol::pools::suspicion::{Due, Suspicion, confirmations_needed};
+use crate::protocol::pools::suspicions::{SuspicionList, SuspicionPool};
 use crate::protocol::state::{Context, Core};
 use crate::protocol::time::{Time, millis};
 use crate::protocol::view::directory::MemberIndex;

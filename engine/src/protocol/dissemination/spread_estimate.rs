@@ -32,7 +32,8 @@
 use std::time::Duration;
 
 use crate::protocol::pools::delegations::ATTEMPTS_MAX;
-use crate::protocol::pools::suspicions::{APPEALS_MAX, Window};
+use crate::protocol::pools::suspicion::Window;
+use crate::protocol::pools::suspicions::APPEALS_MAX;
 use crate::protocol::settings::Settings;
 use crate::protocol::time::Time;
 

@@ -12,5 +12,6 @@ pub(in crate::protocol) mod events;
 pub(in crate::protocol) mod presence;
 pub(in crate::protocol) mod relays;
 pub(in crate::protocol) mod round_trip;
+pub(in crate::protocol) mod suspicion;
 pub(in crate::protocol) mod suspicions;
 pub(in crate::protocol) mod unheard;

@@ -1,6 +1,9 @@
 //! Tests of suspicions: Lifeguard's timeouts, witnesses and their windows, bounds.
 
+use swimring_codec::Incarnation;
+
 use super::*;
+use crate::protocol::pools::suspicion::confirmations_needed;
 
 fn suspicion(needed: u8) -> Suspicion {
     let timeouts = (Duration::from_secs(2), Duration::from_secs(30));
