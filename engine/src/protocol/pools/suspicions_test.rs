@@ -256,7 +256,7 @@ fn an_accusation_is_kept_quiet_for_a_window_that_nothing_else_prolongs() {
 }
 
 #[test]
-fn who_does_not_live_in_anothers_view_is_checked_soon() {
+fn who_does_not_live_in_another_view_is_checked_soon() {
     let (mut pool, mut of) = (SuspicionPool::new(1), SuspicionList::new(0));
     assert!(pool.start(&mut of, suspicion(2).checked_at(at(9_000))));
     pool.check_by(&mut of, 0, at(10_000));
