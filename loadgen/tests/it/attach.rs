@@ -39,16 +39,20 @@ fn real_named(name: &str, options: MemberlistOptions) -> Cluster {
     tuned.wire(WireOptions::Memberlist(options)).start().expect("loopback has a free port")
 }
 
-/// A port that was free on all addresses a moment ago.
-fn port() -> String {
-    let free = UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.local_addr());
-    free.expect("this machine has a free port").port().to_string()
+/// A port that is free on all addresses, below those that the kernel gives out to whoever asks for any, and apart from those of
+/// tests with another `net`: nobody takes it before it is used.
+fn port(net: u8) -> String {
+    let first = 10_000 + 64 * u16::from(net);
+    let free = |port: &u16| {
+        UdpSocket::bind(("0.0.0.0", *port)).is_ok() && TcpListener::bind(("0.0.0.0", *port)).is_ok()
+    };
+    (first..first + 64).step_by(8).find(free).expect("one of eight ports is free").to_string()
 }
 
 /// The flags of an attachment to `target`, with addresses that begin with 127.`net`.
 fn flags(target: SocketAddr, pool: &str, net: u8, further: &[&str]) -> Vec<String> {
     let (target, first) = (target.to_string(), format!("127.{net}.0.1"));
-    let port = port();
+    let port = port(net);
     let own = ["attach", "--join", &target, "--pool", pool, "--first-address", &first, "--port", &port];
     let small =
         [["--members", "8"], ["--ramp", "100/s"], ["--duration", "3s"], ["--warmup", "0s"], ["--json", "-"]];
