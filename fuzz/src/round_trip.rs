@@ -3,8 +3,8 @@
 use std::net::{Ipv6Addr, SocketAddr};
 
 use swimring_codec::native::{
-    FRAME_MAX, Frame, FrameHeader, FrameWriter, STREAM_PREFIX_LEN, StreamMessage, StreamWriter,
-    stream_message_len,
+    FRAME_MAX, Frame, FrameHeader, FrameWriter, IdRange, STREAM_PREFIX_LEN, SketchCell, StreamMessage,
+    StreamWriter, stream_message_len,
 };
 use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
@@ -94,7 +94,7 @@ fn incarnation(input: &mut Input<'_>) -> u64 {
 }
 
 fn message(input: &mut Input<'_>) -> OwnedMessage {
-    match input.u8() % 16 {
+    match input.u8() % 21 {
         0 => OwnedMessage::Ping { sequence: input.u32(), event_root: input.u32() },
         1 => OwnedMessage::IndirectPing { sequence: input.u32(), target: input.u64() },
         2 => OwnedMessage::Ack { sequence: input.u32(), event_root: input.u32() },
@@ -125,8 +125,36 @@ fn message(input: &mut Input<'_>) -> OwnedMessage {
         },
         13 => OwnedMessage::EventKnown { id: input.u64() >> 8 },
         14 => OwnedMessage::EventWanted { id: input.u64() >> 8 },
-        _ => OwnedMessage::EventAge { age_ms: input.u32() },
+        15 => OwnedMessage::EventAge { age_ms: input.u32() },
+        16 => {
+            let cell =
+                |input: &mut Input<'_>| SketchCell::new(input.u64(), input.u64(), input.u16(), input.u16());
+            OwnedMessage::ViewSketch { cells: (0..input.u8() % 72).map(|_| cell(input)).collect() }
+        }
+        17 => OwnedMessage::ViewSums {
+            range: range(input),
+            began: input.bool(),
+            step: input.u8(),
+            sums: (0..input.u8() % 72).map(|_| input.array()).collect(),
+        },
+        18 => OwnedMessage::ViewList {
+            range: range(input),
+            began: input.bool(),
+            wanted: input.bool(),
+            codes: (0..input.u16() % 360).map(|_| input.array()).collect(),
+        },
+        19 => OwnedMessage::EntryWanted {
+            subject: input.u64(),
+            incarnation: incarnation(input),
+            tag: input.u8(),
+        },
+        _ => OwnedMessage::ViewRepair { began: input.bool() },
     }
+}
+
+fn range(input: &mut Input<'_>) -> IdRange {
+    let bits = input.u8() % 31;
+    IdRange::new(bits, input.u32() & !(u32::MAX >> bits)).expect("as many bits as it says")
 }
 
 fn introduction(input: &mut Input<'_>) -> OwnedIntroduction {
@@ -153,12 +181,19 @@ fn is_within_rules(message: &OwnedMessage) -> bool {
         | OwnedMessage::DelegationAck { .. }
         | OwnedMessage::EventKnown { .. }
         | OwnedMessage::EventWanted { .. }
-        | OwnedMessage::EventAge { .. } => true,
+        | OwnedMessage::EventAge { .. }
+        | OwnedMessage::ViewRepair { .. } => true,
+        OwnedMessage::ViewSketch { cells } => (1..=68).contains(&cells.len()),
+        OwnedMessage::ViewSums { range, step, sums, .. } => {
+            (1..=6).contains(step) && range.bits() + step <= 30 && sums.len() == 1 << step
+        }
+        OwnedMessage::ViewList { codes, .. } => codes.len() <= 340,
         OwnedMessage::Ping { event_root, .. } | OwnedMessage::Ack { event_root, .. } => *event_root < 1 << 24,
         OwnedMessage::EventSum { bits, nth, .. } => *bits <= 7 && u32::from(*nth) < 1 << bits,
         OwnedMessage::Delegation { prefix_bits, .. } => *prefix_bits <= 64,
         OwnedMessage::IndirectPing { target, .. } => *target != 0,
-        OwnedMessage::Alive { subject, .. }
+        OwnedMessage::EntryWanted { subject, .. }
+        | OwnedMessage::Alive { subject, .. }
         | OwnedMessage::Suspect { subject, .. }
         | OwnedMessage::Dead { subject, .. }
         | OwnedMessage::Left { subject, .. } => *subject != 0,
@@ -185,7 +220,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
         start.extend_from_slice(&number.to_le_bytes());
     }
     start.push(1);
-    let choices: Vec<u8> = (0..16).flat_map(choose_message).collect();
+    let choices: Vec<u8> = (0..21).flat_map(choose_message).collect();
     let frame = [&start[..], &[0], &1400_u16.to_le_bytes(), &choices].concat();
     let stream = [&start[..], &[1], &choose_introduction("node-7"), &choose_introduction("nöde")].concat();
     vec![Seed { name: "frame".to_owned(), bytes: frame }, Seed { name: "stream".to_owned(), bytes: stream }]
@@ -206,7 +241,12 @@ fn choose_message(kind: u8) -> Vec<u8> {
         9 => [&number[..], &sequence, &[6, 0], b"deploy", &[2, 0], b"42"].concat(),
         10 => [&sequence[..], &[4, 8, 0x21]].concat(),
         12 => [&[3, 5, 120, 1][..], &sequence].concat(),
-        _ => number.to_vec(),
+        13 | 14 => number.to_vec(),
+        16 => [&[1][..], &number, &incarnation, &[7, 7, 1, 0]].concat(),
+        17 => [&[3, 0, 0, 0, 0x20, 1, 1, 2][..], &number, &number].concat(),
+        18 => [&[4, 0, 0, 0, 0x20, 1, 0, 1, 0][..], &sequence].concat(),
+        19 => [&number[..], &incarnation, &[0x7a]].concat(),
+        _ => vec![1],
     };
     [&[kind][..], &tail].concat()
 }
@@ -239,7 +279,7 @@ mod tests {
 
     #[test]
     fn choices_make_the_messages_they_are_meant_to() {
-        for kind in 0..16 {
+        for kind in 0..21 {
             let choices = choose_message(kind);
             let mut input = Input::new(&choices);
             let message = message(&mut input);

@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use swimring_codec::native::{
-    EventId, EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, StreamKind,
-    StreamWriter, UserEvent,
+    EntryWanted, EventId, EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter, IdRange, Introduction,
+    Message, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch, ViewSums, item_hash,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -219,7 +219,14 @@ fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut F
     let subject = someone(simulation, input);
     let sequence = u32::from(input.byte());
     let (name, metadata) = (name(subject, input), input.bytes());
-    let message = match input.byte() % 14 {
+    // As if the sender had one member more than we have, or what nobody has.
+    let number = input.number();
+    let cells = [SketchCell::new(subject.0, number, item_hash(subject, number) as u16, 1); 56];
+    let (sums, codes) = ([[7; 8]; 64], [(number as u32).to_le_bytes(); 3]);
+    let bits = input.byte() % 3;
+    let range =
+        IdRange::new(bits, u32::from(input.byte()) << 24 & !(u32::MAX >> bits)).unwrap_or(IdRange::ALL);
+    let message = match input.byte() % 19 {
         0 => Message::Ping { sequence, event_root: u32::from(input.byte()) },
         1 => Message::IndirectPing { sequence, target: subject },
         2 => Message::Ack { sequence, event_root: u32::from(input.byte()) },
@@ -241,6 +248,16 @@ fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut F
         10 => Message::EventKnown { id: EventId::of(subject, sequence).0 },
         11 => Message::EventWanted { id: EventId::of(subject, sequence).0 },
         12 => Message::EventAge { age_ms: 300 * sequence },
+        14 => Message::ViewSketch(ViewSketch { cells: &cells }),
+        15 => Message::ViewSums(ViewSums { range, began: sequence % 2 == 1, step: 6, sums: &sums }),
+        16 => {
+            let wanted = input.byte() % 2 == 1;
+            Message::ViewList(ViewList { range, began: sequence % 2 == 1, wanted, codes: &codes })
+        }
+        17 => {
+            Message::EntryWanted(EntryWanted { subject, incarnation: incarnation(input), tag: input.byte() })
+        }
+        18 => Message::ViewRepair { began: sequence % 2 == 1 },
         _ => Message::UserEvent(UserEvent { origin: subject, sequence, name: "forged", payload: &metadata }),
     };
     // What breaks a rule of the format is not written.

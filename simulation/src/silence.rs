@@ -29,5 +29,9 @@ fn tells(message: &Message<'_>) -> bool {
             | Message::EventSum(_)
             | Message::EventKnown { .. }
             | Message::EventWanted { .. }
+            | Message::ViewSketch(_)
+            | Message::ViewSums(_)
+            | Message::ViewList(_)
+            | Message::EntryWanted(_)
     )
 }

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use swimring_codec::native::FrameHeader;
+use swimring_codec::native::{FrameHeader, IdRange, SketchCell};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
@@ -18,6 +18,14 @@ pub const ZONE: &str = "eu-west-1a";
 /// Id and term of the user event in the vectors.
 pub const EVENT_ID: u64 = 0x8e_d6ef_9ce9_e4a9;
 pub const EVENT_TERM: u32 = 0xe9e4_a961;
+
+/// Root term of the member in the vectors.
+pub const ROOT_TERM: u64 = 0x443a_0b4c_9ad9_a190;
+/// What a sketch holds of it beside its id, and the low half of the hash of both.
+pub const ITEM_CONTENTS: u64 = 0x6553_f100_d67a;
+pub const ITEM_HASH: u64 = 0x2150_8383_d256_20ba;
+/// The first cells of a sketch that it is in.
+pub const ITEM_CELLS: [usize; 7] = [0, 2, 5, 13, 14, 26, 31];
 
 const INCARNATION: u64 = 1_700_000_000;
 
@@ -177,7 +185,63 @@ pub fn messages() -> Vec<Golden<OwnedMessage>> {
             hex: "10000000dc050000",
             value: OwnedMessage::EventAge { age_ms: 1_500 },
         },
+        Golden {
+            name: "view sketch",
+            hex: "1104000097aa9ee4282f4d247ad600f153650000ba20010000000000000000000000000000000000000000\
+            0097aa9ee4282f4d247ad600f153650000ba2001000000000000000000000000000000000000000000",
+            value: OwnedMessage::ViewSketch { cells: (0..4).map(cell_of_node_7).collect() },
+        },
+        Golden {
+            name: "view sums",
+            hex: "128301000000002090a1d99a4c0b3a440000000000000000",
+            value: OwnedMessage::ViewSums {
+                range: range(3),
+                began: true,
+                step: 1,
+                sums: vec![ROOT_TERM.to_le_bytes(), [0; 8]],
+            },
+        },
+        Golden { name: "view list", hex: "13040100000000203a4497aa", value: list(false, false) },
+        Golden {
+            name: "view list of what is wanted",
+            hex: "13c40100000000203a4497aa",
+            value: list(true, true),
+        },
+        Golden {
+            name: "entry wanted",
+            hex: "147a00f15365000097aa9ee4282f4d24",
+            value: OwnedMessage::EntryWanted { subject, incarnation, tag: 0x7a },
+        },
+        Golden {
+            name: "entry wanted of somebody unknown",
+            hex: "140000000000000097aa9ee4282f4d24",
+            value: OwnedMessage::EntryWanted { subject, incarnation: 0, tag: 0 },
+        },
+        Golden {
+            name: "view repair",
+            hex: "1580000000000000",
+            value: OwnedMessage::ViewRepair { began: true },
+        },
     ]
+}
+
+/// The cell `nth` of a sketch of a view that has `node-7` alone.
+fn cell_of_node_7(nth: usize) -> SketchCell {
+    if ITEM_CELLS.contains(&nth) {
+        SketchCell::new(NODE_7.0, ITEM_CONTENTS, ITEM_HASH as u16, 1)
+    } else {
+        SketchCell::default()
+    }
+}
+
+/// The range of so many bits that `node-7` is in.
+fn range(bits: u8) -> IdRange {
+    IdRange::new(bits, 0x2000_0000).expect("a range")
+}
+
+fn list(began: bool, wanted: bool) -> OwnedMessage {
+    let codes = vec![0xaa97_443a_u32.to_le_bytes()];
+    OwnedMessage::ViewList { range: range(4), began, wanted, codes }
 }
 
 /// Whole frames: the header, the messages, and how many bytes of padding follow them.

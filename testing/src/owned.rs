@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    EventId, EventPart, EventSum, Introduction, Message, StreamBody, StreamKind, UserEvent,
+    EntryWanted, EventId, EventPart, EventSum, IdRange, Introduction, Message, SketchCell, StreamBody,
+    StreamKind, UserEvent, ViewList, ViewSketch, ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -27,6 +28,11 @@ pub enum OwnedMessage {
     EventKnown { id: u64 },
     EventWanted { id: u64 },
     EventAge { age_ms: u32 },
+    ViewSketch { cells: Vec<SketchCell> },
+    ViewSums { range: IdRange, began: bool, step: u8, sums: Vec<[u8; 8]> },
+    ViewList { range: IdRange, began: bool, wanted: bool, codes: Vec<[u8; 4]> },
+    EntryWanted { subject: u64, incarnation: u64, tag: u8 },
+    ViewRepair { began: bool },
 }
 
 /// An introduction. Its subject is the id of its name unless a test says otherwise.
@@ -125,6 +131,19 @@ impl OwnedMessage {
             OwnedMessage::EventKnown { id } => Message::EventKnown { id: event_id(id) },
             OwnedMessage::EventWanted { id } => Message::EventWanted { id: event_id(id) },
             OwnedMessage::EventAge { age_ms } => Message::EventAge { age_ms },
+            OwnedMessage::ViewSketch { ref cells } => Message::ViewSketch(ViewSketch { cells }),
+            OwnedMessage::ViewSums { range, began, step, ref sums } => {
+                Message::ViewSums(ViewSums { range, began, step, sums })
+            }
+            OwnedMessage::ViewList { range, began, wanted, ref codes } => {
+                Message::ViewList(ViewList { range, began, wanted, codes })
+            }
+            OwnedMessage::EntryWanted { subject, incarnation, tag } => Message::EntryWanted(EntryWanted {
+                subject: id(subject),
+                incarnation: Incarnation::new(incarnation),
+                tag,
+            }),
+            OwnedMessage::ViewRepair { began } => Message::ViewRepair { began },
         }
     }
 }
@@ -169,6 +188,17 @@ impl From<Message<'_>> for OwnedMessage {
             Message::EventKnown { id } => OwnedMessage::EventKnown { id: id.bits() },
             Message::EventWanted { id } => OwnedMessage::EventWanted { id: id.bits() },
             Message::EventAge { age_ms } => OwnedMessage::EventAge { age_ms },
+            Message::ViewSketch(ViewSketch { cells }) => OwnedMessage::ViewSketch { cells: cells.to_vec() },
+            Message::ViewSums(ViewSums { range, began, step, sums }) => {
+                OwnedMessage::ViewSums { range, began, step, sums: sums.to_vec() }
+            }
+            Message::ViewList(ViewList { range, began, wanted, codes }) => {
+                OwnedMessage::ViewList { range, began, wanted, codes: codes.to_vec() }
+            }
+            Message::EntryWanted(EntryWanted { subject, incarnation, tag }) => {
+                OwnedMessage::EntryWanted { subject: subject.0, incarnation: incarnation.get(), tag }
+            }
+            Message::ViewRepair { began } => OwnedMessage::ViewRepair { began },
         }
     }
 }

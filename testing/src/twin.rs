@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use swimring_codec::native::{IdRange, SketchCell};
 use swimring_codec::{MemberId, State};
 
 use super::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
@@ -128,6 +129,7 @@ fn message(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
         10 => event(bytes, at),
         11 | 12 => delegation(bytes, at),
         13..=16 => event_repair(bytes, at),
+        17..=21 => view_repair(bytes, at),
         _ => None,
     }
 }
@@ -175,6 +177,69 @@ fn event_repair(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
         _ => return None,
     };
     Some((message, 8))
+}
+
+fn view_repair(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
+    match bytes[at] {
+        17 => {
+            let count = number(bytes, at + 1, 1)? as usize;
+            if !(1..=68).contains(&count) || number(bytes, at + 2, 2)? != 0 {
+                return None;
+            }
+            let mut cells = Vec::new();
+            for nth in 0..count {
+                let at = at + 4 + 20 * nth;
+                let (ids, contents) = (number(bytes, at, 8)?, number(bytes, at + 8, 8)?);
+                let (checksum, count) = (number(bytes, at + 16, 2)?, number(bytes, at + 18, 2)?);
+                cells.push(SketchCell::new(ids, contents, checksum as u16, count as u16));
+            }
+            Some((OwnedMessage::ViewSketch { cells }, 4 + 20 * count))
+        }
+        18 => {
+            let (bits, step, zero) = (number(bytes, at + 1, 1)? as u8, number(bytes, at + 2, 1)? as u8, 0);
+            let range = range(bits % 128, number(bytes, at + 4, 4)?)?;
+            if number(bytes, at + 3, 1)? != zero || !(1..=6).contains(&step) || bits % 128 + step > 30 {
+                return None;
+            }
+            let mut sums = Vec::new();
+            for nth in 0..1 << step {
+                sums.push(copy(bytes, at + 8 + 8 * nth, 8)?.try_into().ok()?);
+            }
+            Some((OwnedMessage::ViewSums { range, began: bits >= 128, step, sums }, 8 + (8 << step)))
+        }
+        19 => {
+            let bits = number(bytes, at + 1, 1)? as u8;
+            let count = number(bytes, at + 2, 2)? as usize;
+            let range = range(bits % 64, number(bytes, at + 4, 4)?)?;
+            if count > 340 {
+                return None;
+            }
+            let mut codes = Vec::new();
+            for nth in 0..count {
+                codes.push(copy(bytes, at + 8 + 4 * nth, 4)?.try_into().ok()?);
+            }
+            let (began, wanted) = (bits >= 128, bits % 128 >= 64);
+            Some((OwnedMessage::ViewList { range, began, wanted, codes }, 8 + 4 * count))
+        }
+        20 => {
+            let (tag, incarnation) = (number(bytes, at + 1, 1)? as u8, number(bytes, at + 2, 6)?);
+            let subject = number(bytes, at + 8, 8)?;
+            let message = OwnedMessage::EntryWanted { subject, incarnation, tag };
+            if subject == 0 { None } else { Some((message, 16)) }
+        }
+        _ => match (number(bytes, at + 1, 1)?, number(bytes, at + 2, 6)?) {
+            (flags @ (0 | 128), 0) => Some((OwnedMessage::ViewRepair { began: flags == 128 }, 8)),
+            _ => None,
+        },
+    }
+}
+
+/// The ids that begin with the first `bits` bits of `prefix`, which has no others.
+fn range(bits: u8, prefix: u64) -> Option<IdRange> {
+    if bits > 30 || !prefix.is_multiple_of(1 << (32 - bits)) {
+        return None;
+    }
+    IdRange::new(bits, prefix as u32)
 }
 
 fn update(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {

@@ -46,7 +46,7 @@ layout! {
 }
 
 layout! {
-    /// Alive, dead, left: what is said of a member whose name the receiver has.
+    /// Alive, dead, left: what is said of a member whose name the receiver has. Entry wanted: what is known of it.
     Update = 16 { kind: u8, tag: u8, incarnation: [u8; 6], subject: U64 }
 }
 
@@ -89,6 +89,26 @@ layout! {
 }
 
 layout! {
+    /// View sketch: the cells follow.
+    ViewSketchHeader = 4 { kind: u8, count: u8, reserved: [u8; 2] }
+}
+
+layout! {
+    /// View sums: of a range of ids, as many as its parts. They follow.
+    ViewSumsHeader = 8 { kind: u8, bits: u8, step: u8, reserved: u8, prefix: U32 }
+}
+
+layout! {
+    /// View list: what is in a range of ids. The hashes follow.
+    ViewListHeader = 8 { kind: u8, bits: u8, count: U16, prefix: U32 }
+}
+
+layout! {
+    /// View repair: what follows repairs the view of the receiver.
+    ViewRepairMark = 8 { kind: u8, flags: u8, reserved: [u8; 6] }
+}
+
+layout! {
     /// State records on a stream: how many follow.
     StateHeader = 8 { count: U32, more: u8, reserved: [u8; 3] }
 }
@@ -123,4 +143,9 @@ pub(super) mod kind {
     pub const EVENT_KNOWN: u8 = 14;
     pub const EVENT_WANTED: u8 = 15;
     pub const EVENT_AGE: u8 = 16;
+    pub const VIEW_SKETCH: u8 = 17;
+    pub const VIEW_SUMS: u8 = 18;
+    pub const VIEW_LIST: u8 = 19;
+    pub const ENTRY_WANTED: u8 = 20;
+    pub const VIEW_REPAIR: u8 = 21;
 }

@@ -11,6 +11,9 @@ use zerocopy::{Immutable, IntoBytes};
 use super::event_repair::{self, EVENT_REPAIR_LEN, EventId, EventSum};
 use super::layout::{self, Delegation, Probe, Relay, Suspicion, Update, kind};
 use super::parts::{member, reserved, take, update};
+use super::view_repair::{
+    self, ENTRY_WANTED_LEN, EntryWanted, VIEW_REPAIR_LEN, ViewList, ViewSketch, ViewSums,
+};
 use super::{DecodeError, Introduction, UserEvent};
 use crate::{Incarnation, MemberId};
 
@@ -128,6 +131,19 @@ pub enum Message<'a> {
         /// Milliseconds since it was first told, as far as the sender knows.
         age_ms: u32,
     },
+    /// A sketch of the sender's view.
+    ViewSketch(ViewSketch<'a>),
+    /// What parts of the sender's view sum to.
+    ViewSums(ViewSums<'a>),
+    /// What the sender has, or wants, in a range of ids.
+    ViewList(ViewList<'a>),
+    /// Send what you know of this member.
+    EntryWanted(EntryWanted),
+    /// What follows in this frame repairs the receiver's view, or asks for what repairs the sender's.
+    ViewRepair {
+        /// The sender began the exchange.
+        began: bool,
+    },
 }
 
 /// Is shown the messages of a frame, each where its kind is known.
@@ -174,6 +190,7 @@ impl<'a> Message<'a> {
             kind::USER_EVENT => visitor.visit(Message::UserEvent(UserEvent::take(bytes)?)),
             kind::DELEGATION | kind::DELEGATION_ACK => take_delegation(kind, bytes, visitor)?,
             kind::EVENT_SUM..=kind::EVENT_AGE => event_repair::take_message(kind, bytes, visitor)?,
+            kind::VIEW_SKETCH..=kind::VIEW_REPAIR => visitor.visit(view_repair::take_message(kind, bytes)?),
             unknown => return Err(DecodeError::Kind(unknown)),
         }
         Ok(())
@@ -190,6 +207,11 @@ impl<'a> Message<'a> {
             | Message::EventKnown { .. }
             | Message::EventWanted { .. }
             | Message::EventAge { .. } => EVENT_REPAIR_LEN,
+            Message::ViewSketch(sketch) => sketch.encoded_len(),
+            Message::ViewSums(sums) => sums.encoded_len(),
+            Message::ViewList(list) => list.encoded_len(),
+            Message::EntryWanted(_) => ENTRY_WANTED_LEN,
+            Message::ViewRepair { .. } => VIEW_REPAIR_LEN,
             Message::Alive { .. } | Message::Dead { .. } | Message::Left { .. } => UPDATE_LEN,
             Message::Suspect { .. } => SUSPECT_LEN,
             Message::Introduction(introduction) => introduction.wire_len(),
@@ -225,6 +247,11 @@ impl<'a> Message<'a> {
             Message::EventKnown { id } => put(&id.layout(kind::EVENT_KNOWN), out),
             Message::EventWanted { id } => put(&id.layout(kind::EVENT_WANTED), out),
             Message::EventAge { age_ms } => put(&event_repair::age(age_ms), out),
+            Message::ViewSketch(sketch) => sketch.encode(out),
+            Message::ViewSums(sums) => sums.encode(out),
+            Message::ViewList(list) => list.encode(out),
+            Message::EntryWanted(wanted) => put(&wanted.layout()?, out),
+            Message::ViewRepair { began } => put(&view_repair::mark(began), out),
             Message::Introduction(introduction) => {
                 let length = self.encoded_len();
                 introduction.encode(out.get_mut(..length)?).map(|()| length)

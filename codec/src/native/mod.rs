@@ -16,6 +16,7 @@ mod message;
 mod parts;
 mod stream;
 mod stream_writer;
+mod view_repair;
 
 pub use error::DecodeError;
 pub use event::{EVENT_HEADER_LEN, EVENT_MAX, UserEvent};
@@ -31,6 +32,12 @@ pub use stream::{
     stream_message_len,
 };
 pub use stream_writer::StreamWriter;
+pub use view_repair::{
+    ENTRY_WANTED_LEN, EntryWanted, IdRange, LISTED_LEN, LISTED_MAX, RANGE_BITS_MAX, SKETCH_CELL_LEN,
+    SKETCH_CELLS_MAX, SUMS_STEP_MAX, SketchCell, VIEW_LIST_HEADER_LEN, VIEW_REPAIR_LEN,
+    VIEW_SKETCH_HEADER_LEN, VIEW_SUMS_HEADER_LEN, ViewList, ViewSketch, ViewSums, item_contents, item_hash,
+    listed_code,
+};
 
 /// Version of the native format, the first byte of every frame and stream message.
 pub const VERSION: u8 = 2;

@@ -5,7 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use swimring_codec::native::{EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, FrameHeader, PREFIX_BITS_MAX};
+use swimring_codec::native::{
+    EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, FrameHeader, IdRange, LISTED_MAX, PREFIX_BITS_MAX,
+    RANGE_BITS_MAX, SKETCH_CELLS_MAX, SUMS_STEP_MAX, SketchCell,
+};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use swimring_testing::owned::{OwnedIntroduction, OwnedMessage};
@@ -90,6 +93,34 @@ fn event_sum() -> impl Strategy<Value = OwnedMessage> {
     )
 }
 
+fn range(bits_max: u8) -> impl Strategy<Value = IdRange> {
+    (0..=bits_max, any::<u32>()).prop_map(|(bits, prefix)| {
+        let prefix = prefix & !(u32::MAX >> bits);
+        IdRange::new(bits, prefix).expect("a range")
+    })
+}
+
+fn view_sketch() -> impl Strategy<Value = OwnedMessage> {
+    let cell = any::<(u64, u64, u16, u16)>();
+    let cell =
+        cell.prop_map(|(ids, contents, checksum, count)| SketchCell::new(ids, contents, checksum, count));
+    vec(cell, 1..=SKETCH_CELLS_MAX).prop_map(|cells| OwnedMessage::ViewSketch { cells })
+}
+
+fn view_sums() -> impl Strategy<Value = OwnedMessage> {
+    (1..=SUMS_STEP_MAX, range(RANGE_BITS_MAX - SUMS_STEP_MAX), any::<bool>()).prop_flat_map(
+        |(step, range, began)| {
+            let sums = vec(any::<[u8; 8]>(), 1 << step);
+            sums.prop_map(move |sums| OwnedMessage::ViewSums { range, began, step, sums })
+        },
+    )
+}
+
+fn view_list() -> impl Strategy<Value = OwnedMessage> {
+    (range(RANGE_BITS_MAX), any::<bool>(), any::<bool>(), vec(any::<[u8; 4]>(), 0..=LISTED_MAX))
+        .prop_map(|(range, began, wanted, codes)| OwnedMessage::ViewList { range, began, wanted, codes })
+}
+
 pub fn message() -> impl Strategy<Value = OwnedMessage> {
     let update = (id(), incarnation(), any::<u8>());
     prop_oneof![
@@ -114,6 +145,13 @@ pub fn message() -> impl Strategy<Value = OwnedMessage> {
         (0..1_u64 << 56).prop_map(|id| OwnedMessage::EventKnown { id }),
         (0..1_u64 << 56).prop_map(|id| OwnedMessage::EventWanted { id }),
         any::<u32>().prop_map(|age_ms| OwnedMessage::EventAge { age_ms }),
+        view_sketch(),
+        view_sums(),
+        view_list(),
+        (id(), incarnation(), any::<u8>()).prop_map(|(subject, incarnation, tag)| {
+            OwnedMessage::EntryWanted { subject, incarnation, tag }
+        }),
+        any::<bool>().prop_map(|began| OwnedMessage::ViewRepair { began }),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use swimring_codec::native::{
     DecodeError, EventId, Frame, FrameWriter, Message, STREAM_PREFIX_LEN, StreamKind, StreamMessage,
-    StreamWriter, stream_message_len,
+    StreamWriter, item_contents, item_hash, stream_message_len,
 };
 use swimring_codec::{Incarnation, MemberId, identity_hash, root_term, zone_hash, zone_tag};
 use swimring_testing::golden;
@@ -123,6 +123,12 @@ fn the_specification_prints_the_hashes() {
     let (event, term) = EventId::of(golden::NODE_1, 9);
     assert_eq!((event.bits(), term), (golden::EVENT_ID, golden::EVENT_TERM));
     assert!(SPECIFICATION.contains(&format!("id `{:014x}`, term `{term:08x}`", event.bits())));
+    let contents = item_contents(Incarnation::new(1_700_000_000), identity);
+    let hash = item_hash(golden::NODE_7, contents);
+    assert_eq!((contents, hash), (golden::ITEM_CONTENTS, golden::ITEM_HASH));
+    for number in [contents, hash] {
+        assert!(SPECIFICATION.contains(&format!("`{number:016x}`")), "{number:016x}");
+    }
 }
 
 #[test]

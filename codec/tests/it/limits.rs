@@ -6,9 +6,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX, ZONE_MAX};
 use swimring_codec::native::{
     DELEGATION_LEN, EVENT_HEADER_LEN, EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_REPAIR_LEN, EVENT_ROOT_MAX,
-    EventId, EventPart, EventSum, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN,
-    INTRODUCTION_HEADER_LEN, Introduction, Message, PREFIX_BITS_MAX, PROBE_LEN, STREAM_MESSAGE_MAX,
-    STREAM_PREFIX_LEN, StreamBody, StreamKind, StreamMessage, StreamWriter, UserEvent, stream_message_len,
+    EntryWanted, EventId, EventPart, EventSum, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN,
+    INTRODUCTION_HEADER_LEN, IdRange, Introduction, LISTED_MAX, Message, PREFIX_BITS_MAX, PROBE_LEN,
+    RANGE_BITS_MAX, SKETCH_CELLS_MAX, STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, SUMS_STEP_MAX, SketchCell,
+    StreamBody, StreamKind, StreamMessage, StreamWriter, UserEvent, ViewList, ViewSketch, ViewSums,
+    stream_message_len,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 use swimring_testing::golden::{self, NODE_1};
@@ -126,6 +128,64 @@ fn event_roots_and_parts() {
 }
 
 #[test]
+fn sketches_and_lists_fill_a_frame() {
+    let cells = [SketchCell::new(1, 2, 3, 4); SKETCH_CELLS_MAX + 1];
+    for (count, fits) in [(0, false), (1, true), (SKETCH_CELLS_MAX, true), (SKETCH_CELLS_MAX + 1, false)] {
+        assert_eq!(travels(&Message::ViewSketch(ViewSketch { cells: &cells[..count] })), fits, "{count}");
+    }
+    let (range, codes) = (IdRange::ALL, [[7; 4]; LISTED_MAX + 1]);
+    for (count, fits) in [(0, true), (LISTED_MAX, true), (LISTED_MAX + 1, false)] {
+        for (began, wanted) in [(false, false), (true, false), (false, true), (true, true)] {
+            let list = ViewList { range, began, wanted, codes: &codes[..count] };
+            assert_eq!(travels(&Message::ViewList(list)), fits, "{count}");
+        }
+    }
+    let largest = [
+        Message::ViewSketch(ViewSketch { cells: &cells[1..] }),
+        Message::ViewList(ViewList { range, began: false, wanted: false, codes: &codes[1..] }),
+    ];
+    for message in largest {
+        let mut frame = [0; FRAME_MAX];
+        assert!(FrameWriter::new(header(), &mut frame).expect("room").push(&message));
+        assert!(
+            HEADER_LEN + message.encoded_len() > FRAME_MAX - 20,
+            "one more cell, or four codes, would not fit"
+        );
+    }
+    let subject = NODE_1;
+    assert!(travels(&Message::EntryWanted(EntryWanted { subject, incarnation: Incarnation::MAX, tag: 255 })));
+    assert!(travels(&Message::ViewRepair { began: false }));
+}
+
+#[test]
+fn ranges_of_ids_and_their_parts() {
+    assert_eq!(IdRange::new(RANGE_BITS_MAX + 1, 0), None);
+    assert_eq!(IdRange::new(4, 0x0800_0000), None, "a fifth bit");
+    assert_eq!(IdRange::new(0, 1 << 31), None);
+    assert_eq!(IdRange::ALL.ends(), (0, u64::MAX));
+    let sums = [[7; 8]; 1 << SUMS_STEP_MAX];
+    for bits in [0, 1, 7, 24, RANGE_BITS_MAX] {
+        let range = IdRange::new(bits, !(u32::MAX >> bits)).expect("the last of so many bits");
+        let (lowest, highest) = range.ends();
+        assert_eq!((lowest.leading_ones() >= bits.into(), highest), (true, u64::MAX));
+        for step in 0..=SUMS_STEP_MAX + 1 {
+            let valid = (1..=SUMS_STEP_MAX).contains(&step) && bits + step <= RANGE_BITS_MAX;
+            let count = 1_usize << step.min(SUMS_STEP_MAX);
+            let sums = ViewSums { range, began: true, step, sums: &sums[..count] };
+            assert_eq!(travels(&Message::ViewSums(sums)), valid, "{bits} {step}");
+            assert!(!travels(&Message::ViewSums(ViewSums { sums: &sums.sums[..count - 1], ..sums })));
+            if valid {
+                let parts: Vec<_> = (0..count).map(|nth| range.part(step, nth).expect("a part")).collect();
+                let firsts = parts.iter().map(|part| range.part_of(step, part.ends().0));
+                assert!(firsts.eq(0..count) && range.part(step, count).is_none());
+                assert!(parts.windows(2).all(|pair| pair[0].ends().1 + 1 == pair[1].ends().0));
+                assert_eq!((parts[0].ends().0, parts[count - 1].ends().1), (lowest, highest));
+            }
+        }
+    }
+}
+
+#[test]
 fn what_a_reader_refuses_is_not_written() {
     let mut nobody = event("a", b"");
     nobody.origin = MemberId::NONE;
@@ -149,6 +209,7 @@ fn what_a_reader_refuses_is_not_written() {
         Message::Delegation { number: 1, prefix_bits: PREFIX_BITS_MAX + 1, zone: 0 },
         Message::Delegation { number: 1, prefix_bits: u8::MAX, zone: 0 },
         Message::Ping { sequence: 1, event_root: u32::MAX },
+        Message::EntryWanted(EntryWanted { subject, incarnation, tag: 0 }),
     ] {
         assert_eq!(message.encode(&mut [0; 256]), None, "{message:?}");
     }

@@ -73,7 +73,7 @@ fn headers() {
 
 #[test]
 fn message_kinds_that_do_not_exist() {
-    for kind in (0..=u8::MAX).filter(|kind| !(1..=16).contains(kind)) {
+    for kind in (0..=u8::MAX).filter(|kind| !(1..=21).contains(kind)) {
         assert_eq!(message_error(&with(vec![0; 64], 0, kind)), DecodeError::Kind(kind));
     }
     // A record of a state that is another message.
@@ -87,6 +87,15 @@ fn reserved_bytes_of_messages() {
         for at in 1..4 {
             assert_eq!(message_error(&with(message(name), at, 1)), DecodeError::Reserved, "{name}");
         }
+    }
+    let (sketch, sums, mark) = (message("view sketch"), message("view sums"), message("view repair"));
+    for (bytes, zeros) in [(&sketch, 2..4), (&sums, 3..4), (&mark, 2..8)] {
+        for at in zeros {
+            assert_eq!(message_error(&with(bytes.clone(), at, 1)), DecodeError::Reserved, "{at}");
+        }
+    }
+    for flags in [1, 0x40, 0x81, 0xff] {
+        assert_eq!(message_error(&with(mark.clone(), 1, flags)), DecodeError::Reserved, "{flags:x}");
     }
     for at in 2..4 {
         assert_eq!(message_error(&with(message("delegation ack"), at, 1)), DecodeError::Reserved);
@@ -113,6 +122,7 @@ fn ids_of_nobody() {
         ("left", "subject"),
         ("introduction, IPv4", "subject"),
         ("user event", "event origin"),
+        ("entry wanted", "entry wanted"),
     ];
     for (name, field) in ids {
         let mut bytes = message(name);
@@ -122,6 +132,35 @@ fn ids_of_nobody() {
     let mut bytes = message("suspect");
     bytes[16..].fill(0);
     assert!(Message::decode(&bytes).is_ok(), "a suspicion may come from nobody in particular");
+}
+
+#[test]
+fn ranges_and_lengths_that_do_not_exist() {
+    use DecodeError::{Field, Truncated};
+    let (sketch, sums, list) = (message("view sketch"), message("view sums"), message("view list"));
+    for count in [0, 69, 255] {
+        assert_eq!(message_error(&with(sketch.clone(), 1, count)), Field("cells of a sketch"), "{count}");
+    }
+    assert_eq!(message_error(&with(sketch, 1, 5)), Truncated);
+    for bits in [31, 0x40, 0x80 | 31, 0xff] {
+        assert_eq!(message_error(&with(sums.clone(), 1, bits)), Field("range of ids"), "{bits:x}");
+    }
+    for bits in [31, 0xc0 | 31, 0xff] {
+        assert_eq!(message_error(&with(list.clone(), 1, bits)), Field("range of ids"), "{bits:x}");
+    }
+    // Three bits of prefix, of which a fourth is set; two, of which the third is.
+    assert_eq!(message_error(&with(sums.clone(), 7, 0x30)), Field("range of ids"));
+    assert_eq!(message_error(&with(sums.clone(), 1, 2)), Field("range of ids"));
+    for step in [0, 7, 255] {
+        assert_eq!(message_error(&with(sums.clone(), 2, step)), Field("parts of a range"), "{step}");
+    }
+    assert_eq!(message_error(&with(sums.clone(), 1, 30)), Field("parts of a range"));
+    assert_eq!(message_error(&with(sums, 2, 2)), Truncated);
+    let mut long = list.clone();
+    long.resize(2_000, 0);
+    long[2..4].copy_from_slice(&341_u16.to_le_bytes());
+    assert_eq!(message_error(&long), Field("length of a list"));
+    assert_eq!(message_error(&with(list, 2, 2)), Truncated);
 }
 
 #[test]

@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use fastrand::Rng;
 use swimring_codec::native::{
-    EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, EventId, EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter,
-    Introduction, Message, PREFIX_BITS_MAX, STREAM_PREFIX_LEN, StreamKind, StreamWriter, UserEvent,
+    EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, EntryWanted, EventId, EventPart, EventSum, FRAME_MAX, FrameHeader,
+    FrameWriter, IdRange, Introduction, LISTED_MAX, Message, PREFIX_BITS_MAX, RANGE_BITS_MAX,
+    SKETCH_CELLS_MAX, STREAM_PREFIX_LEN, SUMS_STEP_MAX, SketchCell, StreamKind, StreamWriter, UserEvent,
+    ViewList, ViewSketch, ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -19,6 +21,9 @@ const NAMES: [&str; 5] =
         }
     }];
 const BYTES: [u8; 512] = [0x5a; 512];
+const CELLS: [SketchCell; SKETCH_CELLS_MAX] = [SketchCell::new(1, 2, 3, 4); SKETCH_CELLS_MAX];
+const SUMS: [[u8; 8]; 1 << SUMS_STEP_MAX] = [[7; 8]; 1 << SUMS_STEP_MAX];
+const CODES: [[u8; 4]; LISTED_MAX] = [[9; 4]; LISTED_MAX];
 
 fn id(rng: &mut Rng) -> MemberId {
     MemberId(rng.u64(1..))
@@ -61,10 +66,15 @@ fn introduction(rng: &mut Rng) -> Introduction<'static> {
     }
 }
 
+fn range(rng: &mut Rng, bits_max: u8) -> IdRange {
+    let bits = rng.u8(..=bits_max);
+    IdRange::new(bits, rng.u32(..) & !(u32::MAX >> bits)).expect("a range")
+}
+
 fn message(rng: &mut Rng) -> Message<'static> {
     let (subject, incarnation) = (id(rng), incarnation(rng));
     let sequence = rng.u32(..);
-    match rng.u8(..16) {
+    match rng.u8(..21) {
         0 => Message::Ping { sequence, event_root: rng.u32(..=EVENT_ROOT_MAX) },
         1 => Message::IndirectPing { sequence, target: subject },
         2 => Message::Ack { sequence, event_root: rng.u32(..=EVENT_ROOT_MAX) },
@@ -87,6 +97,19 @@ fn message(rng: &mut Rng) -> Message<'static> {
         12 => Message::EventKnown { id: event_id(rng) },
         13 => Message::EventWanted { id: event_id(rng) },
         14 => Message::EventAge { age_ms: sequence },
+        15 => Message::ViewSketch(ViewSketch { cells: &CELLS[..rng.usize(1..=SKETCH_CELLS_MAX)] }),
+        16 => {
+            let (range, step) = (range(rng, RANGE_BITS_MAX - SUMS_STEP_MAX), rng.u8(1..=SUMS_STEP_MAX));
+            Message::ViewSums(ViewSums { range, began: rng.bool(), step, sums: &SUMS[..1 << step] })
+        }
+        17 => Message::ViewList(ViewList {
+            range: range(rng, RANGE_BITS_MAX),
+            began: rng.bool(),
+            wanted: rng.bool(),
+            codes: &CODES[..rng.usize(..=LISTED_MAX) >> rng.u32(0..9)],
+        }),
+        18 => Message::EntryWanted(EntryWanted { subject, incarnation, tag: rng.u8(..) }),
+        19 => Message::ViewRepair { began: rng.bool() },
         _ => Message::UserEvent(UserEvent {
             origin: subject,
             sequence,

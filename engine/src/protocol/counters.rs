@@ -179,6 +179,18 @@ counters! {
     events_before_join,
     /// Frames to find or repair user events that were not sent because too many had been in that second.
     event_repairs_shed,
+    /// Sketches of a view sent because roots had differed for a while.
+    view_sketches_sent,
+    /// Sketches received of views that differ from ours by more than they can tell.
+    view_sketches_unread,
+    /// Ranges of ids listed or summed because of such a sketch.
+    view_ranges_sent,
+    /// Entries asked for because another view had them and ours had not.
+    view_entries_wanted,
+    /// Entries sent to members whose views lacked them, accusations of members that they held alive among them.
+    view_entries_sent,
+    /// Frames to find or repair differences of views that were not sent because too many had been in that second.
+    view_repairs_shed,
     /// Push/pulls begun.
     push_pulls_started,
     /// Push/pulls that ended after the two roots.

@@ -26,3 +26,4 @@ mod stream_limits;
 mod stream_scanned;
 mod stream_slow_peers;
 mod stream_support;
+mod view_repair;

@@ -21,4 +21,5 @@ mod rebasing;
 mod simulation;
 mod small_clusters;
 mod upstream_behaviour;
+mod view_repair;
 mod zones;

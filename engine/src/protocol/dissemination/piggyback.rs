@@ -122,7 +122,7 @@ impl Core {
 
     /// Sends `messages` and no updates.
     pub(in crate::protocol) fn send_bare(
-        &mut self,
+        &self,
         cx: &mut Context<'_, '_>,
         to: SocketAddr,
         destination: MemberId,

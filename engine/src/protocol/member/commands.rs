@@ -83,7 +83,7 @@ impl View {
     /// as a base: besides one pass over the view, it costs the same for each whatever the view's size.
     pub fn load<'a>(&self, members: impl IntoIterator<Item = &'a mut Member>, shared: &mut SharedState) {
         let members: Vec<&mut Member> = members.into_iter().collect();
-        let base = self.base.get_or_init(|| shared.bases.adopt(&self.table));
+        let base = self.base.get_or_init(|| shared.bases.adopt(&self.table, &shared.directory));
         for (index, entry) in self.table.iter() {
             shared.directory.retain_many(index, entry.version(), members.len() as u32);
         }
@@ -108,7 +108,7 @@ impl Member {
     /// Moves the member's view to the newest base that was made of its kind. What can be observed of the
     /// member, and every byte it sends, stays the same. Gives how many entries that took a look at.
     pub fn rebase(&mut self, shared: &mut SharedState) -> usize {
-        let (moved, looked) = self.core.table.rebase(&mut shared.bases);
+        let (moved, looked) = self.core.table.rebase(&mut shared.bases, &shared.directory);
         shared.counters.views_rebased += u64::from(moved);
         looked
     }

@@ -31,7 +31,7 @@ impl SharedState {
     /// Nothing that can be observed of anyone changes; [`Member::rebase`] then takes each member there.
     /// False if it would be no other than the last, or too many are in use.
     pub fn make_base(&mut self, member: &Member) -> bool {
-        let made = self.bases.advance(&member.core.table);
+        let made = self.bases.advance(&member.core.table, &self.directory);
         match made {
             NewBase::Made => self.counters.bases_made += 1,
             NewBase::Deferred => self.counters.bases_deferred += 1,

@@ -20,7 +20,7 @@ impl Member {
         match self.probe.on_ack(&mut self.core, cx, measures, origin, sequence) {
             Acked::ByTarget => {
                 self.core.delegations.assume_round_trip(|| self.spread_estimate.round_trip());
-                self.anti_entropy.compare_roots(&self.core, cx, origin);
+                self.view_repair.compare_roots(&mut self.core, cx, origin, &mut self.anti_entropy);
             }
             Acked::ByRelay => {}
             Acked::Appeal(subject) => self.suspicions.on_appeal_answered(&self.core, cx, origin, subject),

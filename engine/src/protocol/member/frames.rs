@@ -15,6 +15,7 @@ use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::delegations::Range;
 use crate::protocol::repair::events::EventRepair;
+use crate::protocol::repair::views::ViewRepair;
 use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, UNVERSIONED};
@@ -100,15 +101,18 @@ impl Member {
             if self.core.status == Status::Left {
                 reader.finish(&mut cx.shared.wire);
                 cx.shared.event_talk.clear();
+                cx.shared.view_talk.iter_mut().for_each(|talk| talk.clear());
                 return self.core.drop_queue(cx);
             }
         }
         reader.finish(&mut cx.shared.wire);
         cx.asked = None;
+        cx.repairing = None;
         if let Some(number) = cx.delegated.take() {
             self.core.acknowledge(cx, &sender, number);
         }
         self.event_repair.answer(&mut self.core, cx, &sender);
+        self.view_repair.answer(&mut self.core, cx, &sender);
         self.begin_telling(cx);
     }
 
@@ -120,6 +124,11 @@ impl Member {
         sender: &Sender,
         message: Incoming<'_, S>,
     ) {
+        if let Some(began) = cx.repairing
+            && message.is_update()
+        {
+            return self.on_repaired(cx, message, began);
+        }
         match message {
             Incoming::Ping { sequence, event_root } => {
                 self.event_repair.compare_roots(&mut self.core, cx, sender, event_root);
@@ -129,7 +138,7 @@ impl Member {
                     suspicions: &self.suspicions,
                 };
                 answer_ping(&mut self.core, cx, notes, sender, sequence);
-                self.anti_entropy.compare_roots(&self.core, cx, sender);
+                self.view_repair.compare_roots(&mut self.core, cx, sender, &mut self.anti_entropy);
             }
             Incoming::IndirectPing { sequence, request } => {
                 self.on_indirect_ping(cx, sender, sequence, request);
@@ -142,10 +151,11 @@ impl Member {
             Incoming::Delegation { number, prefix_bits, zone } => {
                 cx.asked = Some(self.core.asked_range(cx, zone, prefix_bits));
                 cx.delegated = Some(number);
+                cx.repairing = None;
             }
             Incoming::DelegationAck { number } => self.core.on_delegation_ack(cx, sender, number),
             Incoming::Alive { subject, incarnation, tag } => {
-                self.on_alive(cx, subject, incarnation, tag);
+                self.on_alive(cx, subject, incarnation, tag, TellOn::Ours);
                 self.take_over(cx, subject, Update::Alive { introduce: false }, incarnation);
             }
             Incoming::Suspect { subject, incarnation, accuser } => {
@@ -190,6 +200,11 @@ impl Member {
             Incoming::EventAge { age_ms } => {
                 cx.event_age = Some(Duration::from_millis(age_ms.into()));
             }
+            Incoming::ViewSketch(sketch) => self.on_sketch(cx, sender, sketch),
+            Incoming::ViewSums(sums) => ViewRepair::on_sums(&mut self.core, cx, sender, sums),
+            Incoming::ViewList(list) => ViewRepair::on_list(&mut self.core, cx, sender, list),
+            Incoming::EntryWanted(wanted) => ViewRepair::on_wanted(&self.core, cx, wanted),
+            Incoming::ViewRepair { began } => cx.repairing = Some(began),
         }
     }
 

@@ -66,6 +66,7 @@ impl Member {
         subject: impl Subject,
         incarnation: Incarnation,
         tag: u8,
+        tell_on: TellOn,
     ) {
         let Some((index, entry)) = self.core.lookup(cx, subject) else { return };
         if incarnation <= entry.incarnation() || self.core.implausible(cx, entry, incarnation) {
@@ -91,7 +92,7 @@ impl Member {
         // Members that held it dead may have reaped it since, and need it introduced again.
         let introduce = !entry.is_live();
         self.adopt_alive(cx, index, entry, entry.with_incarnation(incarnation));
-        self.core.retell_update(cx, index, Update::Alive { introduce }, incarnation);
+        self.core.tell_those(cx, index, Update::Alive { introduce }, incarnation, tell_on);
     }
 
     /// An introduction of a member that announced `versions`; `tell_on` says whom to tell what is new.
@@ -136,12 +137,7 @@ impl Member {
         if moved && entry.is_live() {
             cx.emit(Event::Updated { subject: index });
         }
-        let update = Update::Alive { introduce: true };
-        match tell_on {
-            TellOn::Everyone => self.core.tell_update(cx, index, update, incarnation),
-            TellOn::Ours => self.core.retell_update(cx, index, update, incarnation),
-            TellOn::Nobody => self.core.leave_untold(cx, index, update),
-        }
+        self.core.tell_those(cx, index, Update::Alive { introduce: true }, incarnation, tell_on);
     }
 
     fn intern(
@@ -313,6 +309,23 @@ impl Member {
 }
 
 impl Core {
+    /// Has those told of `update` whom `tell_on` says.
+    #[inline]
+    fn tell_those(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        update: Update,
+        incarnation: Incarnation,
+        tell_on: TellOn,
+    ) {
+        match tell_on {
+            TellOn::Everyone => self.tell_update(cx, index, update, incarnation),
+            TellOn::Ours => self.retell_update(cx, index, update, incarnation),
+            TellOn::Nobody => self.leave_untold(cx, index, update),
+        }
+    }
+
     /// Whether an introduction of another member can be told from its incarnation to be nothing new, which nearly all
     /// are: then the rest of it need not be looked at.
     #[inline]

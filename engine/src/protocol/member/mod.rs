@@ -2,7 +2,7 @@
 //!
 //! Each concern lies in a room below and owns its state; here they are put together. This file has the timers, `commands` what an
 //! application asks for, `frames` and `streams` what arrives, `merge` which of two beliefs wins, `records` the same for whole
-//! views, `detection` what probes and suspicions find. `compaction` keeps the views of many members small.
+//! views, `repaired` for what differs of one, `detection` what probes and suspicions find. `compaction` keeps the views of many members small.
 //!
 //! # How to drive it
 //!
@@ -28,6 +28,7 @@ mod detection;
 mod frames;
 mod merge;
 mod records;
+mod repaired;
 mod streams;
 
 use std::net::SocketAddr;
@@ -56,6 +57,7 @@ use crate::protocol::pools::unheard::UnheardList;
 use crate::protocol::repair::events::EventRepair;
 use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::repair::reconnect::Reconnect;
+use crate::protocol::repair::views::ViewRepair;
 use crate::protocol::serf::Serf;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::local_health::LocalHealth;
@@ -185,6 +187,7 @@ pub struct Member {
     anti_entropy: AntiEntropy,
     reconnect: Reconnect,
     event_repair: EventRepair,
+    view_repair: ViewRepair,
     /// Sequence number of the last user event of its own.
     event_sequence: u32,
     /// When the timers were last looked at.
@@ -239,6 +242,7 @@ impl Member {
             anti_entropy: AntiEntropy::new(&settings, &mut rng, shared, now),
             reconnect: Reconnect::new(&settings, &mut rng, shared, now),
             event_repair: EventRepair::new(now),
+            view_repair: ViewRepair::new(now),
             refutations: Box::new(Refutations::NONE),
             event_sequence: rng.u32(..),
             core: Core {
@@ -292,7 +296,9 @@ impl Member {
             // What else it had to tell must not keep shared storage busy.
             return self.core.drop_queue(cx);
         }
-        self.anti_entropy.timeout(&mut self.core, cx);
+        if let Some(peer) = self.anti_entropy.timeout(&mut self.core, cx, &self.view_repair) {
+            self.view_repair.ask(&mut self.core, cx, peer);
+        }
         self.reconnect.timeout(&mut self.core, cx);
         self.begin_telling(cx);
     }
@@ -329,6 +335,7 @@ impl Member {
         self.core.delegations.extend(by);
         if by >= self.core.settled() {
             self.anti_entropy.stalled();
+            self.view_repair.stalled();
         }
     }
 

@@ -5,14 +5,14 @@
 
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
-use swimring_codec::{MemberId, State};
+use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::StreamPurpose;
 use crate::protocol::state::{Context, Core};
 use crate::protocol::view::directory::UNVERSIONED;
-use crate::protocol::wire::{Record, RecordFault, View, is_acceptable};
+use crate::protocol::wire::{Record, RecordFault, Subject, View, is_acceptable};
 
 /// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
 /// others find it by their own roots.
@@ -98,13 +98,21 @@ impl Member {
                 }
                 self.on_suspect(cx, record.subject, record.incarnation, self.core.record_accuser(cx));
             }
-            State::Dead => {
-                self.on_suspect(cx, record.subject, record.incarnation, self.core.record_accuser(cx));
-                if let Some(index) = cx.shared.directory.find(record.subject) {
-                    self.suspicions.on_dead_record(&mut self.core, cx, &self.spread_estimate, index);
-                }
-            }
+            State::Dead => self.on_dead_record(cx, record.subject, record.incarnation),
             State::Left => self.on_left(cx, record.subject, record.incarnation),
+        }
+    }
+
+    /// In another view `subject`, who is not us, is dead: it may have come back since, so we suspect it.
+    pub(super) fn on_dead_record(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: impl Subject,
+        incarnation: Incarnation,
+    ) {
+        self.on_suspect(cx, subject, incarnation, self.core.record_accuser(cx));
+        if let Some(index) = subject.find(&cx.shared.directory) {
+            self.suspicions.on_dead_record(&mut self.core, cx, &self.spread_estimate, index);
         }
     }
 }

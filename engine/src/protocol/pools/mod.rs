@@ -15,3 +15,4 @@ pub(in crate::protocol) mod round_trip;
 pub(in crate::protocol) mod suspicion;
 pub(in crate::protocol) mod suspicions;
 pub(in crate::protocol) mod unheard;
+pub(in crate::protocol) mod view_talk;

@@ -19,6 +19,7 @@ use swimring_codec::native::{
 
 use crate::protocol::event::EventIndex;
 use crate::protocol::pools::event_talk::{EVENT_MESSAGES_MAX, EventTalk, LISTED_MAX, note};
+use crate::protocol::repair::frames::{FrameBudget, peer};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
@@ -51,9 +52,7 @@ pub(in crate::protocol) struct EventRepair {
     allowed: Time,
     /// When the member joined; when it was made if it did not.
     joined: Time,
-    /// The second that `frames` were sent in.
-    second: u32,
-    frames: u8,
+    budget: FrameBudget,
     /// How often the time between questions has been doubled.
     doublings: u8,
     /// The last question was answered, and nothing was missing here or there.
@@ -67,8 +66,7 @@ impl EventRepair {
             differing_since: Time::NEVER,
             allowed: now,
             joined: now,
-            second: 0,
-            frames: 0,
+            budget: FrameBudget::FULL,
             doublings: 0,
             in_vain: false,
             has_joined: false,
@@ -321,22 +319,10 @@ impl EventRepair {
 
     /// Whether one more frame may leave in this second; counts it.
     fn may_send(&mut self, cx: &mut Context<'_, '_>) -> bool {
-        let second = (cx.now.as_micros() / 1_000_000) as u32;
-        if second != self.second {
-            (self.second, self.frames) = (second, 0);
-        }
-        let may = self.frames < FRAMES_MAX;
-        self.frames += u8::from(may);
+        let may = self.budget.admits(FRAMES_MAX, cx.now);
         cx.shared.counters.event_repairs_shed += u64::from(!may);
         may
     }
-}
-
-/// Whoever sent a frame, if it is a live member: it is answered where we know it to be, so that nobody can have others
-/// sent what they did not ask for.
-fn peer(core: &Core, cx: &Context<'_, '_>, origin: &Sender) -> Option<MemberIndex> {
-    let index = cx.shared.directory.find(origin.source)?;
-    (index != core.index && core.table.get(index).is_live()).then_some(index)
 }
 
 /// How many ids one frame to `peer` holds.

@@ -24,6 +24,10 @@ pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) delegated: Option<u32>,
     /// The age of the user event that follows, if it repairs what we have missed.
     pub(in crate::protocol) event_age: Option<Duration>,
+    /// While what repairs our view is taken in: whether its sender began the exchange.
+    pub(in crate::protocol) repairing: Option<bool>,
+    /// The frame that is taken in has to be answered about our view.
+    pub(in crate::protocol) views_compared: bool,
     /// While a frame is taken in: whom it is from.
     pub(in crate::protocol) sender: Option<(SocketAddr, MemberId)>,
 }
@@ -37,7 +41,18 @@ impl<'a, 'b> Context<'a, 'b> {
     ) -> Context<'a, 'b> {
         shared.events.keep_time(now);
         let judged = shared.judged_until(now);
-        Context { now, judged, shared, out, asked: None, delegated: None, event_age: None, sender: None }
+        Context {
+            now,
+            judged,
+            shared,
+            out,
+            asked: None,
+            delegated: None,
+            event_age: None,
+            repairing: None,
+            views_compared: false,
+            sender: None,
+        }
     }
 
     /// Whether the driver is behind in reading, so that what others have sent may lie unread.

@@ -16,6 +16,7 @@ use crate::protocol::pools::events::EventStore;
 use crate::protocol::pools::relays::RelayPool;
 use crate::protocol::pools::suspicions::SuspicionPool;
 use crate::protocol::pools::unheard::UnheardPool;
+use crate::protocol::pools::view_talk::ViewTalk;
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::DepartedPool;
 use crate::protocol::view::directory::{Directory, MemberIndex};
@@ -33,6 +34,8 @@ pub struct SharedState {
     pub(in crate::protocol) bases: SharedViews,
     pub(in crate::protocol) events: EventStore,
     pub(in crate::protocol) event_talk: EventTalk,
+    /// Nothing while it is in use.
+    pub(in crate::protocol) view_talk: Option<Box<ViewTalk>>,
     pub(in crate::protocol) broadcasts: BroadcastPool,
     pub(in crate::protocol) delegations: DelegationPool,
     pub(in crate::protocol) unheard: UnheardPool,
@@ -103,6 +106,7 @@ impl SharedState {
             bases: SharedViews::new(),
             events: EventStore::new(rng.u64(..), event_bytes_max, compared),
             event_talk: EventTalk::new(),
+            view_talk: compared.then(|| Box::new(ViewTalk::new())),
             broadcasts: BroadcastPool::new(rng.u64(..)),
             delegations: DelegationPool::new(rng.u64(..)),
             suspicions: SuspicionPool::new(rng.u64(..)),

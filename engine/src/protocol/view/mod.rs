@@ -1,7 +1,7 @@
 //! Who is there: what one member believes of each other, in little memory.
 //!
 //! `table` is one member's view, `directory` the identities that all members of a worker share. Members that agree hold
-//! differences against a `shared_view`, and `compaction` keeps it so. `departed` remembers the dead. `zones` says
+//! differences against a `shared_view`, and `compaction` keeps it so. A `sketch` says where two views differ. `departed` remembers the dead. `zones` says
 //! who is where. `permutation`, `id_order`, `pool` and `heap` are the structures below.
 
 pub(in crate::protocol) mod departed;
@@ -11,6 +11,9 @@ pub(in crate::protocol) mod id_order;
 pub(in crate::protocol) mod permutation;
 pub(in crate::protocol) mod pool;
 pub(in crate::protocol) mod shared_view;
+pub(in crate::protocol) mod sketch;
+#[cfg(test)]
+mod sketch_test;
 pub(in crate::protocol) mod table;
 #[cfg(test)]
 mod table_test;

@@ -8,14 +8,18 @@
 //! A base is a matter of representation alone. It holds no references to the directory: every table counts
 //! what it means itself, whichever base it stands on, so that indexes and versions are given back and given
 //! out again exactly as if every table were private. What a base says of a member of whom no table on it
-//! means that any more is never read.
+//! means that any more is never read. It remembers of whom it speaks, though: what its entries sum to
+//! ([`Digest`]) stays what it was, and a table takes out of it where it differs.
 
 use std::sync::Arc;
 
-use crate::protocol::view::directory::MemberIndex;
+use swimring_codec::MemberId;
+
+use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::sketch::{Digest, Item};
 use crate::protocol::view::table::{Difference, Entry, Table};
 
-/// Entries of a page: a kilobyte. Smaller pages copy less when something changes, and cost more to point at.
+/// Entries of a page: three kilobytes. Smaller pages copy less when something changes, and cost more to point at.
 pub(in crate::protocol) const PAGE_ENTRIES: usize = 128;
 
 /// Most pages that one new base copies; what changed elsewhere stays a difference until the next. 262,144
@@ -34,11 +38,52 @@ const SPARE_BASES_MAX: usize = 4;
 /// Changes between two bases for which memory is set aside in a fleet.
 const CHANGES_RESERVED: usize = 1_024;
 
+/// Whom an entry spoke of when it was written: the id, and the hash of the identity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) struct Named {
+    id: MemberId,
+    identity_hash: u64,
+}
+
+impl Named {
+    /// Nobody who is live.
+    const NOBODY: Named = Named { id: MemberId::NONE, identity_hash: 0 };
+
+    /// Whom `entry` at `index` speaks of, if it is live.
+    #[inline]
+    pub(in crate::protocol) fn of(index: MemberIndex, entry: Entry, directory: &Directory) -> Named {
+        if !entry.is_live() {
+            return Named::NOBODY;
+        }
+        let identity = directory.identity(index, entry.version());
+        Named { id: directory.id(index), identity_hash: identity.hash() }
+    }
+
+    /// What a view has that holds `entry` of it; nothing unless that is live.
+    #[inline]
+    pub(in crate::protocol) fn item(self, entry: Entry) -> Option<Item> {
+        let Named { id, identity_hash } = self;
+        entry.is_live().then(|| Item { id, incarnation: entry.incarnation(), identity_hash })
+    }
+}
+
 /// Part of a base.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Page([Entry; PAGE_ENTRIES]);
+struct Page {
+    entries: [Entry; PAGE_ENTRIES],
+    named: [Named; PAGE_ENTRIES],
+}
 
-const UNKNOWN_PAGE: [Entry; PAGE_ENTRIES] = [Entry::UNKNOWN; PAGE_ENTRIES];
+impl Page {
+    const UNKNOWN: Page =
+        Page { entries: [Entry::UNKNOWN; PAGE_ENTRIES], named: [Named::NOBODY; PAGE_ENTRIES] };
+
+    fn item(&self, at: usize) -> Option<Item> {
+        self.named[at].item(self.entries[at])
+    }
+}
+
+static UNKNOWN_PAGE: Page = Page::UNKNOWN;
 
 /// A view that tables share. See the module.
 #[derive(Debug)]
@@ -48,21 +93,40 @@ pub(in crate::protocol) struct SharedView {
     pages: Vec<Arc<Page>>,
     /// Entries that are not unknown.
     known: usize,
+    /// What its entries sum to.
+    digest: Digest,
 }
 
 impl SharedView {
+    fn new(number: u64, pages: Vec<Arc<Page>>) -> SharedView {
+        SharedView { number, pages, known: 0, digest: Digest::EMPTY }
+    }
+
     /// What it says at `index`.
     #[inline]
     pub(in crate::protocol) fn get(&self, index: MemberIndex) -> Entry {
         match self.pages.get(index as usize / PAGE_ENTRIES) {
-            Some(page) => page.0[index as usize % PAGE_ENTRIES],
+            Some(page) => page.entries[index as usize % PAGE_ENTRIES],
             None => Entry::UNKNOWN,
         }
     }
 
+    /// Whom it speaks of at `index`, if it holds that one live.
+    pub(in crate::protocol) fn named(&self, index: MemberIndex) -> Named {
+        match self.pages.get(index as usize / PAGE_ENTRIES) {
+            Some(page) => page.named[index as usize % PAGE_ENTRIES],
+            None => Named::NOBODY,
+        }
+    }
+
+    /// What its entries sum to.
+    pub(in crate::protocol) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
     /// The entries of the page `nth`.
     pub(in crate::protocol) fn page(&self, nth: usize) -> &[Entry; PAGE_ENTRIES] {
-        self.pages.get(nth).map_or(&UNKNOWN_PAGE, |page| &page.0)
+        &self.pages.get(nth).map_or(&UNKNOWN_PAGE, |page| page).entries
     }
 
     /// Entries that are not unknown.
@@ -135,11 +199,11 @@ pub(in crate::protocol) struct SharedViews {
 
 impl SharedViews {
     pub(in crate::protocol) fn new() -> SharedViews {
-        let empty = Arc::new(SharedView { number: 0, pages: Vec::new(), known: 0 });
+        let empty = Arc::new(SharedView::new(0, Vec::new()));
         SharedViews {
             newest: Arc::clone(&empty),
             empty,
-            unknown: Arc::new(Page(UNKNOWN_PAGE)),
+            unknown: Arc::new(Page::UNKNOWN),
             older: Vec::new(),
             made: 0,
             changes: Vec::new(),
@@ -162,14 +226,10 @@ impl SharedViews {
         self.spare_pages.reserve(SPARE_PAGES_MAX);
         self.spare_bases.reserve(SPARE_BASES_MAX);
         while self.spare_pages.len() < (2 * pages).min(SPARE_PAGES_MAX) {
-            self.spare_pages.push(Arc::new(Page(UNKNOWN_PAGE)));
+            self.spare_pages.push(Arc::new(Page::UNKNOWN));
         }
         while self.spare_bases.len() < SPARE_BASES_MAX {
-            self.spare_bases.push(Arc::new(SharedView {
-                number: 0,
-                pages: Vec::with_capacity(pages),
-                known: 0,
-            }));
+            self.spare_bases.push(Arc::new(SharedView::new(0, Vec::with_capacity(pages))));
         }
     }
 
@@ -190,30 +250,37 @@ impl SharedViews {
 
     /// Makes all that `table` says the newest base, whatever it takes: for views that a fleet starts with. What was set
     /// aside is left for later ones, which need few new pages.
-    pub(in crate::protocol) fn adopt(&mut self, table: &Table) -> Arc<SharedView> {
+    pub(in crate::protocol) fn adopt(&mut self, table: &Table, directory: &Directory) -> Arc<SharedView> {
         let aside = std::mem::take(&mut self.spare_pages);
-        self.make(table, usize::MAX, |entry, _| entry.unmarked());
+        self.make(table, directory, usize::MAX, |entry| Some(entry.unmarked()));
         self.spare_pages = aside;
         Arc::clone(&self.newest)
     }
 
     /// Makes a base of what `table` says, except for what will not last: suspicions, and marks of its queue.
-    pub(in crate::protocol) fn advance(&mut self, table: &Table) -> NewBase {
+    pub(in crate::protocol) fn advance(&mut self, table: &Table, directory: &Directory) -> NewBase {
         self.retire();
         if self.len() >= BASES_MAX {
             return NewBase::Deferred;
         }
-        let lasting = |entry: Entry, old: Entry| if entry.is_suspect() { old } else { entry.unmarked() };
-        if self.make(table, PAGES_CHANGED_MAX, lasting) { NewBase::Made } else { NewBase::Same }
+        let lasting = |entry: Entry| (!entry.is_suspect()).then(|| entry.unmarked());
+        if self.make(table, directory, PAGES_CHANGED_MAX, lasting) { NewBase::Made } else { NewBase::Same }
     }
 
-    /// Makes a base that says what `word` makes of the table's and the newest base's entries. True if
-    /// anything changed.
-    fn make(&mut self, table: &Table, changed_max: usize, word: impl Fn(Entry, Entry) -> Entry) -> bool {
+    /// Makes a base that says what `word` makes of the table's entries, and what the newest says where it makes nothing
+    /// of one. True if anything changed.
+    fn make(
+        &mut self,
+        table: &Table,
+        directory: &Directory,
+        changed_max: usize,
+        word: impl Fn(Entry) -> Option<Entry>,
+    ) -> bool {
         let mut made = self.spare_bases.pop().unwrap_or_else(|| self.fresh());
         let Some(base) = Arc::get_mut(&mut made) else { return false };
         let mut changed = 0;
         base.known = self.newest.known;
+        base.digest.clone_from(&self.newest.digest);
         let count = (table.len() as usize).div_ceil(PAGE_ENTRIES).max(self.newest.pages.len());
         for nth in 0..count {
             let old = self.newest.pages.get(nth).unwrap_or(&self.unknown);
@@ -221,16 +288,14 @@ impl SharedViews {
                 base.pages.push(Arc::clone(old));
                 continue;
             }
-            let mut entries = table.page(nth);
-            for (entry, old) in entries.iter_mut().zip(&old.0) {
-                *entry = word(*entry, *old);
-            }
-            if old.0 == entries {
+            let page = page_of(table, nth, old, directory, &word);
+            if **old == page {
                 base.pages.push(Arc::clone(old));
             } else {
                 changed += 1;
-                base.known = base.known + known(&entries) - known(&old.0);
-                base.pages.push(page_of(entries, &mut self.spare_pages));
+                base.known = base.known + known(&page.entries) - known(&old.entries);
+                note_changes(&mut base.digest, old, &page);
+                base.pages.push(store(page, &mut self.spare_pages));
             }
         }
         if changed == 0 {
@@ -254,7 +319,7 @@ impl SharedViews {
     }
 
     fn fresh(&self) -> Arc<SharedView> {
-        Arc::new(SharedView { number: 0, pages: Vec::with_capacity(self.newest.pages.len() + 1), known: 0 })
+        Arc::new(SharedView::new(0, Vec::with_capacity(self.newest.pages.len() + 1)))
     }
 
     fn keep(&mut self, base: Arc<SharedView>) {
@@ -312,12 +377,45 @@ fn known(entries: &[Entry; PAGE_ENTRIES]) -> usize {
     entries.iter().filter(|entry| !entry.is_unknown()).count()
 }
 
-fn page_of(entries: [Entry; PAGE_ENTRIES], spare: &mut Vec<Arc<Page>>) -> Arc<Page> {
-    if let Some(mut page) = spare.pop()
-        && let Some(free) = Arc::get_mut(&mut page)
-    {
-        free.0 = entries;
-        return page;
+/// The page `nth` of `table`, where `word` makes something of its entries, and `old` elsewhere.
+fn page_of(
+    table: &Table,
+    nth: usize,
+    old: &Page,
+    directory: &Directory,
+    word: &impl Fn(Entry) -> Option<Entry>,
+) -> Page {
+    let first = (nth * PAGE_ENTRIES) as MemberIndex;
+    let mut page = Page { entries: table.page(nth), named: old.named };
+    for (at, index) in (first..).take(PAGE_ENTRIES).enumerate() {
+        match word(page.entries[at]) {
+            Some(entry) => {
+                page.entries[at] = entry;
+                page.named[at] = Named::of(index, entry, directory);
+            }
+            None => page.entries[at] = old.entries[at],
+        }
     }
-    Arc::new(Page(entries))
+    page
+}
+
+/// Brings what a view sums to from one page to the next.
+fn note_changes(digest: &mut Digest, old: &Page, new: &Page) {
+    for at in 0..PAGE_ENTRIES {
+        let (old, new) = (old.item(at), new.item(at));
+        if old != new {
+            old.iter().for_each(|item| digest.remove(item));
+            new.iter().for_each(|item| digest.add(item));
+        }
+    }
+}
+
+fn store(page: Page, spare: &mut Vec<Arc<Page>>) -> Arc<Page> {
+    if let Some(mut kept) = spare.pop()
+        && let Some(free) = Arc::get_mut(&mut kept)
+    {
+        *free = page;
+        return kept;
+    }
+    Arc::new(page)
 }

@@ -12,10 +12,11 @@
 
 use std::sync::Arc;
 
-use swimring_codec::{Incarnation, State, root_term};
+use swimring_codec::{Incarnation, State};
 
 use crate::protocol::view::directory::{Directory, MemberIndex, Version};
-use crate::protocol::view::shared_view::{Change, PAGE_ENTRIES, SharedView, SharedViews};
+use crate::protocol::view::shared_view::{Change, Named, PAGE_ENTRIES, SharedView, SharedViews};
+use crate::protocol::view::sketch::Digest;
 
 /// What a table holds about one member.
 ///
@@ -144,8 +145,12 @@ impl Entry {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::protocol) struct Difference {
     index: MemberIndex,
+    /// The base may speak of somebody else there, or of another identity: then it differs although it says the same.
+    other: bool,
     entry: Entry,
 }
+
+const _: () = assert!(size_of::<Difference>() == 16);
 
 /// A table holds all words itself once it has more differences than this and a quarter of its length: they
 /// would soon take more room than the words, and moving them at each change more time.
@@ -158,8 +163,8 @@ const DIFFERENCES_WELCOME: usize = 16;
 #[derive(Clone, Debug)]
 enum Held {
     /// Every word. `tried` is the number of the newest base that it was found to be too far from, `kept` the
-    /// memory that was set aside for differences.
-    Whole { entries: Vec<Entry>, tried: u64, kept: Vec<Difference> },
+    /// memory that was set aside for differences. What the words sum to is kept from when it is first asked for.
+    Whole { entries: Vec<Entry>, tried: u64, kept: Vec<Difference>, digest: Option<Box<Digest>> },
     /// What differs from a base, sorted by index.
     Shared { base: Arc<SharedView>, differences: Vec<Difference> },
 }
@@ -264,13 +269,19 @@ impl Table {
         let old = self.get(index);
         self.known -= u32::from(old.state().is_some());
         self.known += u32::from(new.state().is_some());
-        if old.is_live() {
+        let named = Named::of(index, new, directory);
+        let (had, has) = (Named::of(index, old, directory).item(old), named.item(new));
+        if let Some(had) = &had {
             self.live -= 1;
-            self.root = self.root.wrapping_sub(term(index, old, directory));
+            self.root = self.root.wrapping_sub(had.term());
         }
-        if new.is_live() {
+        if let Some(has) = &has {
             self.live += 1;
-            self.root = self.root.wrapping_add(term(index, new, directory));
+            self.root = self.root.wrapping_add(has.term());
+        }
+        if let Held::Whole { digest: Some(digest), .. } = &mut self.held {
+            had.iter().for_each(|item| digest.remove(item));
+            has.iter().for_each(|item| digest.add(item));
         }
         if !new.is_unknown() {
             directory.retain(index, new.version());
@@ -280,7 +291,7 @@ impl Table {
         }
         let queued = if new.is_unknown() { 0 } else { old.0 & QUEUED };
         self.len = self.len.max(index + 1);
-        self.put(index, Entry(new.0 & !(QUEUED | UNTOLD) | queued));
+        self.put(index, Entry(new.0 & !(QUEUED | UNTOLD) | queued), Some(named));
     }
 
     /// Marks that what is believed of `index` was learned in another way than by a delegation, or that it has
@@ -288,7 +299,7 @@ impl Table {
     pub(in crate::protocol) fn set_untold(&mut self, index: MemberIndex, untold: bool) {
         if index < self.len {
             let entry = self.get(index);
-            self.put(index, Entry(if untold { entry.0 | UNTOLD } else { entry.0 & !UNTOLD }));
+            self.put(index, Entry(if untold { entry.0 | UNTOLD } else { entry.0 & !UNTOLD }), None);
         }
     }
 
@@ -303,7 +314,7 @@ impl Table {
             }
             Held::Shared { base, differences } => differences.retain_mut(|difference| {
                 difference.entry.0 &= !UNTOLD;
-                difference.entry != base.get(difference.index)
+                difference.other || difference.entry != base.get(difference.index)
             }),
         }
     }
@@ -312,12 +323,12 @@ impl Table {
     pub(in crate::protocol) fn set_queued(&mut self, index: MemberIndex, queued: bool) {
         if index < self.len {
             let entry = self.get(index);
-            self.put(index, Entry(if queued { entry.0 | QUEUED } else { entry.0 & !QUEUED }));
+            self.put(index, Entry(if queued { entry.0 | QUEUED } else { entry.0 & !QUEUED }), None);
         }
     }
 
-    /// Stores a word.
-    fn put(&mut self, index: MemberIndex, entry: Entry) {
+    /// Stores a word about whoever is `named`; nothing if it is about the same as the one before.
+    fn put(&mut self, index: MemberIndex, entry: Entry, named: Option<Named>) {
         match &mut self.held {
             Held::Whole { entries, .. } => {
                 if index as usize >= entries.len() {
@@ -326,11 +337,16 @@ impl Table {
                 entries[index as usize] = entry;
             }
             Held::Shared { base, differences } => {
-                let differs = base.get(index) != entry;
-                match find(differences, index) {
-                    Ok(at) if differs => differences[at].entry = entry,
+                let found = find(differences, index);
+                let other = match named {
+                    Some(named) => entry.is_live() && base.named(index) != named,
+                    None => found.is_ok_and(|at| differences[at].other),
+                };
+                let differs = other || base.get(index) != entry;
+                match found {
+                    Ok(at) if differs => differences[at] = Difference { index, other, entry },
                     Ok(at) => _ = differences.remove(at),
-                    Err(at) if differs => differences.insert(at, Difference { index, entry }),
+                    Err(at) if differs => differences.insert(at, Difference { index, other, entry }),
                     Err(_) => {}
                 }
                 if differences.len() > DIFFERENCES_LEAST + self.len as usize / 4 {
@@ -348,7 +364,7 @@ impl Table {
         (0..pages).for_each(|nth| entries.extend_from_slice(&self.page(nth)));
         entries.truncate(self.len as usize);
         let kept = self.take_differences();
-        self.held = Held::Whole { entries, tried: 0, kept };
+        self.held = Held::Whole { entries, tried: 0, kept, digest: None };
     }
 
     /// The memory for differences, empty.
@@ -411,12 +427,37 @@ impl Table {
         }
     }
 
+    /// What its live members sum to, in time that follows its differences from the base; for one that holds all words
+    /// itself, in time that follows its length the first time.
+    pub(in crate::protocol) fn digest(&mut self, directory: &Directory, into: &mut Digest) {
+        let item = |index, entry| Named::of(index, entry, directory).item(entry);
+        match &mut self.held {
+            Held::Whole { digest: Some(digest), .. } => into.clone_from(digest),
+            Held::Whole { entries, digest, .. } => {
+                *into = Digest::EMPTY;
+                let items = (0..).zip(entries.iter()).filter_map(|(index, entry)| item(index, *entry));
+                items.for_each(|item| into.add(&item));
+                *digest = Some(Box::new(into.clone()));
+            }
+            Held::Shared { base, differences } => {
+                into.clone_from(base.digest());
+                for Difference { index, entry, .. } in differences {
+                    let (shared, own) = (base.named(*index).item(base.get(*index)), item(*index, *entry));
+                    if shared != own {
+                        shared.iter().for_each(|item| into.remove(item));
+                        own.iter().for_each(|item| into.add(item));
+                    }
+                }
+            }
+        }
+    }
+
     /// Forgets everything, giving the directory its references back.
     pub(in crate::protocol) fn clear(&mut self, directory: &mut Directory) {
         for (index, entry) in self.iter() {
             directory.release(index, entry.version());
         }
-        let held = Held::Whole { entries: Vec::new(), tried: 0, kept: Vec::new() };
+        let held = Held::Whole { entries: Vec::new(), tried: 0, kept: Vec::new(), digest: None };
         *self = Table { held, len: 0, known: 0, live: 0, root: 0 };
     }
 
@@ -425,7 +466,7 @@ impl Table {
         if len > self.len {
             let entry = self.get(len - 1);
             self.len = len;
-            self.put(len - 1, entry);
+            self.put(len - 1, entry, None);
         }
     }
 
@@ -442,10 +483,14 @@ impl Table {
 impl Table {
     /// Moves to the newest base, unless it is too far away. Says whether it moved, and how many entries that
     /// took a look at.
-    pub(in crate::protocol) fn rebase(&mut self, bases: &mut SharedViews) -> (bool, usize) {
+    pub(in crate::protocol) fn rebase(
+        &mut self,
+        bases: &mut SharedViews,
+        directory: &Directory,
+    ) -> (bool, usize) {
         match &mut self.held {
             Held::Whole { tried, .. } if *tried == bases.newest().number() => (false, 0),
-            Held::Whole { .. } => self.join_base(bases),
+            Held::Whole { .. } => self.join_base(bases, directory),
             Held::Shared { base, .. } if base.number() == bases.newest().number() => (false, 0),
             // Who has hardly begun to join would have to say of everyone that they are unknown.
             Held::Shared { base, differences }
@@ -455,12 +500,16 @@ impl Table {
             }
             Held::Shared { base, differences } => {
                 let mut looked = bases.find_changes(base);
+                let newest = Arc::clone(bases.newest());
                 let (changes, gathered) = bases.changes();
                 looked += changes.len() + differences.len();
-                merge(differences, changes, gathered);
+                let is_other = |index, entry: Entry| {
+                    entry.is_live() && newest.named(index) != Named::of(index, entry, directory)
+                };
+                merge(differences, changes, is_other, gathered);
                 differences.clear();
                 differences.extend_from_slice(gathered);
-                *base = Arc::clone(bases.newest());
+                *base = newest;
                 if differences.len() > DIFFERENCES_LEAST + self.len as usize / 4 {
                     self.hold_whole();
                 }
@@ -470,7 +519,7 @@ impl Table {
     }
 
     /// From holding everything to differing from a base.
-    fn join_base(&mut self, bases: &mut SharedViews) -> (bool, usize) {
+    fn join_base(&mut self, bases: &mut SharedViews, directory: &Directory) -> (bool, usize) {
         let Held::Whole { entries, tried, .. } = &mut self.held else { return (false, 0) };
         let welcome = DIFFERENCES_WELCOME + entries.len() / 8;
         let base = Arc::clone(bases.newest());
@@ -486,8 +535,10 @@ impl Table {
             let held = entries.get(first..).unwrap_or_default();
             let held = held.iter().copied().chain(std::iter::repeat(Entry::UNKNOWN));
             let both = (first as MemberIndex..).zip(held.zip(base.page(nth)));
-            let different = both.filter(|(_, (held, shared))| held != *shared);
-            gathered.extend(different.map(|(index, (entry, _))| Difference { index, entry }));
+            gathered.extend(both.filter_map(|(index, (entry, shared))| {
+                let other = entry.is_live() && base.named(index) != Named::of(index, entry, directory);
+                (other || entry != *shared).then_some(Difference { index, other, entry })
+            }));
         }
         if gathered.len() > welcome {
             return (false, count * PAGE_ENTRIES);
@@ -499,22 +550,31 @@ impl Table {
     }
 }
 
-/// Gathers the differences from a newer base, of a table with `differences` from an older one.
-fn merge(differences: &[Difference], changes: &[Change], gathered: &mut Vec<Difference>) {
+/// Gathers the differences from a newer base, of a table with `differences` from an older one. `is_other` says whether the
+/// newer base speaks of somebody else than the table at an index, or of another identity.
+fn merge(
+    differences: &[Difference],
+    changes: &[Change],
+    is_other: impl Fn(MemberIndex, Entry) -> bool,
+    gathered: &mut Vec<Difference>,
+) {
     gathered.clear();
+    let mut gather = |index, entry, shared| {
+        let other = is_other(index, entry);
+        if other || shared != Some(entry) {
+            gathered.push(Difference { index, other, entry });
+        }
+    };
     let mut rest = differences.iter().copied().peekable();
     for change in changes {
         while let Some(earlier) = rest.next_if(|difference| difference.index < change.index) {
-            gathered.push(earlier);
+            gather(earlier.index, earlier.entry, None);
         }
-        match rest.next_if(|difference| difference.index == change.index) {
-            Some(difference) if difference.entry == change.to => {}
-            Some(difference) => gathered.push(difference),
-            // The table means what the older base says.
-            None => gathered.push(Difference { index: change.index, entry: change.from }),
-        }
+        // Where it has no difference the table means what the older base says.
+        let own = rest.next_if(|difference| difference.index == change.index);
+        gather(change.index, own.map_or(change.from, |own| own.entry), Some(change.to));
     }
-    gathered.extend(rest);
+    rest.for_each(|difference| gather(difference.index, difference.entry, None));
 }
 
 #[inline]
@@ -532,9 +592,4 @@ fn in_page(differences: &[Difference], nth: usize) -> &[Difference] {
     let rest = &differences[from..];
     let count = rest.partition_point(|difference| (difference.index as usize) < first + PAGE_ENTRIES);
     &rest[..count]
-}
-
-fn term(index: MemberIndex, entry: Entry, directory: &Directory) -> u64 {
-    let identity = directory.identity(index, entry.version());
-    root_term(directory.id(index), entry.incarnation(), identity.hash())
 }

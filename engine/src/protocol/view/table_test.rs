@@ -10,6 +10,7 @@ use swimring_codec::{Incarnation, MemberId, State, root_term};
 
 use crate::protocol::view::directory::{Directory, MemberIndex, UNVERSIONED, Version};
 use crate::protocol::view::shared_view::{NewBase, PAGE_ENTRIES, SharedViews};
+use crate::protocol::view::sketch::{Digest, Item};
 use crate::protocol::view::table::{Entry, Table};
 
 /// Subjects: two pages and some.
@@ -70,6 +71,15 @@ impl Plain {
             root_term(directory.id(index), entry.incarnation(), identity.hash())
         });
         terms.fold(0, u64::wrapping_add)
+    }
+
+    fn digest(&self, directory: &Directory) -> Digest {
+        let mut digest = Digest::EMPTY;
+        for (index, entry) in self.all().into_iter().filter(|(_, entry)| entry.is_live()) {
+            let identity_hash = directory.identity(index, entry.version()).hash();
+            digest.add(&Item { id: directory.id(index), incarnation: entry.incarnation(), identity_hash });
+        }
+        digest
     }
 
     /// As [`Table::choose`] has to choose.
@@ -216,7 +226,7 @@ impl Both {
             complete.set(at, entry, &mut self.directory);
         }
         complete.grow(self.tables[view].len());
-        let base = self.bases.adopt(&complete);
+        let base = self.bases.adopt(&complete, &self.directory);
         for (at, entry) in complete.iter() {
             self.directory.retain_many(at, entry.version(), 1);
         }
@@ -255,10 +265,10 @@ impl Both {
             Operation::Clear(table) => self.clear(table),
             Operation::Load(view, to, own) => self.load(view, to, own),
             Operation::MakeBase(table) => {
-                let made = self.bases.advance(&self.tables[table]);
+                let made = self.bases.advance(&self.tables[table], &self.directory);
                 assert_ne!(made, NewBase::Deferred, "unused bases are taken back");
             }
-            Operation::Rebase(table) => _ = self.tables[table].rebase(&mut self.bases),
+            Operation::Rebase(table) => _ = self.tables[table].rebase(&mut self.bases, &self.directory),
             Operation::Retire => self.bases.retire(),
         }
     }
@@ -286,6 +296,13 @@ impl Both {
         }
         assert_eq!(self.directory.references(), self.plain_directory.references());
     }
+
+    /// What table `nth` sums to: worked out from the base, kept since it was first asked for, or new.
+    fn compare_digests(&mut self, nth: usize) {
+        let mut digest = Digest::EMPTY;
+        self.tables[nth].digest(&self.directory, &mut digest);
+        assert!(digest == self.plain[nth].digest(&self.plain_directory), "the digest of table {nth}");
+    }
 }
 
 proptest! {
@@ -300,6 +317,7 @@ proptest! {
         for (nth, operation) in operations.iter().enumerate() {
             both.apply(operation);
             both.compare(seed ^ nth as u64);
+            both.compare_digests(nth % TABLES);
         }
         for table in 0..TABLES {
             both.clear(table);
@@ -340,9 +358,9 @@ fn who_agrees_holds_nothing() {
     let mut bases = SharedViews::new();
     let (mut directory, mut table) = alive(1_000, &bases);
     assert_eq!(table.differences(), 1_000, "on its own it holds everything");
-    assert_eq!(bases.advance(&table), NewBase::Made);
-    assert_eq!(bases.advance(&table), NewBase::Same);
-    assert!(table.rebase(&mut bases).0);
+    assert_eq!(bases.advance(&table, &directory), NewBase::Made);
+    assert_eq!(bases.advance(&table, &directory), NewBase::Same);
+    assert!(table.rebase(&mut bases, &directory).0);
     assert_eq!(table.differences(), 0);
 
     let mut other = table.clone();
@@ -354,10 +372,10 @@ fn who_agrees_holds_nothing() {
     other.set(500, suspect, &mut directory);
     other.set_queued(501, true);
     assert_eq!(other.differences(), 22);
-    assert_eq!(bases.advance(&other), NewBase::Made);
-    assert!(other.rebase(&mut bases).0);
+    assert_eq!(bases.advance(&other, &directory), NewBase::Made);
+    assert!(other.rebase(&mut bases, &directory).0);
     assert_eq!(other.differences(), 2, "suspicions and marks of the queue are its own");
-    assert!(table.rebase(&mut bases).0);
+    assert!(table.rebase(&mut bases, &directory).0);
     assert_eq!(table.differences(), 20, "and so is what it has not heard of");
     for index in 0..20 {
         let dead = table.get(index).with_state(State::Dead);
@@ -373,11 +391,11 @@ fn the_view_that_a_fleet_starts_with_leaves_what_was_set_aside_to_later_ones() {
     bases.reserve(members as usize, 8);
     let aside = bases.spare_pages();
     let (mut directory, table) = alive(members, &bases);
-    let base = bases.adopt(&table);
+    let base = bases.adopt(&table, &directory);
     assert_eq!((base.pages(), bases.spare_pages()), (40, aside));
     let mut moved = table.clone();
     moved.set(300, table.get(300).with_state(State::Dead), &mut directory);
-    assert_eq!(bases.advance(&moved), NewBase::Made);
+    assert_eq!(bases.advance(&moved, &directory), NewBase::Made);
     assert_eq!(bases.spare_pages(), aside - 1, "the one page that changed was there already");
 }
 
@@ -388,8 +406,8 @@ fn a_base_that_nobody_uses_is_taken_back() {
     for round in 0..200_u64 {
         let entry = table.get(7).with_incarnation(Incarnation::new(2 + round));
         table.set(7, entry, &mut directory);
-        assert_eq!(bases.advance(&table), NewBase::Made);
-        table.rebase(&mut bases);
+        assert_eq!(bases.advance(&table, &directory), NewBase::Made);
+        table.rebase(&mut bases, &directory);
         assert!(bases.len() <= 3, "{} bases in use", bases.len());
     }
     // One table for each base: then there is room for no more.
@@ -397,17 +415,17 @@ fn a_base_that_nobody_uses_is_taken_back() {
     let refused = (0..1_000_u64).position(|round| {
         let entry = table.get(7).with_incarnation(Incarnation::new(1_000 + round));
         table.set(7, entry, &mut directory);
-        let made = bases.advance(&table);
-        table.rebase(&mut bases);
+        let made = bases.advance(&table, &directory);
+        table.rebase(&mut bases, &directory);
         kept.push(table.clone());
         made == NewBase::Deferred
     });
     assert!(refused.is_some_and(|round| round < 100));
     for table in &mut kept {
-        table.rebase(&mut bases);
+        table.rebase(&mut bases, &directory);
     }
     let entry = table.get(7).with_incarnation(Incarnation::new(5_000));
     table.set(7, entry, &mut directory);
-    assert_eq!(bases.advance(&table), NewBase::Made);
+    assert_eq!(bases.advance(&table, &directory), NewBase::Made);
     assert!(Arc::strong_count(bases.newest()) == 1);
 }

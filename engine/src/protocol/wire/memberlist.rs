@@ -277,7 +277,12 @@ impl<'a> Names<'a> {
             Outgoing::EventSum(_)
             | Outgoing::EventKnown { .. }
             | Outgoing::EventWanted { .. }
-            | Outgoing::EventAge { .. } => Message::User(b""),
+            | Outgoing::EventAge { .. }
+            | Outgoing::ViewSketch(_)
+            | Outgoing::ViewSums(_)
+            | Outgoing::ViewList(_)
+            | Outgoing::EntryWanted(_)
+            | Outgoing::ViewRepair { .. } => Message::User(b""),
             Outgoing::Event(stored) => Message::User(stored.body),
             Outgoing::Claim(&Introduction { incarnation, address, name, metadata, .. }) => {
                 Message::Alive(Alive {

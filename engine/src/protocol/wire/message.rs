@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::{EventId, EventSum, Introduction, UserEvent};
+use swimring_codec::native::{
+    EntryWanted, EventId, EventSum, Introduction, UserEvent, ViewList, ViewSketch, ViewSums,
+};
 use swimring_codec::{Incarnation, MemberId};
 
 use crate::protocol::view::directory::{Directory, MemberIndex};
@@ -139,6 +141,16 @@ pub(in crate::protocol) enum Outgoing<'a> {
     EventWanted { id: EventId },
     /// The user event that follows repairs what the receiver has missed, natively.
     EventAge { age_ms: u32 },
+    /// What our view sums to, natively.
+    ViewSketch(ViewSketch<'a>),
+    /// What parts of our view sum to, natively.
+    ViewSums(ViewSums<'a>),
+    /// What we have or want in a range of ids, natively.
+    ViewList(ViewList<'a>),
+    /// Send us what you know of a member, natively.
+    EntryWanted(EntryWanted),
+    /// What follows repairs the receiver's view, natively. We began the exchange, or did not.
+    ViewRepair { began: bool },
     /// Something about the member at `subject`; never [`Update::Event`].
     Update { subject: MemberIndex, update: Update, incarnation: Incarnation },
     /// A user event.
@@ -191,6 +203,16 @@ pub(in crate::protocol) enum Incoming<'a, S> {
     EventWanted { id: EventId },
     /// The user event that follows repairs what we have missed.
     EventAge { age_ms: u32 },
+    /// What the sender's view sums to.
+    ViewSketch(ViewSketch<'a>),
+    /// What parts of the sender's view sum to.
+    ViewSums(ViewSums<'a>),
+    /// What the sender has or wants in a range of ids.
+    ViewList(ViewList<'a>),
+    /// The sender wants to know what we know of a member.
+    EntryWanted(EntryWanted),
+    /// What follows repairs our view. The sender began the exchange, or did not.
+    ViewRepair { began: bool },
     /// `subject` lives; `tag` tells address and metadata apart.
     Alive { subject: S, incarnation: Incarnation, tag: u8 },
     /// `accuser` got no answer from `subject`.
@@ -209,6 +231,21 @@ pub(in crate::protocol) enum Incoming<'a, S> {
     UserMessage(&'a [u8]),
     /// A user event at this place of the store that sender and receiver share.
     StoredEvent { at: u32, key: EventKey },
+}
+
+impl<S> Incoming<'_, S> {
+    /// Whether it is a claim about a member.
+    #[inline]
+    pub(in crate::protocol) fn is_update(&self) -> bool {
+        matches!(
+            self,
+            Incoming::Alive { .. }
+                | Incoming::Suspect { .. }
+                | Incoming::Dead { .. }
+                | Incoming::Left { .. }
+                | Incoming::Introduction(_)
+        )
+    }
 }
 
 /// A message that is not taken in, and why.

@@ -7,8 +7,9 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    self, DELEGATION_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter, HEADER_LEN, Introduction, Message,
-    MessageVisitor, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
+    self, DELEGATION_LEN, ENTRY_WANTED_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter, HEADER_LEN,
+    Introduction, Message, MessageVisitor, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
+    VIEW_REPAIR_LEN,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -68,6 +69,11 @@ fn message<'a>(speaker: &Speaker<'a>, said: &Outgoing<'a>) -> Message<'a> {
         Outgoing::EventKnown { id } => return Message::EventKnown { id },
         Outgoing::EventWanted { id } => return Message::EventWanted { id },
         Outgoing::EventAge { age_ms } => return Message::EventAge { age_ms },
+        Outgoing::ViewSketch(sketch) => return Message::ViewSketch(sketch),
+        Outgoing::ViewSums(sums) => return Message::ViewSums(sums),
+        Outgoing::ViewList(list) => return Message::ViewList(list),
+        Outgoing::EntryWanted(wanted) => return Message::EntryWanted(wanted),
+        Outgoing::ViewRepair { began } => return Message::ViewRepair { began },
         Outgoing::Event(stored) => return Message::UserEvent(stored.event()),
         Outgoing::Claim(introduction) => return Message::Introduction(*introduction),
         Outgoing::Update { subject, update, incarnation } => (subject, update, incarnation),
@@ -114,6 +120,11 @@ impl Format for Native {
             | Outgoing::EventKnown { .. }
             | Outgoing::EventWanted { .. }
             | Outgoing::EventAge { .. } => EVENT_REPAIR_LEN,
+            Outgoing::ViewSketch(sketch) => sketch.encoded_len(),
+            Outgoing::ViewSums(sums) => sums.encoded_len(),
+            Outgoing::ViewList(list) => list.encoded_len(),
+            Outgoing::EntryWanted(_) => ENTRY_WANTED_LEN,
+            Outgoing::ViewRepair { .. } => VIEW_REPAIR_LEN,
             Outgoing::Update { subject, update: Update::Alive { introduce: true }, .. } => {
                 let identity = speaker.identity(subject);
                 let (metadata, zone) =
@@ -226,6 +237,11 @@ impl<'a, R: Receiver<MemberId>> MessageVisitor<'a> for InOurWords<'_, R> {
             Message::EventKnown { id } => Incoming::EventKnown { id },
             Message::EventWanted { id } => Incoming::EventWanted { id },
             Message::EventAge { age_ms } => Incoming::EventAge { age_ms },
+            Message::ViewSketch(sketch) => Incoming::ViewSketch(sketch),
+            Message::ViewSums(sums) => Incoming::ViewSums(sums),
+            Message::ViewList(list) => Incoming::ViewList(list),
+            Message::EntryWanted(wanted) => Incoming::EntryWanted(wanted),
+            Message::ViewRepair { began } => Incoming::ViewRepair { began },
         });
     }
 }

@@ -10,13 +10,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use swimring_codec::native::{EventId, EventSum, Introduction};
+use swimring_codec::native::{EntryWanted, EventId, EventSum, FRAME_MAX, Introduction, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::Wire;
 use super::frame::{Format, Frame, Reader, Receiver, Speaker};
 use super::memberlist::{Measured, Memberlist};
-use super::message::{EventKey, Incoming, IndirectRequest, Outgoing, Sender, Update};
+use super::message::{EventKey, Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
 use super::native::Native;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::pool::NIL;
@@ -45,22 +45,79 @@ pub fn number_at(address: SocketAddr) -> u32 {
 /// A message without what others share: names, addresses, metadata and events stay where they are.
 #[derive(Clone, Copy, Debug)]
 enum Packed {
-    Ping { sequence: u32, event_root: u32 },
-    IndirectPing { sequence: u32, target: MemberId },
-    Ack { sequence: u32, event_root: u32 },
-    Nack { sequence: u32 },
-    Delegation { prefix_bits: u8, zone: u16, number: u32 },
-    DelegationAck { number: u32 },
-    Alive { tag: u8, subject: MemberIndex, incarnation: Incarnation },
-    Suspect { subject: MemberIndex, incarnation: Incarnation, accuser: MemberId },
-    Dead { subject: MemberIndex, incarnation: Incarnation },
-    Left { subject: MemberIndex, incarnation: Incarnation },
-    Introduction { version: u8, subject: MemberIndex, incarnation: Incarnation },
-    UserEvent { at: u32, origin: MemberId, sequence: u32 },
+    Ping {
+        sequence: u32,
+        event_root: u32,
+    },
+    IndirectPing {
+        sequence: u32,
+        target: MemberId,
+    },
+    Ack {
+        sequence: u32,
+        event_root: u32,
+    },
+    Nack {
+        sequence: u32,
+    },
+    Delegation {
+        prefix_bits: u8,
+        zone: u16,
+        number: u32,
+    },
+    DelegationAck {
+        number: u32,
+    },
+    Alive {
+        tag: u8,
+        subject: MemberIndex,
+        incarnation: Incarnation,
+    },
+    Suspect {
+        subject: MemberIndex,
+        incarnation: Incarnation,
+        accuser: MemberId,
+    },
+    Dead {
+        subject: MemberIndex,
+        incarnation: Incarnation,
+    },
+    Left {
+        subject: MemberIndex,
+        incarnation: Incarnation,
+    },
+    Introduction {
+        version: u8,
+        subject: MemberIndex,
+        incarnation: Incarnation,
+    },
+    UserEvent {
+        at: u32,
+        origin: MemberId,
+        sequence: u32,
+    },
     EventSum(EventSum),
-    EventKnown { id: EventId },
-    EventWanted { id: EventId },
-    EventAge { age_ms: u32 },
+    EventKnown {
+        id: EventId,
+    },
+    EventWanted {
+        id: EventId,
+    },
+    EventAge {
+        age_ms: u32,
+    },
+    EntryWanted {
+        tag: u8,
+        subject: MemberId,
+        incarnation: Incarnation,
+    },
+    ViewRepair {
+        began: bool,
+    },
+    /// One that is longer, as it would travel, at this place.
+    Encoded {
+        at: u32,
+    },
 }
 
 /// A frame under way. One cache line.
@@ -108,12 +165,17 @@ pub struct TypedFrames {
     frames_free: u32,
     rests: Vec<Rest>,
     rests_free: u32,
+    /// Messages that are too long to be small values, and the places that are free.
+    encoded: Vec<Vec<u8>>,
+    encoded_free: Vec<u32>,
     /// Written since the driver last looked.
     pub sent: Vec<Sent>,
     /// Who is introduced, while it is taken in.
     name: String,
     metadata: Vec<u8>,
     zone: String,
+    /// Such a message, while it is taken in.
+    message: Vec<u8>,
 }
 
 impl TypedFrames {
@@ -124,10 +186,13 @@ impl TypedFrames {
             frames_free: NIL,
             rests: Vec::new(),
             rests_free: NIL,
+            encoded: Vec::new(),
+            encoded_free: Vec::new(),
             sent: Vec::new(),
             name: String::new(),
             metadata: Vec::new(),
             zone: String::new(),
+            message: Vec::new(),
         }
     }
 
@@ -195,6 +260,26 @@ impl TypedFrames {
         rest
     }
 
+    /// Keeps a message as it would travel.
+    fn encode(&mut self, message: &Message<'_>) -> Packed {
+        let at = self.encoded_free.pop().unwrap_or_else(|| {
+            self.encoded.push(Vec::with_capacity(FRAME_MAX));
+            (self.encoded.len() - 1) as u32
+        });
+        let bytes = &mut self.encoded[at as usize];
+        bytes.resize(message.encoded_len(), 0);
+        let written = message.encode(bytes);
+        debug_assert!(written.is_some(), "what is said is within the rules");
+        Packed::Encoded { at }
+    }
+
+    /// `message` is not taken in.
+    fn forget(&mut self, message: Packed) {
+        if let Packed::Encoded { at } = message {
+            self.encoded_free.push(at);
+        }
+    }
+
     /// Takes the frame at `at` out. Its chain stays, to be taken message by message.
     #[inline]
     fn take(&mut self, at: u32) -> TypedFrame {
@@ -220,9 +305,12 @@ impl TypedFrames {
 
     /// Drops the frame at `at`: it was lost.
     pub fn drop(&mut self, at: u32) {
-        let mut next = self.take(at).rest;
+        let TypedFrame { first, rest: mut next, .. } = self.take(at);
+        self.forget(first);
         while next != NIL {
-            next = self.take_rest(next).next;
+            let rest = self.take_rest(next);
+            self.forget(rest.message);
+            next = rest.next;
         }
     }
 
@@ -304,7 +392,13 @@ impl Format for TypedFrames {
         });
         let mut last = NIL;
         for (nth, said) in frame.parts().take(plan.parts).enumerate() {
-            last = self.push(at, nth, last, pack(speaker, &said));
+            let message = match said {
+                Outgoing::ViewSketch(sketch) => self.encode(&Message::ViewSketch(sketch)),
+                Outgoing::ViewSums(sums) => self.encode(&Message::ViewSums(sums)),
+                Outgoing::ViewList(list) => self.encode(&Message::ViewList(list)),
+                said => pack(speaker, &said),
+            };
+            last = self.push(at, nth, last, message);
         }
         self.sent.push(Sent { frame: at, to, bytes: plan.bytes as u32 });
     }
@@ -326,6 +420,14 @@ fn pack(speaker: &Speaker<'_>, said: &Outgoing<'_>) -> Packed {
         Outgoing::EventKnown { id } => return Packed::EventKnown { id },
         Outgoing::EventWanted { id } => return Packed::EventWanted { id },
         Outgoing::EventAge { age_ms } => return Packed::EventAge { age_ms },
+        Outgoing::EntryWanted(EntryWanted { subject, incarnation, tag }) => {
+            return Packed::EntryWanted { tag, subject, incarnation };
+        }
+        Outgoing::ViewRepair { began } => return Packed::ViewRepair { began },
+        // Kept as they travel.
+        Outgoing::ViewSketch(_) | Outgoing::ViewSums(_) | Outgoing::ViewList(_) => {
+            return Packed::Encoded { at: NIL };
+        }
         Outgoing::Event(stored) => {
             let EventKey { origin, sequence } = stored.key;
             return Packed::UserEvent { at: stored.at, origin, sequence };
@@ -361,6 +463,7 @@ pub(in crate::protocol) struct TypedReader {
     name: String,
     metadata: Vec<u8>,
     zone: String,
+    message: Vec<u8>,
 }
 
 impl TypedReader {
@@ -387,6 +490,7 @@ impl TypedReader {
             name: std::mem::take(&mut frames.name),
             metadata: std::mem::take(&mut frames.metadata),
             zone: std::mem::take(&mut frames.zone),
+            message: std::mem::take(&mut frames.message),
         };
         (sender, reader)
     }
@@ -394,15 +498,31 @@ impl TypedReader {
     /// The next as it was kept.
     #[inline]
     fn take(&mut self, wire: &mut Wire) -> Option<Packed> {
-        if let Some(first) = self.first.take() {
-            return Some(first);
+        let packed = match self.first.take() {
+            Some(first) => first,
+            None if self.rest == NIL => return None,
+            None => {
+                let rest = wire.typed_mut()?.take_rest(self.rest);
+                self.rest = rest.next;
+                rest.message
+            }
+        };
+        if let Packed::Encoded { at } = packed {
+            let frames = wire.typed_mut()?;
+            std::mem::swap(&mut self.message, &mut frames.encoded[at as usize]);
+            frames.forget(packed);
         }
-        if self.rest == NIL {
-            return None;
+        Some(packed)
+    }
+
+    /// The message that was kept as it travels.
+    fn encoded(&self) -> Result<Incoming<'_, MemberIndex>, Unusable> {
+        match Message::decode(&self.message) {
+            Ok((Message::ViewSketch(sketch), _)) => Ok(Incoming::ViewSketch(sketch)),
+            Ok((Message::ViewSums(sums), _)) => Ok(Incoming::ViewSums(sums)),
+            Ok((Message::ViewList(list), _)) => Ok(Incoming::ViewList(list)),
+            _ => Err(Unusable::Undecodable),
         }
-        let rest = wire.typed_mut()?.take_rest(self.rest);
-        self.rest = rest.next;
-        Some(rest.message)
     }
 
     /// An introduction of whoever is at `subject`.
@@ -460,6 +580,17 @@ impl Reader for TypedReader {
             Packed::EventKnown { id } => Incoming::EventKnown { id },
             Packed::EventWanted { id } => Incoming::EventWanted { id },
             Packed::EventAge { age_ms } => Incoming::EventAge { age_ms },
+            Packed::EntryWanted { tag, subject, incarnation } => {
+                Incoming::EntryWanted(EntryWanted { subject, incarnation, tag })
+            }
+            Packed::ViewRepair { began } => Incoming::ViewRepair { began },
+            Packed::Encoded { .. } => match self.encoded() {
+                Ok(incoming) => incoming,
+                Err(unusable) => {
+                    receiver.refuse(unusable);
+                    return true;
+                }
+            },
             Packed::IndirectPing { sequence, target } => {
                 let stated = || directory.find(target).map(address_of);
                 let address = if self.pings_named { stated() } else { None };
@@ -487,6 +618,7 @@ impl Reader for TypedReader {
         while self.take(wire).is_some() {}
         if let Some(frames) = wire.typed_mut() {
             (frames.name, frames.metadata, frames.zone) = (self.name, self.metadata, self.zone);
+            frames.message = self.message;
         }
     }
 }
