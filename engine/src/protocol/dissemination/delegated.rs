@@ -129,11 +129,14 @@ impl Core {
     /// suspicion takes note.
     pub(in crate::protocol) fn leave_untold(
         &mut self,
-        cx: &Context<'_, '_>,
+        cx: &mut Context<'_, '_>,
         subject: MemberIndex,
         update: Update,
     ) {
-        if !self.delegates(cx.shared) || matches!(update, Update::Suspect { .. }) {
+        if !self.delegates(cx.shared) {
+            return self.drop_update(cx, subject);
+        }
+        if matches!(update, Update::Suspect { .. }) {
             return;
         }
         self.table.set_untold(subject, true);

@@ -70,6 +70,15 @@ impl Core {
         }
     }
 
+    /// Drops what is queued about `subject`, of whom something newer has been learned that is not told: it would be said with
+    /// what is new, at an incarnation of before.
+    pub(super) fn drop_update(&mut self, cx: &mut Context<'_, '_>, subject: MemberIndex) {
+        if self.table.get(subject).is_queued() {
+            cx.shared.broadcasts.remove_update(&mut self.queue, subject);
+            self.table.set_queued(subject, false);
+        }
+    }
+
     /// Takes note of what left the queue.
     pub(super) fn broadcast_gone(&mut self, cx: &mut Context<'_, '_>, gone: Dequeued) {
         if gone.news == Update::Event {
