@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use swimring_codec::Incarnation;
+use swimring_codec::native::UserEvent;
 
 use crate::protocol::event::{Event, EventIndex};
 use crate::protocol::pools::delegations::Range;
@@ -27,7 +28,18 @@ pub(in crate::protocol) enum EventUse {
 }
 
 impl Core {
+    /// A native event arrived. If someone here has heard it, as most have where it is told at random, its key is enough, and the
+    /// event itself is never put together in memory.
+    #[inline(always)]
+    pub(in crate::protocol) fn on_plain_event(&mut self, cx: &mut Context<'_, '_>, event: UserEvent<'_>) {
+        match cx.shared.events.find(EventKey::of(&event)) {
+            Some(at) => self.take_event(cx, Some(at), EventUse::DeliverAndTell),
+            None => self.on_event(cx, &EventBody::Plain(&{ event }), EventUse::DeliverAndTell),
+        }
+    }
+
     /// An event arrived.
+    #[inline(never)]
     pub(in crate::protocol) fn on_event(
         &mut self,
         cx: &mut Context<'_, '_>,

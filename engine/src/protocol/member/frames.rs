@@ -9,7 +9,6 @@ use swimring_codec::{Incarnation, State};
 
 use crate::protocol::detection::ping_answer::{PingNotes, answer_ping};
 use crate::protocol::dissemination::delegated::says;
-use crate::protocol::dissemination::user_events::EventUse;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::Outbox;
@@ -20,8 +19,8 @@ use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, UNVERSIONED};
 use crate::protocol::wire::{
-    EventBody, FrameReader, Incoming, PacketReader, Reader, Receiver, Sender, Subject, TypedReader, Unusable,
-    Update, Wire,
+    FrameReader, Incoming, PacketReader, Reader, Receiver, Sender, Subject, TypedReader, Unusable, Update,
+    Wire,
 };
 
 /// A member that takes a frame in.
@@ -187,7 +186,7 @@ impl Member {
             }
             Incoming::Event(event) => match cx.event_age.take() {
                 Some(age) => self.event_repair.on_repaired(&mut self.core, cx, event, age),
-                None => self.core.on_event(cx, &EventBody::Plain(&event), EventUse::DeliverAndTell),
+                None => self.core.on_plain_event(cx, event),
             },
             Incoming::UserMessage(body) => self.core.on_user_message(cx, body),
             Incoming::StoredEvent { at, key } => match cx.event_age.take() {

@@ -122,10 +122,11 @@ impl Core {
     /// A datagram has arrived at `now`.
     #[inline]
     pub(in crate::protocol) fn hear(&mut self, now: Time) {
-        let silence = now.since(self.heard);
-        if silence > self.deaf_after() {
+        // Half of the silence beside one interval: every frame comes by here, and twice a `Duration` is checked for overflow.
+        let half = Duration::from_micros(now.micros_since(self.heard) / 2);
+        if half > self.settings.probe_interval {
             self.heard_again = now;
-            self.deaf_ms = millis(silence);
+            self.deaf_ms = millis(half * 2);
         }
         self.heard = now;
     }

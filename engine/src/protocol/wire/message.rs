@@ -57,6 +57,14 @@ pub(in crate::protocol) struct EventKey {
     pub(in crate::protocol) sequence: u32,
 }
 
+impl EventKey {
+    /// What tells `event` from others.
+    #[inline]
+    pub(in crate::protocol) fn of(event: &UserEvent<'_>) -> EventKey {
+        EventKey { origin: event.origin, sequence: event.sequence }
+    }
+}
+
 /// A user event as it lies in the store.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct StoredEvent<'a> {
@@ -82,7 +90,7 @@ pub(in crate::protocol) enum EventBody<'a> {
 impl EventBody<'_> {
     pub(in crate::protocol) fn key(&self) -> EventKey {
         match self {
-            EventBody::Plain(event) => EventKey { origin: event.origin, sequence: event.sequence },
+            EventBody::Plain(event) => EventKey::of(event),
             EventBody::Enclosed { key, .. } => *key,
         }
     }
