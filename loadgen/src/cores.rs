@@ -10,11 +10,16 @@ use swimring_tooling::text::significant;
 
 use crate::cli::{RunOptions, WireChoice};
 
-/// Cores that 10,000 members with LAN settings took that delegate what they tell, with a kill every other second:
-/// docs/results/2026-11-26-delegated-broadcast/fleets.md.
-const TEN_THOUSAND_DELEGATED: f64 = 0.166;
+/// Microseconds of a core that a member takes in a second with LAN settings, that delegates what it tells, and for each event or
+/// kill, where a worker's trains are full: 100,000 members, docs/results/2026-11-27-memory/README.md.
+const DELEGATED_US_PER_MEMBER: f64 = 4.3;
+const DELEGATED_US_PER_NEWS: f64 = 4.7;
 
-/// The same where they gossip and news was always under way (an event each second, 20 kills), in trains and in single datagrams: docs/results/2026-11-20-ten-thousand-members/README.md and
+/// Cores besides that, from so many members on, since trains go out before they are full: 10,000 members take 0.078 cores.
+const TRAINS_CORES: f64 = 0.036;
+const TRAINS_MEMBERS: f64 = 10_000.0;
+
+/// Cores that 10,000 members took that gossip, where news was always under way (an event each second, 20 kills), in trains and in single datagrams: docs/results/2026-11-20-ten-thousand-members/README.md and
 /// 2026-11-20-real-pools.md.
 const TEN_THOUSAND_NATIVE: f64 = 0.440;
 const TEN_THOUSAND_MEMBERLIST: f64 = 0.654;
@@ -41,12 +46,20 @@ pub fn needed(options: &RunOptions, settings: &Settings) -> f64 {
     let gossiped = (probes + f64::from(settings.gossip_fanout) / gossip) / LAN_DATAGRAMS_PER_SECOND;
     let measured = match (options.wire, settings.dissemination) {
         (WireChoice::Native, Dissemination::Delegated) => {
-            TEN_THOUSAND_DELEGATED * probes / LAN_PROBE_DATAGRAMS_PER_SECOND
+            return delegated(options, probes / LAN_PROBE_DATAGRAMS_PER_SECOND);
         }
         (WireChoice::Native, Dissemination::Gossip) => TEN_THOUSAND_NATIVE * gossiped,
         (WireChoice::Memberlist, _) => TEN_THOUSAND_MEMBERLIST * gossiped,
     };
     f64::from(options.members) / 10_000.0 * measured
+}
+
+/// The same where members delegate what they tell and send `probes` times as many as with LAN settings.
+fn delegated(options: &RunOptions, probes: f64) -> f64 {
+    let members = f64::from(options.members);
+    let kills = f64::from(options.kills) / options.duration.as_secs_f64().max(1.0);
+    let us = DELEGATED_US_PER_MEMBER * probes + DELEGATED_US_PER_NEWS * (options.events.per_second + kills);
+    members * us / 1e6 + TRAINS_CORES * probes * (members / TRAINS_MEMBERS).min(1.0)
 }
 
 /// Cores that are busy now, with whatever program. `None` if the kernel does not say.
@@ -97,13 +110,26 @@ pub fn shortage(needed: f64, cores: u32, busy: Option<f64>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use swimring_tooling::values::Rate;
+
     use super::*;
 
     #[test]
     fn what_was_measured_is_what_is_said() {
         let settings = Settings::default();
-        let native = RunOptions::defaults(10_000, 2);
-        assert!((needed(&native, &settings) - 0.166).abs() < 1e-9);
+        let idle =
+            RunOptions { kills: 0, events: Rate { per_second: 0.0 }, ..RunOptions::defaults(10_000, 2) };
+        let native = RunOptions { members: 10_000, ..idle };
+        assert!((needed(&native, &settings) - 0.079).abs() < 1e-9);
+        let large = RunOptions {
+            members: 100_000,
+            kills: 10,
+            duration: Duration::from_secs(60),
+            events: Rate { per_second: 0.1 },
+            ..native.clone()
+        };
+        // 0.63 and 0.64 were measured.
+        assert!((0.5..0.7).contains(&needed(&large, &settings)));
         let gossip = Settings { dissemination: Dissemination::Gossip, ..settings.clone() };
         assert!((needed(&native, &gossip) - 0.440).abs() < 1e-9);
         let memberlist = RunOptions { wire: WireChoice::Memberlist, ..native };
