@@ -21,8 +21,14 @@ pub(super) const LATE: Duration = Duration::from_millis(100);
 /// How long being late is remembered.
 const LATE_MEMORY: Duration = Duration::from_secs(1);
 
+/// The longest that being late is remembered: a fleet is to be back at its pace within ten seconds.
+const PATIENCE_MAX: Duration = Duration::from_secs(6);
+
 /// The highest overload level: memberlist's local health has as many.
 const OVERLOAD_MAX: u8 = 8;
+
+/// The part of its time that a loop may be busy with at a lower level.
+const BUSY_MAX: f64 = 0.85;
 
 /// A loop that took nothing in for this long has lost the time: members are told, and wait longer for what may
 /// lie unread. Timers as late slow gossip down.
@@ -58,7 +64,17 @@ pub(super) struct Pace {
     gossip_tokens: f64,
     refilled: Time,
     halved: Time,
+    /// When the loop was last late, or the level last lowered; nothing at level 0.
     late_at: Option<Time>,
+    /// Since when it has been late again and again.
+    late_since: Option<Time>,
+    /// It was so for as long as being late is remembered: that is no delay any more.
+    lasted: bool,
+    /// When the level was last raised.
+    raised: Time,
+    /// Time without anything to do since the level was last thought about, and when that was. Kept while there is a level.
+    idle: Duration,
+    idle_since: Time,
     /// Level that members add to their local health score.
     overload: u8,
     /// The longest that reading was behind of late, and when that was.
@@ -79,6 +95,11 @@ impl Pace {
             refilled: Time::ZERO,
             halved: Time::ZERO,
             late_at: None,
+            late_since: None,
+            lasted: false,
+            raised: Time::ZERO,
+            idle: Duration::ZERO,
+            idle_since: Time::ZERO,
             overload: 0,
             unread: Duration::ZERO,
             unread_at: Time::ZERO,
@@ -142,10 +163,34 @@ impl Pace {
         if late >= LATE {
             let level = (late.as_millis() / LATE.as_millis()).min(OVERLOAD_MAX.into()) as u8;
             self.overloaded(level, now);
-        } else if self.late_at.is_some_and(|at| now.since(at) >= LATE_MEMORY) {
-            self.late_at = None;
-            self.overload = 0;
+        } else if self.late_at.is_some_and(|at| now.since(at) >= self.patience()) {
+            self.overload = if self.lasted { self.level_that_will_do(now) } else { 0 };
+            (self.idle, self.idle_since) = (Duration::ZERO, now);
+            self.late_at = (self.overload > 0).then_some(now);
+            self.lasted &= self.overload > 0;
         }
+    }
+
+    /// How long being late is remembered. A delay is over when it is over; if the members are too many, how busy the loop is
+    /// shows when all of them have been due.
+    fn patience(&self) -> Duration {
+        let all_due = LATE_MEMORY * (u32::from(self.overload) + 1) * 3 / 2;
+        if self.lasted { all_due.min(PATIENCE_MAX) } else { LATE_MEMORY }
+    }
+
+    /// The loop has had nothing to do from `left` to `now`.
+    pub(super) fn waited(&mut self, left: Time, now: Time) {
+        self.idle += now.since(left);
+    }
+
+    /// The lowest level at which the loop has time to spare, if members do as much more as their intervals are shorter.
+    fn level_that_will_do(&self, now: Time) -> u8 {
+        let passed = now.since(self.idle_since).as_secs_f64();
+        let busy = passed - self.idle.as_secs_f64();
+        let at_level_0 = busy * f64::from(self.overload + 1);
+        (0..self.overload)
+            .find(|level| at_level_0 <= passed * BUSY_MAX * f64::from(level + 1))
+            .unwrap_or(self.overload)
     }
 
     /// Datagrams were lost for want of room, or lie unread for long.
@@ -154,9 +199,21 @@ impl Pace {
         self.overloaded(self.overload.max(1), now);
     }
 
+    /// The loop is behind by so many levels. A level that has been in force for a second, and was not enough, is raised by one:
+    /// so a fleet that is too large for its cores comes to the pace that it can keep.
     fn overloaded(&mut self, level: u8, now: Time) {
+        let since = *self.late_since.get_or_insert(now);
+        if self.late_at.is_none_or(|at| now.since(at) >= LATE_MEMORY) {
+            self.late_since = Some(now);
+        }
+        self.lasted |= now.since(since) >= LATE_MEMORY && self.late_since == Some(since);
         self.late_at = Some(now);
-        self.overload = level;
+        (self.idle, self.idle_since) = (Duration::ZERO, now);
+        if level > self.overload {
+            (self.overload, self.raised) = (level, now);
+        } else if now.since(self.raised) >= LATE_MEMORY {
+            (self.overload, self.raised) = ((self.overload + 1).min(OVERLOAD_MAX), now);
+        }
     }
 
     fn slow_down(&mut self, now: Time) {
@@ -356,13 +413,29 @@ mod tests {
         }
         pace.refill(1.0, at(3000));
         assert!(pace.gossip_budget() < 20_000, "{}", pace.gossip_budget());
-        assert_eq!(pace.overload(), 2);
-        pace.judge(Duration::ZERO, at(3000));
-        assert_eq!(pace.overload(), 2, "remembered for a second");
-        pace.judge(Duration::ZERO, at(4000));
-        assert_eq!(pace.overload(), 0);
-        pace.refill(1.0, Time::from_micros(12 * SECOND));
+        assert_eq!(pace.overload(), 3, "two seconds late: one level more than the lateness says");
+        // Four intervals, and half as much: then all have been due. A quarter of the time was busy, which is half of it with half
+        // of the interval, and more than there is with a quarter.
+        for (time, idle, level) in
+            [(3000, 0, 3), (8800, 4400, 3), (8900, 50, 1), (11_800, 1800, 1), (11_900, 0, 0)]
+        {
+            pace.waited(at(time - idle), at(time));
+            pace.judge(Duration::ZERO, at(time));
+            assert_eq!(pace.overload(), level, "{time}");
+        }
+        pace.refill(1.0, Time::from_micros(20 * SECOND));
         assert!((pace.gossip_rate() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_delay_is_forgotten_within_a_second() {
+        let mut pace = Pace::new(TICK, 1000);
+        pace.judge(ms(900), at(1000));
+        pace.judge(ms(300), at(1400));
+        pace.judge(Duration::ZERO, at(2300));
+        assert_eq!(pace.overload(), 8);
+        pace.judge(Duration::ZERO, at(2400));
+        assert_eq!(pace.overload(), 0);
     }
 
     #[test]

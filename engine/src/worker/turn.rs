@@ -59,6 +59,10 @@ pub(super) fn run<O: Observer>(
         host.clock.expire();
         let before = driver.counters();
         driver.wait(timeout)?;
+        if pace.overload() > 0 {
+            host.clock.read();
+            pace.waited(left, host.now());
+        }
         while let Some(Arrival { from, to, datagrams, trains }) = driver.next_arrival()? {
             let mut ahead = datagrams.clone();
             ahead.by_ref().take(EXPECTED).for_each(|datagram| host.expect(datagram));
