@@ -14,6 +14,9 @@ pub(in crate::protocol) struct Serf {
     own: u64,
 }
 
+// docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<Serf>() <= 32);
+
 /// Clocks that hear of times near the end of their range stay where they are: nobody gets there by counting.
 const TIME_MAX: u64 = 1 << 62;
 

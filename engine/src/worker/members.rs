@@ -60,6 +60,9 @@ struct HostedMemberState {
     source: Option<IpAddr>,
 }
 
+// docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<HostedMemberState>() <= 1_056);
+
 /// The places of a worker's members, by their numbers.
 #[derive(Debug)]
 pub(super) struct Places(Vec<HostedMemberState>);

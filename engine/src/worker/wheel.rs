@@ -29,6 +29,9 @@ struct Node {
     next: u32,
 }
 
+// docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<Node>() <= 24);
+
 const DISARMED: Node = Node { deadline: Time::NEVER, list: NONE, previous: NONE, next: NONE };
 
 /// The ends of a list.

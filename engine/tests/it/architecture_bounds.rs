@@ -149,6 +149,26 @@ fn a_setting_or_option_that_bounds_something_exists() {
     assert!(found >= 20, "only {found} settings and options found");
 }
 
+/// The sizes in section 3 are those that the code asserts of its types.
+#[test]
+fn what_a_member_costs_is_what_the_code_asserts() {
+    let code = code();
+    let section = PAGE.split("\n## ").find(|section| section.starts_with("3. Memory")).expect("section 3");
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let mut compared = 0;
+    for cells in rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()) {
+        for (name, bytes) in quoted(cells[0]).zip(cells[1].split(", ")) {
+            let asserted = format!("size_of::<{name}>() <= {});", bytes.replace(',', "_"));
+            assert!(
+                code.contains(&asserted),
+                "{name}: the page says {bytes}, and the code has no `{asserted}`"
+            );
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 10, "types on the page");
+}
+
 /// Section 3 says so.
 #[test]
 fn a_member_itself_is_less_than_a_kibibyte() {

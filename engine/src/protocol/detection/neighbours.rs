@@ -43,6 +43,9 @@ struct Seen {
     probed: [MemberIndex; SIDES],
 }
 
+// docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<Seen>() <= 32);
+
 impl Neighbours {
     pub(in crate::protocol) fn new() -> Neighbours {
         let seen = Seen { deaths: 0, since: Time::ZERO, until: Time::ZERO, probed: [NIL; SIDES] };

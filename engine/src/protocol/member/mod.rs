@@ -196,6 +196,9 @@ pub struct Member {
     lost_us: u64,
 }
 
+// docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<Member>() <= 1_024);
+
 impl Member {
     /// A member that knows only itself.
     ///

@@ -44,6 +44,9 @@ struct Plan {
     declining: Time,
 }
 
+// docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<Plan>() <= 48);
+
 impl AntiEntropy {
     pub(in crate::protocol) fn new(
         settings: &Settings,

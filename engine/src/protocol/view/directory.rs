@@ -144,6 +144,9 @@ struct Slot {
     more: Vec<Identity>,
 }
 
+// docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<Slot>() <= 128);
+
 /// The interned identities. See the module.
 #[derive(Debug)]
 pub struct Directory {

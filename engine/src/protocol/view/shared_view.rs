@@ -74,6 +74,9 @@ struct Page {
     named: [Named; PAGE_ENTRIES],
 }
 
+// docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<Page>() <= 3_072);
+
 impl Page {
     const UNKNOWN: Page =
         Page { entries: [Entry::UNKNOWN; PAGE_ENTRIES], named: [Named::NOBODY; PAGE_ENTRIES] };
