@@ -187,7 +187,7 @@ mod tests {
         (100_000, Start::Warm, WireChoice::Native, 10, 369.0),
         (100_000, Start::Warm, WireChoice::Native, 10, 434.0),
         (300_000, Start::Warm, WireChoice::Native, 2, 811.0),
-        (1_000_000, Start::Warm, WireChoice::Native, 10, 2_590.0),
+        (1_000_000, Start::Warm, WireChoice::Native, 0, 2_314.0),
         (1_000, Start::Warm, WireChoice::Memberlist, 2, 23.9),
         (10_000, Start::Warm, WireChoice::Memberlist, 2, 103.0),
         (300, Start::Cold, WireChoice::Native, 2, 24.8),
