@@ -94,7 +94,7 @@ fn incarnation(input: &mut Input<'_>) -> u64 {
 }
 
 fn message(input: &mut Input<'_>) -> OwnedMessage {
-    match input.u8() % 21 {
+    match input.u8() % 22 {
         0 => OwnedMessage::Ping { sequence: input.u32(), event_root: input.u32() },
         1 => OwnedMessage::IndirectPing { sequence: input.u32(), target: input.u64() },
         2 => OwnedMessage::Ack { sequence: input.u32(), event_root: input.u32() },
@@ -148,7 +148,8 @@ fn message(input: &mut Input<'_>) -> OwnedMessage {
             incarnation: incarnation(input),
             tag: input.u8(),
         },
-        _ => OwnedMessage::ViewRepair { began: input.bool() },
+        20 => OwnedMessage::ViewRepair { began: input.bool() },
+        _ => OwnedMessage::KeyRoots { maps: input.u64(), keys: input.u64() },
     }
 }
 
@@ -182,7 +183,8 @@ fn is_within_rules(message: &OwnedMessage) -> bool {
         | OwnedMessage::EventKnown { .. }
         | OwnedMessage::EventWanted { .. }
         | OwnedMessage::EventAge { .. }
-        | OwnedMessage::ViewRepair { .. } => true,
+        | OwnedMessage::ViewRepair { .. }
+        | OwnedMessage::KeyRoots { .. } => true,
         OwnedMessage::ViewSketch { cells } => (1..=68).contains(&cells.len()),
         OwnedMessage::ViewSums { range, step, sums, .. } => {
             (1..=6).contains(step) && range.bits() + step <= 30 && sums.len() == 1 << step
@@ -220,7 +222,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
         start.extend_from_slice(&number.to_le_bytes());
     }
     start.push(1);
-    let choices: Vec<u8> = (0..21).flat_map(choose_message).collect();
+    let choices: Vec<u8> = (0..22).flat_map(choose_message).collect();
     let frame = [&start[..], &[0], &1400_u16.to_le_bytes(), &choices].concat();
     let stream = [&start[..], &[1], &choose_introduction("node-7"), &choose_introduction("nöde")].concat();
     vec![Seed { name: "frame".to_owned(), bytes: frame }, Seed { name: "stream".to_owned(), bytes: stream }]
@@ -246,6 +248,7 @@ fn choose_message(kind: u8) -> Vec<u8> {
         17 => [&[3, 0, 0, 0, 0x20, 1, 1, 2][..], &number, &number].concat(),
         18 => [&[4, 0, 0, 0, 0x20, 1, 0, 1, 0][..], &sequence].concat(),
         19 => [&number[..], &incarnation, &[0x7a]].concat(),
+        21 => [number, incarnation].concat(),
         _ => vec![1],
     };
     [&[kind][..], &tail].concat()

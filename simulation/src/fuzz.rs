@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use swimring_codec::native::{
     EntryWanted, EventId, EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter, IdRange, Introduction,
-    Message, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch, ViewSums, item_hash,
+    KeyRoots, Message, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch, ViewSums,
+    item_hash,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -226,7 +227,7 @@ fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut F
     let bits = input.byte() % 3;
     let range =
         IdRange::new(bits, u32::from(input.byte()) << 24 & !(u32::MAX >> bits)).unwrap_or(IdRange::ALL);
-    let message = match input.byte() % 19 {
+    let message = match input.byte() % 20 {
         0 => Message::Ping { sequence, event_root: u32::from(input.byte()) },
         1 => Message::IndirectPing { sequence, target: subject },
         2 => Message::Ack { sequence, event_root: u32::from(input.byte()) },
@@ -258,6 +259,7 @@ fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut F
             Message::EntryWanted(EntryWanted { subject, incarnation: incarnation(input), tag: input.byte() })
         }
         18 => Message::ViewRepair { began: sequence % 2 == 1 },
+        19 => Message::KeyRoots(KeyRoots { maps: input.number(), keys: sequence.into() }),
         _ => Message::UserEvent(UserEvent { origin: subject, sequence, name: "forged", payload: &metadata }),
     };
     // What breaks a rule of the format is not written.

@@ -40,6 +40,8 @@ pub enum What {
     JoinFinished(bool),
     /// The observer has left.
     LeaveFinished,
+    /// Shared state has changed.
+    StateChanged,
 }
 
 /// An entry of the log.
@@ -106,6 +108,7 @@ impl Log {
             Event::Unreachable { .. } => (Some(observer), What::Unreachable),
             Event::NameConflict { .. } => (Some(observer), What::NameConflict),
             Event::JoinFinished { joined, .. } => (Some(observer), What::JoinFinished(joined)),
+            Event::StateChanged => (Some(observer), What::StateChanged),
             Event::LeaveFinished => (Some(observer), What::LeaveFinished),
         };
         let entry = Entry { at, observer, subject, what };

@@ -13,7 +13,9 @@ use super::network;
 use super::node::Starvation;
 use super::simulation::{CapturedFrame, SimEvent, Simulation, zone_name};
 use super::trace::Trace;
-use swimring::protocol::{Counters, Member, MemberError, MemberRef, Settings, SharedState, Time, View};
+use swimring::protocol::{
+    Counters, Member, MemberError, MemberRef, Settings, SharedState, StateError, Time, View,
+};
 
 /// Time after which an operator tries a failed join again through another member.
 const JOIN_RETRY: Duration = Duration::from_secs(1);
@@ -217,6 +219,24 @@ impl Simulation {
         let sequence = sent.unwrap_or(Err(MemberError::Left))?;
         self.checks.event_sent(node, sequence, payload, self.nodes[node].clock.read(self.now));
         Ok(sequence)
+    }
+
+    /// Sets a key of the map of `node`, or of the cluster; deletes it if there is no value.
+    ///
+    /// # Errors
+    /// As [`Member::change_state`]; [`StateError::Off`] also if it is down.
+    pub fn change_state(
+        &mut self,
+        node: usize,
+        of_cluster: bool,
+        key: &str,
+        value: Option<Vec<u8>>,
+    ) -> Result<Option<u64>, StateError> {
+        let owner = if of_cluster { MemberId::NONE } else { self.nodes[node].id };
+        let changed = self.call(node, |member, now, commons, out| {
+            member.change_state(now, owner, key, value.map(Into::into), commons, out)
+        });
+        changed.unwrap_or(Err(StateError::Off))
     }
 
     /// Cuts `inside` off from all others for `length`; with a `period`, on and off.

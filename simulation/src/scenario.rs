@@ -191,7 +191,7 @@ fn stays_converged(simulation: &mut Simulation) -> Result<(), Violation> {
     // An event that a small store had no room for is repaired when an older one has been forgotten.
     let few = simulation.settings().events_max == EVENTS_FEW;
     let unrest = recent.find(|entry| match entry.what {
-        What::Reaped | What::LeaveFinished | What::EventTold(_) => false,
+        What::Reaped | What::LeaveFinished | What::EventTold(_) | What::StateChanged => false,
         What::UserEvent(_) => !few,
         _ => true,
     });

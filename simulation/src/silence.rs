@@ -33,5 +33,6 @@ fn tells(message: &Message<'_>) -> bool {
             | Message::ViewSums(_)
             | Message::ViewList(_)
             | Message::EntryWanted(_)
+            | Message::KeyRoots(_)
     )
 }

@@ -98,7 +98,9 @@ impl Simulation {
     fn stream_patience(&self, purpose: StreamPurpose) -> Duration {
         match purpose {
             StreamPurpose::Probe { .. } => self.settings.probe_interval * 2,
-            StreamPurpose::Join { .. } | StreamPurpose::Sync => self.settings.probe_interval * 5,
+            StreamPurpose::Join { .. } | StreamPurpose::Sync | StreamPurpose::SharedState { .. } => {
+                self.settings.probe_interval * 5
+            }
         }
     }
 

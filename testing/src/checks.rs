@@ -2,7 +2,7 @@
 //! written back to the same bytes.
 
 use swimring_codec::native::{
-    DecodeError, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, STREAM_MESSAGE_MAX,
+    DecodeError, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, KeyDigestList, STREAM_MESSAGE_MAX,
     STREAM_PREFIX_LEN, StreamBody, StreamKind, StreamMessage, StreamWriter,
 };
 
@@ -82,7 +82,7 @@ pub fn stream(bytes: &[u8]) -> bool {
     assert!(bytes.len() <= STREAM_MESSAGE_MAX);
     assert_eq!(twin_header(&message.header), header);
     assert_eq!(OwnedBody::from(message.body), body);
-    if matches!(body, OwnedBody::State { refused: true, .. }) {
+    if matches!(body, OwnedBody::State { refused: true, .. } | OwnedBody::KeyValues { refused: true, .. }) {
         return false;
     }
     let mut out = Vec::new();
@@ -104,6 +104,18 @@ fn write_stream(message: &StreamMessage<'_>, out: &mut Vec<u8>) -> bool {
         StreamBody::Absent => writer.plain(StreamKind::Absent),
         StreamBody::Ping { sequence } => writer.probe(StreamKind::Ping, sequence),
         StreamBody::Ack { sequence } => writer.probe(StreamKind::Ack, sequence),
+        StreamBody::KeyDigests(digests) => writer.key_digests(&KeyDigestList {
+            all_maps: digests.all_maps,
+            all_keys: digests.all_keys,
+            more: digests.more,
+            maps: digests.maps().collect(),
+            keys: digests.keys().collect(),
+        }),
+        StreamBody::KeyValues(sections) => {
+            let OwnedBody::KeyValues { sections, .. } = sections.into() else { unreachable!("it is one") };
+            let written = writer.key_values(|writer| sections.iter().all(|section| section.write(writer)));
+            assert!(written, "sections that were read before");
+        }
         StreamBody::State(records) => {
             let mut written = 0;
             for record in records {

@@ -3,10 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use swimring_codec::native::{FrameHeader, IdRange, SketchCell};
+use swimring_codec::native::{FrameHeader, IdRange, KeySpan, SketchCell};
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
+use super::owned::{OwnedBody, OwnedEntry, OwnedIntroduction, OwnedMessage, OwnedSection, OwnedValue};
 
 /// The members that appear in the vectors, and their ids.
 pub const NODE_1: MemberId = MemberId(0x0db0_9edf_d945_8385);
@@ -222,6 +222,11 @@ pub fn messages() -> Vec<Golden<OwnedMessage>> {
             hex: "1580000000000000",
             value: OwnedMessage::ViewRepair { began: true },
         },
+        Golden {
+            name: "key roots",
+            hex: "180000000000000018171615141312112827262524232221",
+            value: OwnedMessage::KeyRoots { maps: 0x1112_1314_1516_1718, keys: 0x2122_2324_2526_2728 },
+        },
     ]
 }
 
@@ -291,6 +296,41 @@ pub fn frames() -> Vec<Golden<(FrameHeader, Vec<OwnedMessage>, usize)>> {
     ]
 }
 
+fn key_digests() -> OwnedBody {
+    OwnedBody::KeyDigests {
+        all_maps: true,
+        all_keys: true,
+        more: false,
+        maps: vec![[NODE_7.0, 9, 7]],
+        keys: vec![[0x0102_0304_0506_0708, 5, NODE_2.0]],
+    }
+}
+
+/// What changed in the map of `node-7` after version 5, and two keys of the cluster.
+fn key_values() -> OwnedBody {
+    let entry = |key: &str, version, writer: MemberId, value| OwnedEntry {
+        key: key.to_owned(),
+        version,
+        writer: writer.0,
+        value,
+    };
+    let of_node_7 = OwnedSection {
+        span: KeySpan { owner: NODE_7, epoch: 9, since: 5, until: 7, floor: 2, complete: true, reset: false },
+        entries: vec![
+            entry("load", 6, MemberId::NONE, OwnedValue::Set(b"17".to_vec())),
+            entry("old", 7, MemberId::NONE, OwnedValue::Deleted),
+        ],
+    };
+    let of_cluster = OwnedSection {
+        span: KeySpan::CLUSTER,
+        entries: vec![
+            entry("limit", 3, NODE_1, OwnedValue::Set(b"42".to_vec())),
+            entry("long", 4, NODE_2, OwnedValue::Elsewhere),
+        ],
+    };
+    OwnedBody::KeyValues { sections: vec![of_node_7, of_cluster], refused: false }
+}
+
 /// Stream messages, each with its length prefix.
 pub fn streams() -> Vec<Golden<(FrameHeader, OwnedBody)>> {
     let plain = header(NODE_2, false);
@@ -345,6 +385,23 @@ pub fn streams() -> Vec<Golden<(FrameHeader, OwnedBody)>> {
             name: "absent",
             hex: "200000000200080001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211",
             value: (plain, OwnedBody::Plain(8)),
+        },
+        Golden {
+            name: "key digests",
+            hex: "5c0000000200180001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211030000000100\
+            00000100000097aa9ee4282f4d2409000000000000000700000000000000080706050403020105000000\
+            000000002e74366b0cc5c61c",
+            value: (plain, key_digests()),
+        },
+        Golden {
+            name: "key values",
+            hex: "e40000000200190001eeffc0858345d9df9eb00d2e74366b0cc5c61c887766554433221197aa9ee4282f\
+            4d2409000000000000000500000000000000070000000000000002000000000000002900000001000000\
+            060000000000000002000000040000006c6f61643137070000000000000000000000030100006f6c6400\
+            0000000000000000000000000000000000000000000000000000000000000000000000000000003b0000\
+            000000000003000000000000000200000005000000858345d9df9eb00d6c696d69743432040000000000\
+            000000000000040200002e74366b0cc5c61c6c6f6e67",
+            value: (plain, key_values()),
         },
     ]
 }

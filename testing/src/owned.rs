@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    EntryWanted, EventId, EventPart, EventSum, IdRange, Introduction, Message, SketchCell, StreamBody,
-    StreamKind, UserEvent, ViewList, ViewSketch, ViewSums,
+    EntryWanted, EventId, EventPart, EventSum, IdRange, Introduction, KeyEntry, KeyRoots, KeySectionWriter,
+    KeySections, KeySpan, KeyValue, Message, SketchCell, StreamBody, StreamKind, UserEvent, ViewList,
+    ViewSketch, ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -33,6 +34,7 @@ pub enum OwnedMessage {
     ViewList { range: IdRange, began: bool, wanted: bool, codes: Vec<[u8; 4]> },
     EntryWanted { subject: u64, incarnation: u64, tag: u8 },
     ViewRepair { began: bool },
+    KeyRoots { maps: u64, keys: u64 },
 }
 
 /// An introduction. Its subject is the id of its name unless a test says otherwise.
@@ -58,6 +60,99 @@ pub enum OwnedBody {
         records: Vec<OwnedIntroduction>,
         refused: bool,
     },
+    /// Owner, epoch and version of maps; hash, version and writer of keys.
+    KeyDigests {
+        all_maps: bool,
+        all_keys: bool,
+        more: bool,
+        maps: Vec<[u64; 3]>,
+        keys: Vec<[u64; 3]>,
+    },
+    /// The sections up to the first that is refused, which has the entries up to the first that is.
+    KeyValues {
+        sections: Vec<OwnedSection>,
+        refused: bool,
+    },
+}
+
+/// A section of shared state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnedSection {
+    pub span: KeySpan,
+    pub entries: Vec<OwnedEntry>,
+}
+
+/// An entry of one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnedEntry {
+    pub key: String,
+    pub version: u64,
+    pub writer: u64,
+    pub value: OwnedValue,
+}
+
+/// What became of its key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OwnedValue {
+    Set(Vec<u8>),
+    Deleted,
+    Elsewhere,
+}
+
+impl OwnedSection {
+    /// Writes it to the end of what is being written. False if something of it cannot be.
+    pub fn write(&self, writer: &mut KeySectionWriter<'_>) -> bool {
+        let written =
+            writer.begin(self.span) && self.entries.iter().all(|entry| writer.entry(&entry.borrow()));
+        writer.end();
+        written
+    }
+}
+
+impl OwnedEntry {
+    pub fn borrow(&self) -> KeyEntry<'_> {
+        let value = match &self.value {
+            OwnedValue::Set(value) => KeyValue::Set(value),
+            OwnedValue::Deleted => KeyValue::Deleted,
+            OwnedValue::Elsewhere => KeyValue::Elsewhere,
+        };
+        KeyEntry { key: &self.key, version: self.version, writer: MemberId(self.writer), value }
+    }
+}
+
+impl From<KeyEntry<'_>> for OwnedEntry {
+    fn from(entry: KeyEntry<'_>) -> OwnedEntry {
+        let value = match entry.value {
+            KeyValue::Set(value) => OwnedValue::Set(value.to_vec()),
+            KeyValue::Deleted => OwnedValue::Deleted,
+            KeyValue::Elsewhere => OwnedValue::Elsewhere,
+        };
+        OwnedEntry { key: entry.key.to_owned(), version: entry.version, writer: entry.writer.0, value }
+    }
+}
+
+impl From<KeySections<'_>> for OwnedBody {
+    fn from(read: KeySections<'_>) -> OwnedBody {
+        let (mut sections, mut refused) = (Vec::new(), false);
+        for section in read {
+            let Ok(section) = section else {
+                refused = true;
+                break;
+            };
+            let mut entries = Vec::new();
+            for entry in section.entries() {
+                match entry {
+                    Ok(entry) => entries.push(entry.into()),
+                    Err(_) => refused = true,
+                }
+            }
+            sections.push(OwnedSection { span: section.span, entries });
+            if refused {
+                break;
+            }
+        }
+        OwnedBody::KeyValues { sections, refused }
+    }
 }
 
 impl OwnedIntroduction {
@@ -144,6 +239,7 @@ impl OwnedMessage {
                 tag,
             }),
             OwnedMessage::ViewRepair { began } => Message::ViewRepair { began },
+            OwnedMessage::KeyRoots { maps, keys } => Message::KeyRoots(KeyRoots { maps, keys }),
         }
     }
 }
@@ -199,6 +295,7 @@ impl From<Message<'_>> for OwnedMessage {
                 OwnedMessage::EntryWanted { subject: subject.0, incarnation: incarnation.get(), tag }
             }
             Message::ViewRepair { began } => OwnedMessage::ViewRepair { began },
+            Message::KeyRoots(KeyRoots { maps, keys }) => OwnedMessage::KeyRoots { maps, keys },
         }
     }
 }
@@ -224,6 +321,14 @@ impl From<StreamBody<'_>> for OwnedBody {
                 }
                 OwnedBody::State { more: records.more, records: kept, refused }
             }
+            StreamBody::KeyDigests(digests) => OwnedBody::KeyDigests {
+                all_maps: digests.all_maps,
+                all_keys: digests.all_keys,
+                more: digests.more,
+                maps: digests.maps().map(|map| [map.owner.0, map.epoch, map.version]).collect(),
+                keys: digests.keys().map(|key| [key.hash, key.version, key.writer.0]).collect(),
+            },
+            StreamBody::KeyValues(sections) => sections.into(),
         }
     }
 }

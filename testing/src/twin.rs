@@ -3,10 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use swimring_codec::native::{IdRange, SketchCell};
+use swimring_codec::native::{IdRange, KeySpan, SketchCell};
 use swimring_codec::{MemberId, State};
 
-use super::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
+use super::owned::{OwnedBody, OwnedEntry, OwnedIntroduction, OwnedMessage, OwnedSection, OwnedValue};
 
 /// What a header says, in the order of the specification's table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,6 +87,8 @@ pub fn stream(bytes: &[u8]) -> Option<(TwinHeader, OwnedBody)> {
     let body = match kind {
         1..=4 | 8 if bytes.len() == 32 => OwnedBody::Plain(kind),
         5 => state(bytes)?,
+        24 => key_digests(bytes)?,
+        25 => key_values(bytes),
         6 | 7 if bytes.len() == 36 => OwnedBody::Probe(kind, number(bytes, 32, 4)? as u32),
         _ => return None,
     };
@@ -130,6 +132,7 @@ fn message(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
         11 | 12 => delegation(bytes, at),
         13..=16 => event_repair(bytes, at),
         17..=21 => view_repair(bytes, at),
+        24 => key_roots(bytes, at),
         _ => None,
     }
 }
@@ -240,6 +243,97 @@ fn range(bits: u8, prefix: u64) -> Option<IdRange> {
         return None;
     }
     IdRange::new(bits, prefix as u32)
+}
+
+fn key_roots(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
+    if number(bytes, at + 1, 7)? != 0 {
+        return None;
+    }
+    let (maps, keys) = (number(bytes, at + 8, 8)?, number(bytes, at + 16, 8)?);
+    Some((OwnedMessage::KeyRoots { maps, keys }, 24))
+}
+
+fn key_digests(bytes: &[u8]) -> Option<OwnedBody> {
+    let flags = number(bytes, 32, 4)?;
+    let (maps, keys) = (number(bytes, 36, 4)?, number(bytes, 40, 4)?);
+    if flags > 7 || (maps + keys) * 24 + 44 != bytes.len() as u64 {
+        return None;
+    }
+    let triple = |nth: u64| {
+        let at = 44 + 24 * nth as usize;
+        Some([number(bytes, at, 8)?, number(bytes, at + 8, 8)?, number(bytes, at + 16, 8)?])
+    };
+    let listed: Vec<_> = (0..maps).map(triple).collect::<Option<_>>()?;
+    if listed.iter().any(|map| map[0] == 0 || map[1] == 0) {
+        return None;
+    }
+    Some(OwnedBody::KeyDigests {
+        all_maps: flags & 1 != 0,
+        all_keys: flags & 2 != 0,
+        more: flags & 4 != 0,
+        maps: listed,
+        keys: (maps..maps + keys).map(triple).collect::<Option<_>>()?,
+    })
+}
+
+fn key_values(bytes: &[u8]) -> OwnedBody {
+    let (mut sections, mut refused, mut at) = (Vec::new(), false, 32);
+    while at < bytes.len() && !refused {
+        match section(bytes, at) {
+            Some((section, bad, length)) => {
+                sections.push(section);
+                refused = bad;
+                at += length;
+            }
+            None => refused = true,
+        }
+    }
+    OwnedBody::KeyValues { sections, refused }
+}
+
+/// A section with the entries up to the first that is refused, whether one is, and its length.
+fn section(bytes: &[u8], at: usize) -> Option<(OwnedSection, bool, usize)> {
+    let field = |nth: usize| number(bytes, at + 8 * nth, 8);
+    let (owner, epoch, since, until, floor) = (field(0)?, field(1)?, field(2)?, field(3)?, field(4)?);
+    let (length, flags) = (number(bytes, at + 40, 4)? as usize, number(bytes, at + 44, 4)?);
+    let of_cluster = owner == 0 && [epoch, since, until, floor, flags] == [0; 5];
+    let of_member = owner != 0 && epoch != 0 && since <= until && (flags & 2 == 0 || since == 0);
+    if flags > 3 || !(of_cluster || of_member) {
+        return None;
+    }
+    let (complete, reset) = (flags & 1 != 0, flags & 2 != 0);
+    let span = KeySpan { owner: MemberId(owner), epoch, since, until, floor, complete, reset };
+    let inside = copy(bytes, at + 48, length)?;
+    let (mut entries, mut bad, mut from, mut last) = (Vec::new(), false, 0, since);
+    while from < length && !bad {
+        match entry(&inside, from, of_cluster) {
+            Some((entry, length)) if of_cluster || (entry.version > last && entry.version <= until) => {
+                last = entry.version;
+                from += length;
+                entries.push(entry);
+            }
+            _ => bad = true,
+        }
+    }
+    Some((OwnedSection { span, entries }, bad, 48 + length))
+}
+
+fn entry(bytes: &[u8], at: usize, of_cluster: bool) -> Option<(OwnedEntry, usize)> {
+    let (version, value_len) = (number(bytes, at, 8)?, number(bytes, at + 8, 4)? as usize);
+    let (key_len, flags) = (number(bytes, at + 12, 1)? as usize, number(bytes, at + 13, 3)?);
+    let writer = if of_cluster { number(bytes, at + 16, 8)? } else { 0 };
+    if version == 0 || key_len == 0 || of_cluster && writer == 0 {
+        return None;
+    }
+    let key_at = at + if of_cluster { 24 } else { 16 };
+    let key = String::from_utf8(copy(bytes, key_at, key_len)?).ok()?;
+    let value = match flags {
+        0 if value_len <= 65_536 => OwnedValue::Set(copy(bytes, key_at + key_len, value_len)?),
+        1 if value_len == 0 => OwnedValue::Deleted,
+        2 if value_len == 0 && of_cluster => OwnedValue::Elsewhere,
+        _ => return None,
+    };
+    Some((OwnedEntry { key, version, writer, value }, key_at - at + key_len + value_len))
 }
 
 fn update(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {

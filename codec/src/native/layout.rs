@@ -113,6 +113,38 @@ layout! {
     StateHeader = 8 { count: U32, more: u8, reserved: [u8; 3] }
 }
 
+layout! {
+    /// Key roots.
+    KeyRoots = 24 { kind: u8, reserved: [u8; 7], maps: U64, keys: U64 }
+}
+
+layout! {
+    /// Key digests on a stream: how many of maps, then how many of keys of the cluster.
+    DigestsHeader = 12 { flags: u8, reserved: [u8; 3], maps: U32, keys: U32 }
+}
+
+/// One digest: owner, epoch and version of a map; hash, version and writer of a key.
+pub(super) type Triple = [U64; 3];
+
+layout! {
+    /// A section of a map. Its entries follow, so many bytes.
+    SectionHeader = 48 {
+        owner: U64,
+        epoch: U64,
+        since: U64,
+        until: U64,
+        floor: U64,
+        length: U32,
+        flags: u8,
+        reserved: [u8; 3],
+    }
+}
+
+layout! {
+    /// An entry of a section. The writer follows where keys are the cluster's, then key and value.
+    EntryHeader = 16 { version: U64, value_len: U32, key_len: u8, flags: u8, reserved: [u8; 2] }
+}
+
 /// 48 bits, little-endian.
 pub(super) fn incarnation_from(bytes: [u8; 6]) -> Incarnation {
     let [a, b, c, d, e, f] = bytes;
@@ -148,4 +180,5 @@ pub(super) mod kind {
     pub const VIEW_LIST: u8 = 19;
     pub const ENTRY_WANTED: u8 = 20;
     pub const VIEW_REPAIR: u8 = 21;
+    pub const KEY_ROOTS: u8 = 24;
 }

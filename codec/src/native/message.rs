@@ -9,6 +9,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{Immutable, IntoBytes};
 
 use super::event_repair::{self, EVENT_REPAIR_LEN, EventId, EventSum};
+use super::key_values::{KEY_ROOTS_LEN, KeyRoots};
 use super::layout::{self, Delegation, Probe, Relay, Suspicion, Update, kind};
 use super::parts::{member, reserved, take, update};
 use super::view_repair::{
@@ -144,6 +145,8 @@ pub enum Message<'a> {
         /// The sender began the exchange.
         began: bool,
     },
+    /// What the sender has of shared state.
+    KeyRoots(KeyRoots),
 }
 
 /// Is shown the messages of a frame, each where its kind is known.
@@ -191,6 +194,7 @@ impl<'a> Message<'a> {
             kind::DELEGATION | kind::DELEGATION_ACK => take_delegation(kind, bytes, visitor)?,
             kind::EVENT_SUM..=kind::EVENT_AGE => event_repair::take_message(kind, bytes, visitor)?,
             kind::VIEW_SKETCH..=kind::VIEW_REPAIR => visitor.visit(view_repair::take_message(kind, bytes)?),
+            kind::KEY_ROOTS => visitor.visit(Message::KeyRoots(KeyRoots::take(bytes)?)),
             unknown => return Err(DecodeError::Kind(unknown)),
         }
         Ok(())
@@ -212,6 +216,7 @@ impl<'a> Message<'a> {
             Message::ViewList(list) => list.encoded_len(),
             Message::EntryWanted(_) => ENTRY_WANTED_LEN,
             Message::ViewRepair { .. } => VIEW_REPAIR_LEN,
+            Message::KeyRoots(_) => KEY_ROOTS_LEN,
             Message::Alive { .. } | Message::Dead { .. } | Message::Left { .. } => UPDATE_LEN,
             Message::Suspect { .. } => SUSPECT_LEN,
             Message::Introduction(introduction) => introduction.wire_len(),
@@ -252,6 +257,7 @@ impl<'a> Message<'a> {
             Message::ViewList(list) => list.encode(out),
             Message::EntryWanted(wanted) => put(&wanted.layout()?, out),
             Message::ViewRepair { began } => put(&view_repair::mark(began), out),
+            Message::KeyRoots(roots) => put(&roots.layout(), out),
             Message::Introduction(introduction) => {
                 let length = self.encoded_len();
                 introduction.encode(out.get_mut(..length)?).map(|()| length)

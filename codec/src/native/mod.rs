@@ -11,6 +11,7 @@ mod event;
 mod event_repair;
 mod frame;
 mod introduction;
+mod key_values;
 mod layout;
 mod message;
 mod parts;
@@ -23,6 +24,11 @@ pub use event::{EVENT_HEADER_LEN, EVENT_MAX, UserEvent};
 pub use event_repair::{EVENT_PART_BITS_MAX, EVENT_REPAIR_LEN, EventId, EventPart, EventSum};
 pub use frame::{FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages, destination};
 pub use introduction::{INTRODUCTION_HEADER_LEN, Introduction};
+pub use key_values::{
+    DIGESTS_MAX, KEY_MAX, KEY_ROOTS_LEN, KeyDigest, KeyDigestList, KeyDigests, KeyEntries, KeyEntry,
+    KeyRoots, KeySection, KeySectionWriter, KeySections, KeySpan, KeyValue, MapDigest, SECTION_HEADER_LEN,
+    SECTIONS_MAX, VALUE_MAX,
+};
 pub use message::{
     DELEGATION_LEN, EVENT_ROOT_MAX, Message, MessageVisitor, PREFIX_BITS_MAX, PROBE_LEN, RELAY_LEN,
     SUSPECT_LEN, UPDATE_LEN,

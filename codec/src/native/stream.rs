@@ -13,7 +13,7 @@ use zerocopy::little_endian::U32;
 use super::frame::{FrameHeader, HEADER_LEN};
 use super::layout::StateHeader;
 use super::parts::{reserved, take};
-use super::{DecodeError, INTRODUCTION_HEADER_LEN, Introduction};
+use super::{DecodeError, INTRODUCTION_HEADER_LEN, Introduction, KeyDigests, KeySections};
 
 /// Bytes of the length in front of each stream message (little-endian, counting what follows it).
 pub const STREAM_PREFIX_LEN: usize = 4;
@@ -54,6 +54,10 @@ pub enum StreamKind {
     Ack = 7,
     /// Answers a fallback probe: the member that it is for, which the header names as the source, does not live here.
     Absent = 8,
+    /// How far the sender's copies of shared state have come, and what is wanted of it.
+    KeyDigests = 24,
+    /// Sections of shared state.
+    KeyValues = 25,
 }
 
 impl StreamKind {
@@ -67,6 +71,8 @@ impl StreamKind {
             6 => Some(StreamKind::Ping),
             7 => Some(StreamKind::Ack),
             8 => Some(StreamKind::Absent),
+            24 => Some(StreamKind::KeyDigests),
+            25 => Some(StreamKind::KeyValues),
             _ => None,
         }
     }
@@ -106,6 +112,10 @@ pub enum StreamBody<'a> {
     },
     /// See [`StreamKind::Absent`].
     Absent,
+    /// See [`StreamKind::KeyDigests`].
+    KeyDigests(KeyDigests<'a>),
+    /// See [`StreamKind::KeyValues`].
+    KeyValues(KeySections<'a>),
 }
 
 impl<'a> StreamMessage<'a> {
@@ -126,6 +136,9 @@ impl<'a> StreamMessage<'a> {
             StreamKind::Differs => StreamBody::Differs,
             StreamKind::Absent => StreamBody::Absent,
             StreamKind::State => StreamBody::State(StateRecords::take(&mut rest)?),
+            StreamKind::KeyDigests => StreamBody::KeyDigests(KeyDigests::take(&mut rest)?),
+            // Sections are checked as they are walked.
+            StreamKind::KeyValues => StreamBody::KeyValues(KeySections::new(std::mem::take(&mut rest))),
             StreamKind::Ping => StreamBody::Ping { sequence: take::<U32>(&mut rest)?.get() },
             StreamKind::Ack => StreamBody::Ack { sequence: take::<U32>(&mut rest)?.get() },
         };

@@ -8,7 +8,10 @@ use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
 
 use super::layout::StateHeader;
-use super::{FrameHeader, HEADER_LEN, Introduction, STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StreamKind};
+use super::{
+    FrameHeader, HEADER_LEN, Introduction, KeyDigestList, KeySectionWriter, SECTIONS_MAX, STREAM_MESSAGE_MAX,
+    STREAM_PREFIX_LEN, StreamKind,
+};
 
 /// Writes stream messages, each with its length prefix, to the end of a reused buffer.
 #[derive(Debug)]
@@ -26,11 +29,22 @@ impl<'a> StreamWriter<'a> {
         StreamWriter { header, out, state: None }
     }
 
-    /// Writes a message that has no body: any kind but `State`, `Ping` and `Ack`, which have methods of
-    /// their own.
+    /// Bytes in the buffer.
+    pub fn written(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Writes a message that has no body: any kind but those that have methods of their own.
     pub fn plain(&mut self, kind: StreamKind) {
         debug_assert!(
-            !matches!(kind, StreamKind::State | StreamKind::Ping | StreamKind::Ack),
+            !matches!(
+                kind,
+                StreamKind::State
+                    | StreamKind::Ping
+                    | StreamKind::Ack
+                    | StreamKind::KeyDigests
+                    | StreamKind::KeyValues
+            ),
             "{kind:?} has a body"
         );
         self.state = None;
@@ -45,6 +59,28 @@ impl<'a> StreamWriter<'a> {
         let start = self.open(kind);
         self.out.extend_from_slice(&sequence.to_le_bytes());
         self.close(start);
+    }
+
+    /// Writes digests of shared state; nothing if there are too many for one message.
+    pub fn key_digests(&mut self, digests: &KeyDigestList) {
+        self.state = None;
+        let start = self.open(StreamKind::KeyDigests);
+        if digests.write(self.out) {
+            self.close(start);
+        } else {
+            self.out.truncate(start);
+        }
+    }
+
+    /// Writes a message with sections of shared state, which `write` writes.
+    pub fn key_values<R>(&mut self, write: impl FnOnce(&mut KeySectionWriter<'_>) -> R) -> R {
+        self.state = None;
+        let start = self.open(StreamKind::KeyValues);
+        let mut sections = KeySectionWriter::new(self.out, SECTIONS_MAX);
+        let written = write(&mut sections);
+        drop(sections);
+        self.close(start);
+        written
     }
 
     /// Appends a record, opening a `State` message where one is needed. False, and nothing written, if

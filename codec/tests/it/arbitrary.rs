@@ -6,12 +6,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use swimring_codec::native::{
-    EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, FrameHeader, IdRange, LISTED_MAX, PREFIX_BITS_MAX,
-    RANGE_BITS_MAX, SKETCH_CELLS_MAX, SUMS_STEP_MAX, SketchCell,
+    EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, FrameHeader, IdRange, KeySpan, LISTED_MAX,
+    PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX, SUMS_STEP_MAX, SketchCell,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
-use swimring_testing::owned::{OwnedIntroduction, OwnedMessage};
+use swimring_testing::owned::{OwnedEntry, OwnedIntroduction, OwnedMessage, OwnedSection, OwnedValue};
 
 pub fn header() -> impl Strategy<Value = FrameHeader> {
     (any::<u32>(), 1..=u64::MAX, any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
@@ -152,7 +152,39 @@ pub fn message() -> impl Strategy<Value = OwnedMessage> {
             OwnedMessage::EntryWanted { subject, incarnation, tag }
         }),
         any::<bool>().prop_map(|began| OwnedMessage::ViewRepair { began }),
+        (any::<u64>(), any::<u64>()).prop_map(|(maps, keys)| OwnedMessage::KeyRoots { maps, keys }),
     ]
+}
+
+fn entry(of_cluster: bool) -> impl Strategy<Value = OwnedEntry> {
+    let value = prop_oneof![
+        bytes(600).prop_map(OwnedValue::Set),
+        Just(OwnedValue::Deleted),
+        Just(if of_cluster { OwnedValue::Elsewhere } else { OwnedValue::Deleted }),
+    ];
+    (text(1, 255), 1..50_u64, id(), value).prop_map(move |(key, version, writer, value)| {
+        let writer = if of_cluster { writer } else { 0 };
+        OwnedEntry { key, version, writer, value }
+    })
+}
+
+/// A section of shared state, of a member's map or of keys of the cluster.
+pub fn section() -> impl Strategy<Value = OwnedSection> {
+    let of_cluster =
+        vec(entry(true), 0..4).prop_map(|entries| OwnedSection { span: KeySpan::CLUSTER, entries });
+    let of_member = (id(), id(), 0..50_u64, any::<(u64, bool, bool)>(), vec(entry(false), 0..4));
+    let of_member = of_member.prop_map(|(owner, epoch, since, (floor, complete, reset), mut entries)| {
+        // Versions ascend.
+        let since = if reset { 0 } else { since };
+        let mut until = since;
+        for entry in &mut entries {
+            until += entry.version;
+            entry.version = until;
+        }
+        let span = KeySpan { owner: MemberId(owner), epoch, since, until, floor, complete, reset };
+        OwnedSection { span, entries }
+    });
+    prop_oneof![of_cluster, of_member]
 }
 
 /// A change to valid bytes: how, where, and to what.

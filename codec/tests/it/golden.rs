@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    DecodeError, EventId, Frame, FrameWriter, Message, STREAM_PREFIX_LEN, StreamKind, StreamMessage,
-    StreamWriter, item_contents, item_hash, stream_message_len,
+    DecodeError, EventId, Frame, FrameWriter, KeyDigest, KeyDigestList, MapDigest, Message,
+    STREAM_PREFIX_LEN, StreamKind, StreamMessage, StreamWriter, item_contents, item_hash, stream_message_len,
 };
 use swimring_codec::{Incarnation, MemberId, identity_hash, root_term, zone_hash, zone_tag};
 use swimring_testing::golden;
@@ -66,6 +66,15 @@ fn stream_messages_have_their_published_bytes() {
         match body {
             OwnedBody::Plain(kind) => writer.plain(kind_of(kind)),
             OwnedBody::Probe(kind, sequence) => writer.probe(kind_of(kind), sequence),
+            OwnedBody::KeyDigests { all_maps, all_keys, more, maps, keys } => {
+                writer.key_digests(&digest_list(all_maps, all_keys, more, &maps, &keys));
+            }
+            OwnedBody::KeyValues { sections, .. } => {
+                assert!(
+                    writer.key_values(|writer| sections.iter().all(|section| section.write(writer))),
+                    "{name}"
+                );
+            }
             OwnedBody::State { more, records, .. } => {
                 assert!(records.iter().all(|record| writer.record(&record.borrow())), "{name}");
                 if !more {
@@ -78,6 +87,27 @@ fn stream_messages_have_their_published_bytes() {
             assert_eq!(out, bytes, "{name}");
         }
     }
+}
+
+fn digest_list(
+    all_maps: bool,
+    all_keys: bool,
+    more: bool,
+    maps: &[[u64; 3]],
+    keys: &[[u64; 3]],
+) -> KeyDigestList {
+    let map = |[owner, epoch, version]: &[u64; 3]| MapDigest {
+        owner: MemberId(*owner),
+        epoch: *epoch,
+        version: *version,
+    };
+    let key = |[hash, version, writer]: &[u64; 3]| KeyDigest {
+        hash: *hash,
+        version: *version,
+        writer: MemberId(*writer),
+    };
+    let (maps, keys) = (maps.iter().map(map).collect(), keys.iter().map(key).collect());
+    KeyDigestList { all_maps, all_keys, more, maps, keys }
 }
 
 fn kind_of(number: u8) -> StreamKind {

@@ -81,6 +81,23 @@ proptest! {
     }
 
     #[test]
+    fn sections_survive_the_wire(
+        header in arbitrary::header(), sections in vec(arbitrary::section(), 0..4),
+        mutations in vec(any::<Mutation>(), 1..4),
+    ) {
+        let mut bytes = Vec::new();
+        let written = StreamWriter::new(header, &mut bytes)
+            .key_values(|writer| sections.iter().all(|section| section.write(writer)));
+        prop_assert!(written);
+        bytes.drain(..STREAM_PREFIX_LEN);
+        let message = StreamMessage::decode(&bytes).expect("written by the writer");
+        prop_assert_eq!(OwnedBody::from(message.body), OwnedBody::KeyValues { sections, refused: false });
+        prop_assert!(checks::stream(&bytes));
+        mutate(&mut bytes, &mutations);
+        checks::stream(&bytes);
+    }
+
+    #[test]
     fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..FRAME_MAX + 8)) {
         checks::frame(&bytes);
         checks::stream(&bytes);

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use swimring_codec::MemberId;
 use swimring_codec::native::{
-    DecodeError, FRAME_MAX, Frame, HEADER_LEN, Message, STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StreamBody,
-    StreamMessage, stream_message_len,
+    DecodeError, FRAME_MAX, Frame, HEADER_LEN, KeySection, Message, STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN,
+    StreamBody, StreamMessage, stream_message_len,
 };
 use swimring_testing::golden;
 
@@ -42,6 +42,13 @@ fn stream_error(bytes: &[u8]) -> DecodeError {
         Ok(StreamMessage { body: StreamBody::State(records), .. }) => {
             records.last().expect("something").expect_err("refused")
         }
+        Ok(StreamMessage { body: StreamBody::KeyValues(sections), .. }) => {
+            let error = |section: Result<KeySection<'_>, DecodeError>| match section {
+                Ok(section) => section.entries().find_map(Result::err),
+                Err(error) => Some(error),
+            };
+            { sections }.find_map(error).expect("refused")
+        }
         Ok(message) => panic!("read: {message:?}"),
     }
 }
@@ -73,7 +80,7 @@ fn headers() {
 
 #[test]
 fn message_kinds_that_do_not_exist() {
-    for kind in (0..=u8::MAX).filter(|kind| !(1..=21).contains(kind)) {
+    for kind in (0..=u8::MAX).filter(|kind| !matches!(kind, 1..=21 | 24)) {
         assert_eq!(message_error(&with(vec![0; 64], 0, kind)), DecodeError::Kind(kind));
     }
     // A record of a state that is another message.
@@ -296,7 +303,7 @@ fn lengths_one_past_their_limits() {
 #[test]
 fn stream_messages() {
     use DecodeError::{Field, Kind, Trailing, Truncated, Version};
-    for kind in [0, 9, 255] {
+    for kind in [0, 9, 23, 26, 255] {
         assert_eq!(stream_error(&with(stream("join"), 2, kind)), Kind(kind));
     }
     for version in [0, 1, 9] {
@@ -311,9 +318,43 @@ fn stream_messages() {
     for golden in golden::streams() {
         let mut bytes = golden.bytes().split_off(STREAM_PREFIX_LEN);
         bytes.push(0);
-        assert_eq!(stream_error(&bytes), Trailing, "{}", golden.name);
+        let expected = if golden.name == "key values" { Truncated } else { Trailing };
+        assert_eq!(stream_error(&bytes), expected, "{}", golden.name);
     }
     assert_eq!(stream_error(&vec![1; STREAM_MESSAGE_MAX + 1]), DecodeError::TooLong);
+}
+
+#[test]
+fn shared_state() {
+    use DecodeError::{Field, Reserved, Truncated};
+    for at in 1..8 {
+        assert_eq!(message_error(&with(message("key roots"), at, 1)), Reserved);
+    }
+    let (digests, values) = (stream("key digests"), stream("key values"));
+    let digests = |at, value| stream_error(&with(digests.clone(), HEADER_LEN + at, value));
+    assert_eq!((digests(0, 8), digests(1, 1)), (Reserved, Reserved));
+    assert_eq!((digests(4, 2), digests(7, 255), digests(8, 2)), (Truncated, Truncated, Truncated));
+    let mut nobody = stream("key digests");
+    nobody[HEADER_LEN + 12..HEADER_LEN + 20].fill(0);
+    assert_eq!(stream_error(&nobody), Field("map digest"));
+
+    let values = |at, value| stream_error(&with(values.clone(), HEADER_LEN + at, value));
+    // The first section: since above until, an epoch that is none, a reset that does not begin at 0.
+    assert_eq!(
+        (values(16, 8), values(8, 0), values(44, 3)),
+        (Field("section"), Field("section"), Field("section"))
+    );
+    assert_eq!((values(44, 4), values(45, 1), values(43, 1)), (Reserved, Reserved, Truncated));
+    // Its entries: versions out of order or beyond until, no key, a deletion with a value, one that is elsewhere.
+    assert_eq!((values(48, 5), values(48, 8)), (Field("entry"), Field("entry")));
+    assert_eq!((values(60, 0), values(61, 1), values(62, 1)), (Field("entry"), Field("value"), Reserved));
+    assert_eq!(values(48 + 22 + 13, 2), Field("entry"));
+    // The second, of the cluster: one that has an epoch, an entry without a writer.
+    let second = 48 + 41;
+    assert_eq!(values(second + 8, 1), Field("section"));
+    let mut unwritten = stream("key values");
+    unwritten[HEADER_LEN + second + 64..][..8].fill(0);
+    assert_eq!(stream_error(&unwritten), Field("writer"));
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use fastrand::Rng;
 use swimring_codec::native::{
     EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, EntryWanted, EventId, EventPart, EventSum, FRAME_MAX, FrameHeader,
-    FrameWriter, IdRange, Introduction, LISTED_MAX, Message, PREFIX_BITS_MAX, RANGE_BITS_MAX,
-    SKETCH_CELLS_MAX, STREAM_PREFIX_LEN, SUMS_STEP_MAX, SketchCell, StreamKind, StreamWriter, UserEvent,
-    ViewList, ViewSketch, ViewSums,
+    FrameWriter, IdRange, Introduction, KeyDigest, KeyDigestList, KeyEntry, KeyRoots, KeySectionWriter,
+    KeySpan, KeyValue, LISTED_MAX, MapDigest, Message, PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX,
+    STREAM_PREFIX_LEN, SUMS_STEP_MAX, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch,
+    ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -74,7 +75,7 @@ fn range(rng: &mut Rng, bits_max: u8) -> IdRange {
 fn message(rng: &mut Rng) -> Message<'static> {
     let (subject, incarnation) = (id(rng), incarnation(rng));
     let sequence = rng.u32(..);
-    match rng.u8(..21) {
+    match rng.u8(..22) {
         0 => Message::Ping { sequence, event_root: rng.u32(..=EVENT_ROOT_MAX) },
         1 => Message::IndirectPing { sequence, target: subject },
         2 => Message::Ack { sequence, event_root: rng.u32(..=EVENT_ROOT_MAX) },
@@ -110,6 +111,7 @@ fn message(rng: &mut Rng) -> Message<'static> {
         }),
         18 => Message::EntryWanted(EntryWanted { subject, incarnation, tag: rng.u8(..) }),
         19 => Message::ViewRepair { began: rng.bool() },
+        20 => Message::KeyRoots(KeyRoots { maps: rng.u64(..), keys: rng.u64(..) }),
         _ => Message::UserEvent(UserEvent {
             origin: subject,
             sequence,
@@ -130,11 +132,54 @@ pub fn frame(rng: &mut Rng, out: &mut Vec<u8>) {
     out.truncate(used);
 }
 
+fn digests(rng: &mut Rng) -> KeyDigestList {
+    let maps =
+        (0..rng.usize(..4)).map(|_| MapDigest { owner: id(rng), epoch: rng.u64(1..), version: rng.u64(..) });
+    KeyDigestList {
+        maps: maps.collect(),
+        all_maps: rng.bool(),
+        all_keys: rng.bool(),
+        more: rng.bool(),
+        keys: vec![KeyDigest { hash: rng.u64(..), version: rng.u64(..), writer: id(rng) }; rng.usize(..3)],
+    }
+}
+
+fn sections(rng: &mut Rng, writer: &mut KeySectionWriter<'_>) {
+    for _ in 0..rng.usize(..4) {
+        let since = rng.u64(..100);
+        let of_map = KeySpan {
+            owner: id(rng),
+            epoch: rng.u64(1..),
+            since,
+            until: since + 8,
+            floor: rng.u64(..),
+            complete: rng.bool(),
+            reset: since == 0 && rng.bool(),
+        };
+        let of_cluster = rng.bool();
+        assert!(writer.begin(if of_cluster { KeySpan::CLUSTER } else { of_map }), "a valid section");
+        for nth in 1..=rng.u64(..6) {
+            let key = NAMES[rng.usize(..NAMES.len())];
+            let value = match rng.u8(..4) {
+                0 => KeyValue::Deleted,
+                1 if of_cluster => KeyValue::Elsewhere,
+                _ => KeyValue::Set(&BYTES[..rng.usize(..=512) >> rng.u32(0..9)]),
+            };
+            let entry_writer = if of_cluster { id(rng) } else { MemberId::NONE };
+            let entry = KeyEntry { key, version: since + nth, writer: entry_writer, value };
+            assert!(writer.entry(&entry), "a valid entry");
+        }
+        writer.end();
+    }
+}
+
 /// Replaces `out` by a valid stream message without its length prefix.
 pub fn stream(rng: &mut Rng, out: &mut Vec<u8>) {
     out.clear();
     let mut writer = StreamWriter::new(header(rng), out);
-    match rng.u8(..9) {
+    match rng.u8(..11) {
+        9 => writer.key_digests(&digests(rng)),
+        10 => writer.key_values(|writer| sections(rng, writer)),
         8 => writer.plain(StreamKind::Absent),
         0 => writer.plain(StreamKind::Join),
         1 => writer.plain(StreamKind::Differs),

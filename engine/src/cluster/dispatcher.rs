@@ -141,7 +141,8 @@ fn to_cluster_event(context: &EventContext<'_>, event: &Event) -> Option<Cluster
         Event::Accused => ClusterEvent::Accused,
         Event::Unreachable { address } => ClusterEvent::Unreachable { address },
         Event::NameConflict { address } => ClusterEvent::NameConflict { address: canonical(address) },
-        Event::EventTold { .. }
+        Event::StateChanged
+        | Event::EventTold { .. }
         | Event::ProbeAcked { .. }
         | Event::ProbeUnanswered { .. }
         | Event::JoinFinished { .. }

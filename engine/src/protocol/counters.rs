@@ -191,6 +191,22 @@ counters! {
     view_entries_sent,
     /// Frames to find or repair differences of views that were not sent because too many had been in that second.
     view_repairs_shed,
+    /// Changes of shared state told, several in one, or by their version alone.
+    state_changes_told,
+    /// Changes of shared state not told for want of room for events: roots show them.
+    state_changes_untold,
+    /// Changes of others' shared state taken in.
+    state_changes_received,
+    /// Changes of others' shared state refused because they are beyond a bound.
+    state_changes_refused,
+    /// Changes of shared state that did not follow on what was there, or were told by their version alone: they are fetched.
+    state_gaps,
+    /// Times that a member was sent the roots of shared state.
+    state_roots_sent,
+    /// Exchanges of shared state begun on a stream.
+    state_exchanges_begun,
+    /// Exchanges of shared state answered.
+    state_exchanges_answered,
     /// Push/pulls begun.
     push_pulls_started,
     /// Push/pulls that ended after the two roots.

@@ -115,6 +115,8 @@ pub enum Event {
         /// Whether the seed answered with its view.
         joined: bool,
     },
+    /// Shared state has changed, here or elsewhere; [`Member::state_changes`](super::Member::state_changes) says how.
+    StateChanged,
     /// Everyone who could be told has been told that we leave.
     LeaveFinished,
 }

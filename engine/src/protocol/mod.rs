@@ -7,6 +7,7 @@
 //! ```text
 //! member         | puts the rooms together: timers, what arrives, commands, and which of two beliefs wins
 //! repair         | mending what telling has missed: push/pull, reconnecting
+//! key_values     | shared state: maps that members own, told, compared and fetched
 //! detection      | is a member still there? probes, relays, suspicions, refutation
 //! dissemination  | what is told to whom, and on what it travels
 //! state          | Core: one member as every concern sees it; SharedState; Context: now, and where output goes
@@ -29,6 +30,7 @@ mod counters;
 mod detection;
 mod dissemination;
 mod event;
+mod key_values;
 mod member;
 mod outbox;
 mod pools;
@@ -43,6 +45,7 @@ mod wire;
 pub use behaviour::{Behaviour, BehaviourError};
 pub use counters::Counters;
 pub use event::{Event, EventIndex, SuspicionSummary};
+pub use key_values::{StateChange, StateError, StateValue};
 pub use member::{
     COMPACTION_MEMBERS_MAX, Compaction, Crew, Member, MemberConfig, MemberError, MemberRef, StreamNext,
     StreamOutcome, View, check_event,

@@ -50,6 +50,13 @@ pub enum StreamPurpose {
         /// The member that is probed.
         subject: MemberIndex,
     },
+    /// To compare shared state and bring what one side lacks.
+    SharedState {
+        /// All maps, and not only what is known to have come further.
+        all_maps: bool,
+        /// The same of the keys of the cluster.
+        all_keys: bool,
+    },
 }
 
 /// What became of the connection of a stream before anything was said on it. It tells a member that stands still from

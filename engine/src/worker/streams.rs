@@ -155,7 +155,9 @@ impl Streams {
         // A fallback probe that takes longer than a probe is of no use.
         let deadline = match open.purpose {
             StreamPurpose::Probe { .. } => Duration::from_secs(2),
-            StreamPurpose::Join { .. } | StreamPurpose::Sync => Duration::from_secs(60),
+            StreamPurpose::Join { .. } | StreamPurpose::Sync | StreamPurpose::SharedState { .. } => {
+                Duration::from_secs(60)
+            }
         };
         match self.port.open(token, source, canonical(open.to), first, deadline) {
             Ok(exchange) => {

@@ -18,6 +18,7 @@ mod paper_swim;
 mod protocol_life;
 mod protocol_regressions;
 mod rebasing;
+mod shared_state;
 mod simulation;
 mod small_clusters;
 mod upstream_behaviour;

@@ -66,12 +66,14 @@ pub fn changed(settings: &Settings) -> Vec<(&'static Setting, SettingValue)> {
 
 /// Names that Swimring has and memberlist does not: bounds of memory and events, which change nothing that
 /// a recommendation is about, and those of delegation and adaptive suspicion, which do nothing where members have neither.
-const OWN: [&str; 15] = [
+const OWN: [&str; 17] = [
     "event_memory_ms",
     "event_share_percent",
     "events_max",
     "members_max",
     "broadcasts_max",
+    "state_bytes_max",
+    "state_member_bytes_max",
     "reconnect_interval_ms",
     "reconnect_timeout_ms",
     "dissemination",

@@ -34,9 +34,6 @@ pub(in crate::protocol) struct Refutations {
     conflict_told: Time,
 }
 
-// docs/ARCHITECTURE.md, section 3, reckons with it.
-const _: () = assert!(size_of::<Refutations>() <= 32);
-
 impl Refutations {
     pub(in crate::protocol) const NONE: Refutations = Refutations {
         window_start: Time::ZERO,

@@ -14,7 +14,7 @@ use crate::protocol::pools::delegations::Range;
 use crate::protocol::pools::events::PartEnd;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
-use crate::protocol::wire::{EventBody, EventKey, Outgoing, Update};
+use crate::protocol::wire::{EventBody, EventKey, Outgoing, Update, is_reserved};
 
 /// What is done with an event that is new.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,6 +118,10 @@ impl Core {
     }
 
     fn deliver_event(&mut self, cx: &mut Context<'_, '_>, at: EventIndex) {
+        if cx.shared.wire.rules.shares_state && is_reserved(cx.shared.events.get(at).event().name) {
+            cx.shared.state_told.push(at);
+            return;
+        }
         cx.shared.counters.events_delivered += 1;
         cx.emit(Event::UserEvent { event: at });
     }

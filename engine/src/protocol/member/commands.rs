@@ -19,7 +19,7 @@ use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::shared_view::SharedView;
 use crate::protocol::view::table::{Entry, Table};
-use crate::protocol::wire::Update;
+use crate::protocol::wire::{Update, is_reserved};
 
 /// A member of a view.
 #[derive(Clone, Copy, Debug)]
@@ -357,10 +357,13 @@ impl Core {
 /// Checks that an event fits.
 ///
 /// # Errors
-/// [`MemberError::EventTooLarge`] or [`MemberError::EventNameTooLong`].
+/// [`MemberError::EventTooLarge`], [`MemberError::EventNameTooLong`] or [`MemberError::EventNameReserved`].
 pub fn check_event(name: &str, payload: &[u8]) -> Result<(), MemberError> {
     if name.len() > u8::MAX.into() {
         return Err(MemberError::EventNameTooLong(name.len()));
+    }
+    if is_reserved(name) {
+        return Err(MemberError::EventNameReserved);
     }
     let length = name.len() + payload.len();
     if length > EVENT_MAX { Err(MemberError::EventTooLarge(length)) } else { Ok(()) }

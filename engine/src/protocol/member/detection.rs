@@ -139,13 +139,13 @@ impl Member {
 
     /// Answers an accusation of ours at `accused`; `introduce` says everything again.
     pub(super) fn refute(&mut self, cx: &mut Context<'_, '_>, accused: Incarnation, introduce: bool) {
-        let stated = self.refutations.refute(&mut self.core, cx, accused, introduce);
+        let stated = self.apart.refutations.refute(&mut self.core, cx, accused, introduce);
         self.note_refutation(cx, stated);
     }
 
     /// What the member we join through says of us.
     pub(super) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {
-        let stated = self.refutations.outrank_own_past(&mut self.core, cx, record);
+        let stated = self.apart.refutations.outrank_own_past(&mut self.core, cx, record);
         self.note_refutation(cx, stated);
     }
 
@@ -157,14 +157,14 @@ impl Member {
 
     /// We were accused at an incarnation that is past.
     pub(super) fn reannounce(&mut self, cx: &mut Context<'_, '_>) {
-        if let Some(incarnation) = self.refutations.reannounce(&mut self.core, cx) {
+        if let Some(incarnation) = self.apart.refutations.reannounce(&mut self.core, cx) {
             self.spread_estimate.told(incarnation.get(), cx.now);
         }
     }
 
     /// An introduction of ourselves: an echo, our own past, or someone else who claims to be us.
     pub(super) fn on_own_introduction(&mut self, cx: &mut Context<'_, '_>, introduction: &Introduction<'_>) {
-        let judged = self.refutations.judge(&mut self.core, cx, introduction);
+        let judged = self.apart.refutations.judge(&mut self.core, cx, introduction);
         if judged.echo {
             self.spread_estimate.echoed(introduction.incarnation.get(), cx.now);
         }

@@ -101,6 +101,7 @@ impl Member {
                 reader.finish(&mut cx.shared.wire);
                 cx.shared.event_talk.clear();
                 cx.shared.view_talk.iter_mut().for_each(|talk| talk.clear());
+                cx.shared.state_told.clear();
                 return self.core.drop_queue(cx);
             }
         }
@@ -112,6 +113,7 @@ impl Member {
         }
         self.event_repair.answer(&mut self.core, cx, &sender);
         self.view_repair.answer(&mut self.core, cx, &sender);
+        self.take_told_state(cx, &sender);
         self.begin_telling(cx);
     }
 
@@ -204,6 +206,7 @@ impl Member {
             Incoming::ViewList(list) => ViewRepair::on_list(&mut self.core, cx, sender, list),
             Incoming::EntryWanted(wanted) => ViewRepair::on_wanted(&self.core, cx, wanted),
             Incoming::ViewRepair { began } => cx.repairing = Some(began),
+            Incoming::KeyRoots(roots) => self.on_key_roots(cx, sender, roots),
         }
     }
 

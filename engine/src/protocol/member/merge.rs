@@ -114,7 +114,7 @@ impl Member {
                 }
                 match self.core.moved(cx, index, entry, introduction) {
                     Moved::Refused => {
-                        let (core, refutations) = (&mut self.core, &mut self.refutations);
+                        let (core, refutations) = (&mut self.core, &mut self.apart.refutations);
                         return refutations.tell_owner(core, cx, index, introduction);
                     }
                     Moved::Reclaimed => {}

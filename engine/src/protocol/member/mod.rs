@@ -26,6 +26,7 @@ mod commands;
 mod compaction;
 mod detection;
 mod frames;
+mod key_values;
 mod merge;
 mod records;
 mod repaired;
@@ -49,6 +50,7 @@ use crate::protocol::detection::return_probes::ReturnProbes;
 use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::gossip::Gossip;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
+use crate::protocol::key_values::KeyValues;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::Queue;
 use crate::protocol::pools::delegations::Delegations;
@@ -139,6 +141,9 @@ pub enum MemberError {
     /// The event is too large to fit a frame beside other news.
     #[error("the event has {0} bytes, name and payload together: use at most {max}", max = swimring_codec::native::EVENT_MAX)]
     EventTooLarge(usize),
+    /// The event's name is one that the protocol keeps for itself.
+    #[error("the event's name begins with a zero byte, as none of an application may: leave it out")]
+    EventNameReserved,
     /// The event's name is too long.
     #[error("the event's name has {0} bytes: use at most 255")]
     EventNameTooLong(usize),
@@ -170,6 +175,17 @@ impl From<Full> for MemberError {
     }
 }
 
+/// What is seldom asked for: a member is to stay below a kibibyte.
+#[derive(Debug)]
+struct Apart {
+    refutations: Refutations,
+    /// Shared state, once there is any.
+    key_values: Option<Box<KeyValues>>,
+}
+
+// docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<Apart>() <= 40);
+
 /// A member. See the module.
 #[derive(Debug)]
 pub struct Member {
@@ -180,8 +196,9 @@ pub struct Member {
     neighbours: Neighbours,
     reachability: Reachability,
     suspicions: Suspicions,
-    /// Apart, as the rest that is seldom asked for: a member is to stay below a kibibyte.
-    refutations: Box<Refutations>,
+    apart: Box<Apart>,
+    /// Whether there is shared state, which lies apart.
+    shares_state: bool,
     spread_estimate: SpreadEstimate,
     gossip: Gossip,
     anti_entropy: AntiEntropy,
@@ -246,7 +263,8 @@ impl Member {
             reconnect: Reconnect::new(&settings, &mut rng, shared, now),
             event_repair: EventRepair::new(now),
             view_repair: ViewRepair::new(now),
-            refutations: Box::new(Refutations::NONE),
+            shares_state: false,
+            apart: Box::new(Apart { refutations: Refutations::NONE, key_values: None }),
             event_sequence: rng.u32(..),
             core: Core {
                 id: introduction.subject,
@@ -303,6 +321,7 @@ impl Member {
             self.view_repair.ask(&mut self.core, cx, peer);
         }
         self.reconnect.timeout(&mut self.core, cx);
+        self.key_values_timeout(cx);
         self.begin_telling(cx);
     }
 
@@ -310,6 +329,11 @@ impl Member {
     /// gossiped with the next round. To be called last in every step.
     #[inline]
     fn begin_telling(&mut self, cx: &mut Context<'_, '_>) {
+        if self.shares_state
+            && let Some(key_values) = &mut self.apart.key_values
+        {
+            key_values.begin_telling(&mut self.core, cx, &mut self.event_sequence);
+        }
         self.core.pass_on(cx);
         self.gossip.arm(cx.now, &self.core.settings, !self.core.queue.is_empty());
     }
@@ -368,7 +392,7 @@ impl Member {
         let probing = self.probe.next_due().min(self.return_probes.due()).min(self.neighbours.due());
         let slow = self.anti_entropy.due().min(self.reconnect.due());
         let telling = self.gossip.due().min(self.core.delegations.due());
-        probing.min(telling).min(slow)
+        probing.min(telling).min(slow).min(self.key_values_due())
     }
 
     /// When it next has silence to judge, which it cannot before what was sent by then has been read (see

@@ -59,6 +59,9 @@ impl Member {
             StreamPurpose::Join { .. } => StreamSaid::Join,
             StreamPurpose::Sync => StreamSaid::Sync,
             StreamPurpose::Probe { sequence, .. } => StreamSaid::Ping { sequence },
+            StreamPurpose::SharedState { all_maps, all_keys } => {
+                return self.open_exchange(shared, destination, (all_maps, all_keys), first);
+            }
         };
         self.core.say(shared, destination, said, first);
     }
@@ -159,6 +162,12 @@ impl Member {
                 self.on_presence(cx, (sequence, subject), Presence::Gone);
                 StreamNext::Close.into()
             }
+            (Some(purpose), StreamHeard::KeyValues { source, sections }) => {
+                self.on_key_values(cx, Some(purpose), source, sections).into()
+            }
+            (Some(purpose), StreamHeard::KeyDigests { source, digests }) => {
+                self.on_key_digests(cx, purpose, source, &digests, reply).into()
+            }
             (Some(_), _) => {
                 cx.shared.counters.decode_errors += 1;
                 StreamOutcome { next: break_off(purpose, cx.out), refusal: Some(Refusal::Unexpected) }
@@ -180,6 +189,7 @@ impl Member {
     {
         match heard {
             StreamHeard::Join { joiner } => {
+                self.write_state_for(cx, joiner, reply);
                 self.core.say(cx.shared, joiner, StreamSaid::View { joiner }, reply);
                 StreamNext::Reply
             }
@@ -220,6 +230,10 @@ impl Member {
                 self.core.on_user_message(cx, body);
                 StreamNext::Close
             }
+            StreamHeard::KeyDigests { source, digests } => {
+                self.answer_key_digests(cx, source, &digests, reply)
+            }
+            StreamHeard::KeyValues { source, sections } => self.on_key_values(cx, None, source, sections),
             StreamHeard::Agreed
             | StreamHeard::Differs
             | StreamHeard::Ack { .. }
@@ -262,6 +276,7 @@ impl Member {
             (StreamPurpose::Join { token }, _) => {
                 self.anti_entropy.note_joined(&mut self.core, cx);
                 self.event_repair.note_joined(cx.now);
+                self.state_joined(cx, source);
                 if rules.serf {
                     // A Serf member that has joined says when.
                     self.core.tell_join_intent(cx);

@@ -304,6 +304,13 @@ impl EventStore {
         told
     }
 
+    /// Whether half of the room is taken by events that must be remembered.
+    pub(in crate::protocol) fn is_half_full(&self, now: Time, settings: &Settings) -> bool {
+        let half = settings.events_max as usize / 2;
+        let nth_youngest = self.order.len().checked_sub(half).and_then(|nth| self.order.get(nth));
+        nth_youngest.is_some_and(|at| now.since(self.first_seen(*at)) < settings.event_memory)
+    }
+
     /// Stores a new event that was first told `age` ago, in place of the oldest if the store is full. Nothing if that
     /// one is still needed.
     pub(in crate::protocol) fn insert(

@@ -252,6 +252,14 @@ settings_table! {
     /// Most members known, the dead and remembered among them; more are shed and counted.
     members_max: u32 = whole("members_max", "COUNT", [100_000, 100_000, 100_000], [2, 4_000_000]);
 
+    /// Most bytes of keys and values of shared state that a member holds, of all members together; what others have beyond it
+    /// is refused. 0 switches shared state off here. The same in all members of a cluster.
+    state_bytes_max: u32 = whole("state_bytes_max", "BYTES", [128 << 20, 128 << 20, 128 << 20], [0, (4 << 30) - 1]);
+
+    /// The same of one member's map, and of the keys of the cluster.
+    state_member_bytes_max: u32 =
+        whole("state_member_bytes_max", "BYTES", [10 << 20, 10 << 20, 10 << 20], [1 << 10, (4 << 30) - 1]);
+
     /// Most broadcasts queued at once; the most often sent are shed first.
     broadcasts_max: u32 = whole("broadcasts_max", "COUNT", [4_096, 4_096, 4_096], [16, 65_536]);
 }

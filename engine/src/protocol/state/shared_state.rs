@@ -36,6 +36,8 @@ pub struct SharedState {
     pub(in crate::protocol) event_talk: EventTalk,
     /// Nothing while it is in use.
     pub(in crate::protocol) view_talk: Option<Box<ViewTalk>>,
+    /// Events of a frame that are taken in which tell of shared state.
+    pub(in crate::protocol) state_told: Vec<EventIndex>,
     pub(in crate::protocol) broadcasts: BroadcastPool,
     pub(in crate::protocol) delegations: DelegationPool,
     pub(in crate::protocol) unheard: UnheardPool,
@@ -107,6 +109,7 @@ impl SharedState {
             events: EventStore::new(rng.u64(..), event_bytes_max, compared),
             event_talk: EventTalk::new(),
             view_talk: compared.then(|| Box::new(ViewTalk::new())),
+            state_told: Vec::new(),
             broadcasts: BroadcastPool::new(rng.u64(..)),
             delegations: DelegationPool::new(rng.u64(..)),
             suspicions: SuspicionPool::new(rng.u64(..)),

@@ -282,7 +282,8 @@ impl<'a> Names<'a> {
             | Outgoing::ViewSums(_)
             | Outgoing::ViewList(_)
             | Outgoing::EntryWanted(_)
-            | Outgoing::ViewRepair { .. } => Message::User(b""),
+            | Outgoing::ViewRepair { .. }
+            | Outgoing::KeyRoots(_) => Message::User(b""),
             Outgoing::Event(stored) => Message::User(stored.body),
             Outgoing::Claim(&Introduction { incarnation, address, name, metadata, .. }) => {
                 Message::Alive(Alive {

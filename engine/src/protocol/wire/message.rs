@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{
-    EntryWanted, EventId, EventSum, Introduction, UserEvent, ViewList, ViewSketch, ViewSums,
+    EntryWanted, EventId, EventSum, Introduction, KeyRoots, UserEvent, ViewList, ViewSketch, ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId};
 
@@ -48,6 +48,12 @@ impl Subject for MemberIndex {
     fn find(self, _: &Directory) -> Option<MemberIndex> {
         Some(self)
     }
+}
+
+/// Whether a user event of this name is not for applications: so the protocol tells changes of shared state.
+#[inline]
+pub(in crate::protocol) fn is_reserved(name: &str) -> bool {
+    name.as_bytes().first() == Some(&0)
 }
 
 /// What tells one user event from another.
@@ -159,6 +165,8 @@ pub(in crate::protocol) enum Outgoing<'a> {
     EntryWanted(EntryWanted),
     /// What follows repairs the receiver's view, natively. We began the exchange, or did not.
     ViewRepair { began: bool },
+    /// What our copies of shared state sum to, natively.
+    KeyRoots(KeyRoots),
     /// Something about the member at `subject`; never [`Update::Event`].
     Update { subject: MemberIndex, update: Update, incarnation: Incarnation },
     /// A user event.
@@ -221,6 +229,8 @@ pub(in crate::protocol) enum Incoming<'a, S> {
     EntryWanted(EntryWanted),
     /// What follows repairs our view. The sender began the exchange, or did not.
     ViewRepair { began: bool },
+    /// What the sender's copies of shared state sum to.
+    KeyRoots(KeyRoots),
     /// `subject` lives; `tag` tells address and metadata apart.
     Alive { subject: S, incarnation: Incarnation, tag: u8 },
     /// `accuser` got no answer from `subject`.

@@ -44,9 +44,10 @@ pub(super) use memberlist::{Memberlist, PacketReader, is_acceptable};
 pub(super) use memberlist_streams::packet_turn;
 pub(super) use message::{
     EventBody, EventKey, Incoming, IndirectRequest, Outgoing, Sender, StoredEvent, Subject, Unusable, Update,
+    is_reserved,
 };
 pub(super) use native::{FrameReader, Native};
-pub(super) use native_streams::native_turn;
+pub(super) use native_streams::{native_stream_writer, native_turn};
 pub(super) use rules::Rules;
 pub(super) use stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
 pub(super) use typed::{TypedFrames, TypedReader};

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 
 use swimring_codec::native::{
     self, DELEGATION_LEN, ENTRY_WANTED_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter, HEADER_LEN,
-    Introduction, Message, MessageVisitor, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN, UserEvent,
-    VIEW_REPAIR_LEN,
+    Introduction, KEY_ROOTS_LEN, Message, MessageVisitor, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN,
+    UserEvent, VIEW_REPAIR_LEN,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -74,6 +74,7 @@ fn message<'a>(speaker: &Speaker<'a>, said: &Outgoing<'a>) -> Message<'a> {
         Outgoing::ViewList(list) => return Message::ViewList(list),
         Outgoing::EntryWanted(wanted) => return Message::EntryWanted(wanted),
         Outgoing::ViewRepair { began } => return Message::ViewRepair { began },
+        Outgoing::KeyRoots(roots) => return Message::KeyRoots(roots),
         Outgoing::Event(stored) => return Message::UserEvent(stored.event()),
         Outgoing::Claim(introduction) => return Message::Introduction(*introduction),
         Outgoing::Update { subject, update, incarnation } => (subject, update, incarnation),
@@ -125,6 +126,7 @@ impl Format for Native {
             Outgoing::ViewList(list) => list.encoded_len(),
             Outgoing::EntryWanted(_) => ENTRY_WANTED_LEN,
             Outgoing::ViewRepair { .. } => VIEW_REPAIR_LEN,
+            Outgoing::KeyRoots(_) => KEY_ROOTS_LEN,
             Outgoing::Update { subject, update: Update::Alive { introduce: true }, .. } => {
                 let identity = speaker.identity(subject);
                 let (metadata, zone) =
@@ -242,6 +244,7 @@ impl<'a, R: Receiver<MemberId>> MessageVisitor<'a> for InOurWords<'_, R> {
             Message::ViewList(list) => Incoming::ViewList(list),
             Message::EntryWanted(wanted) => Incoming::EntryWanted(wanted),
             Message::ViewRepair { began } => Incoming::ViewRepair { began },
+            Message::KeyRoots(roots) => Incoming::KeyRoots(roots),
         });
     }
 }

@@ -37,6 +37,15 @@ fn write_view(speaker: &Speaker<'_>, writer: &mut StreamWriter<'_>, joiner: Memb
     writer.finish_state();
 }
 
+/// What writes what `speaker` says of shared state to `destination` to the end of `out`.
+pub(in crate::protocol) fn native_stream_writer<'o>(
+    speaker: &Speaker<'_>,
+    destination: MemberId,
+    out: &'o mut Vec<u8>,
+) -> StreamWriter<'o> {
+    StreamWriter::new(header(speaker, destination), out)
+}
+
 /// What `message` says.
 pub(in crate::protocol) fn native_turn<'a>(
     message: &StreamMessage<'a>,
@@ -61,5 +70,7 @@ pub(in crate::protocol) fn native_turn<'a>(
         StreamBody::Ping { sequence } => StreamHeard::Ping { source, sequence },
         StreamBody::Ack { sequence } => StreamHeard::Ack { sequence },
         StreamBody::Absent => StreamHeard::Absent,
+        StreamBody::KeyDigests(digests) => StreamHeard::KeyDigests { source, digests },
+        StreamBody::KeyValues(sections) => StreamHeard::KeyValues { source, sections },
     }
 }

@@ -28,6 +28,8 @@ pub(in crate::protocol) struct Rules {
     pub(in crate::protocol) delegates: bool,
     /// Frames carry the sender's state root, which shows what a member has missed.
     pub(in crate::protocol) carries_roots: bool,
+    /// Members can share state.
+    pub(in crate::protocol) shares_state: bool,
     /// Set where a name belongs to the address that had it first, whatever the incarnation, until it has
     /// been dead for so long.
     pub(in crate::protocol) address_kept: Option<Duration>,
@@ -76,6 +78,7 @@ impl Rules {
         counted_from_one: false,
         delegates: true,
         carries_roots: true,
+        shares_state: true,
         address_kept: None,
         owners_told: false,
         serf: false,
@@ -92,6 +95,7 @@ impl Rules {
             counted_from_one: true,
             delegates: false,
             carries_roots: false,
+            shares_state: false,
             address_kept: Some(options.dead_node_reclaim_time),
             owners_told: options.dialect == MemberlistDialect::Memberlist,
             serf: options.dialect == MemberlistDialect::Serf,

@@ -5,7 +5,7 @@
 
 use swimring_codec::MemberId;
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::Introduction;
+use swimring_codec::native::{Introduction, KeyDigests, KeySections};
 
 /// What a member says on a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +49,10 @@ pub(in crate::protocol) enum StreamHeard<'a, R> {
     Absent,
     /// A message too long for a packet.
     UserMessage(&'a [u8]),
+    /// How far the copies of shared state of `source` have come, and what it wants.
+    KeyDigests { source: MemberId, digests: KeyDigests<'a> },
+    /// Sections of shared state.
+    KeyValues { source: MemberId, sections: KeySections<'a> },
     /// The other side refuses what we want, for this reason.
     Refused(&'a str),
 }

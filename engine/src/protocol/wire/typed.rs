@@ -10,7 +10,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use swimring_codec::native::{EntryWanted, EventId, EventSum, FRAME_MAX, Introduction, Message};
+use swimring_codec::native::{EntryWanted, EventId, EventSum, FRAME_MAX, Introduction, KeyRoots, Message};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::Wire;
@@ -118,6 +118,7 @@ enum Packed {
     Encoded {
         at: u32,
     },
+    KeyRoots(KeyRoots),
 }
 
 /// A frame under way. One cache line.
@@ -428,6 +429,7 @@ fn pack(speaker: &Speaker<'_>, said: &Outgoing<'_>) -> Packed {
         Outgoing::ViewSketch(_) | Outgoing::ViewSums(_) | Outgoing::ViewList(_) => {
             return Packed::Encoded { at: NIL };
         }
+        Outgoing::KeyRoots(roots) => return Packed::KeyRoots(roots),
         Outgoing::Event(stored) => {
             let EventKey { origin, sequence } = stored.key;
             return Packed::UserEvent { at: stored.at, origin, sequence };
@@ -591,6 +593,7 @@ impl Reader for TypedReader {
                     return true;
                 }
             },
+            Packed::KeyRoots(roots) => Incoming::KeyRoots(roots),
             Packed::IndirectPing { sequence, target } => {
                 let stated = || directory.find(target).map(address_of);
                 let address = if self.pings_named { stated() } else { None };

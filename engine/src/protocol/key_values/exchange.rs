@@ -1,0 +1,605 @@
+//! Comparing with others, and bringing what one side lacks.
+//!
+//! Now and then a member sends another its roots, more often while something has changed of late. Where they differ for a
+//! while, the other opens a stream: it says how far each of its copies has come, gets what is newer, with what the
+//! answering side wants in turn, and sends that. What was told by its version alone is asked for in the same way, of
+//! whoever told of it, then of others, then of its owner. Nothing here is acknowledged: what is lost shows in the
+//! next roots. Exchanges that bring nothing become rarer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use swimring_codec::MemberId;
+use swimring_codec::native::{
+    KeyDigest, KeyDigestList, KeyDigests, KeyRoots, KeySectionWriter, KeySpan, MapDigest, StreamWriter,
+};
+
+use super::store::Store;
+use super::telling::reference;
+use super::{KeyValues, is_live};
+use crate::protocol::outbox::{StreamOpen, StreamPurpose};
+use crate::protocol::state::{Context, Core, SharedState, Status};
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::wire::{Outgoing, Sender, native_stream_writer};
+
+/// From one sending of roots to the next while nothing changes.
+const IDLE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The same while something has changed of late.
+const BUSY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// For so long after a change.
+const BUSY_FOR: Duration = Duration::from_secs(10);
+
+/// A difference that is younger than this, with a change that is as young, is on its way by itself.
+const LASTING: Duration = Duration::from_millis(300);
+
+/// Differences that last so long are mended although something changes all the time.
+const LASTING_MAX: Duration = Duration::from_secs(2);
+
+/// From one exchange to the next. Doubled each time that one brings nothing.
+const WAIT_MIN: Duration = Duration::from_millis(500);
+
+/// So many times.
+const EXCHANGE_DOUBLINGS_MAX: u8 = 6;
+
+/// How long an exchange may take before it is tried with somebody else.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Times that it is.
+const EXCHANGE_ATTEMPTS_MAX: u8 = 4;
+
+/// Maps and keys that are known to have come further, to be fetched. More are left to the roots.
+const WANTS_MAX: usize = 64;
+
+/// Times that one is asked for before it is left to the roots.
+const ASKED_MAX: u8 = 8;
+
+/// How long an answer may take before it is asked for again; that much more each time.
+const ASKED_AGAIN: Duration = Duration::from_millis(100);
+
+/// Something that was told in another order arrives within this.
+const REORDERED: Duration = Duration::from_millis(100);
+
+/// Bytes of sections in one answer. The rest is in the next.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// What is known to have come further than here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Wanted {
+    /// The map of a member.
+    Map { owner: MemberId, epoch: u64, version: u64 },
+    /// A key of the cluster.
+    Key { key: Arc<str>, version: u64, writer: MemberId },
+}
+
+impl Wanted {
+    /// Whether both are about the same map or key.
+    fn is_of(&self, other: &Wanted) -> bool {
+        match (self, other) {
+            (Wanted::Map { owner: one, .. }, Wanted::Map { owner: other, .. }) => one == other,
+            (Wanted::Key { key: one, .. }, Wanted::Key { key: other, .. }) => one == other,
+            _ => false,
+        }
+    }
+
+    /// Whoever has it for sure.
+    fn owner(&self) -> MemberId {
+        match self {
+            Wanted::Map { owner, .. } => *owner,
+            Wanted::Key { writer, .. } => *writer,
+        }
+    }
+
+    /// Whether it is not here yet.
+    fn is_missing(&self, store: &Store) -> bool {
+        match self {
+            Wanted::Map { owner, epoch, version } => {
+                let have = store.maps.get(owner).map_or((0, 0), |map| (map.epoch, map.version));
+                have < (*epoch, *version)
+            }
+            Wanted::Key { key, version, writer } => store.cluster.is_news(key, *version, *writer),
+        }
+    }
+}
+
+/// Something to be fetched.
+#[derive(Clone, Debug)]
+struct Want {
+    what: Wanted,
+    due: Time,
+    /// Who is asked, or is to be.
+    from: MemberId,
+    asked: u8,
+}
+
+/// An exchange that is to be begun, or has been and is not over.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    all_maps: bool,
+    all_keys: bool,
+    with: MemberId,
+    /// When it begins, or is given up.
+    due: Time,
+    attempts: u8,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// When roots were last sent.
+    summary: Time,
+    /// When something last changed here.
+    changed: Time,
+    /// No exchange because of differing roots before this.
+    allowed: Time,
+    /// Since when all roots have differed; [`Time::NEVER`] if the last were the same.
+    differing: Time,
+    doublings: u8,
+    /// The last exchange has brought something.
+    fruitful: bool,
+    pending: Option<Pending>,
+    wants: Vec<Want>,
+    /// Owners of maps that are not in the view, and since when.
+    absent: BTreeMap<MemberId, Time>,
+}
+
+impl Exchange {
+    pub(super) fn new(now: Time) -> Exchange {
+        Exchange {
+            summary: now,
+            changed: now,
+            allowed: now,
+            differing: Time::NEVER,
+            doublings: 0,
+            fruitful: true,
+            pending: None,
+            wants: Vec::new(),
+            absent: BTreeMap::new(),
+        }
+    }
+
+    /// Something has changed here.
+    pub(super) fn note_change(&mut self, now: Time) {
+        self.changed = now;
+    }
+
+    /// Something new has come.
+    pub(super) fn note_news(&mut self, now: Time) {
+        (self.changed, self.fruitful) = (now, true);
+    }
+
+    /// Compares with `with` soon, whatever roots say.
+    pub(super) fn begin_soon(&mut self, now: Time, with: MemberId) {
+        self.pending = Some(Pending { all_maps: true, all_keys: true, with, due: now, attempts: 0 });
+    }
+
+    /// There is something that is not here, as `from` says.
+    pub(super) fn want(&mut self, core: &mut Core, cx: &mut Context<'_, '_>, what: Wanted, from: MemberId) {
+        cx.shared.counters.state_gaps += 1;
+        if let Some(want) = self.wants.iter_mut().find(|want| want.what.is_of(&what)) {
+            want.what = what;
+            return;
+        }
+        if self.wants.len() < WANTS_MAX {
+            // The owner has it; others may have to fetch it themselves first, or it is on its way.
+            let wait = if from == what.owner() { REORDERED / 4 } else { REORDERED };
+            let due = cx.now + wait.mul_f64(0.5 + core.rng.f64() / 2.0);
+            self.wants.push(Want { what, due, from, asked: 0 });
+        }
+    }
+
+    fn summary_due(&self, core: &Core) -> Time {
+        let changed = self.changed.max(core.root_changed);
+        let busy = changed + BUSY_FOR > self.summary;
+        self.summary + if busy { BUSY_INTERVAL } else { IDLE_INTERVAL }
+    }
+
+    pub(super) fn is_summary_due(&self, core: &Core, now: Time) -> bool {
+        self.summary_due(core) <= now
+    }
+
+    /// When there is something to do next.
+    pub(super) fn due(&self, core: &Core) -> Time {
+        let pending = self.pending.map_or(Time::NEVER, |pending| pending.due);
+        let wants = self.wants.iter().map(|want| want.due).min().unwrap_or(Time::NEVER);
+        self.summary_due(core).min(pending).min(wants)
+    }
+
+    /// Since when those that `is_absent` have been.
+    pub(super) fn absent_since(
+        &mut self,
+        store: &Store,
+        now: Time,
+        is_absent: impl Fn(MemberId) -> bool,
+    ) -> BTreeMap<MemberId, Time> {
+        let before = std::mem::take(&mut self.absent);
+        let absent = store.maps.keys().copied().filter(|owner| is_absent(*owner));
+        absent.map(|owner| (owner, before.get(&owner).copied().unwrap_or(now))).collect()
+    }
+
+    pub(super) fn keep_absent(&mut self, absent: BTreeMap<MemberId, Time>) {
+        self.absent = absent;
+    }
+
+    /// Does what is due.
+    pub(super) fn timeout(&mut self, store: &Store, core: &mut Core, cx: &mut Context<'_, '_>) {
+        if self.is_summary_due(core, cx.now) {
+            self.send_roots(store, core, cx);
+        }
+        if self.pending.is_some_and(|pending| pending.due <= cx.now) {
+            self.begin(core, cx);
+        }
+        if self.wants.iter().any(|want| want.due <= cx.now) {
+            self.fetch(store, core, cx);
+        }
+    }
+
+    /// Sends roots to somebody. A bit earlier or later, so that not all do at once for ever.
+    fn send_roots(&mut self, store: &Store, core: &mut Core, cx: &mut Context<'_, '_>) {
+        self.summary = cx.now + Duration::from_millis(core.rng.u64(..100));
+        let roots = roots(store, core, cx);
+        if core.status != Status::Active || roots == (KeyRoots { maps: 0, keys: 0 }) {
+            return;
+        }
+        let Some(target) = anybody(core) else { return };
+        let to = core.identity(target, cx.shared).address();
+        let id = cx.shared.directory.id(target);
+        cx.shared.counters.state_roots_sent += 1;
+        core.send_bare(cx, to, id, &[Outgoing::KeyRoots(roots)]);
+    }
+
+    /// `origin` has sent its roots.
+    fn on_roots(
+        &mut self,
+        store: &Store,
+        core: &Core,
+        cx: &mut Context<'_, '_>,
+        origin: &Sender,
+        heard: KeyRoots,
+    ) {
+        let own = roots(store, core, cx);
+        if own == heard {
+            (self.differing, self.doublings) = (Time::NEVER, 0);
+            return;
+        }
+        if self.differing == Time::NEVER {
+            self.differing = cx.now;
+        }
+        let settled = cx.now.since(self.changed.max(core.root_changed)) >= LASTING
+            || cx.now.since(self.differing) >= LASTING_MAX;
+        let may = cx.now >= self.allowed && self.pending.is_none() && core.status == Status::Active;
+        if settled && may && is_live(core, cx, origin.source) {
+            self.doublings = if self.fruitful { 0 } else { (self.doublings + 1).min(EXCHANGE_DOUBLINGS_MAX) };
+            self.allowed = cx.now + WAIT_MIN * (1 << self.doublings);
+            self.pending = Some(Pending {
+                all_maps: own.maps != heard.maps,
+                all_keys: own.keys != heard.keys,
+                with: origin.source,
+                due: cx.now,
+                attempts: 0,
+            });
+        }
+    }
+
+    /// Opens the stream for the exchange that is pending.
+    fn begin(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
+        let Some(mut pending) = self.pending.take() else { return };
+        if core.status != Status::Active || pending.attempts >= EXCHANGE_ATTEMPTS_MAX {
+            return;
+        }
+        let first = Some(pending.with).filter(|id| pending.attempts == 0 && is_live(core, cx, *id));
+        let partner = first.and_then(|id| cx.shared.directory.find(id)).or_else(|| anybody(core));
+        let Some(partner) = partner.filter(|partner| *partner != core.index) else { return };
+        let Pending { all_maps, all_keys, .. } = pending;
+        self.fruitful = false;
+        open(core, cx, partner, StreamPurpose::SharedState { all_maps, all_keys });
+        pending.attempts += 1;
+        pending.due = cx.now + PATIENCE;
+        self.pending = Some(pending);
+    }
+
+    /// Asks for the maps that are known to have come further.
+    fn fetch(&mut self, store: &Store, core: &mut Core, cx: &mut Context<'_, '_>) {
+        self.wants.retain(|want| want.asked < ASKED_MAX && want.what.is_missing(store));
+        let mut asked: Vec<MemberId> = Vec::new();
+        for at in 0..self.wants.len() {
+            let want = &self.wants[at];
+            if want.due > cx.now {
+                continue;
+            }
+            let from = match want.asked {
+                // It may not have had it yet.
+                0 | 1 => Some(want.from),
+                nth if nth % 2 == 0 => Some(want.what.owner()),
+                _ => None,
+            };
+            let from = from.filter(|id| *id != core.id && is_live(core, cx, *id));
+            let from = from.or_else(|| anybody(core).map(|index| cx.shared.directory.id(index)));
+            let wait = ASKED_AGAIN * (1 + u32::from(want.asked));
+            let due = cx.now + wait.mul_f64(0.5 + core.rng.f64());
+            let want = &mut self.wants[at];
+            (want.from, want.due, want.asked) = (from.unwrap_or(want.from), due, want.asked + 1);
+            if let Some(from) = from.filter(|from| !asked.contains(from)) {
+                asked.push(from);
+            }
+        }
+        for id in asked {
+            if let Some(index) = cx.shared.directory.find(id) {
+                open(core, cx, index, StreamPurpose::SharedState { all_maps: false, all_keys: false });
+            }
+        }
+    }
+}
+
+impl KeyValues {
+    /// `origin` has sent its roots.
+    pub(in crate::protocol) fn on_roots(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_, '_>,
+        origin: &Sender,
+        roots: KeyRoots,
+    ) {
+        self.exchange.on_roots(&self.store, core, cx, origin, roots);
+    }
+
+    /// Writes what an exchange with `destination` begins with: how far our copies have come.
+    pub(in crate::protocol) fn write_opening(
+        &self,
+        core: &Core,
+        shared: &SharedState,
+        destination: MemberId,
+        (all_maps, all_keys): (bool, bool),
+        out: &mut Vec<u8>,
+    ) {
+        let live = |id: &MemberId| {
+            let index = shared.directory.find(*id);
+            index.is_some_and(|index| core.table.get(index).is_live())
+        };
+        let mut list = KeyDigestList { all_maps, all_keys, ..KeyDigestList::default() };
+        if all_maps {
+            let maps = self.store.maps.iter().filter(|(owner, map)| map.version != 0 && live(owner));
+            list.maps.extend(maps.map(|(owner, map)| map.digest(*owner)));
+        }
+        if all_keys {
+            list.keys.extend(self.store.cluster.digests().map(|(_, digest)| digest));
+        }
+        if !all_maps && !all_keys {
+            for want in self.exchange.wants.iter().filter(|want| want.from == destination) {
+                match &want.what {
+                    Wanted::Map { owner, .. } => list.maps.push(self.digest_of(*owner)),
+                    Wanted::Key { key, .. } => list.keys.push(self.store.cluster.digest_of(key)),
+                }
+            }
+        }
+        writer(core, shared, destination, out).key_digests(&list);
+    }
+
+    /// How far our copy of the map of `owner` has come, if there is one.
+    fn digest_of(&self, owner: MemberId) -> MapDigest {
+        let nothing = MapDigest { owner, epoch: 1, version: 0 };
+        self.store.maps.get(&owner).map_or(nothing, |map| map.digest(owner))
+    }
+
+    /// Answers the digests of `source`, which opened an exchange: with what is newer here, and with digests of what we want
+    /// in turn.
+    pub(in crate::protocol) fn answer(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_, '_>,
+        source: MemberId,
+        digests: &KeyDigests<'_>,
+        reply: &mut Vec<u8>,
+    ) {
+        cx.shared.counters.state_exchanges_answered += 1;
+        let theirs: BTreeMap<MemberId, MapDigest> =
+            digests.maps().map(|digest| (digest.owner, digest)).collect();
+        let mut wanted = KeyDigestList::default();
+        let mut jobs = VecDeque::new();
+        for digest in theirs.values() {
+            let ours = self.digest_of(digest.owner);
+            if digest.owner == core.id && is_later(digest, &ours) {
+                self.on_own_past(cx.now, core.id, (digest.epoch, digest.version));
+            }
+            let ours = self.digest_of(digest.owner);
+            if is_later(&ours, digest) {
+                jobs.push_back((digest.owner, (digest.epoch, digest.version)));
+            } else if digests.all_maps && is_later(digest, &ours) {
+                wanted.maps.push(ours);
+            }
+        }
+        if digests.all_maps {
+            let unlisted = self.store.maps.iter().filter(|(owner, map)| {
+                map.version != 0
+                    && !theirs.contains_key(owner)
+                    && (**owner == source || is_live(core, cx, **owner))
+            });
+            jobs.extend(unlisted.map(|(owner, _)| (*owner, (0, 0))));
+        }
+        let keys = self.newer_keys(digests, &mut wanted);
+        let mut writer = writer(core, cx.shared, source, reply);
+        wanted.more = !self.write_all(source, jobs, &keys, &mut writer);
+        writer.key_digests(&wanted);
+    }
+
+    /// The keys of the cluster that are newer here than `digests` say. Those that are older are added to what is `wanted`.
+    fn newer_keys(&self, digests: &KeyDigests<'_>, wanted: &mut KeyDigestList) -> Vec<&str> {
+        if !digests.all_keys && digests.keys().len() == 0 {
+            return Vec::new();
+        }
+        let mut theirs: BTreeMap<u64, KeyDigest> =
+            digests.keys().map(|digest| (digest.hash, digest)).collect();
+        let mut newer = Vec::new();
+        for (key, ours) in self.store.cluster.digests() {
+            match theirs.remove(&ours.hash) {
+                Some(their) if (their.version, their.writer) < (ours.version, ours.writer) => {
+                    newer.push(&**key);
+                }
+                Some(their) if (their.version, their.writer) > (ours.version, ours.writer) => {
+                    wanted.keys.push(ours);
+                }
+                Some(_) => {}
+                None if digests.all_keys => newer.push(&**key),
+                None => {}
+            }
+        }
+        if digests.all_keys {
+            let unknown = theirs.into_keys();
+            wanted.keys.extend(unknown.map(|hash| KeyDigest { hash, version: 0, writer: MemberId::NONE }));
+        } else {
+            wanted.keys.clear();
+        }
+        newer
+    }
+
+    /// Writes what `jobs` and `keys` ask for, message by message. False if it is more than one answer holds.
+    fn write_all(
+        &self,
+        destination: MemberId,
+        mut jobs: VecDeque<(MemberId, (u64, u64))>,
+        keys: &[&str],
+        writer: &mut StreamWriter<'_>,
+    ) -> bool {
+        let (start, mut keys) = (writer.written(), keys);
+        while !(jobs.is_empty() && keys.is_empty()) {
+            if writer.written() - start >= ANSWER_BYTES_MAX {
+                return false;
+            }
+            writer.key_values(|sections| {
+                self.write_keys(&mut keys, sections);
+                while let Some((owner, have)) = jobs.front_mut() {
+                    let Some(map) = self.store.maps.get(owner) else {
+                        jobs.pop_front();
+                        continue;
+                    };
+                    if *owner == destination {
+                        // Its own past: that there is one is enough.
+                        if !sections.begin(reference(*owner, map.epoch, map.version, map.floor)) {
+                            return;
+                        }
+                        sections.end();
+                    } else if let Err(further) = map.write(*owner, *have, sections) {
+                        *have = further;
+                        return;
+                    }
+                    jobs.pop_front();
+                }
+            });
+        }
+        true
+    }
+
+    fn write_keys(&self, keys: &mut &[&str], sections: &mut KeySectionWriter<'_>) {
+        if keys.is_empty() || !sections.begin(KeySpan::CLUSTER) {
+            return;
+        }
+        while let Some((key, rest)) = keys.split_first() {
+            let said = self.store.cluster.said(key);
+            if said.is_some_and(|entry| entry.encoded_len() > sections.room() || !sections.entry(&entry)) {
+                break;
+            }
+            *keys = rest;
+        }
+        sections.end();
+    }
+
+    /// `source` has answered, and says what it wants in turn: writes that. False if it wants nothing.
+    pub(in crate::protocol) fn on_answered(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_, '_>,
+        source: MemberId,
+        wanted: &KeyDigests<'_>,
+        reply: &mut Vec<u8>,
+    ) -> bool {
+        if let Some(pending) = &mut self.exchange.pending {
+            if wanted.more {
+                (pending.due, pending.attempts, pending.with) = (cx.now, 0, source);
+            } else {
+                self.exchange.pending = None;
+            }
+        }
+        let mut jobs = VecDeque::new();
+        for digest in wanted.maps() {
+            if is_later(&self.digest_of(digest.owner), &digest) {
+                jobs.push_back((digest.owner, (digest.epoch, digest.version)));
+            }
+        }
+        let keys = self.wanted_keys(wanted);
+        let gives = !(jobs.is_empty() && keys.is_empty());
+        if gives {
+            self.write_all(source, jobs, &keys, &mut writer(core, cx.shared, source, reply));
+        }
+        self.exchange.fruitful |= gives;
+        gives
+    }
+
+    /// The keys of the cluster of which `wanted` has older versions.
+    fn wanted_keys(&self, wanted: &KeyDigests<'_>) -> Vec<&str> {
+        let theirs: BTreeMap<u64, KeyDigest> = wanted.keys().map(|digest| (digest.hash, digest)).collect();
+        let ours = self.store.cluster.digests().filter(|(_, ours)| {
+            let their = theirs.get(&ours.hash);
+            their.is_some_and(|their| (their.version, their.writer) < (ours.version, ours.writer))
+        });
+        ours.map(|(key, _)| &**key).collect()
+    }
+
+    /// Writes everything for `joiner`, which gets it before the view.
+    pub(in crate::protocol) fn write_for_joiner(
+        &self,
+        core: &Core,
+        cx: &Context<'_, '_>,
+        joiner: MemberId,
+        reply: &mut Vec<u8>,
+    ) {
+        let maps = self
+            .store
+            .maps
+            .iter()
+            .filter(|(owner, map)| map.version != 0 && (**owner == joiner || is_live(core, cx, **owner)));
+        let jobs: VecDeque<_> = maps.map(|(owner, _)| (*owner, (0, 0))).collect();
+        let keys: Vec<&str> = self.store.cluster.digests().map(|(key, _)| &**key).collect();
+        if !(jobs.is_empty() && keys.is_empty()) {
+            self.write_all(joiner, jobs, &keys, &mut writer(core, cx.shared, joiner, reply));
+        }
+    }
+}
+
+/// Whether `one` has come further than `other`.
+fn is_later(one: &MapDigest, other: &MapDigest) -> bool {
+    one.version != 0 && (other.version == 0 || (one.epoch, one.version) > (other.epoch, other.version))
+}
+
+/// What our copies sum to.
+fn roots(store: &Store, core: &Core, cx: &Context<'_, '_>) -> KeyRoots {
+    store.roots(|owner| is_live(core, cx, owner))
+}
+
+/// Some other member that is alive.
+fn anybody(core: &mut Core) -> Option<MemberIndex> {
+    let own = core.index;
+    core.table.choose(&mut core.rng, |index, entry| entry.is_alive() && index != own)
+}
+
+fn open(core: &Core, cx: &mut Context<'_, '_>, partner: MemberIndex, purpose: StreamPurpose) {
+    cx.shared.counters.state_exchanges_begun += 1;
+    cx.out.streams.push(StreamOpen {
+        to: core.identity(partner, cx.shared).address(),
+        destination: cx.shared.directory.id(partner),
+        purpose,
+    });
+}
+
+/// What writes stream messages of ours to `destination` to the end of `out`.
+fn writer<'o>(
+    core: &Core,
+    shared: &SharedState,
+    destination: MemberId,
+    out: &'o mut Vec<u8>,
+) -> StreamWriter<'o> {
+    let speaker = core.speaker(&shared.directory, &shared.events, false);
+    native_stream_writer(&speaker, destination, out)
+}

@@ -1,0 +1,232 @@
+//! One member's map, as its owner or anybody else holds it.
+//!
+//! Every change of its owner takes the next version, and an entry carries that of its last change. So a copy that has come
+//! to a version lacks exactly the entries with later ones. Deletions leave entries without a value; the oldest of
+//! them are dropped when there are too many, and the *floor* rises: a copy that has not come so far gets the whole map.
+//! While it does, what it had stays readable, as *stale*, until the rest is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use swimring_codec::MemberId;
+use swimring_codec::native::{KeyEntry, KeySectionWriter, KeySpan, KeyValue, MapDigest};
+
+/// Deletions remembered of one map. A copy that is further behind gets the whole map.
+pub(super) const TOMBSTONES_MAX: usize = 1_024;
+
+/// What became of a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Entry {
+    /// Version of its last change; 0 while it is stale.
+    pub(super) version: u64,
+    /// Nothing if it was deleted.
+    pub(super) value: Option<Bytes>,
+}
+
+impl Entry {
+    pub(super) fn len(&self) -> usize {
+        self.value.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+/// See the module.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Map {
+    /// Which life of the owner.
+    pub(super) epoch: u64,
+    /// Everything up to this version is there.
+    pub(super) version: u64,
+    /// Deletions up to this version may be missing.
+    pub(super) floor: u64,
+    entries: BTreeMap<Arc<str>, Entry>,
+    /// Keys by the version of their last change, without the stale.
+    order: BTreeMap<u64, Arc<str>>,
+    /// Versions of the deletions.
+    deleted: BTreeSet<u64>,
+    /// Stale entries.
+    stale: usize,
+    /// Bytes of keys and values.
+    bytes: usize,
+}
+
+impl Map {
+    /// An empty one of this life.
+    pub(super) fn new(epoch: u64) -> Map {
+        Map { epoch, ..Map::default() }
+    }
+
+    /// An empty copy of a map of this life, of which deletions up to `floor` may be missing.
+    pub(super) fn copy(epoch: u64, floor: u64) -> Map {
+        Map { epoch, floor, ..Map::default() }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keys that have a value.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len() - self.deleted.len()
+    }
+
+    /// Whether some of it is from before it was begun anew.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale != 0
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// Keys that have a value and begin with `prefix`, in order.
+    pub(super) fn iter<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Arc<str>, &'a Entry)> {
+        let from = self.entries.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from.take_while(move |(key, _)| key.starts_with(prefix)).filter(|(_, entry)| entry.value.is_some())
+    }
+
+    pub(super) fn digest(&self, owner: MemberId) -> MapDigest {
+        MapDigest { owner, epoch: self.epoch, version: self.version }
+    }
+
+    /// Bytes that the map would have if `key` had a value of `length`.
+    pub(super) fn bytes_with(&self, key: &str, length: usize) -> usize {
+        let before = self.entries.get(key).map_or(0, |entry| key.len() + entry.len());
+        self.bytes - before + key.len() + length
+    }
+
+    /// Puts an entry in the place of the one before, which it gives.
+    pub(super) fn put(&mut self, key: &Arc<str>, version: u64, value: Option<Bytes>) -> Option<Entry> {
+        if value.is_none() {
+            self.deleted.insert(version);
+        }
+        self.order.insert(version, Arc::clone(key));
+        let entry = Entry { version, value };
+        self.bytes += key.len() + entry.len();
+        let before = self.entries.insert(Arc::clone(key), entry);
+        if let Some(before) = &before {
+            self.bytes -= key.len() + before.len();
+            self.unlist(before.version);
+        }
+        before
+    }
+
+    fn unlist(&mut self, version: u64) {
+        if version == 0 {
+            self.stale -= 1;
+        } else {
+            self.order.remove(&version);
+            self.deleted.remove(&version);
+        }
+    }
+
+    /// Drops the oldest deletions beyond the bound.
+    pub(super) fn bound_tombstones(&mut self) {
+        while self.deleted.len() > TOMBSTONES_MAX
+            && let Some(oldest) = self.deleted.pop_first()
+        {
+            if let Some(key) = self.order.remove(&oldest) {
+                self.bytes -= key.len();
+                self.entries.remove(&key);
+            }
+            self.floor = self.floor.max(oldest);
+        }
+    }
+
+    /// Begins a life, or the same anew: what there is is stale until it is put again, or [`Map::drop_stale`].
+    pub(super) fn begin(&mut self, epoch: u64, floor: u64) {
+        (self.epoch, self.version, self.floor) = (epoch, 0, floor);
+        self.order.clear();
+        self.deleted.clear();
+        let bytes = &mut self.bytes;
+        self.entries.retain(|key, entry| {
+            entry.version = 0;
+            let keep = entry.value.is_some();
+            *bytes -= if keep { 0 } else { key.len() };
+            keep
+        });
+        self.stale = self.entries.len();
+    }
+
+    /// Drops what is stale: everything else is there. Gives the keys.
+    pub(super) fn drop_stale(&mut self) -> Vec<Arc<str>> {
+        if self.stale == 0 {
+            return Vec::new();
+        }
+        let stale = |(_, entry): &(&Arc<str>, &Entry)| entry.version == 0;
+        let keys: Vec<_> = self.entries.iter().filter(stale).map(|(key, _)| Arc::clone(key)).collect();
+        for key in &keys {
+            if let Some(entry) = self.entries.remove(key) {
+                self.bytes -= key.len() + entry.len();
+            }
+        }
+        self.stale = 0;
+        keys
+    }
+
+    /// How much of the map a copy lacks that has come to `have` of the life `epoch`.
+    fn span(&self, owner: MemberId, epoch: u64, have: u64) -> KeySpan {
+        let same = epoch == self.epoch;
+        let reset = same && have != 0 && have < self.floor;
+        KeySpan {
+            owner,
+            epoch: self.epoch,
+            since: if same && !reset { have.min(self.version) } else { 0 },
+            until: self.version,
+            floor: self.floor,
+            complete: self.stale == 0,
+            reset,
+        }
+    }
+
+    /// Writes what a copy lacks that has come to `have` of the life `epoch`, as far as it fits. Gives how far that
+    /// copy has come then, if more is to follow.
+    pub(super) fn write(
+        &self,
+        owner: MemberId,
+        (epoch, have): (u64, u64),
+        writer: &mut KeySectionWriter<'_>,
+    ) -> Result<(), (u64, u64)> {
+        let span = self.span(owner, epoch, have);
+        if !writer.begin(span) {
+            return Err((epoch, have));
+        }
+        let mut written = span.since;
+        for (version, key) in self.order.range((Bound::Excluded(span.since), Bound::Unbounded)) {
+            let Some(entry) = self.entries.get(key) else { continue };
+            if !writer.entry(&said(key, *version, MemberId::NONE, &entry.value)) {
+                // Nothing of it: the next message begins as this one would have.
+                let begun = written != span.since;
+                return Err(if begun { (self.epoch, written) } else { (epoch, have) });
+            }
+            written = *version;
+        }
+        writer.end();
+        Ok(())
+    }
+
+    /// Bytes of the entries after `since`, not counted beyond `most`.
+    pub(super) fn bytes_since(&self, since: u64, most: usize) -> usize {
+        let mut bytes = 0;
+        for (version, key) in self.order.range((Bound::Excluded(since), Bound::Unbounded)) {
+            let Some(entry) = self.entries.get(key) else { continue };
+            bytes += said(key, *version, MemberId::NONE, &entry.value).encoded_len();
+            if bytes > most {
+                break;
+            }
+        }
+        bytes
+    }
+}
+
+/// An entry as it travels.
+pub(super) fn said<'a>(
+    key: &'a str,
+    version: u64,
+    writer: MemberId,
+    value: &'a Option<Bytes>,
+) -> KeyEntry<'a> {
+    let value = value.as_ref().map_or(KeyValue::Deleted, |value| KeyValue::Set(value));
+    KeyEntry { key, version, writer, value }
+}

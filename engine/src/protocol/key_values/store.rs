@@ -1,0 +1,413 @@
+//! Everything of shared state that one member holds, within its bounds: the maps of all members, its own among them, and
+//! the keys of the cluster.
+//!
+//! What others say is taken in section by section, each as far as it follows on what is there. What does not follow is a
+//! gap, to be fetched; what does not fit the bounds is refused, and the rest of its map with it, until there is room.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use swimring_codec::MemberId;
+use swimring_codec::native::{KEY_MAX, KeyRoots, KeySection, KeyValue, VALUE_MAX};
+use thiserror::Error;
+
+use super::cluster_keys::{CLUSTER_KEYS_MAX, ClusterEntry, ClusterKeys};
+use super::map::Map;
+use crate::protocol::settings::Settings;
+
+/// Most keys with a value in one member's map.
+pub(super) const MAP_KEYS_MAX: usize = 65_536;
+
+/// Most members whose maps are kept.
+pub(super) const OWNERS_MAX: usize = 32_768;
+
+/// Why a change of shared state was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The key is empty.
+    #[error("the key is empty: give it 1 to {KEY_MAX} bytes")]
+    KeyEmpty,
+    /// The key is too long.
+    #[error("the key has {0} bytes: use at most {KEY_MAX}")]
+    KeyTooLong(usize),
+    /// The value is too long.
+    #[error("the value has {0} bytes: use at most {VALUE_MAX}")]
+    ValueTooLong(usize),
+    /// The member has too many keys.
+    #[error("there are {0} keys already: delete some")]
+    TooManyKeys(usize),
+    /// The member, or the keys of the cluster, would take too much.
+    #[error(
+        "that would make {0} bytes of keys and values: raise state_member_bytes_max everywhere, or delete some"
+    )]
+    TooMuch(usize),
+    /// All of them would.
+    #[error(
+        "that would make {0} bytes of all members' state: raise state_bytes_max everywhere, or delete some"
+    )]
+    TooMuchInAll(usize),
+    /// There is no shared state here.
+    #[error("shared state is switched off: set state_bytes_max above 0")]
+    Off,
+    /// The wire format has none.
+    #[error("shared state needs the native wire: memberlist's has no room for it")]
+    Wire,
+    /// The key is not at the version that it was to be.
+    #[error("the key has changed: read it again")]
+    Changed {
+        /// Its version; nothing if it has no value.
+        version: Option<u64>,
+    },
+    /// There are no versions left.
+    #[error("the versions of the cluster's keys are used up: somebody forges them")]
+    VersionsUsedUp,
+}
+
+crate::sentence::debug_is_the_sentence!(StateError);
+
+/// A value of shared state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StateValue {
+    /// The value.
+    pub value: Bytes,
+    /// The version of its last change. Each change of the same map has a higher one, until its owner starts anew.
+    pub version: u64,
+    /// Who wrote it: the owner of the map, or the last to write a key of the cluster.
+    pub writer: MemberId,
+}
+
+/// A key that has changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StateChange {
+    /// Whose map it is in; [`MemberId::NONE`] for the keys of the cluster.
+    pub owner: MemberId,
+    /// The key.
+    pub key: Arc<str>,
+    /// Its value; nothing if it is gone.
+    pub value: Option<StateValue>,
+}
+
+/// How much may be held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) each: usize,
+    pub(super) all: usize,
+}
+
+impl Limits {
+    pub(super) fn of(settings: &Settings) -> Limits {
+        Limits { each: settings.state_member_bytes_max as usize, all: settings.state_bytes_max as usize }
+    }
+}
+
+/// What became of a section.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Taken {
+    /// Entries that were new.
+    pub(super) news: u64,
+    /// Entries that there was no room for.
+    pub(super) refused: u64,
+    /// It does not follow on what is there.
+    pub(super) gap: bool,
+    /// It breaks a rule of the format.
+    pub(super) broken: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) limits: Limits,
+    pub(super) maps: BTreeMap<MemberId, Map>,
+    pub(super) cluster: ClusterKeys,
+    bytes: usize,
+    /// Keys of the cluster that are known to have a value that is not here, with its version and writer, until they are
+    /// taken out.
+    pub(super) elsewhere: Vec<(Arc<str>, u64, MemberId)>,
+    /// What has changed since the driver was last told.
+    pub(super) changes: Vec<StateChange>,
+}
+
+impl Store {
+    pub(super) fn new(limits: Limits) -> Store {
+        Store {
+            limits,
+            maps: BTreeMap::new(),
+            cluster: ClusterKeys::default(),
+            bytes: 0,
+            elsewhere: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Bytes of all keys and values.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The value of a key of `owner`'s map, or of the cluster.
+    pub(super) fn get(&self, owner: MemberId, key: &str) -> Option<StateValue> {
+        if owner.is_none() {
+            let entry = self.cluster.get(key)?;
+            return valued(entry.value.as_ref(), entry.version, entry.writer);
+        }
+        let entry = self.maps.get(&owner)?.get(key)?;
+        valued(entry.value.as_ref(), entry.version, owner)
+    }
+
+    /// The keys of `owner`'s map, or of the cluster, that begin with `prefix`, in order.
+    pub(super) fn list(&self, owner: MemberId, prefix: &str) -> Vec<(Arc<str>, StateValue)> {
+        if owner.is_none() {
+            let entries = self.cluster.iter(prefix).filter_map(|(key, entry)| {
+                Some((Arc::clone(key), valued(entry.value.as_ref(), entry.version, entry.writer)?))
+            });
+            return entries.collect();
+        }
+        let Some(map) = self.maps.get(&owner) else { return Vec::new() };
+        let entries = map.iter(prefix).filter_map(|(key, entry)| {
+            Some((Arc::clone(key), valued(entry.value.as_ref(), entry.version, owner)?))
+        });
+        entries.collect()
+    }
+
+    /// Sets or deletes a key of the member's own map, which is made with `epoch` if there is none. Gives its version;
+    /// nothing if a key is deleted that has no value.
+    pub(super) fn change_own(
+        &mut self,
+        own: MemberId,
+        epoch: u64,
+        key: &str,
+        new: Option<Bytes>,
+    ) -> Result<Option<u64>, StateError> {
+        check_key(key)?;
+        let length = check_value(new.as_ref())?;
+        let map = self.maps.entry(own).or_insert_with(|| Map::new(epoch));
+        let has_value = map.get(key).is_some_and(|entry| entry.value.is_some());
+        if new.is_none() && !has_value {
+            return Ok(None);
+        }
+        if new.is_some() {
+            let (each, all) =
+                (map.bytes_with(key, length), map.bytes_with(key, length) + self.bytes - map.bytes());
+            check_bytes(self.limits, each, all)?;
+            if !has_value && map.len() >= MAP_KEYS_MAX {
+                return Err(StateError::TooManyKeys(map.len()));
+            }
+        }
+        let key = Arc::<str>::from(key);
+        let before = map.bytes();
+        map.version += 1;
+        let version = map.version;
+        map.put(&key, version, new.clone());
+        map.bound_tombstones();
+        self.bytes = self.bytes - before + map.bytes();
+        self.note(own, key, new, version, own);
+        Ok(Some(version))
+    }
+
+    /// Sets or deletes a key of the cluster. Gives its version; nothing if a key is deleted that has no value.
+    pub(super) fn change_cluster(
+        &mut self,
+        own: MemberId,
+        key: &str,
+        new: Option<Bytes>,
+    ) -> Result<Option<u64>, StateError> {
+        check_key(key)?;
+        let length = check_value(new.as_ref())?;
+        let has_value = self.cluster.get(key).is_some_and(|entry| entry.value.is_some());
+        if new.is_none() && !has_value {
+            return Ok(None);
+        }
+        if new.is_some() {
+            let each = self.cluster.bytes_with(key, length);
+            check_bytes(self.limits, each, each + self.bytes - self.cluster.bytes())?;
+            if !has_value && self.cluster.len() >= CLUSTER_KEYS_MAX {
+                return Err(StateError::TooManyKeys(self.cluster.len()));
+            }
+        }
+        let version = self.cluster.next_version().ok_or(StateError::VersionsUsedUp)?;
+        self.put_cluster(Arc::from(key), ClusterEntry { version, writer: own, value: new });
+        Ok(Some(version))
+    }
+
+    fn put_cluster(&mut self, key: Arc<str>, entry: ClusterEntry) {
+        let before = self.cluster.bytes();
+        let (value, version, writer) = (entry.value.clone(), entry.version, entry.writer);
+        self.cluster.put(&key, entry);
+        self.bytes = self.bytes - before + self.cluster.bytes();
+        self.note(MemberId::NONE, key, value, version, writer);
+    }
+
+    fn note(&mut self, owner: MemberId, key: Arc<str>, new: Option<Bytes>, version: u64, writer: MemberId) {
+        let value = new.map(|value| StateValue { value, version, writer });
+        self.changes.push(StateChange { owner, key, value });
+    }
+
+    /// The member finds that there is a map of an earlier life of its own, or that somebody says so: its own map
+    /// outranks it from now on.
+    pub(super) fn outrank(&mut self, own: MemberId, epoch: u64, heard: u64) {
+        let map = self.maps.entry(own).or_insert_with(|| Map::new(epoch));
+        map.epoch = map.epoch.max(heard.saturating_add(1));
+        // An empty map has to be told, too: so it gets a version.
+        map.version = map.version.max(1);
+    }
+
+    /// Takes in a section of another member's map.
+    pub(super) fn take_map(&mut self, section: &KeySection<'_>) -> Taken {
+        let span = section.span;
+        let mut taken = Taken::default();
+        if !self.maps.contains_key(&span.owner) {
+            if self.maps.len() >= OWNERS_MAX {
+                taken.refused = 1;
+                return taken;
+            }
+            if span.since != 0 {
+                taken.gap = true;
+                return taken;
+            }
+        }
+        if span.until == 0 {
+            return taken;
+        }
+        let map = self.maps.entry(span.owner).or_insert_with(|| Map::copy(span.epoch, span.floor));
+        let is_same = span.epoch == map.epoch;
+        let has_all = is_same && (span.until < map.version || span.until == map.version && !map.is_stale());
+        if span.epoch < map.epoch || has_all {
+            return taken;
+        }
+        if span.since > if is_same { map.version } else { 0 } {
+            taken.gap = true;
+            return taken;
+        }
+        let before = map.bytes();
+        if !is_same || span.reset && map.version < span.floor {
+            map.begin(span.epoch, span.floor);
+        }
+        let changes = &mut self.changes;
+        let others = self.bytes - before;
+        for entry in section.entries() {
+            let Ok(entry) = entry else {
+                taken.broken = true;
+                break;
+            };
+            if entry.version <= map.version {
+                continue;
+            }
+            let new = match entry.value {
+                KeyValue::Set(value) => Some(value),
+                KeyValue::Deleted | KeyValue::Elsewhere => None,
+            };
+            let with = map.bytes_with(entry.key, new.map_or(0, <[u8]>::len));
+            let is_new = map.get(entry.key).is_none_or(|entry| entry.value.is_none());
+            let fits = check_bytes(self.limits, with, with + others).is_ok()
+                && (!is_new || new.is_none() || map.len() < MAP_KEYS_MAX);
+            if !fits {
+                taken.refused += 1;
+                break;
+            }
+            taken.news += 1;
+            map.version = entry.version;
+            let (key, new) = (Arc::<str>::from(entry.key), new.map(Bytes::copy_from_slice));
+            let old = map.put(&key, entry.version, new.clone()).and_then(|old| old.value);
+            if old != new {
+                let version = entry.version;
+                let value = new.map(|value| StateValue { value, version, writer: span.owner });
+                changes.push(StateChange { owner: span.owner, key, value });
+            }
+        }
+        if !taken.broken && taken.refused == 0 {
+            taken.news += u64::from(map.version < span.until);
+            map.version = map.version.max(span.until);
+            if span.complete {
+                let gone = map.drop_stale().into_iter();
+                changes.extend(gone.map(|key| StateChange { owner: span.owner, key, value: None }));
+            }
+        }
+        map.bound_tombstones();
+        self.bytes = others + map.bytes();
+        if map.version == 0 && !map.is_stale() {
+            self.maps.remove(&span.owner);
+        }
+        taken
+    }
+
+    /// Takes in a section of keys of the cluster. A value that is elsewhere is a gap.
+    pub(super) fn take_cluster(&mut self, section: &KeySection<'_>) -> Taken {
+        let mut taken = Taken::default();
+        for entry in section.entries() {
+            let Ok(entry) = entry else {
+                taken.broken = true;
+                break;
+            };
+            if !self.cluster.is_news(entry.key, entry.version, entry.writer) {
+                continue;
+            }
+            let new = match entry.value {
+                KeyValue::Set(value) => Some(Bytes::copy_from_slice(value)),
+                KeyValue::Deleted => None,
+                KeyValue::Elsewhere => {
+                    taken.gap = true;
+                    self.elsewhere.push((Arc::from(entry.key), entry.version, entry.writer));
+                    continue;
+                }
+            };
+            let each = self.cluster.bytes_with(entry.key, new.as_ref().map_or(0, Bytes::len));
+            let fits = check_bytes(self.limits, each, each + self.bytes - self.cluster.bytes()).is_ok();
+            let full = self.cluster.len() >= CLUSTER_KEYS_MAX
+                && new.is_some()
+                && self.cluster.get(entry.key).is_none();
+            if !fits || full || !self.cluster.is_plausible(entry.version) {
+                taken.refused += 1;
+                continue;
+            }
+            taken.news += 1;
+            let (version, writer) = (entry.version, entry.writer);
+            self.put_cluster(Arc::from(entry.key), ClusterEntry { version, writer, value: new });
+        }
+        taken
+    }
+
+    /// Forgets the map of `owner`.
+    pub(super) fn forget(&mut self, owner: MemberId) {
+        let Some(map) = self.maps.remove(&owner) else { return };
+        self.bytes -= map.bytes();
+        let keys = map.iter("").map(|(key, _)| StateChange { owner, key: Arc::clone(key), value: None });
+        self.changes.extend(keys);
+    }
+
+    /// The roots, over the maps of those that `is_live`.
+    pub(super) fn roots(&self, is_live: impl Fn(MemberId) -> bool) -> KeyRoots {
+        let maps = self.maps.iter().filter(|(owner, map)| map.version != 0 && is_live(**owner));
+        let sum = maps.fold(0u64, |sum, (owner, map)| sum.wrapping_add(map.digest(*owner).term()));
+        KeyRoots { maps: sum, keys: self.cluster.root() }
+    }
+}
+
+fn valued(value: Option<&Bytes>, version: u64, writer: MemberId) -> Option<StateValue> {
+    value.map(|value| StateValue { value: value.clone(), version, writer })
+}
+
+fn check_key(key: &str) -> Result<(), StateError> {
+    match key.len() {
+        0 => Err(StateError::KeyEmpty),
+        1..=KEY_MAX => Ok(()),
+        length => Err(StateError::KeyTooLong(length)),
+    }
+}
+
+fn check_value(value: Option<&Bytes>) -> Result<usize, StateError> {
+    let length = value.map_or(0, Bytes::len);
+    if length > VALUE_MAX { Err(StateError::ValueTooLong(length)) } else { Ok(length) }
+}
+
+fn check_bytes(limits: Limits, each: usize, all: usize) -> Result<(), StateError> {
+    if each > limits.each {
+        return Err(StateError::TooMuch(each));
+    }
+    if all > limits.all { Err(StateError::TooMuchInAll(all)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+#[path = "store_test.rs"]
+mod tests;

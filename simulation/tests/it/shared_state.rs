@@ -1,0 +1,261 @@
+//! The claims of shared state (`docs/PROTOCOL.md` 9.7), and a campaign: whatever happens, in the end every member that lives
+//! has the same, and of each other what that one has itself.
+
+use std::time::Duration;
+
+use swimring::protocol::{Counters, Settings, WireOptions};
+use swimring_codec::MemberId;
+use swimring_simulation::{Direction, Faults, Simulation, SimulationOptions, calm_bound, scenario};
+
+use crate::paper_support::{NEVER, millis, run, seconds};
+
+/// Seeds of the campaign; `SWIMRING_SEEDS` runs more.
+const SEEDS: u64 = 40;
+
+/// How long after the last fault, and once views agree, shared state may still differ.
+const MENDED: Duration = Duration::from_secs(120);
+
+fn warm(seed: u64, members: usize, settings: &Settings) -> Simulation {
+    let settings = settings.clone();
+    let checked = members <= 16;
+    let options = SimulationOptions { settings, checked, ..SimulationOptions::new(seed, members) };
+    let mut simulation = Simulation::new(options);
+    simulation.start_warm();
+    run(&mut simulation, seconds(3));
+    simulation
+}
+
+fn set(simulation: &mut Simulation, node: usize, key: &str, value: impl Into<Vec<u8>>) {
+    simulation.change_state(node, false, key, Some(value.into())).expect("within bounds");
+}
+
+/// What `observer` has of `owner`.
+fn seen(simulation: &Simulation, observer: usize, owner: MemberId) -> Vec<(String, Vec<u8>, u64)> {
+    let Some(member) = simulation.member(observer) else { return Vec::new() };
+    let entries = member.state_entries(owner, "").into_iter();
+    entries.map(|(key, value)| (key.to_string(), value.value.to_vec(), value.version)).collect()
+}
+
+/// Whether all members that live have the same.
+fn agree(simulation: &Simulation) -> Result<(), String> {
+    let live: Vec<usize> = (0..simulation.len()).filter(|node| simulation.is_member(*node)).collect();
+    for &observer in &live {
+        for &owner in &live {
+            let id = simulation.id(owner);
+            let (theirs, own) = (seen(simulation, observer, id), seen(simulation, owner, id));
+            if theirs != own {
+                return Err(format!("{observer} has of {owner} {} keys of {}", theirs.len(), own.len()));
+            }
+        }
+        if seen(simulation, observer, MemberId::NONE) != seen(simulation, live[0], MemberId::NONE) {
+            return Err(format!("{observer} and {} differ about keys of the cluster", live[0]));
+        }
+    }
+    Ok(())
+}
+
+/// Runs until all agree, and gives how long that took.
+#[track_caller]
+fn run_until_agreed(simulation: &mut Simulation, step: Duration, bound: Duration) -> Duration {
+    let start = simulation.now();
+    loop {
+        let passed = simulation.now().since(start);
+        match agree(simulation) {
+            Ok(()) => return passed,
+            Err(amiss) => assert!(passed < bound, "{amiss}, {passed:?} later"),
+        }
+        run(simulation, step);
+    }
+}
+
+/// Changes something somewhere.
+fn change(simulation: &mut Simulation, rng: &mut fastrand::Rng) {
+    let node = rng.usize(..simulation.len());
+    let key = format!("key-{}", rng.u8(..6));
+    let length = match rng.u8(..8) {
+        0 => rng.usize(..60_000),
+        1 => rng.usize(..3_000),
+        _ => rng.usize(..80),
+    };
+    let value = (rng.u8(..4) != 0).then(|| vec![rng.u8(..); length]);
+    // Refused while it is down.
+    let _ = simulation.change_state(node, rng.u8(..4) == 0, &key, value);
+}
+
+/// One cluster with random misfortunes.
+fn misfortunes(seed: u64) -> Counters {
+    let rng = &mut fastrand::Rng::with_seed(seed);
+    // The scenarios with even numbers speak the native format.
+    let options = scenario(seed * 2);
+    // A forgery can say of anybody what it likes.
+    let corruption = if options.faults.checksums { options.faults.corruption } else { 0.0 };
+    let faults = Faults { corruption, ..options.faults.clone() };
+    let mut simulation = Simulation::new(SimulationOptions { faults, ..options });
+    if rng.bool() {
+        simulation.start_warm();
+    } else {
+        simulation.start_cold();
+    }
+    for _ in 0..rng.u8(10..60) {
+        change(&mut simulation, rng);
+        run(&mut simulation, millis(rng.u64(..2_000)));
+    }
+    simulation.calm();
+    for _ in 0..4 {
+        change(&mut simulation, rng);
+    }
+    let bound = calm_bound(simulation.settings(), &WireOptions::Native, simulation.len());
+    if let Err(violation) = simulation.run_until_converged(bound) {
+        panic!("seed {seed}: {violation}");
+    }
+    let start = simulation.now();
+    while let Err(amiss) = agree(&simulation) {
+        let passed = simulation.now().since(start);
+        assert!(passed < MENDED, "seed {seed}: {amiss}, {passed:?} after views agree");
+        run(&mut simulation, seconds(1));
+    }
+    simulation.counters()
+}
+
+#[test]
+fn all_agree_in_the_end_whatever_happens() {
+    if let Ok(seed) = std::env::var("SWIMRING_SEED") {
+        misfortunes(seed.parse().expect("a number"));
+        return;
+    }
+    let seeds = std::env::var("SWIMRING_SEEDS").map_or(SEEDS, |seeds| seeds.parse().expect("a number"));
+    let mut all = Counters::default();
+    for seed in 0..seeds {
+        all.add(&misfortunes(seed));
+    }
+    let counted = [
+        all.state_changes_told,
+        all.state_changes_received,
+        all.state_gaps,
+        all.state_roots_sent,
+        all.state_exchanges_begun,
+        all.state_exchanges_answered,
+    ];
+    assert!(counted.iter().all(|count| *count > 100), "{counted:?}");
+}
+
+/// A small change is with a hundred members in a fraction of a second although datagrams are lost.
+#[test]
+fn a_change_is_soon_everywhere() {
+    let mut simulation = warm(1, 100, &Settings::default());
+    simulation.set_faults(Faults { loss: 0.01, ..Faults::NONE });
+    for node in 0..100 {
+        for key in 0..10 {
+            set(&mut simulation, node, &format!("key-{key}"), *b"first");
+        }
+    }
+    let all = run_until_agreed(&mut simulation, millis(100), seconds(20));
+    let mut took = Vec::new();
+    for nth in 0..100 {
+        let (node, id) = (nth, simulation.id(nth));
+        set(&mut simulation, node, "key-3", format!("second {nth}"));
+        let start = simulation.now();
+        let has = |simulation: &Simulation, observer: usize| {
+            simulation.member(observer).and_then(|member| member.state_value(id, "key-3"))
+        };
+        let wanted = has(&simulation, node);
+        while !(0..100).all(|observer| has(&simulation, observer) == wanted) {
+            run(&mut simulation, millis(5));
+            assert!(simulation.now().since(start) < seconds(20), "change {nth}");
+        }
+        took.push(simulation.now().since(start));
+    }
+    took.sort_unstable();
+    println!(
+        "all at once: {all:?}; one change everywhere: p50 {:?} p99 {:?} max {:?}",
+        took[50], took[98], took[99]
+    );
+    assert!(took[98] <= millis(200), "{:?}", took[98]);
+}
+
+/// What is too large to be told is fetched by everyone.
+#[test]
+fn a_large_value_is_fetched() {
+    let mut simulation = warm(2, 40, &Settings::default());
+    simulation.set_faults(Faults { loss: 0.02, ..Faults::NONE });
+    set(&mut simulation, 7, "large", vec![5; 60_000]);
+    simulation.change_state(9, true, "large", Some(vec![6; 60_000])).expect("within bounds");
+    let took = run_until_agreed(&mut simulation, millis(20), seconds(30));
+    println!("60 kB with 40 members after {took:?}");
+    assert_eq!(seen(&simulation, 39, simulation.id(7)).len(), 1);
+    assert!(simulation.counters().state_gaps >= 39);
+}
+
+/// Both sides of a partition go on, and agree when it is over.
+#[test]
+fn a_partition_is_mended() {
+    let mut simulation = warm(3, 20, &Settings::default());
+    set(&mut simulation, 0, "before", *b"x");
+    let inside: Vec<usize> = (0..8).collect();
+    simulation.partition(&inside, Direction::Both, seconds(60), NEVER);
+    for node in 0..20 {
+        set(&mut simulation, node, "during", format!("{node}"));
+        simulation.change_state(node, true, "all", Some(vec![node as u8])).expect("within bounds");
+        run(&mut simulation, seconds(2));
+    }
+    run(&mut simulation, seconds(30));
+    assert!(agree(&simulation).is_err(), "they could not talk");
+    let bound = calm_bound(simulation.settings(), &WireOptions::Native, 20);
+    simulation.run_until_converged(bound).expect("views heal");
+    let took = run_until_agreed(&mut simulation, millis(500), seconds(60));
+    println!("agreed {took:?} after the views");
+}
+
+/// Nothing is sent by a cluster that shares nothing, and little by one whose state rests.
+#[test]
+fn rest_costs_little() {
+    let bytes = |shares: bool| {
+        let mut simulation = warm(4, 30, &Settings::default());
+        if shares {
+            for node in 0..30 {
+                set(&mut simulation, node, "key", vec![1; 100]);
+            }
+        }
+        run(&mut simulation, seconds(60));
+        let sent =
+            |simulation: &Simulation| (0..30).map(|node| simulation.log().traffic(node).1).sum::<u64>();
+        let before = sent(&simulation);
+        run(&mut simulation, seconds(100));
+        let counters = simulation.counters();
+        assert_eq!(counters.state_roots_sent > 0, shares);
+        (sent(&simulation) - before) as f64 / 100.0 / 30.0
+    };
+    let (with, without) = (bytes(true), bytes(false));
+    println!("{with:.1} bytes a member-second with shared state, {without:.1} without");
+    assert!(with - without < 10.0);
+}
+
+/// A member that holds less than others have counts what it refuses, and does not ask for it all the time.
+#[test]
+fn what_is_refused_is_counted_and_not_asked_for_for_ever() {
+    let settings = Settings { state_bytes_max: 20_000, ..Settings::default() };
+    let mut simulation = warm(5, 4, &settings);
+    for node in 0..4 {
+        set(&mut simulation, node, "large", vec![1; 9_000]);
+    }
+    run(&mut simulation, seconds(120));
+    let before = simulation.counters();
+    assert!(before.state_changes_refused > 0);
+    run(&mut simulation, seconds(100));
+    let since = simulation.counters().since(&before);
+    assert!(since.state_exchanges_begun < 4 * 20, "{}", since.state_exchanges_begun);
+}
+
+/// Where events have no room, changes are left to the roots.
+#[test]
+fn applications_keep_room_for_their_events() {
+    let settings = Settings { events_max: 16, ..Settings::default() };
+    let mut simulation = warm(6, 6, &settings);
+    for nth in 0..40 {
+        set(&mut simulation, nth % 6, "key", format!("{nth}"));
+        run(&mut simulation, millis(50));
+    }
+    assert!(simulation.counters().state_changes_untold > 0);
+    simulation.send_event(0, "news", b"").expect("there is room");
+    run_until_agreed(&mut simulation, millis(100), seconds(30));
+}
