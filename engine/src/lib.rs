@@ -89,16 +89,17 @@ pub mod worker;
 mod worker;
 
 pub use cluster::{
-    Accuser, Address, AddressOutcome, AsyncCluster, Canceller, Cluster, ClusterBuilder, ClusterError,
-    ClusterEvent, ClusterOptions, DEFAULT_PORT, EventOutcome, Events, EventsIntoIter, EventsIter, Join,
-    JoinError, JoinReport, Leave, MemberInfo, Resolve, Seed, SeedError, SeedOutcome, SentEvent, StartError,
-    Suspicion, SystemResolver, UserEvent,
+    Accuser, Address, AddressOutcome, AsyncCluster, AsyncClusterState, Canceller, Cluster, ClusterBuilder,
+    ClusterError, ClusterEvent, ClusterOptions, ClusterState, DEFAULT_PORT, EventOutcome, Events,
+    EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave, MemberInfo, Resolve, Seed, SeedError,
+    SeedOutcome, SentEvent, StartError, StateEntry, StateEvent, StateWatch, Suspicion, SystemResolver,
+    UserEvent,
 };
 pub use net::{DriverChoice, UnknownDriver};
 pub use protocol::settings::{Dissemination, SuspicionMode};
 pub use protocol::{
-    MemberError, MemberlistDialect, MemberlistOptions, Preset, Refusal, Settings, SettingsError, WireOptions,
-    WireOptionsError,
+    MemberError, MemberlistDialect, MemberlistOptions, Preset, Refusal, Settings, SettingsError, StateError,
+    WireOptions, WireOptionsError,
 };
 pub use stream::{CloseReason, OsError, ScanError};
 pub use swimring_codec::memberlist::{KeyError, SecretKey, Versions};

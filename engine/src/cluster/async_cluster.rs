@@ -11,6 +11,7 @@ use super::leave::Leave;
 use super::requests;
 use super::sent_event::SentEvent;
 use super::shared::Shared;
+use super::state::AsyncClusterState;
 use super::subscription::Events;
 
 /// A [`Cluster`] whose methods are awaited, on any executor: everything of a cluster that can block, under the
@@ -64,6 +65,11 @@ impl AsyncCluster {
     /// As [`Cluster::join_within`].
     pub fn join_within<S: Into<Seed>>(&self, seeds: impl IntoIterator<Item = S>, timeout: Duration) -> Join {
         self.0.join_within(seeds, timeout)
+    }
+
+    /// As [`Cluster::state`].
+    pub fn state(&self) -> AsyncClusterState {
+        AsyncClusterState::from(self.0.state())
     }
 
     /// As [`Cluster::leave`].

@@ -12,6 +12,7 @@ use super::join::{JoinProgress, ProgressSender, SeedError};
 use super::leave::LeaveOutcome;
 use super::lossy_channel::Sender;
 use super::sent_event::AwaitedEvents;
+use super::state_watch::Watchers;
 use super::subscription::Numbered;
 use super::view::owned;
 use crate::protocol::{Event, EventIndex, MemberIndex, SuspicionSummary};
@@ -38,6 +39,8 @@ pub(super) struct EventDispatcher {
     pub(super) leaves: u32,
     /// Those that wait for the leave to finish.
     pub(super) leaving: Vec<Arc<LeaveOutcome>>,
+    /// Those who watch shared state.
+    pub(super) watchers: Watchers,
     /// Events of our own that are waited for.
     pub(super) awaited: AwaitedEvents,
     rtts_us: Vec<u32>,
@@ -100,6 +103,9 @@ impl Observer for EventDispatcher {
                 for waiting in self.leaving.drain(..) {
                     waiting.say(Ok(()));
                 }
+            }
+            Event::StateChanged => {
+                self.events_lost += self.watchers.tell(context.member.state_changes(), context.shared);
             }
             Event::EventTold { sequence, given_up } => self.awaited.told(sequence, given_up),
             _ => {

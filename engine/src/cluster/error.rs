@@ -7,7 +7,7 @@ use swimring_codec::memberlist::KeyError;
 use thiserror::Error;
 
 use super::join::JoinError;
-use crate::protocol::MemberError;
+use crate::protocol::{MemberError, StateError};
 use crate::worker::FleetError;
 
 /// Why a [`Cluster`](super::Cluster) could not start, or did not do what it was asked.
@@ -36,6 +36,9 @@ pub enum ClusterError {
     /// The member refused: a name too long, metadata too large, an event too large.
     #[error(transparent)]
     Refused(MemberError),
+    /// Shared state was not changed: a value too long, too much of it, a key that has changed meanwhile.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The keys cannot be changed so.
     #[error(transparent)]
     Key(KeyError),

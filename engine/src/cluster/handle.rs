@@ -16,6 +16,7 @@ use super::leave::{self, Leave};
 use super::requests;
 use super::sent_event::SentEvent;
 use super::shared::Shared;
+use super::state::ClusterState;
 use super::subscription::Events;
 use super::waiting::block_on;
 
@@ -204,6 +205,11 @@ impl Cluster {
     /// [`ClusterError::Stopped`].
     pub fn update_metadata(&self, metadata: impl Into<Vec<u8>>) -> Result<(), ClusterError> {
         block_on(requests::update_metadata(self.shared(), metadata.into()))
+    }
+
+    /// Shared state: the keys and values that members and the cluster have.
+    pub fn state(&self) -> ClusterState {
+        ClusterState::new(self.clone())
     }
 
     /// Leaves the cluster: the others are told, and see it as left instead of failed. Done once that has

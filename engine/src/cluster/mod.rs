@@ -12,11 +12,11 @@
 //! | file | concern |
 //! |---|---|
 //! | `builder`, `options`, `file`, `wire`, `given_address`, `address` | from settings to a running member |
-//! | `handle`, `keys`, `async_cluster` | the application's side, blocking and awaited |
+//! | `handle`, `keys`, `state`, `async_cluster` | the application's side, blocking and awaited |
 //! | `requests`, `shared` | what is asked, and the way to the protocol's thread |
 //! | `join`, `leave`, `sent_event` | what takes time |
 //! | `dispatcher`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
-//! | `lossy_channel`, `subscription`, `waiting` | the bounded queues between the two, and waiting for them |
+//! | `lossy_channel`, `subscription`, `state_watch`, `waiting` | the bounded queues between the two, and waiting for them |
 //! | `background`, `mailbox`, `log`, `metrics`, `no_metrics` | what may wait |
 #![forbid(unsafe_code)]
 
@@ -46,6 +46,8 @@ mod options;
 mod requests;
 mod sent_event;
 mod shared;
+mod state;
+mod state_watch;
 mod subscription;
 mod view;
 mod waiting;
@@ -65,4 +67,6 @@ pub use join::{
 pub use leave::Leave;
 pub use options::ClusterOptions;
 pub use sent_event::{EventOutcome, SentEvent};
+pub use state::{AsyncClusterState, ClusterState, StateEntry};
+pub use state_watch::{StateEvent, StateWatch};
 pub use subscription::{Events, EventsIntoIter, EventsIter};

@@ -5,7 +5,9 @@
 //! answer, not the request.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use swimring_codec::memberlist::{KeyError, Keyring};
 use swimring_codec::{MemberId, State};
 
@@ -15,9 +17,11 @@ use super::lossy_channel::lossy_channel;
 use super::mailbox::Order;
 use super::sent_event::SentEvent;
 use super::shared::{LOCAL, Shared};
+use super::state::{StateEntry, Whose};
+use super::state_watch::StateWatch;
 use super::subscription::Events;
 use super::view::{RawView, owned};
-use crate::protocol::{Member, MemberError, SharedState, check_event};
+use crate::protocol::{Member, MemberError, SharedState, StateError, check_event};
 
 /// The members in a state that `wanted` accepts, sorted by name.
 pub(super) async fn members(
@@ -101,6 +105,89 @@ pub(super) async fn update_metadata(shared: &Shared, metadata: Vec<u8>) -> Resul
         Some(updated.map(|own| own.map(|own| host.observer.publish(ClusterEvent::Updated(own)))))
     });
     updated.await?.ok_or(ClusterError::Stopped)?.map_err(|error: MemberError| error.into()).map(drop)
+}
+
+/// Sets a key of shared state, if its version is as `expected`, where something is.
+pub(super) async fn set_state(
+    shared: &Shared,
+    whose: Whose,
+    key: &str,
+    value: Bytes,
+    expected: Option<Option<u64>>,
+) -> Result<u64, ClusterError> {
+    let version = change_state(shared, whose, key, Some(value), expected).await?;
+    // A value that is set has a version.
+    Ok(version.unwrap_or_default())
+}
+
+/// Deletes a key of shared state. False if it has no value.
+pub(super) async fn delete_state(shared: &Shared, whose: Whose, key: &str) -> Result<bool, ClusterError> {
+    Ok(change_state(shared, whose, key, None, None).await?.is_some())
+}
+
+async fn change_state(
+    shared: &Shared,
+    whose: Whose,
+    key: &str,
+    value: Option<Bytes>,
+    expected: Option<Option<u64>>,
+) -> Result<Option<u64>, ClusterError> {
+    let key: Arc<str> = key.into();
+    let changed = shared.ask(move |host, trains| {
+        host.command(LOCAL, trains, |member, now, state, out| {
+            let owner = if whose == Whose::Own { member.id() } else { MemberId::NONE };
+            let version = member.state_value(owner, &key).map(|value| value.version);
+            if expected.is_some_and(|expected| expected != version) {
+                return Err(StateError::Changed { version });
+            }
+            member.change_state(now, owner, &key, value, state, out)
+        })
+    });
+    Ok(changed.await?.ok_or(ClusterError::Stopped)??)
+}
+
+/// A key of the map of `owner`, or of the cluster.
+pub(super) async fn get_state(
+    shared: &Shared,
+    owner: MemberId,
+    key: &str,
+) -> Result<Option<StateEntry>, ClusterError> {
+    let key: Arc<str> = key.into();
+    let find = move |member: &Member, state: &SharedState| {
+        StateEntry::of(state, owner, &key, &member.state_value(owner, &key)?)
+    };
+    of_member(shared, find).await
+}
+
+/// All keys that begin with `prefix`.
+pub(super) async fn list_state(shared: &Shared, prefix: &str) -> Result<Vec<StateEntry>, ClusterError> {
+    let prefix = prefix.to_owned();
+    of_member(shared, move |member, state| entries(member, state, &prefix)).await
+}
+
+fn entries(member: &Member, state: &SharedState, prefix: &str) -> Vec<StateEntry> {
+    let owners = std::iter::once(MemberId::NONE).chain(member.state_owners());
+    let entries = owners.flat_map(|owner| {
+        let entries = member.state_entries(owner, prefix).into_iter();
+        entries.filter_map(move |(key, value)| StateEntry::of(state, owner, &key, &value))
+    });
+    entries.collect()
+}
+
+/// All keys that begin with `prefix`, and their changes from exactly then on.
+pub(super) async fn watch_state(
+    shared: &Shared,
+    prefix: &str,
+) -> Result<(Vec<StateEntry>, StateWatch), ClusterError> {
+    let (sender, receiver) = lossy_channel(shared.events_queued_max);
+    let prefix = prefix.to_owned();
+    let watched = shared.ask(move |host, _| {
+        let seen = entries(host.member(LOCAL)?, host.shared(), &prefix);
+        Some(host.observer.watchers.add(prefix, sender).then_some(seen))
+    });
+    let watched = watched.await?.ok_or(ClusterError::Stopped)?;
+    let seen = watched.ok_or(ClusterError::TooManySubscribers(super::dispatcher::SUBSCRIBERS_MAX))?;
+    Ok((seen, StateWatch::new(receiver)))
 }
 
 /// Changes the keys that packets and streams are sealed with.

@@ -10,8 +10,79 @@ use futures_core::Stream;
 use super::event::ClusterEvent;
 use super::lossy_channel::Receiver;
 
-/// An event with its number among all events of the member, by which a gap is seen.
-pub(super) type Numbered = (u64, ClusterEvent);
+/// An event with its number among all of its kind, by which a gap is seen.
+pub(super) type Numbered<E = ClusterEvent> = (u64, E);
+
+/// Events of a kind that can say that some were lost.
+pub(super) trait Lagging {
+    /// So many were.
+    fn lagged(lost: u64) -> Self;
+}
+
+impl Lagging for ClusterEvent {
+    fn lagged(lost: u64) -> ClusterEvent {
+        ClusterEvent::Lagged(lost)
+    }
+}
+
+/// The receiving end of numbered events: where some were lost it says so, at their place.
+#[derive(Debug)]
+pub(super) struct InOrder<E> {
+    receiver: Receiver<Numbered<E>>,
+    /// The number the next event should have.
+    expected: u64,
+    /// The event after a gap that has been given.
+    ahead: Option<E>,
+}
+
+impl<E: Lagging> InOrder<E> {
+    /// Receives what is numbered from `expected` on.
+    pub(super) fn new(receiver: Receiver<Numbered<E>>, expected: u64) -> InOrder<E> {
+        InOrder { receiver, expected, ahead: None }
+    }
+
+    pub(super) fn recv(&mut self) -> Option<E> {
+        if let Some(event) = self.ahead.take() {
+            return Some(event);
+        }
+        let next = self.receiver.recv()?;
+        Some(self.in_order(next))
+    }
+
+    pub(super) fn recv_timeout(&mut self, timeout: Duration) -> Result<E, RecvTimeoutError> {
+        if let Some(event) = self.ahead.take() {
+            return Ok(event);
+        }
+        let next = self.receiver.recv_timeout(timeout)?;
+        Ok(self.in_order(next))
+    }
+
+    pub(super) fn try_recv(&mut self) -> Result<E, TryRecvError> {
+        if let Some(event) = self.ahead.take() {
+            return Ok(event);
+        }
+        let next = self.receiver.try_recv()?;
+        Ok(self.in_order(next))
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<E>> {
+        if let Some(event) = self.ahead.take() {
+            return Poll::Ready(Some(event));
+        }
+        self.receiver.poll_recv(cx).map(|next| next.map(|next| self.in_order(next)))
+    }
+
+    /// `event`, or first the gap before it.
+    fn in_order(&mut self, (number, event): Numbered<E>) -> E {
+        let lost = number - self.expected;
+        self.expected = number + 1;
+        if lost == 0 {
+            return event;
+        }
+        self.ahead = Some(event);
+        E::lagged(lost)
+    }
+}
 
 /// Receives the events of a [`Cluster`](super::Cluster), blocking or as a [`Stream`] on any executor.
 ///
@@ -40,27 +111,17 @@ pub(super) type Numbered = (u64, ClusterEvent);
 /// ```
 #[derive(Debug)]
 #[must_use = "events that nobody receives are lost"]
-pub struct Events {
-    receiver: Receiver<Numbered>,
-    /// The number the next event should have.
-    expected: u64,
-    /// The event after a [`ClusterEvent::Lagged`] that has been given.
-    ahead: Option<ClusterEvent>,
-}
+pub struct Events(InOrder<ClusterEvent>);
 
 impl Events {
     /// Receives what is numbered from `expected` on.
     pub(super) fn new(receiver: Receiver<Numbered>, expected: u64) -> Events {
-        Events { receiver, expected, ahead: None }
+        Events(InOrder::new(receiver, expected))
     }
 
     /// Waits for the next event; `None` once the cluster has been shut down.
     pub fn recv(&mut self) -> Option<ClusterEvent> {
-        if let Some(event) = self.ahead.take() {
-            return Some(event);
-        }
-        let next = self.receiver.recv()?;
-        Some(self.in_order(next))
+        self.0.recv()
     }
 
     /// Waits for the next event no longer than `timeout`.
@@ -68,11 +129,7 @@ impl Events {
     /// # Errors
     /// `Timeout` if none came, `Disconnected` once the cluster has been shut down.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<ClusterEvent, RecvTimeoutError> {
-        if let Some(event) = self.ahead.take() {
-            return Ok(event);
-        }
-        let next = self.receiver.recv_timeout(timeout)?;
-        Ok(self.in_order(next))
+        self.0.recv_timeout(timeout)
     }
 
     /// The next event, if one waits.
@@ -80,11 +137,7 @@ impl Events {
     /// # Errors
     /// `Empty` if none does, `Disconnected` once the cluster has been shut down.
     pub fn try_recv(&mut self) -> Result<ClusterEvent, TryRecvError> {
-        if let Some(event) = self.ahead.take() {
-            return Ok(event);
-        }
-        let next = self.receiver.try_recv()?;
-        Ok(self.in_order(next))
+        self.0.try_recv()
     }
 
     /// The events, waiting for each, until the cluster is shut down: what `for event in &mut events` goes
@@ -93,17 +146,6 @@ impl Events {
     /// [`Events`] is no iterator itself, so that `next` is not ambiguous where it is used as a stream.
     pub fn iter(&mut self) -> EventsIter<'_> {
         EventsIter(self)
-    }
-
-    /// `event`, or first the gap before it.
-    fn in_order(&mut self, (number, event): Numbered) -> ClusterEvent {
-        let lost = number - self.expected;
-        self.expected = number + 1;
-        if lost == 0 {
-            return event;
-        }
-        self.ahead = Some(event);
-        ClusterEvent::Lagged(lost)
     }
 }
 
@@ -156,10 +198,6 @@ impl Stream for Events {
     type Item = ClusterEvent;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ClusterEvent>> {
-        let events = self.get_mut();
-        if let Some(event) = events.ahead.take() {
-            return Poll::Ready(Some(event));
-        }
-        events.receiver.poll_recv(cx).map(|next| next.map(|next| events.in_order(next)))
+        self.get_mut().0.poll(cx)
     }
 }
