@@ -91,9 +91,9 @@ mod worker;
 pub use cluster::{
     Accuser, Address, AddressOutcome, AsyncCluster, AsyncClusterState, Canceller, Cluster, ClusterBuilder,
     ClusterError, ClusterEvent, ClusterOptions, ClusterState, DEFAULT_PORT, EventOutcome, Events,
-    EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave, MemberInfo, Resolve, Seed, SeedError,
-    SeedOutcome, SentEvent, StartError, StateEntry, StateEvent, StateWatch, Suspicion, SystemResolver,
-    UserEvent,
+    EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave, MemberDetail, MemberInfo,
+    OngoingSuspicion, Resolve, RoundTrip, Seed, SeedError, SeedOutcome, SentEvent, StartError, StateEntry,
+    StateEvent, StateWatch, Suspicion, SystemResolver, UserEvent,
 };
 pub use net::{DriverChoice, UnknownDriver};
 pub use protocol::settings::{Dissemination, SuspicionMode};

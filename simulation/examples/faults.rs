@@ -280,7 +280,11 @@ impl Play {
             let Some(teller) = entry.subject else { continue };
             let sequence = match entry.what {
                 What::UserEvent(sequence) => Some(sequence),
-                What::Updated | What::Joined if began.get(&teller).is_some_and(|at| *at <= entry.at) => None,
+                What::Updated | What::Restarted | What::Joined
+                    if began.get(&teller).is_some_and(|at| *at <= entry.at) =>
+                {
+                    None
+                }
                 _ => continue,
             };
             heard.entry((teller, sequence, entry.observer)).or_insert(entry.at);

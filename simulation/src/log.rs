@@ -12,6 +12,8 @@ pub enum What {
     Joined,
     /// Someone changed address or metadata.
     Updated,
+    /// Someone started anew.
+    Restarted,
     /// Someone is suspected.
     Suspected,
     /// Someone who was suspected lives.
@@ -92,6 +94,7 @@ impl Log {
         let (subject, what) = match event {
             Event::Joined { subject } => (of(subject), What::Joined),
             Event::Updated { subject } => (of(subject), What::Updated),
+            Event::Restarted { subject } => (of(subject), What::Restarted),
             Event::Suspected { subject, .. } => (of(subject), What::Suspected),
             Event::Refuted { subject, .. } => (of(subject), What::Refuted),
             Event::Failed { subject, .. } => (of(subject), What::Failed),

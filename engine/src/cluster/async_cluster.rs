@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::detail::MemberDetail;
 use super::error::ClusterError;
 use super::event::MemberInfo;
 use super::handle::Cluster;
@@ -104,6 +105,22 @@ impl AsyncCluster {
     /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub async fn member(&self, name: &str) -> Result<Option<MemberInfo>, ClusterError> {
         requests::member(self.shared(), name).await
+    }
+
+    /// As [`Cluster::detail`].
+    ///
+    /// # Errors
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
+    pub async fn detail(&self, name: &str) -> Result<Option<MemberDetail>, ClusterError> {
+        requests::detail(self.shared(), name).await
+    }
+
+    /// As [`Cluster::details`].
+    ///
+    /// # Errors
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
+    pub async fn details(&self) -> Result<Vec<MemberDetail>, ClusterError> {
+        requests::details(self.shared()).await
     }
 
     /// As [`Cluster::local`].

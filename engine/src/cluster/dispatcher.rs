@@ -1,12 +1,15 @@
 //! What the protocol's thread does with events: owned copies to every subscriber, ends of joins, leaves and
 //! events to those who wait for them, round-trip times to the sampler. It never waits for any of them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
-use swimring_codec::{MemberId, State, canonical};
+use swimring_codec::memberlist;
+use swimring_codec::{Incarnation, MemberId, State, canonical};
 
+use super::detail::{MemberDetail, Observations, OngoingSuspicion};
 use super::event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
 use super::join::{JoinProgress, ProgressSender, SeedError};
 use super::leave::LeaveOutcome;
@@ -15,7 +18,7 @@ use super::sent_event::AwaitedEvents;
 use super::state_watch::Watchers;
 use super::subscription::Numbered;
 use super::view::owned;
-use crate::protocol::{Event, EventIndex, MemberIndex, SuspicionSummary};
+use crate::protocol::{Event, EventIndex, Member, MemberIndex, SharedState, SuspicionSummary, Time};
 use crate::worker::{EventContext, HostedMember, JoinFailure, Observer};
 
 /// Most subscribers at once: each costs the protocol's thread a copy of every event.
@@ -44,6 +47,8 @@ pub(super) struct EventDispatcher {
     /// Events of our own that are waited for.
     pub(super) awaited: AwaitedEvents,
     rtts_us: Vec<u32>,
+    /// What is known of the members beyond the view.
+    observed: Observations,
 }
 
 impl EventDispatcher {
@@ -74,6 +79,58 @@ impl EventDispatcher {
         });
     }
 
+    /// What is known of the member `id`, as `member` sees it.
+    pub(super) fn detail(
+        &self,
+        now: Time,
+        member: &Member,
+        shared: &SharedState,
+        id: MemberId,
+    ) -> Option<MemberDetail> {
+        let index = shared.directory().find(id)?;
+        let info = owned(&member.member(index, shared)?);
+        let observed = self.observed.get(id);
+        let named = |id| accuser(member, shared, id);
+        let suspicion = member.suspicion_of(index, shared).map(|standing| OngoingSuspicion {
+            accuser: named(standing.accuser),
+            confirmed_by: standing
+                .confirmed_by
+                .iter()
+                .map(|half| named(whole_id(member, shared, *half)))
+                .collect(),
+            lasted: now.since(standing.since),
+            left: standing.ends.since(now),
+        });
+        Some(MemberDetail {
+            life: observed.map_or(info.incarnation, |observed| observed.life),
+            // This member itself: since the fleet of one began.
+            in_state: now.since(observed.map_or(Time::ZERO, |observed| observed.since)),
+            last_heard: observed.and_then(|observed| observed.heard).map(|heard| now.since(heard)),
+            round_trip: observed.and_then(|observed| observed.round_trip),
+            member: info,
+            suspicion,
+        })
+    }
+
+    /// Takes note of what `event` says of its subject.
+    fn observe(&mut self, context: &EventContext<'_>, event: &Event) {
+        let EventContext { now, member, shared, .. } = *context;
+        let id = |subject| shared.directory().id(subject);
+        match *event {
+            Event::Joined { subject } | Event::Restarted { subject } => {
+                let life = member.state_of(subject).map_or(Incarnation::ZERO, |(_, incarnation)| incarnation);
+                self.observed.began(id(subject), life, now);
+            }
+            Event::Suspected { subject, .. }
+            | Event::Refuted { subject, .. }
+            | Event::Failed { subject, .. }
+            | Event::Left { subject } => self.observed.changed(id(subject), now),
+            Event::Reaped { subject } => self.observed.forget(id(subject)),
+            Event::ProbeAcked { subject, rtt } => self.observed.answered(id(subject), rtt, now),
+            _ => {}
+        }
+    }
+
     fn join_ended(&mut self, token: u32, result: Result<(), SeedError>) {
         if let Some(join) = self.joins.remove(&token) {
             join.send(JoinProgress::Ended { token, result });
@@ -89,6 +146,7 @@ impl EventDispatcher {
 
 impl Observer for EventDispatcher {
     fn event(&mut self, context: &EventContext<'_>, event: &Event) {
+        self.observe(context, event);
         match *event {
             Event::ProbeAcked { rtt, .. } => self.probe_acked(rtt.as_micros()),
             Event::JoinFinished { token, joined } => {
@@ -116,6 +174,17 @@ impl Observer for EventDispatcher {
         }
     }
 
+    #[inline]
+    fn frame(&mut self, now: Time, source: MemberId) {
+        self.observed.heard(source, now);
+    }
+
+    fn heard(&mut self, now: Time, _: HostedMember, _: SocketAddr, message: &memberlist::Message<'_>) {
+        if let memberlist::Message::Ping { source: Some(source), .. } = message {
+            self.observed.heard(MemberId::of_name(source.name), now);
+        }
+    }
+
     fn join_failed(&mut self, _: HostedMember, token: u32, reason: &JoinFailure) {
         self.join_ended(token, Err(SeedError::Failed(reason.clone())));
     }
@@ -128,9 +197,10 @@ fn to_cluster_event(context: &EventContext<'_>, event: &Event) -> Option<Cluster
     Some(match *event {
         Event::Joined { subject } => ClusterEvent::Joined(member(subject, State::Alive)?),
         Event::Updated { subject } => ClusterEvent::Updated(member(subject, State::Alive)?),
+        Event::Restarted { subject } => ClusterEvent::Restarted(member(subject, State::Alive)?),
         Event::Suspected { subject, accuser: id } => ClusterEvent::Suspected {
             member: member(subject, State::Suspect)?,
-            accuser: accuser(context, id),
+            accuser: accuser(context.member, context.shared, id),
         },
         Event::Refuted { subject, suspicion } => ClusterEvent::Recovered {
             member: member(subject, State::Alive)?,
@@ -163,21 +233,27 @@ fn info(context: &EventContext<'_>, subject: MemberIndex, state: State) -> Optio
 
 fn explained(context: &EventContext<'_>, summary: &SuspicionSummary) -> Suspicion {
     Suspicion {
-        accuser: accuser(context, summary.accuser),
+        accuser: accuser(context.member, context.shared, summary.accuser),
         lasted: summary.lasted,
         confirmations: summary.confirmations,
     }
 }
 
-fn accuser(context: &EventContext<'_>, id: MemberId) -> Accuser {
-    if id == context.member.id() {
+fn accuser(member: &Member, shared: &SharedState, id: MemberId) -> Accuser {
+    if id == member.id() {
         return Accuser::Local;
     }
-    name_of(context, id).map_or(Accuser::Unknown, Accuser::Member)
+    name_of(shared, id).map_or(Accuser::Unknown, Accuser::Member)
 }
 
-fn name_of(context: &EventContext<'_>, id: MemberId) -> Option<Arc<str>> {
-    context.shared.directory().find(id).map(|index| context.shared.name(index).into())
+/// The id of a member of the view whose low half is `half`; nobody if there is none.
+fn whole_id(member: &Member, shared: &SharedState, half: u32) -> MemberId {
+    let ids = member.members(shared).map(|known| shared.directory().id(known.index));
+    ids.into_iter().find(|id| id.0 as u32 == half).unwrap_or(MemberId::NONE)
+}
+
+fn name_of(shared: &SharedState, id: MemberId) -> Option<Arc<str>> {
+    shared.directory().find(id).map(|index| shared.name(index).into())
 }
 
 fn user_event(context: &EventContext<'_>, event: EventIndex) -> UserEvent {
@@ -185,6 +261,6 @@ fn user_event(context: &EventContext<'_>, event: EventIndex) -> UserEvent {
     UserEvent {
         name: event.name.into(),
         payload: Bytes::copy_from_slice(event.payload),
-        origin: name_of(context, event.origin),
+        origin: name_of(context.shared, event.origin),
     }
 }

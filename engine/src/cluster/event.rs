@@ -77,7 +77,7 @@ pub struct UserEvent {
 /// A member that joins is `Joined`. One that does not answer is `Suspected`, and then either
 /// `Recovered` or `Failed`. One that says goodbye has `Left`. After a while the failed and the left are
 /// `Reaped`; until then [`Cluster::member`](super::Cluster::member) still knows them. A member that comes
-/// back is `Joined` again.
+/// back is `Joined` again; one that was not missed meanwhile is `Restarted`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ClusterEvent {
@@ -85,6 +85,11 @@ pub enum ClusterEvent {
     Joined(MemberInfo),
     /// A member changed its metadata or address; this member itself when it was told to.
     Updated(MemberInfo),
+    /// A member that counted as live has started anew: another process, or the same program again, speaks under its name.
+    /// Comes in place of `Updated`. It is told by its address, or by its incarnation, which begins at what the clock
+    /// shows: not if it began less than 4 s after the life before, or if the clocks of the two machines are more than
+    /// 30 s apart. A member that had failed or left is `Joined` again.
+    Restarted(MemberInfo),
     /// A member is suspected. It still counts as live.
     Suspected {
         /// The suspect.
@@ -143,6 +148,7 @@ impl ClusterEvent {
         match self {
             ClusterEvent::Joined(member)
             | ClusterEvent::Updated(member)
+            | ClusterEvent::Restarted(member)
             | ClusterEvent::Left(member)
             | ClusterEvent::Suspected { member, .. }
             | ClusterEvent::Recovered { member, .. }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::async_cluster::AsyncCluster;
 use super::builder::ClusterBuilder;
+use super::detail::MemberDetail;
 use super::error::ClusterError;
 use super::event::MemberInfo;
 use super::join::{self, Join, Seed};
@@ -139,6 +140,24 @@ impl Cluster {
     /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn member(&self, name: &str) -> Result<Option<MemberInfo>, ClusterError> {
         block_on(requests::member(self.shared(), name))
+    }
+
+    /// What is known of the member called `name` beyond its place in the view, in any state, while it is part of it: its
+    /// round trip, when it was last heard, since when it is in its state, who suspects it.
+    ///
+    /// # Errors
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
+    pub fn detail(&self, name: &str) -> Result<Option<MemberDetail>, ClusterError> {
+        block_on(requests::detail(self.shared(), name))
+    }
+
+    /// The same of all live members, this one among them, sorted by name. The protocol's thread makes owned copies of all:
+    /// to be asked now and then.
+    ///
+    /// # Errors
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
+    pub fn details(&self) -> Result<Vec<MemberDetail>, ClusterError> {
+        block_on(requests::details(self.shared()))
     }
 
     /// This member as it describes itself to the others.

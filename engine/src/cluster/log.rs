@@ -47,6 +47,7 @@ impl Log {
         match event {
             ClusterEvent::Joined(member) => self.member("member joined", member),
             ClusterEvent::Updated(member) => self.member("member updated", member),
+            ClusterEvent::Restarted(member) => self.member("member restarted", member),
             ClusterEvent::Left(member) => self.member("member left", member),
             ClusterEvent::Suspected { member, accuser } => {
                 let (name, incarnation) = (&*member.name, member.incarnation.get());

@@ -15,7 +15,7 @@
 //! | `handle`, `keys`, `state`, `async_cluster` | the application's side, blocking and awaited |
 //! | `requests`, `shared` | what is asked, and the way to the protocol's thread |
 //! | `join`, `leave`, `sent_event` | what takes time |
-//! | `dispatcher`, `event`, `view` | the protocol's side: owned copies of what happened and of who is there |
+//! | `dispatcher`, `event`, `view`, `detail` | the protocol's side: owned copies of what happened and of who is there |
 //! | `lossy_channel`, `subscription`, `state_watch`, `waiting` | the bounded queues between the two, and waiting for them |
 //! | `background`, `mailbox`, `log`, `metrics`, `no_metrics` | what may wait |
 #![forbid(unsafe_code)]
@@ -24,6 +24,7 @@ mod address;
 mod async_cluster;
 mod background;
 mod builder;
+mod detail;
 mod dispatcher;
 mod error;
 mod event;
@@ -56,6 +57,7 @@ mod wire;
 
 pub use async_cluster::AsyncCluster;
 pub use builder::ClusterBuilder;
+pub use detail::{MemberDetail, OngoingSuspicion, RoundTrip};
 pub use error::{ClusterError, StartError};
 pub use event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
 pub use given_address::Address;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use swimring_codec::memberlist::{KeyError, Keyring};
 use swimring_codec::{MemberId, State};
 
+use super::detail::MemberDetail;
 use super::error::ClusterError;
 use super::event::{ClusterEvent, MemberInfo};
 use super::lossy_channel::lossy_channel;
@@ -48,6 +49,29 @@ pub(super) async fn local(shared: &Shared) -> Result<MemberInfo, ClusterError> {
         member.member(member.index(), state).map(|known| owned(&known))
     };
     of_member(shared, own).await?.ok_or(ClusterError::Stopped)
+}
+
+/// What is known of the member called `name`.
+pub(super) async fn detail(shared: &Shared, name: &str) -> Result<Option<MemberDetail>, ClusterError> {
+    let id = MemberId::of_name(name);
+    let seen = shared.ask(move |host, _| {
+        let (member, now) = (host.member(LOCAL)?, host.now());
+        Some(host.observer.detail(now, member, host.shared(), id))
+    });
+    seen.await?.ok_or(ClusterError::Stopped)
+}
+
+/// What is known of the live members, sorted by name.
+pub(super) async fn details(shared: &Shared) -> Result<Vec<MemberDetail>, ClusterError> {
+    let seen = shared.ask(move |host, _| {
+        let (member, state, now) = (host.member(LOCAL)?, host.shared(), host.now());
+        let live = member.members(state).filter(|known| known.state.is_live());
+        let ids = live.map(|known| state.directory().id(known.index));
+        Some(ids.filter_map(|id| host.observer.detail(now, member, state, id)).collect::<Vec<_>>())
+    });
+    let mut details = seen.await?.ok_or(ClusterError::Stopped)?;
+    details.sort_unstable_by(|one, other| one.member.name.cmp(&other.member.name));
+    Ok(details)
 }
 
 /// What `look` finds in the member.

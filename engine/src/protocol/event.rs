@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use swimring_codec::MemberId;
 
+use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 
 /// Where a user event lies in the store of a [`super::SharedState`].
@@ -21,6 +22,19 @@ pub struct SuspicionSummary {
     pub confirmations: u8,
 }
 
+/// A suspicion that goes on, as far as its holder knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StandingSuspicion {
+    /// Who accused first; [`MemberId::NONE`] if that came in a push/pull, which names nobody.
+    pub accuser: MemberId,
+    /// The low halves of the ids of those who accused independently, at most seven.
+    pub confirmed_by: Vec<u32>,
+    /// When it began.
+    pub since: Time,
+    /// When the member is declared dead, if nothing more is heard. A witness may do so earlier.
+    pub ends: Time,
+}
+
 /// Something that happened at a member. Indexes are resolved through the member's
 /// [`super::SharedState`] before it is next called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +46,12 @@ pub enum Event {
     },
     /// A member changed its address or metadata.
     Updated {
+        /// Who.
+        subject: MemberIndex,
+    },
+    /// A member that we held live has begun a new life: its process has started anew. Comes in place of
+    /// [`Event::Updated`]; one that we held dead or gone is [`Event::Joined`] again.
+    Restarted {
         /// Who.
         subject: MemberIndex,
     },

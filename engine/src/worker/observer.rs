@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use swimring_codec::memberlist;
+use swimring_codec::{MemberId, memberlist};
 
 use super::join_error::JoinFailure;
 use super::members::HostedMember;
@@ -17,6 +17,12 @@ pub trait Observer: Send + 'static {
     /// A member's timers fired `lag_us` microseconds after the tick they were due at.
     fn timer(&mut self, lag_us: u64) {
         let _ = lag_us;
+    }
+
+    /// A native frame of the cluster came from `source`, before it is handled.
+    #[inline]
+    fn frame(&mut self, now: Time, source: MemberId) {
+        let _ = (now, source);
     }
 
     /// A packet of memberlist's format brought `message` to a member, before it is handled.

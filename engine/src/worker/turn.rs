@@ -153,6 +153,9 @@ impl<O: Observer> Host<O> {
             return;
         }
         let now = self.clock.now();
+        if frame.header.cluster == self.cluster {
+            self.observer.frame(now, frame.header.source);
+        }
         let Some((member, shared, mut out)) = self.members.reach(local, trains) else { return };
         member.handle_frame(now, from, &frame, shared, &mut out);
         self.settle(local);

@@ -118,17 +118,17 @@ fn a_restarted_member_is_back_on_the_same_port_and_on_another() {
 }
 
 #[test]
-fn a_member_that_restarts_before_it_is_missed_has_moved() {
+fn a_member_that_restarts_before_it_is_missed_has_restarted() {
     let one = start("one");
     let two = joined("two", &one);
     let mut events = one.subscribe().unwrap();
     two.shutdown();
     let two = joined("two", &one);
-    let moved = |event: &ClusterEvent| {
-        (matches!(event, ClusterEvent::Updated(_)) || is_joined(event, "two"))
+    let restarted = |event: &ClusterEvent| {
+        (matches!(event, ClusterEvent::Restarted(_)) || is_joined(event, "two"))
             && event.member().is_some_and(|member| member.address == two.address())
     };
-    until(&mut events, "two has moved", moved);
+    until(&mut events, "two has restarted", restarted);
     assert_eq!(one.len().unwrap(), 2);
 }
 

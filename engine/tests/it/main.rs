@@ -3,6 +3,7 @@
 mod addresses;
 mod architecture_bounds;
 mod cluster_api;
+mod cluster_detail;
 mod cluster_events;
 mod cluster_join;
 mod cluster_life;

@@ -278,7 +278,9 @@ impl Observer for Watch {
                     real.lost_acks += 1;
                 }
             }
-            Event::Joined { subject } | Event::Updated { subject } => self.met(scene, subject),
+            Event::Joined { subject } | Event::Updated { subject } | Event::Restarted { subject } => {
+                self.met(scene, subject);
+            }
             Event::Suspected { subject, .. } => self.suspected(scene, subject),
             Event::Failed { subject, .. } => self.failed(scene, subject),
             Event::Left { subject } => self.departed(scene, subject),

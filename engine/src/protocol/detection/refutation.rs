@@ -25,6 +25,13 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// says so to dozens, again and again.
 const CONFLICT_EVERY: Duration = Duration::from_secs(10);
 
+/// How far a new life's first incarnation lies above what was known of the last one, at least: seconds from start to start.
+/// Less may be changes of one life that came together.
+const LIFE_STEP: u64 = 4;
+
+/// Seconds by which the clocks of two machines may differ, and which news may take, for a new life to be known for one.
+const CLOCKS_APART: u64 = 30;
+
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Refutations {
     window_start: Time,
@@ -32,15 +39,29 @@ pub(in crate::protocol) struct Refutations {
     /// When we last said that our name is claimed, and when we last told another member that its is.
     conflict_said: Time,
     conflict_told: Time,
+    /// When we began, and at which incarnation: what the clock shows by which lives begin.
+    began: (Time, Incarnation),
 }
 
 impl Refutations {
-    pub(in crate::protocol) const NONE: Refutations = Refutations {
-        window_start: Time::ZERO,
-        in_window: 0,
-        conflict_said: Time::NEVER,
-        conflict_told: Time::NEVER,
-    };
+    /// None yet, of a member that begins at `now` with the incarnation `first`.
+    pub(in crate::protocol) const fn new(now: Time, first: Incarnation) -> Refutations {
+        Refutations {
+            window_start: Time::ZERO,
+            in_window: 0,
+            conflict_said: Time::NEVER,
+            conflict_told: Time::NEVER,
+            began: (now, first),
+        }
+    }
+
+    /// Whether a live member that was known at the incarnation `old` and states `new` has started anew: a life begins at
+    /// what the clock shows, and goes on by one for each refutation and change.
+    pub(in crate::protocol) fn is_new_life(&self, now: Time, old: Incarnation, new: Incarnation) -> bool {
+        let (began, first) = self.began;
+        let clock = first.get() + now.since(began).as_secs();
+        new.get() >= old.get().saturating_add(LIFE_STEP) && new.get().abs_diff(clock) <= CLOCKS_APART
+    }
 
     /// Answers an accusation at `accused`, by one step towards it if it is far above us. A member that
     /// gave in to a forged accusation at the highest incarnation would state what all others refuse as

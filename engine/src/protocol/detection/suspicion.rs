@@ -66,6 +66,10 @@ impl Suspicions {
         self.due
     }
 
+    pub(in crate::protocol) fn list(&self) -> &SuspicionList {
+        &self.list
+    }
+
     pub(in crate::protocol) fn len(&self) -> u32 {
         self.list.len()
     }

@@ -10,7 +10,7 @@ use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::detection::return_probes::ReturnProbes;
-use crate::protocol::event::EventIndex;
+use crate::protocol::event::{EventIndex, StandingSuspicion};
 use crate::protocol::member::{Member, MemberError, check_metadata};
 use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
 use crate::protocol::settings::Settings;
@@ -307,6 +307,11 @@ impl Member {
     pub fn state_of(&self, index: MemberIndex) -> Option<(State, Incarnation)> {
         let entry = self.core.table.get(index);
         entry.state().map(|state| (state, entry.incarnation()))
+    }
+
+    /// The suspicion of the member at `index`, if it is suspected.
+    pub fn suspicion_of(&self, index: MemberIndex, shared: &SharedState) -> Option<StandingSuspicion> {
+        shared.suspicions.standing(self.suspicions.list(), index)
     }
 
     /// The view, in no particular order.

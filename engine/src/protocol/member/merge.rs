@@ -92,6 +92,9 @@ impl Member {
         // Members that held it dead may have reaped it since, and need it introduced again.
         let introduce = !entry.is_live();
         self.adopt_alive(cx, index, entry, entry.with_incarnation(incarnation));
+        if entry.is_live() && self.apart.refutations.is_new_life(cx.now, entry.incarnation(), incarnation) {
+            cx.emit(Event::Restarted { subject: index });
+        }
         self.core.tell_those(cx, index, Update::Alive { introduce }, incarnation, tell_on);
     }
 
@@ -132,12 +135,33 @@ impl Member {
         };
         let introduction = restated.as_ref().unwrap_or(introduction);
         let Some((index, version)) = self.intern(cx, introduction, versions) else { return };
-        let moved = !entry.is_unknown() && entry.version() != version;
+        let change = self.change_of(cx, index, entry, (incarnation, version));
         self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));
-        if moved && entry.is_live() {
-            cx.emit(Event::Updated { subject: index });
+        if let Some(change) = change {
+            cx.emit(change);
         }
         self.core.tell_those(cx, index, Update::Alive { introduce: true }, incarnation, tell_on);
+    }
+
+    /// What it means that a live member states this incarnation, and the address and metadata of this version: nothing
+    /// that the driver is told if it has only refuted.
+    fn change_of(
+        &self,
+        cx: &Context<'_, '_>,
+        index: MemberIndex,
+        entry: Entry,
+        (incarnation, version): (Incarnation, u8),
+    ) -> Option<Event> {
+        if !entry.is_live() {
+            return None;
+        }
+        let address = |version| cx.shared.directory.identity(index, version).address();
+        // A member keeps its address for life.
+        let moved = version != entry.version() && !is_same_place(address(entry.version()), address(version));
+        if moved || self.apart.refutations.is_new_life(cx.now, entry.incarnation(), incarnation) {
+            return Some(Event::Restarted { subject: index });
+        }
+        (version != entry.version()).then_some(Event::Updated { subject: index })
     }
 
     fn intern(

@@ -184,7 +184,7 @@ struct Apart {
 }
 
 // docs/ARCHITECTURE.md, section 3, reckons with it.
-const _: () = assert!(size_of::<Apart>() <= 40);
+const _: () = assert!(size_of::<Apart>() <= 56);
 
 /// A member. See the module.
 #[derive(Debug)]
@@ -264,7 +264,7 @@ impl Member {
             event_repair: EventRepair::new(now),
             view_repair: ViewRepair::new(now),
             shares_state: false,
-            apart: Box::new(Apart { refutations: Refutations::NONE, key_values: None }),
+            apart: Box::new(Apart { refutations: Refutations::new(now, incarnation), key_values: None }),
             event_sequence: rng.u32(..),
             core: Core {
                 id: introduction.subject,

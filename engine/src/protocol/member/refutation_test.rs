@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::*;
+use crate::protocol::member::merge::TellOn;
+use crate::protocol::view::directory::UNVERSIONED;
 use crate::protocol::{Event, FrameSink, MemberlistOptions, WireOptions};
 use swimring_codec::MemberId;
 
@@ -104,5 +106,49 @@ fn a_claim_is_said_now_and_then_and_on_memberlists_wire_not_fought() {
         assert_eq!((said, shared.counters.name_conflicts), (3, 30), "{wire:?}");
         let fought = shared.counters.refutations;
         assert_eq!(fought, if matches!(wire, WireOptions::Native) { 30 } else { 0 }, "{wire:?}");
+    }
+}
+
+#[test]
+fn a_life_is_known_by_where_it_begins_and_by_its_address() {
+    for wire in wires() {
+        let (mut one, mut shared) = member(&wire, 1_000);
+        let port = |port| SocketAddr::from(([127, 0, 0, 2], port));
+        let introduction = |incarnation, address, metadata| Introduction {
+            subject: MemberId::of_name("two"),
+            incarnation: Incarnation::new(incarnation),
+            state: State::Alive,
+            address,
+            name: "two",
+            metadata,
+            zone: "",
+        };
+        let mut hear = |at, said: Introduction<'_>| {
+            call(&mut one, &mut shared, second(at), |one, cx| {
+                one.on_introduction(cx, &said, UNVERSIONED, TellOn::Nobody);
+            })
+        };
+        // It began a minute ago.
+        assert!(matches!(hear(60, introduction(1_000, port(2), b"a"))[..], [Event::Joined { .. }]));
+        assert!(matches!(hear(61, introduction(1_001, port(2), b"b"))[..], [Event::Updated { .. }]));
+        assert_eq!(hear(62, introduction(1_009, port(2), b"b")), [], "refutations that passed us by");
+        assert!(matches!(hear(70, introduction(1_075, port(2), b"b"))[..], [Event::Restarted { .. }]));
+        assert!(
+            matches!(hear(71, introduction(1_078, port(2), b"c"))[..], [Event::Updated { .. }]),
+            "too soon"
+        );
+        assert!(
+            matches!(hear(300, introduction(1_331, port(2), b"d"))[..], [Event::Updated { .. }]),
+            "too far ahead"
+        );
+        assert!(
+            matches!(hear(400, introduction(1_400, port(2), b"e"))[..], [Event::Restarted { .. }]),
+            "and changed"
+        );
+        let moved = hear(401, introduction(1_401, port(3), b"e"));
+        match wire {
+            WireOptions::Native => assert!(matches!(moved[..], [Event::Restarted { .. }])),
+            _ => assert_eq!(moved, [], "its address is kept"),
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use swimring_codec::{Incarnation, MemberId};
 
-use crate::protocol::event::SuspicionSummary;
+use crate::protocol::event::{StandingSuspicion, SuspicionSummary};
 use crate::protocol::pools::presence::Presence;
 use crate::protocol::time::{Time, millis};
 use crate::protocol::view::directory::MemberIndex;
@@ -177,6 +177,17 @@ impl Suspicion {
     /// Whether others have not been told of our accusation.
     pub(in crate::protocol) fn is_quiet(&self) -> bool {
         self.tell != Time::NEVER
+    }
+
+    /// What can be told of it while it goes on; `lost` is the time that its holder has lost.
+    pub(super) fn standing(&self, lost: Duration) -> StandingSuspicion {
+        let named = (0..=self.named).filter(|place| self.by_nack & 1 << place == 0);
+        StandingSuspicion {
+            accuser: self.accuser,
+            confirmed_by: named.skip(1).map(|place| self.accusers[usize::from(place)]).collect(),
+            since: self.started + lost,
+            ends: self.deadline() + lost,
+        }
     }
 
     /// Others who have accused.

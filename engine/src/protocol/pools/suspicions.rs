@@ -8,7 +8,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use swimring_codec::MemberId;
 
-use crate::protocol::event::SuspicionSummary;
+use crate::protocol::event::{StandingSuspicion, SuspicionSummary};
 use crate::protocol::pools::presence::Presence;
 use crate::protocol::pools::suspicion::{Due, Suspicion, Window, Witness};
 use crate::protocol::time::{Time, millis};
@@ -144,6 +144,16 @@ impl SuspicionPool {
     ) -> Option<MemberId> {
         let node = self.index.get(&(of.owner, subject))?;
         Some(self.heaps.get(*node).accuser)
+    }
+
+    /// The suspicion of `subject` as it stands, if there is one.
+    pub(in crate::protocol) fn standing(
+        &self,
+        of: &SuspicionList,
+        subject: MemberIndex,
+    ) -> Option<StandingSuspicion> {
+        let node = self.index.get(&(of.owner, subject))?;
+        Some(self.heaps.get(*node).standing(of.lost))
     }
 
     /// Whether `accuser`, the holder of the suspicion, has probed `subject` in vain itself.
