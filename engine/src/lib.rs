@@ -90,10 +90,10 @@ mod worker;
 
 pub use cluster::{
     Accuser, Address, AddressOutcome, AsyncCluster, AsyncClusterState, Canceller, Cluster, ClusterBuilder,
-    ClusterError, ClusterEvent, ClusterOptions, ClusterState, DEFAULT_PORT, EventOutcome, Events,
-    EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave, MemberDetail, MemberInfo,
-    OngoingSuspicion, Resolve, RoundTrip, Seed, SeedError, SeedOutcome, SentEvent, StartError, StateEntry,
-    StateEvent, StateWatch, Suspicion, SystemResolver, UserEvent,
+    ClusterError, ClusterEvent, ClusterOptions, ClusterState, DEFAULT_PORT, DirectMessage, EventOutcome,
+    Events, EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave, MemberDetail, MemberInfo,
+    OngoingSuspicion, Question, Resolve, RoundTrip, Seed, SeedError, SeedOutcome, SentEvent, SentMessage,
+    StartError, StateEntry, StateEvent, StateWatch, Suspicion, SystemResolver, UserEvent,
 };
 pub use net::{DriverChoice, UnknownDriver};
 pub use protocol::settings::{Dissemination, SuspicionMode};
@@ -104,7 +104,7 @@ pub use protocol::{
 pub use stream::{CloseReason, OsError, ScanError};
 pub use swimring_codec::memberlist::{KeyError, SecretKey, Versions};
 pub use swimring_codec::{AddressFault, Incarnation, MemberId, State};
-pub use worker::JoinFailure;
+pub use worker::{JoinFailure, MessageFailure};
 
 /// The README's program compiles.
 #[cfg(doctest)]

@@ -94,7 +94,7 @@ fn incarnation(input: &mut Input<'_>) -> u64 {
 }
 
 fn message(input: &mut Input<'_>) -> OwnedMessage {
-    match input.u8() % 22 {
+    match input.u8() % 23 {
         0 => OwnedMessage::Ping { sequence: input.u32(), event_root: input.u32() },
         1 => OwnedMessage::IndirectPing { sequence: input.u32(), target: input.u64() },
         2 => OwnedMessage::Ack { sequence: input.u32(), event_root: input.u32() },
@@ -149,7 +149,8 @@ fn message(input: &mut Input<'_>) -> OwnedMessage {
             tag: input.u8(),
         },
         20 => OwnedMessage::ViewRepair { began: input.bool() },
-        _ => OwnedMessage::KeyRoots { maps: input.u64(), keys: input.u64() },
+        21 => OwnedMessage::KeyRoots { maps: input.u64(), keys: input.u64() },
+        _ => OwnedMessage::Direct { payload: input.bytes().to_vec() },
     }
 }
 
@@ -190,6 +191,7 @@ fn is_within_rules(message: &OwnedMessage) -> bool {
             (1..=6).contains(step) && range.bits() + step <= 30 && sums.len() == 1 << step
         }
         OwnedMessage::ViewList { codes, .. } => codes.len() <= 340,
+        OwnedMessage::Direct { payload } => payload.len() <= 1360,
         OwnedMessage::Ping { event_root, .. } | OwnedMessage::Ack { event_root, .. } => *event_root < 1 << 24,
         OwnedMessage::EventSum { bits, nth, .. } => *bits <= 7 && u32::from(*nth) < 1 << bits,
         OwnedMessage::Delegation { prefix_bits, .. } => *prefix_bits <= 64,
@@ -222,7 +224,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
         start.extend_from_slice(&number.to_le_bytes());
     }
     start.push(1);
-    let choices: Vec<u8> = (0..22).flat_map(choose_message).collect();
+    let choices: Vec<u8> = (0..23).flat_map(choose_message).collect();
     let frame = [&start[..], &[0], &1400_u16.to_le_bytes(), &choices].concat();
     let stream = [&start[..], &[1], &choose_introduction("node-7"), &choose_introduction("nöde")].concat();
     vec![Seed { name: "frame".to_owned(), bytes: frame }, Seed { name: "stream".to_owned(), bytes: stream }]
@@ -248,8 +250,9 @@ fn choose_message(kind: u8) -> Vec<u8> {
         17 => [&[3, 0, 0, 0, 0x20, 1, 1, 2][..], &number, &number].concat(),
         18 => [&[4, 0, 0, 0, 0x20, 1, 0, 1, 0][..], &sequence].concat(),
         19 => [&number[..], &incarnation, &[0x7a]].concat(),
+        20 => vec![1],
         21 => [number, incarnation].concat(),
-        _ => vec![1],
+        _ => [&[5, 0][..], b"hello"].concat(),
     };
     [&[kind][..], &tail].concat()
 }
@@ -282,7 +285,7 @@ mod tests {
 
     #[test]
     fn choices_make_the_messages_they_are_meant_to() {
-        for kind in 0..21 {
+        for kind in 0..23 {
             let choices = choose_message(kind);
             let mut input = Input::new(&choices);
             let message = message(&mut input);

@@ -26,6 +26,8 @@ pub enum What {
     Reaped,
     /// The event with this sequence number from that member arrived.
     UserEvent(u32),
+    /// A direct message arrived.
+    Direct,
     /// The observer's own event with this sequence number has been told.
     EventTold(u32),
     /// A probe was acked after so many microseconds.
@@ -104,6 +106,7 @@ impl Log {
                 let event = commons.user_event(event);
                 (node(event.origin), What::UserEvent(event.sequence))
             }
+            Event::Direct { .. } => (Some(observer), What::Direct),
             Event::EventTold { sequence, .. } => (Some(observer), What::EventTold(sequence)),
             Event::ProbeAcked { rtt, .. } => (Some(observer), What::ProbeAcked(rtt.as_micros() as u64)),
             Event::ProbeUnanswered { subject } => (of(subject), What::ProbeUnanswered),

@@ -102,6 +102,8 @@ fn write_stream(message: &StreamMessage<'_>, out: &mut Vec<u8>) -> bool {
         StreamBody::Agreed => writer.plain(StreamKind::Agreed),
         StreamBody::Differs => writer.plain(StreamKind::Differs),
         StreamBody::Absent => writer.plain(StreamKind::Absent),
+        StreamBody::Direct(turn) => assert!(writer.direct(&turn), "one that was read before"),
+        StreamBody::DirectAck { sequence, outcome } => writer.direct_ack(sequence, outcome),
         StreamBody::Ping { sequence } => writer.probe(StreamKind::Ping, sequence),
         StreamBody::Ack { sequence } => writer.probe(StreamKind::Ack, sequence),
         StreamBody::KeyDigests(digests) => writer.key_digests(&KeyDigestList {

@@ -227,6 +227,11 @@ pub fn messages() -> Vec<Golden<OwnedMessage>> {
             hex: "180000000000000018171615141312112827262524232221",
             value: OwnedMessage::KeyRoots { maps: 0x1112_1314_1516_1718, keys: 0x2122_2324_2526_2728 },
         },
+        Golden {
+            name: "direct",
+            hex: "280005000000000068656c6c6f",
+            value: OwnedMessage::Direct { payload: b"hello".to_vec() },
+        },
     ]
 }
 
@@ -402,6 +407,40 @@ pub fn streams() -> Vec<Golden<(FrameHeader, OwnedBody)>> {
             000000000003000000000000000200000005000000858345d9df9eb00d6c696d69743432040000000000\
             000000000000040200002e74366b0cc5c61c6c6f6e67",
             value: (plain, key_values()),
+        },
+        Golden {
+            name: "direct message on a stream",
+            hex: "450000000200280001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211080706050403\
+            020106000000000000000000000000000000000000000500000068656c6c6f",
+            value: (
+                plain,
+                OwnedBody::Direct {
+                    session: 0x0102_0304_0506_0708,
+                    sequence: 6,
+                    role: (0, 0),
+                    payload: b"hello".to_vec(),
+                },
+            ),
+        },
+        Golden {
+            name: "question",
+            hex: "460000000200280001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211080706050403\
+            020107000000000000000900000000000000010000000600000072656164793f",
+            value: (
+                plain,
+                OwnedBody::Direct {
+                    session: 0x0102_0304_0506_0708,
+                    sequence: 7,
+                    role: (1, 9),
+                    payload: b"ready?".to_vec(),
+                },
+            ),
+        },
+        Golden {
+            name: "direct ack",
+            hex: "300000000200290001eeffc0858345d9df9eb00d2e74366b0cc5c61c8877665544332211070000000000\
+            00000100000000000000",
+            value: (plain, OwnedBody::DirectAck(7, 1)),
         },
     ]
 }

@@ -4,9 +4,9 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    EntryWanted, EventId, EventPart, EventSum, IdRange, Introduction, KeyEntry, KeyRoots, KeySectionWriter,
-    KeySections, KeySpan, KeyValue, Message, SketchCell, StreamBody, StreamKind, UserEvent, ViewList,
-    ViewSketch, ViewSums,
+    DirectRole, DirectTurn, EntryWanted, EventId, EventPart, EventSum, IdRange, Introduction, KeyEntry,
+    KeyRoots, KeySectionWriter, KeySections, KeySpan, KeyValue, Message, SketchCell, StreamBody, StreamKind,
+    UserEvent, ViewList, ViewSketch, ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -35,6 +35,7 @@ pub enum OwnedMessage {
     EntryWanted { subject: u64, incarnation: u64, tag: u8 },
     ViewRepair { began: bool },
     KeyRoots { maps: u64, keys: u64 },
+    Direct { payload: Vec<u8> },
 }
 
 /// An introduction. Its subject is the id of its name unless a test says otherwise.
@@ -60,6 +61,14 @@ pub enum OwnedBody {
         records: Vec<OwnedIntroduction>,
         refused: bool,
     },
+    /// Role 0 to 2, with the question's number.
+    Direct {
+        session: u64,
+        sequence: u64,
+        role: (u8, u64),
+        payload: Vec<u8>,
+    },
+    DirectAck(u64, u8),
     /// Owner, epoch and version of maps; hash, version and writer of keys.
     KeyDigests {
         all_maps: bool,
@@ -240,6 +249,7 @@ impl OwnedMessage {
             }),
             OwnedMessage::ViewRepair { began } => Message::ViewRepair { began },
             OwnedMessage::KeyRoots { maps, keys } => Message::KeyRoots(KeyRoots { maps, keys }),
+            OwnedMessage::Direct { ref payload } => Message::Direct { payload },
         }
     }
 }
@@ -296,6 +306,7 @@ impl From<Message<'_>> for OwnedMessage {
             }
             Message::ViewRepair { began } => OwnedMessage::ViewRepair { began },
             Message::KeyRoots(KeyRoots { maps, keys }) => OwnedMessage::KeyRoots { maps, keys },
+            Message::Direct { payload } => OwnedMessage::Direct { payload: payload.to_vec() },
         }
     }
 }
@@ -308,6 +319,15 @@ impl From<StreamBody<'_>> for OwnedBody {
             StreamBody::Agreed => OwnedBody::Plain(StreamKind::Agreed as u8),
             StreamBody::Differs => OwnedBody::Plain(StreamKind::Differs as u8),
             StreamBody::Absent => OwnedBody::Plain(StreamKind::Absent as u8),
+            StreamBody::Direct(DirectTurn { session, sequence, role, payload }) => {
+                let role = match role {
+                    DirectRole::Message => (0, 0),
+                    DirectRole::Question(number) => (1, number),
+                    DirectRole::Reply(number) => (2, number),
+                };
+                OwnedBody::Direct { session, sequence, role, payload: payload.to_vec() }
+            }
+            StreamBody::DirectAck { sequence, outcome } => OwnedBody::DirectAck(sequence, outcome as u8),
             StreamBody::Ping { sequence } => OwnedBody::Probe(StreamKind::Ping as u8, sequence),
             StreamBody::Ack { sequence } => OwnedBody::Probe(StreamKind::Ack as u8, sequence),
             StreamBody::State(records) => {

@@ -90,6 +90,8 @@ pub fn stream(bytes: &[u8]) -> Option<(TwinHeader, OwnedBody)> {
         24 => key_digests(bytes)?,
         25 => key_values(bytes),
         6 | 7 if bytes.len() == 36 => OwnedBody::Probe(kind, number(bytes, 32, 4)? as u32),
+        40 => direct_turn(bytes)?,
+        41 if bytes.len() == 48 => direct_ack(bytes)?,
         _ => return None,
     };
     Some((header, body))
@@ -133,6 +135,7 @@ fn message(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
         13..=16 => event_repair(bytes, at),
         17..=21 => view_repair(bytes, at),
         24 => key_roots(bytes, at),
+        40 => direct(bytes, at),
         _ => None,
     }
 }
@@ -334,6 +337,33 @@ fn entry(bytes: &[u8], at: usize, of_cluster: bool) -> Option<(OwnedEntry, usize
         _ => return None,
     };
     Some((OwnedEntry { key, version, writer, value }, key_at - at + key_len + value_len))
+}
+
+fn direct(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
+    let length = number(bytes, at + 2, 2)? as usize;
+    if number(bytes, at + 1, 1)? != 0 || number(bytes, at + 4, 4)? != 0 || length > 1360 {
+        return None;
+    }
+    Some((OwnedMessage::Direct { payload: copy(bytes, at + 8, length)? }, 8 + length))
+}
+
+fn direct_turn(bytes: &[u8]) -> Option<OwnedBody> {
+    let role = (number(bytes, 56, 1)? as u8, number(bytes, 48, 8)?);
+    let numbered = matches!(role, (0, 0) | (1 | 2, 1..));
+    let length = number(bytes, 60, 4)? as usize;
+    if number(bytes, 57, 3)? != 0 || !numbered || length > 512 * 1024 || bytes.len() != 64 + length {
+        return None;
+    }
+    let payload = bytes[64..].to_vec();
+    Some(OwnedBody::Direct { session: number(bytes, 32, 8)?, sequence: number(bytes, 40, 8)?, role, payload })
+}
+
+fn direct_ack(bytes: &[u8]) -> Option<OwnedBody> {
+    let (outcome, rest) = (number(bytes, 40, 1)? as u8, number(bytes, 41, 7)?);
+    if outcome > 3 || rest != 0 {
+        return None;
+    }
+    Some(OwnedBody::DirectAck(number(bytes, 32, 8)?, outcome))
 }
 
 fn update(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {

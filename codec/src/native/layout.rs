@@ -109,6 +109,21 @@ layout! {
 }
 
 layout! {
+    /// Direct message in a frame. Its payload follows.
+    Direct = 8 { kind: u8, reserved: u8, length: U16, reserved_too: U32 }
+}
+
+layout! {
+    /// Direct message on a stream. Its payload follows.
+    DirectTurn = 32 { session: U64, sequence: U64, number: U64, role: u8, reserved: [u8; 3], length: U32 }
+}
+
+layout! {
+    /// What became of a direct message on a stream.
+    DirectAck = 16 { sequence: U64, outcome: u8, reserved: [u8; 7] }
+}
+
+layout! {
     /// State records on a stream: how many follow.
     StateHeader = 8 { count: U32, more: u8, reserved: [u8; 3] }
 }
@@ -181,4 +196,5 @@ pub(super) mod kind {
     pub const ENTRY_WANTED: u8 = 20;
     pub const VIEW_REPAIR: u8 = 21;
     pub const KEY_ROOTS: u8 = 24;
+    pub const DIRECT: u8 = 40;
 }

@@ -8,6 +8,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{Immutable, IntoBytes};
 
+use super::direct::{self, DIRECT_HEADER_LEN};
 use super::event_repair::{self, EVENT_REPAIR_LEN, EventId, EventSum};
 use super::key_values::{KEY_ROOTS_LEN, KeyRoots};
 use super::layout::{self, Delegation, Probe, Relay, Suspicion, Update, kind};
@@ -147,6 +148,11 @@ pub enum Message<'a> {
     },
     /// What the sender has of shared state.
     KeyRoots(KeyRoots),
+    /// What the sender's application says to the receiver's: at most [`DIRECT_MAX`](super::DIRECT_MAX) bytes.
+    Direct {
+        /// What it says.
+        payload: &'a [u8],
+    },
 }
 
 /// Is shown the messages of a frame, each where its kind is known.
@@ -195,6 +201,7 @@ impl<'a> Message<'a> {
             kind::EVENT_SUM..=kind::EVENT_AGE => event_repair::take_message(kind, bytes, visitor)?,
             kind::VIEW_SKETCH..=kind::VIEW_REPAIR => visitor.visit(view_repair::take_message(kind, bytes)?),
             kind::KEY_ROOTS => visitor.visit(Message::KeyRoots(KeyRoots::take(bytes)?)),
+            kind::DIRECT => visitor.visit(Message::Direct { payload: direct::take_payload(bytes)? }),
             unknown => return Err(DecodeError::Kind(unknown)),
         }
         Ok(())
@@ -221,6 +228,7 @@ impl<'a> Message<'a> {
             Message::Suspect { .. } => SUSPECT_LEN,
             Message::Introduction(introduction) => introduction.wire_len(),
             Message::UserEvent(event) => UserEvent::encoded_len(event.name.len(), event.payload.len()),
+            Message::Direct { payload } => DIRECT_HEADER_LEN + payload.len(),
         }
     }
 
@@ -265,6 +273,10 @@ impl<'a> Message<'a> {
             Message::UserEvent(event) => {
                 let length = self.encoded_len();
                 event.encode(out.get_mut(..length)?).map(|()| length)
+            }
+            Message::Direct { payload } => {
+                let length = self.encoded_len();
+                direct::encode(payload, out.get_mut(..length)?).map(|()| length)
             }
         }
     }

@@ -6,6 +6,7 @@
 //! same header in front of the larger exchanges that go over TCP. `docs/PROTOCOL.md` is the
 //! specification; the types here follow it field by field.
 
+mod direct;
 mod error;
 mod event;
 mod event_repair;
@@ -19,6 +20,7 @@ mod stream;
 mod stream_writer;
 mod view_repair;
 
+pub use direct::{DIRECT_HEADER_LEN, DIRECT_MAX, DIRECT_STREAM_MAX, DirectOutcome, DirectRole, DirectTurn};
 pub use error::DecodeError;
 pub use event::{EVENT_HEADER_LEN, EVENT_MAX, UserEvent};
 pub use event_repair::{EVENT_PART_BITS_MAX, EVENT_REPAIR_LEN, EventId, EventPart, EventSum};

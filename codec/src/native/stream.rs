@@ -3,13 +3,15 @@
 //! An exchange is a short conversation of length-prefixed messages. It opens with the sender's state
 //! root (`Join` or `Sync`) and ends there when the other side's is the same (`Agreed`); otherwise
 //! (`Differs`) both sides send their records (`State`, in as many messages as it takes, the last one
-//! marked). A fallback probe is `Ping` and `Ack`, or `Absent` from a host where the member does not live. A stream has no
+//! marked). A fallback probe is `Ping` and `Ack`, or `Absent` from a host where the member does not live.
+//! Direct messages have streams of their own, each answered. A stream has no
 //! padding: every byte is accounted for.
 
 use std::iter::FusedIterator;
 
 use zerocopy::little_endian::U32;
 
+use super::direct::{self, DirectOutcome, DirectTurn};
 use super::frame::{FrameHeader, HEADER_LEN};
 use super::layout::StateHeader;
 use super::parts::{reserved, take};
@@ -58,6 +60,10 @@ pub enum StreamKind {
     KeyDigests = 24,
     /// Sections of shared state.
     KeyValues = 25,
+    /// A direct message of the application's.
+    Direct = 40,
+    /// What became of a direct message.
+    DirectAck = 41,
 }
 
 impl StreamKind {
@@ -73,6 +79,8 @@ impl StreamKind {
             8 => Some(StreamKind::Absent),
             24 => Some(StreamKind::KeyDigests),
             25 => Some(StreamKind::KeyValues),
+            40 => Some(StreamKind::Direct),
+            41 => Some(StreamKind::DirectAck),
             _ => None,
         }
     }
@@ -116,6 +124,15 @@ pub enum StreamBody<'a> {
     KeyDigests(KeyDigests<'a>),
     /// See [`StreamKind::KeyValues`].
     KeyValues(KeySections<'a>),
+    /// See [`StreamKind::Direct`].
+    Direct(DirectTurn<'a>),
+    /// See [`StreamKind::DirectAck`].
+    DirectAck {
+        /// From the message.
+        sequence: u64,
+        /// What became of it.
+        outcome: DirectOutcome,
+    },
 }
 
 impl<'a> StreamMessage<'a> {
@@ -139,6 +156,11 @@ impl<'a> StreamMessage<'a> {
             StreamKind::KeyDigests => StreamBody::KeyDigests(KeyDigests::take(&mut rest)?),
             // Sections are checked as they are walked.
             StreamKind::KeyValues => StreamBody::KeyValues(KeySections::new(std::mem::take(&mut rest))),
+            StreamKind::Direct => StreamBody::Direct(DirectTurn::take(&mut rest)?),
+            StreamKind::DirectAck => {
+                let (sequence, outcome) = direct::take_ack(&mut rest)?;
+                StreamBody::DirectAck { sequence, outcome }
+            }
             StreamKind::Ping => StreamBody::Ping { sequence: take::<U32>(&mut rest)?.get() },
             StreamKind::Ack => StreamBody::Ack { sequence: take::<U32>(&mut rest)?.get() },
         };

@@ -7,6 +7,7 @@
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
 
+use super::direct::{self, DirectOutcome, DirectTurn};
 use super::layout::StateHeader;
 use super::{
     FrameHeader, HEADER_LEN, Introduction, KeyDigestList, KeySectionWriter, SECTIONS_MAX, STREAM_MESSAGE_MAX,
@@ -44,6 +45,8 @@ impl<'a> StreamWriter<'a> {
                     | StreamKind::Ack
                     | StreamKind::KeyDigests
                     | StreamKind::KeyValues
+                    | StreamKind::Direct
+                    | StreamKind::DirectAck
             ),
             "{kind:?} has a body"
         );
@@ -81,6 +84,26 @@ impl<'a> StreamWriter<'a> {
         drop(sections);
         self.close(start);
         written
+    }
+
+    /// Writes a direct message. False, and nothing written, if it breaks a rule of the format.
+    pub fn direct(&mut self, turn: &DirectTurn<'_>) -> bool {
+        if !turn.is_valid() {
+            return false;
+        }
+        self.state = None;
+        let start = self.open(StreamKind::Direct);
+        turn.write(self.out);
+        self.close(start);
+        true
+    }
+
+    /// Writes what became of the direct message `sequence`.
+    pub fn direct_ack(&mut self, sequence: u64, outcome: DirectOutcome) {
+        self.state = None;
+        let start = self.open(StreamKind::DirectAck);
+        direct::write_ack(sequence, outcome, self.out);
+        self.close(start);
     }
 
     /// Appends a record, opening a `State` message where one is needed. False, and nothing written, if

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use swimring_codec::native::{
-    EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, FrameHeader, IdRange, KeySpan, LISTED_MAX,
+    DIRECT_MAX, EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, FrameHeader, IdRange, KeySpan, LISTED_MAX,
     PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX, SUMS_STEP_MAX, SketchCell,
 };
 use swimring_codec::{Incarnation, MemberId, State};
@@ -153,6 +153,7 @@ pub fn message() -> impl Strategy<Value = OwnedMessage> {
         }),
         any::<bool>().prop_map(|began| OwnedMessage::ViewRepair { began }),
         (any::<u64>(), any::<u64>()).prop_map(|(maps, keys)| OwnedMessage::KeyRoots { maps, keys }),
+        bytes(DIRECT_MAX).prop_map(|payload| OwnedMessage::Direct { payload }),
     ]
 }
 

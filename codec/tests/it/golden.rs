@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use swimring_codec::native::{
     DecodeError, EventId, Frame, FrameWriter, KeyDigest, KeyDigestList, MapDigest, Message,
-    STREAM_PREFIX_LEN, StreamKind, StreamMessage, StreamWriter, item_contents, item_hash, stream_message_len,
+    STREAM_PREFIX_LEN, StreamBody, StreamKind, StreamMessage, StreamWriter, item_contents, item_hash,
+    stream_message_len,
 };
 use swimring_codec::{Incarnation, MemberId, identity_hash, root_term, zone_hash, zone_tag};
 use swimring_testing::golden;
@@ -75,6 +76,11 @@ fn stream_messages_have_their_published_bytes() {
                     "{name}"
                 );
             }
+            OwnedBody::Direct { .. } | OwnedBody::DirectAck(..) => match message.body {
+                StreamBody::Direct(turn) => assert!(writer.direct(&turn), "{name}"),
+                StreamBody::DirectAck { sequence, outcome } => writer.direct_ack(sequence, outcome),
+                other => panic!("{name}: {other:?}"),
+            },
             OwnedBody::State { more, records, .. } => {
                 assert!(records.iter().all(|record| writer.record(&record.borrow())), "{name}");
                 if !more {

@@ -80,12 +80,26 @@ fn headers() {
 
 #[test]
 fn message_kinds_that_do_not_exist() {
-    for kind in (0..=u8::MAX).filter(|kind| !matches!(kind, 1..=21 | 24)) {
+    for kind in (0..=u8::MAX).filter(|kind| !matches!(kind, 1..=21 | 24 | 40)) {
         assert_eq!(message_error(&with(vec![0; 64], 0, kind)), DecodeError::Kind(kind));
     }
     // A record of a state that is another message.
     let record = HEADER_LEN + 8;
     assert_eq!(stream_error(&with(stream("state"), record, 5)), DecodeError::Kind(5));
+}
+
+#[test]
+fn direct_messages() {
+    let direct = [40, 0, 0x50, 5, 0, 0, 0, 0];
+    let whole = |payload: usize| [&direct[..], &vec![7; payload]].concat();
+    assert!(Message::decode(&whole(1360)).is_ok());
+    assert_eq!(message_error(&whole(1359)), DecodeError::Truncated);
+    assert_eq!(message_error(&with(whole(1361), 2, 0x51)), DecodeError::Field("direct length"));
+    for reserved in [1, 4, 7] {
+        assert_eq!(message_error(&with(whole(1360), reserved, 1)), DecodeError::Reserved);
+    }
+    let mut out = vec![0; 2_000];
+    assert_eq!(Message::Direct { payload: &[7; 1361] }.encode(&mut out), None);
 }
 
 #[test]
@@ -303,7 +317,7 @@ fn lengths_one_past_their_limits() {
 #[test]
 fn stream_messages() {
     use DecodeError::{Field, Kind, Trailing, Truncated, Version};
-    for kind in [0, 9, 23, 26, 255] {
+    for kind in [0, 9, 23, 26, 39, 42, 255] {
         assert_eq!(stream_error(&with(stream("join"), 2, kind)), Kind(kind));
     }
     for version in [0, 1, 9] {
@@ -315,6 +329,15 @@ fn stream_messages() {
     assert_eq!(stream_error(&with(stream("state"), HEADER_LEN, 3)), Truncated);
     assert_eq!(stream_error(&with(stream("state"), HEADER_LEN + 3, 0xff)), Truncated);
     assert_eq!(stream_error(&with(stream("state"), HEADER_LEN, 0)), Trailing);
+    let (question, ack) = (stream("question"), stream("direct ack"));
+    assert_eq!(stream_error(&with(question.clone(), HEADER_LEN + 24, 3)), Field("direct role"));
+    assert_eq!(stream_error(&with(question.clone(), HEADER_LEN + 24, 0)), Field("direct role"));
+    assert_eq!(stream_error(&with(question.clone(), HEADER_LEN + 16, 0)), Field("direct role"));
+    assert_eq!(stream_error(&with(question.clone(), HEADER_LEN + 25, 1)), DecodeError::Reserved);
+    assert_eq!(stream_error(&with(question.clone(), HEADER_LEN + 28, 7)), Truncated);
+    assert_eq!(stream_error(&with(question, HEADER_LEN + 31, 1)), Field("direct length"));
+    assert_eq!(stream_error(&with(ack.clone(), HEADER_LEN + 8, 4)), Field("direct outcome"));
+    assert_eq!(stream_error(&with(ack, HEADER_LEN + 9, 1)), DecodeError::Reserved);
     for golden in golden::streams() {
         let mut bytes = golden.bytes().split_off(STREAM_PREFIX_LEN);
         bytes.push(0);

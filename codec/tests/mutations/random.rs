@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use fastrand::Rng;
 use swimring_codec::native::{
-    EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, EntryWanted, EventId, EventPart, EventSum, FRAME_MAX, FrameHeader,
-    FrameWriter, IdRange, Introduction, KeyDigest, KeyDigestList, KeyEntry, KeyRoots, KeySectionWriter,
-    KeySpan, KeyValue, LISTED_MAX, MapDigest, Message, PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX,
-    STREAM_PREFIX_LEN, SUMS_STEP_MAX, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch,
-    ViewSums,
+    DirectOutcome, DirectRole, DirectTurn, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, EntryWanted, EventId,
+    EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter, IdRange, Introduction, KeyDigest,
+    KeyDigestList, KeyEntry, KeyRoots, KeySectionWriter, KeySpan, KeyValue, LISTED_MAX, MapDigest, Message,
+    PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX, STREAM_PREFIX_LEN, SUMS_STEP_MAX, SketchCell,
+    StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch, ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -75,7 +75,7 @@ fn range(rng: &mut Rng, bits_max: u8) -> IdRange {
 fn message(rng: &mut Rng) -> Message<'static> {
     let (subject, incarnation) = (id(rng), incarnation(rng));
     let sequence = rng.u32(..);
-    match rng.u8(..22) {
+    match rng.u8(..23) {
         0 => Message::Ping { sequence, event_root: rng.u32(..=EVENT_ROOT_MAX) },
         1 => Message::IndirectPing { sequence, target: subject },
         2 => Message::Ack { sequence, event_root: rng.u32(..=EVENT_ROOT_MAX) },
@@ -112,6 +112,7 @@ fn message(rng: &mut Rng) -> Message<'static> {
         18 => Message::EntryWanted(EntryWanted { subject, incarnation, tag: rng.u8(..) }),
         19 => Message::ViewRepair { began: rng.bool() },
         20 => Message::KeyRoots(KeyRoots { maps: rng.u64(..), keys: rng.u64(..) }),
+        21 => Message::Direct { payload: &BYTES[..rng.usize(..=384)] },
         _ => Message::UserEvent(UserEvent {
             origin: subject,
             sequence,
@@ -173,13 +174,31 @@ fn sections(rng: &mut Rng, writer: &mut KeySectionWriter<'_>) {
     }
 }
 
+fn outcome(rng: &mut Rng) -> DirectOutcome {
+    let outcomes =
+        [DirectOutcome::Taken, DirectOutcome::Full, DirectOutcome::Unheard, DirectOutcome::Stranger];
+    outcomes[rng.usize(..outcomes.len())]
+}
+
 /// Replaces `out` by a valid stream message without its length prefix.
 pub fn stream(rng: &mut Rng, out: &mut Vec<u8>) {
     out.clear();
     let mut writer = StreamWriter::new(header(rng), out);
-    match rng.u8(..11) {
+    match rng.u8(..16) {
         9 => writer.key_digests(&digests(rng)),
         10 => writer.key_values(|writer| sections(rng, writer)),
+        11 => writer.direct_ack(rng.u64(..), outcome(rng)),
+        12 => {
+            let number = rng.u64(1..);
+            let role = match rng.u8(..3) {
+                0 => DirectRole::Message,
+                1 => DirectRole::Question(number),
+                _ => DirectRole::Reply(number),
+            };
+            let payload = &BYTES[..rng.usize(..=384)];
+            let turn = DirectTurn { session: rng.u64(..), sequence: rng.u64(..), role, payload };
+            assert!(writer.direct(&turn), "a valid message");
+        }
         8 => writer.plain(StreamKind::Absent),
         0 => writer.plain(StreamKind::Join),
         1 => writer.plain(StreamKind::Differs),

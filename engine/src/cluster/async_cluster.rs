@@ -4,11 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use super::detail::MemberDetail;
+use bytes::Bytes;
+
 use super::error::ClusterError;
 use super::event::MemberInfo;
 use super::handle::Cluster;
 use super::join::{Join, Seed};
 use super::leave::Leave;
+use super::message::SentMessage;
 use super::requests;
 use super::sent_event::SentEvent;
 use super::shared::Shared;
@@ -171,6 +174,40 @@ impl AsyncCluster {
     /// [`ClusterError::Busy`], also while 1,024 events are waited for; [`ClusterError::Stopped`]. Nothing is sent then.
     pub async fn send_event(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<SentEvent, ClusterError> {
         requests::send_event(self.shared(), name, payload.as_ref()).await
+    }
+
+    /// As [`Cluster::send`].
+    ///
+    /// # Errors
+    /// As [`Cluster::send`].
+    pub async fn send(&self, member: &str, payload: impl AsRef<[u8]>) -> Result<(), ClusterError> {
+        requests::send(self.shared(), member, payload.as_ref()).await
+    }
+
+    /// As [`Cluster::send_reliable`], once there is room for it. What it gives can be awaited in turn, until it has been
+    /// delivered.
+    ///
+    /// # Errors
+    /// As [`Cluster::send_reliable`]; [`ClusterError::QueueFull`] only while 1,024 others wait for room.
+    pub async fn send_reliable(
+        &self,
+        member: &str,
+        payload: impl Into<Bytes>,
+    ) -> Result<SentMessage, ClusterError> {
+        requests::send_reliable(self.shared(), member, payload.into(), true).await
+    }
+
+    /// As [`Cluster::ask`], once there is room for it; `timeout` counts from then on.
+    ///
+    /// # Errors
+    /// As [`Cluster::ask`]; [`ClusterError::QueueFull`] only while 1,024 others wait for room.
+    pub async fn ask(
+        &self,
+        member: &str,
+        payload: impl Into<Bytes>,
+        timeout: Duration,
+    ) -> Result<Bytes, ClusterError> {
+        requests::ask(self.shared(), member, payload.into(), timeout, true).await
     }
 
     /// As [`Cluster::update_metadata`].

@@ -211,13 +211,16 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let (sender, receiver) = lossy_channel(options.events_queued_max);
     let added = fleet.ask(0, move |host, _| {
         // Before the member is there: others that know its address may join it at once.
-        let first = host.observer.subscribe(sender).unwrap_or_default();
-        host.add_at(advertised, &member, &metadata, &zone, incarnation).map(|_| first)
+        host.observer.subscribe(sender, false);
+        host.add_at(advertised, &member, &metadata, &zone, incarnation)
     })?;
-    let events = Events::new(receiver, added?);
+    added?;
+    let events = Events::new(receiver);
     let (mailbox, inbox) = mailbox();
     let remembered = Remembered::new(seeds);
     let shared = Arc::new(Shared::new(fleet, name.into(), advertised, seed, remembered, &options, mailbox));
+    let cluster = Arc::downgrade(&shared);
+    shared.ask(move |host, _| host.observer.cluster = cluster).wait()?;
     let rejoin = Rejoin { timeout: options.join_timeout, interval: options.rejoin_interval };
     let background = Background::new(Arc::clone(&shared), inbox, events, rejoin);
     let background = std::thread::Builder::new()

@@ -2,7 +2,8 @@
 //! events to those who wait for them, round-trip times to the sampler. It never waits for any of them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -14,12 +15,16 @@ use super::event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
 use super::join::{JoinProgress, ProgressSender, SeedError};
 use super::leave::LeaveOutcome;
 use super::lossy_channel::Sender;
+use super::message::{AwaitedMessages, Charge, DirectMessage, Question};
 use super::sent_event::AwaitedEvents;
+use super::shared::Shared;
 use super::state_watch::Watchers;
 use super::subscription::Numbered;
 use super::view::owned;
 use crate::protocol::{Event, EventIndex, Member, MemberIndex, SharedState, SuspicionSummary, Time};
-use crate::worker::{EventContext, HostedMember, JoinFailure, Observer};
+use crate::worker::{
+    EventContext, HostedMember, JoinFailure, MessageEnd, Observer, ReceivedMessage, Reception,
+};
 
 /// Most subscribers at once: each costs the protocol's thread a copy of every event.
 pub(super) const SUBSCRIBERS_MAX: usize = 64;
@@ -31,9 +36,7 @@ const RTTS_MAX: usize = 256;
 /// Hears what happens to the member.
 #[derive(Default)]
 pub(super) struct EventDispatcher {
-    subscribers: Vec<Sender<Numbered>>,
-    /// The number of the next event.
-    next: u64,
+    subscribers: Vec<Subscriber>,
     /// Events that slow subscribers lost.
     pub(super) events_lost: u64,
     /// The joins that wait for an address, by its number.
@@ -47,20 +50,63 @@ pub(super) struct EventDispatcher {
     /// Events of our own that are waited for.
     pub(super) awaited: AwaitedEvents,
     rtts_us: Vec<u32>,
+    /// Direct messages and questions of our own that have not ended.
+    pub(super) messages: AwaitedMessages,
+    /// Bytes of direct messages that wait for subscribers.
+    message_bytes: Arc<AtomicUsize>,
+    /// Direct messages in datagrams that no subscriber had room for.
+    pub(super) messages_shed: u64,
+    /// What replies to questions go through.
+    pub(super) cluster: Weak<Shared>,
     /// What is known of the members beyond the view.
     observed: Observations,
 }
 
+/// A subscriber's queue.
+struct Subscriber {
+    sender: Sender<Numbered>,
+    /// The number of its next event.
+    next: u64,
+    /// Whether it hears of direct messages.
+    listens: bool,
+}
+
+impl Subscriber {
+    /// Gives it `event`. True if an older one is lost for that.
+    fn send(&mut self, event: ClusterEvent, charge: Option<Arc<Charge>>) -> bool {
+        let number = self.next;
+        self.next += 1;
+        self.sender.send(Numbered { number, event, charge }).is_some()
+    }
+}
+
 impl EventDispatcher {
-    /// Adds a subscriber and gives the number of the first event it will get; nothing if there are too
-    /// many.
-    pub(super) fn subscribe(&mut self, subscriber: Sender<Numbered>) -> Option<u64> {
-        self.subscribers.retain(|subscriber| !subscriber.is_abandoned());
-        if self.subscribers.len() >= SUBSCRIBERS_MAX {
-            return None;
+    /// Adds a subscriber, which `listens` to direct messages or does not. False if there are too many.
+    pub(super) fn subscribe(&mut self, sender: Sender<Numbered>, listens: bool) -> bool {
+        self.subscribers.retain(|subscriber| !subscriber.sender.is_abandoned());
+        let takes = self.subscribers.len() < SUBSCRIBERS_MAX;
+        if takes {
+            self.subscribers.push(Subscriber { sender, next: 0, listens });
         }
-        self.subscribers.push(subscriber);
-        Some(self.next)
+        takes
+    }
+
+    /// Gives a direct message to every subscriber that listens, if one of them has room: in half of its queue, so that the
+    /// other half is left for what happens to members.
+    fn offer(&mut self, event: ClusterEvent, bytes: usize) -> Reception {
+        self.subscribers.retain(|subscriber| !subscriber.sender.is_abandoned());
+        let listening = || self.subscribers.iter().filter(|subscriber| subscriber.listens);
+        if listening().next().is_none() {
+            return Reception::Unheard;
+        }
+        if listening().all(|subscriber| subscriber.sender.is_half_full()) {
+            return Reception::Full;
+        }
+        let Some(charge) = Charge::take(&self.message_bytes, bytes) else { return Reception::Full };
+        for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.listens) {
+            self.events_lost += u64::from(subscriber.send(event.clone(), Some(Arc::clone(&charge))));
+        }
+        Reception::Taken
     }
 
     /// Moves the round-trip times since the last call, in microseconds, to the end of `to`.
@@ -71,11 +117,9 @@ impl EventDispatcher {
 
     /// Gives `event` to every subscriber.
     pub(super) fn publish(&mut self, event: ClusterEvent) {
-        let number = self.next;
-        self.next += 1;
-        self.subscribers.retain(|subscriber| {
-            self.events_lost += u64::from(subscriber.send((number, event.clone())).is_some());
-            !subscriber.is_abandoned()
+        self.subscribers.retain_mut(|subscriber| {
+            self.events_lost += u64::from(subscriber.send(event.clone(), None));
+            !subscriber.sender.is_abandoned()
         });
     }
 
@@ -131,6 +175,13 @@ impl EventDispatcher {
         }
     }
 
+    /// A direct message has come in a datagram.
+    fn datagram_received(&mut self, context: &EventContext<'_>, at: u32) {
+        let Some((from, payload)) = context.shared.direct_message(at) else { return };
+        let message = ReceivedMessage { from, payload, acknowledged: false, question: None };
+        self.messages_shed += u64::from(self.message(context, message) != Reception::Taken);
+    }
+
     fn join_ended(&mut self, token: u32, result: Result<(), SeedError>) {
         if let Some(join) = self.joins.remove(&token) {
             join.send(JoinProgress::Ended { token, result });
@@ -165,6 +216,7 @@ impl Observer for EventDispatcher {
             Event::StateChanged => {
                 self.events_lost += self.watchers.tell(context.member.state_changes(), context.shared);
             }
+            Event::Direct { at } => self.datagram_received(context, at),
             Event::EventTold { sequence, given_up } => self.awaited.told(sequence, given_up),
             _ => {
                 if let Some(event) = to_cluster_event(context, event) {
@@ -183,6 +235,32 @@ impl Observer for EventDispatcher {
         if let memberlist::Message::Ping { source: Some(source), .. } = message {
             self.observed.heard(MemberId::of_name(source.name), now);
         }
+    }
+
+    fn message(&mut self, context: &EventContext<'_>, message: ReceivedMessage<'_>) -> Reception {
+        let Some(from) = name_of(context.shared, message.from) else { return Reception::Unheard };
+        let payload = Bytes::copy_from_slice(message.payload);
+        let bytes = payload.len();
+        let event = match message.question {
+            Some(number) => {
+                let cluster = Weak::clone(&self.cluster);
+                ClusterEvent::Question(Question::new(from, payload, message.from, number, cluster))
+            }
+            None => {
+                let acknowledged = message.acknowledged;
+                ClusterEvent::Message(DirectMessage { from, payload, acknowledged })
+            }
+        };
+        self.offer(event, bytes)
+    }
+
+    fn message_ended(&mut self, _: HostedMember, ticket: u64, end: MessageEnd<'_>) {
+        let ended = match end {
+            MessageEnd::Delivered => Ok(Bytes::new()),
+            MessageEnd::Replied(payload) => Ok(Bytes::copy_from_slice(payload)),
+            MessageEnd::Failed(failure) => Err(failure),
+        };
+        self.messages.ended(ticket, ended);
     }
 
     fn join_failed(&mut self, _: HostedMember, token: u32, reason: &JoinFailure) {
@@ -219,6 +297,7 @@ fn to_cluster_event(context: &EventContext<'_>, event: &Event) -> Option<Cluster
         Event::NameConflict { address } => ClusterEvent::NameConflict { address: canonical(address) },
         Event::StateChanged
         | Event::EventTold { .. }
+        | Event::Direct { .. }
         | Event::ProbeAcked { .. }
         | Event::ProbeUnanswered { .. }
         | Event::JoinFinished { .. }

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::join::JoinError;
 use crate::protocol::{MemberError, StateError};
-use crate::worker::FleetError;
+use crate::worker::{FleetError, MessageFailure, QueueRefusal};
 
 /// Why a [`Cluster`](super::Cluster) could not start, or did not do what it was asked.
 #[derive(Error)]
@@ -56,6 +56,23 @@ pub enum ClusterError {
     /// Telling an event took longer than it was waited for. It goes on.
     #[error("the event has not been told within {0:?}: wait longer, or go on, it is still being told")]
     EventTimedOut(Duration),
+    /// A direct message was not delivered.
+    #[error("the message was not delivered: {0}")]
+    Undelivered(MessageFailure),
+    /// A question was not replied to.
+    #[error("there is no reply: {0}")]
+    NoReply(MessageFailure),
+    /// A direct message took longer than it was waited for. It goes on.
+    #[error(
+        "the message has not been acknowledged within {0:?}: wait longer, or go on, it is still on its way"
+    )]
+    MessageTimedOut(Duration),
+    /// Too many direct messages wait for their receiver.
+    #[error("too many messages wait for their receivers: wait until some have been delivered, or await room")]
+    QueueFull,
+    /// The question was replied to before.
+    #[error("the question has its reply: reply to each once")]
+    Replied,
     /// More subscribers than there may be.
     #[error("{0} subscribers are the most there may be: drop one first")]
     TooManySubscribers(usize),
@@ -85,6 +102,15 @@ impl From<MemberError> for ClusterError {
         match error {
             MemberError::Left => ClusterError::Left,
             other => ClusterError::Refused(other),
+        }
+    }
+}
+
+impl From<QueueRefusal> for ClusterError {
+    fn from(refusal: QueueRefusal) -> ClusterError {
+        match refusal {
+            QueueRefusal::Member(error) => error.into(),
+            QueueRefusal::Full => ClusterError::QueueFull,
         }
     }
 }

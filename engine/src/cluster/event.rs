@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use swimring_codec::{Incarnation, State};
 
+use super::message::{DirectMessage, Question};
+
 /// A member as this one sees it. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -122,6 +124,10 @@ pub enum ClusterEvent {
     },
     /// A user event arrived from another member.
     User(UserEvent),
+    /// A message came that another member sent to this one alone.
+    Message(DirectMessage),
+    /// Another member asks this one something: [`Question::reply`].
+    Question(Question),
     /// Others suspected this member, and it refuted. Often means that this machine is overloaded.
     Accused,
     /// Others suspect this member again and again, and cannot reach it at `address`: its own pings are answered,
@@ -155,6 +161,8 @@ impl ClusterEvent {
             | ClusterEvent::Failed { member, .. } => Some(member),
             ClusterEvent::Reaped { .. }
             | ClusterEvent::User(_)
+            | ClusterEvent::Message(_)
+            | ClusterEvent::Question(_)
             | ClusterEvent::Accused
             | ClusterEvent::Unreachable { .. }
             | ClusterEvent::NameConflict { .. }

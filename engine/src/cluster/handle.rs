@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::async_cluster::AsyncCluster;
 use super::builder::ClusterBuilder;
 use super::detail::MemberDetail;
@@ -14,6 +16,7 @@ use super::error::ClusterError;
 use super::event::MemberInfo;
 use super::join::{self, Join, Seed};
 use super::leave::{self, Leave};
+use super::message::SentMessage;
 use super::requests;
 use super::sent_event::SentEvent;
 use super::shared::Shared;
@@ -214,6 +217,54 @@ impl Cluster {
     /// [`ClusterError::Busy`], also while 1,024 events are waited for; [`ClusterError::Stopped`]. Nothing is sent then.
     pub fn send_event(&self, name: &str, payload: impl AsRef<[u8]>) -> Result<SentEvent, ClusterError> {
         block_on(requests::send_event(self.shared(), name, payload.as_ref()))
+    }
+
+    /// Sends `payload` to the application of the live member called `member`, which gets it as
+    /// [`ClusterEvent::Message`](super::ClusterEvent::Message) if it subscribes to events: in one datagram, once, and so
+    /// perhaps not at all. Returns once it has been written. On memberlist's wire it is a user message, as upstream's
+    /// `SendBestEffort`, which does not say whom it is from; members of this library deliver it as
+    /// [`ClusterEvent::User`](super::ClusterEvent::User) without a name, and the same bytes once in a while.
+    ///
+    /// # Errors
+    /// [`ClusterError::Refused`] if no other live member has the name, or the message does not fit a datagram on the way
+    /// there: the error says how much does, 1,360 bytes or less (1,100 on memberlist's wire). [`ClusterError::Left`],
+    /// [`ClusterError::Busy`], [`ClusterError::Stopped`].
+    pub fn send(&self, member: &str, payload: impl AsRef<[u8]>) -> Result<(), ClusterError> {
+        block_on(requests::send(self.shared(), member, payload.as_ref()))
+    }
+
+    /// Sends up to 512 KiB to the application of the live member called `member` over a stream: acknowledged, once, and in the
+    /// order in which this member sends to that one. Returns once it is queued; what is returned can be waited for until the
+    /// other application has it, or dropped. Given up after 10 s, or at once if nobody listens at the member's address.
+    /// Only on the native wire.
+    ///
+    /// At most 1,024 messages and 4 MiB wait for one receiver, and 64 MiB for all.
+    /// [`AsyncCluster::send_reliable`] waits for room.
+    ///
+    /// # Errors
+    /// [`ClusterError::QueueFull`]; [`ClusterError::Refused`] if no other live member has the name, the message is too long, or
+    /// the wire is memberlist's; [`ClusterError::Left`], [`ClusterError::Busy`], [`ClusterError::Stopped`].
+    pub fn send_reliable(
+        &self,
+        member: &str,
+        payload: impl Into<Bytes>,
+    ) -> Result<SentMessage, ClusterError> {
+        block_on(requests::send_reliable(self.shared(), member, payload.into(), false))
+    }
+
+    /// Asks the application of the live member called `member` something, up to 512 KiB, and waits for its reply no longer than
+    /// `timeout`. It comes there as [`ClusterEvent::Question`](super::ClusterEvent::Question). At most 1,024 questions wait
+    /// for their replies. Only on the native wire.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoReply`]; otherwise as [`Cluster::send_reliable`].
+    pub fn ask(
+        &self,
+        member: &str,
+        payload: impl Into<Bytes>,
+        timeout: Duration,
+    ) -> Result<Bytes, ClusterError> {
+        block_on(requests::ask(self.shared(), member, payload.into(), timeout, false))
     }
 
     /// Publishes new metadata, at most 512 bytes. The others are told; subscribers here see it as

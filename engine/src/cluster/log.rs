@@ -82,7 +82,10 @@ impl Log {
                 local = &*self.local, %address,
                 "another process has this member's name: names have to be unique in a cluster"
             ),
-            ClusterEvent::User(_) | ClusterEvent::Lagged(_) => {}
+            ClusterEvent::User(_)
+            | ClusterEvent::Message(_)
+            | ClusterEvent::Question(_)
+            | ClusterEvent::Lagged(_) => {}
         }
     }
 

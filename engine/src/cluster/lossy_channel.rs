@@ -52,6 +52,11 @@ impl<T> Sender<T> {
         lost
     }
 
+    /// Whether half of it or more is taken.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.0.queue.len() * 2 >= self.0.queue.capacity()
+    }
+
     /// Whether nobody receives any more.
     pub(super) fn is_abandoned(&self) -> bool {
         self.0.receiver_gone.load(Ordering::Acquire)

@@ -17,6 +17,10 @@ const METADATA: Metadata<'static> = Metadata::new("swimring", Level::INFO, Some(
 /// What is counted beside the protocol's own [`Counters`], which are `swimring_<name>_total`.
 const COUNTERS: &[(&str, &str)] = &[
     ("swimring_subscriber_events_lost_total", "Events that slow subscribers lost."),
+    (
+        "swimring_direct_shed_total",
+        "Direct messages in datagrams dropped because the application's queue was full or it subscribes to nothing.",
+    ),
     ("swimring_datagrams_sent_total", "Datagrams the kernel took."),
     ("swimring_datagrams_received_total", "Datagrams received."),
     ("swimring_datagram_bytes_sent_total", "Bytes of datagrams sent, without UDP and IP headers."),
@@ -77,6 +81,7 @@ struct Sample {
     local_health: u8,
     left: bool,
     events_lost: u64,
+    messages_shed: u64,
     rtts_us: Vec<u32>,
 }
 
@@ -126,6 +131,7 @@ impl Publisher {
                     local_health: member.local_health(),
                     left: member.has_left(),
                     events_lost: host.observer.events_lost,
+                    messages_shed: host.observer.messages_shed,
                     rtts_us: Vec::new(),
                 };
                 host.observer.take_rtts(&mut sample.rtts_us);
@@ -162,6 +168,7 @@ impl Publisher {
         let Sample { net, host, .. } = sample;
         for (name, value) in [
             ("swimring_subscriber_events_lost_total", sample.events_lost),
+            ("swimring_direct_shed_total", sample.messages_shed),
             ("swimring_datagrams_sent_total", net.datagrams_sent),
             ("swimring_datagrams_received_total", net.datagrams_received),
             ("swimring_datagram_bytes_sent_total", net.bytes_sent),

@@ -14,7 +14,7 @@
 //! | `builder`, `options`, `file`, `wire`, `given_address`, `address` | from settings to a running member |
 //! | `handle`, `keys`, `state`, `async_cluster` | the application's side, blocking and awaited |
 //! | `requests`, `shared` | what is asked, and the way to the protocol's thread |
-//! | `join`, `leave`, `sent_event` | what takes time |
+//! | `join`, `leave`, `sent_event`, `message` | what takes time |
 //! | `dispatcher`, `event`, `view`, `detail` | the protocol's side: owned copies of what happened and of who is there |
 //! | `lossy_channel`, `subscription`, `state_watch`, `waiting` | the bounded queues between the two, and waiting for them |
 //! | `background`, `mailbox`, `log`, `metrics`, `no_metrics` | what may wait |
@@ -38,6 +38,7 @@ mod leave;
 mod log;
 mod lossy_channel;
 mod mailbox;
+mod message;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(not(feature = "metrics"))]
@@ -67,6 +68,7 @@ pub use join::{
     SeedOutcome, SystemResolver,
 };
 pub use leave::Leave;
+pub use message::{DirectMessage, Question, SentMessage};
 pub use options::ClusterOptions;
 pub use sent_event::{EventOutcome, SentEvent};
 pub use state::{AsyncClusterState, ClusterState, StateEntry};

@@ -6,9 +6,11 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use swimring_codec::memberlist::{KeyError, Keyring};
+use swimring_codec::native::{DIRECT_STREAM_MAX, DirectRole};
 use swimring_codec::{MemberId, State};
 
 use super::detail::MemberDetail;
@@ -16,6 +18,7 @@ use super::error::ClusterError;
 use super::event::{ClusterEvent, MemberInfo};
 use super::lossy_channel::lossy_channel;
 use super::mailbox::Order;
+use super::message::SentMessage;
 use super::sent_event::SentEvent;
 use super::shared::{LOCAL, Shared};
 use super::state::{StateEntry, Whose};
@@ -23,6 +26,7 @@ use super::state_watch::StateWatch;
 use super::subscription::Events;
 use super::view::{RawView, owned};
 use crate::protocol::{Member, MemberError, SharedState, StateError, check_event};
+use crate::worker::QueueRefusal;
 
 /// The members in a state that `wanted` accepts, sorted by name.
 pub(super) async fn members(
@@ -212,6 +216,105 @@ pub(super) async fn watch_state(
     let watched = watched.await?.ok_or(ClusterError::Stopped)?;
     let seen = watched.ok_or(ClusterError::TooManySubscribers(super::dispatcher::SUBSCRIBERS_MAX))?;
     Ok((seen, StateWatch::new(receiver)))
+}
+
+/// From sending a direct message over a stream to giving it up.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends a direct message in a datagram.
+pub(super) async fn send(shared: &Shared, to: &str, payload: &[u8]) -> Result<(), ClusterError> {
+    let (to, payload) = (MemberId::of_name(to), payload.to_vec());
+    let sent = shared.ask(move |host, trains| {
+        host.command(LOCAL, trains, |member, now, state, out| {
+            member.send_direct(now, to, &payload, state, out)
+        })
+    });
+    Ok(sent.await?.ok_or(ClusterError::Stopped)??)
+}
+
+/// What is sent over a stream.
+#[derive(Clone)]
+enum Errand {
+    Message,
+    Question,
+    Reply(u64),
+}
+
+/// Sends over a stream, and waits for room if `patient`.
+async fn send_over_stream(
+    shared: &Shared,
+    to: MemberId,
+    (errand, timeout, patient): (Errand, Duration, bool),
+    payload: Bytes,
+) -> Result<SentMessage, ClusterError> {
+    if payload.len() > DIRECT_STREAM_MAX {
+        return Err(MemberError::MessageTooLong(payload.len()).into());
+    }
+    loop {
+        let (room, mut has_room) = lossy_channel(1);
+        let (errand, payload) = (errand.clone(), payload.clone());
+        let sent = shared.ask(move |host, _| {
+            let ticket = host.observer.messages.next_ticket();
+            let role = match errand {
+                Errand::Message => DirectRole::Message,
+                Errand::Question => DirectRole::Question(ticket),
+                Errand::Reply(number) => DirectRole::Reply(number),
+            };
+            // Before: it may end at once.
+            let sent = host.observer.messages.sent(ticket);
+            match host.send_message(to, (ticket, role, timeout), payload.to_vec()) {
+                Ok(()) => Ok(Some(sent)),
+                Err(QueueRefusal::Full) if patient => {
+                    host.observer.messages.forget(ticket);
+                    let waits = host.observer.messages.await_room(room);
+                    if waits { Ok(None) } else { Err(ClusterError::QueueFull) }
+                }
+                Err(refusal) => {
+                    host.observer.messages.forget(ticket);
+                    Err(refusal.into())
+                }
+            }
+        });
+        match sent.await?? {
+            Some(sent) => return Ok(sent),
+            // Nothing is sent when the member stops: then the next try says so.
+            None => drop(poll_fn(|cx| has_room.poll_recv(cx)).await),
+        }
+    }
+}
+
+/// Sends a direct message over a stream.
+pub(super) async fn send_reliable(
+    shared: &Shared,
+    to: &str,
+    payload: Bytes,
+    patient: bool,
+) -> Result<SentMessage, ClusterError> {
+    let how = (Errand::Message, MESSAGE_TIMEOUT, patient);
+    send_over_stream(shared, MemberId::of_name(to), how, payload).await
+}
+
+/// Replies to the question `number` of `asker`.
+pub(super) async fn reply(
+    shared: &Shared,
+    asker: MemberId,
+    number: u64,
+    payload: Bytes,
+) -> Result<SentMessage, ClusterError> {
+    let how = (Errand::Reply(number), MESSAGE_TIMEOUT, false);
+    send_over_stream(shared, asker, how, payload).await
+}
+
+/// Asks a member something, and waits for its reply.
+pub(super) async fn ask(
+    shared: &Shared,
+    to: &str,
+    payload: Bytes,
+    timeout: Duration,
+    patient: bool,
+) -> Result<Bytes, ClusterError> {
+    let how = (Errand::Question, timeout, patient);
+    send_over_stream(shared, MemberId::of_name(to), how, payload).await?.reply().await
 }
 
 /// Changes the keys that packets and streams are sealed with.

@@ -117,11 +117,9 @@ impl Shared {
         look: impl FnOnce(&Host<EventDispatcher>) -> R + Send + 'static,
     ) -> Result<(R, Events), ClusterError> {
         let (sender, receiver) = lossy_channel(self.events_queued_max);
-        let subscribed =
-            self.ask(move |host, _| host.observer.subscribe(sender).map(|first| (look(host), first)));
+        let subscribed = self.ask(move |host, _| host.observer.subscribe(sender, true).then(|| look(host)));
         let too_many = ClusterError::TooManySubscribers(super::dispatcher::SUBSCRIBERS_MAX);
-        let (seen, first) = subscribed.await?.ok_or(too_many)?;
-        Ok((seen, Events::new(receiver, first)))
+        Ok((subscribed.await?.ok_or(too_many)?, Events::new(receiver)))
     }
 
     /// Has the background thread shut the member down.

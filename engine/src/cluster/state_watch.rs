@@ -114,7 +114,8 @@ impl Watchers {
             }
             let Some(event) = event(change, shared) else { continue };
             for watcher in watching {
-                lost += u64::from(watcher.sender.send((watcher.next, event.clone())).is_some());
+                let numbered = Numbered { number: watcher.next, event: event.clone(), charge: None };
+                lost += u64::from(watcher.sender.send(numbered).is_some());
                 watcher.next += 1;
             }
         }

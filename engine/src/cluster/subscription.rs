@@ -1,6 +1,7 @@
 //! A subscriber's end: the events of a cluster, one after the other.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,9 +10,16 @@ use futures_core::Stream;
 
 use super::event::ClusterEvent;
 use super::lossy_channel::Receiver;
+use super::message::Charge;
 
 /// An event with its number among all of its kind, by which a gap is seen.
-pub(super) type Numbered<E = ClusterEvent> = (u64, E);
+#[derive(Debug)]
+pub(super) struct Numbered<E = ClusterEvent> {
+    pub(super) number: u64,
+    pub(super) event: E,
+    /// What a direct message takes of the bytes that may wait, until it is taken out.
+    pub(super) charge: Option<Arc<Charge>>,
+}
 
 /// Events of a kind that can say that some were lost.
 pub(super) trait Lagging {
@@ -73,7 +81,8 @@ impl<E: Lagging> InOrder<E> {
     }
 
     /// `event`, or first the gap before it.
-    fn in_order(&mut self, (number, event): Numbered<E>) -> E {
+    fn in_order(&mut self, Numbered { number, event, charge }: Numbered<E>) -> E {
+        drop(charge);
         let lost = number - self.expected;
         self.expected = number + 1;
         if lost == 0 {
@@ -114,9 +123,9 @@ impl<E: Lagging> InOrder<E> {
 pub struct Events(InOrder<ClusterEvent>);
 
 impl Events {
-    /// Receives what is numbered from `expected` on.
-    pub(super) fn new(receiver: Receiver<Numbered>, expected: u64) -> Events {
-        Events(InOrder::new(receiver, expected))
+    /// Receives what is numbered from 0 on.
+    pub(super) fn new(receiver: Receiver<Numbered>) -> Events {
+        Events(InOrder::new(receiver, 0))
     }
 
     /// Waits for the next event; `None` once the cluster has been shut down.

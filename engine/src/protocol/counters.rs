@@ -207,6 +207,26 @@ counters! {
     state_exchanges_begun,
     /// Exchanges of shared state answered.
     state_exchanges_answered,
+    /// Direct messages sent in datagrams.
+    direct_sent,
+    /// Direct messages received in datagrams.
+    direct_received,
+    /// Direct messages dropped or refused because their sender is not held live.
+    direct_strangers,
+    /// Direct messages queued for a stream, questions and replies among them.
+    direct_queued,
+    /// Direct messages not queued because too many wait.
+    direct_queue_full,
+    /// Direct messages over streams that arrived, of questions those that were replied to.
+    direct_delivered,
+    /// Direct messages over streams that were given up, of questions those that were not replied to in time.
+    direct_undelivered,
+    /// Direct messages over streams that the application was given.
+    direct_taken,
+    /// Direct messages over streams refused because the application's queue was full or it subscribes to nothing.
+    direct_refused,
+    /// Direct messages over streams that had come before, and were answered again.
+    direct_repeated,
     /// Push/pulls begun.
     push_pulls_started,
     /// Push/pulls that ended after the two roots.

@@ -93,6 +93,12 @@ pub enum Event {
         /// Where it is in the store.
         event: EventIndex,
     },
+    /// A direct message arrived in a datagram, from a live member.
+    Direct {
+        /// Where it is: see [`SharedState::direct_message`](super::SharedState::direct_message). Valid until a member is
+        /// next called.
+        at: u32,
+    },
     /// A user event of our own has been told, as far as that is up to us: every part of the cluster that we delegated
     /// it to has acknowledged it or been given up; with gossip we have sent it as often as any. If nobody else is there,
     /// before [`Member::send_event`](super::Member::send_event) returns.

@@ -10,6 +10,7 @@ use swimring_codec::native::{FrameHeader, StreamBody, StreamKind, StreamMessage,
 use super::host::Host;
 use super::join_error::JoinFailure;
 use super::members::HostedMember;
+use super::messages::is_of_messages;
 use super::observer::Observer;
 use super::streams::Opened;
 use crate::net::Trains;
@@ -55,6 +56,7 @@ impl<O: Observer> Host<O> {
             let next = self.waiting_streams.next(behind, || self.streams.poll());
             let Some(event) = next else { return };
             match event {
+                StreamEvent::Opened { token, .. } if is_of_messages(token) => {}
                 StreamEvent::Opened { token, .. } => {
                     if let Some(opened) = self.streams.opened(Some(token)) {
                         self.stream_connection(opened, StreamConnection::Accepted, trains);
@@ -64,7 +66,10 @@ impl<O: Observer> Host<O> {
                     self.stream_message(exchange, token, (from, local), &bytes, trains);
                     self.streams.recycle(bytes);
                 }
-                StreamEvent::Closed { token, reason, .. } => {
+                StreamEvent::Closed { exchange, token, reason } => {
+                    if self.messages_closed(exchange, token, reason) {
+                        continue;
+                    }
                     if let Some(opened) = self.streams.closed(token) {
                         if reason.is_refusal() {
                             self.stream_connection(opened, StreamConnection::Refused, trains);
@@ -122,11 +127,24 @@ impl<O: Observer> Host<O> {
                 return self.unreadable(token, &JoinFailure::Unreadable);
             }
         };
+        if let Some(token) = token.filter(|token| is_of_messages(*token)) {
+            return match message.body {
+                StreamBody::DirectAck { sequence, outcome } if message.header.cluster == self.cluster => {
+                    self.message_answered(token, sequence, outcome);
+                }
+                _ => self.streams.close(exchange),
+            };
+        }
         let opened = self.streams.opened(token);
         let local = match token {
             Some(_) => opened.map(|opened| opened.local),
             None => self.members.of_id(message.header.destination),
         };
+        if let (None, Some(local), StreamBody::Direct(turn)) = (token, local, &message.body)
+            && message.header.cluster == self.cluster
+        {
+            return self.message_received(exchange, local, &message.header, turn);
+        }
         let Some((local, cluster)) = local.and_then(|local| Some((local, self.member(local)?.cluster())))
         else {
             return self.stream_for_nobody(exchange, token, &message);

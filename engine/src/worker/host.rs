@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use swimring_codec::memberlist::{Codec, Keyring};
 use swimring_codec::{Incarnation, canonical};
@@ -10,6 +10,7 @@ use swimring_codec::{Incarnation, canonical};
 use super::clock::Clock;
 use super::counters::HostCounters;
 use super::members::{HostedMember, HostedMembers};
+use super::messages::Messages;
 use super::observer::{EventContext, Observer};
 use super::options::FleetOptions;
 use super::other_versions::OtherVersions;
@@ -76,7 +77,11 @@ pub struct Host<O> {
     loss: u64,
     /// Frames from other zones, in a fleet whose zones are apart.
     pub(super) held: Option<Box<HeldFrames>>,
-    rng: fastrand::Rng,
+    /// Direct messages over streams, once there is one.
+    pub(super) messages: Option<Box<Messages>>,
+    /// How long a stream of direct messages is used: half of what an exchange may take.
+    pub(super) stream_life: Duration,
+    pub(super) rng: fastrand::Rng,
     address: SocketAddr,
     pub(super) cluster: u32,
     settings: Arc<Settings>,
@@ -102,6 +107,8 @@ impl<O: Observer> Host<O> {
             more_timers: false,
             loss: (options.receive_loss.clamp(0.0, 1.0) * 4_294_967_296.0) as u64,
             held: options.zone_latency.map(|latency| Box::new(HeldFrames::new(latency))),
+            messages: None,
+            stream_life: options.stream.exchange_timeout / 2,
             rng: parts.rng,
             address: parts.address,
             cluster: options.cluster,

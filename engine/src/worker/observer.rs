@@ -6,6 +6,7 @@ use swimring_codec::{MemberId, memberlist};
 
 use super::join_error::JoinFailure;
 use super::members::HostedMember;
+use super::messages::{MessageEnd, ReceivedMessage, Reception};
 use crate::protocol::{Event, Member, SharedState, Time};
 
 /// Hears what happens to the members of a worker, on the worker's thread: it must be quick and must not
@@ -40,6 +41,18 @@ pub trait Observer: Send + 'static {
     /// A packet for a member could not be opened: another key, another label, damage. Nothing in it is handled.
     fn refused(&mut self, now: Time, from: SocketAddr, reason: memberlist::DecodeError) {
         let _ = (now, from, reason);
+    }
+
+    /// A direct message has come over a stream: what becomes of it, which its sender is told.
+    fn message(&mut self, context: &EventContext<'_>, message: ReceivedMessage<'_>) -> Reception {
+        let _ = (context, message);
+        Reception::Unheard
+    }
+
+    /// A direct message that `member` sent over a stream has ended; `ticket` is the caller's of
+    /// [`Host::send_message`](super::Host::send_message).
+    fn message_ended(&mut self, member: HostedMember, ticket: u64, end: MessageEnd<'_>) {
+        let _ = (member, ticket, end);
     }
 
     /// A stream to join through ended without a view. [`Event::JoinFinished`] follows.

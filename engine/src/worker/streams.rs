@@ -3,7 +3,7 @@
 //! Buffers go round: a member writes into `reply`; a short turn is copied out of it, a long one leaves in it and a
 //! spare of the port takes its place. So the steady state does not allocate.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use swimring_codec::canonical;
@@ -170,6 +170,30 @@ impl Streams {
                 Err((opened, JoinFailure::TooManyWaiting))
             }
         }
+    }
+
+    /// Opens a stream of direct messages with `token`, which is not one of members' streams. Nothing if too much waits.
+    pub(super) fn open_for_messages(
+        &mut self,
+        token: u64,
+        source: Option<IpAddr>,
+        to: SocketAddr,
+        deadline: Duration,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<ExchangeId> {
+        let mut first = std::mem::take(&mut self.reply);
+        write(&mut first);
+        let first = self.turn_of(first);
+        self.port.open(token, source, to, first, deadline).map_err(|first| self.port.recycle(first)).ok()
+    }
+
+    /// Says more on a stream of direct messages. False if too much waits; then nothing has been said.
+    pub(super) fn say(&mut self, exchange: ExchangeId, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let mut turn = std::mem::take(&mut self.reply);
+        write(&mut turn);
+        let turn = self.turn_of(turn);
+        let said = self.port.reply(exchange, turn, false);
+        said.map_err(|unsent| self.port.recycle(unsent)).is_ok()
     }
 
     /// The stream under way that `token` stands for, if a member opened it and its purpose was not met.

@@ -100,6 +100,7 @@ pub(super) fn run<O: Observer>(
             call(&mut host, driver.trains());
         }
         host.run_streams(driver.trains(), behind);
+        host.run_messages();
         if host.paused {
             pace.take_lost();
         } else {
@@ -173,7 +174,8 @@ impl<O: Observer> Host<O> {
         // What others have not read is looked after once a tick.
         let waiting = (self.members.are_waiting() && !self.paused)
             .then(|| pace.tick_after(self.now() + Duration::from_micros(1)));
-        let next = [timer, held, waiting].into_iter().flatten().min()?;
+        let messages = self.messages_due();
+        let next = [timer, held, waiting, messages].into_iter().flatten().min()?;
         Some(next.since(self.now()))
     }
 

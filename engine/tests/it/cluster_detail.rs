@@ -1,5 +1,7 @@
 //! What an application can learn of a member beyond its place in the view.
 
+#![allow(clippy::disallowed_methods, reason = "the test waits")]
+
 use std::time::{Duration, Instant};
 
 use crate::cluster_support::*;

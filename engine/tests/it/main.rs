@@ -7,6 +7,7 @@ mod cluster_detail;
 mod cluster_events;
 mod cluster_join;
 mod cluster_life;
+mod cluster_messages;
 mod cluster_seeds;
 mod cluster_state;
 mod cluster_support;

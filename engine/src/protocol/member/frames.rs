@@ -94,6 +94,7 @@ impl Member {
             return reader.finish(&mut cx.shared.wire);
         }
         self.notice_lost(cx.shared);
+        cx.shared.inbox.clear();
         self.core.hear(cx.now);
         cx.sender = Some((sender.address, sender.source));
         while reader.next(&mut TakingIn { member: &mut *self, cx: &mut *cx, sender: &mut sender }) {
@@ -190,6 +191,7 @@ impl Member {
                 Some(age) => self.event_repair.on_repaired(&mut self.core, cx, event, age),
                 None => self.core.on_plain_event(cx, event),
             },
+            Incoming::Direct(payload) => self.on_direct(cx, sender, payload),
             Incoming::UserMessage(body) => self.core.on_user_message(cx, body),
             Incoming::StoredEvent { at, key } => match cx.event_age.take() {
                 Some(age) => self.event_repair.on_stored(&mut self.core, cx, key, age),

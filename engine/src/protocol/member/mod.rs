@@ -25,6 +25,7 @@
 mod commands;
 mod compaction;
 mod detection;
+mod direct;
 mod frames;
 mod key_values;
 mod merge;
@@ -158,6 +159,23 @@ pub enum MemberError {
     /// Nobody can be sent to the address.
     #[error("{0} is no address that others can reach: {1}; give the member one of its machine's, and a port")]
     Address(SocketAddr, AddressFault),
+    /// The direct message does not fit a datagram.
+    #[error("the message has {bytes} bytes and a datagram on this way takes {fits}: send it over a stream")]
+    MessageTooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The length that would do.
+        fits: usize,
+    },
+    /// The direct message does not fit a stream.
+    #[error("the message has {0} bytes: use at most {max}", max = swimring_codec::native::DIRECT_STREAM_MAX)]
+    MessageTooLong(usize),
+    /// A direct message to a member that is not known to be live, or to oneself.
+    #[error("no other live member has this name: look at the members first")]
+    NotLive,
+    /// The wire format does not carry this.
+    #[error("members of this wire format do not send each other such messages: use user events")]
+    NoDirectMessages,
     /// The member has left.
     #[error("the member has left the cluster")]
     Left,

@@ -238,6 +238,7 @@ impl Member {
             | StreamHeard::Differs
             | StreamHeard::Ack { .. }
             | StreamHeard::Absent
+            | StreamHeard::Foreign
             | StreamHeard::Refused(_) => {
                 cx.shared.counters.decode_errors += 1;
                 StreamNext::Close

@@ -13,6 +13,7 @@ use crate::protocol::pools::broadcasts::BroadcastPool;
 use crate::protocol::pools::delegations::DelegationPool;
 use crate::protocol::pools::event_talk::EventTalk;
 use crate::protocol::pools::events::EventStore;
+use crate::protocol::pools::inbox::Inbox;
 use crate::protocol::pools::relays::RelayPool;
 use crate::protocol::pools::suspicions::SuspicionPool;
 use crate::protocol::pools::unheard::UnheardPool;
@@ -23,6 +24,7 @@ use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::shared_view::SharedViews;
 use crate::protocol::wire::typed::TypedFrames;
 use crate::protocol::wire::{CheckedWire, Wire};
+use swimring_codec::MemberId;
 use swimring_codec::memberlist::Codec;
 use swimring_codec::native::UserEvent;
 
@@ -44,6 +46,7 @@ pub struct SharedState {
     pub(in crate::protocol) suspicions: SuspicionPool,
     pub(in crate::protocol) departed: DepartedPool,
     pub(in crate::protocol) relays: RelayPool,
+    pub(in crate::protocol) inbox: Inbox,
     /// Everything the members count.
     pub counters: Counters,
     /// Added to every member's local health score while the driver runs late. See
@@ -116,6 +119,7 @@ impl SharedState {
             departed: DepartedPool::new(rng.u64(..)),
             unheard: UnheardPool::new(rng.u64(..)),
             relays: RelayPool::new(),
+            inbox: Inbox::default(),
             counters: Counters::default(),
             overload: 0,
             doubt: Time::ZERO,
@@ -205,6 +209,11 @@ impl SharedState {
     /// The user event at `event`.
     pub fn user_event(&self, event: EventIndex) -> UserEvent<'_> {
         self.events.get(event).event()
+    }
+
+    /// The direct message at `at`, and who sent it, before a member is next called.
+    pub fn direct_message(&self, at: u32) -> Option<(MemberId, &[u8])> {
+        self.inbox.get(at)
     }
 
     /// The name of the member at `index`.

@@ -285,6 +285,7 @@ impl<'a> Names<'a> {
             | Outgoing::ViewRepair { .. }
             | Outgoing::KeyRoots(_) => Message::User(b""),
             Outgoing::Event(stored) => Message::User(stored.body),
+            Outgoing::Direct { payload } => Message::User(payload),
             Outgoing::Claim(&Introduction { incarnation, address, name, metadata, .. }) => {
                 Message::Alive(Alive {
                     incarnation: wire_incarnation(incarnation),

@@ -171,6 +171,8 @@ pub(in crate::protocol) enum Outgoing<'a> {
     Update { subject: MemberIndex, update: Update, incarnation: Incarnation },
     /// A user event.
     Event(StoredEvent<'a>),
+    /// What our application says to the receiver's.
+    Direct { payload: &'a [u8] },
     /// What another member says of itself, shown to the one whose name it claims.
     Claim(&'a Introduction<'a>),
 }
@@ -245,6 +247,8 @@ pub(in crate::protocol) enum Incoming<'a, S> {
     Record(Introduction<'a>, Versions),
     /// A user event.
     Event(UserEvent<'a>),
+    /// What the sender's application says to ours.
+    Direct(&'a [u8]),
     /// What an application sends inside memberlist's messages.
     UserMessage(&'a [u8]),
     /// A user event at this place of the store that sender and receiver share.

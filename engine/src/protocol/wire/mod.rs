@@ -74,6 +74,11 @@ impl Wire {
         Wire { rules: Rules::NATIVE, spoken: Spoken::Native(Native) }
     }
 
+    /// Bytes of the longest user message that is sent alone, where applications' messages are such.
+    pub(super) fn user_message_max(&self) -> Option<usize> {
+        self.memberlist().is_some().then_some(user_messages::USER_MESSAGE_MAX)
+    }
+
     /// Of members that speak the format of `options`; `secret` draws what encryption needs.
     pub(super) fn new(options: &CheckedWire, secret: [u8; 32]) -> Wire {
         match options.memberlist(secret) {

@@ -7,9 +7,9 @@
 use std::net::SocketAddr;
 
 use swimring_codec::native::{
-    self, DELEGATION_LEN, ENTRY_WANTED_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter, HEADER_LEN,
-    Introduction, KEY_ROOTS_LEN, Message, MessageVisitor, PROBE_LEN, RELAY_LEN, SUSPECT_LEN, UPDATE_LEN,
-    UserEvent, VIEW_REPAIR_LEN,
+    self, DELEGATION_LEN, DIRECT_HEADER_LEN, ENTRY_WANTED_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter,
+    HEADER_LEN, Introduction, KEY_ROOTS_LEN, Message, MessageVisitor, PROBE_LEN, RELAY_LEN, SUSPECT_LEN,
+    UPDATE_LEN, UserEvent, VIEW_REPAIR_LEN,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -75,6 +75,7 @@ fn message<'a>(speaker: &Speaker<'a>, said: &Outgoing<'a>) -> Message<'a> {
         Outgoing::EntryWanted(wanted) => return Message::EntryWanted(wanted),
         Outgoing::ViewRepair { began } => return Message::ViewRepair { began },
         Outgoing::KeyRoots(roots) => return Message::KeyRoots(roots),
+        Outgoing::Direct { payload } => return Message::Direct { payload },
         Outgoing::Event(stored) => return Message::UserEvent(stored.event()),
         Outgoing::Claim(introduction) => return Message::Introduction(*introduction),
         Outgoing::Update { subject, update, incarnation } => (subject, update, incarnation),
@@ -139,6 +140,7 @@ impl Format for Native {
                 let (name, payload) = stored.lengths();
                 UserEvent::encoded_len(name, payload)
             }
+            Outgoing::Direct { payload } => DIRECT_HEADER_LEN + payload.len(),
             Outgoing::Claim(introduction) => introduction.wire_len(),
         }
     }
@@ -245,6 +247,7 @@ impl<'a, R: Receiver<MemberId>> MessageVisitor<'a> for InOurWords<'_, R> {
             Message::EntryWanted(wanted) => Incoming::EntryWanted(wanted),
             Message::ViewRepair { began } => Incoming::ViewRepair { began },
             Message::KeyRoots(roots) => Incoming::KeyRoots(roots),
+            Message::Direct { payload } => Incoming::Direct(payload),
         });
     }
 }

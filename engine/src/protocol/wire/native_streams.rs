@@ -72,5 +72,7 @@ pub(in crate::protocol) fn native_turn<'a>(
         StreamBody::Absent => StreamHeard::Absent,
         StreamBody::KeyDigests(digests) => StreamHeard::KeyDigests { source, digests },
         StreamBody::KeyValues(sections) => StreamHeard::KeyValues { source, sections },
+        // The driver's, which takes them before.
+        StreamBody::Direct(_) | StreamBody::DirectAck { .. } => StreamHeard::Foreign,
     }
 }

@@ -47,6 +47,8 @@ pub(in crate::protocol) enum StreamHeard<'a, R> {
     Ack { sequence: u32 },
     /// The answer of a host where the pinged member does not live.
     Absent,
+    /// Something that is no member's to hear.
+    Foreign,
     /// A message too long for a packet.
     UserMessage(&'a [u8]),
     /// How far the copies of shared state of `source` have come, and what it wants.

@@ -430,6 +430,8 @@ fn pack(speaker: &Speaker<'_>, said: &Outgoing<'_>) -> Packed {
             return Packed::Encoded { at: NIL };
         }
         Outgoing::KeyRoots(roots) => return Packed::KeyRoots(roots),
+        // Simulated members have no application that says anything.
+        Outgoing::Direct { .. } => return Packed::Nack { sequence: 0 },
         Outgoing::Event(stored) => {
             let EventKey { origin, sequence } = stored.key;
             return Packed::UserEvent { at: stored.at, origin, sequence };
