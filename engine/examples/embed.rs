@@ -134,7 +134,9 @@ impl Drop for Service {
 /// instance, keeps its keys, because it may well refute.
 fn apply(ring: &mut Ring, event: &ClusterEvent) -> bool {
     match event {
-        ClusterEvent::Joined(member) | ClusterEvent::Updated(member) => ring.set(member),
+        ClusterEvent::Joined(member) | ClusterEvent::Updated(member) | ClusterEvent::Restarted(member) => {
+            ring.set(member);
+        }
         ClusterEvent::Failed { member, .. } | ClusterEvent::Left(member) => ring.remove(&member.name),
         _ => return false,
     }
