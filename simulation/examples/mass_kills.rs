@@ -59,6 +59,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         counters.delegations_dropped,
         counters.delegations_shed
     );
+    println!(
+        "frames with delegations: {}, {:.1} copies in each, spaced {} times",
+        counters.delegation_frames_sent,
+        counters.delegations_sent as f64 / counters.delegation_frames_sent.max(1) as f64,
+        counters.delegations_spaced
+    );
     println!("{:.1} simulated seconds in {:.1} s", outcome.simulated_s, outcome.wall.as_secs_f64());
     Ok(())
 }

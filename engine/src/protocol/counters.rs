@@ -133,7 +133,11 @@ counters! {
     user_messages_ignored,
     /// Updates and user events delegated, every copy counted, those that were sent again too.
     delegations_sent,
-    /// Of those, copies sent to a member in another zone.
+    /// Frames that they were sent in.
+    delegation_frames_sent,
+    /// Times that a member had sent so many frames with delegations that the next were spaced further apart.
+    delegations_spaced,
+    /// Of the copies, those sent to a member in another zone.
     delegations_crossed,
     /// Of all, copies sent again because no acknowledgement came in time.
     delegations_retried,

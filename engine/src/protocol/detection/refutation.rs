@@ -106,7 +106,7 @@ impl Refutations {
         let incarnation = own.incarnation().max(accused).next().min(highest);
         core.set_entry(cx, core.index, own.with_state(State::Alive).with_incarnation(incarnation));
         core.tell_update(cx, core.index, Update::Alive { introduce }, incarnation);
-        core.delegations.hurry();
+        core.delegations.hurry(cx.now);
         Some(incarnation)
     }
 

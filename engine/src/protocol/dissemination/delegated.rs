@@ -21,7 +21,7 @@ use swimring_codec::{Incarnation, State};
 use crate::protocol::dissemination::division::{Candidate, Division, Section};
 use crate::protocol::event::{Event, EventIndex};
 use crate::protocol::pools::delegations::{
-    ATTEMPTS_DISTRUSTING_MAX, ATTEMPTS_MAX, Delegation, Part, Range, Ready, Retry,
+    ATTEMPTS_MAX, ATTEMPTS_OTHERS_MAX, Delegation, Leaving, Part, Range, Ready, Retry,
 };
 use crate::protocol::pools::events::{EventStore, PartEnd};
 use crate::protocol::pools::unheard::{Unheard, UnheardList, UnheardPool};
@@ -52,6 +52,10 @@ const SAME_AGAIN: u8 = 2;
 /// Frames in a row that one member has not acknowledged, beyond which it is tried less often: with a third of all packets lost
 /// one live member in five thousand comes to that.
 const GONE_AFTER: u8 = 2 * ATTEMPTS_MAX;
+
+/// Attempts of each update at such a member where nobody else is in its part: should it live after all, its first acknowledgement
+/// changes that.
+const ATTEMPTS_GONE: u8 = 1;
 
 /// Most updates in one frame: more than the shortest leave room for.
 const UPDATES_MAX: usize = 96;
@@ -286,7 +290,7 @@ impl Core {
         let event_age_max = self.settings.event_memory / 2;
         let SharedState { directory, delegations, events, counters, unheard, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
-        let (now, pacing) = (cx.now, self.settings.delegation_pacing);
+        let (now, pacing) = (cx.now, self.delegations.interval(self.settings.delegation_pacing));
         let known = Known { table: &self.table, directory, unheard, list: (self.number, &self.unheard), now };
         let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let ready = delegations.ready(&mut self.delegations, now, pacing, directory, |waiting| {
@@ -310,10 +314,12 @@ impl Core {
             for _ in 0..FRAMES_MAX {
                 let Some((length, bytes)) = self.fill_frame(cx, rest) else { break };
                 let (carried, after) = rest.split_at(length);
-                self.send_delegations(cx, carried, bytes);
+                let full = after.first().is_some_and(|next| Some(next.part.delegate) == delegate_of(carried));
+                self.send_delegations(cx, carried, bytes, full);
                 rest = after;
             }
             cx.shared.delegations.done(ready);
+            cx.shared.counters.delegations_spaced += u64::from(self.delegations.is_spaced());
         }
         self.said_goodbye(cx, goodbyes);
     }
@@ -340,18 +346,22 @@ impl Core {
         Some((length, bytes))
     }
 
-    /// Sends what stands in `carried`, all of it for one delegate, in one frame, `bytes` without its header.
-    fn send_delegations(&mut self, cx: &mut Context<'_, '_>, carried: &[Ready], bytes: usize) {
+    /// Sends what stands in `carried`, all of it for one delegate, in one frame, `bytes` without its header. `full`: more
+    /// waits for the same delegate.
+    fn send_delegations(&mut self, cx: &mut Context<'_, '_>, carried: &[Ready], bytes: usize, full: bool) {
         let Some(first) = carried.first() else { return };
         let behind = BEHIND_TIMEOUT * cx.shared.overload.into();
         // What we send lies unread, and then the answer does.
         let unread = cx.shared.unread * 2;
         let floor = self.settings.delegation_timeout_min.max(behind) + unread;
         let away = first.part.zone != self.zone;
-        let number = cx.shared.delegations.send(&mut self.delegations, carried, away, cx.now, floor);
+        let fresh = cx.shared.unheard.of((self.number, &self.unheard), first.part.delegate, cx.now).is_none();
+        let leaving = Leaving { away, fresh, full };
+        let number = cx.shared.delegations.send(&mut self.delegations, carried, leaving, cx.now, floor);
         if self.send_delegated(cx, first.part.delegate, number, carried, bytes) {
             let copies = carried.len() as u64;
             cx.shared.counters.delegations_sent += copies;
+            cx.shared.counters.delegation_frames_sent += 1;
             cx.shared.counters.delegations_crossed += if away { copies } else { 0 };
         } else {
             cx.shared.delegations.unsend(&mut self.delegations, number);
@@ -384,6 +394,11 @@ impl Core {
         });
         self.goodbyes = 0;
     }
+}
+
+/// Whom the frame with `carried` goes to.
+fn delegate_of(carried: &[Ready]) -> Option<MemberIndex> {
+    carried.first().map(|first| first.part.delegate)
 }
 
 /// Takes note of delegations that are over: acknowledged, given up, or not worth telling any more.
@@ -439,8 +454,8 @@ impl Known<'_> {
             return Candidate::Gone;
         }
         match self.unheard(index) {
-            Some(unheard) => Candidate::Doubtful { asked: unheard.asked },
-            None if entry.is_suspect() => Candidate::Doubtful { asked: Time::ZERO },
+            Some(Unheard { times, asked, .. }) => Candidate::Doubtful { missed: times, asked },
+            None if entry.is_suspect() => Candidate::Doubtful { missed: 0, asked: Time::ZERO },
             None => Candidate::Alive,
         }
     }
@@ -466,8 +481,12 @@ impl Known<'_> {
     /// Whether `told` has been tried often enough. A member that has missed so many in a row is gone rather than its packets,
     /// and is not worth every attempt of every other update.
     fn is_in_vain(&self, told: &Delegation) -> bool {
-        let silent = self.unheard(told.part.delegate).is_some_and(|unheard| unheard.times >= GONE_AFTER);
-        told.attempt >= if silent { SAME_AGAIN } else { ATTEMPTS_MAX }
+        told.attempt >= if self.seems_gone(told.part.delegate) { ATTEMPTS_GONE } else { ATTEMPTS_MAX }
+    }
+
+    /// Whether `index` has missed so many frames in a row that it is gone rather than the frames.
+    fn seems_gone(&self, index: MemberIndex) -> bool {
+        self.unheard(index).is_some_and(|unheard| unheard.times >= GONE_AFTER)
     }
 }
 
@@ -495,16 +514,11 @@ fn retry(unheard: &Delegation, division: &Division, known: &Known<'_>, distrusts
     if unheard.attempt < SAME_AGAIN && standing == Candidate::Alive && !distrusts {
         return Retry::Send(unheard.part);
     }
-    let most = if distrusts { ATTEMPTS_DISTRUSTING_MAX } else { ATTEMPTS_MAX };
-    if unheard.attempt >= most {
+    if unheard.attempt >= ATTEMPTS_OTHERS_MAX {
         return Retry::GiveUp;
     }
     match known.another(unheard, division) {
-        Some(part)
-            if unheard.attempt < ATTEMPTS_MAX || known.candidate(part.delegate) == Candidate::Alive =>
-        {
-            Retry::Send(part)
-        }
+        Some(part) if unheard.attempt < ATTEMPTS_MAX || !known.seems_gone(part.delegate) => Retry::Send(part),
         Some(_) => Retry::GiveUp,
         // Nobody else is in its part.
         None if standing == Candidate::Gone => Retry::Drop,

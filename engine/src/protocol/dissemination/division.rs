@@ -36,6 +36,8 @@ pub(in crate::protocol) enum Candidate {
     Gone,
     /// To be told, but better not relied upon: it is suspected, or was asked in vain.
     Doubtful {
+        /// How often it was asked in vain since it last answered.
+        missed: u8,
         /// When it last was; [`Time::ZERO`] if it was not.
         asked: Time,
     },
@@ -139,7 +141,8 @@ impl Division {
     }
 
     /// Chooses a delegate in `section`, the `attempt`th for this part, none that is `excluded`: an alive one, or if nobody
-    /// else is there a doubtful one, whoever was asked the longest ago, so that each has its turn.
+    /// else is there a doubtful one, who has missed the fewest, and of those whoever was asked the longest ago, so that each has
+    /// its turn.
     pub(in crate::protocol) fn choose(
         &self,
         zones: &Zones,
@@ -155,7 +158,7 @@ impl Division {
         let width = to - from;
         let hash = self.hash(from ^ zones.hash(zone), bits, attempt);
         let point = from + if width == u64::MAX { hash } else { hash % (width + 1) };
-        let mut doubtful: Option<(Time, Part)> = None;
+        let mut doubtful: Option<((u8, Time), Part)> = None;
         let before = point.checked_sub(1).filter(|last| *last >= from && point > from);
         let wrapped = before.into_iter().flat_map(|last| order.range(from..=last));
         for (id, delegate) in order.range(point..=to).chain(wrapped) {
@@ -165,9 +168,10 @@ impl Division {
             let part = Part { delegate, zone, prefix_bits: bits };
             match candidate(zone, delegate) {
                 Candidate::Alive => return Some(part),
-                Candidate::Doubtful { asked } => {
-                    if doubtful.is_none_or(|(longest, _)| asked < longest) {
-                        doubtful = Some((asked, part));
+                Candidate::Doubtful { missed, asked } => {
+                    let turn = (missed, asked);
+                    if doubtful.is_none_or(|(first, _)| turn < first) {
+                        doubtful = Some((turn, part));
                     }
                 }
                 Candidate::Gone => {}
@@ -287,7 +291,7 @@ mod tests {
             let candidate = |_, index: MemberIndex| match states.rotate_right(index * 2 % 64) & 3 {
                 _ if index == own => Candidate::Alive,
                 0 => Candidate::Gone,
-                1 => Candidate::Doubtful { asked: Time::ZERO },
+                1 => Candidate::Doubtful { missed: 0, asked: Time::ZERO },
                 _ => Candidate::Alive,
             };
             let (told, crossed) = cluster.spread(own, step_bits, candidate);
@@ -336,7 +340,7 @@ mod tests {
         let first = Section { zone: NO_ZONE, prefix: 0, bits: 2 };
         let all_but = |gone: &'static [MemberIndex]| {
             move |_, index| match index {
-                1 => Candidate::Doubtful { asked: Time::ZERO },
+                1 => Candidate::Doubtful { missed: 0, asked: Time::ZERO },
                 _ if gone.contains(&index) => Candidate::Gone,
                 _ => Candidate::Alive,
             }

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use swimring_codec::Incarnation;
+use swimring_codec::{Incarnation, MemberId};
 
 use crate::protocol::pools::round_trip::RoundTrip;
 use crate::protocol::time::Time;
@@ -25,13 +25,26 @@ use crate::protocol::wire::Update;
 /// six in vain are one part in sixteen thousand.
 pub(in crate::protocol) const ATTEMPTS_MAX: u8 = 6;
 
-/// The same while members rather than packets are lost, for as long as there is somebody in the part who was not tried: with a
-/// third of all dead, twelve in vain are one part in a million.
-pub(in crate::protocol) const ATTEMPTS_DISTRUSTING_MAX: u8 = 12;
+/// The same as long as somebody of the part may be there after all: with a third of all dead, six in vain are one part in seven
+/// hundred, and with it went hundreds of members; twelve are one in half a million.
+pub(in crate::protocol) const ATTEMPTS_OTHERS_MAX: u8 = 12;
 
-/// No attempt waits longer than the one after so many while members rather than packets are lost: each goes to somebody else,
-/// whom nothing was asked of before.
-const BACKOFF_DISTRUSTING_MAX: u8 = 2;
+/// No attempt waits longer than the one after so many at a member that has missed nothing of ours, nor any while members rather
+/// than packets are lost.
+const BACKOFF_FRESH_MAX: u8 = 2;
+
+/// Frames that one member may send in a second to pass things on, of those that have room left. Where more goes to one delegate
+/// than fits, waiting would save nothing.
+pub(in crate::protocol) const FRAMES_PER_SECOND: u32 = 100;
+
+/// So many of them at once, before the rest is spaced: what two or three broadcasts of its own take.
+pub(in crate::protocol) const FRAMES_BURST: u32 = 64;
+
+/// What one such frame uses up of the second.
+const FRAME_SHARE: Duration = Duration::from_micros(1_000_000 / FRAMES_PER_SECOND as u64);
+
+/// Longest time that long round trips put between two moments at which frames leave.
+const INTERVAL_MAX: Duration = Duration::from_millis(400);
 
 /// Most delegations of one member at once. One that sheds leaves the rest to repair.
 const DELEGATIONS_MAX: u32 = 16_384;
@@ -39,7 +52,7 @@ const DELEGATIONS_MAX: u32 = 16_384;
 /// Most delegations of all members that share a pool: this, and so many for each member. In a fleet the storm of
 /// a thousand deaths is cut off before memory is.
 const POOL_MAX: usize = 262_144;
-const POOL_MAX_EACH: usize = 64;
+const POOL_MAX_EACH: usize = 256;
 
 /// A part of the cluster and who is asked to tell it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,6 +111,8 @@ pub(in crate::protocol) struct Delegations {
     in_flight: Heap,
     /// No frames before this.
     paced: Time,
+    /// Until when the frames that were sent use up what may be sent, at [`FRAME_SHARE`] each.
+    spent: Time,
     /// When frames may next be sent, if something waits.
     due: Time,
     /// When an acknowledgement is next missed.
@@ -125,6 +140,7 @@ impl Delegations {
             waiting: List::EMPTY,
             in_flight: Heap::EMPTY,
             paced: Time::ZERO,
+            spent: Time::ZERO,
             due: Time::NEVER,
             unanswered: Time::NEVER,
             lost: Duration::ZERO,
@@ -172,11 +188,28 @@ impl Delegations {
     }
 
     /// What waits is not to wait for its pace: a member that refutes may stand still again before that.
-    pub(in crate::protocol) fn hurry(&mut self) {
+    pub(in crate::protocol) fn hurry(&mut self, now: Time) {
         self.paced = Time::ZERO;
+        self.spent = self.spent.min(now + FRAME_SHARE * FRAMES_BURST);
         if !self.waiting.is_empty() {
             self.due = Time::ZERO;
         }
+    }
+
+    /// Time between two moments at which frames leave: `pacing`, or the round trip where that is longer, since until then what
+    /// was sent may lie unread.
+    pub(in crate::protocol) fn interval(&self, pacing: Duration) -> Duration {
+        pacing.max(self.round_trip.smoothed().min(INTERVAL_MAX))
+    }
+
+    /// When frames may leave: after the pacing interval, and once no more than a burst of them is ahead of its time.
+    fn leaves(&self) -> Time {
+        self.paced.max(self.spent - FRAME_SHARE * FRAMES_BURST)
+    }
+
+    /// Whether so many frames have left that the next wait for longer than the pacing interval.
+    pub(in crate::protocol) fn is_spaced(&self) -> bool {
+        self.leaves() > self.paced
     }
 
     /// The driver lost `by`: acknowledgements may lie unread.
@@ -203,9 +236,22 @@ impl Delegations {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Ready {
     pub(in crate::protocol) part: Part,
+    /// Its delegate's: looked up once, and not whenever two are compared.
+    id: MemberId,
     /// Which came first.
     nth: u32,
     node: u32,
+}
+
+/// What is known of a frame that is sent.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Leaving {
+    /// It goes to another zone.
+    pub(in crate::protocol) away: bool,
+    /// Its delegate has missed none of ours lately.
+    pub(in crate::protocol) fresh: bool,
+    /// It has no room for what else waits for its delegate.
+    pub(in crate::protocol) full: bool,
 }
 
 /// What becomes of a delegation that was not acknowledged.
@@ -268,14 +314,14 @@ impl DelegationPool {
         }
         self.nodes.push_back(&mut of.waiting, delegation);
         of.len += 1;
-        of.due = of.due.min(of.paced);
+        of.due = of.due.min(of.leaves());
         true
     }
 
     /// Notes when something is next due, after a change.
     fn reschedule(&self, of: &mut Delegations) {
         of.unanswered = self.frames.first(&of.in_flight).map_or(Time::NEVER, |(_, at)| at + of.lost);
-        of.due = if of.waiting.is_empty() { Time::NEVER } else { of.paced };
+        of.due = if of.waiting.is_empty() { Time::NEVER } else { of.leaves() };
     }
 
     /// If frames may be sent at `now`: what waits, those of a frame beside each other, in the order of the delegates' ids
@@ -289,7 +335,7 @@ impl DelegationPool {
         directory: &Directory,
         mut keep: impl FnMut(&mut Delegation) -> bool,
     ) -> Option<Vec<Ready>> {
-        if of.waiting.is_empty() || now < of.paced {
+        if of.waiting.is_empty() || now < of.leaves() {
             return None;
         }
         of.paced = now + pacing;
@@ -301,16 +347,15 @@ impl DelegationPool {
             let delegation = self.nodes.get_mut(node);
             if keep(delegation) {
                 let nth = ready.len() as u32;
-                ready.push(Ready { part: delegation.part, nth, node });
+                let part = delegation.part;
+                ready.push(Ready { part, id: directory.id(part.delegate), nth, node });
             } else {
                 of.len -= 1;
                 self.nodes.remove(&mut of.waiting, node);
             }
             node = next;
         }
-        ready.sort_unstable_by_key(|Ready { part, nth, .. }| {
-            (directory.id(part.delegate), part.zone, part.prefix_bits, *nth)
-        });
+        ready.sort_unstable_by_key(|Ready { part, id, nth, .. }| (*id, part.zone, part.prefix_bits, *nth));
         self.reschedule(of);
         Some(ready)
     }
@@ -324,13 +369,12 @@ impl DelegationPool {
         self.nodes.get(ready.node)
     }
 
-    /// Puts what stands in `carried`, all of it for one delegate, `away` in another zone, under way at `now` as one
-    /// frame. Gives the frame's number.
+    /// Puts what stands in `carried`, all of it for one delegate, under way at `now` as one frame. Gives the frame's number.
     pub(in crate::protocol) fn send(
         &mut self,
         of: &mut Delegations,
         carried: &[Ready],
-        away: bool,
+        Leaving { away, fresh, full }: Leaving,
         now: Time,
         timeout_floor: Duration,
     ) -> u32 {
@@ -343,10 +387,13 @@ impl DelegationPool {
             self.nodes.relink(&mut of.waiting, &mut list, ready.node);
         }
         let frame = InFlight { number: of.number, delegate, sent: now, attempt, away, carried: list };
-        let backoff = if of.distrusts() { attempt.min(BACKOFF_DISTRUSTING_MAX) } else { attempt };
+        let backoff = if fresh || of.distrusts() { attempt.min(BACKOFF_FRESH_MAX) } else { attempt };
         let due = now + of.round_trip(away).timeout(backoff, timeout_floor) - of.lost;
         let slot = self.frames.insert(&mut of.in_flight, due, frame);
         self.index.insert((of.owner, of.number), slot);
+        if !full {
+            of.spent = of.spent.max(now) + FRAME_SHARE;
+        }
         self.reschedule(of);
         of.number
     }

@@ -1,7 +1,7 @@
 //! Tests of the lists of delegations.
 
+use swimring_codec::State;
 use swimring_codec::native::Introduction;
-use swimring_codec::{MemberId, State};
 
 use super::*;
 use crate::protocol::view::directory::UNVERSIONED;
@@ -19,8 +19,8 @@ fn delegation(subject: u32, delegate: MemberIndex, prefix_bits: u8) -> Delegatio
     Delegation { subject, update, incarnation, part, since: Time::ZERO, attempt: 0 }
 }
 
-/// Sends all that waits, a frame for each delegate, and gives their numbers.
-fn send_all(pool: &mut DelegationPool, of: &mut Delegations, now: Time) -> Vec<(MemberIndex, u32)> {
+/// Knows sixteen members.
+fn directory() -> Directory {
     let mut directory = Directory::new(1);
     for nth in 0..16 {
         let name = format!("member-{nth}");
@@ -35,11 +35,16 @@ fn send_all(pool: &mut DelegationPool, of: &mut Delegations, now: Time) -> Vec<(
         };
         assert!(directory.intern(&introduction, UNVERSIONED, 16).is_ok());
     }
-    let Some(ready) = pool.ready(of, now, PACING, &directory, |_| true) else { return Vec::new() };
+    directory
+}
+
+/// Sends all that waits, a frame for each delegate, and gives their numbers.
+fn send_all(pool: &mut DelegationPool, of: &mut Delegations, now: Time) -> Vec<(MemberIndex, u32)> {
+    let Some(ready) = pool.ready(of, now, PACING, &directory(), |_| true) else { return Vec::new() };
     let frames = ready.chunk_by(|one, next| one.part.delegate == next.part.delegate);
     let numbers = frames.map(|frame| {
         let Part { delegate, zone, .. } = frame[0].part;
-        (delegate, pool.send(of, frame, zone != 0, now, FLOOR))
+        (delegate, pool.send(of, frame, Leaving { away: zone != 0, fresh: true, full: false }, now, FLOOR))
     });
     let numbers = numbers.collect();
     pool.done(ready);
@@ -119,13 +124,94 @@ fn frames_are_paced_and_time_that_was_lost_does_not_count() {
     assert_eq!(send_all(&mut pool, &mut of, at(120)).len(), 1);
     assert!(pool.add(&mut of, delegation(3, 9, 4)));
     assert!(send_all(&mut pool, &mut of, at(121)).is_empty(), "too soon");
-    of.hurry();
+    of.hurry(at(121));
     assert_eq!(of.due(), Time::ZERO);
     assert_eq!(send_all(&mut pool, &mut of, at(121)).len(), 1, "a refutation does not wait");
     of.extend(Duration::from_secs(1));
     assert_eq!(of.unanswered(), unanswered + Duration::from_secs(1));
     pool.clear(&mut of, |_| {});
     assert!(of.is_empty() && pool.used() == 0);
+}
+
+/// What a member sends in a second is bounded whatever waits: frames with room in them are spaced once a burst of them has
+/// left, and a refutation may leave all the same.
+#[test]
+fn frames_with_room_in_them_are_spaced_in_a_storm() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+    let (mut sent, mut spaced) = (0, 0);
+    for ms in 0..3_000 {
+        // Something for each of sixteen delegates, all the time.
+        for delegate in 0..16 {
+            assert!(pool.add(&mut of, delegation(ms, delegate, 4)));
+        }
+        let frames = send_all(&mut pool, &mut of, at(ms.into()));
+        for (delegate, number) in &frames {
+            assert!(pool.acknowledge(&mut of, *number, *delegate, at(ms.into()), |_| {}));
+        }
+        sent += frames.len() as u32;
+        spaced += u32::from(!frames.is_empty() && of.is_spaced());
+        if ms >= 1_000 {
+            assert!(
+                sent <= FRAMES_BURST + 16 + (ms + 1) * FRAMES_PER_SECOND / 1_000 + 1,
+                "{sent} after {ms} ms"
+            );
+        }
+    }
+    assert!(sent >= 3 * FRAMES_PER_SECOND && spaced > 0, "{sent} frames, spaced {spaced} times");
+    assert!(of.due() > at(3_000), "the next wait");
+    of.hurry(at(3_000));
+    assert!(!send_all(&mut pool, &mut of, at(3_000)).is_empty(), "a refutation does not");
+}
+
+/// A full frame would not be saved by waiting.
+#[test]
+fn full_frames_are_not_spaced() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+    let directory = directory();
+    let leaving = |full| Leaving { away: false, fresh: true, full };
+    for (full, spaced) in [(true, false), (false, true)] {
+        for subject in 0..FRAMES_BURST + 8 {
+            assert!(pool.add(&mut of, delegation(subject, 7, 4)));
+        }
+        let ready =
+            pool.ready(&mut of, at(1_000), Duration::ZERO, &directory, |_| true).expect("not too soon");
+        for one in ready.chunks(1) {
+            pool.send(&mut of, one, leaving(full), at(1_000), FLOOR);
+        }
+        pool.done(ready);
+        assert_eq!(of.is_spaced(), spaced);
+    }
+}
+
+/// Where what was sent lies unread for long, no more is sent before: a round trip lies between frames, up to a bound.
+#[test]
+fn long_round_trips_put_frames_further_apart() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+    assert_eq!(of.interval(PACING), PACING, "nothing measured");
+    for (round_trip, expected) in [(1, PACING), (150, Duration::from_millis(150)), (5_000, INTERVAL_MAX)] {
+        for nth in 0..60 {
+            let now = 1_000_000 * round_trip + nth * 10_000;
+            assert!(pool.add(&mut of, delegation(1, 7, 4)));
+            let number = send_all(&mut pool, &mut of, at(now))[0].1;
+            assert!(pool.acknowledge(&mut of, number, 7, at(now + round_trip), |_| {}));
+        }
+        let interval = of.interval(PACING);
+        assert!(interval.abs_diff(expected) < Duration::from_millis(2), "{interval:?} at {round_trip} ms");
+    }
+}
+
+/// One that has missed nothing is not made to wait for what others have missed.
+#[test]
+fn an_attempt_at_somebody_fresh_waits_no_longer_than_four_times_the_first() {
+    let directory = directory();
+    let waits = |fresh| {
+        let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+        assert!(pool.add(&mut of, Delegation { attempt: 5, ..delegation(1, 7, 4) }));
+        let ready = pool.ready(&mut of, at(0), PACING, &directory, |_| true).expect("not too soon");
+        pool.send(&mut of, &ready, Leaving { away: false, fresh, full: false }, at(0), FLOOR);
+        of.unanswered().since(at(0))
+    };
+    assert_eq!(waits(false), waits(true) * 8);
 }
 
 #[test]

@@ -27,6 +27,11 @@ impl RoundTrip {
         self.smoothed_us == 0
     }
 
+    /// The smoothed round trip; zero if nothing was measured.
+    pub(in crate::protocol) fn smoothed(&self) -> Duration {
+        Duration::from_micros(self.smoothed_us.into())
+    }
+
     /// Takes in a measurement (RFC 6298, section 2, with its constants 1/8 and 1/4).
     pub(in crate::protocol) fn measured(&mut self, sent: Time, now: Time) {
         let measured_us =
