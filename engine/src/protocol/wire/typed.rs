@@ -397,6 +397,7 @@ impl Format for TypedFrames {
                 Outgoing::ViewSketch(sketch) => self.encode(&Message::ViewSketch(sketch)),
                 Outgoing::ViewSums(sums) => self.encode(&Message::ViewSums(sums)),
                 Outgoing::ViewList(list) => self.encode(&Message::ViewList(list)),
+                Outgoing::Direct { payload } => self.encode(&Message::Direct { payload }),
                 said => pack(speaker, &said),
             };
             last = self.push(at, nth, last, message);
@@ -426,12 +427,10 @@ fn pack(speaker: &Speaker<'_>, said: &Outgoing<'_>) -> Packed {
         }
         Outgoing::ViewRepair { began } => return Packed::ViewRepair { began },
         // Kept as they travel.
-        Outgoing::ViewSketch(_) | Outgoing::ViewSums(_) | Outgoing::ViewList(_) => {
+        Outgoing::ViewSketch(_) | Outgoing::ViewSums(_) | Outgoing::ViewList(_) | Outgoing::Direct { .. } => {
             return Packed::Encoded { at: NIL };
         }
         Outgoing::KeyRoots(roots) => return Packed::KeyRoots(roots),
-        // Simulated members have no application that says anything.
-        Outgoing::Direct { .. } => return Packed::Nack { sequence: 0 },
         Outgoing::Event(stored) => {
             let EventKey { origin, sequence } = stored.key;
             return Packed::UserEvent { at: stored.at, origin, sequence };
@@ -525,6 +524,7 @@ impl TypedReader {
             Ok((Message::ViewSketch(sketch), _)) => Ok(Incoming::ViewSketch(sketch)),
             Ok((Message::ViewSums(sums), _)) => Ok(Incoming::ViewSums(sums)),
             Ok((Message::ViewList(list), _)) => Ok(Incoming::ViewList(list)),
+            Ok((Message::Direct { payload }, _)) => Ok(Incoming::Direct(payload)),
             _ => Err(Unusable::Undecodable),
         }
     }
