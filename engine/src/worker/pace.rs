@@ -66,15 +66,14 @@ pub(super) struct Pace {
     halved: Time,
     /// When the loop was last late, or the level last lowered; nothing at level 0.
     late_at: Option<Time>,
+    /// Time without anything to do since then.
+    idle: Duration,
     /// Since when it has been late again and again.
-    late_since: Option<Time>,
+    late_since: Time,
     /// It was so for as long as being late is remembered: that is no delay any more.
     lasted: bool,
     /// When the level was last raised.
     raised: Time,
-    /// Time without anything to do since the level was last thought about, and when that was. Kept while there is a level.
-    idle: Duration,
-    idle_since: Time,
     /// Level that members add to their local health score.
     overload: u8,
     /// The longest that reading was behind of late, and when that was.
@@ -95,11 +94,10 @@ impl Pace {
             refilled: Time::ZERO,
             halved: Time::ZERO,
             late_at: None,
-            late_since: None,
+            late_since: Time::ZERO,
             lasted: false,
             raised: Time::ZERO,
             idle: Duration::ZERO,
-            idle_since: Time::ZERO,
             overload: 0,
             unread: Duration::ZERO,
             unread_at: Time::ZERO,
@@ -163,11 +161,14 @@ impl Pace {
         if late >= LATE {
             let level = (late.as_millis() / LATE.as_millis()).min(OVERLOAD_MAX.into()) as u8;
             self.overloaded(level, now);
-        } else if self.late_at.is_some_and(|at| now.since(at) >= self.patience()) {
-            self.overload = if self.lasted { self.level_that_will_do(now) } else { 0 };
-            (self.idle, self.idle_since) = (Duration::ZERO, now);
-            self.late_at = (self.overload > 0).then_some(now);
-            self.lasted &= self.overload > 0;
+        } else if let Some(at) = self.late_at
+            && now.since(at) >= self.patience()
+        {
+            self.overload = if self.lasted { self.level_that_will_do(now.since(at)) } else { 0 };
+            self.begin_watch(now);
+            if self.overload == 0 {
+                (self.late_at, self.lasted) = (None, false);
+            }
         }
     }
 
@@ -183,13 +184,18 @@ impl Pace {
         self.idle += now.since(left);
     }
 
-    /// The lowest level at which the loop has time to spare, if members do as much more as their intervals are shorter.
-    fn level_that_will_do(&self, now: Time) -> u8 {
-        let passed = now.since(self.idle_since).as_secs_f64();
-        let busy = passed - self.idle.as_secs_f64();
-        let at_level_0 = busy * f64::from(self.overload + 1);
+    /// From now on the loop is watched for being late, and for how busy it is.
+    fn begin_watch(&mut self, now: Time) {
+        (self.late_at, self.idle) = (Some(now), Duration::ZERO);
+    }
+
+    /// The lowest level at which the loop has time to spare, if members do as much more as their intervals are shorter; it has been
+    /// watched for `watched`.
+    fn level_that_will_do(&self, watched: Duration) -> u8 {
+        let watched = watched.as_secs_f64();
+        let at_level_0 = (watched - self.idle.as_secs_f64()) * f64::from(self.overload + 1);
         (0..self.overload)
-            .find(|level| at_level_0 <= passed * BUSY_MAX * f64::from(level + 1))
+            .find(|level| at_level_0 <= watched * BUSY_MAX * f64::from(level + 1))
             .unwrap_or(self.overload)
     }
 
@@ -202,13 +208,11 @@ impl Pace {
     /// The loop is behind by so many levels. A level that has been in force for a second, and was not enough, is raised by one:
     /// so a fleet that is too large for its cores comes to the pace that it can keep.
     fn overloaded(&mut self, level: u8, now: Time) {
-        let since = *self.late_since.get_or_insert(now);
         if self.late_at.is_none_or(|at| now.since(at) >= LATE_MEMORY) {
-            self.late_since = Some(now);
+            self.late_since = now;
         }
-        self.lasted |= now.since(since) >= LATE_MEMORY && self.late_since == Some(since);
-        self.late_at = Some(now);
-        (self.idle, self.idle_since) = (Duration::ZERO, now);
+        self.lasted |= now.since(self.late_since) >= LATE_MEMORY;
+        self.begin_watch(now);
         if level > self.overload {
             (self.overload, self.raised) = (level, now);
         } else if now.since(self.raised) >= LATE_MEMORY {
