@@ -19,7 +19,7 @@ use swimring_codec::native::{
 
 use crate::protocol::event::EventIndex;
 use crate::protocol::pools::event_talk::{EVENT_MESSAGES_MAX, EventTalk, LISTED_MAX, note};
-use crate::protocol::repair::frames::{FrameBudget, peer};
+use crate::protocol::repair::frames::{FrameBudget, fitting, peer};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
@@ -289,15 +289,11 @@ impl EventRepair {
         let room = core.room_for_list(cx, peer).saturating_sub(HEADER_LEN);
         let mut rest = wanted;
         while !rest.is_empty() {
-            let (mut count, mut bytes) = (0, 0);
-            for at in rest {
+            let lengths = rest.iter().map(|at| {
                 let event = cx.shared.events.get(*at).event();
-                let more = EVENT_REPAIR_LEN + UserEvent::encoded_len(event.name.len(), event.payload.len());
-                if count > 0 && bytes + more > room {
-                    break;
-                }
-                (count, bytes) = (count + 1, bytes + more);
-            }
+                EVENT_REPAIR_LEN + UserEvent::encoded_len(event.name.len(), event.payload.len())
+            });
+            let (count, bytes) = fitting(lengths, room);
             if !self.may_send(cx) {
                 return;
             }

@@ -31,3 +31,15 @@ pub(super) fn peer(core: &Core, cx: &Context<'_, '_>, origin: &Sender) -> Option
     let index = cx.shared.directory.find(origin.source)?;
     (index != core.index && core.table.get(index).is_live()).then_some(index)
 }
+
+/// How many of the parts that are `lengths` long go into `room` bytes, the first in any case, and their bytes.
+pub(super) fn fitting(lengths: impl Iterator<Item = usize>, room: usize) -> (usize, usize) {
+    let (mut count, mut bytes) = (0, 0);
+    for length in lengths {
+        if count > 0 && bytes + length > room {
+            break;
+        }
+        (count, bytes) = (count + 1, bytes + length);
+    }
+    (count, bytes)
+}

@@ -23,7 +23,7 @@ use swimring_codec::native::{
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::pools::view_talk::{Answer, Said, ViewTalk};
-use crate::protocol::repair::frames::{FrameBudget, peer};
+use crate::protocol::repair::frames::{FrameBudget, fitting, peer};
 use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
@@ -266,24 +266,19 @@ impl ViewRepair {
 
     /// Sends what is said of single members, as much in a frame as it holds.
     fn send_said(&mut self, core: &Core, cx: &mut Context<'_, '_>, peer: MemberIndex, talk: &ViewTalk) {
-        let room = core.room_for_list(cx, peer) - HEADER_LEN;
+        let room = core.room_for_list(cx, peer).saturating_sub(HEADER_LEN + VIEW_REPAIR_LEN);
         let began = talk.began;
         let mut rest = &talk.said[..];
         while !rest.is_empty() {
-            let (mut count, mut bytes) = (0, VIEW_REPAIR_LEN);
             let speaker = core.speaker(&cx.shared.directory, &cx.shared.events, false);
-            for said in rest.iter().take(MESSAGES_MAX) {
-                let more = cx.shared.wire.part_len(&speaker, &outgoing(core, *said));
-                if count > 0 && bytes + more > room {
-                    break;
-                }
-                (count, bytes) = (count + 1, bytes + more);
-            }
+            let lengths = rest.iter().take(MESSAGES_MAX);
+            let lengths = lengths.map(|said| cx.shared.wire.part_len(&speaker, &outgoing(core, *said)));
+            let (count, bytes) = fitting(lengths, room);
             if !self.may_send(cx) {
                 return;
             }
             let (carried, after) = rest.split_at(count);
-            core.send_list(cx, peer, bytes, 1 + count, |_, nth| match nth.checked_sub(1) {
+            core.send_list(cx, peer, VIEW_REPAIR_LEN + bytes, 1 + count, |_, nth| match nth.checked_sub(1) {
                 Some(nth) => outgoing(core, carried[nth]),
                 None => Outgoing::ViewRepair { began },
             });
