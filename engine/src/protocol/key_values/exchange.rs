@@ -142,8 +142,6 @@ pub(super) struct Exchange {
     fruitful: bool,
     pending: Option<Pending>,
     wants: Vec<Want>,
-    /// Owners of maps that are not in the view, and since when.
-    absent: BTreeMap<MemberId, Time>,
 }
 
 impl Exchange {
@@ -157,7 +155,6 @@ impl Exchange {
             fruitful: true,
             pending: None,
             wants: Vec::new(),
-            absent: BTreeMap::new(),
         }
     }
 
@@ -206,22 +203,6 @@ impl Exchange {
         let pending = self.pending.map_or(Time::NEVER, |pending| pending.due);
         let wants = self.wants.iter().map(|want| want.due).min().unwrap_or(Time::NEVER);
         self.summary_due(core).min(pending).min(wants)
-    }
-
-    /// Since when those that `is_absent` have been.
-    pub(super) fn absent_since(
-        &mut self,
-        store: &Store,
-        now: Time,
-        is_absent: impl Fn(MemberId) -> bool,
-    ) -> BTreeMap<MemberId, Time> {
-        let before = std::mem::take(&mut self.absent);
-        let absent = store.maps.keys().copied().filter(|owner| is_absent(*owner));
-        absent.map(|owner| (owner, before.get(&owner).copied().unwrap_or(now))).collect()
-    }
-
-    pub(super) fn keep_absent(&mut self, absent: BTreeMap<MemberId, Time>) {
-        self.absent = absent;
     }
 
     /// Does what is due.

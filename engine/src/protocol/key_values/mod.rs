@@ -23,6 +23,7 @@ mod map;
 mod store;
 mod telling;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub(in crate::protocol) struct KeyValues {
     epoch: u64,
     telling: Telling,
     exchange: Exchange,
+    /// Owners of maps that are not in the view, and since when.
+    absent: BTreeMap<MemberId, Time>,
     /// The driver has been told of the changes.
     announced: bool,
 }
@@ -63,6 +66,7 @@ impl KeyValues {
             epoch,
             telling: Telling::new(now),
             exchange: Exchange::new(now),
+            absent: BTreeMap::new(),
             announced: false,
         }
     }
@@ -251,18 +255,18 @@ impl KeyValues {
     /// Forgets the maps of those that have left, or are not in the view for long; and those of the dead where room is short.
     fn sweep(&mut self, core: &Core, cx: &mut Context<'_, '_>) {
         let scarce = self.store.bytes() > self.store.limits.all / 2;
-        let absent = self.exchange.absent_since(&self.store, cx.now, |owner| {
-            owner != core.id && state_of(core, cx, owner).is_none()
-        });
+        let before = std::mem::take(&mut self.absent);
+        let is_absent = |owner: &MemberId| *owner != core.id && state_of(core, cx, *owner).is_none();
+        let absent = self.store.maps.keys().copied().filter(is_absent);
+        self.absent = absent.map(|owner| (owner, before.get(&owner).copied().unwrap_or(cx.now))).collect();
         let gone = |owner: &MemberId| match state_of(core, cx, *owner) {
             _ if *owner == core.id => false,
-            None => absent.get(owner).is_some_and(|since| cx.now.since(*since) >= ABSENT_KEPT),
+            None => self.absent.get(owner).is_some_and(|since| cx.now.since(*since) >= ABSENT_KEPT),
             Some(State::Left) => true,
             Some(State::Dead) => scarce,
             Some(State::Alive | State::Suspect) => false,
         };
         let owners: Vec<MemberId> = self.store.maps.keys().copied().filter(gone).collect();
-        self.exchange.keep_absent(absent);
         for owner in owners {
             self.store.forget(owner);
         }
