@@ -12,7 +12,7 @@
 //! | `rules` | what a format asks of the protocol beside its bytes |
 //! | `native`, `native_streams` | Swimring's own format |
 //! | `memberlist`, `memberlist_streams`, `user_messages` | hashicorp/memberlist's, and Serf's inside it |
-//! | `typed` | frames as values, for simulations |
+//! | `typed`, `typed/reader` | frames as values, for simulations, and reading them |
 //! | `options` | what may be chosen, and checked once |
 //!
 //! Which format is spoken is asked once for a frame, where it is sent ([`Spoken`]); what else differs is a

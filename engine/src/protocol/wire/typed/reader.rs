@@ -1,0 +1,185 @@
+//! Reading frames that are values, message by message; each is gone then.
+
+use swimring_codec::native::{EntryWanted, Introduction, Message};
+use swimring_codec::{Incarnation, MemberId, State};
+
+use super::{Packed, Sizes, TypedFrames, address_of};
+use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::pool::NIL;
+use crate::protocol::wire::Wire;
+use crate::protocol::wire::frame::{Reader, Receiver};
+use crate::protocol::wire::message::{EventKey, Incoming, IndirectRequest, Sender, Unusable};
+
+/// Reads a frame that was kept as a value. The frame is gone then.
+#[derive(Debug)]
+pub(in crate::protocol) struct TypedReader {
+    from: u32,
+    first: Option<Packed>,
+    /// The rest of the chain.
+    rest: u32,
+    /// Pings state whom they are from, and nothing else does: memberlist's.
+    pings_named: bool,
+    name: String,
+    metadata: Vec<u8>,
+    zone: String,
+    message: Vec<u8>,
+}
+
+impl TypedReader {
+    /// The sender of the frame at `at`, and what reads it.
+    pub(in crate::protocol) fn new(
+        frames: &mut TypedFrames,
+        directory: &Directory,
+        at: u32,
+    ) -> (Sender, TypedReader) {
+        let frame = frames.take(at);
+        let address = address_of(frame.from);
+        let pings_named = matches!(frames.sizes, Sizes::Memberlist(_));
+        let sender = if pings_named {
+            Sender::unnamed(address)
+        } else {
+            let source = directory.id(frame.from);
+            Sender { address, source, root: Some(frame.root), quiet: frame.quiet }
+        };
+        let reader = TypedReader {
+            from: frame.from,
+            first: Some(frame.first),
+            rest: frame.rest,
+            pings_named,
+            name: std::mem::take(&mut frames.name),
+            metadata: std::mem::take(&mut frames.metadata),
+            zone: std::mem::take(&mut frames.zone),
+            message: std::mem::take(&mut frames.message),
+        };
+        (sender, reader)
+    }
+
+    /// The next as it was kept.
+    #[inline]
+    fn take(&mut self, wire: &mut Wire) -> Option<Packed> {
+        let packed = match self.first.take() {
+            Some(first) => first,
+            None if self.rest == NIL => return None,
+            None => {
+                let rest = wire.typed_mut()?.take_rest(self.rest);
+                self.rest = rest.next;
+                rest.message
+            }
+        };
+        if let Packed::Encoded { at } = packed {
+            let frames = wire.typed_mut()?;
+            std::mem::swap(&mut self.message, &mut frames.encoded[at as usize]);
+            frames.forget(packed);
+        }
+        Some(packed)
+    }
+
+    /// The message that was kept as it travels.
+    fn encoded(&self) -> Result<Incoming<'_, MemberIndex>, Unusable> {
+        match Message::decode(&self.message) {
+            Ok((Message::ViewSketch(sketch), _)) => Ok(Incoming::ViewSketch(sketch)),
+            Ok((Message::ViewSums(sums), _)) => Ok(Incoming::ViewSums(sums)),
+            Ok((Message::ViewList(list), _)) => Ok(Incoming::ViewList(list)),
+            Ok((Message::Direct { payload }, _)) => Ok(Incoming::Direct(payload)),
+            _ => Err(Unusable::Undecodable),
+        }
+    }
+
+    /// An introduction of whoever is at `subject`.
+    fn introduction(
+        &mut self,
+        directory: &Directory,
+        subject: MemberIndex,
+        version: u8,
+        incarnation: Incarnation,
+    ) -> Incoming<'_, MemberIndex> {
+        self.name.clear();
+        self.name.push_str(directory.name(subject));
+        let identity = directory.identity(subject, version);
+        self.metadata.clear();
+        self.metadata.extend_from_slice(identity.metadata());
+        self.zone.clear();
+        self.zone.push_str(directory.zone_name(identity));
+        let introduction = Introduction {
+            subject: directory.id(subject),
+            incarnation,
+            state: State::Alive,
+            address: identity.address(),
+            name: &self.name,
+            metadata: &self.metadata,
+            zone: &self.zone,
+        };
+        if self.pings_named {
+            Incoming::Record(introduction, identity.versions())
+        } else {
+            Incoming::Introduction(introduction)
+        }
+    }
+}
+
+impl Reader for TypedReader {
+    type Subject = MemberIndex;
+
+    #[inline]
+    fn next(&mut self, receiver: &mut impl Receiver<MemberIndex>) -> bool {
+        let (wire, directory, sender) = receiver.around();
+        let Some(packed) = self.take(wire) else { return false };
+        if self.pings_named {
+            let pings = matches!(packed, Packed::Ping { .. } | Packed::IndirectPing { .. });
+            sender.source = if pings { directory.id(self.from) } else { MemberId::NONE };
+        }
+        let incoming = match packed {
+            Packed::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
+            Packed::Ack { sequence, event_root } => Incoming::Ack { sequence, event_root },
+            Packed::Nack { sequence } => Incoming::Nack { sequence },
+            Packed::Delegation { number, prefix_bits, zone } => {
+                Incoming::Delegation { number, prefix_bits, zone }
+            }
+            Packed::DelegationAck { number } => Incoming::DelegationAck { number },
+            Packed::EventSum(sum) => Incoming::EventSum(sum),
+            Packed::EventKnown { id } => Incoming::EventKnown { id },
+            Packed::EventWanted { id } => Incoming::EventWanted { id },
+            Packed::EventAge { age_ms } => Incoming::EventAge { age_ms },
+            Packed::EntryWanted { tag, subject, incarnation } => {
+                Incoming::EntryWanted(EntryWanted { subject, incarnation, tag })
+            }
+            Packed::ViewRepair { began } => Incoming::ViewRepair { began },
+            Packed::Encoded { .. } => match self.encoded() {
+                Ok(incoming) => incoming,
+                Err(unusable) => {
+                    receiver.refuse(unusable);
+                    return true;
+                }
+            },
+            Packed::KeyRoots(roots) => Incoming::KeyRoots(roots),
+            Packed::IndirectPing { sequence, target } => {
+                let stated = || directory.find(target).map(address_of);
+                let address = if self.pings_named { stated() } else { None };
+                let request = IndirectRequest { target, address, nack: true };
+                Incoming::IndirectPing { sequence, request }
+            }
+            Packed::Alive { tag, subject, incarnation } => Incoming::Alive { subject, incarnation, tag },
+            Packed::Suspect { subject, incarnation, accuser } => {
+                Incoming::Suspect { subject, incarnation, accuser }
+            }
+            Packed::Dead { subject, incarnation } => Incoming::Dead { subject, incarnation },
+            Packed::Left { subject, incarnation } => Incoming::Left { subject, incarnation },
+            Packed::Introduction { version, subject, incarnation } => {
+                self.introduction(directory, subject, version, incarnation)
+            }
+            Packed::UserEvent { at, origin, sequence } => {
+                Incoming::StoredEvent { at, key: EventKey { origin, sequence } }
+            }
+        };
+        receiver.receive(incoming);
+        true
+    }
+
+    fn finish(mut self, wire: &mut Wire) {
+        while self.take(wire).is_some() {}
+        if let Some(frames) = wire.typed_mut() {
+            (frames.name, frames.metadata, frames.zone) = (self.name, self.metadata, self.zone);
+            frames.message = self.message;
+        }
+    }
+}
