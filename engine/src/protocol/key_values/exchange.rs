@@ -2,12 +2,11 @@
 //!
 //! Now and then a member sends another its roots, more often while something has changed of late. Where they differ for a
 //! while, the other opens a stream: it says how far each of its copies has come, gets what is newer, with what the
-//! answering side wants in turn, and sends that. What was told by its version alone is asked for in the same way, of
-//! whoever told of it, then of others, then of its owner. Nothing here is acknowledged: what is lost shows in the
+//! answering side wants in turn, and sends that. What was told by its version alone is asked for in the same
+//! way ([`super::fetching`]). Nothing here is acknowledged: what is lost shows in the
 //! next roots. Exchanges that bring nothing become rarer.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use swimring_codec::MemberId;
@@ -15,13 +14,13 @@ use swimring_codec::native::{
     KeyDigest, KeyDigestList, KeyDigests, KeyRoots, KeySectionWriter, KeySpan, MapDigest, StreamWriter,
 };
 
+use super::fetching::{Fetching, Wanted};
 use super::store::Store;
 use super::telling::reference;
-use super::{KeyValues, is_live};
-use crate::protocol::outbox::{StreamOpen, StreamPurpose};
+use super::{KeyValues, anybody, is_live, open};
+use crate::protocol::outbox::StreamPurpose;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Outgoing, Sender, native_stream_writer};
 
 /// From one sending of roots to the next while nothing changes.
@@ -51,69 +50,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Times that it is.
 const EXCHANGE_ATTEMPTS_MAX: u8 = 4;
 
-/// Maps and keys that are known to have come further, to be fetched. More are left to the roots.
-const WANTS_MAX: usize = 64;
-
-/// Times that one is asked for before it is left to the roots.
-const ASKED_MAX: u8 = 8;
-
-/// How long an answer may take before it is asked for again; that much more each time.
-const ASKED_AGAIN: Duration = Duration::from_millis(100);
-
-/// Something that was told in another order arrives within this.
-const REORDERED: Duration = Duration::from_millis(100);
-
 /// Bytes of sections in one answer. The rest is in the next.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-
-/// What is known to have come further than here.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Wanted {
-    /// The map of a member.
-    Map { owner: MemberId, epoch: u64, version: u64 },
-    /// A key of the cluster.
-    Key { key: Arc<str>, version: u64, writer: MemberId },
-}
-
-impl Wanted {
-    /// Whether both are about the same map or key.
-    fn is_of(&self, other: &Wanted) -> bool {
-        match (self, other) {
-            (Wanted::Map { owner: one, .. }, Wanted::Map { owner: other, .. }) => one == other,
-            (Wanted::Key { key: one, .. }, Wanted::Key { key: other, .. }) => one == other,
-            _ => false,
-        }
-    }
-
-    /// Whoever has it for sure.
-    fn owner(&self) -> MemberId {
-        match self {
-            Wanted::Map { owner, .. } => *owner,
-            Wanted::Key { writer, .. } => *writer,
-        }
-    }
-
-    /// Whether it is not here yet.
-    fn is_missing(&self, store: &Store) -> bool {
-        match self {
-            Wanted::Map { owner, epoch, version } => {
-                let have = store.maps.get(owner).map_or((0, 0), |map| (map.epoch, map.version));
-                have < (*epoch, *version)
-            }
-            Wanted::Key { key, version, writer } => store.cluster.is_news(key, *version, *writer),
-        }
-    }
-}
-
-/// Something to be fetched.
-#[derive(Clone, Debug)]
-struct Want {
-    what: Wanted,
-    due: Time,
-    /// Who is asked, or is to be.
-    from: MemberId,
-    asked: u8,
-}
 
 /// An exchange that is to be begun, or has been and is not over.
 #[derive(Clone, Copy, Debug)]
@@ -141,7 +79,7 @@ pub(super) struct Exchange {
     /// The last exchange has brought something.
     fruitful: bool,
     pending: Option<Pending>,
-    wants: Vec<Want>,
+    pub(super) fetching: Fetching,
 }
 
 impl Exchange {
@@ -154,7 +92,7 @@ impl Exchange {
             doublings: 0,
             fruitful: true,
             pending: None,
-            wants: Vec::new(),
+            fetching: Fetching::default(),
         }
     }
 
@@ -173,21 +111,6 @@ impl Exchange {
         self.pending = Some(Pending { all_maps: true, all_keys: true, with, due: now, attempts: 0 });
     }
 
-    /// There is something that is not here, as `from` says.
-    pub(super) fn want(&mut self, core: &mut Core, cx: &mut Context<'_, '_>, what: Wanted, from: MemberId) {
-        cx.shared.counters.state_gaps += 1;
-        if let Some(want) = self.wants.iter_mut().find(|want| want.what.is_of(&what)) {
-            want.what = what;
-            return;
-        }
-        if self.wants.len() < WANTS_MAX {
-            // The owner has it; others may have to fetch it themselves first, or it is on its way.
-            let wait = if from == what.owner() { REORDERED / 4 } else { REORDERED };
-            let due = cx.now + wait.mul_f64(0.5 + core.rng.f64() / 2.0);
-            self.wants.push(Want { what, due, from, asked: 0 });
-        }
-    }
-
     fn summary_due(&self, core: &Core) -> Time {
         let changed = self.changed.max(core.root_changed);
         let busy = changed + BUSY_FOR > self.summary;
@@ -201,8 +124,7 @@ impl Exchange {
     /// When there is something to do next.
     pub(super) fn due(&self, core: &Core) -> Time {
         let pending = self.pending.map_or(Time::NEVER, |pending| pending.due);
-        let wants = self.wants.iter().map(|want| want.due).min().unwrap_or(Time::NEVER);
-        self.summary_due(core).min(pending).min(wants)
+        self.summary_due(core).min(pending).min(self.fetching.due())
     }
 
     /// Does what is due.
@@ -213,8 +135,8 @@ impl Exchange {
         if self.pending.is_some_and(|pending| pending.due <= cx.now) {
             self.begin(core, cx);
         }
-        if self.wants.iter().any(|want| want.due <= cx.now) {
-            self.fetch(store, core, cx);
+        if self.fetching.due() <= cx.now {
+            self.fetching.fetch(store, core, cx);
         }
     }
 
@@ -252,7 +174,7 @@ impl Exchange {
         let settled = cx.now.since(self.changed.max(core.root_changed)) >= LASTING
             || cx.now.since(self.differing) >= LASTING_MAX;
         let may = cx.now >= self.allowed && self.pending.is_none() && core.status == Status::Active;
-        if settled && may && is_live(core, cx, origin.source) {
+        if settled && may && is_live(core, cx.shared, origin.source) {
             self.doublings = if self.fruitful { 0 } else { (self.doublings + 1).min(EXCHANGE_DOUBLINGS_MAX) };
             self.allowed = cx.now + WAIT_MIN * (1 << self.doublings);
             self.pending = Some(Pending {
@@ -271,7 +193,7 @@ impl Exchange {
         if core.status != Status::Active || pending.attempts >= EXCHANGE_ATTEMPTS_MAX {
             return;
         }
-        let first = Some(pending.with).filter(|id| pending.attempts == 0 && is_live(core, cx, *id));
+        let first = Some(pending.with).filter(|id| pending.attempts == 0 && is_live(core, cx.shared, *id));
         let partner = first.and_then(|id| cx.shared.directory.find(id)).or_else(|| anybody(core));
         let Some(partner) = partner.filter(|partner| *partner != core.index) else { return };
         let Pending { all_maps, all_keys, .. } = pending;
@@ -280,38 +202,6 @@ impl Exchange {
         pending.attempts += 1;
         pending.due = cx.now + PATIENCE;
         self.pending = Some(pending);
-    }
-
-    /// Asks for the maps that are known to have come further.
-    fn fetch(&mut self, store: &Store, core: &mut Core, cx: &mut Context<'_, '_>) {
-        self.wants.retain(|want| want.asked < ASKED_MAX && want.what.is_missing(store));
-        let mut asked: Vec<MemberId> = Vec::new();
-        for at in 0..self.wants.len() {
-            let want = &self.wants[at];
-            if want.due > cx.now {
-                continue;
-            }
-            let from = match want.asked {
-                // It may not have had it yet.
-                0 | 1 => Some(want.from),
-                nth if nth % 2 == 0 => Some(want.what.owner()),
-                _ => None,
-            };
-            let from = from.filter(|id| *id != core.id && is_live(core, cx, *id));
-            let from = from.or_else(|| anybody(core).map(|index| cx.shared.directory.id(index)));
-            let wait = ASKED_AGAIN * (1 + u32::from(want.asked));
-            let due = cx.now + wait.mul_f64(0.5 + core.rng.f64());
-            let want = &mut self.wants[at];
-            (want.from, want.due, want.asked) = (from.unwrap_or(want.from), due, want.asked + 1);
-            if let Some(from) = from.filter(|from| !asked.contains(from)) {
-                asked.push(from);
-            }
-        }
-        for id in asked {
-            if let Some(index) = cx.shared.directory.find(id) {
-                open(core, cx, index, StreamPurpose::SharedState { all_maps: false, all_keys: false });
-            }
-        }
     }
 }
 
@@ -336,21 +226,21 @@ impl KeyValues {
         (all_maps, all_keys): (bool, bool),
         out: &mut Vec<u8>,
     ) {
-        let live = |id: &MemberId| {
-            let index = shared.directory.find(*id);
-            index.is_some_and(|index| core.table.get(index).is_live())
-        };
         let mut list = KeyDigestList { all_maps, all_keys, ..KeyDigestList::default() };
         if all_maps {
-            let maps = self.store.maps.iter().filter(|(owner, map)| map.version != 0 && live(owner));
+            let maps = self
+                .store
+                .maps
+                .iter()
+                .filter(|(owner, map)| map.version != 0 && is_live(core, shared, **owner));
             list.maps.extend(maps.map(|(owner, map)| map.digest(*owner)));
         }
         if all_keys {
             list.keys.extend(self.store.cluster.digests().map(|(_, digest)| digest));
         }
         if !all_maps && !all_keys {
-            for want in self.exchange.wants.iter().filter(|want| want.from == destination) {
-                match &want.what {
+            for what in self.exchange.fetching.wanted_from(destination) {
+                match what {
                     Wanted::Map { owner, .. } => list.maps.push(self.digest_of(*owner)),
                     Wanted::Key { key, .. } => list.keys.push(self.store.cluster.digest_of(key)),
                 }
@@ -396,7 +286,7 @@ impl KeyValues {
             let unlisted = self.store.maps.iter().filter(|(owner, map)| {
                 map.version != 0
                     && !theirs.contains_key(owner)
-                    && (**owner == source || is_live(core, cx, **owner))
+                    && (**owner == source || is_live(core, cx.shared, **owner))
             });
             jobs.extend(unlisted.map(|(owner, _)| (*owner, (0, 0))));
         }
@@ -536,11 +426,9 @@ impl KeyValues {
         joiner: MemberId,
         reply: &mut Vec<u8>,
     ) {
-        let maps = self
-            .store
-            .maps
-            .iter()
-            .filter(|(owner, map)| map.version != 0 && (**owner == joiner || is_live(core, cx, **owner)));
+        let maps = self.store.maps.iter().filter(|(owner, map)| {
+            map.version != 0 && (**owner == joiner || is_live(core, cx.shared, **owner))
+        });
         let jobs: VecDeque<_> = maps.map(|(owner, _)| (*owner, (0, 0))).collect();
         let keys: Vec<&str> = self.store.cluster.digests().map(|(key, _)| &**key).collect();
         if !(jobs.is_empty() && keys.is_empty()) {
@@ -556,22 +444,7 @@ fn is_later(one: &MapDigest, other: &MapDigest) -> bool {
 
 /// What our copies sum to.
 fn roots(store: &Store, core: &Core, cx: &Context<'_, '_>) -> KeyRoots {
-    store.roots(|owner| is_live(core, cx, owner))
-}
-
-/// Some other member that is alive.
-fn anybody(core: &mut Core) -> Option<MemberIndex> {
-    let own = core.index;
-    core.table.choose(&mut core.rng, |index, entry| entry.is_alive() && index != own)
-}
-
-fn open(core: &Core, cx: &mut Context<'_, '_>, partner: MemberIndex, purpose: StreamPurpose) {
-    cx.shared.counters.state_exchanges_begun += 1;
-    cx.out.streams.push(StreamOpen {
-        to: core.identity(partner, cx.shared).address(),
-        destination: cx.shared.directory.id(partner),
-        purpose,
-    });
+    store.roots(|owner| is_live(core, cx.shared, owner))
 }
 
 /// What writes stream messages of ours to `destination` to the end of `out`.

@@ -13,12 +13,14 @@
 //! | `cluster_keys` | the keys of the cluster: the last to write wins |
 //! | `store` | all of them within their bounds; what others say is taken in |
 //! | `telling` | what changed here is told |
+//! | `fetching` | what is known to have come further is asked for |
 //! | `exchange` | when to compare, with whom, and what is asked for and answered |
 //!
 //! A member that neither uses it nor hears of it has none of this.
 
 mod cluster_keys;
 mod exchange;
+mod fetching;
 mod map;
 mod store;
 mod telling;
@@ -31,13 +33,16 @@ use bytes::Bytes;
 use swimring_codec::native::{KeySection, KeySections};
 use swimring_codec::{MemberId, State};
 
-use self::exchange::{Exchange, Wanted};
+use self::exchange::Exchange;
+use self::fetching::Wanted;
 use self::store::{Limits, Store, Taken};
 use self::telling::Telling;
 use crate::protocol::event::Event;
+use crate::protocol::outbox::{StreamOpen, StreamPurpose};
 use crate::protocol::settings::Settings;
-use crate::protocol::state::{Context, Core};
+use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
 
 pub use self::store::{StateChange, StateError, StateValue};
 
@@ -170,19 +175,19 @@ impl KeyValues {
         let taken = if span.owner.is_none() {
             let taken = self.store.take_cluster(section);
             for (key, version, writer) in self.store.elsewhere.drain(..) {
-                self.exchange.want(core, cx, Wanted::Key { key, version, writer }, from);
+                self.exchange.fetching.want(core, cx, Wanted::Key { key, version, writer }, from);
             }
             taken
         } else if span.owner == core.id {
             self.on_own_past(cx.now, core.id, (span.epoch, span.until));
             return Taken::default();
-        } else if state_of(core, cx, span.owner) == Some(State::Left) {
+        } else if state_of(core, cx.shared, span.owner) == Some(State::Left) {
             return Taken::default();
         } else {
             let taken = self.store.take_map(section);
             if taken.gap {
                 let (owner, epoch, version) = (span.owner, span.epoch, span.until);
-                self.exchange.want(core, cx, Wanted::Map { owner, epoch, version }, from);
+                self.exchange.fetching.want(core, cx, Wanted::Map { owner, epoch, version }, from);
             }
             taken
         };
@@ -256,10 +261,10 @@ impl KeyValues {
     fn sweep(&mut self, core: &Core, cx: &mut Context<'_, '_>) {
         let scarce = self.store.bytes() > self.store.limits.all / 2;
         let before = std::mem::take(&mut self.absent);
-        let is_absent = |owner: &MemberId| *owner != core.id && state_of(core, cx, *owner).is_none();
+        let is_absent = |owner: &MemberId| *owner != core.id && state_of(core, cx.shared, *owner).is_none();
         let absent = self.store.maps.keys().copied().filter(is_absent);
         self.absent = absent.map(|owner| (owner, before.get(&owner).copied().unwrap_or(cx.now))).collect();
-        let gone = |owner: &MemberId| match state_of(core, cx, *owner) {
+        let gone = |owner: &MemberId| match state_of(core, cx.shared, *owner) {
             _ if *owner == core.id => false,
             None => self.absent.get(owner).is_some_and(|since| cx.now.since(*since) >= ABSENT_KEPT),
             Some(State::Left) => true,
@@ -274,11 +279,27 @@ impl KeyValues {
 }
 
 /// What is believed of the member `id`; nothing if it is not in the view.
-fn state_of(core: &Core, cx: &Context<'_, '_>, id: MemberId) -> Option<State> {
-    core.table.get(cx.shared.directory.find(id)?).state()
+fn state_of(core: &Core, shared: &SharedState, id: MemberId) -> Option<State> {
+    core.table.get(shared.directory.find(id)?).state()
 }
 
 /// Whether the member `id` is live.
-fn is_live(core: &Core, cx: &Context<'_, '_>, id: MemberId) -> bool {
-    state_of(core, cx, id).is_some_and(State::is_live)
+fn is_live(core: &Core, shared: &SharedState, id: MemberId) -> bool {
+    state_of(core, shared, id).is_some_and(State::is_live)
+}
+
+/// Some other member that is alive.
+fn anybody(core: &mut Core) -> Option<MemberIndex> {
+    let own = core.index;
+    core.table.choose(&mut core.rng, |index, entry| entry.is_alive() && index != own)
+}
+
+/// Opens a stream to `partner`.
+fn open(core: &Core, cx: &mut Context<'_, '_>, partner: MemberIndex, purpose: StreamPurpose) {
+    cx.shared.counters.state_exchanges_begun += 1;
+    cx.out.streams.push(StreamOpen {
+        to: core.identity(partner, cx.shared).address(),
+        destination: cx.shared.directory.id(partner),
+        purpose,
+    });
 }
