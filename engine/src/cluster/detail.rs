@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use swimring_codec::{Incarnation, MemberId};
 
 use super::event::{Accuser, MemberInfo};
-use crate::protocol::Time;
+use crate::protocol::{RoundTrip as Estimate, Time};
 
 /// What this member knows of another at one moment. [`Cluster::detail`](super::Cluster::detail) gives it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,27 +56,22 @@ pub struct OngoingSuspicion {
     pub left: Duration,
 }
 
-impl RoundTrip {
-    fn first(measured: Duration) -> RoundTrip {
-        RoundTrip { smoothed: measured, deviation: measured / 2 }
-    }
-
-    fn then(self, measured: Duration) -> RoundTrip {
-        let error = self.smoothed.abs_diff(measured);
-        RoundTrip {
-            smoothed: self.smoothed * 7 / 8 + measured / 8,
-            deviation: self.deviation * 3 / 4 + error / 4,
-        }
-    }
-}
-
 /// What is remembered of one member.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Observed {
     pub(super) life: Incarnation,
     pub(super) since: Time,
     pub(super) heard: Option<Time>,
-    pub(super) round_trip: Option<RoundTrip>,
+    estimate: Estimate,
+}
+
+impl Observed {
+    /// How long it takes to answer, if it ever has.
+    pub(super) fn round_trip(&self) -> Option<RoundTrip> {
+        let Observed { estimate, .. } = self;
+        (!estimate.is_unknown())
+            .then(|| RoundTrip { smoothed: estimate.smoothed(), deviation: estimate.deviation() })
+    }
 }
 
 /// What is remembered of the members of the view.
@@ -90,7 +85,7 @@ impl Observations {
 
     /// A member is new, back, or has started anew: what was known of it means nothing.
     pub(super) fn began(&mut self, id: MemberId, life: Incarnation, now: Time) {
-        self.0.insert(id, Observed { life, since: now, heard: None, round_trip: None });
+        self.0.insert(id, Observed { life, since: now, heard: None, estimate: Estimate::UNKNOWN });
     }
 
     /// The state of a member has changed.
@@ -111,9 +106,7 @@ impl Observations {
     /// A member has answered after `measured`.
     pub(super) fn answered(&mut self, id: MemberId, measured: Duration, now: Time) {
         if let Some(observed) = self.0.get_mut(&id) {
-            let estimate = observed.round_trip;
-            observed.round_trip =
-                Some(estimate.map_or(RoundTrip::first(measured), |estimate| estimate.then(measured)));
+            observed.estimate.took(measured);
             observed.heard = Some(now);
         }
     }
@@ -146,11 +139,11 @@ mod tests {
         observations.changed(ID, at(30));
         observations.heard(ID, at(40));
         let known = observations.get(ID).unwrap();
-        assert_eq!(known.round_trip, Some(RoundTrip { smoothed: ms(9), deviation: ms(5) }));
+        assert_eq!(known.round_trip(), Some(RoundTrip { smoothed: ms(9), deviation: ms(5) }));
         assert_eq!((known.since, known.heard, known.life), (at(30), Some(at(40)), Incarnation::new(3)));
         observations.began(ID, Incarnation::new(9), at(50));
         let known = observations.get(ID).unwrap();
-        assert_eq!((known.round_trip, known.heard, known.life), (None, None, Incarnation::new(9)));
+        assert_eq!((known.round_trip(), known.heard, known.life), (None, None, Incarnation::new(9)));
         observations.forget(ID);
         assert!(observations.get(ID).is_none());
     }

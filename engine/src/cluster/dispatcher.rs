@@ -150,7 +150,7 @@ impl EventDispatcher {
             // This member itself: since the fleet of one began.
             in_state: now.since(observed.map_or(Time::ZERO, |observed| observed.since)),
             last_heard: observed.and_then(|observed| observed.heard).map(|heard| now.since(heard)),
-            round_trip: observed.and_then(|observed| observed.round_trip),
+            round_trip: observed.and_then(|observed| observed.round_trip()),
             member: info,
             suspicion,
         })

@@ -52,6 +52,7 @@ pub use member::{
 };
 pub(crate) use member::{check_name, check_zone};
 pub use outbox::{FrameSink, Outbox, StreamConnection, StreamOpen, StreamPurpose};
+pub(crate) use pools::round_trip::RoundTrip;
 pub use settings::{
     Preset, SETTINGS, Setting, SettingKind, SettingValue, Settings, SettingsError, SuspicionMode,
 };

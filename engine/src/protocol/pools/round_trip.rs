@@ -12,30 +12,39 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(2);
 /// Before anything was measured.
 const TIMEOUT_UNKNOWN: Duration = Duration::from_millis(200);
 
-/// One member's estimate over all its peers, in microseconds.
+/// An estimate, of one peer or over all of a member's, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::protocol) struct RoundTrip {
+pub(crate) struct RoundTrip {
     smoothed_us: u32,
     deviation_us: u32,
 }
 
 impl RoundTrip {
-    pub(in crate::protocol) const UNKNOWN: RoundTrip = RoundTrip { smoothed_us: 0, deviation_us: 0 };
+    pub(crate) const UNKNOWN: RoundTrip = RoundTrip { smoothed_us: 0, deviation_us: 0 };
 
     /// Whether nothing was measured.
-    pub(in crate::protocol) const fn is_unknown(&self) -> bool {
+    pub(crate) const fn is_unknown(&self) -> bool {
         self.smoothed_us == 0
     }
 
     /// The smoothed round trip; zero if nothing was measured.
-    pub(in crate::protocol) fn smoothed(&self) -> Duration {
+    pub(crate) fn smoothed(&self) -> Duration {
         Duration::from_micros(self.smoothed_us.into())
     }
 
-    /// Takes in a measurement (RFC 6298, section 2, with its constants 1/8 and 1/4).
+    /// Its smoothed mean deviation.
+    pub(crate) fn deviation(&self) -> Duration {
+        Duration::from_micros(self.deviation_us.into())
+    }
+
+    /// Takes in what took from `sent` until `now`.
     pub(in crate::protocol) fn measured(&mut self, sent: Time, now: Time) {
-        let measured_us =
-            u32::try_from(now.since(sent).as_micros()).unwrap_or(u32::MAX / 8).clamp(1, u32::MAX / 8);
+        self.took(now.since(sent));
+    }
+
+    /// Takes in a measurement (RFC 6298, section 2, with its constants 1/8 and 1/4).
+    pub(crate) fn took(&mut self, measured: Duration) {
+        let measured_us = u32::try_from(measured.as_micros()).unwrap_or(u32::MAX / 8).clamp(1, u32::MAX / 8);
         if self.smoothed_us == 0 {
             (self.smoothed_us, self.deviation_us) = (measured_us, measured_us / 2);
             return;
