@@ -88,7 +88,7 @@ impl Core {
     }
 
     /// Uses the event at `at` in the store, if this member has not had it: with gossip, most have.
-    #[inline]
+    #[inline(always)]
     fn take_event(&mut self, cx: &mut Context<'_, '_>, at: Option<EventIndex>, using: EventUse) {
         if let Some(at) = self.first_time(cx, at) {
             self.use_event(cx, at, using);

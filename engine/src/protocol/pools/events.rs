@@ -153,11 +153,13 @@ impl EventStore {
         self.stored.get(at as usize).map(|stored| stored.key)
     }
 
+    #[inline]
     pub(in crate::protocol) fn find(&self, key: EventKey) -> Option<EventIndex> {
         self.index.get(&key).copied()
     }
 
     /// Marks that `member` has the event. False if it had it before.
+    #[inline]
     pub(in crate::protocol) fn mark_seen(&mut self, at: EventIndex, member: u32) -> bool {
         let word = &mut self.seen[at as usize * self.words + member as usize / 64];
         let bit = 1 << (member % 64);

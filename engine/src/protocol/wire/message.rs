@@ -4,6 +4,7 @@
 //! members by, and how much of them it states. [`Incoming`] is what a reader found in a frame, as far as its
 //! format says it. A format is then two translations: [`Outgoing`] to its bytes, its bytes to [`Incoming`].
 
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -57,10 +58,18 @@ pub(in crate::protocol) fn is_reserved(name: &str) -> bool {
 }
 
 /// What tells one user event from another.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::protocol) struct EventKey {
     pub(in crate::protocol) origin: MemberId,
     pub(in crate::protocol) sequence: u32,
+}
+
+impl Hash for EventKey {
+    /// As one value: whoever hears an event again waits for this.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from(self.origin.0) << 64 | u128::from(self.sequence));
+    }
 }
 
 impl EventKey {
