@@ -19,6 +19,11 @@ fn delegation(subject: u32, delegate: MemberIndex, prefix_bits: u8) -> Delegatio
     Delegation { subject, update, incarnation, part, since: Time::ZERO, attempt: 0 }
 }
 
+/// The id of the member that is `index` in the directory below.
+fn id(index: MemberIndex) -> MemberId {
+    MemberId::of_name(&format!("member-{index}"))
+}
+
 /// Knows sixteen members.
 fn directory() -> Directory {
     let mut directory = Directory::new(1);
@@ -65,7 +70,7 @@ fn what_is_acknowledged_is_over() {
     let mut gone = Vec::new();
     let (delegate, number) = frames[0];
     let mut acknowledge = |from, number, gone: &mut Vec<u32>| {
-        pool.acknowledge(&mut of, number, from, at(6), |over| gone.push(over.subject))
+        pool.acknowledge(&mut of, number, id(from), at(6), |over| gone.push(over.subject))
     };
     assert!(!acknowledge(delegate + 1, number, &mut gone), "another member's");
     assert!(!acknowledge(delegate, number + 100, &mut gone), "another number");
@@ -75,6 +80,53 @@ fn what_is_acknowledged_is_over() {
     assert_eq!(gone, if delegate == 7 { [0, 2] } else { [1, 3] }, "in the order in which they came");
     assert!(acknowledge(frames[1].0, frames[1].1, &mut gone));
     assert!(of.is_empty() && pool.used() == 0 && of.due() == Time::NEVER);
+}
+
+/// Frames lie where others lay before them.
+#[test]
+fn a_late_acknowledgement_is_not_taken_for_that_of_a_later_frame_in_the_same_place() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+    let mut earlier = Vec::new();
+    for nth in 0..200 {
+        assert!(pool.add(&mut of, delegation(nth, 7, 4)));
+        let now = at(u64::from(nth) * 10_000);
+        let number = send_all(&mut pool, &mut of, now)[0].1;
+        for late in &earlier {
+            assert!(!pool.acknowledge(&mut of, *late, id(7), now, |_| {}), "{late} for {number}");
+        }
+        let due = of.unanswered();
+        assert!(pool.expire(&mut of, due, |_| Retry::Drop));
+        assert!(!pool.acknowledge(&mut of, number, id(7), now, |_| {}), "taken apart");
+        earlier.push(number);
+    }
+}
+
+/// Whatever else is under way, and in whatever order answers come, each frame is found once.
+#[test]
+fn each_of_many_frames_under_way_is_found_once() {
+    let (mut pool, mut of, mut other) = (DelegationPool::new(7), Delegations::new(0), Delegations::new(1));
+    let mut rng = fastrand::Rng::with_seed(3);
+    let mut under_way: Vec<(u32, MemberIndex)> = Vec::new();
+    for step in 0..5_000_u32 {
+        let now = at(u64::from(step) * 1_000);
+        let delegate = rng.u32(0..16);
+        for of in [&mut of, &mut other] {
+            assert!(pool.add(of, delegation(step, delegate, 4)));
+        }
+        under_way.push((send_all(&mut pool, &mut of, now)[0].1, delegate));
+        send_all(&mut pool, &mut other, now);
+        let calm = step % 500 > 400;
+        while under_way.len() > if calm { 0 } else { 40 } {
+            let (number, delegate) = under_way.swap_remove(rng.usize(..under_way.len()));
+            assert!(pool.acknowledge(&mut of, number, id(delegate), now, |_| {}), "{number} at {step}");
+            assert!(!pool.acknowledge(&mut of, number, id(delegate), now, |_| {}), "{number} at {step}");
+        }
+        assert_eq!(of.len() as usize, under_way.len());
+        if calm {
+            pool.clear(&mut other, |_| {});
+            assert!(pool.index.is_empty() && pool.used() == 0, "nothing is kept of what is over");
+        }
+    }
 }
 
 #[test]
@@ -87,8 +139,8 @@ fn the_acknowledgement_of_another_member_of_the_worker_is_not_ours() {
     assert!(pool.add(&mut of, delegation(2, 7, 0)));
     // The second frame of the one; the other has sent one only.
     let number = send_all(&mut pool, &mut of, at(20))[0].1;
-    assert!(!pool.acknowledge(&mut other, number, 7, at(1), |_| {}));
-    assert!(pool.acknowledge(&mut of, number, 7, at(1), |_| {}));
+    assert!(!pool.acknowledge(&mut other, number, id(7), at(1), |_| {}));
+    assert!(pool.acknowledge(&mut of, number, id(7), at(1), |_| {}));
 }
 
 #[test]
@@ -146,7 +198,7 @@ fn frames_with_room_in_them_are_spaced_in_a_storm() {
         }
         let frames = send_all(&mut pool, &mut of, at(ms.into()));
         for (delegate, number) in &frames {
-            assert!(pool.acknowledge(&mut of, *number, *delegate, at(ms.into()), |_| {}));
+            assert!(pool.acknowledge(&mut of, *number, id(*delegate), at(ms.into()), |_| {}));
         }
         sent += frames.len() as u32;
         spaced += u32::from(!frames.is_empty() && of.is_spaced());
@@ -193,7 +245,7 @@ fn long_round_trips_put_frames_further_apart() {
             let now = 1_000_000 * round_trip + nth * 10_000;
             assert!(pool.add(&mut of, delegation(1, 7, 4)));
             let number = send_all(&mut pool, &mut of, at(now))[0].1;
-            assert!(pool.acknowledge(&mut of, number, 7, at(now + round_trip), |_| {}));
+            assert!(pool.acknowledge(&mut of, number, id(7), at(now + round_trip), |_| {}));
         }
         let interval = of.interval(PACING);
         assert!(interval.abs_diff(expected) < Duration::from_millis(2), "{interval:?} at {round_trip} ms");
@@ -223,7 +275,7 @@ fn other_zones_have_round_trips_of_their_own() {
         assert!(pool.add(&mut of, delegation));
         let number = send_all(&mut pool, &mut of, at(now))[0].1;
         let waits = of.unanswered().since(at(now));
-        assert!(pool.acknowledge(&mut of, number, 7, at(now + round_trip), |_| {}));
+        assert!(pool.acknowledge(&mut of, number, id(7), at(now + round_trip), |_| {}));
         waits
     };
     for nth in 0..40 {
