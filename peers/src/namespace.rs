@@ -74,11 +74,27 @@ impl NetworkNamespace {
              add rule inet swimring incoming meta l4proto udp counter name seen\n\
              add rule inet swimring incoming meta l4proto udp numgen random mod {STEPS} < {steps} counter name lost drop\n"
         );
-        let path = std::env::temp_dir().join(format!("{}.nft", self.name));
-        std::fs::write(&path, rules).map_err(Error::os("write rules for nft"))?;
-        let outcome = self.tool("nft", &["-f", &path.to_string_lossy()]);
-        let _ = std::fs::remove_file(&path);
-        outcome.map(drop)
+        self.filter(&rules)
+    }
+
+    /// From now on nothing gets from one of `some` to one of `others`, nor back: neither datagrams nor connections, old
+    /// ones included. Without addresses on one side that ends.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] without `nft` (nftables).
+    pub fn cut(&self, some: &[Ipv4Addr], others: &[Ipv4Addr]) -> Result<(), Error> {
+        let set =
+            |addresses: &[Ipv4Addr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let mut rules = String::from("add table inet swimring_cut\nflush table inet swimring_cut\n");
+        if !some.is_empty() && !others.is_empty() {
+            rules += "add chain inet swimring_cut incoming { type filter hook input priority 0; }\n";
+            for (from, to) in [(set(some), set(others)), (set(others), set(some))] {
+                rules += &format!(
+                    "add rule inet swimring_cut incoming ip saddr {{ {from} }} ip daddr {{ {to} }} drop\n"
+                );
+            }
+        }
+        self.filter(&rules)
     }
 
     /// From now on the loopback device takes packets of at most `mtu` bytes, as a tunnel would.
@@ -139,6 +155,15 @@ impl NetworkNamespace {
             });
             inside.join().unwrap_or_else(|panic| resume_unwind(panic))
         })
+    }
+
+    /// Gives `rules` to the packet filter.
+    fn filter(&self, rules: &str) -> Result<(), Error> {
+        let path = std::env::temp_dir().join(format!("{}.nft", self.name));
+        std::fs::write(&path, rules).map_err(Error::os("write rules for nft"))?;
+        let outcome = self.tool("nft", &["-f", &path.to_string_lossy()]);
+        let _ = std::fs::remove_file(&path);
+        outcome.map(drop)
     }
 
     fn tool(&self, program: &str, arguments: &[&str]) -> Result<String, Error> {
