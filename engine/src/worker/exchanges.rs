@@ -31,8 +31,7 @@ impl<O: Observer> Host<O> {
     }
 
     fn open_stream(&mut self, local: HostedMember, open: &StreamOpen) {
-        let is_v4 = open.to.ip().to_canonical().is_ipv4();
-        let source = self.members.source(local).filter(|source| source.is_ipv4() == is_v4);
+        let source = self.members.stream_source(local, open.to);
         let members = &mut self.members;
         let opened = self.streams.open(local, source, open, |first| members.open_stream(local, open, first));
         if let Err((opened, reason)) = opened {

@@ -93,7 +93,7 @@ impl<O: Observer> Host<O> {
     pub(super) fn new(options: &FleetOptions, parts: HostParts, port: StreamPort, observer: O) -> Host<O> {
         Host {
             observer,
-            members: HostedMembers::new(options, parts.shared),
+            members: HostedMembers::new(options, parts.address.ip(), parts.shared),
             streams: Streams::new(options, port),
             opener: parts.opener,
             clock: Clock::new(parts.origin),

@@ -4,7 +4,7 @@
 //! [`HostedMembers::reach`], with its [`Outbox`]; what it put out stays in [`Output`] until the host has seen to it.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
 use swimring_codec::MemberId;
@@ -86,6 +86,8 @@ pub(super) struct HostedMembers {
     by_address: HashMap<IpAddr, HostedMember>,
     /// Whether members have an address each.
     own_addresses: bool,
+    /// The address that the worker is bound to.
+    bound: IpAddr,
     pub(super) shared: SharedState,
     pub(super) wheel: Wheel,
     pub(super) output: Output,
@@ -96,8 +98,8 @@ pub(super) struct HostedMembers {
 }
 
 impl HostedMembers {
-    /// Nobody yet, with memory for as many as are expected.
-    pub(super) fn new(options: &FleetOptions, mut shared: SharedState) -> HostedMembers {
+    /// Nobody yet, at a worker bound to `bound`, with memory for as many as are expected.
+    pub(super) fn new(options: &FleetOptions, bound: IpAddr, mut shared: SharedState) -> HostedMembers {
         shared.set_timer_grain(options.tick);
         let members = options.members_expected;
         if members > 0 {
@@ -110,6 +112,7 @@ impl HostedMembers {
             by_id: HashMap::with_capacity(members),
             by_address: HashMap::with_capacity(if options.own_addresses { members } else { 0 }),
             own_addresses: options.own_addresses,
+            bound: bound.to_canonical(),
             shared,
             wheel,
             output: Output {
@@ -144,9 +147,16 @@ impl HostedMembers {
         present.map(|(local, hosted)| (local as HostedMember, &hosted.member))
     }
 
-    /// Where a member sends from, if it has an address of its own.
-    pub(super) fn source(&self, local: HostedMember) -> Option<IpAddr> {
-        self.places.0[local as usize].source
+    /// Where a stream of a member to the address `to` comes from: from the address that its datagrams come from, where that
+    /// is one, so that whoever filters by address sees one sender. Nothing leaves it to the route.
+    pub(super) fn stream_source(&self, local: HostedMember, to: SocketAddr) -> Option<IpAddr> {
+        // An address that only holds on one link says nothing without the link's number.
+        let is_one = match self.bound {
+            IpAddr::V4(bound) => !bound.is_unspecified(),
+            IpAddr::V6(bound) => !bound.is_unspecified() && !bound.is_unicast_link_local(),
+        };
+        let source = self.places.0[local as usize].source.or(is_one.then_some(self.bound))?;
+        (source.is_ipv4() == to.ip().to_canonical().is_ipv4()).then_some(source)
     }
 
     /// Adds a member.
@@ -314,7 +324,6 @@ fn next_timeout(
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -333,8 +342,31 @@ mod tests {
     }
 
     fn two() -> HostedMembers {
+        two_at("0.0.0.0")
+    }
+
+    #[test]
+    fn streams_come_from_the_address_that_datagrams_come_from() {
+        let source = |bound: &str, to: &str| {
+            let source = two_at(bound).stream_source(0, to.parse().unwrap());
+            source.map(|source| source.to_string())
+        };
+        assert_eq!(source("10.0.0.1", "10.0.0.2:7946").as_deref(), Some("10.0.0.1"));
+        assert_eq!(source("::ffff:10.0.0.1", "10.0.0.2:7946").as_deref(), Some("10.0.0.1"));
+        assert_eq!(source("fd00::1", "[fd00::2]:7946").as_deref(), Some("fd00::1"));
+        for (bound, to) in [
+            ("0.0.0.0", "10.0.0.2:7946"),
+            ("::", "[fd00::2]:7946"),
+            ("fe80::1", "[fd00::2]:7946"),
+            ("fd00::1", "10.0.0.2:7946"),
+        ] {
+            assert_eq!(source(bound, to), None, "{bound} to {to}");
+        }
+    }
+
+    fn two_at(bound: &str) -> HostedMembers {
         let options = FleetOptions { members_expected: 2, known_expected: 2, ..FleetOptions::default() };
-        let mut members = HostedMembers::new(&options, SharedState::new(1));
+        let mut members = HostedMembers::new(&options, bound.parse().unwrap(), SharedState::new(1));
         for name in ["one", "other"] {
             let config = MemberConfig {
                 name: name.to_owned(),

@@ -205,7 +205,7 @@ impl<O: Observer> Host<O> {
                 let address = index.and_then(|index| member.member(index, shared)).map(|known| known.address);
                 // Whoever is forgotten meanwhile lets its messages run out of time.
                 let Some(address) = address else { return };
-                let source = self.members.source(SENDER);
+                let source = self.members.stream_source(SENDER, address);
                 messages.tokens += 1;
                 let token = TOKEN_BIT | messages.tokens;
                 match self.streams.open_for_messages(
