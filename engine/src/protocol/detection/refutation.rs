@@ -107,6 +107,7 @@ impl Refutations {
         core.set_entry(cx, core.index, own.with_state(State::Alive).with_incarnation(incarnation));
         core.tell_update(cx, core.index, Update::Alive { introduce }, incarnation);
         core.delegations.hurry(cx.now);
+        core.tell_unlisted_accuser(cx, incarnation);
         Some(incarnation)
     }
 

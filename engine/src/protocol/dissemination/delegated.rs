@@ -162,6 +162,22 @@ impl Core {
         }
     }
 
+    /// Tells whoever accuses us that we live, if it is nobody to us, and so is in no part of the cluster that we tell: two
+    /// halves of a cluster that hold each other dead meet in such a frame. With gossip the refutation goes along with
+    /// the ack.
+    pub(in crate::protocol) fn tell_unlisted_accuser(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        incarnation: Incarnation,
+    ) {
+        let Some((_, source)) = cx.sender else { return };
+        let known = cx.shared.directory.find(source).map(|index| self.table.get(index));
+        let told = known.is_some_and(|entry| entry.is_alive() || entry.is_suspect());
+        if self.delegates(cx.shared) && !told {
+            self.repeat_own(cx, incarnation);
+        }
+    }
+
     /// Tells one member about another, in a frame of its own.
     pub(in crate::protocol) fn tell_one(
         &mut self,

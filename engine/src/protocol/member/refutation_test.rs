@@ -81,6 +81,58 @@ fn whatever_the_clock_says_there_is_room_to_refute() {
     }
 }
 
+/// Takes frames, and keeps where they go.
+#[derive(Default)]
+struct Addresses(Vec<SocketAddr>, Vec<u8>);
+
+impl FrameSink for Addresses {
+    fn reserve(&mut self, to: SocketAddr, bytes: usize) -> Option<&mut [u8]> {
+        self.0.push(to);
+        self.1 = vec![0; bytes];
+        Some(&mut self.1)
+    }
+}
+
+/// Two halves of a cluster that hold each other dead tell nobody of the other half anything: the first frame between them has
+/// to be answered to whoever sent it.
+#[test]
+fn whoever_accuses_us_and_is_dead_to_us_is_told_that_we_live() {
+    let (mut one, mut shared) = member(&WireOptions::Native, 100);
+    let other = Introduction {
+        subject: MemberId::of_name("two"),
+        incarnation: Incarnation::new(100),
+        state: State::Alive,
+        address: ([127, 0, 0, 2], 2).into(),
+        name: "two",
+        metadata: &[],
+        zone: "",
+    };
+    call(&mut one, &mut shared, second(1), |one, cx| {
+        one.on_introduction(cx, &other, UNVERSIONED, TellOn::Nobody)
+    });
+    let mut told = |now, is_dead: bool| {
+        if is_dead {
+            call(&mut one, &mut shared, now, |one, cx| one.on_dead(cx, other.subject, other.incarnation));
+        }
+        let (mut frames, mut events, mut streams) = (Addresses::default(), Vec::new(), Vec::new());
+        let mut budget = 0;
+        let out = &mut Outbox {
+            frames: &mut frames,
+            streams: &mut streams,
+            events: &mut events,
+            gossip_budget: &mut budget,
+        };
+        let cx = &mut Context::new(now, &mut shared, out);
+        cx.sender = Some((other.address, other.subject));
+        let (id, accused) = (one.id(), one.incarnation());
+        one.on_dead(cx, id, accused);
+        assert!(one.incarnation() > accused);
+        frames.0
+    };
+    assert_eq!(told(second(2), false), [], "it is told with everybody, when frames next leave");
+    assert_eq!(told(second(4), true), [other.address]);
+}
+
 #[test]
 fn a_claim_is_said_now_and_then_and_on_memberlists_wire_not_fought() {
     for wire in wires() {
