@@ -24,6 +24,7 @@ mod net_paths;
 mod other_versions;
 mod process_stops;
 mod protocol_rooms;
+mod service;
 mod stream_exchanges;
 mod stream_limits;
 mod stream_scanned;
