@@ -25,6 +25,8 @@
 //! # }
 //! ```
 //!
+//! The [`guide`] goes from one member to a service, step by step.
+//!
 //! # Layers
 //! [`Cluster`] is what a service embeds, and what is visible by default. Below it are the protocol, a plain value
 //! without I/O; sockets for datagrams and for larger exchanges; and workers, which give each core a loop that
@@ -48,6 +50,7 @@
 compile_error!("swimring runs on Linux only: its datagrams go through io_uring, or sendmmsg and recvmmsg");
 
 mod cluster;
+pub mod guide;
 mod sentence;
 
 // Each layer is public with a feature, and otherwise an inner part that need not use all of it, in what lints that look
