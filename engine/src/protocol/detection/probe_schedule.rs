@@ -106,9 +106,10 @@ impl ProbeSchedule {
         // When the next begins, so that a driver that is late by a little does not skip that one.
         let ends = if core.adaptive { self.next - interval / 2 } else { self.next };
         if overload > 0 {
-            // A driver that was late has members that are due at one moment: they have to come apart, or it stays late.
-            let apart = core.rng.u64(0..=interval.as_micros() as u64);
-            self.next = intended + interval / 2 + Duration::from_micros(apart);
+            // A driver that was late has members that are due at one moment: they have to come apart, or it stays late. What is
+            // late by more than half an interval begins from now: a time that is past would be late again.
+            let apart = core.rng.u64(1..=interval.as_micros() as u64);
+            self.next = (intended + interval / 2).max(cx.now) + Duration::from_micros(apart);
         }
         if busy || core.status != Status::Active {
             return None;
