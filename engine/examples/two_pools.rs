@@ -66,7 +66,7 @@ fn answer_questions(
             let ClusterEvent::Question(question) = event else { continue };
             let (answer, name) = (answer.clone(), name.clone());
             thread::spawn(move || {
-                reply(&name, &question, &answer(&String::from_utf8_lossy(question.payload())))
+                reply(&name, &question, &answer(&String::from_utf8_lossy(question.payload())));
             });
         }
     });

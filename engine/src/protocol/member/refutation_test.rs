@@ -108,7 +108,7 @@ fn whoever_accuses_us_and_is_dead_to_us_is_told_that_we_live() {
         zone: "",
     };
     call(&mut one, &mut shared, second(1), |one, cx| {
-        one.on_introduction(cx, &other, UNVERSIONED, TellOn::Nobody)
+        one.on_introduction(cx, &other, UNVERSIONED, TellOn::Nobody);
     });
     let mut told = |now, is_dead: bool| {
         if is_dead {
