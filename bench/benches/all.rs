@@ -11,11 +11,13 @@ mod peers;
 mod probe;
 mod queue;
 mod quick;
+mod sealed;
 mod table;
 mod wheel;
 
 criterion::criterion_main! {
     codec::benches,
+    sealed::benches,
     wheel::benches,
     probe::benches,
     queue::benches,

@@ -12,12 +12,14 @@ mod input;
 mod memberlist;
 mod operations;
 mod round_trip;
+mod sealed;
 
 pub use decode::{decode_frame, decode_stream};
 pub use input::Input;
 pub use memberlist::{lzw, memberlist_message, memberlist_packet, memberlist_stream, serf_message};
 pub use operations::operations;
 pub use round_trip::round_trip;
+pub use sealed::open_sealed;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +42,7 @@ pub struct Seed {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "decode_frame", run: decode_frame, seeds: decode::frame_seeds },
     Target { name: "decode_stream", run: decode_stream, seeds: decode::stream_seeds },
     Target { name: "round_trip", run: round_trip, seeds: round_trip::seeds },
@@ -49,5 +51,6 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "memberlist_stream", run: memberlist_stream, seeds: memberlist::stream_seeds },
     Target { name: "lzw", run: lzw, seeds: memberlist::lzw_seeds },
     Target { name: "serf_message", run: serf_message, seeds: memberlist::serf_seeds },
+    Target { name: "open_sealed", run: open_sealed, seeds: sealed::seeds },
     Target { name: "operations", run: operations, seeds: operations::seeds },
 ];

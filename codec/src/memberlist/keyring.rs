@@ -32,6 +32,9 @@ pub enum KeyError {
     /// Only an installed key can be made primary.
     #[error("this key is not installed; install it first")]
     Unknown,
+    /// There is no encryption whose keys could be changed.
+    #[error("this member does not encrypt; start it with keys (secret_keys)")]
+    NotEncrypted,
     /// The primary key encrypts.
     #[error("the primary key cannot be removed; make another one primary first")]
     Primary,

@@ -31,6 +31,22 @@ layout! {
 }
 
 layout! {
+    /// In front of what is sealed. Life and sequence are the nonce.
+    Envelope = 28 {
+        version: u8,
+        flags: u8,
+        cipher: u8,
+        kind: u8,
+        key: [u8; 4],
+        time_s: U32,
+        life: [u8; 8],
+        sequence: U32,
+        /// Of the ciphertext.
+        length: U32,
+    }
+}
+
+layout! {
     /// Ping, ack, nack, which has no event root.
     Probe = 8 { kind: u8, event_root: [u8; 3], sequence: U32 }
 }

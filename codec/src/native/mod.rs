@@ -16,6 +16,7 @@ mod key_values;
 mod layout;
 mod message;
 mod parts;
+mod sealed;
 mod stream;
 mod stream_writer;
 mod view_repair;
@@ -34,6 +35,11 @@ pub use key_values::{
 pub use message::{
     DELEGATION_LEN, EVENT_ROOT_MAX, Message, MessageVisitor, PREFIX_BITS_MAX, PROBE_LEN, RELAY_LEN,
     SUSPECT_LEN, UPDATE_LEN,
+};
+pub use sealed::{
+    CLOCK_DIFFERENCE_MAX_S, NOTICE_LEN, Notice, Opener, REPLAY_WINDOW_BYTES_MAX, REPLAY_WINDOW_LEAST,
+    REPLAY_WINDOW_MOST, SEAL_ENVELOPE_LEN, SEAL_OVERHEAD, SEAL_TAG_LEN, SEALED_SENDERS_MAX,
+    SEALED_STREAMS_MAX, SealCipher, SealCounters, SealError, SealKeys, Sealer, StreamSeal,
 };
 pub use stream::{
     STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StateRecords, StreamBody, StreamKind, StreamMessage,

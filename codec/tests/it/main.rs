@@ -10,4 +10,5 @@ mod memberlist_refusals;
 mod no_allocation;
 mod properties;
 mod refusals;
+mod sealed;
 mod serf;

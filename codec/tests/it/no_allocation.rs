@@ -190,3 +190,23 @@ fn a_refused_stream_leaves_no_memory_behind() {
         assert!(allocated.bytes_current <= kept, "{expected}: {allocated:?}");
     }
 }
+
+#[test]
+fn sealing_and_opening_allocates_nothing_once_a_sender_is_known() {
+    use swimring_codec::native::SealCipher;
+    use swimring_testing::sealed::{opener, sealer};
+    for cipher in [SealCipher::AesGcm, SealCipher::ChaCha20Poly1305] {
+        let (mut sealer, mut opener) = (sealer(cipher, 1), opener());
+        let (mut sealed, mut plain) = ([0; 500], [0; FRAME_MAX]);
+        let mut rounds = |count: u32| {
+            for _ in 0..count {
+                assert!(sealer.seal_frame(black_box(&mut sealed)));
+                assert!(opener.open_frame(&sealed, &mut plain).is_ok());
+                // And refused.
+                assert!(opener.open_frame(&sealed, &mut plain).is_err());
+            }
+        };
+        rounds(1);
+        assert_eq!(allocations(|| rounds(5_000)), 0);
+    }
+}

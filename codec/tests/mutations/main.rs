@@ -4,3 +4,4 @@
 mod memberlist_mutated;
 mod mutated;
 mod random;
+mod sealed_mutated;

@@ -1,0 +1,81 @@
+//! What is sealed: whatever arrives is opened if it is what was sealed, and refused if a bit of it is another.
+
+use std::cell::RefCell;
+
+use swimring_codec::native::{FRAME_MAX, HEADER_LEN, Opener, SEAL_OVERHEAD, SealCipher, Sealer};
+use swimring_testing::sealed;
+
+use crate::decode::file_name;
+use crate::{Input, Seed};
+
+thread_local! {
+    static OPENER: RefCell<Opener> = RefCell::new(sealed::opener());
+    static SEALER: RefCell<Sealer> = RefCell::new(sealed::sealer(SealCipher::AesGcm, 1));
+}
+
+/// Opens `bytes` as a datagram and as a message of a stream that either side has opened; then seals a frame made of them, changes
+/// it as they say, and opens that.
+///
+/// # Panics
+/// When anything is opened that was not sealed, or what was sealed is not opened, or twice.
+pub fn open_sealed(bytes: &[u8]) {
+    OPENER.with_borrow_mut(|opener| {
+        SEALER.with_borrow_mut(|sealer| {
+            hostile(opener, sealer, bytes);
+            altered(opener, sealer, bytes);
+        });
+    });
+}
+
+/// Whoever made `bytes` did not have the key, unless they are a vector's.
+fn hostile(opener: &mut Opener, sealer: &mut Sealer, bytes: &[u8]) {
+    let published = || {
+        let vectors = sealed::SEALED_FRAMES.iter().chain([&sealed::SEALED_SYNC, &sealed::SEALED_AGREED]);
+        vectors.map(|hex| sealed::bytes(hex)).any(|vector| bytes.starts_with(&vector))
+    };
+    let is_read = |opened: bool| !opened || bytes.first() != Some(&2) || published();
+    assert!(is_read(sealed::open_frame(opener, bytes).is_ok()), "opened without the key");
+    for mut stream in [sealer.accept_stream(), sealer.open_stream(true)] {
+        let opened = opener.open_message(&mut stream, &mut bytes.to_vec()).is_ok();
+        assert!(is_read(opened), "opened without the key");
+    }
+}
+
+fn altered(opener: &mut Opener, sealer: &mut Sealer, bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let (at, mask, cut) = (usize::from(input.u16()), input.u8().max(1), usize::from(input.u16()));
+    let mut plain = vec![0; HEADER_LEN];
+    plain.extend_from_slice(input.slice(FRAME_MAX - SEAL_OVERHEAD - HEADER_LEN));
+    let sealed = sealed::seal_frame(sealer, &plain);
+    let mut changed = sealed.clone();
+    let at = at % changed.len();
+    changed[at] ^= mask;
+    let opened = sealed::open_frame(opener, &changed);
+    assert!(opened.is_err() || at == 0 && opened.as_ref() == Ok(&changed), "opened what was altered");
+    assert!(
+        sealed::open_frame(opener, &sealed[..1 + cut % (sealed.len() - 1)]).is_err(),
+        "opened what was cut"
+    );
+    assert_eq!(sealed::open_frame(opener, &sealed), Ok(plain), "what was sealed comes back");
+    assert!(sealed::open_frame(opener, &sealed).is_err(), "once");
+}
+
+/// The vectors, and frames to alter.
+pub(crate) fn seeds() -> Vec<Seed> {
+    let vectors = [
+        ("frame AES", sealed::SEALED_FRAMES[0]),
+        ("frame ChaCha20", sealed::SEALED_FRAMES[1]),
+        ("sync", sealed::SEALED_SYNC),
+        ("agreed", sealed::SEALED_AGREED),
+        ("plain frame", sealed::FRAME),
+    ];
+    let mut seeds: Vec<Seed> = vectors
+        .into_iter()
+        .map(|(name, hex)| Seed { name: file_name(name), bytes: sealed::bytes(hex) })
+        .collect();
+    for at in [0_u16, 3, 4, 8, 12, 20, 24, 28, 70, 1_399] {
+        let choices = [&at.to_le_bytes()[..], &[1], &at.to_le_bytes(), &[0xab; 64]].concat();
+        seeds.push(Seed { name: format!("altered_at_{at}"), bytes: choices });
+    }
+    seeds
+}
