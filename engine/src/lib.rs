@@ -101,8 +101,8 @@ pub use cluster::{
 pub use net::{DriverChoice, UnknownDriver};
 pub use protocol::settings::{Dissemination, SuspicionMode};
 pub use protocol::{
-    MemberError, MemberlistDialect, MemberlistOptions, Preset, Refusal, Settings, SettingsError, StateError,
-    WireOptions, WireOptionsError,
+    EncryptionCipher, EncryptionOptions, MemberError, MemberlistDialect, MemberlistOptions, Preset, Refusal,
+    Settings, SettingsError, StateError, WireOptions, WireOptionsError,
 };
 pub use stream::{CloseReason, OsError, ScanError};
 pub use swimring_codec::memberlist::{KeyError, SecretKey, Versions};

@@ -35,7 +35,7 @@ pub fn calm_bound(settings: &Settings, wire: &WireOptions, members: usize) -> Du
     let reconnect = settings.reconnect_interval * 3;
     let mend = mending(settings, wire, members) * 4;
     let reclaim = match wire {
-        WireOptions::Native => Duration::ZERO,
+        WireOptions::Native | WireOptions::Encrypted(_) => Duration::ZERO,
         WireOptions::Memberlist(options) => options.dead_node_reclaim_time,
     };
     let gossip = settings.gossip_interval * u32::from(settings.retransmit_limit(members)) * 4;
@@ -46,7 +46,7 @@ pub fn calm_bound(settings: &Settings, wire: &WireOptions, members: usize) -> Du
 pub(super) fn mending(settings: &Settings, wire: &WireOptions, members: usize) -> Duration {
     let period = settings.push_pull_period(members);
     match wire {
-        WireOptions::Native => (period / 10).max(Duration::from_secs(1)),
+        WireOptions::Native | WireOptions::Encrypted(_) => (period / 10).max(Duration::from_secs(1)),
         // A push/pull is put off for up to half a period.
         WireOptions::Memberlist(_) => period + period / 2,
     }

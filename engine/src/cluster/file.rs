@@ -11,7 +11,7 @@
 //! probe_interval_ms = 500
 //! ```
 //!
-//! `wire = "memberlist"`, or `"serf"`, lets the member into such a pool; the keys that then exist are in
+//! `secret_keys = "..."`, in base64, encrypts. `wire = "memberlist"`, or `"serf"`, lets the member into such a pool; the keys that then exist are in
 //! `cluster/wire.rs`.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The keys of a cluster that speaks memberlist's format: rotated while it runs.
+//! The keys of a cluster that is encrypted, on either wire: changed while it runs.
 //!
 //! Every member needs a new key before anyone encrypts with it: install it everywhere, then use it
 //! everywhere, then remove the old one.
@@ -13,7 +13,8 @@ impl Cluster {
     /// effect if it is installed already.
     ///
     /// # Errors
-    /// [`ClusterError::Key`] if its length is another or there are too many; [`ClusterError::Busy`]; [`ClusterError::Stopped`].
+    /// [`ClusterError::Key`] if its length is another, there are too many, or this member does not encrypt; [`ClusterError::Busy`];
+    /// [`ClusterError::Stopped`].
     pub fn install_key(&self, key: &[u8]) -> Result<(), ClusterError> {
         let key = key.to_vec();
         block_on(requests::change_keys(self.shared(), move |keys| keys.install(&key)))

@@ -5,6 +5,7 @@
 
 use metrics::{Key, Label, Level, Metadata, Unit};
 use swimring_codec::memberlist::DecodeError;
+use swimring_codec::native::SealError;
 
 use super::shared::{LOCAL, Shared};
 use crate::net::NetCounters;
@@ -39,6 +40,33 @@ const COUNTERS: &[(&str, &str)] = &[
     ("swimring_datagrams_unrouted_total", "Datagrams and stream messages for nobody who lives here."),
     ("swimring_datagrams_refused_total", "Datagrams and stream messages that could not be decoded."),
     ("swimring_datagrams_undecryptable_total", "Of those, what no key of ours opens."),
+    (
+        "swimring_sealed_opened_total",
+        "Datagrams and stream messages of the native wire decrypted with the key in use.",
+    ),
+    ("swimring_sealed_opened_other_total", "Decrypted with another installed key."),
+    ("swimring_sealed_plain_total", "Taken although they were not encrypted, since that is permitted."),
+    (
+        "swimring_sealed_not_sealed_total",
+        "Datagrams and stream messages refused because they were not encrypted.",
+    ),
+    ("swimring_sealed_truncated_total", "Refused because they were shorter than what is encrypted says."),
+    ("swimring_sealed_malformed_total", "Refused because their envelopes cannot be."),
+    (
+        "swimring_sealed_unknown_key_total",
+        "Refused because they were encrypted with a key that is not installed.",
+    ),
+    ("swimring_sealed_forged_total", "Refused because they were altered, or made without the key."),
+    (
+        "swimring_sealed_replayed_total",
+        "Refused because they were repeated, or out of order in their stream.",
+    ),
+    ("swimring_sealed_late_total", "Refused because nobody remembers whether they have come before."),
+    (
+        "swimring_sealed_stale_total",
+        "Refused because their sender is not known and its clock differs by more than a minute.",
+    ),
+    ("swimring_sealed_crowded_total", "Refused because their sender is not known and too many are."),
     ("swimring_system_calls_total", "System calls of the datagram path."),
     ("swimring_worker_turns_total", "Turns of the worker's loop."),
     ("swimring_worker_turns_late_total", "Turns so late that the member was told to doubt itself."),
@@ -61,6 +89,10 @@ const GAUGES: &[(&str, &str)] = &[
     ("swimring_local_health", "Local health score; 0 is healthy."),
     ("swimring_broadcasts_waiting", "Broadcasts waiting to be sent."),
     ("swimring_delegations_waiting", "Delegations waiting to be sent, or for their acknowledgement."),
+    (
+        "swimring_sealed_senders",
+        "Senders of encrypted datagrams that are known, each process's workers apart.",
+    ),
     ("swimring_streams_open", "Streams open now."),
     ("swimring_up", "1 while the member takes part, 0 once it has left or stopped."),
 ];
@@ -166,6 +198,10 @@ impl Publisher {
 
     fn worker(&self, sample: &Sample) {
         let Sample { net, host, .. } = sample;
+        let refused = host.refused.iter().chain(&host.refused_packets).chain(&host.sealed.refused).sum();
+        for (name, value) in SealError::NAMES.into_iter().zip(host.sealed.refused) {
+            self.counter(&format!("swimring_sealed_{name}_total"), value);
+        }
         for (name, value) in [
             ("swimring_subscriber_events_lost_total", sample.events_lost),
             ("swimring_direct_shed_total", sample.messages_shed),
@@ -179,8 +215,11 @@ impl Publisher {
             ("swimring_datagram_receive_errors_total", net.receive_errors),
             ("swimring_datagrams_overflowed_total", net.receive_overflow),
             ("swimring_datagrams_unrouted_total", host.unrouted),
-            ("swimring_datagrams_refused_total", host.refused.iter().chain(&host.refused_packets).sum()),
-            ("swimring_datagrams_undecryptable_total", host.refused_packets[DecodeError::Decrypt.index()]),
+            ("swimring_datagrams_refused_total", refused),
+            ("swimring_datagrams_undecryptable_total", undecryptable(host)),
+            ("swimring_sealed_opened_total", host.sealed.opened_primary),
+            ("swimring_sealed_opened_other_total", host.sealed.opened_other),
+            ("swimring_sealed_plain_total", host.sealed.opened_plain),
             ("swimring_system_calls_total", net.system_calls),
             ("swimring_worker_turns_total", host.turns),
             ("swimring_worker_turns_late_total", host.turns_late),
@@ -218,6 +257,7 @@ impl Publisher {
         self.gauge("swimring_local_health", &[], f64::from(sample.local_health));
         self.gauge("swimring_broadcasts_waiting", &[], f64::from(sample.queued));
         self.gauge("swimring_delegations_waiting", &[], f64::from(sample.delegated));
+        self.gauge("swimring_sealed_senders", &[], sample.host.sealed.senders as f64);
         self.gauge("swimring_up", &[], if sample.left { 0.0 } else { 1.0 });
     }
 
@@ -239,6 +279,13 @@ impl Publisher {
         let key = self.key(name, &[]);
         metrics::with_recorder(|recorder| recorder.register_histogram(&key, &METADATA).record(value));
     }
+}
+
+/// What no key of ours opens.
+fn undecryptable(host: &HostCounters) -> u64 {
+    let of_keys = [SealError::UnknownKey, SealError::Forged];
+    let sealed: u64 = of_keys.into_iter().map(|error| host.sealed.refused[error.index()]).sum();
+    host.refused_packets[DecodeError::Decrypt.index()] + sealed
 }
 
 fn protocol_name(counter: &str) -> String {
@@ -263,6 +310,14 @@ mod tests {
         }
         let listed = page.lines().filter(|line| line.starts_with("| `swimring_")).count();
         assert_eq!(listed, lines.len(), "docs/METRICS.md lists more than there is");
+    }
+
+    #[test]
+    fn every_refusal_of_what_is_sealed_is_published() {
+        for name in SealError::NAMES {
+            let name = format!("swimring_sealed_{name}_total");
+            assert!(COUNTERS.iter().any(|(published, _)| *published == name), "{name}");
+        }
     }
 
     #[test]

@@ -322,7 +322,12 @@ pub(super) async fn change_keys(
     shared: &Shared,
     change: impl Fn(&mut Keyring) -> Result<(), KeyError> + Send + 'static,
 ) -> Result<(), ClusterError> {
-    let changed = shared.ask(move |host, _| host.change_keys(change));
+    let changed =
+        shared.ask(
+            move |host, _| {
+                if host.encrypts() { host.change_keys(change) } else { Err(KeyError::NotEncrypted) }
+            },
+        );
     changed.await?.map_err(ClusterError::Key)
 }
 

@@ -5,19 +5,21 @@
 //! | `wire` | `"native"` (default), `"memberlist"`, or `"serf"` for pools of Serf and Consul |
 //! | `label` | memberlist's `Label` |
 //! | `secret_keys` | keys in base64, as Serf and Consul print them, one or a list; the first encrypts |
-//! | `gossip_verify_incoming`, `gossip_verify_outgoing` | memberlist's, for moving a pool to encryption |
+//! | `gossip_verify_incoming`, `gossip_verify_outgoing` | memberlist's, for moving a cluster to encryption |
+//! | `cipher` | on the native wire `"automatic"` (default), `"aes-gcm"` or `"chacha20-poly1305"` |
 //! | `enable_compression` | memberlist's `EnableCompression`, for what is sent |
 //! | `packet_crc` | whether gossip carries a checksum |
 //! | `dead_node_reclaim_time_ms` | memberlist's `DeadNodeReclaimTime` |
 //!
-//! Each but the first needs `wire` to be other than native. See [`MemberlistOptions`] for defaults.
+//! Keys encrypt whichever wire is spoken. `cipher` is for the native one alone, and what is not named with keys for the others. See
+//! [`MemberlistOptions`] and [`EncryptionOptions`] for defaults.
 
 use std::time::Duration;
 
 use swimring_codec::memberlist::SecretKey;
 
 use super::error::ClusterError;
-use crate::protocol::{MemberlistOptions, WireOptions};
+use crate::protocol::{EncryptionCipher, EncryptionOptions, MemberlistOptions, WireOptions};
 use crate::settings_file::{secret_key, value};
 
 /// The keys beside `wire`.
@@ -26,6 +28,7 @@ pub(super) const KEYS: &[&str] = &[
     "secret_keys",
     "gossip_verify_incoming",
     "gossip_verify_outgoing",
+    "cipher",
     "enable_compression",
     "packet_crc",
     "dead_node_reclaim_time_ms",
@@ -47,8 +50,19 @@ pub(super) fn named(value: toml::Value) -> Result<WireOptions, ClusterError> {
 
 /// Sets one of [`KEYS`].
 pub(super) fn set(wire: &mut WireOptions, key: &str, value: toml::Value) -> Result<(), ClusterError> {
-    let WireOptions::Memberlist(options) = wire else {
-        return Err(ClusterError::setting(key, "needs wire = \"memberlist\" or \"serf\""));
+    let encrypts =
+        ["secret_keys", "gossip_verify_incoming", "gossip_verify_outgoing", "cipher"].contains(&key);
+    let options = match wire {
+        WireOptions::Memberlist(_) if key == "cipher" => {
+            return Err(ClusterError::setting(key, "needs wire = \"native\": the others have AES-GCM alone"));
+        }
+        WireOptions::Memberlist(options) => options,
+        WireOptions::Native | WireOptions::Encrypted(_) if encrypts => {
+            return set_encryption(wire, key, value);
+        }
+        WireOptions::Native | WireOptions::Encrypted(_) => {
+            return Err(ClusterError::setting(key, "needs wire = \"memberlist\" or \"serf\""));
+        }
     };
     let is = |expected: String| ClusterError::setting(key, expected);
     let truth = |value| value::truth(&value).map_err(is);
@@ -64,6 +78,31 @@ pub(super) fn set(wire: &mut WireOptions, key: &str, value: toml::Value) -> Resu
             options.dead_node_reclaim_time = Duration::from_millis(reclaim);
         }
     }
+    Ok(())
+}
+
+/// Sets how the native wire is encrypted. That it is at all follows from there being a key, which is checked at the end: a file's
+/// keys come in any order.
+fn set_encryption(wire: &mut WireOptions, key: &str, value: toml::Value) -> Result<(), ClusterError> {
+    let is = |expected: String| ClusterError::setting(key, expected);
+    let mut options = match wire {
+        WireOptions::Encrypted(options) => options.clone(),
+        _ => EncryptionOptions::default(),
+    };
+    match key {
+        "secret_keys" => options.secret_keys = secret_keys(value).map_err(is)?,
+        "gossip_verify_incoming" => options.gossip_verify_incoming = value::truth(&value).map_err(is)?,
+        "gossip_verify_outgoing" => options.gossip_verify_outgoing = value::truth(&value).map_err(is)?,
+        _ => {
+            options.cipher = match value::text(value).map_err(is)?.as_str() {
+                "automatic" => EncryptionCipher::Automatic,
+                "aes-gcm" => EncryptionCipher::AesGcm,
+                "chacha20-poly1305" => EncryptionCipher::ChaCha20Poly1305,
+                _ => return Err(is("has to be automatic, aes-gcm or chacha20-poly1305".to_owned())),
+            };
+        }
+    }
+    *wire = WireOptions::Encrypted(options);
     Ok(())
 }
 
@@ -103,6 +142,33 @@ mod tests {
         assert_eq!(*wire, expected);
         assert_eq!(wire.dialect, MemberlistDialect::Serf);
         options.validate().unwrap();
+    }
+
+    #[test]
+    fn keys_encrypt_the_native_wire() {
+        let mut options = ClusterOptions::default();
+        let text = "cipher = \"chacha20-poly1305\"\nsecret_keys = \"AAECAwQFBgcICQoLDA0ODw==\"\n\
+                    gossip_verify_incoming = false";
+        options.read_toml(text).unwrap();
+        let key: Vec<u8> = (0..16).collect();
+        let expected = EncryptionOptions {
+            gossip_verify_incoming: false,
+            cipher: EncryptionCipher::ChaCha20Poly1305,
+            ..EncryptionOptions::with_key(key)
+        };
+        assert_eq!(options.wire, WireOptions::Encrypted(expected));
+        options.validate().unwrap();
+        let mut keyless = ClusterOptions::default();
+        keyless.read_toml("gossip_verify_incoming = false").unwrap();
+        let error = keyless.validate().unwrap_err().to_string();
+        assert!(error.contains("secret_keys is empty"), "{error}");
+        for (text, start) in [
+            ("cipher = \"rot13\"", "cipher has to be automatic, aes-gcm or chacha20-poly1305"),
+            ("wire = \"serf\"\ncipher = \"aes-gcm\"", "cipher needs wire = \"native\""),
+        ] {
+            let error = ClusterOptions::default().read_toml(text).unwrap_err().to_string();
+            assert!(error.starts_with(start), "{error}");
+        }
     }
 
     #[test]

@@ -61,4 +61,7 @@ pub use time::Time;
 pub use view::directory::{Directory, Identity, MemberIndex, identity_of};
 pub use view::permutation::Permutation;
 pub use wire::typed;
-pub use wire::{CheckedWire, MemberlistDialect, MemberlistOptions, Refusal, WireOptions, WireOptionsError};
+pub use wire::{
+    CheckedWire, Encryption, EncryptionCipher, EncryptionOptions, MemberlistDialect, MemberlistOptions,
+    Refusal, WireOptions, WireOptionsError,
+};

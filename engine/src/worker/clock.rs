@@ -1,6 +1,6 @@
 //! The worker's clock: read once a turn, and now and then between datagrams.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::protocol::Time;
 
@@ -15,12 +15,14 @@ pub(super) struct Clock {
     now: Time,
     /// Datagrams that may still be handled before the next reading.
     unread: u32,
+    /// When wall time was read last.
+    wall_read: Time,
 }
 
 impl Clock {
     /// A clock that began at `origin`.
     pub(super) fn new(origin: Instant) -> Clock {
-        Clock { origin, now: Time::ZERO, unread: 0 }
+        Clock { origin, now: Time::ZERO, unread: 0, wall_read: Time::NEVER }
     }
 
     /// The time of the last reading.
@@ -34,6 +36,19 @@ impl Clock {
     pub(super) fn read(&mut self) {
         let elapsed = Instant::now().saturating_duration_since(self.origin);
         self.now = Time::from_micros(elapsed.as_micros() as u64);
+    }
+
+    /// The wall clock's time, the lower 32 bits of the seconds since 1970, if it was not asked for within a quarter of a second.
+    #[allow(clippy::disallowed_methods, reason = "the worker is where time comes from")]
+    pub(super) fn new_second(&mut self) -> Option<u32> {
+        const EVERY: Duration = Duration::from_millis(250);
+        if self.wall_read != Time::NEVER && self.now.since(self.wall_read) < EVERY {
+            return None;
+        }
+        self.wall_read = self.now;
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        // Before 1970 it says nothing.
+        Some(since.map_or(0, |since| since.as_secs() as u32))
     }
 
     /// The driver is about to wait: the first datagram has the time read.

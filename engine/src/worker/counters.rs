@@ -14,6 +14,8 @@ pub struct HostCounters {
     /// Packets and streams of memberlist's format that could not be opened, by
     /// [`memberlist::DecodeError::index`].
     pub refused_packets: [u64; memberlist::DecodeError::KINDS],
+    /// What was opened of the native format where it is encrypted, and what was refused before it was decoded.
+    pub sealed: native::SealCounters,
     /// Datagrams for nobody who lives here.
     pub unrouted: u64,
     /// Datagrams dropped on purpose.

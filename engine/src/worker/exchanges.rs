@@ -5,13 +5,16 @@
 use std::net::SocketAddr;
 
 use swimring_codec::memberlist::DecodeError;
-use swimring_codec::native::{FrameHeader, StreamBody, StreamKind, StreamMessage, StreamWriter};
+use swimring_codec::native::{
+    self, FrameHeader, Notice, StreamBody, StreamKind, StreamMessage, StreamWriter,
+};
 
 use super::host::Host;
 use super::join_error::JoinFailure;
 use super::members::HostedMember;
 use super::messages::is_of_messages;
 use super::observer::Observer;
+use super::sealing::told;
 use super::streams::Opened;
 use crate::net::Trains;
 use crate::protocol::{StreamConnection, StreamNext, StreamOpen, StreamOutcome, StreamPurpose};
@@ -61,11 +64,14 @@ impl<O: Observer> Host<O> {
                         self.stream_connection(opened, StreamConnection::Accepted, trains);
                     }
                 }
-                StreamEvent::Message { exchange, token, from, local, bytes } => {
-                    self.stream_message(exchange, token, (from, local), &bytes, trains);
+                StreamEvent::Message { exchange, token, from, local, mut bytes } => {
+                    self.stream_message(exchange, token, (from, local), &mut bytes, trains);
                     self.streams.recycle(bytes);
                 }
                 StreamEvent::Closed { exchange, token, reason } => {
+                    if let Some(sealed) = self.streams.sealed_mut() {
+                        sealed.closed(exchange);
+                    }
                     if self.messages_closed(exchange, token, reason) {
                         continue;
                     }
@@ -111,19 +117,30 @@ impl<O: Observer> Host<O> {
         exchange: ExchangeId,
         token: Option<u64>,
         (from, to): (SocketAddr, SocketAddr),
-        bytes: &[u8],
+        bytes: &mut [u8],
         trains: &mut Trains,
     ) {
         if self.opener.is_some() {
             return self.packet_stream(exchange, token, to, bytes, trains);
         }
+        let bytes = match self.open_message((exchange, token.is_some()), from, bytes) {
+            Ok(bytes) => bytes,
+            Err((why, notice)) => {
+                self.refuse_stream(exchange, notice);
+                return self.unreadable(token, &JoinFailure::Sealed(why));
+            }
+        };
         let message = match StreamMessage::decode(bytes) {
             Ok(message) => message,
             Err(error) => {
                 self.counters.refused[error.index()] += 1;
                 self.other_versions.refused(self.clock.now(), from, error);
-                self.streams.close(exchange);
-                return self.unreadable(token, &JoinFailure::Unreadable);
+                if error != native::DecodeError::Sealed {
+                    self.streams.close(exchange);
+                    return self.unreadable(token, &JoinFailure::Unreadable);
+                }
+                self.refuse_stream(exchange, token.is_none().then_some(Notice::NoKeyHere));
+                return self.unreadable(token, &JoinFailure::Sealed(told(Notice::KeyNeeded)));
             }
         };
         if let Some(token) = token.filter(|token| is_of_messages(*token)) {
@@ -162,6 +179,14 @@ impl<O: Observer> Host<O> {
             self.streams.answer(exchange, token, next, reply);
         }
         self.settle(local);
+    }
+
+    /// Closes a stream on which something came that cannot be read, with a notice of why if there is one to give.
+    fn refuse_stream(&mut self, exchange: ExchangeId, notice: Option<Notice>) {
+        match notice {
+            Some(notice) => self.streams.refuse(exchange, |turn| notice.write(turn)),
+            None => self.streams.close(exchange),
+        }
     }
 
     /// A stream message of memberlist's format.

@@ -14,6 +14,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use swimring_codec::memberlist::STREAM_MAX;
+use swimring_codec::native::SEAL_OVERHEAD;
 use thiserror::Error;
 
 use super::calls::{Calls, Refused};
@@ -128,7 +129,7 @@ impl<O: Observer> Fleet<O> {
                 &format,
                 worker,
                 (endpoint.local_address(), origin),
-                [secret()?, secret()?],
+                [secret()?, secret()?, secret()?],
             );
             starting.push(start_worker(options, place, endpoint, parts, observer(worker))?);
         }
@@ -329,6 +330,13 @@ fn derive(options: &FleetOptions) -> FleetOptions {
     // What is set aside has to be kept when it comes back, beside what else does.
     options.stream.pooled_bytes_max =
         options.stream.pooled_bytes_max.max(2 * VIEWS_ASIDE * view_bytes(&options));
+    if let WireOptions::Encrypted(_) = &options.wire {
+        options.stream.message_bytes_max += SEAL_OVERHEAD;
+        let longest = options.stream.message_bytes_max;
+        options.stream.queued_bytes_max = options.stream.queued_bytes_max.max(longest);
+        options.stream.assembled_bytes_max = options.stream.assembled_bytes_max.max(longest);
+        options.stream.exchange_bytes_max = options.stream.exchange_bytes_max.max(longest as u64);
+    }
     if let WireOptions::Memberlist(wire) = &options.wire {
         options.net.segmentation = false;
         // Nothing arrives in trains, and to look for them costs.

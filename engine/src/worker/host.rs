@@ -14,6 +14,7 @@ use super::messages::Messages;
 use super::observer::{EventContext, Observer};
 use super::options::FleetOptions;
 use super::other_versions::OtherVersions;
+use super::sealing::{SealedStreams, Sealing};
 use super::streams::Streams;
 use super::waiting_streams::WaitingStreams;
 use super::zone_latency::HeldFrames;
@@ -34,6 +35,7 @@ pub(super) struct HostParts {
     rng: fastrand::Rng,
     shared: SharedState,
     opener: Option<Box<Codec>>,
+    sealing: Option<(Box<Sealing>, SealedStreams)>,
 }
 
 impl HostParts {
@@ -43,12 +45,17 @@ impl HostParts {
         wire: &CheckedWire,
         worker: usize,
         (address, origin): (SocketAddr, Instant),
-        secrets: [Secret; 2],
+        secrets: [Secret; 3],
     ) -> HostParts {
         let seed = options.seed.wrapping_add((worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut rng = fastrand::Rng::with_seed(seed);
         let shared = SharedState::speaking(wire, rng.u64(..), secrets[0]);
-        HostParts { address, origin, rng, shared, opener: wire.codec(secrets[1]).map(Box::new) }
+        let opener = wire.codec(secrets[1]).map(Box::new);
+        let sealing = wire.encryption().map(|encryption| {
+            let streams = SealedStreams::new(encryption, secrets[2]);
+            (Box::new(Sealing::new(encryption, secrets[1], options.members_expected)), streams)
+        });
+        HostParts { address, origin, rng, shared, opener, sealing }
     }
 }
 
@@ -60,6 +67,8 @@ pub struct Host<O> {
     pub(super) streams: Streams,
     /// Codec that opens packets and streams; none in the native format.
     pub(super) opener: Option<Box<Codec>>,
+    /// What opens the native format where it is encrypted.
+    pub(super) sealing: Option<Box<Sealing>>,
     pub(super) clock: Clock,
     pub(super) counters: HostCounters,
     pub(super) other_versions: OtherVersions,
@@ -91,11 +100,13 @@ pub struct Host<O> {
 
 impl<O: Observer> Host<O> {
     pub(super) fn new(options: &FleetOptions, parts: HostParts, port: StreamPort, observer: O) -> Host<O> {
+        let (sealing, sealed_streams) = parts.sealing.unzip();
         Host {
             observer,
             members: HostedMembers::new(options, parts.address.ip(), parts.shared),
-            streams: Streams::new(options, port),
+            streams: Streams::new(options, port, sealed_streams),
             opener: parts.opener,
+            sealing,
             clock: Clock::new(parts.origin),
             counters: HostCounters::default(),
             other_versions: OtherVersions::new(),
@@ -135,7 +146,8 @@ impl<O: Observer> Host<O> {
 
     /// What this worker counted.
     pub fn counters(&self) -> HostCounters {
-        self.counters
+        let sealed = self.sealing.as_ref().map(|sealing| sealing.counters()).unwrap_or_default();
+        HostCounters { sealed, ..self.counters }
     }
 
     /// What the driver counted, as of the beginning of this turn.
@@ -257,14 +269,19 @@ impl<O: Observer> Host<O> {
         self.members.kill(local);
     }
 
+    /// Whether there are keys that could be changed: not where the native format is spoken without encryption.
+    pub fn encrypts(&self) -> bool {
+        self.opener.is_some() || self.sealing.is_some()
+    }
+
     /// Changes the keys that packets and streams are opened and sealed with: all as `change` says, or, if it
-    /// fails, none. Without effect in the native format.
+    /// fails, none. Without effect where nothing is encrypted.
     ///
     /// # Errors
     /// What `change` gives.
     pub fn change_keys<E>(&mut self, change: impl FnOnce(&mut Keyring) -> Result<(), E>) -> Result<(), E> {
         let (Some(opener), Some(sealer)) = (&mut self.opener, self.members.shared.codec_mut()) else {
-            return Ok(());
+            return self.change_sealing_keys(change);
         };
         let mut keys = sealer.keyring().clone();
         change(&mut keys)?;

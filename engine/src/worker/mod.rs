@@ -22,6 +22,7 @@ mod pace;
 mod packets;
 mod pressure;
 mod scanning;
+mod sealing;
 mod streams;
 mod sweeping;
 mod turn;

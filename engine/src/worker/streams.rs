@@ -7,10 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use swimring_codec::canonical;
+use swimring_codec::native::StreamSeal;
 
 use super::join_error::JoinFailure;
 use super::members::HostedMember;
 use super::options::FleetOptions;
+use super::sealing::{SealedStreams, sealed_len};
 use crate::protocol::{StreamNext, StreamOpen, StreamPurpose};
 use crate::stream::{ExchangeId, StreamEvent, StreamPort};
 
@@ -106,22 +108,33 @@ pub(super) struct Streams {
     opened: OpenedStreams,
     /// Where members write their turns.
     reply: Vec<u8>,
+    /// What seals them, where members encrypt.
+    sealed: Option<SealedStreams>,
 }
 
 impl Streams {
     /// No stream yet, with memory for as many members as are expected.
-    pub(super) fn new(options: &FleetOptions, mut port: StreamPort) -> Streams {
+    pub(super) fn new(
+        options: &FleetOptions,
+        mut port: StreamPort,
+        sealed: Option<SealedStreams>,
+    ) -> Streams {
         let view_bytes = view_bytes(options);
         if options.members_expected > 0 {
             port.set_aside(BUFFERS_ASIDE, VIEWS_ASIDE, view_bytes);
         }
         let opened = OpenedStreams::new(options.stream.exchanges_max);
-        Streams { port, opened, reply: Vec::with_capacity(view_bytes) }
+        Streams { port, opened, reply: Vec::with_capacity(view_bytes), sealed }
     }
 
     /// What the stream thread has to say next.
     pub(super) fn poll(&mut self) -> Option<StreamEvent> {
         self.port.poll()
+    }
+
+    /// What seals and opens streams, where members encrypt.
+    pub(super) fn sealed_mut(&mut self) -> Option<&mut SealedStreams> {
+        self.sealed.as_mut()
     }
 
     /// Takes the buffer of a message back.
@@ -151,7 +164,10 @@ impl Streams {
         };
         let mut first = std::mem::take(&mut self.reply);
         write(&mut first);
-        let first = self.turn_of(first);
+        let Some((first, seal)) = self.first_turn_of(first) else {
+            self.opened.remove(token);
+            return Err((opened, JoinFailure::TooManyWaiting));
+        };
         // A fallback probe that takes longer than a probe is of no use.
         let deadline = match open.purpose {
             StreamPurpose::Probe { .. } => Duration::from_secs(2),
@@ -162,6 +178,7 @@ impl Streams {
         match self.port.open(token, source, canonical(open.to), first, deadline) {
             Ok(exchange) => {
                 self.opened.started(token, exchange);
+                self.begun(exchange, seal);
                 Ok(())
             }
             Err(first) => {
@@ -183,15 +200,18 @@ impl Streams {
     ) -> Option<ExchangeId> {
         let mut first = std::mem::take(&mut self.reply);
         write(&mut first);
-        let first = self.turn_of(first);
-        self.port.open(token, source, to, first, deadline).map_err(|first| self.port.recycle(first)).ok()
+        let (first, seal) = self.first_turn_of(first)?;
+        let opened = self.port.open(token, source, to, first, deadline);
+        let exchange = opened.map_err(|first| self.port.recycle(first)).ok()?;
+        self.begun(exchange, seal);
+        Some(exchange)
     }
 
     /// Says more on a stream of direct messages. False if too much waits; then nothing has been said.
     pub(super) fn say(&mut self, exchange: ExchangeId, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut turn = std::mem::take(&mut self.reply);
         write(&mut turn);
-        let turn = self.turn_of(turn);
+        let Some(turn) = self.next_turn_of(exchange, turn) else { return false };
         let said = self.port.reply(exchange, turn, false);
         said.map_err(|unsent| self.port.recycle(unsent)).is_ok()
     }
@@ -234,9 +254,14 @@ impl Streams {
         reply: Vec<u8>,
     ) {
         if matches!(next, StreamNext::Reply | StreamNext::ReplyAndClose) {
-            let turn = self.turn_of(reply);
-            if let Err(unsent) = self.port.reply(exchange, turn, next == StreamNext::ReplyAndClose) {
-                self.port.recycle(unsent);
+            match self.next_turn_of(exchange, reply) {
+                Some(turn) => {
+                    let closes = next == StreamNext::ReplyAndClose;
+                    if let Err(unsent) = self.port.reply(exchange, turn, closes) {
+                        self.port.recycle(unsent);
+                    }
+                }
+                None => self.close(exchange),
             }
         } else {
             if next == StreamNext::Close {
@@ -248,6 +273,61 @@ impl Streams {
         if matches!(next, StreamNext::Close | StreamNext::ReplyAndClose) {
             self.finish(token);
         }
+    }
+
+    /// Says a turn in the clear whatever else is sealed, and closes the stream.
+    pub(super) fn refuse(&mut self, exchange: ExchangeId, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut turn = std::mem::take(&mut self.reply);
+        write(&mut turn);
+        let turn = self.turn_of(turn);
+        if let Err(unsent) = self.port.reply(exchange, turn, true) {
+            self.port.recycle(unsent);
+        }
+    }
+
+    /// What was `written` to begin a stream with, as [`Streams::turn_of`] gives it, and sealed if members encrypt. Nothing if it
+    /// cannot be sealed.
+    fn first_turn_of(&mut self, written: Vec<u8>) -> Option<(Vec<u8>, Option<StreamSeal>)> {
+        let Some(sealed) = &mut self.sealed else { return Some((self.turn_of(written), None)) };
+        let mut seal = sealed.begin();
+        if !sealed.seals() {
+            return Some((self.turn_of(written), Some(seal)));
+        }
+        let turn = self.sealed_turn_of(written, &mut seal)?;
+        Some((turn, Some(seal)))
+    }
+
+    /// The same of what was written to go on with.
+    fn next_turn_of(&mut self, exchange: ExchangeId, written: Vec<u8>) -> Option<Vec<u8>> {
+        match self.sealed.as_mut().and_then(|sealed| sealed.seal_of(exchange)) {
+            None => Some(self.turn_of(written)),
+            Some(mut seal) => {
+                let turn = self.sealed_turn_of(written, &mut seal);
+                self.begun(exchange, Some(seal));
+                turn
+            }
+        }
+    }
+
+    /// Remembers how far a stream's seal has come.
+    fn begun(&mut self, exchange: ExchangeId, seal: Option<StreamSeal>) {
+        if let (Some(sealed), Some(seal)) = (&mut self.sealed, seal) {
+            sealed.opened(exchange, seal);
+        }
+    }
+
+    /// What was `written`, sealed into a buffer to hand over; what it was written into is kept for the next.
+    fn sealed_turn_of(&mut self, mut written: Vec<u8>, seal: &mut StreamSeal) -> Option<Vec<u8>> {
+        let least = sealed_len(&written).max(REPLY_SMALL);
+        let mut turn = self.spare(least > REPLY_SMALL, least).unwrap_or_else(|| Vec::with_capacity(least));
+        let sealed = self.sealed.as_mut().is_some_and(|sealed| sealed.seal_turn(seal, &written, &mut turn));
+        written.clear();
+        self.reply = written;
+        if sealed {
+            return Some(turn);
+        }
+        self.port.recycle(turn);
+        None
     }
 
     /// What was `written`, in a buffer to hand over; what it was written into, or one as large, is kept for the

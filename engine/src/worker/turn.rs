@@ -59,6 +59,7 @@ pub(super) fn run<O: Observer>(
         host.clock.expire();
         let before = driver.counters();
         driver.wait(timeout)?;
+        host.tell_time();
         if pace.overload() > 0 {
             host.clock.read();
             pace.waited(left, host.now());
@@ -122,6 +123,7 @@ impl<O: Observer> Host<O> {
     #[inline]
     fn expect(&self, bytes: &[u8]) {
         if self.opener.is_none()
+            && self.sealing.is_none()
             && let Some(id) = native::destination(bytes)
         {
             self.members.expect(id);
@@ -139,6 +141,15 @@ impl<O: Observer> Host<O> {
         if self.opener.is_some() {
             return self.packet(from, to, bytes, trains);
         }
+        if self.sealing.is_some() {
+            return self.sealed_datagram(from, bytes, trains);
+        }
+        self.frame(from, bytes, trains);
+    }
+
+    /// Gives the plain frame in `bytes` to the member that it names.
+    #[inline]
+    pub(super) fn frame(&mut self, from: SocketAddr, bytes: &[u8], trains: &mut Trains) {
         let frame = match Frame::decode(bytes) {
             Ok(frame) => frame,
             Err(error) => {

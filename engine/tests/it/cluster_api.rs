@@ -6,7 +6,7 @@ use std::sync::mpsc::TryRecvError;
 
 use crate::cluster_support::*;
 use futures_core::Stream;
-use swimring::{Cluster, ClusterError, ClusterEvent, Events};
+use swimring::{Cluster, ClusterError, ClusterEvent, Events, KeyError};
 
 #[test]
 fn handles_are_shared_between_threads_and_futures_too() {
@@ -45,8 +45,8 @@ fn what_blocks_can_be_awaited_too_and_says_the_same() {
         while !matches!(next(&mut heard).await.unwrap(), ClusterEvent::User(_)) {}
         let refused = awaited.send_event("x", vec![0; 512]).await.unwrap_err();
         assert!(matches!(refused, ClusterError::Refused(_)), "{refused}");
-        // Nothing is encrypted in the native format, so that every key will do.
-        awaited.install_key(&[7; 16]).await.unwrap();
+        let refused = awaited.install_key(&[7; 16]).await.unwrap_err();
+        assert!(matches!(refused, ClusterError::Key(KeyError::NotEncrypted)), "{refused}");
         awaited.leave(PATIENCE).await.unwrap();
         assert!(matches!(awaited.send_event("x", "").await, Err(ClusterError::Left)));
         awaited.shutdown().await;

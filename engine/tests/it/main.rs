@@ -12,6 +12,8 @@ mod cluster_seeds;
 mod cluster_state;
 mod cluster_support;
 mod documents;
+mod encrypted_attack;
+mod encrypted_cluster;
 mod fleet;
 mod memberlist_cluster;
 mod memberlist_member;

@@ -1,6 +1,6 @@
 //! The steady state of native members allocates nothing, whether they delegate or gossip: user events, members that stop
 //! and are suspected, declared dead, found again and refute, with packets lost so that delegations are sent
-//! again. Members in zones as well.
+//! again. Members in zones as well, and members that encrypt.
 //!
 //! `allocation_counter` replaces the global allocator of this test binary by one that counts, per thread.
 
@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{
-    Compaction, Counters, Crew, Event, FrameSink, Member, MemberConfig, Outbox, Settings, SharedState,
-    StreamOpen, Time, View,
+    Compaction, Counters, Crew, EncryptionOptions, Event, FrameSink, Member, MemberConfig, Outbox, Settings,
+    SharedState, StreamOpen, Time, View, WireOptions,
 };
 use swimring_codec::native::{
-    FRAME_MAX, Frame, FrameHeader, FrameWriter, Message, STREAM_PREFIX_LEN, StreamMessage, stream_message_len,
+    FRAME_MAX, Frame, FrameHeader, FrameWriter, Message, Opener, STREAM_PREFIX_LEN, StreamMessage,
+    stream_message_len,
 };
 use swimring_codec::{Incarnation, MemberId};
 
@@ -60,6 +61,8 @@ struct Pool {
     turns: [Vec<u8>; 2],
     now: Time,
     loss: f64,
+    /// What opens their frames, if they are sealed.
+    opener: Option<Opener>,
     dice: fastrand::Rng,
     sweep: Compaction,
     /// Events that their sender was told the end of.
@@ -91,7 +94,7 @@ impl Crew for All<'_> {
 }
 
 impl Pool {
-    fn new(dissemination: Dissemination, loss: f64, zones: usize) -> Pool {
+    fn new(dissemination: Dissemination, loss: f64, zones: usize, wire: &WireOptions) -> Pool {
         let settings = Arc::new(Settings {
             dissemination,
             // Often enough that many are seen.
@@ -100,7 +103,9 @@ impl Pool {
             event_memory: Duration::from_secs(15),
             ..Settings::default()
         });
-        let mut shared = SharedState::new(1);
+        let wire = wire.check().unwrap();
+        let opener = wire.encryption().map(|encryption| encryption.opener([2; 32]));
+        let mut shared = SharedState::speaking(&wire, 1, [1; 32]);
         shared.reserve(MEMBERS, MEMBERS, settings.events_max as usize);
         let mut members: Vec<Member> = (0..MEMBERS)
             .map(|number| {
@@ -131,6 +136,7 @@ impl Pool {
             turns: [Vec::with_capacity(64 << 10), Vec::with_capacity(64 << 10)],
             now: Time::ZERO,
             loss,
+            opener,
             dice: fastrand::Rng::with_seed(7),
             sweep: Compaction::default(),
             told: 0,
@@ -171,7 +177,14 @@ impl Pool {
                 let Network { bytes, .. } = &mut self.network[1];
                 // The call borrows everything else.
                 let frame = std::mem::replace(&mut bytes[at], [0; FRAME_MAX]);
-                self.receive(to, from, &frame[..length]);
+                let Some(mut opener) = self.opener.take() else {
+                    self.receive(to, from, &frame[..length]);
+                    continue;
+                };
+                let mut plain = [0; FRAME_MAX];
+                let opened = opener.open_frame(&frame[..length], &mut plain).expect("it was sealed");
+                self.receive(to, from, opened);
+                self.opener = Some(opener);
             }
             self.network[1].sent.clear();
         }
@@ -276,7 +289,16 @@ impl Pool {
 
 /// What happened in five minutes, in which nothing was allocated.
 fn allocates_nothing(dissemination: Dissemination, loss: f64, zones: usize) -> Counters {
-    let mut pool = Pool::new(dissemination, loss, zones);
+    allocates_nothing_on(&WireOptions::Native, dissemination, loss, zones)
+}
+
+fn allocates_nothing_on(
+    wire: &WireOptions,
+    dissemination: Dissemination,
+    loss: f64,
+    zones: usize,
+) -> Counters {
+    let mut pool = Pool::new(dissemination, loss, zones, wire);
     // What is set aside at the start is enough: nothing grows later.
     pool.run(2);
     let before = pool.shared.counters;
@@ -297,6 +319,13 @@ fn allocates_nothing(dissemination: Dissemination, loss: f64, zones: usize) -> C
 fn delegating_members_allocate_nothing() {
     let counted = allocates_nothing(Dissemination::Delegated, 0.0, 1);
     assert!(counted.delegations_acknowledged > 10_000, "{counted:?}");
+}
+
+#[test]
+fn encrypted_members_that_lose_packets_allocate_nothing() {
+    let wire = WireOptions::Encrypted(EncryptionOptions::with_key([3; 32]));
+    let counted = allocates_nothing_on(&wire, Dissemination::Delegated, 0.1, 1);
+    assert!(counted.delegations_retried > 5_000, "{counted:?}");
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl StreamMail {
 
     fn scanner(&self, accepted: bool) -> Option<StreamScanner> {
         match &self.wire {
-            WireOptions::Native => None,
+            WireOptions::Native | WireOptions::Encrypted(_) => None,
             WireOptions::Memberlist(options) => {
                 Some(StreamScanner::new(accepted && !options.label.is_empty()))
             }

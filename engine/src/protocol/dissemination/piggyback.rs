@@ -215,14 +215,15 @@ impl Core {
         put_spoken!(&mut wire.spoken, errand, |_| (list, parts_len), &mut *cx.out.frames).count(counters);
     }
 
-    /// Bytes of the longest native frame to the member at `to`.
+    /// Bytes of the longest native frame to the member at `to`, without what sealing adds.
     pub(in crate::protocol) fn room_for_list(&self, cx: &Context<'_, '_>, to: MemberIndex) -> usize {
         self.native_bytes_max(cx, self.identity(to, cx.shared).address())
     }
 
-    /// The longest native frame to `to`.
+    /// The longest native frame to `to`, without what sealing adds.
     pub(super) fn native_bytes_max(&self, cx: &Context<'_, '_>, to: SocketAddr) -> usize {
-        frame_bytes_max(&Native, &self.settings, cx.out.frames.frame_bytes_max(to))
+        let bytes_max = frame_bytes_max(&Native::PLAIN, &self.settings, cx.out.frames.frame_bytes_max(to));
+        bytes_max - cx.shared.wire.seal_overhead()
     }
 
     /// Notes that the broadcasts `sent` were sent once more.

@@ -133,7 +133,8 @@ impl Core {
 
     /// Lists our members in `range`, or has it divided if there are too many.
     fn list_or_divide(&self, cx: &mut Context<'_, '_>, range: IdRange, talk: &mut ViewTalk) {
-        let most = (self.settings.frame_bytes_max - HEADER_LEN - VIEW_LIST_HEADER_LEN) / LISTED_LEN;
+        let around = HEADER_LEN + VIEW_LIST_HEADER_LEN + cx.shared.wire.seal_overhead();
+        let most = (self.settings.frame_bytes_max - around) / LISTED_LEN;
         let first = talk.codes.len();
         let room = most.min(CODES_MAX - first);
         let mut fits = true;

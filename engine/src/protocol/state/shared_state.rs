@@ -26,7 +26,7 @@ use crate::protocol::wire::typed::TypedFrames;
 use crate::protocol::wire::{CheckedWire, Wire};
 use swimring_codec::MemberId;
 use swimring_codec::memberlist::Codec;
-use swimring_codec::native::UserEvent;
+use swimring_codec::native::{Sealer, UserEvent};
 
 /// The shared storage of the members of one worker. An embedded member has one of its own.
 #[derive(Debug)]
@@ -187,6 +187,12 @@ impl SharedState {
     /// The codec that packets are written with, to change its keys; nothing in the native format.
     pub fn codec_mut(&mut self) -> Option<&mut Codec> {
         self.wire.codec_mut()
+    }
+
+    /// What native frames are sealed with, to change its keys and to tell it the time; nothing if they leave plain.
+    #[inline]
+    pub fn sealer_mut(&mut self) -> Option<&mut Sealer> {
+        self.wire.sealer_mut()
     }
 
     /// Has the members of this storage keep their frames as values from now on. Every member has to be at

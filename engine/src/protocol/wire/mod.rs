@@ -33,11 +33,14 @@ pub(super) mod user_messages;
 
 use swimring_codec::MemberId;
 use swimring_codec::memberlist::Codec;
-use swimring_codec::native::EVENT_MAX;
+use swimring_codec::native::{EVENT_MAX, Sealer};
 use swimring_codec::serf::Clocks;
 
 pub use memberlist_streams::Refusal;
-pub use options::{CheckedWire, MemberlistDialect, MemberlistOptions, WireOptions, WireOptionsError};
+pub use options::{
+    CheckedWire, Encryption, EncryptionCipher, EncryptionOptions, MemberlistDialect, MemberlistOptions,
+    WireOptions, WireOptionsError,
+};
 
 pub(super) use frame::{Format, Frame, Reader, Receiver, Speaker};
 pub(super) use memberlist::{Memberlist, PacketReader, is_acceptable};
@@ -71,7 +74,7 @@ pub(super) enum Spoken {
 impl Wire {
     /// Of members that speak the native format.
     pub(super) fn native() -> Wire {
-        Wire { rules: Rules::NATIVE, spoken: Spoken::Native(Native) }
+        Wire { rules: Rules::NATIVE, spoken: Spoken::Native(Native::PLAIN) }
     }
 
     /// Bytes of the longest user message that is sent alone, where applications' messages are such.
@@ -81,6 +84,9 @@ impl Wire {
 
     /// Of members that speak the format of `options`; `secret` draws what encryption needs.
     pub(super) fn new(options: &CheckedWire, secret: [u8; 32]) -> Wire {
+        if let Some(sealer) = options.encryption().and_then(|encryption| encryption.sealer(secret)) {
+            return Wire { rules: Rules::NATIVE, spoken: Spoken::Native(Native::sealed(sealer)) };
+        }
         match options.memberlist(secret) {
             None => Wire::native(),
             Some((options, codec)) => {
@@ -92,7 +98,7 @@ impl Wire {
 
     /// Keeps frames as values from now on.
     pub(super) fn use_typed_frames(&mut self) {
-        self.spoken = match std::mem::replace(&mut self.spoken, Spoken::Native(Native)) {
+        self.spoken = match std::mem::replace(&mut self.spoken, Spoken::Native(Native::PLAIN)) {
             Spoken::Native(native) => Spoken::Typed(Box::new(TypedFrames::new(typed::Sizes::Native(native)))),
             Spoken::Memberlist(memberlist) => {
                 Spoken::Typed(Box::new(TypedFrames::new(typed::Sizes::Memberlist(memberlist))))
@@ -151,6 +157,24 @@ impl Wire {
     /// What packets are sealed with, to change its keys.
     pub(super) fn codec_mut(&mut self) -> Option<&mut Codec> {
         self.memberlist_mut().map(Memberlist::codec_mut)
+    }
+
+    /// What native frames are sealed with, to change its keys and to tell it the time.
+    #[inline]
+    pub(super) fn sealer_mut(&mut self) -> Option<&mut Sealer> {
+        match &mut self.spoken {
+            Spoken::Native(native) => native.sealer_mut(),
+            Spoken::Memberlist(_) | Spoken::Typed(_) => None,
+        }
+    }
+
+    /// Bytes that sealing adds to a native frame.
+    #[inline]
+    pub(super) fn seal_overhead(&self) -> usize {
+        match &self.spoken {
+            Spoken::Native(native) => native.seal_overhead(),
+            Spoken::Memberlist(_) | Spoken::Typed(_) => 0,
+        }
     }
 
     /// Frames under way as values.

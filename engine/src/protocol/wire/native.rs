@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 
 use swimring_codec::native::{
     self, DELEGATION_LEN, DIRECT_HEADER_LEN, ENTRY_WANTED_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter,
-    HEADER_LEN, Introduction, KEY_ROOTS_LEN, Message, MessageVisitor, PROBE_LEN, RELAY_LEN, SUSPECT_LEN,
-    UPDATE_LEN, UserEvent, VIEW_REPAIR_LEN,
+    HEADER_LEN, Introduction, KEY_ROOTS_LEN, Message, MessageVisitor, PROBE_LEN, RELAY_LEN,
+    SEAL_ENVELOPE_LEN, SEAL_OVERHEAD, SEAL_TAG_LEN, SUSPECT_LEN, Sealer, UPDATE_LEN, UserEvent,
+    VIEW_REPAIR_LEN,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -18,9 +19,33 @@ use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Upda
 use crate::protocol::settings::FRAME_BYTES_MIN;
 use crate::protocol::view::directory::MemberIndex;
 
-/// The native format. It has nothing to keep.
+/// The native format. It has nothing to keep but what seals its frames, if they are sealed.
 #[derive(Debug)]
-pub(in crate::protocol) struct Native;
+pub(in crate::protocol) struct Native {
+    sealer: Option<Box<Sealer>>,
+}
+
+impl Native {
+    /// Frames leave as they are.
+    pub(in crate::protocol) const PLAIN: Native = Native { sealer: None };
+
+    /// Frames leave sealed by `sealer`.
+    pub(super) fn sealed(sealer: Sealer) -> Native {
+        Native { sealer: Some(Box::new(sealer)) }
+    }
+
+    /// What seals frames, to change its keys and to tell it the time.
+    #[inline]
+    pub(super) fn sealer_mut(&mut self) -> Option<&mut Sealer> {
+        self.sealer.as_deref_mut()
+    }
+
+    /// Bytes that sealing adds to a frame.
+    #[inline]
+    pub(super) fn seal_overhead(&self) -> usize {
+        if self.sealer.is_some() { SEAL_OVERHEAD } else { 0 }
+    }
+}
 
 /// The header of what `speaker` sends to `destination`.
 #[inline]
@@ -99,7 +124,7 @@ impl Format for Native {
 
     #[inline]
     fn overhead(&self) -> usize {
-        HEADER_LEN
+        HEADER_LEN + self.seal_overhead()
     }
 
     #[inline]
@@ -150,7 +175,7 @@ impl Format for Native {
     where
         U: Iterator<Item = Outgoing<'a>> + Clone,
     {
-        ((), HEADER_LEN + frame.parts_len)
+        ((), self.overhead() + frame.parts_len)
     }
 
     #[inline(always)]
@@ -158,12 +183,41 @@ impl Format for Native {
     where
         U: Iterator<Item = Outgoing<'a>> + Clone,
     {
-        let speaker = frame.speaker;
-        let writer = FrameWriter::new(header(speaker, frame.destination), buffer);
-        debug_assert!(writer.is_some(), "a member has an id, and the plan has room for the header");
-        let Some(mut writer) = writer else { return };
-        frame.write_parts(&mut Parts { writer: &mut writer, speaker });
-        writer.finish();
+        match self.sealer_mut() {
+            None => write_plain(frame, buffer),
+            Some(sealer) => write_sealed(sealer, frame, buffer),
+        }
+    }
+}
+
+#[inline(always)]
+fn write_plain<'a, U>(frame: &Frame<'a, U>, buffer: &mut [u8])
+where
+    U: Iterator<Item = Outgoing<'a>> + Clone,
+{
+    let speaker = frame.speaker;
+    let writer = FrameWriter::new(header(speaker, frame.destination), buffer);
+    debug_assert!(writer.is_some(), "a member has an id, and the plan has room for the header");
+    let Some(mut writer) = writer else { return };
+    frame.write_parts(&mut Parts { writer: &mut writer, speaker });
+    writer.finish();
+}
+
+/// Not inlined: members that do not encrypt have nothing of it where they write.
+#[inline(never)]
+fn write_sealed<'a, U>(sealer: &mut Sealer, frame: &Frame<'a, U>, buffer: &mut [u8])
+where
+    U: Iterator<Item = Outgoing<'a>> + Clone,
+{
+    if let Some(end) = buffer.len().checked_sub(SEAL_TAG_LEN)
+        && let Some(plain) = buffer.get_mut(SEAL_ENVELOPE_LEN..end)
+    {
+        write_plain(frame, plain);
+    }
+    if !sealer.seal_frame(buffer) {
+        debug_assert!(false, "there is a key, and the plan has room for the envelope");
+        // Nothing leaves in the clear.
+        buffer.fill(0);
     }
 }
 
