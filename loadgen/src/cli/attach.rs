@@ -4,16 +4,16 @@
 //! concerns the pool is declared and checked here.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Arg, Args, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use swimring::settings_file::{doubt, read_bounded, secret_key};
+use swimring::settings_file::{doubt, secret_key};
 use swimring_codec::memberlist::SecretKey;
 use swimring_tooling::values::{self, Rate};
 
-use super::secret::TypedKey;
+use super::secret::{TypedKey, key_in};
 use super::{FleetArguments, RunOptions, Start, WireChoice};
 use crate::attach::identity::Identities;
 use crate::attach::payload::EVENT_BYTES_LEAST;
@@ -24,8 +24,6 @@ use crate::own_addresses;
 const PORT_DEFAULT: u16 = 7946;
 /// Consul's port of the LAN pool.
 const PORT_CONSUL: u16 = 8301;
-/// The longest file with a key that is read: a key has 44 characters at most.
-const KEY_FILE_MAX_BYTES: u64 = 4096;
 /// Faster than this no pool takes joins, each of which moves its whole view.
 const RAMP_MAX: f64 = 10_000.0;
 /// Longest label; memberlist's own bound.
@@ -196,9 +194,7 @@ impl AttachArguments {
             (Some(typed), None) => {
                 secret_key(typed.text()).map(Some).map_err(|fault| format!("--encrypt: {fault}"))
             }
-            (None, Some(path)) => {
-                key_in(path).map(Some).map_err(|fault| format!("--encrypt-file {}: {fault}", path.display()))
-            }
+            (None, Some(path)) => key_in(path).map(Some),
             (Some(_), Some(path)) => {
                 Err(format!("--encrypt-file {}: --encrypt gives a key too; leave one out", path.display()))
             }
@@ -249,11 +245,6 @@ impl AttachArguments {
             yes: self.yes,
         }
     }
-}
-
-/// The key in a file: its text, without blanks around it.
-fn key_in(path: &Path) -> Result<SecretKey, String> {
-    secret_key(&read_bounded(path, KEY_FILE_MAX_BYTES, "key file")?)
 }
 
 impl AttachOptions {

@@ -156,6 +156,10 @@ pub struct RunArguments {
     #[arg(long, value_enum, default_value_t)]
     pub wire: WireChoice,
 
+    /// File with a key in base64, of 16, 24 or 32 bytes: members encrypt all that they send
+    #[arg(long, value_name = "FILE")]
+    pub encrypt_file: Option<PathBuf>,
+
     /// With --wire memberlist: the first member's address; the others have the next ones [default: 127.10.0.1]
     #[arg(long, value_name = "ADDRESS", value_parser = values::address_v4)]
     pub first_address: Option<Ipv4Addr>,

@@ -11,10 +11,12 @@ use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{SettingValue, Settings};
 use swimring::worker::ZoneLatency;
 use swimring_codec::MemberId;
+use swimring_codec::memberlist::SecretKey;
 use swimring_codec::native::EVENT_MAX;
 use swimring_tooling::values::Rate;
 
 use super::protocol::ProtocolSettings;
+use super::secret::key_in;
 use super::{DriverChoice, FleetArguments, Preset, RunArguments, Start, WireChoice};
 use crate::fleet::cluster::EVENT_NAME;
 use crate::fleet::settings;
@@ -62,6 +64,8 @@ pub struct RunOptions {
     pub driver: DriverChoice,
     /// Wire format.
     pub wire: WireChoice,
+    /// The key that members encrypt with, if they do.
+    pub key: Option<SecretKey>,
     /// Address of the first member, where each has one of its own.
     pub first_address: Ipv4Addr,
     /// Warm or cold start.
@@ -116,7 +120,11 @@ impl RunArguments {
     pub fn check(self, cores: u32) -> Result<RunOptions, Vec<String>> {
         let origins = self.fleet.origins.clone();
         let mut faults = self.without_effect();
-        let mut options = self.resolve(cores);
+        let key = self.encrypt_file.as_deref().map(key_in).transpose().unwrap_or_else(|fault| {
+            faults.push(fault);
+            None
+        });
+        let mut options = RunOptions { key, ..self.resolve(cores) };
         faults.extend(options.faults());
         let told = |faults: Vec<String>| faults.into_iter().map(|fault| origins.told(fault)).collect();
         options.doubts = told(options.doubts);
@@ -214,6 +222,7 @@ impl RunOptions {
             workers: fleet.workers(cores),
             driver: fleet.driver,
             wire: WireChoice::Native,
+            key: None,
             first_address: FIRST_ADDRESS_DEFAULT,
             start: Start::Warm,
             seeds: 1,
@@ -285,6 +294,9 @@ impl RunOptions {
         }) else {
             unreachable!("the literal above is an object")
         };
+        if self.key.is_some() {
+            settings.insert("encrypt".to_owned(), json!(true));
+        }
         if let Some(within) = self.kill_within {
             settings.insert("kill_within_s".to_owned(), json!(within.as_secs_f64()));
         }

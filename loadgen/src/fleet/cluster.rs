@@ -10,7 +10,7 @@ use swimring::net::NetOptions;
 use swimring::protocol::Settings;
 use swimring::stream::StreamOptions;
 use swimring::worker::{Fleet, FleetOptions};
-use swimring::{MemberlistOptions, WireOptions};
+use swimring::{EncryptionOptions, MemberlistOptions, WireOptions};
 
 use super::phases::{Phases, Script};
 use super::start::{self, ColdStart};
@@ -122,9 +122,13 @@ fn receive_buffer_bytes(options: &RunOptions) -> usize {
 }
 
 fn wire(options: &RunOptions) -> WireOptions {
-    match options.wire {
-        WireChoice::Native => WireOptions::Native,
-        WireChoice::Memberlist => WireOptions::Memberlist(MemberlistOptions::default()),
+    match (options.wire, &options.key) {
+        (WireChoice::Native, None) => WireOptions::Native,
+        (WireChoice::Native, Some(key)) => WireOptions::Encrypted(EncryptionOptions::with_key(key.clone())),
+        (WireChoice::Memberlist, key) => {
+            let secret_keys = key.iter().cloned().collect();
+            WireOptions::Memberlist(MemberlistOptions { secret_keys, ..MemberlistOptions::default() })
+        }
     }
 }
 

@@ -42,6 +42,7 @@ fn bad_values_exit_with_2() {
         (["--workers", "11"], "--workers 11: ", "1 to 10"),
         (["--port", "65535"], "--port 65535: 2 workers need a port up to 65534", "or 0"),
         (["--metrics", "127.0.0.1:0"], "--metrics 127.0.0.1:0: ", "name one"),
+        (["--encrypt-file", "/nonexistent"], "--encrypt-file /nonexistent: No such file", "directory"),
         (["--config", "/"], "--config /: is a folder, ", "and no settings file"),
     ] {
         let arguments = [&arguments[..], if start.contains("65535") { &["--workers", "2"] } else { &[] }];

@@ -90,6 +90,25 @@ fn numbers_are_sane(report: &Report) {
 }
 
 #[test]
+fn an_encrypted_fleet_joins_and_finds_who_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (key, json) = (path("key"), path("result.json"));
+    std::fs::write(&key, "AAECAwQFBgcICQoLDA0ODw==\n").unwrap();
+    let arguments =
+        ["--members", "60", "--duration", "2s", "--kill", "2", "--events", "3/s", "--json", &json];
+    for start in [&["--start", "cold"][..], &["--warmup", "1s", "--workers", "2"]] {
+        let output = run(&[&arguments[..], start, &["--encrypt-file", &key]].concat());
+        let (page, told) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{page}{told}");
+        assert!(page.contains("encrypt true") && !page.contains("AAECAw"), "{page}");
+        let report = Report::from_json(&std::fs::read_to_string(&json).unwrap()).unwrap();
+        assert_eq!((report.kills.detected, report.false_deaths), (2, 0));
+        assert_eq!(report.events.delivered_ratio, Some(1.0));
+    }
+}
+
+#[test]
 fn a_run_delegates_by_default_and_reports_what_that_took() {
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("result.json").to_str().unwrap().to_owned();
