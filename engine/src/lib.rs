@@ -41,8 +41,9 @@
 //! | `net` | the modules `swimring::net` and `swimring::stream` | |
 //! | `worker` | the module `swimring::worker`, and `protocol` and `net`, which its calls are made of | |
 //! | `settings-file` | the module `swimring::settings_file`, and `protocol` and `toml` | |
+//! | `snapshot` | the module `swimring::snapshot`: snapshot files, read and written | |
 //!
-//! What the last four add changes with any release: pin the version.
+//! What the last five add changes with any release: pin the version.
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -76,6 +77,13 @@ pub mod settings_file;
 #[cfg(not(feature = "settings-file"))]
 #[allow(dead_code, unused_imports, clippy::enum_variant_names)]
 mod settings_file;
+
+#[cfg(feature = "snapshot")]
+#[cfg_attr(docsrs, doc(cfg(feature = "snapshot")))]
+pub mod snapshot;
+#[cfg(not(feature = "snapshot"))]
+#[allow(dead_code, unused_imports, clippy::enum_variant_names)]
+mod snapshot;
 
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]

@@ -13,6 +13,7 @@ mod memberlist;
 mod operations;
 mod round_trip;
 mod sealed;
+mod snapshot;
 
 pub use decode::{decode_frame, decode_stream};
 pub use input::Input;
@@ -20,6 +21,7 @@ pub use memberlist::{lzw, memberlist_message, memberlist_packet, memberlist_stre
 pub use operations::operations;
 pub use round_trip::round_trip;
 pub use sealed::open_sealed;
+pub use snapshot::snapshot;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +44,7 @@ pub struct Seed {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "decode_frame", run: decode_frame, seeds: decode::frame_seeds },
     Target { name: "decode_stream", run: decode_stream, seeds: decode::stream_seeds },
     Target { name: "round_trip", run: round_trip, seeds: round_trip::seeds },
@@ -53,4 +55,5 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "serf_message", run: serf_message, seeds: memberlist::serf_seeds },
     Target { name: "open_sealed", run: open_sealed, seeds: sealed::seeds },
     Target { name: "operations", run: operations, seeds: operations::seeds },
+    Target { name: "snapshot", run: snapshot, seeds: snapshot::seeds },
 ];
