@@ -45,7 +45,7 @@ mod wire;
 pub use behaviour::{Behaviour, BehaviourError};
 pub use counters::Counters;
 pub use event::{Event, EventIndex, StandingSuspicion, SuspicionSummary};
-pub use key_values::{StateChange, StateError, StateValue};
+pub use key_values::{SavedClusterKey, SavedKey, SavedMark, SavedState, StateChange, StateError, StateValue};
 pub use member::{
     COMPACTION_MEMBERS_MAX, Compaction, Crew, Member, MemberConfig, MemberError, MemberRef, StreamNext,
     StreamOutcome, View, check_event,

@@ -116,6 +116,21 @@ impl ClusterKeys {
         }
     }
 
+    /// The highest version seen.
+    pub(super) fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    /// Versions up to `clock` have been taken.
+    pub(super) fn raise_clock(&mut self, clock: u64) {
+        self.clock = self.clock.max(clock);
+    }
+
+    /// All keys, deletions among them, in order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &ClusterEntry)> {
+        self.entries.iter()
+    }
+
     /// How far each key has come, deletions among them.
     pub(super) fn digests(&self) -> impl Iterator<Item = (&Arc<str>, KeyDigest)> {
         self.entries.iter().map(|(key, entry)| (key, digest(key, entry)))

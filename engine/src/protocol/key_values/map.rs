@@ -206,6 +206,12 @@ impl Map {
         Ok(())
     }
 
+    /// At most `most` entries whose last change is after `since`, in its order, deletions among them.
+    pub(super) fn since(&self, since: u64, most: usize) -> impl Iterator<Item = (&Arc<str>, &Entry)> {
+        let later = self.order.range((Bound::Excluded(since), Bound::Unbounded)).take(most);
+        later.filter_map(|(_, key)| self.entries.get_key_value(key))
+    }
+
     /// Bytes of the entries after `since`, not counted beyond `most`.
     pub(super) fn bytes_since(&self, since: u64, most: usize) -> usize {
         let mut bytes = 0;

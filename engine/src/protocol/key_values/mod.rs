@@ -15,6 +15,7 @@
 //! | `telling` | what changed here is told |
 //! | `fetching` | what is known to have come further is asked for |
 //! | `exchange` | when to compare, with whom, and what is asked for and answered |
+//! | `saved` | what outlives the process: given out, and taken back in by the next life |
 //!
 //! A member that neither uses it nor hears of it has none of this.
 
@@ -22,6 +23,7 @@ mod cluster_keys;
 mod exchange;
 mod fetching;
 mod map;
+mod saved;
 mod store;
 mod telling;
 
@@ -44,6 +46,7 @@ use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 
+pub use self::saved::{SavedClusterKey, SavedKey, SavedMark, SavedState};
 pub use self::store::{StateChange, StateError, StateValue};
 
 /// Maps of those that are not in the view are kept for so long: who joins has maps before it has the view.

@@ -146,6 +146,23 @@ impl Store {
         self.bytes
     }
 
+    /// Begins with the map of `own` and the keys of the cluster that an earlier life has left. There is nothing here yet.
+    pub(super) fn restore(
+        &mut self,
+        own: MemberId,
+        map: Map,
+        cluster: ClusterKeys,
+    ) -> Result<(), StateError> {
+        let bytes = map.bytes() + cluster.bytes();
+        check_bytes(self.limits, map.bytes().max(cluster.bytes()), bytes)?;
+        // Without a version there is no map yet: it is made with the first change.
+        if map.version != 0 {
+            self.maps.insert(own, map);
+        }
+        (self.cluster, self.bytes) = (cluster, bytes);
+        Ok(())
+    }
+
     /// The value of a key of `owner`'s map, or of the cluster.
     pub(super) fn get(&self, owner: MemberId, key: &str) -> Option<StateValue> {
         if owner.is_none() {

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use swimring_codec::MemberId;
 use swimring_codec::native::{KeyDigests, KeyRoots, KeySections};
 
-use crate::protocol::key_values::{KeyValues, StateChange, StateError, StateValue};
+use crate::protocol::key_values::{
+    KeyValues, SavedClusterKey, SavedKey, SavedMark, SavedState, StateChange, StateError, StateValue,
+};
 use crate::protocol::member::{Member, StreamNext};
 use crate::protocol::outbox::{Outbox, StreamPurpose};
 use crate::protocol::state::{Context, Core, SharedState};
@@ -65,6 +67,47 @@ impl Member {
     /// [`Event::StateChanged`](crate::protocol::Event::StateChanged).
     pub fn state_changes(&self) -> &[StateChange] {
         self.apart.key_values.as_ref().map_or(&[], |key_values| key_values.changes())
+    }
+
+    /// Goes on with what an earlier life of this member has saved. To be called before anything else.
+    ///
+    /// # Errors
+    /// [`StateError`] if there is no shared state here, or it is more than there may be.
+    pub fn restore_state(
+        &mut self,
+        now: Time,
+        saved: SavedState,
+        shared: &mut SharedState,
+        out: &mut Outbox<'_>,
+    ) -> Result<(), StateError> {
+        let cx = &mut Context::new(now, shared, out);
+        if !cx.shared.wire.rules.shares_state {
+            return Err(StateError::Wire);
+        }
+        let (key_values, core) = self.wanted(cx).ok_or(StateError::Off)?;
+        key_values.restore(core.id, saved)
+    }
+
+    /// How far this member's own map and the cluster's keys have come; nothing if it has neither.
+    pub fn state_mark(&self) -> Option<SavedMark> {
+        self.apart.key_values.as_ref().map(|key_values| key_values.mark(self.core.id))
+    }
+
+    /// At most `most` keys of this member's own map that have changed after the version `since`, in the order of their
+    /// changes, deletions among them.
+    pub fn state_saved(&self, since: u64, most: usize) -> Vec<SavedKey> {
+        let key_values = self.apart.key_values.as_ref();
+        key_values.map_or_else(Vec::new, |key_values| key_values.saved(self.core.id, since, most))
+    }
+
+    /// A key of the cluster, or its deletion, if it is known.
+    pub fn cluster_key_saved(&self, key: &str) -> Option<SavedClusterKey> {
+        self.apart.key_values.as_ref()?.saved_cluster_key(key)
+    }
+
+    /// All keys of the cluster that are known here, deletions among them.
+    pub fn cluster_keys_saved(&self) -> Vec<SavedClusterKey> {
+        self.apart.key_values.as_ref().map_or_else(Vec::new, |key_values| key_values.saved_cluster_keys())
     }
 
     /// Takes in the changes that the events of a frame tell of.
