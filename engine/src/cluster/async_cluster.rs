@@ -81,6 +81,14 @@ impl AsyncCluster {
         self.0.leave(timeout)
     }
 
+    /// As [`Cluster::flush_snapshot`].
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn flush_snapshot(&self) -> Result<(), ClusterError> {
+        requests::flush_snapshot(self.shared()).await
+    }
+
     /// As [`Cluster::shutdown`].
     pub async fn shutdown(&self) {
         requests::shutdown(self.shared()).await;

@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 
 use super::error::ClusterError;
-use super::join::{Attempt, JoinError, JoinId, JoinReport, NewJoin, Seed, SeedError, WaitingJoin, Whom};
+use super::join::{
+    Attempt, JoinError, JoinId, JoinReport, NewJoin, Remembered, Seed, SeedError, WaitingJoin, Whom,
+};
 use super::leave::PendingLeave;
 use super::log::Log;
 use super::lossy_channel::Sender;
@@ -170,6 +172,9 @@ impl Background {
         for (_, leave) in self.leaves.drain(..) {
             leave.outcome.say(Err(ClusterError::Stopped));
         }
+        if let Some(snapshot) = &self.shared.snapshot {
+            snapshot.end();
+        }
         self.shared.stop();
         // What happened until then is logged, too.
         while let Ok(event) = self.events.try_recv() {
@@ -297,7 +302,8 @@ impl Background {
             2.. if is_due(self.next_look) => Whom::Missing,
             _ => return,
         };
-        let seeds = self.shared.remembered().all();
+        let remembered = if whom == Whom::All { Remembered::all } else { Remembered::lasting };
+        let seeds = remembered(&self.shared.remembered());
         if seeds.is_empty() {
             return;
         }

@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "the first incarnation comes from the wall clock")]
 
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -19,9 +21,10 @@ use super::lossy_channel::lossy_channel;
 use super::mailbox::mailbox;
 use super::options::ClusterOptions;
 use super::shared::Shared;
+use super::snapshot::{self, Begun, Notes};
 use super::subscription::Events;
 use crate::net::DriverChoice;
-use crate::protocol::{Preset, Settings, WireOptions, check_name};
+use crate::protocol::{Preset, SavedState, Settings, WireOptions, check_name};
 use crate::worker::{Fleet, FleetError, FleetOptions};
 
 /// 2020-01-01, in seconds since 1970: incarnations count from then.
@@ -116,6 +119,48 @@ impl ClusterBuilder {
         self
     }
 
+    /// A file in which the member keeps what is to outlive its process; see [`ClusterOptions::snapshot_path`]. Default:
+    /// none.
+    ///
+    /// ```
+    /// use swimring::Cluster;
+    ///
+    /// # fn main() -> Result<(), swimring::ClusterError> {
+    /// # let path = std::env::temp_dir().join(format!("swimring-doc-{}", std::process::id()));
+    /// let start = || Cluster::builder("web-1").bind("127.0.0.1:0").snapshot(&path).start();
+    /// let cluster = start()?;
+    /// cluster.state().set("load", "17")?;
+    /// // Whatever happens to the process from here on, it is there again.
+    /// cluster.flush_snapshot()?;
+    /// drop(cluster);
+    ///
+    /// let cluster = start()?;
+    /// assert_eq!(cluster.state().get("web-1", "load")?.expect("it was kept").value, "17");
+    /// # drop(cluster);
+    /// # for ending in ["", ".lock"] {
+    /// #     let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn snapshot(mut self, path: impl Into<PathBuf>) -> ClusterBuilder {
+        self.options.snapshot_path = Some(path.into());
+        self
+    }
+
+    /// How long what has changed may wait to be written in the snapshot. Default 1 s.
+    pub fn snapshot_interval(mut self, interval: Duration) -> ClusterBuilder {
+        self.options.snapshot_interval = interval;
+        self
+    }
+
+    /// Whether a member whose snapshot says that it left on purpose joins again through the members in it. Default:
+    /// no.
+    pub fn rejoin_after_leave(mut self, rejoin: bool) -> ClusterBuilder {
+        self.options.rejoin_after_leave = rejoin;
+        self
+    }
+
     /// How long a join may take in all. Default 10 s.
     pub fn join_timeout(mut self, timeout: Duration) -> ClusterBuilder {
         self.options.join_timeout = timeout;
@@ -202,23 +247,22 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     for doubt in options.doubts(&name) {
         tracing::warn!("{doubt}");
     }
+    let resumed = snapshot::open(&options, &name)?;
     let seed = RandomState::new().hash_one(&name);
     let fleet = Fleet::start(&fleet_options(&options, seed)?, |_| EventDispatcher::default())?;
     let bound = fleet.address(0);
     let advertised = address::advertised(options.advertised_address()?, bound)?;
-    let (member, metadata, zone) = (name.clone(), options.metadata.clone(), options.zone.clone());
-    let incarnation = first_incarnation();
-    let (sender, receiver) = lossy_channel(options.events_queued_max);
-    let added = fleet.ask(0, move |host, _| {
-        // Before the member is there: others that know its address may join it at once.
-        host.observer.subscribe(sender, false);
-        host.add_at(advertised, &member, &metadata, &zone, incarnation)
-    })?;
-    added?;
-    let events = Events::new(receiver);
+    let incarnation = snapshot::first_incarnation(first_incarnation(), resumed.as_ref());
+    let Begun { state, earlier, handle, recorder } =
+        snapshot::begin(resumed, &options, &name, incarnation, seed)?;
+    let begins =
+        MemberBegins { name: &name, advertised, incarnation, keeps_notes: recorder.is_some(), state };
+    let events = add_member(&fleet, &options, begins)?;
     let (mailbox, inbox) = mailbox();
-    let remembered = Remembered::new(seeds);
-    let shared = Arc::new(Shared::new(fleet, name.into(), advertised, seed, remembered, &options, mailbox));
+    let remembered = Remembered::new(seeds, earlier);
+    let (name, whose) = (Arc::from(name), advertised);
+    let shared = Shared::new(fleet, (name, whose), seed, remembered, &options, mailbox, handle);
+    let shared = Arc::new(shared);
     let cluster = Arc::downgrade(&shared);
     shared.ask(move |host, _| host.observer.cluster = cluster).wait()?;
     let rejoin = Rejoin { timeout: options.join_timeout, interval: options.rejoin_interval };
@@ -227,11 +271,53 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
         .name("swimring-bg".to_owned())
         .spawn(move || background.run())
         .map_err(|error| ClusterError::from(FleetError::Thread(error)))?;
+    if let Some(recorder) = recorder {
+        let running = recorder.run(Arc::clone(&shared));
+        running.map_err(|error| ClusterError::from(FleetError::Thread(error)))?;
+    }
     tracing::info!(
         local = &*shared.name, cluster = shared.cluster, %bound, %advertised,
         incarnation = incarnation.get(), "member started"
     );
     Ok(Cluster::new(shared, background, options.join_timeout))
+}
+
+/// What the member of a fleet of one begins with.
+struct MemberBegins<'a> {
+    name: &'a str,
+    advertised: SocketAddr,
+    incarnation: Incarnation,
+    /// For a snapshot.
+    keeps_notes: bool,
+    state: Option<SavedState>,
+}
+
+/// Adds the member to its fleet. Gives what happens to it from then on.
+fn add_member(
+    fleet: &Fleet<EventDispatcher>,
+    options: &ClusterOptions,
+    begins: MemberBegins<'_>,
+) -> Result<Events, ClusterError> {
+    let MemberBegins { name, advertised, incarnation, keeps_notes, state } = begins;
+    let (name, metadata, zone) = (name.to_owned(), options.metadata.clone(), options.zone.clone());
+    let (sender, receiver) = lossy_channel(options.events_queued_max);
+    let added = fleet.ask(0, move |host, trains| {
+        // Before the member is there: others that know its address may join it at once.
+        host.observer.subscribe(sender, false);
+        host.observer.notes = keeps_notes.then(Notes::default);
+        let local = host.add_at(advertised, &name, &metadata, &zone, incarnation)?;
+        let restored = state.and_then(|state| {
+            host.command(local, trains, |member, now, shared, out| {
+                member.restore_state(now, state, shared, out)
+            })
+        });
+        Ok::<_, ClusterError>(restored.unwrap_or(Ok(())))
+    })?;
+    added?.map_err(|error| {
+        let expected = format!("names a snapshot that does not fit the other settings: {error}");
+        ClusterError::setting("snapshot_path", expected)
+    })?;
+    Ok(Events::new(receiver))
 }
 
 fn fleet_options(options: &ClusterOptions, seed: u64) -> Result<FleetOptions, ClusterError> {

@@ -18,6 +18,7 @@ use super::lossy_channel::Sender;
 use super::message::{AwaitedMessages, Charge, DirectMessage, Question};
 use super::sent_event::AwaitedEvents;
 use super::shared::Shared;
+use super::snapshot::Notes;
 use super::state_watch::Watchers;
 use super::subscription::Numbered;
 use super::view::owned;
@@ -60,6 +61,8 @@ pub(super) struct EventDispatcher {
     pub(super) cluster: Weak<Shared>,
     /// What is known of the members beyond the view.
     observed: Observations,
+    /// What is to be written in the snapshot, if there is one.
+    pub(super) notes: Option<Notes>,
 }
 
 /// A subscriber's queue.
@@ -173,6 +176,20 @@ impl EventDispatcher {
             Event::ProbeAcked { subject, rtt } => self.observed.answered(id(subject), rtt, now),
             _ => {}
         }
+        if let Some(notes) = &mut self.notes {
+            match *event {
+                Event::Joined { subject }
+                | Event::Restarted { subject }
+                | Event::Updated { subject }
+                | Event::Suspected { subject, .. }
+                | Event::Refuted { subject, .. }
+                | Event::Failed { subject, .. }
+                | Event::Left { subject }
+                | Event::Reaped { subject } => notes.member(id(subject)),
+                Event::StateChanged => notes.keys(context.member.state_changes()),
+                _ => {}
+            }
+        }
     }
 
     /// A direct message has come in a datagram.
@@ -210,7 +227,7 @@ impl Observer for EventDispatcher {
             }
             Event::LeaveFinished => {
                 for waiting in self.leaving.drain(..) {
-                    waiting.say(Ok(()));
+                    waiting.told();
                 }
             }
             Event::StateChanged => {

@@ -73,6 +73,9 @@ pub enum ClusterError {
     /// The question was replied to before.
     #[error("the question has its reply: reply to each once")]
     Replied,
+    /// The snapshot does not have it.
+    #[error("the snapshot could not be written: {0}; make room or mend the disk, it is tried again")]
+    NotWritten(String),
     /// More subscribers than there may be.
     #[error("{0} subscribers are the most there may be: drop one first")]
     TooManySubscribers(usize),

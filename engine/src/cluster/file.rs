@@ -42,6 +42,9 @@ const KEYS: &[&str] = &[
     "seeds",
     "join_timeout_ms",
     "rejoin_interval_ms",
+    "snapshot_path",
+    "snapshot_interval_ms",
+    "rejoin_after_leave",
     "events_queued_max",
     "preset",
     "wire",
@@ -100,6 +103,9 @@ impl ClusterOptions {
             "seeds" => self.seeds = value::texts(value).map_err(is)?,
             "join_timeout_ms" => self.join_timeout = millis(value)?,
             "rejoin_interval_ms" => self.rejoin_interval = millis(value)?,
+            "snapshot_path" => self.snapshot_path = Some(text(value)?.into()),
+            "snapshot_interval_ms" => self.snapshot_interval = millis(value)?,
+            "rejoin_after_leave" => self.rejoin_after_leave = value::truth(&value).map_err(is)?,
             "events_queued_max" => {
                 let most = value::whole(key, &value).map_err(is)?;
                 self.events_queued_max = usize::try_from(most).unwrap_or(usize::MAX);

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -116,7 +115,7 @@ impl Cluster {
 
     /// As [`Cluster::join`], with `timeout` as the limit for all of it.
     pub fn join_within<S: Into<Seed>>(&self, seeds: impl IntoIterator<Item = S>, timeout: Duration) -> Join {
-        self.shared().stays_away.store(false, Ordering::SeqCst);
+        self.shared().comes_back();
         join::start(self.shared(), seeds.into_iter().map(Into::into).collect(), timeout)
     }
 
@@ -282,9 +281,20 @@ impl Cluster {
         ClusterState::new(self.clone())
     }
 
+    /// Waits until what this member has said and set before is in its snapshot and on the disk. Without it that is so
+    /// [`snapshot_interval`](super::ClusterOptions::snapshot_interval) later, if the disk takes it.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotWritten`] if the disk does not take it; it is tried again all the same.
+    /// [`ClusterError::Setting`] if there is no snapshot, [`ClusterError::Busy`], also while 1,024 others wait,
+    /// [`ClusterError::Stopped`].
+    pub fn flush_snapshot(&self) -> Result<(), ClusterError> {
+        block_on(requests::flush_snapshot(self.shared()))
+    }
+
     /// Leaves the cluster: the others are told, and see it as left instead of failed. Done once that has
-    /// been said as often as any news, or after `timeout`; at once if it had left before. The member stays
-    /// here, silent; it can [`join`](Cluster::join) again, or be shut down.
+    /// been said as often as any news, and is in the snapshot if there is one, or after `timeout`; at once if it had
+    /// left before. The member stays here, silent; it can [`join`](Cluster::join) again, or be shut down.
     pub fn leave(&self, timeout: Duration) -> Leave {
         leave::start(self.shared(), timeout)
     }

@@ -1,12 +1,12 @@
 //! Leaving: telling the others, and knowing when they have been told.
 //!
-//! The member's thread says when everyone has been told, the background thread when the time is up; the first of
-//! them has the word.
+//! The member's thread says when everyone has been told, and that of the snapshot, if there is one, when it is written; the
+//! background thread says when the time is up, if that comes first.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -47,9 +47,27 @@ impl Future for Leave {
 pub(super) struct LeaveOutcome {
     sender: Sender<Result<(), ClusterError>>,
     said: AtomicBool,
+    /// What is still to come: the others are told; it is written in the snapshot, if there is one.
+    awaited: AtomicU8,
 }
 
 impl LeaveOutcome {
+    /// Everyone has been told.
+    pub(super) fn told(&self) {
+        self.one_less();
+    }
+
+    /// The snapshot says it.
+    pub(super) fn written(&self) {
+        self.one_less();
+    }
+
+    fn one_less(&self) {
+        if self.awaited.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.say(Ok(()));
+        }
+    }
+
     /// Says how it ended, unless that has been said.
     pub(super) fn say(&self, result: Result<(), ClusterError>) {
         if !self.said.swap(true, Ordering::AcqRel) {
@@ -73,7 +91,8 @@ pub(super) struct PendingLeave {
 /// Has the member leave.
 pub(super) fn start(shared: &Shared, timeout: Duration) -> Leave {
     let (sender, result) = lossy_channel(1);
-    let outcome = Arc::new(LeaveOutcome { sender, said: AtomicBool::new(false) });
+    let awaited = AtomicU8::new(1 + u8::from(shared.snapshot.is_some()));
+    let outcome = Arc::new(LeaveOutcome { sender, said: AtomicBool::new(false), awaited });
     match begin(shared, &outcome) {
         Ok(()) => shared.mailbox.post(Order::Leave(PendingLeave { outcome, timeout })),
         Err(error) => outcome.say(Err(error)),
@@ -84,12 +103,15 @@ pub(super) fn start(shared: &Shared, timeout: Duration) -> Leave {
 /// Tells the member to leave, which says in `outcome` when everyone has been told.
 fn begin(shared: &Shared, outcome: &Arc<LeaveOutcome>) -> Result<(), ClusterError> {
     let leaves = shared.count_leave();
+    if let Some(snapshot) = &shared.snapshot {
+        snapshot.leave(outcome);
+    }
     let outcome = Arc::clone(outcome);
     shared.call(move |host, trains| {
         host.observer.leaves = host.observer.leaves.max(leaves);
         if host.member(LOCAL).is_some_and(Member::has_left) {
             // Everybody has been told before.
-            return outcome.say(Ok(()));
+            return outcome.told();
         }
         if host.observer.leaving.len() >= LEAVES_MAX {
             return outcome.say(Err(ClusterError::Busy));

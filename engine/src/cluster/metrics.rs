@@ -3,11 +3,14 @@
 //! The protocol's thread only counts, as it does anyway; the background thread asks for a copy and hands it to
 //! the recorder that the application has installed. `docs/METRICS.md` lists every name.
 
+use std::sync::atomic::Ordering;
+
 use metrics::{Key, Label, Level, Metadata, Unit};
 use swimring_codec::memberlist::DecodeError;
 use swimring_codec::native::SealError;
 
 use super::shared::{LOCAL, Shared};
+use super::snapshot::SnapshotCounts;
 use crate::net::NetCounters;
 use crate::protocol::Counters;
 use crate::stream::StreamCounters;
@@ -82,6 +85,18 @@ const COUNTERS: &[(&str, &str)] = &[
     ("swimring_streams_shed_total", "Streams refused because too many were open."),
     ("swimring_stream_bytes_sent_total", "Bytes sent over streams."),
     ("swimring_stream_bytes_received_total", "Bytes received over streams."),
+    ("swimring_snapshot_batches_total", "Batches of changes that are in the snapshot, on the disk."),
+    ("swimring_snapshot_rewrites_total", "Times that the snapshot was written anew."),
+    ("swimring_snapshot_bytes_total", "Bytes written to the snapshot."),
+    ("swimring_snapshot_errors_total", "Tries to write the snapshot that have failed."),
+    (
+        "swimring_snapshot_torn_bytes_total",
+        "Bytes at the end of the snapshot that were half written when the member started, and were cut off.",
+    ),
+    (
+        "swimring_snapshot_notes_lost_total",
+        "Times that more had changed than is noted between two batches, so that all was looked through.",
+    ),
 ];
 
 const GAUGES: &[(&str, &str)] = &[
@@ -94,6 +109,7 @@ const GAUGES: &[(&str, &str)] = &[
         "Senders of encrypted datagrams that are known, each process's workers apart.",
     ),
     ("swimring_streams_open", "Streams open now."),
+    ("swimring_snapshot_failing", "1 while the snapshot cannot be written, 0 otherwise."),
     ("swimring_up", "1 while the member takes part, 0 once it has left or stopped."),
 ];
 
@@ -179,6 +195,9 @@ impl Publisher {
         for rtt_us in &sample.rtts_us {
             self.histogram("swimring_probe_rtt_seconds", f64::from(*rtt_us) / 1e6);
         }
+        if let Some(snapshot) = &shared.snapshot {
+            self.snapshot(snapshot.counts());
+        }
         let streams = shared.with(|fleet| Ok(fleet.stream_counters()));
         if let Ok(Some(streams)) = streams {
             self.streams(&streams);
@@ -243,6 +262,21 @@ impl Publisher {
             self.counter(name, counter.get());
         }
         self.gauge("swimring_streams_open", &[], streams.open.get() as f64);
+    }
+
+    fn snapshot(&self, counts: &SnapshotCounts) {
+        for (name, counter) in [
+            ("swimring_snapshot_batches_total", &counts.batches),
+            ("swimring_snapshot_rewrites_total", &counts.rewrites),
+            ("swimring_snapshot_bytes_total", &counts.bytes),
+            ("swimring_snapshot_errors_total", &counts.errors),
+            ("swimring_snapshot_torn_bytes_total", &counts.torn_bytes),
+            ("swimring_snapshot_notes_lost_total", &counts.notes_lost),
+        ] {
+            self.counter(name, counter.load(Ordering::Relaxed));
+        }
+        let failing = counts.failing.load(Ordering::Relaxed);
+        self.gauge("swimring_snapshot_failing", &[], f64::from(u8::from(failing)));
     }
 
     fn gauges(&self, sample: &Sample) {

@@ -1,6 +1,7 @@
 //! A member to embed in a service.
 //!
-//! [`Cluster`] runs one member beside the service, on three threads: the protocol's, which sleeps in the
+//! [`Cluster`] runs one member beside the service, on three threads, and a fourth that writes its snapshot if it is to have
+//! one: the protocol's, which sleeps in the
 //! kernel until something is to be done; the streams'; and a background thread, which carries out
 //! joins, knows when a leave or a shutdown is done, writes the log, publishes metrics, and joins again. The service calls in through handles and hears of events through bounded queues. Nothing
 //! calls back into the service, so nothing it does can stop or deadlock the protocol; a subscriber that does
@@ -17,6 +18,7 @@
 //! | `join`, `leave`, `sent_event`, `message` | what takes time |
 //! | `dispatcher`, `event`, `view`, `detail` | the protocol's side: owned copies of what happened and of who is there |
 //! | `lossy_channel`, `subscription`, `state_watch`, `waiting` | the bounded queues between the two, and waiting for them |
+//! | `snapshot` | what outlives the process |
 //! | `background`, `mailbox`, `log`, `metrics`, `no_metrics` | what may wait |
 #![forbid(unsafe_code)]
 
@@ -48,6 +50,7 @@ mod options;
 mod requests;
 mod sent_event;
 mod shared;
+mod snapshot;
 mod state;
 mod state_watch;
 mod subscription;

@@ -1,6 +1,7 @@
 //! Everything that can be set about a cluster.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,19 @@ pub struct ClusterOptions {
     /// and a pool that split while it started is one again. Zero: seeds are tried once. Default: 30 s, at most
     /// 1 h.
     pub rejoin_interval: Duration,
+    /// Path of the file in which the member keeps what is to outlive its process: members to come back through, how far its
+    /// incarnation has come, its keys of shared state and the cluster's. A process that is killed and started again with it
+    /// joins without seeds, and with its keys. It is made if it is not there, its folder is not; beside it a file with
+    /// `.lock` at the end keeps others from using it, and one with `.new` is there while it is written anew. It needs
+    /// room twice. `docs/SNAPSHOT.md` says more. Default: none.
+    pub snapshot_path: Option<PathBuf>,
+    /// Time that what has changed may wait before it is written in the snapshot and brought to the disk. What has changed
+    /// since can be lost if the process is killed; [`Cluster::flush_snapshot`](super::Cluster::flush_snapshot) waits for it.
+    /// 10 ms to 1 h. Default: 1 s.
+    pub snapshot_interval: Duration,
+    /// Whether a member whose snapshot says that it left on purpose joins again through the members in it (Serf's
+    /// `rejoin_after_leave`). Seeds are joined in any case. Default: no.
+    pub rejoin_after_leave: bool,
     /// Events that may wait for each subscriber; more are lost to it. 16 to 1,048,576. Default: 4,096.
     pub events_queued_max: usize,
     /// The protocol's constants. Default: the `lan` preset.
@@ -92,6 +106,9 @@ impl Default for ClusterOptions {
             resolver: Arc::new(SystemResolver),
             join_timeout: Duration::from_secs(10),
             rejoin_interval: Duration::from_secs(30),
+            snapshot_path: None,
+            snapshot_interval: Duration::from_secs(1),
+            rejoin_after_leave: false,
             events_queued_max: 4096,
             protocol: Settings::default(),
             wire: WireOptions::Native,
@@ -161,6 +178,11 @@ impl ClusterOptions {
         self.seed_list()?;
         within("join_timeout_ms", self.join_timeout, Duration::from_millis(10), Duration::from_secs(600))?;
         within("rejoin_interval_ms", self.rejoin_interval, Duration::ZERO, Duration::from_secs(3600))?;
+        let interval = self.snapshot_interval;
+        within("snapshot_interval_ms", interval, Duration::from_millis(10), Duration::from_secs(3600))?;
+        if self.snapshot_path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            return Err(ClusterError::setting("snapshot_path", "has to be the path of a file, or left out"));
+        }
         if !(16..=1 << 20).contains(&self.events_queued_max) {
             let expected = format!("has to be between 16 and 1048576, and is {}", self.events_queued_max);
             return Err(ClusterError::setting("events_queued_max", expected));
@@ -277,6 +299,8 @@ mod tests {
             (with(|o| o.seeds = vec!["a:0".into()]), "seeds has an entry that cannot be used: `a:0`"),
             (with(|o| o.events_queued_max = 1), "events_queued_max has to be between 16"),
             (with(|o| o.join_timeout = Duration::ZERO), "join_timeout_ms has to be between 10 and"),
+            (with(|o| o.snapshot_interval = Duration::ZERO), "snapshot_interval_ms has to be between 10 and"),
+            (with(|o| o.snapshot_path = Some("".into())), "snapshot_path has to be the path of a file"),
             (with(|o| o.connect_timeout = Duration::ZERO), "connect_timeout has to be above zero"),
             (with(|o| o.protocol.gossip_fanout = 0), "gossip_fanout has to be between 1 and 16"),
         ] {

@@ -331,6 +331,15 @@ pub(super) async fn change_keys(
     changed.await?.map_err(ClusterError::Key)
 }
 
+/// Waits until what has been said by now is in the snapshot.
+pub(super) async fn flush_snapshot(shared: &Shared) -> Result<(), ClusterError> {
+    let snapshot = shared.snapshot.as_ref();
+    let snapshot = snapshot
+        .ok_or_else(|| ClusterError::setting("snapshot_path", "has to be set for there to be a snapshot"))?;
+    let mut written = snapshot.write()?;
+    poll_fn(|cx| written.poll_recv(cx)).await.unwrap_or(Err(ClusterError::Stopped))
+}
+
 /// Shuts the member down.
 pub(super) async fn shutdown(shared: &Shared) {
     let (sender, mut receiver) = lossy_channel(1);

@@ -15,6 +15,7 @@ use super::join::{Remembered, Resolvers, Tried};
 use super::lossy_channel::{Receiver, lossy_channel};
 use super::mailbox::Mailbox;
 use super::options::ClusterOptions;
+use super::snapshot::SnapshotHandle;
 use super::subscription::Events;
 use super::waiting::block_on;
 use crate::net::Trains;
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     pub(super) advertised: SocketAddr,
     pub(super) events_queued_max: usize,
     pub(super) mailbox: Mailbox,
+    /// The way to what writes the snapshot, if there is one.
+    pub(super) snapshot: Option<SnapshotHandle>,
     /// Whether it is being shut down, or has been.
     closing: AtomicBool,
     pub(super) resolvers: Resolvers,
@@ -54,12 +57,12 @@ impl Shared {
     /// A member called `name`, reached at `advertised`, which runs in `fleet`. `seed` is that of its randomness.
     pub(super) fn new(
         fleet: Fleet<EventDispatcher>,
-        name: Arc<str>,
-        advertised: SocketAddr,
+        (name, advertised): (Arc<str>, SocketAddr),
         seed: u64,
         remembered: Remembered,
         options: &ClusterOptions,
         mailbox: Mailbox,
+        snapshot: Option<SnapshotHandle>,
     ) -> Shared {
         Shared {
             bound: fleet.address(0),
@@ -69,6 +72,7 @@ impl Shared {
             advertised,
             events_queued_max: options.events_queued_max,
             mailbox,
+            snapshot,
             closing: AtomicBool::new(false),
             resolvers: Resolvers::new(Arc::clone(&options.resolver)),
             tried: Mutex::default(),
@@ -159,6 +163,14 @@ impl Shared {
     /// How often the member has been told to leave.
     pub(super) fn leaves(&self) -> u32 {
         self.leaves.load(Ordering::SeqCst)
+    }
+
+    /// The member is to join: it stays away no longer.
+    pub(super) fn comes_back(&self) {
+        self.stays_away.store(false, Ordering::SeqCst);
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.join();
+        }
     }
 
     /// The member is being told to leave. Gives how often now.

@@ -23,7 +23,7 @@ pub struct StateEntry {
     /// The value.
     pub value: Bytes,
     /// The version of its last change. Each change of the same member's keys, or of the cluster's, has a higher one; those of a
-    /// member that was restarted begin anew.
+    /// member that was restarted begin anew, unless it has a snapshot.
     pub version: u64,
     /// The member that wrote it; nothing if that is no longer known.
     pub writer: Option<Arc<str>>,
@@ -65,7 +65,8 @@ pub(super) enum Whose {
 /// A change is with everyone in a few round trips. A member that missed it, because it was cut off or stood still, gets it once
 /// it is back; one that joins, or is restarted, has everything when its join is done. The keys of a member that dies are
 /// kept until it is forgotten or room is short, those of one that leaves are gone, and a member that is restarted begins with
-/// none of its own: what was there before is gone with its old life, everywhere.
+/// none of its own: what was there before is gone with its old life, everywhere. With a
+/// [snapshot](super::ClusterOptions::snapshot_path) it begins with those that it had.
 ///
 /// A key has 1 to 255 bytes, a value at most 64 KiB; a member's keys and values together at most `state_member_bytes_max`, all
 /// of them `state_bytes_max`. On memberlist's wire there is no shared state.

@@ -4,7 +4,7 @@
 //! letters, so the nearest names would not find it.
 
 /// What others call it, and what it is here.
-const NAMES: [(&str, &str); 26] = [
+const NAMES: [(&str, &str); 28] = [
     ("retry_join", "seeds"),
     ("retry_join_lan", "seeds"),
     ("start_join", "seeds"),
@@ -31,6 +31,8 @@ const NAMES: [(&str, &str); 26] = [
     ("suspicion_mult", "suspicion_multiplier"),
     ("retransmit_mult", "retransmit_multiplier"),
     ("profile", "preset"),
+    ("snapshot", "snapshot_path"),
+    ("snapshot_file", "snapshot_path"),
 ];
 
 /// What is odd about a name of somebody or something, to follow what it is the name of: that it is still a

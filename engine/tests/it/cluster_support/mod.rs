@@ -55,6 +55,15 @@ pub fn until(
     }
 }
 
+/// Waits until `condition` holds.
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 pub fn is_joined(event: &ClusterEvent, name: &str) -> bool {
     matches!(event, ClusterEvent::Joined(member) if &*member.name == name)
 }
