@@ -24,6 +24,7 @@ pub mod run;
 pub mod run_context;
 pub mod schedule;
 pub mod slo;
+pub mod zone_round_trips;
 
 use swimring_tooling::environment::Build;
 

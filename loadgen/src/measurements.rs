@@ -10,6 +10,8 @@ use hdrhistogram::Histogram;
 use swimring::protocol::Counters;
 use swimring_tooling::cpu::CpuTime;
 
+use crate::zone_round_trips::ZoneRoundTrips;
+
 /// The longest time a histogram tells apart, in microseconds: an hour. Longer ones count as an hour.
 pub const HIGHEST_US: u64 = 3_600_000_000;
 /// Digits a histogram keeps: errors stay below 0.1 %.
@@ -240,6 +242,8 @@ pub struct Measurements {
     pub events: Vec<EventOutcome>,
     /// Zones that members are spread over; 0 or 1 for none.
     pub zones: u64,
+    /// Probe round trips within zones and between them, where members are in some.
+    pub zone_round_trips: ZoneRoundTrips,
     /// Cold start: until every view was complete. `None`: a warm start, or never complete.
     pub convergence: Option<Duration>,
 }

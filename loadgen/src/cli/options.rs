@@ -20,7 +20,7 @@ use super::secret::key_in;
 use super::{DriverChoice, FleetArguments, Preset, RunArguments, Start, WireChoice};
 use crate::fleet::cluster::EVENT_NAME;
 use crate::fleet::settings;
-use crate::fleet::tracker::EVENT_NUMBER_BYTES;
+use crate::fleet::tracker::{EVENT_NUMBER_BYTES, zone_name};
 use crate::own_addresses;
 use crate::schedule;
 use crate::slo::Slo;
@@ -203,7 +203,7 @@ impl RunOptions {
     /// The zone that the member called `name` says it is in; empty for none.
     pub fn zone(&self, name: &str) -> String {
         let told = self.zone_latency().filter(|_| self.zones_told);
-        told.map_or(String::new(), |zones| format!("zone-{}", zones.zone_of(MemberId::of_name(name)) + 1))
+        told.map_or(String::new(), |zones| zone_name(zones.zone_of(MemberId::of_name(name))))
     }
 
     /// The settings' defaults, as they follow from `members` members and `cores` cores.

@@ -105,7 +105,9 @@ fn start_fleet(
         known_expected: options.members as usize,
         ..FleetOptions::default()
     };
-    let tracker = |worker| Tracker::new(worker as u32, options.workers, options.members, plan);
+    let tracker = |worker| {
+        Tracker::new(worker as u32, options.workers, options.members, plan).in_zones(options.zone_latency())
+    };
     Fleet::start(&fleet_options, tracker).map_err(|error| faults::of_start(options, &error))
 }
 

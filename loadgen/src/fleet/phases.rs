@@ -27,6 +27,7 @@ use crate::measurements::Measurements;
 use crate::progress::{Phase, Sample};
 use crate::run::Executed;
 use crate::run_context::RunContext;
+use crate::zone_round_trips::ZoneRoundTrips;
 
 /// How often to look for Ctrl-C and at the clock while the plan has nothing: every look costs CPU time that
 /// counts as the fleet's.
@@ -365,6 +366,8 @@ impl<'a, 'b, O: Tracking> Phases<'a, 'b, O> {
         let trackers: Vec<Tracker> = watching.into_iter().map(|observer| script.tracker(observer)).collect();
         let timed = self.sampler.finish(&trackers).into_iter().enumerate();
         let workers = timed.map(|(number, timed)| window.worker(number, &last[number], timed)).collect();
+        let mut zone_round_trips = ZoneRoundTrips::default();
+        trackers.iter().for_each(|tracker| zone_round_trips.add(&tracker.zone_round_trips));
         Ok(Measurements {
             members: self.options.members.into(),
             members_known: known,
@@ -378,6 +381,7 @@ impl<'a, 'b, O: Tracking> Phases<'a, 'b, O> {
             kills: window.kills(&trackers, done, self.context.plan, observers),
             events: outcome::events(&trackers, done, observers),
             zones: self.options.zones.into(),
+            zone_round_trips,
             workers,
         })
     }

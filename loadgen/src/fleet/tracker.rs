@@ -11,14 +11,16 @@
 
 use std::time::Duration;
 
-use swimring::protocol::{Event, Time};
-use swimring::worker::{EventContext, HostedMember, JoinFailure, Observer};
+use swimring::protocol::{Event, MemberIndex, Time};
+use swimring::worker::{EventContext, HostedMember, JoinFailure, Observer, ZoneLatency};
+use swimring_codec::MemberId;
 
 use super::seen::SeenBits;
 use super::snapshot::{Tally, Timings};
 use super::{MemberNumber, number_of};
 use crate::measurements::record;
 use crate::schedule::Plan;
+use crate::zone_round_trips::ZoneRoundTrips;
 
 /// No kill.
 const SPARED: u32 = u32::MAX;
@@ -55,6 +57,10 @@ pub struct Tracker {
     pub tally: Tally,
     /// What was timed since it was last taken.
     pub timings: Timings,
+    /// Round trips by zone, in a fleet whose zones are apart.
+    pub zone_round_trips: ZoneRoundTrips,
+    /// How these are apart.
+    zones: Option<ZoneLatency>,
     /// Joins that failed, to be tried again.
     pub retry: Vec<HostedMember>,
     /// Why the last of them failed.
@@ -82,9 +88,19 @@ impl Tracker {
             received: SeenBits::new(plan.events.len(), here),
             tally: Tally::default(),
             timings: Timings::default(),
+            zone_round_trips: ZoneRoundTrips::default(),
+            zones: None,
             retry: Vec::with_capacity(here),
             failure: String::new(),
         }
+    }
+
+    /// The same of a fleet whose members are spread over `zones`.
+    pub fn in_zones(mut self, zones: Option<ZoneLatency>) -> Tracker {
+        let names = zones.map_or(0..0, |zones| 0..zones.zones).map(zone_name);
+        self.zone_round_trips = ZoneRoundTrips::of(names);
+        self.zones = zones;
+        self
     }
 
     /// The measured window begins at `now`.
@@ -169,6 +185,19 @@ impl Tracker {
         }
     }
 
+    /// `subject` answered the member of `scene` directly.
+    fn acked(&mut self, scene: &EventContext<'_>, subject: MemberIndex, rtt: Duration) {
+        if !self.timing {
+            return;
+        }
+        record(&mut self.timings.probe_rtt_us, rtt);
+        if let Some(zones) = self.zones {
+            let [from, to] = [scene.member.index(), subject]
+                .map(|index| zones.zone_of(MemberId::of_name(scene.shared.name(index))));
+            self.zone_round_trips.record(from, to, rtt);
+        }
+    }
+
     /// Event `number` was delivered to the member of `scene`.
     pub fn delivered(&mut self, scene: &EventContext<'_>, number: usize) {
         let Some(origin) = self.origin else { return };
@@ -188,7 +217,7 @@ impl Tracker {
 impl Observer for Tracker {
     fn event(&mut self, scene: &EventContext<'_>, event: &Event) {
         match *event {
-            Event::ProbeAcked { rtt, .. } if self.timing => record(&mut self.timings.probe_rtt_us, rtt),
+            Event::ProbeAcked { subject, rtt } => self.acked(scene, subject, rtt),
             Event::Suspected { subject, .. } => {
                 if let Some(subject) = number_of(scene.shared.name(subject)) {
                     self.suspected(scene, subject);
@@ -222,6 +251,11 @@ impl Observer for Tracker {
     fn join_failed(&mut self, _: HostedMember, _: u32, reason: &JoinFailure) {
         self.failure = reason.to_string();
     }
+}
+
+/// What zone `zone` of those that a fleet is spread over is called.
+pub fn zone_name(zone: u32) -> String {
+    format!("zone-{}", zone + 1)
 }
 
 /// An observer that keeps a [`Tracker`] of a worker's members.

@@ -23,7 +23,7 @@ enum Unit {
 }
 
 /// The measurements worth comparing, in order, with the words the single report uses.
-const ROWS: [(&str, &str, Unit); 37] = [
+const ROWS: [(&str, &str, Unit); 41] = [
     ("CPU cores", "cpu.cores", Unit::Number),
     ("CPU us per member-second", "cpu.us_per_member_second", Unit::Number),
     ("memory", "memory.rss_bytes", Unit::Bytes),
@@ -36,6 +36,10 @@ const ROWS: [(&str, &str, Unit); 37] = [
     ("probe round trip p50", "probe_rtt_us.p50", Unit::Microseconds),
     ("probe round trip p99", "probe_rtt_us.p99", Unit::Microseconds),
     ("probe round trip max", "probe_rtt_us.max", Unit::Microseconds),
+    ("within a zone p50", "zone_rtt_us.within.p50", Unit::Microseconds),
+    ("within a zone p99", "zone_rtt_us.within.p99", Unit::Microseconds),
+    ("to another zone p50", "zone_rtt_us.between.p50", Unit::Microseconds),
+    ("to another zone p99", "zone_rtt_us.between.p99", Unit::Microseconds),
     ("timers late by p99", "schedule_lag_us.p99", Unit::Microseconds),
     ("kills", "kills.count", Unit::Count),
     ("kills detected", "kills.detected", Unit::Count),

@@ -69,6 +69,9 @@ pub struct Report {
     pub views: Views,
     /// From a probe's intended time to its ack, microseconds.
     pub probe_rtt_us: ProbeRtt,
+    /// The same by zone, where the members were in zones (`--zones`).
+    #[serde(default)]
+    pub zone_rtt_us: ZoneRtt,
     /// How late timers fired, microseconds.
     pub schedule_lag_us: ScheduleLag,
     /// Kills.
@@ -175,6 +178,42 @@ pub struct ProbeRtt {
     pub p999: Option<u64>,
     /// The longest.
     pub max: Option<u64>,
+}
+
+/// Probe round trips by the zones of who asks and who answers, in microseconds. Nothing was measured without zones.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ZoneRtt {
+    /// Within a zone.
+    pub within: RoundTrips,
+    /// To another zone.
+    pub between: RoundTrips,
+    /// Each two zones, of at most [`ZONES_APART_MAX`](crate::zone_round_trips::ZONES_APART_MAX).
+    pub pairs: Vec<ZonePair>,
+}
+
+/// Round trips in microseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RoundTrips {
+    /// Probes that were acked.
+    pub count: Option<u64>,
+    /// Median.
+    pub p50: Option<u64>,
+    /// 99 % were at most this.
+    pub p99: Option<u64>,
+    /// The longest.
+    pub max: Option<u64>,
+}
+
+/// Round trips from one zone to another, or within it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ZonePair {
+    /// Zone of who asks.
+    pub from: String,
+    /// Zone of who answers.
+    pub to: String,
+    /// What was measured.
+    #[serde(flatten)]
+    pub round_trips: RoundTrips,
 }
 
 /// Lateness of timers in microseconds.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Every number a report has, in the order people read them. Arrays, settings and the environment are not
 /// measurements and have no path.
-pub const NUMBERS: [&str; 99] = [
+pub const NUMBERS: [&str; 107] = [
     "members",
     "duration_s",
     "cpu.cores",
@@ -30,6 +30,14 @@ pub const NUMBERS: [&str; 99] = [
     "probe_rtt_us.p99",
     "probe_rtt_us.p999",
     "probe_rtt_us.max",
+    "zone_rtt_us.within.count",
+    "zone_rtt_us.within.p50",
+    "zone_rtt_us.within.p99",
+    "zone_rtt_us.within.max",
+    "zone_rtt_us.between.count",
+    "zone_rtt_us.between.p50",
+    "zone_rtt_us.between.p99",
+    "zone_rtt_us.between.max",
     "schedule_lag_us.p50",
     "schedule_lag_us.p99",
     "schedule_lag_us.max",

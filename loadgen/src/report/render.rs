@@ -9,7 +9,7 @@ use swimring_tooling::style::Style;
 use swimring_tooling::table::Table;
 use swimring_tooling::text::{ABSENT, bytes, counted, microseconds, percent, significant, thousands};
 
-use super::{Report, Seconds, Total};
+use super::{Report, RoundTrips, Seconds, Total};
 
 /// Columns of a row's label, its indentation included.
 const LABEL: usize = 22;
@@ -17,6 +17,8 @@ const LABEL: usize = 22;
 const TIME_WIDTH: usize = 7;
 /// Workers listed one by one; of more, the mean and the busiest are shown.
 const WORKERS_LISTED: usize = 8;
+/// Pairs of zones that are listed one by one: those of four zones. Of more, only the JSON file has them.
+const ZONE_PAIRS_SHOWN: usize = 16;
 /// Members from which the memory for each that is known means something.
 const PAIRS_SHOWN_FROM: u64 = 1000;
 /// Settings that the opening lines say in words already.
@@ -29,6 +31,7 @@ pub fn render(report: &Report, style: Style) -> String {
     page.origin(report);
     page.cost(report);
     page.times(report);
+    page.zones(report);
     page.outcomes(report);
     page.real_members(report);
     page.objectives(report);
@@ -181,6 +184,15 @@ impl Page {
             us(rtt.p999),
             us(rtt.max),
         ]);
+        for (name, times) in [
+            ("  within a zone", &report.zone_rtt_us.within),
+            ("  to another zone", &report.zone_rtt_us.between),
+        ] {
+            if let Some(count) = times.count {
+                let (p50, p99, max) = (us(times.p50), us(times.p99), us(times.max));
+                table.row([name.to_owned(), thousands(count), p50, absent(), p99, absent(), max]);
+            }
+        }
         table.row([
             "  timers late by".to_owned(),
             absent(),
@@ -206,6 +218,31 @@ impl Page {
         }
         let mut lines = table.lines_within(self.style.columns());
         lines[0] = self.style.heading(&lines[0]);
+        self.lines.append(&mut lines);
+    }
+
+    /// Round trips from each zone to each, where these are few.
+    fn zones(&mut self, report: &Report) {
+        let pairs = &report.zone_rtt_us.pairs;
+        if pairs.is_empty() || pairs.len() > ZONE_PAIRS_SHOWN {
+            return;
+        }
+        let us = |us: Option<u64>| us.map_or_else(|| ABSENT.to_owned(), |us| microseconds(us as f64));
+        let mut table = Table::new(LABEL, TIME_WIDTH);
+        table.row(["Probes by zone", "count", "p50", "p99", "max"]);
+        for pair in pairs {
+            let RoundTrips { count, p50, p99, max } = &pair.round_trips;
+            let name = if pair.from == pair.to {
+                format!("within {}", named(&pair.from))
+            } else {
+                format!("{} to {}", named(&pair.from), named(&pair.to))
+            };
+            let count = count.map_or_else(|| ABSENT.to_owned(), thousands);
+            table.row([format!("  {name}"), count, us(*p50), us(*p99), us(*max)]);
+        }
+        let mut lines = table.lines_within(self.style.columns());
+        lines[0] = self.style.heading(&lines[0]);
+        self.lines.push(String::new());
         self.lines.append(&mut lines);
     }
 
@@ -386,4 +423,9 @@ fn busy(ratios: &[f64]) -> String {
     let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
     let busiest = ratios.iter().copied().fold(0.0, f64::max);
     format!("{} on average, {} the busiest of {}", percent(mean), percent(busiest), ratios.len())
+}
+
+/// A zone in words: members without one are in the zone without a name.
+fn named(zone: &str) -> &str {
+    if zone.is_empty() { "no zone" } else { zone }
 }

@@ -6,13 +6,14 @@ use swimring::protocol::settings::Dissemination;
 use swimring_tooling::environment::Environment;
 
 use super::{
-    Allocations, Cpu, Datagrams, Delegations, Detection, Events, Kills, Memory, ProbeRtt, Report, SCHEMA,
-    ScheduleLag, Seconds, Spread, Total, Views,
+    Allocations, Cpu, Datagrams, Delegations, Detection, Events, Kills, Memory, ProbeRtt, Report, RoundTrips,
+    SCHEMA, ScheduleLag, Seconds, Spread, Total, Views, ZonePair, ZoneRtt,
 };
 use crate::cli::WireChoice;
 use crate::measurements::{
     DelegationCounts, KillOutcome, Measurements, WorkerMeasurements, histogram_us, record,
 };
+use crate::zone_round_trips::ZoneRoundTrips;
 
 /// What was measured and on what: the part of a report that is known without measuring.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +77,7 @@ impl Report {
                 step_us_max: total.sweep_us_max,
             },
             probe_rtt_us: probe_rtt(&total.probe_rtt_us),
+            zone_rtt_us: zone_rtt(&measurements.zone_round_trips),
             schedule_lag_us: schedule_lag(&total.schedule_lag_us),
             kills: kills(&measurements.kills),
             detection_s: detection(&measurements.kills),
@@ -149,6 +151,22 @@ fn probe_rtt(histogram: &Histogram<u64>) -> ProbeRtt {
         p999: quantile(histogram, 0.999),
         max: quantile(histogram, 1.0),
     }
+}
+
+fn zone_rtt(measured: &ZoneRoundTrips) -> ZoneRtt {
+    let round_trips = |histogram: &Histogram<u64>| RoundTrips {
+        count: Some(histogram.len()),
+        p50: quantile(histogram, 0.5),
+        p99: quantile(histogram, 0.99),
+        max: quantile(histogram, 1.0),
+    };
+    let Some([within, between]) = measured.sides() else { return ZoneRtt::default() };
+    let pairs = measured.pairs().map(|(from, to, pair)| ZonePair {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        round_trips: round_trips(pair),
+    });
+    ZoneRtt { within: round_trips(within), between: round_trips(between), pairs: pairs.collect() }
 }
 
 fn schedule_lag(histogram: &Histogram<u64>) -> ScheduleLag {

@@ -8,13 +8,15 @@ use swimring_tooling::cpu::CpuTime;
 use swimring_tooling::style::Style;
 
 use super::*;
+use crate::fleet::tracker::zone_name;
 use crate::measurements::{
     DelegationCounts, EventOutcome, KillOutcome, Measurements, WorkerMeasurements, record,
 };
 use crate::slo::Slo;
+use crate::zone_round_trips::ZoneRoundTrips;
 
 /// The names the design promises, nested ones with a dot.
-const PROMISED: [&str; 74] = [
+const PROMISED: [&str; 83] = [
     "schema",
     "valid",
     "invalid_reasons",
@@ -90,6 +92,15 @@ const PROMISED: [&str; 74] = [
     "delegations.crossed.count",
     "delegations.crossed.per_second",
     "events.crossed_per_zone",
+    "zone_rtt_us.within.count",
+    "zone_rtt_us.within.p50",
+    "zone_rtt_us.within.p99",
+    "zone_rtt_us.within.max",
+    "zone_rtt_us.between.count",
+    "zone_rtt_us.between.p50",
+    "zone_rtt_us.between.p99",
+    "zone_rtt_us.between.max",
+    "zone_rtt_us.pairs",
 ];
 
 fn worker() -> WorkerMeasurements {
@@ -150,6 +161,7 @@ fn measurements() -> Measurements {
         kills: (0..20).map(kill).collect(),
         events: vec![EventOutcome { expected: 9_979, delivered: 9_979 }; 40],
         zones: 0,
+        zone_round_trips: ZoneRoundTrips::default(),
         convergence: Some(Duration::from_millis(4210)),
     }
 }
@@ -242,7 +254,12 @@ pub(crate) fn full_report() -> Report {
 fn zoned_report() -> Report {
     let mut subject = subject();
     subject.settings.insert("dissemination".to_owned(), json!("delegated"));
-    Report::new(subject, &Measurements { zones: 3, ..measurements() }, Vec::new())
+    let mut zone_round_trips = ZoneRoundTrips::of((0..3).map(zone_name));
+    for (from, to) in (0..9).map(|pair| (pair / 3, pair % 3)) {
+        let far = u64::from(from != to) * 40_000;
+        (1..=100).for_each(|us| zone_round_trips.record(from, to, Duration::from_micros(far + us * 10)));
+    }
+    Report::new(subject, &Measurements { zones: 3, zone_round_trips, ..measurements() }, Vec::new())
 }
 
 fn judged(mut report: Report, objectives: &[&str]) -> Report {
@@ -389,6 +406,16 @@ fn delegations_are_shown_where_members_delegate() {
     subject.wire = "memberlist".to_owned();
     let memberlist = Report::new(subject, &measurements(), Vec::new());
     assert_eq!(memberlist.delegations, Delegations::default(), "memberlist's wire gossips");
+}
+
+#[test]
+fn the_page_of_a_run_in_zones() {
+    let report = zoned_report();
+    let [within, between] = [&report.zone_rtt_us.within, &report.zone_rtt_us.between];
+    assert_eq!((within.count, between.count), (Some(300), Some(600)));
+    assert!(within.max < Some(1_010) && between.p50 > Some(40_000), "{within:?} {between:?}");
+    assert_page("report-zones.txt", &render(&report, Style::PLAIN));
+    assert_eq!(delegated_report().zone_rtt_us, ZoneRtt::default(), "no zones");
 }
 
 #[test]

@@ -150,6 +150,11 @@ fn a_fleet_in_zones_counts_what_crosses() {
     assert!(page.contains("crossed to another zone"), "{page}");
     // What comes from another zone is held back both ways, and most probes are of members there.
     assert!(report.probe_rtt_us.p90.unwrap() >= 20_000, "{:?}", report.probe_rtt_us);
+    let by_zone = &report.zone_rtt_us;
+    assert!(by_zone.between.p50.unwrap() >= 20_000, "{by_zone:?}");
+    let counted = [&by_zone.within, &by_zone.between].map(|side| side.count.unwrap());
+    assert_eq!((counted.iter().sum::<u64>(), by_zone.pairs.len()), (report.probe_rtt_us.count, 9));
+    assert!(page.contains("Probes by zone") && page.contains("zone-1 to zone-2"), "{page}");
     assert!(report.events.spread_ms.p50.unwrap() >= 10.0, "{:?}", report.events.spread_ms);
 }
 
