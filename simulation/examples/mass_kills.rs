@@ -1,7 +1,8 @@
 //! A large part of a cluster dies at one moment: who notices, when, and what that costs each of the others.
 //!
 //! `cargo run --release -p swimring-simulation --example mass_kills -- 1000 300 adaptive delegated 0.01` kills 300 of 1,000
-//! members at once, with adaptive suspicion (or `lifeguard`), delegated broadcast (or `gossip`) and 1 % loss.
+//! members at once, with adaptive suspicion (or `lifeguard`), delegated broadcast (or `gossip`) and 1 % loss. A number after
+//! that is the seed, 1 unless it is given.
 
 use std::error::Error;
 use std::time::Duration;
@@ -29,17 +30,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         dissemination: next("delegated").parse()?,
         ..Settings::default()
     };
-    let loss = next("0.01").parse()?;
+    let (loss, seed) = (next("0.01").parse()?, next("1").parse()?);
     let outcome = run(&TrialOptions {
         members,
         crashes,
         crashes_within: Some(Duration::ZERO),
         loss,
+        seed,
         settings,
         ..TrialOptions::default()
     })?;
     let (kills, counters) = (&outcome.crashes, &outcome.counters);
-    println!("{crashes} of {members} members killed at once, loss {loss}");
+    println!("{crashes} of {members} members killed at once, loss {loss}, seed {seed}");
     let everywhere = kills.iter().filter(|crash| crash.all_s.is_some()).count();
     println!("declared by every live member: {everywhere}");
     println!("first suspicion: {}", times(kills, |crash| crash.first_suspected_s));
