@@ -29,6 +29,10 @@ const TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 const CYCLE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Longest delay that an impairment adds.
 const DELAY_MAX: Duration = Duration::from_secs(60);
+/// Most zones: the engine knows one more, of members without a zone.
+pub const ZONES_MAX: u32 = 255;
+/// Longest way between two zones beyond that within one.
+const ZONE_DELAY_MAX: Duration = Duration::from_secs(10);
 const EVENT_BYTES_MAX: u16 = swimring_codec::native::EVENT_MAX as u16;
 
 const _: () = assert!(MEMBERS_MAX < typed::NUMBERS_MAX);
@@ -108,6 +112,11 @@ pub struct TrialOptions {
     pub drain_max: Duration,
     /// Delay of a datagram, one way. Default 1 ms.
     pub latency: Latency,
+    /// Zones that the members are in, in turn, and say so on the native wire; 1 for none. 1 to [`ZONES_MAX`], and no more
+    /// than half of the members. Default 1.
+    pub zones: u32,
+    /// What a datagram from one zone to another takes longer than within one, one way. At most 10 s. Default 0.
+    pub zone_delay: Duration,
     /// Share of all datagrams that is lost: 0 to [`LOSS_MAX`]. Default 0.
     pub loss: f64,
     /// Impairments of some members, each kind at most once. Default none. All fall on the same members, the
@@ -145,6 +154,8 @@ impl Default for TrialOptions {
             duration: Duration::from_secs(60),
             drain_max: DRAIN_FROM_SETTINGS,
             latency: Latency::Fixed(Duration::from_millis(1)),
+            zones: 1,
+            zone_delay: Duration::ZERO,
             loss: 0.0,
             impaired: Vec::new(),
             crashes: 0,
@@ -275,6 +286,9 @@ impl TrialOptions {
             time_within("drain_max", self.drain_max, Duration::ZERO, TIME_MAX)?;
         }
         self.latency.validate()?;
+        let zones_max = ZONES_MAX.min(self.members / 2);
+        within("zones", self.zones.into(), 1.0, zones_max.into())?;
+        time_within("zone_delay", self.zone_delay, Duration::ZERO, ZONE_DELAY_MAX)?;
         within("loss", self.loss, 0.0, LOSS_MAX)?;
         if self.crashes > self.members / 2 {
             let expected =

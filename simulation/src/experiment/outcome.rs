@@ -60,6 +60,8 @@ pub struct Delegated {
     pub retransmissions: f64,
     /// Delegations given up after every attempt.
     pub given_up: f64,
+    /// Of the copies, those that went to another zone.
+    pub crossed: f64,
 }
 
 /// What a trial measured. False suspicions and deaths count from the beginning of the measured time to the
@@ -150,6 +152,7 @@ impl TrialOutcome {
             acks: each(self.counters.delegation_acks_sent),
             retransmissions: each(self.counters.delegations_retried),
             given_up: each(self.counters.delegations_given_up),
+            crossed: each(self.counters.delegations_crossed),
         }
     }
 

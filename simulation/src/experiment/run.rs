@@ -380,6 +380,11 @@ fn storage(options: &TrialOptions, wire: &CheckedWire) -> (SharedState, Option<E
     (commons, None)
 }
 
+/// The zone of member `number`, of so many; empty where there is one.
+fn zone_of(number: u32, zones: u32) -> String {
+    if zones > 1 { format!("zone-{}", number % zones + 1) } else { String::new() }
+}
+
 /// The members, who all know each other.
 fn start(options: &TrialOptions, commons: &mut SharedState) -> Result<Vec<Member>, TrialError> {
     let settings = options.member_settings();
@@ -391,7 +396,7 @@ fn start(options: &TrialOptions, commons: &mut SharedState) -> Result<Vec<Member
             name: format!("m{number}"),
             address: address_of(number),
             metadata: Vec::new(),
-            zone: String::new(),
+            zone: zone_of(number, options.zones),
             cluster: CLUSTER,
             incarnation: INCARNATION,
             seed: seeds.u64(..),

@@ -15,7 +15,9 @@ use swimring::protocol::typed::{Sent, address_of, number_at};
 /// The network of a trial.
 #[derive(Debug)]
 pub(super) struct Network {
-    pub(super) latency: Drawn,
+    latency: Drawn,
+    zones: u32,
+    zone_delay_us: u64,
     pub(super) loss: f64,
     pub(super) rng: fastrand::Rng,
     /// Bytes that a member wrote, if it writes bytes.
@@ -61,11 +63,20 @@ impl Network {
     pub(super) fn new(latency: Drawn, options: &TrialOptions, encoded: Option<Encoded>) -> Network {
         Network {
             latency,
+            zones: options.zones,
+            zone_delay_us: options.zone_delay.as_micros() as u64,
             loss: options.loss,
             rng: fastrand::Rng::with_seed(options.seed ^ 0x6E65_7477),
             written: Written::default(),
             encoded,
         }
+    }
+
+    /// How long what `from` sends to `to` now is under way.
+    #[inline]
+    pub(super) fn takes(&mut self, from: u32, to: u32) -> u64 {
+        let further = if from % self.zones == to % self.zones { 0 } else { self.zone_delay_us };
+        self.latency.draw(from, to, &mut self.rng) + further
     }
 
     /// Whether something with the chance `probability` happens.
@@ -123,7 +134,7 @@ impl Trial {
         if network.happens(network.loss) {
             return None;
         }
-        let mut at = self.now + network.latency.draw(from, to, &mut network.rng);
+        let mut at = self.now + network.takes(from, to);
         if self.impairments.any() {
             let (out, late) = self.impairments.sending(from);
             let into = self.impairments.receiving(to);

@@ -123,7 +123,7 @@ impl Trial {
         let (out, late) = self.impairments.sending(from);
         let into = self.impairments.receiving(to);
         let network = &mut self.network;
-        let mut took = late + network.latency.draw(from, to, &mut network.rng);
+        let mut took = late + network.takes(from, to);
         for resends in 0..RESENDS_MAX {
             let lost = network.happens(network.loss) | network.happens(out) | network.happens(into);
             if !lost {
