@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use swimring_simulation::experiment::ZONES_MAX;
 use swimring_tooling::columns;
 use swimring_tooling::environment;
 use swimring_tooling::exit::Exit;
@@ -20,6 +21,7 @@ Examples:
   swimring-tune compare --members 20,100               the small half of the grid, in seconds
   swimring-tune compare --csv grid.csv --markdown grid.md
   swimring-tune compare --members 1000 --loss 0,1%,5% --delegation-bits 1,2,3
+  swimring-tune compare --members 1000 --loss 0,1% --delegation-bits 2 --zones 3 --zone-rtt-ms 40
 
 Prints predicted by simulated for each measure, size and loss: the geometric mean over fanouts and
 intervals, and the range; what strays by more than a fifth is set in **.";
@@ -42,6 +44,14 @@ pub struct CompareArguments {
     /// Delegated broadcast in steps of so many bits instead of gossip, several with commas
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = values::listed::<u8>)]
     pub delegation_bits: Vec<u8>,
+
+    /// Zones that members who delegate are in: 1 for none
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = values::count::<u32>)]
+    pub zones: u32,
+
+    /// With --zones: what a round trip to another zone takes longer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = values::count::<u32>)]
+    pub zone_rtt_ms: u32,
 
     /// Seed of the simulations
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = values::count::<u64>)]
@@ -82,6 +92,9 @@ impl CompareArguments {
         self.fanout.iter().for_each(|fanout| within("fanout", f64::from(*fanout), 1.0, 16.0));
         let bits = self.delegation_bits.iter().copied().map(f64::from);
         bits.for_each(|bits| within("delegation-bits", bits, 1.0, 4.0));
+        let least = self.members.iter().chain(&grid.members[..usize::from(self.members.is_empty())]).min();
+        within("zones", self.zones.into(), 1.0, f64::from(ZONES_MAX.min(least.map_or(2, |least| least / 2))));
+        within("zone-rtt-ms", self.zone_rtt_ms.into(), 0.0, 10_000.0);
         if let Some(threads) = self.threads {
             within("threads", f64::from(threads), 1.0, 1024.0);
         }
@@ -89,9 +102,15 @@ impl CompareArguments {
             faults
                 .push("--fanout: delegated broadcast has none: leave it or --delegation-bits out".to_owned());
         }
+        if self.zones > 1 && self.delegation_bits.is_empty() {
+            faults.push(format!("--zones {}: gossip knows none: add --delegation-bits", self.zones));
+        } else if self.zones <= 1 && self.zone_rtt_ms > 0 {
+            faults.push("--zone-rtt-ms: there are no zones: add --zones 2 or more".to_owned());
+        }
         if !faults.is_empty() {
             return Err(faults);
         }
+        (grid.zones, grid.zone_rtt_ms) = (self.zones, self.zone_rtt_ms);
         if !self.members.is_empty() {
             grid.members.clone_from(&self.members);
         }

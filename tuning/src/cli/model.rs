@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use swimring_simulation::experiment::ZONES_MAX;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::print;
 use swimring_tooling::style::Style;
@@ -19,6 +20,7 @@ Examples:
   swimring-tune model
   swimring-tune model --members 160 --fanout 4 --loss 5%
   swimring-tune model --strategy push --retransmit-limit 8 --loss 20%
+  swimring-tune model --members 1000 --zones 3 --zone-rtt-ms 40
   swimring-tune model --members 1000 --plot spread.svg --csv spread.csv
 
 One member of a (key, value, version) store writes; in each round members tell or ask others chosen at
@@ -36,6 +38,9 @@ const ROUNDS_MAX: u32 = 1_000;
 const RUNS_MAX: u32 = 100_000;
 /// Most choices of a target in a round, over all runs of a case: some tens of seconds.
 const WORK_MAX: u64 = 50_000_000;
+
+/// Longest round trip between two zones beyond that within one.
+const ZONE_RTT_MS_MAX: f64 = 20_000.0;
 
 /// Which strategies are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -80,6 +85,14 @@ pub struct ModelArguments {
     /// Share of messages lost: 2% or 0.02
     #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = values::share)]
     pub loss: f64,
+
+    /// On Swimring's own wire: zones of like size that the members are in
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = values::count::<u32>)]
+    pub zones: u32,
+
+    /// With --zones: what a round trip to another zone takes longer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0.0, value_parser = values::number, allow_hyphen_values = true)]
+    pub zone_rtt_ms: f64,
 
     /// With push: times that a member tells the news at most [default: no limit]
     #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
@@ -129,6 +142,17 @@ impl ModelArguments {
         if let Some(limit) = self.retransmit_limit {
             within("retransmit-limit", limit, 1, 10_000);
         }
+        if self.members >= 2 {
+            within("zones", self.zones, 1, ZONES_MAX.min(self.members / 2));
+        }
+        if !(0.0..=ZONE_RTT_MS_MAX).contains(&self.zone_rtt_ms) {
+            faults.push(format!(
+                "--zone-rtt-ms {}: has to be between 0 and {ZONE_RTT_MS_MAX}",
+                self.zone_rtt_ms
+            ));
+        } else if self.zones <= 1 && self.zone_rtt_ms > 0.0 {
+            faults.push("--zone-rtt-ms: there are no zones: add --zones 2 or more".to_owned());
+        }
         let work = u64::from(self.members) * u64::from(self.fanout) * u64::from(self.runs);
         if faults.is_empty() && work > WORK_MAX {
             let runs = WORK_MAX / (u64::from(self.members) * u64::from(self.fanout));
@@ -153,6 +177,8 @@ impl ModelArguments {
             seed: self.seed,
             runs: self.runs,
             rounds_max: self.rounds_max as usize,
+            zones: self.zones,
+            zone_rtt_ms: self.zone_rtt_ms,
         })
     }
 }

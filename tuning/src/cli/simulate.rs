@@ -99,6 +99,14 @@ pub struct SimulateArguments {
     #[arg(long, value_name = "SIGMA", help_heading = "Network", allow_hyphen_values = true)]
     pub rtt_sigma: Option<String>,
 
+    /// Zones that the members are in, in turn, and tell each other: 1 for none [default: 1]
+    #[arg(long, value_name = "COUNT", help_heading = "Network")]
+    pub zones: Option<String>,
+
+    /// What a round trip to another zone takes longer, in milliseconds [default: 0]
+    #[arg(long, value_name = "MS", help_heading = "Network", allow_hyphen_values = true)]
+    pub zone_rtt_ms: Option<String>,
+
     /// Latencies from a map of regions: builtin, or a TOML file
     #[arg(long, value_name = "MAP", help_heading = "Network")]
     pub regions: Option<String>,
@@ -229,6 +237,8 @@ impl SimulateArguments {
             ("loss", &self.loss),
             ("rtt_ms", &self.rtt_ms),
             ("rtt_sigma", &self.rtt_sigma),
+            ("zones", &self.zones),
+            ("zone_rtt_ms", &self.zone_rtt_ms),
             ("regions", &self.regions),
             ("slow_share", &self.slow_share),
         ];
@@ -332,6 +342,7 @@ fn doubts(said: &Said, sweeps: &[Sweep], scenario: &Scenario) -> Vec<String> {
             "rtt_ms" | "rtt_sigma" if scenario.network.regions.is_some() => {
                 "beside regions, which have round trips of their own"
             }
+            "zone_rtt_ms" if scenario.network.zones <= 1 && !is_swept("zones") => "without zones",
             _ => return None,
         };
         Some(saying.blamed(&format!("{}: has no effect {why}", saying.name)))

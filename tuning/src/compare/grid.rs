@@ -29,6 +29,10 @@ pub struct Grid {
     pub intervals: Vec<(u64, u64)>,
     /// Bits of a step of delegated broadcast. None: members gossip.
     pub delegation_bits: Vec<u8>,
+    /// Zones that the members are in; 1 for none.
+    pub zones: u32,
+    /// What a round trip to another zone takes longer, in milliseconds.
+    pub zone_rtt_ms: u32,
 }
 
 impl Default for Grid {
@@ -39,6 +43,8 @@ impl Default for Grid {
             fanouts: vec![1, 3, 6],
             intervals: vec![(1_000, 200), (500, 100)],
             delegation_bits: Vec::new(),
+            zones: 1,
+            zone_rtt_ms: 0,
         }
     }
 }
@@ -73,6 +79,8 @@ impl Grid {
                             probe_interval_ms,
                             gossip_interval_ms,
                             delegation_bits: *delegation_bits,
+                            zones: self.zones,
+                            zone_rtt_ms: self.zone_rtt_ms,
                         }));
                     }
                 }

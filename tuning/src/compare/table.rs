@@ -21,6 +21,8 @@ struct Line {
     probe_interval_ms: u64,
     gossip_interval_ms: u64,
     delegation_bits: Option<u8>,
+    zones: u32,
+    zone_rtt_ms: u32,
     measure: &'static str,
     predicted: Option<f64>,
     simulated: Option<f64>,
@@ -38,6 +40,8 @@ pub fn write_csv(rows: &[Row], path: &Path) -> Result<(), String> {
             probe_interval_ms: case.probe_interval_ms,
             gossip_interval_ms: case.gossip_interval_ms,
             delegation_bits: case.delegation_bits,
+            zones: case.zones,
+            zone_rtt_ms: case.zone_rtt_ms,
             measure,
             predicted: compared.predicted,
             simulated: compared.simulated,
@@ -158,10 +162,12 @@ mod tests {
             probe_interval_ms: 1_000,
             gossip_interval_ms: 200,
             delegation_bits,
+            zones: 1,
+            zone_rtt_ms: 0,
         };
         let mut gossip = [compared(1.0, 1.0); MEASURES.len()];
         let delegated = gossip;
-        gossip[MEASURES.len() - 3..].fill(NOT_COMPARED);
+        gossip[MEASURES.len() - 4..].fill(NOT_COMPARED);
         let text = markdown(&[(case(None), gossip)]);
         assert!(text.contains("| `spread_p50_ms` | 1,000 | 1.00 |"), "{text}");
         assert!(!text.contains("copies_per_update"), "{text}");

@@ -26,7 +26,7 @@ pub mod traffic;
 
 pub use prediction::{Prediction, declared_of, predict, predict_known, telling_of};
 use serde::{Deserialize, Serialize};
-use swimring_simulation::experiment::WireSizes;
+use swimring_simulation::experiment::{WireSizes, ZONES_MAX};
 
 /// What the settings have to work in. The default: 100 members, no loss, a fixed round trip of 1 ms,
 /// nothing to tell.
@@ -41,6 +41,10 @@ pub struct Environment {
     pub rtt_median_ms: f64,
     /// Standard deviation of the round trip's natural logarithm. 0: always the median. 0 to 2.
     pub rtt_sigma: f64,
+    /// Zones of like size that members are in, which they tell each other; 1 for none. 1 to 255, at most half of the members.
+    pub zones: u32,
+    /// What a round trip to another zone takes longer than one within, in milliseconds. 0 to 20,000.
+    pub zone_rtt_ms: f64,
     /// Wire format that messages are sized by.
     pub wire: WireSizes,
     /// User events per second in the whole cluster.
@@ -62,6 +66,8 @@ impl Default for Environment {
             loss: 0.0,
             rtt_median_ms: 1.0,
             rtt_sigma: 0.0,
+            zones: 1,
+            zone_rtt_ms: 0.0,
             wire: WireSizes::Native,
             events_per_second: 0.0,
             event_bytes: 32,
@@ -88,11 +94,32 @@ impl Environment {
         within("loss", self.loss, 0.0, 0.95)?;
         within("rtt_median_ms", self.rtt_median_ms, 0.001, 60_000.0)?;
         within("rtt_sigma", self.rtt_sigma, 0.0, 2.0)?;
+        let zones_max = ZONES_MAX.min(self.members / 2);
+        within("zones", self.zones.into(), 1.0, zones_max.into())?;
+        within("zone_rtt_ms", self.zone_rtt_ms, 0.0, 20_000.0)?;
         within("events_per_second", self.events_per_second, 0.0, 1e6)?;
         within("event_bytes", self.event_bytes.into(), 0.0, 512.0)?;
         within("failures_per_hour", self.failures_per_hour, 0.0, 1e9)?;
         within("name_bytes", self.name_bytes.into(), 1.0, 128.0)?;
         within("cpu_us_per_datagram", self.cpu_us_per_datagram, 0.0, 1e6)
+    }
+
+    /// As a member has it whose every probe is of another zone: most are, and the others are answered sooner.
+    #[must_use]
+    pub fn to_another_zone(&self) -> Environment {
+        if self.zones <= 1 {
+            return self.clone();
+        }
+        let rtt_median_ms = self.rtt_median_ms + self.zone_rtt_ms;
+        // What varies is the part within a zone.
+        let rtt_sigma = self.rtt_sigma * self.rtt_median_ms / rtt_median_ms;
+        Environment { rtt_median_ms, rtt_sigma, zones: 1, zone_rtt_ms: 0.0, ..self.clone() }
+    }
+
+    /// The share of the other members that are in other zones.
+    pub fn in_other_zones(&self) -> f64 {
+        let (members, zones) = (f64::from(self.members.max(2)), f64::from(self.zones.max(1)));
+        (members - members / zones) / (members - 1.0)
     }
 
     /// The same with round trips made of two ways that are log-normal with this one-way median, in

@@ -53,6 +53,8 @@ pub struct Prediction {
     pub acks_per_update: f64,
     /// Copies among those that were sent again for want of an acknowledgement; 0 with gossip.
     pub retransmissions_per_update: f64,
+    /// Copies of one update that cross to each zone but its origin's; 0 without zones.
+    pub crossed_per_zone: f64,
     /// Payload bytes of datagrams that a member sends per second.
     pub bytes_per_member_second: f64,
     /// Bytes of streams (push/pull) that a member sends per second.
@@ -71,7 +73,7 @@ pub struct Prediction {
 
 /// How news spreads among members with these settings, in this environment.
 pub fn telling_of(settings: &Settings, environment: &Environment) -> Box<dyn Telling> {
-    let probe = Probe::of(settings, environment);
+    let probe = Probe::of(settings, &environment.to_another_zone());
     match News::of(settings, environment, &probe, &Known::default()) {
         News::Gossip { spread, .. } => spread,
         News::Delegated { telling, .. } => Box::new(telling),
@@ -121,6 +123,18 @@ impl News {
         }
     }
 
+    /// Copies of one update that cross to each other zone.
+    fn crossed_per_zone(&self, environment: &Environment) -> f64 {
+        match self {
+            // A copy of a member goes to a random other: as often to each zone.
+            News::Gossip { traffic, .. } if environment.zones > 1 => {
+                traffic.copies * f64::from(environment.members) / f64::from(environment.zones)
+            }
+            News::Gossip { .. } => 0.0,
+            News::Delegated { broadcast, .. } => broadcast.crossed,
+        }
+    }
+
     /// From the first declaration to the last, with Lifeguard's timeouts.
     fn everyone_declares_s(&self) -> f64 {
         match self {
@@ -139,7 +153,7 @@ fn spread_inputs(settings: &Settings, environment: &Environment, traffic: &Traff
         piggybacked_per_s: traffic.piggybacked_per_s,
         copies: traffic.copies,
         loss: environment.loss,
-        latency_s: environment.rtt_median_ms / 2e3,
+        latency_s: (environment.rtt_median_ms + environment.in_other_zones() * environment.zone_rtt_ms) / 2e3,
     }
 }
 
@@ -151,8 +165,10 @@ pub fn predict(settings: &Settings, environment: &Environment) -> Prediction {
 /// The same for a search, which asks often: broadcasts come from `known`, or go there.
 pub fn predict_known(settings: &Settings, environment: &Environment, known: &Known) -> Prediction {
     let members = environment.members.max(2);
+    // Only what is told knows zones.
+    let (zoned, environment) = (environment, &environment.to_another_zone());
     let probe = Probe::of(settings, environment);
-    let news = News::of(settings, environment, &probe, known);
+    let news = News::of(settings, zoned, &probe, known);
     let (traffic, spread) = (news.traffic(), news.telling());
     let interval_s = settings.probe_interval.as_secs_f64() * probe.stretch();
     let first = FirstSuspicion { probers: members - 1, interval_s };
@@ -190,6 +206,7 @@ pub fn predict_known(settings: &Settings, environment: &Environment, known: &Kno
         copies_per_update: traffic.copies,
         acks_per_update,
         retransmissions_per_update,
+        crossed_per_zone: news.crossed_per_zone(zoned),
         bytes_per_member_second: traffic.bytes,
         stream_bytes_per_member_second: traffic.stream_bytes,
         datagrams_per_member_second: traffic.datagrams,
@@ -210,8 +227,9 @@ pub fn declared_of<const COUNT: usize>(
     environment: &Environment,
     shares: [f64; COUNT],
 ) -> [f64; COUNT] {
-    let probe = Probe::of(settings, environment);
-    declared_s(settings, environment, &probe, &*telling_of(settings, environment), shares)
+    let telling = telling_of(settings, environment);
+    let environment = &environment.to_another_zone();
+    declared_s(settings, environment, &Probe::of(settings, environment), &*telling, shares)
 }
 
 fn adaptive(settings: &Settings, environment: &Environment, probe: &Probe) -> Option<Adaptive> {

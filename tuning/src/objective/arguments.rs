@@ -37,6 +37,14 @@ pub struct ObjectiveArguments {
     #[arg(long, value_name = "SIGMA", value_parser = values::number, allow_hyphen_values = true, help_heading = "Network")]
     pub rtt_sigma: Option<f64>,
 
+    /// Zones of like size that the members are in, and tell each other: 1 for none, up to 255 [default: 1]
+    #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>, help_heading = "Network")]
+    pub zones: Option<u32>,
+
+    /// With --zones: what a round trip to another zone takes longer, in milliseconds [default: 0]
+    #[arg(long, value_name = "MS", value_parser = values::number, allow_hyphen_values = true, help_heading = "Network")]
+    pub zone_rtt_ms: Option<f64>,
+
     /// Round trips from a map of regions instead: builtin, or a TOML file
     #[arg(long, value_name = "MAP", help_heading = "Network")]
     pub regions: Option<String>,
@@ -158,6 +166,8 @@ impl ObjectiveArguments {
         let regions = if self.rtt_ms.is_some() { None } else { fallback.regions };
         let rtt_ms = if self.regions.is_some() { None } else { fallback.rtt_ms };
         let rtt_sigma = if self.regions.is_some() { None } else { fallback.rtt_sigma };
+        let zones = if self.regions.is_some() { None } else { fallback.zones };
+        let zone_rtt_ms = if self.regions.is_some() { None } else { fallback.zone_rtt_ms };
         let max_cores = if self.max_cpu_us.is_some() { None } else { fallback.max_cores };
         let max_cpu_us = if self.max_cores.is_some() { None } else { fallback.max_cpu_us };
         ObjectiveArguments {
@@ -165,6 +175,8 @@ impl ObjectiveArguments {
             loss: self.loss.or(fallback.loss),
             rtt_ms: self.rtt_ms.or(rtt_ms),
             rtt_sigma: self.rtt_sigma.or(rtt_sigma),
+            zones: self.zones.or(zones),
+            zone_rtt_ms: self.zone_rtt_ms.or(zone_rtt_ms),
             regions: self.regions.or(regions),
             slow_share: self.slow_share.or(fallback.slow_share),
             events: self.events.or(fallback.events),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use swimring_simulation::experiment::{LOSS_MAX, MEMBERS_MAX};
+use swimring_simulation::experiment::{LOSS_MAX, MEMBERS_MAX, ZONES_MAX};
 use swimring_tooling::text::{percent, thousands};
 
-use super::{FALSE_DEATHS_DEFAULT, Limit, Measure, Network, Objective, ObjectiveArguments, network};
+use super::{FALSE_DEATHS_DEFAULT, Limit, Measure, Network, Objective, ObjectiveArguments, Target, network};
 
 /// Where nothing is said about the round trips: one data centre.
 const RTT_MS_DEFAULT: f64 = 0.5;
@@ -31,6 +31,7 @@ impl ObjectiveArguments {
         let network = self.checked_network(&mut faults);
         let limits = self.checked_limits(members, &mut faults);
         let minimise = self.minimise.unwrap_or(Measure::Bytes);
+        self.check_zones(members, &network, &mut faults);
         if faults.is_empty() {
             self.check_together(&limits, minimise, &network, &mut faults);
         }
@@ -95,7 +96,34 @@ impl ObjectiveArguments {
         if slow_share > SLOW_SHARE_MAX {
             faults.push(format!("--slow-share: at most {}", percent(SLOW_SHARE_MAX)));
         }
-        Network { loss, rtt_ms, rtt_sigma, regions, slow_share }
+        let zone_rtt_ms = self.zone_rtt_ms.unwrap_or(0.0);
+        between(
+            faults,
+            "--zone-rtt-ms",
+            zone_rtt_ms,
+            0.0,
+            RTT_MS_MAX,
+            "no probe timeout leaves room for more",
+        );
+        Network { loss, rtt_ms, rtt_sigma, zones: self.zones.unwrap_or(1), zone_rtt_ms, regions, slow_share }
+    }
+
+    fn check_zones(&self, members: u32, network: &Network, faults: &mut Vec<String>) {
+        let zones = network.zones;
+        let most = ZONES_MAX.min(members / 2);
+        let target = self.target.unwrap_or_default();
+        if self.zones.is_some() && members >= 2 && !(1..=most).contains(&zones) {
+            faults.push(format!("--zones {zones}: has to be between 1 and {most}, for two members in each"));
+        } else if zones > 1 && target != Target::Swimring {
+            faults.push(format!(
+                "--zones {zones}: memberlist's wire knows no zones: leave it out, or --for {}",
+                target.as_str()
+            ));
+        } else if zones > 1 && network.regions.is_some() {
+            faults.push("--zones: --regions has places of its own: leave one out".to_owned());
+        } else if zones <= 1 && network.zone_rtt_ms > 0.0 {
+            faults.push("--zone-rtt-ms: there are no zones: add --zones 2 or more".to_owned());
+        }
     }
 
     fn checked_limits(&self, members: u32, faults: &mut Vec<String>) -> Vec<Limit> {
@@ -153,7 +181,7 @@ impl ObjectiveArguments {
                 }
             }
         }
-        let (rtt_ms, _) = network.round_trip();
+        let rtt_ms = network.round_trip().0 + network.zone_rtt_ms;
         for measure in order {
             if let Some(most) = limit(measure)
                 && most * 1e3 < rtt_ms

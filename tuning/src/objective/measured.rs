@@ -34,6 +34,7 @@ fn of_report(report: &Report) -> Result<ObjectiveArguments, String> {
     let real = report.real_members.as_ref();
     let members = report.members + real.map_or(0, |real| real.count);
     let members = u32::try_from(members).map_err(|_| "too many members".to_owned())?;
+    let zones = zones(report);
     let (median_us, high_us, loss) = match real.filter(|real| real.total.acks > 0) {
         Some(real) => {
             let total = &real.total;
@@ -43,7 +44,9 @@ fn of_report(report: &Report) -> Result<ObjectiveArguments, String> {
         None => {
             let as_f64 = |us: Option<u64>| us.map(|us| us as f64);
             let loss = report.settings.get("loss").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
-            (as_f64(report.probe_rtt_us.p50), as_f64(report.probe_rtt_us.p99), loss)
+            let (all, within) = (&report.probe_rtt_us, &report.zone_rtt_us.within);
+            let (p50, p99) = if zones.is_some() { (within.p50, within.p99) } else { (all.p50, all.p99) };
+            (as_f64(p50), as_f64(p99), loss)
         }
     };
     let median_us = median_us.filter(|us| *us > 0.0).ok_or("it has no round trips of probes")?;
@@ -55,12 +58,25 @@ fn of_report(report: &Report) -> Result<ObjectiveArguments, String> {
         loss: Some((loss * 1e5).round() / 1e5),
         rtt_ms: Some((median_us / 1e3 * 1e3).round() / 1e3),
         rtt_sigma: Some(hundredths(sigma.min(1.4))),
+        zones: zones.map(|(zones, _)| zones),
+        zone_rtt_ms: zones.map(|(_, further_ms)| (further_ms * 1e3).round() / 1e3),
         ..ObjectiveArguments::default()
     })
 }
 
+/// The zones of a fleet that told them, and what a round trip from one to another took longer, in milliseconds.
+fn zones(report: &Report) -> Option<(u32, f64)> {
+    let setting = |name: &str| report.settings.get(name);
+    let zones =
+        setting("zones")?.as_u64().and_then(|zones| u32::try_from(zones).ok()).filter(|zones| *zones > 1)?;
+    setting("zones_told")?.as_bool().filter(|told| *told)?;
+    let [within_us, between_us] = [report.zone_rtt_us.within.p50?, report.zone_rtt_us.between.p50?];
+    Some((zones, between_us.saturating_sub(within_us) as f64 / 1e3))
+}
+
 #[cfg(test)]
 mod tests {
+    use swimring_loadgen::report::RoundTrips;
     use swimring_loadgen::report::real_members::{RealMember, RealMembers, Spread};
 
     use super::*;
@@ -78,6 +94,22 @@ mod tests {
         let from = of_report(&report()).unwrap();
         assert_eq!((from.members, from.loss, from.rtt_ms), (Some(2000), Some(0.02), Some(0.8)));
         assert_eq!(from.rtt_sigma, Some(1.0));
+    }
+
+    #[test]
+    fn a_fleet_in_zones_gives_what_lies_between_them() {
+        let mut report = report();
+        report.settings.insert("zones".to_owned(), 3.into());
+        report.settings.insert("zones_told".to_owned(), true.into());
+        let round_trips = |p50, p99| RoundTrips { count: Some(9), p50: Some(p50), p99: Some(p99), max: None };
+        report.zone_rtt_us.within = round_trips(600, 600);
+        report.zone_rtt_us.between = round_trips(41_100, 42_000);
+        let from = of_report(&report).unwrap();
+        assert_eq!((from.rtt_ms, from.rtt_sigma), (Some(0.6), Some(0.0)));
+        assert_eq!((from.zones, from.zone_rtt_ms), (Some(3), Some(40.5)));
+        report.settings.insert("zones_told".to_owned(), false.into());
+        let untold = of_report(&report).unwrap();
+        assert_eq!((untold.zones, untold.rtt_ms), (None, Some(0.8)));
     }
 
     #[test]

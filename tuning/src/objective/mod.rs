@@ -102,6 +102,10 @@ impl Objective {
                 network.rtt_sigma
             )),
         }
+        if network.zones > 1 {
+            let further = significant(network.zone_rtt_ms);
+            parts.push(format!("{} zones, {further} ms more from one to another", network.zones));
+        }
         if network.slow_share > 0.0 {
             parts.push(format!("{} slow members", percent(network.slow_share)));
         }

@@ -25,6 +25,10 @@ pub struct Network {
     pub rtt_ms: f64,
     /// Standard deviation of its natural logarithm.
     pub rtt_sigma: f64,
+    /// Zones that the members are in, and tell each other; 1 for none.
+    pub zones: u32,
+    /// What a round trip to another zone takes longer than one within, milliseconds.
+    pub zone_rtt_ms: f64,
     /// Regions, where the latencies come from a map.
     pub regions: Option<Arc<RegionMap>>,
     /// Share of the members that are slow: again and again they do nothing for 2 s and then run for 2 s.
@@ -46,6 +50,16 @@ impl Network {
         }
     }
 
+    /// What a way to another zone takes longer than one within.
+    pub fn zone_delay(&self) -> Duration {
+        Duration::from_nanos((self.zone_rtt_ms * 1e6 / 2.0).round() as u64)
+    }
+
+    /// The zones of a cluster of `members`: two members in each at least.
+    pub fn zones_among(&self, members: u32) -> u32 {
+        self.zones.clamp(1, (members / 2).max(1))
+    }
+
     /// The impairments that make the slow members slow.
     pub fn impaired(&self, members: u32) -> Vec<Impairment> {
         let slow = Affected::Share(self.slow_share);
@@ -56,7 +70,8 @@ impl Network {
         vec![Impairment { members: slow, kind, cycle: Some(SLOW_CYCLE) }]
     }
 
-    /// Median and standard deviation of the logarithm of the round trips over all pairs, in milliseconds.
+    /// Median and standard deviation of the logarithm of the round trips over all pairs, in milliseconds; where there are
+    /// zones, over those within one.
     pub fn round_trip(&self) -> (f64, f64) {
         match &self.regions {
             None => (self.rtt_ms, self.rtt_sigma),
@@ -105,6 +120,8 @@ mod tests {
             loss: 0.0,
             rtt_ms: 1.0,
             rtt_sigma: 0.0,
+            zones: 1,
+            zone_rtt_ms: 0.0,
             regions: Some(Arc::new(map.unwrap())),
             slow_share: 0.0,
         };

@@ -31,6 +31,8 @@ pub fn document(view: &View<'_>) -> Value {
             "loss": network.loss,
             "rtt_ms": network.round_trip().0,
             "rtt_sigma": network.round_trip().1,
+            "zones": network.zones,
+            "zone_rtt_ms": network.zone_rtt_ms,
             "regions": network.regions.as_ref().map(|map| map.names.clone()),
             "slow_share": network.slow_share,
             "events_per_second": objective.events_per_second,

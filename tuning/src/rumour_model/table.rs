@@ -29,6 +29,10 @@ pub struct Options {
     pub runs: u32,
     /// Rounds at most.
     pub rounds_max: usize,
+    /// On Swimring's own wire: zones that the members are in; 1 for none.
+    pub zones: u32,
+    /// What a round trip to another zone takes longer there, in milliseconds.
+    pub zone_rtt_ms: f64,
 }
 
 /// Everything that is shown.
@@ -95,7 +99,7 @@ impl Basics {
             options: options.clone(),
             serf_informed: (0..rounds).map(|round| serf.informed(round as f64)).collect(),
             fanout: rows.collect(),
-            telling: side_by_side(options.members, options.loss),
+            telling: side_by_side(options),
             convergence,
         }
     }

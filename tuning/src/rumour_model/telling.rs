@@ -7,6 +7,7 @@ use serde::Serialize;
 use swimring::protocol::Settings;
 use swimring::protocol::settings::{Dissemination, Preset};
 
+use super::table::Options;
 use crate::model::delegation::Known;
 use crate::model::{Environment, predict_known, telling_of};
 
@@ -32,6 +33,8 @@ pub struct Told {
     pub missed_share: f64,
     /// Copies of it that a member sends.
     pub copies: f64,
+    /// Copies of it that cross to each zone but the teller's; 0 without zones.
+    pub crossed_per_zone: f64,
     /// Acknowledgements of it that a member sends.
     pub acks: f64,
     /// Bytes that a member sends for it, acknowledgements and headers included.
@@ -52,8 +55,10 @@ impl Told {
 }
 
 /// Gossip first, then delegation by each number of bits; nothing where so much is lost that no form holds.
-pub fn side_by_side(members: u32, loss: f64) -> Vec<Told> {
-    let environment = Environment { members, loss, events_per_second: 1.0, ..Environment::default() };
+pub fn side_by_side(options: &Options) -> Vec<Told> {
+    let Options { members, loss, zones, zone_rtt_ms, .. } = *options;
+    let busy = Environment { events_per_second: 1.0, ..Environment::default() };
+    let environment = Environment { members, loss, zones, zone_rtt_ms, ..busy };
     if environment.check().is_err() {
         return Vec::new();
     }
@@ -82,6 +87,7 @@ fn told(delegation_bits: Option<u8>, environment: &Environment) -> Told {
         last_p50_ms: finite(said.spread_last_p50_ms),
         missed_share: said.missed_share,
         copies: said.copies_per_update,
+        crossed_per_zone: said.crossed_per_zone,
         acks: said.acks_per_update,
         bytes: (said.bytes_per_member_second - without.bytes_per_member_second)
             / environment.events_per_second,
@@ -93,9 +99,24 @@ fn told(delegation_bits: Option<u8>, environment: &Environment) -> Told {
 mod tests {
     use super::*;
 
+    fn among(members: u32, loss: f64) -> Options {
+        Options {
+            members,
+            fanout: 4,
+            strategies: Vec::new(),
+            loss,
+            retransmit_limit: None,
+            seed: 1,
+            runs: 1,
+            rounds_max: 1,
+            zones: 1,
+            zone_rtt_ms: 0.0,
+        }
+    }
+
     #[test]
     fn delegation_is_faster_and_sends_a_fraction_of_the_copies() {
-        let all = side_by_side(1_000, 0.01);
+        let all = side_by_side(&among(1_000, 0.01));
         let [gossip, delegated @ ..] = &all[..] else { panic!("{all:?}") };
         assert_eq!((gossip.name(), delegated.len()), ("gossip".to_owned(), 4));
         for told in delegated {
@@ -108,6 +129,19 @@ mod tests {
 
     #[test]
     fn what_no_form_holds_for_is_left_out() {
-        assert_eq!(side_by_side(100, 0.99), []);
+        assert_eq!(side_by_side(&among(100, 0.99)), []);
+    }
+
+    #[test]
+    fn with_zones_one_copy_crosses_to_each_and_the_others_wait_for_it() {
+        let zoned = side_by_side(&Options { zones: 3, zone_rtt_ms: 40.0, ..among(900, 0.0) });
+        let [gossip, delegated @ ..] = &zoned[..] else { panic!("{zoned:?}") };
+        assert!(gossip.crossed_per_zone > 1_000.0, "{gossip:?}");
+        for (told, flat) in delegated.iter().zip(&side_by_side(&among(900, 0.0))[1..]) {
+            assert!((told.crossed_per_zone - 1.0).abs() < 1e-6 && flat.crossed_per_zone == 0.0, "{told:?}");
+            assert!((told.copies - flat.copies).abs() < 0.01, "{told:?}");
+            let wait_ms = told.p99_ms.unwrap() - flat.p99_ms.unwrap();
+            assert!((18.0..23.0).contains(&wait_ms), "{wait_ms}");
+        }
     }
 }

@@ -114,10 +114,13 @@ fn telling(basics: &Basics, style: Style) -> Vec<String> {
     }
     let mut lines = vec![style.heading("One event on Swimring's wire, by the closed forms")];
     let mut table = Table::new(0, 0).spare(&[3]);
-    table.row(["", "p50 ms", "p99 ms", "last ms", "copies", "acks", "bytes"]);
+    let zones = basics.options.zones;
+    let crossing = (zones > 1).then(|| "crossing".to_owned());
+    let heads = ["", "p50 ms", "p99 ms", "last ms", "copies", "acks", "bytes"].map(str::to_owned);
+    table.row(heads.into_iter().chain(crossing));
     let ms = |value: Option<f64>| value.map_or(ABSENT.to_owned(), significant);
     for told in &basics.telling {
-        table.row([
+        let cells = [
             told.name(),
             ms(told.p50_ms),
             ms(told.p99_ms),
@@ -125,12 +128,23 @@ fn telling(basics: &Basics, style: Style) -> Vec<String> {
             format!("{:.2}", told.copies),
             format!("{:.2}", told.acks),
             significant(told.bytes),
-        ]);
+        ];
+        let crossing = (zones > 1).then(|| significant(told.crossed_per_zone));
+        table.row(cells.into_iter().chain(crossing));
     }
     lines.extend(indented(&table, style));
-    let words = "  LAN preset, round trips of 1 ms, an event of 32 bytes each second: copies, acknowledgements and bytes \
-                 of one event that each member sends. Last: the median; with delegation no more than that.";
-    lines.extend(paragraph(words, style.columns()));
+    let further = match zones {
+        0 | 1 => String::new(),
+        _ => format!(
+            " {zones} zones, {} ms more from one to another; crossing: copies of one event to each zone but the teller's.",
+            significant(basics.options.zone_rtt_ms)
+        ),
+    };
+    let words = format!(
+        "  LAN preset, round trips of 1 ms, an event of 32 bytes each second: copies, acknowledgements and bytes of one \
+         event that each member sends. Last: the median; with delegation no more than that.{further}"
+    );
+    lines.extend(paragraph(&words, style.columns()));
     lines
 }
 
@@ -189,6 +203,8 @@ mod tests {
             seed: 1,
             runs: 4,
             rounds_max: 9,
+            zones: 1,
+            zone_rtt_ms: 0.0,
         };
         let text = render(&Basics::of(&options), Style::PLAIN);
         let lines: Vec<&str> = text.lines().take(9).collect();
@@ -225,6 +241,8 @@ mod tests {
             seed: 1,
             runs: 20,
             rounds_max: 40,
+            zones: 1,
+            zone_rtt_ms: 0.0,
         };
         let text = render(&Basics::of(&options), Style::PLAIN);
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");

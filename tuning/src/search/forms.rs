@@ -62,6 +62,8 @@ impl Forms {
             // A stream over a lossy network comes too late as often as a datagram does not come.
             rtt_median_ms,
             rtt_sigma,
+            zones: objective.network.zones,
+            zone_rtt_ms: objective.network.zone_rtt_ms,
             wire: objective.target.wire(),
             events_per_second: objective.events_per_second,
             failures_per_hour: objective.failures_per_hour,
@@ -79,7 +81,8 @@ impl Forms {
     /// The same forms in a cluster of another size.
     #[must_use]
     pub fn at_size(&self, members: u32) -> Forms {
-        Forms { environment: Environment { members, ..self.environment.clone() }, ..self.clone() }
+        let zones = self.environment.zones.clamp(1, (members / 2).max(1));
+        Forms { environment: Environment { members, zones, ..self.environment.clone() }, ..self.clone() }
     }
 
     /// The same forms with the message sizes of another format.

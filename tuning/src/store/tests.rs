@@ -26,6 +26,7 @@ fn digest(seed: u64) -> Digest {
         delegation_acks_per_member_second: 0.0,
         delegations_retried_per_member_second: 0.0,
         delegations_given_up_per_member_second: 0.0,
+        delegations_crossed_per_member_second: 0.0,
         fingerprint: u64::MAX - seed,
         wall_s: 0.5,
     }

@@ -60,6 +60,9 @@ pub struct Digest {
     /// Delegations given up.
     #[serde(default)]
     pub delegations_given_up_per_member_second: f64,
+    /// Copies among the delegated ones that went to another zone.
+    #[serde(default)]
+    pub delegations_crossed_per_member_second: f64,
     /// Hash of all that happened.
     pub fingerprint: u64,
     /// Real time that it took.
@@ -94,6 +97,7 @@ impl Digest {
             delegation_acks_per_member_second: delegated.acks,
             delegations_retried_per_member_second: delegated.retransmissions,
             delegations_given_up_per_member_second: delegated.given_up,
+            delegations_crossed_per_member_second: delegated.crossed,
             fingerprint: outcome.fingerprint,
             wall_s: outcome.wall.as_secs_f64(),
         }

@@ -54,7 +54,15 @@ impl Default for Scenario {
         Scenario {
             members: 1000,
             settings: Settings::default(),
-            network: Network { loss: 0.0, rtt_ms: 1.0, rtt_sigma: 0.3, regions: None, slow_share: 0.0 },
+            network: Network {
+                loss: 0.0,
+                rtt_ms: 1.0,
+                rtt_sigma: 0.3,
+                zones: 1,
+                zone_rtt_ms: 0.0,
+                regions: None,
+                slow_share: 0.0,
+            },
             impaired: Vec::new(),
             wire: WireSizes::Native,
             behaviour: Behaviour::swimring(),
@@ -70,12 +78,14 @@ impl Default for Scenario {
 
 impl Scenario {
     /// The names that are no protocol settings.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 18] = [
         "members",
         "preset",
         "loss",
         "rtt_ms",
         "rtt_sigma",
+        "zones",
+        "zone_rtt_ms",
         "regions",
         "slow_share",
         "impaired",
@@ -101,6 +111,8 @@ impl Scenario {
             "loss" => self.network.loss = values::share(text).map_err(named)?,
             "rtt_ms" => self.network.rtt_ms = within(name, text, 0.002, 20_000.0)?,
             "rtt_sigma" => self.network.rtt_sigma = within(name, text, 0.0, 1.4)?,
+            "zones" => self.network.zones = number(name, text)?,
+            "zone_rtt_ms" => self.network.zone_rtt_ms = within(name, text, 0.0, 20_000.0)?,
             "regions" => self.network.regions = Some(network::regions(text).map_err(named)?),
             "slow_share" => self.network.slow_share = values::share(text).map_err(named)?,
             "impaired" => self.impaired.push(impaired::parse(text).map_err(named)?),
@@ -144,6 +156,8 @@ impl Scenario {
             warm_up: self.warm_up,
             duration: self.duration,
             latency: self.network.latency(),
+            zones: self.network.zones,
+            zone_delay: self.network.zone_delay(),
             loss: self.network.loss,
             impaired,
             crashes: self.crashes(),
@@ -159,6 +173,15 @@ impl Scenario {
     /// # Errors
     /// One line.
     pub fn validate(&self) -> Result<(), String> {
+        let network = &self.network;
+        if network.zones > 1 && self.wire == WireSizes::Memberlist {
+            return Err(
+                "zones: memberlist's wire knows no zones: leave them out, or wire memberlist".to_owned()
+            );
+        }
+        if network.zones > 1 && network.regions.is_some() {
+            return Err("zones: regions have places of their own: leave one out".to_owned());
+        }
         self.trial(1).validate().map_err(|error| error.to_string())
     }
 
@@ -174,6 +197,8 @@ impl Scenario {
             "loss": network.loss,
             "rtt_ms": network.rtt_ms,
             "rtt_sigma": network.rtt_sigma,
+            "zones": network.zones,
+            "zone_rtt_ms": network.zone_rtt_ms,
             "regions": regions,
             "slow_share": network.slow_share,
             "impaired": self.impaired.iter().map(impaired::typed).collect::<Vec<_>>(),

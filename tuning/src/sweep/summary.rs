@@ -87,6 +87,8 @@ pub struct Summary {
     pub delegations_retried_per_member_second: Option<Estimate>,
     /// Delegations given up per member and second.
     pub delegations_given_up_per_member_second: Option<Estimate>,
+    /// Delegated copies that went to another zone, per member and second.
+    pub delegations_crossed_per_member_second: Option<Estimate>,
     /// (observer, subject) pairs, subject alive and suspected, per run.
     pub false_suspicions: Option<Estimate>,
     /// (observer, subject) pairs, subject alive and held dead, per run.
@@ -146,6 +148,9 @@ impl Summary {
             }),
             delegations_given_up_per_member_second: mean(&|digest| {
                 Some(digest.delegations_given_up_per_member_second)
+            }),
+            delegations_crossed_per_member_second: mean(&|digest| {
+                Some(digest.delegations_crossed_per_member_second)
             }),
             false_suspicions: mean(&|digest| Some(digest.false_suspicions as f64)),
             false_deaths: mean(&|digest| Some(digest.false_deaths as f64)),

@@ -63,12 +63,13 @@ const PARTS: [Part; 4] = [
         );
         spread.into_iter().chain(traffic).map(with_interval).collect()
     }),
-    (&["copies/s each", "acks/s each", "sent again/s", "given up/s"], |summary| {
+    (&["copies/s each", "acks/s each", "sent again/s", "given up/s", "crossing/s"], |summary| {
         let delegated = [
             summary.delegated_copies_per_member_second,
             summary.delegation_acks_per_member_second,
             summary.delegations_retried_per_member_second,
             summary.delegations_given_up_per_member_second,
+            summary.delegations_crossed_per_member_second,
         ];
         delegated.map(with_interval).into_iter().collect()
     }),
@@ -81,7 +82,7 @@ const PARTS: [Part; 4] = [
 
 /// The columns of the CSV file that are estimates: each has its value and both ends.
 type Column = (&'static str, fn(&Summary) -> Option<Estimate>);
-const COLUMNS: [Column; 18] = [
+const COLUMNS: [Column; 19] = [
     ("suspected_p50_s", |summary| summary.suspected_p50_s),
     ("first_p50_s", |summary| summary.first_p50_s),
     ("first_p99_s", |summary| summary.first_p99_s),
@@ -97,6 +98,7 @@ const COLUMNS: [Column; 18] = [
     ("delegation_acks_per_member_second", |summary| summary.delegation_acks_per_member_second),
     ("delegations_retried_per_member_second", |summary| summary.delegations_retried_per_member_second),
     ("delegations_given_up_per_member_second", |summary| summary.delegations_given_up_per_member_second),
+    ("delegations_crossed_per_member_second", |summary| summary.delegations_crossed_per_member_second),
     ("false_suspicions", |summary| summary.false_suspicions),
     ("false_deaths", |summary| summary.false_deaths),
     ("false_death_subjects", |summary| summary.false_death_subjects),

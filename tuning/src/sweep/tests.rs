@@ -37,6 +37,17 @@ fn every_name_can_be_set_and_is_told() {
     assert_eq!((trial.seed, trial.members, trial.impaired.len()), (7, 50, 2));
     scenario.set("regions", "builtin").unwrap();
     scenario.validate().unwrap();
+    scenario.set("zones", "3").unwrap();
+    assert!(scenario.validate().unwrap_err().starts_with("zones: memberlist's wire knows no zones"));
+    scenario.set("wire", "native").unwrap();
+    assert!(scenario.validate().unwrap_err().starts_with("zones: regions have places of their own"));
+    scenario.network.regions = None;
+    scenario.set("zone_rtt_ms", "40").unwrap();
+    scenario.validate().unwrap();
+    let trial = scenario.trial(7);
+    assert_eq!((trial.zones, trial.zone_delay), (3, std::time::Duration::from_millis(20)));
+    scenario.set("zones", "26").unwrap();
+    assert!(scenario.validate().unwrap_err().starts_with("zones has to be between 1 and 25"));
 }
 
 #[test]

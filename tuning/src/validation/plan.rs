@@ -68,6 +68,8 @@ impl Plan {
             duration: Duration::from_secs_f64(duration_s),
             drain_max: Duration::from_secs_f64(drain_s(predicted)),
             latency: objective.network.latency(),
+            zones: objective.network.zones_among(members),
+            zone_delay: objective.network.zone_delay(),
             loss: objective.network.loss,
             impaired: objective.network.impaired(members),
             crashes,

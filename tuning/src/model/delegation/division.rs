@@ -22,14 +22,16 @@
 //!
 //! for copies, alike for acknowledgements, delegations and members that delegate. The originator's own
 //! delegations are N(s) = E N(1 + R) + (k-1) P(R > 0), about (k-1) log_k s.
-
+//!
+//! **Zones.** The originator delegates each other zone as a whole to one of its members, who serves it, and serves its own
+//! as above. With z zones of s members that is C(s) + (z-1) [ sends(s) + taken(s) C(s) ], and one hop more for the others.
 //!
 //! **The dead stay.** When a part is taken over only after somebody in it was silent, that one is still in it, and
 //! its successor finds it dead once more. Each part is solved for several shares x of members known to be
 //! dead, the others being dead with probability d, and between them along a straight line. One member more that is
 //! known among m makes 1 - x smaller by a factor 1 - 1/m.
 
-use super::attempts::Attempts;
+use super::attempts::{ATTEMPTS, Attempts};
 
 /// Parts up to this size are solved with the distribution of their sub-prefixes' sizes.
 const EXACT_SIZES: usize = 72;
@@ -120,7 +122,8 @@ pub struct Costs {
 }
 
 impl Costs {
-    fn add(&mut self, other: &Costs, weight: f64) {
+    /// Adds `weight` times another's.
+    pub fn add(&mut self, other: &Costs, weight: f64) {
         self.sends += weight * other.sends;
         self.acks += weight * other.acks;
         self.delegations += weight * other.delegations;
@@ -170,27 +173,42 @@ impl Sized {
 fn delegated(size: f64, known: usize, served: &[Part], attempts: &Attempts) -> Part {
     let dead = attempts.dead + (1.0 - attempts.dead) * KNOWN[known];
     let attempts = Attempts { dead, ..*attempts };
-    let mut part = Part::default();
-    for (attempt, taken) in attempts.taken(size).iter().enumerate() {
-        let units = attempts.units_before(attempt);
-        part.law.add(&Law::here(), taken.by_it, 1, units);
-        for (index, share) in among(known, attempts.known_dead(attempt), size - 2.0, served.len()) {
-            part.law.add(&served[index].law, taken.by_other * share, 1, units);
-        }
+    let mut law = Law::default();
+    for (attempt, taken) in laws(size, known, served, &attempts).iter().enumerate() {
+        law.add(taken, 1.0, 0, attempts.units_before(attempt));
     }
-    part.law = part.law.trim();
+    Part { law: law.trim(), costs: costs(size, known, served, &attempts) }
+}
+
+/// For each attempt of a delegation, the law of a live member where that was the first to arrive: without the time that
+/// passed before it.
+fn laws(size: f64, known: usize, served: &[Part], attempts: &Attempts) -> [Law; ATTEMPTS] {
+    let taken = attempts.taken(size);
+    std::array::from_fn(|attempt| {
+        let mut law = Law::default();
+        law.add(&Law::here(), taken[attempt].by_it, 1, 0);
+        for (index, share) in among(known, attempts.known_dead(attempt), size - 2.0, served.len()) {
+            law.add(&served[index].law, taken[attempt].by_other * share, 1, 0);
+        }
+        law
+    })
+}
+
+/// What a delegation costs with all that follows.
+fn costs(size: f64, known: usize, served: &[Part], attempts: &Attempts) -> Costs {
+    let mut costs = Costs::default();
     let cost = attempts.cost(size);
     for (attempt, taken) in cost.taken.iter().enumerate() {
         for (index, share) in among(known, attempts.known_dead(attempt), size - 1.0, served.len()) {
-            part.costs.add(&served[index].costs, taken * share);
+            costs.add(&served[index].costs, taken * share);
         }
     }
-    part.costs.sends += cost.sends;
-    part.costs.acks += cost.acks;
-    part.costs.delegations += 1.0;
-    part.costs.servers += if size > 1.0 { cost.taken.iter().sum() } else { 0.0 };
-    part.costs.own = 1.0;
-    part
+    costs.sends += cost.sends;
+    costs.acks += cost.acks;
+    costs.delegations += 1.0;
+    costs.servers += if size > 1.0 { cost.taken.iter().sum() } else { 0.0 };
+    costs.own = 1.0;
+    costs
 }
 
 /// Which of the shares of [`KNOWN`], with which weights, stand for the `known` one with so many `more` of the
@@ -207,8 +225,43 @@ fn among(known: usize, more: f64, others: f64, shares: usize) -> [(usize, f64); 
     [(above - 1, 1.0 - weight), (above, weight)]
 }
 
-/// The part of all `members`, served by the originator.
-pub fn division(members: u32, step_bits: u8, attempts: &Attempts) -> Part {
+/// All members of a zone: served by the originator, where it is its own, or delegated to any of them.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    members: u32,
+    part: Sized,
+}
+
+/// What is delegated to a zone.
+#[derive(Clone, Debug)]
+pub struct Crossing {
+    /// For each attempt, the law of a live member there if it was the first to arrive.
+    pub laws: [Law; ATTEMPTS],
+    /// What that costs, there and on the way.
+    pub costs: Costs,
+    /// Copies that cross.
+    pub sends: f64,
+}
+
+impl Zone {
+    /// As the originator serves it, who is in it.
+    pub fn served(&self) -> &Part {
+        &self.part.served[0]
+    }
+
+    /// As it is delegated from another zone, where `attempts` are those of the way there.
+    pub fn crossing(&self, attempts: &Attempts) -> Crossing {
+        let (size, served) = (f64::from(self.members), &self.part.served);
+        Crossing {
+            laws: laws(size, 0, served, attempts),
+            costs: costs(size, 0, served, attempts),
+            sends: attempts.cost(size).sends,
+        }
+    }
+}
+
+/// A zone of so many members.
+pub fn division(members: u32, step_bits: u8, attempts: &Attempts) -> Zone {
     let ways = f64::from(1_u32 << step_bits.clamp(1, 4));
     let exact = exact(ways, attempts, (members as usize).clamp(2, EXACT_SIZES));
     let mut sizes = Vec::new();
@@ -223,7 +276,7 @@ pub fn division(members: u32, step_bits: u8, attempts: &Attempts) -> Part {
         let served = |known: usize| evenly_divided(ways, &part.served[known], &part.delegated[known]);
         part = Sized::new(size, (0..part.served.len()).map(served).collect(), attempts);
     }
-    part.served.swap_remove(0)
+    Zone { members, part }
 }
 
 /// A size that the sub-prefixes of a part of `size` hardly exceed.
@@ -344,7 +397,8 @@ mod tests {
     #[test]
     fn two_members_are_one_hop_apart() {
         for step_bits in 1..=4 {
-            let part = division(2, step_bits, &PERFECT);
+            let zone = division(2, step_bits, &PERFECT);
+            let part = zone.served();
             assert!((part.law.by_hops()[1][0] - 1.0).abs() < 1e-9);
             assert!((part.costs.sends - 1.0).abs() < 1e-9 && (part.costs.own - 1.0).abs() < 1e-9);
         }
@@ -355,7 +409,8 @@ mod tests {
     fn everyone_is_told_once() {
         for members in [3, 17, 96, 97, 500, 3_000, 100_000, 10_000_000] {
             for step_bits in 1..=4 {
-                let part = division(members, step_bits, &PERFECT);
+                let zone = division(members, step_bits, &PERFECT);
+                let part = zone.served();
                 let others = f64::from(members - 1);
                 for count in [part.costs.sends, part.costs.acks, part.costs.delegations] {
                     assert!((count / others - 1.0).abs() < 0.003, "{members} {step_bits}: {count}");
@@ -371,6 +426,7 @@ mod tests {
             let ways = 1_u32 << step_bits;
             let (small, large) =
                 (division(5_000, step_bits, &PERFECT), division(5_000 * ways, step_bits, &PERFECT));
+            let (small, large) = (small.served(), large.served());
             let hops = mean_hops(&large.law) - mean_hops(&small.law);
             assert!((hops - (1.0 - 1.0 / f64::from(ways))).abs() < 0.02, "{step_bits}: {hops}");
             let own = large.costs.own - small.costs.own;
@@ -384,7 +440,7 @@ mod tests {
         for step_bits in 1..=4 {
             let mut before = 0.0;
             for members in (40..4_000).step_by(40) {
-                let hops = mean_hops(&division(members, step_bits, &PERFECT).law);
+                let hops = mean_hops(&division(members, step_bits, &PERFECT).served().law);
                 assert!(hops >= before - 0.03, "{step_bits} {members}: {hops} {before}");
                 before = hops;
             }

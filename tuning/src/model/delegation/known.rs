@@ -14,7 +14,7 @@ const PACED_STEPS: f64 = 500.0;
 const KNOWN_MAX: usize = 4_096;
 
 /// Inputs, bit by bit.
-type Key = [u64; 9];
+type Key = [u64; 11];
 
 /// Solutions by their inputs.
 #[derive(Debug, Default)]
@@ -53,15 +53,17 @@ fn key(inputs: &BroadcastInputs) -> Key {
         dead,
         rtt_median_s,
         rtt_sigma,
+        zones,
+        zone_rtt_s,
         turn_s,
         timeout_min_s,
         backoff,
         pacing_s: _,
         updates_per_s: _,
     } = *inputs;
-    let real = [loss, dead, rtt_median_s, rtt_sigma, turn_s, timeout_min_s].map(f64::to_bits);
-    let [a, b, c, d, e, f] = real;
-    [members.into(), step_bits.into(), backoff.into(), a, b, c, d, e, f]
+    let real = [loss, dead, rtt_median_s, rtt_sigma, turn_s, timeout_min_s, zone_rtt_s].map(f64::to_bits);
+    let [a, b, c, d, e, f, g] = real;
+    [members.into(), step_bits.into(), backoff.into(), zones.into(), a, b, c, d, e, f, g]
 }
 
 #[cfg(test)]

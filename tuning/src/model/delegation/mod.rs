@@ -21,11 +21,14 @@
 //!
 //! with X one hop's latency, turn and pacing, summed numerically on a lattice.
 //!
+//! **Zones.** Where members are in zones, the originator delegates each other zone to one of its members. Who is in another
+//! zone waits for that delegation first, with its longer way and its own timeout ([`mod@zones`]).
+//!
 //! **What is left out.** A delegation whose acknowledgements are lost twice is given to a second member though the
 //! first has taken it over. Two waves then run through one part and prune each other where they meet, since each
 //! member serves an update once; so the second costs its copies and hastens nothing. Retries wait for no turn,
 //! everyone is in everyone's view, all members are alike, and all timeouts are those of the long run: a member that
-//! has measured few round trips waits longer. A member that has of late retried in vain goes on to another at once,
+//! has measured few round trips waits longer, as to other zones whoever tells seldom has. A member that has of late retried in vain goes on to another at once,
 //! which hastens what comes after many deaths: here each forgets.
 //!
 //! One broadcast takes a millisecond or two to solve, and some twenty where members are dead, whatever their number;
@@ -36,11 +39,13 @@ pub mod division;
 mod known;
 pub mod timing;
 pub mod traffic;
+pub mod zones;
 
 use self::attempts::Attempts;
-use self::division::{Costs, Law, Part, division};
+use self::division::{Costs, Law, division};
 pub use self::known::Known;
 use self::timing::{Hops, Timing};
+use self::zones::{Others, OthersTold};
 use super::Environment;
 use super::special::quantile;
 use swimring::protocol::Settings;
@@ -60,6 +65,10 @@ pub struct BroadcastInputs {
     pub rtt_median_s: f64,
     /// Standard deviation of the round trip's natural logarithm.
     pub rtt_sigma: f64,
+    /// Zones of like size that the members are in; 1 for none.
+    pub zones: u32,
+    /// What a round trip to another zone takes longer, in seconds.
+    pub zone_rtt_s: f64,
     /// Longest wait of what arrived for the receiver's next turn, in seconds; the wait is uniform.
     pub turn_s: f64,
     /// Least retransmission timeout (`delegation_timeout_min_ms`), in seconds.
@@ -83,6 +92,8 @@ impl BroadcastInputs {
             dead: 0.0,
             rtt_median_s: environment.rtt_median_ms / 1e3,
             rtt_sigma: environment.rtt_sigma,
+            zones: environment.zones.max(1),
+            zone_rtt_s: environment.zone_rtt_ms / 1e3,
             turn_s: 0.0,
             timeout_min_s: settings.delegation_timeout_min.as_secs_f64(),
             backoff: 2,
@@ -108,6 +119,8 @@ impl BroadcastInputs {
         within("dead", self.dead, 0.0, 0.95)?;
         within("rtt_median_s", self.rtt_median_s, 1e-6, 60.0)?;
         within("rtt_sigma", self.rtt_sigma, 0.0, 2.0)?;
+        within("zones", self.zones.into(), 1.0, (self.members / 2).into())?;
+        within("zone_rtt_s", self.zone_rtt_s, 0.0, 60.0)?;
         within("turn_s", self.turn_s, 0.0, 10.0)?;
         within("timeout_min_s", self.timeout_min_s, 0.001, 60.0)?;
         within("backoff", self.backoff.into(), 1.0, 4.0)?;
@@ -135,7 +148,12 @@ pub struct Broadcast {
     pub timeout_s: f64,
     /// Share of delegations that have to wait for the pacing interval to end.
     pub paced: f64,
+    /// Copies that cross to each zone but the originator's: one, and those sent again. 0 without zones.
+    pub crossed: f64,
+    /// Members of the originator's zone.
     hops: Hops,
+    /// Those of the others, if there are any.
+    others: Option<OthersTold>,
 }
 
 /// A broadcast without regard to pacing: what it costs, and in how many hops and timeouts it reaches a member.
@@ -146,21 +164,22 @@ pub struct Divided {
     costs: Costs,
     /// Live members without the originator.
     live: f64,
+    others: Option<Others>,
 }
 
 impl Divided {
     /// Solves the division, for inputs that pass [`BroadcastInputs::check`].
     pub fn of(inputs: &BroadcastInputs) -> Divided {
         let timing = Timing::of(inputs);
-        let attempts = Attempts {
-            loss: inputs.loss,
-            dead: inputs.dead,
-            late: std::array::from_fn(|attempt| timing.ack_late(timing.timeout_s(attempt as u32))),
-            backoff: inputs.backoff,
-        };
-        let Part { law, costs } = division(inputs.members, inputs.step_bits, &attempts);
+        let members = zones::members_of_each(inputs);
+        let zone = division(members, inputs.step_bits, &attempts(inputs, &timing));
+        let (law, mut costs) = (zone.served().law.clone(), zone.served().costs);
+        let others = (inputs.zones > 1).then(|| Others::of(inputs, &zone));
+        if let Some(others) = &others {
+            others.add_costs(&mut costs);
+        }
         let live = (f64::from(inputs.members.max(2) - 1) * (1.0 - inputs.dead)).max(1.0);
-        Divided { timing, law, costs, live }
+        Divided { timing, law, costs, live, others }
     }
 
     /// The share of delegations that have to wait for the pacing interval of `inputs` to end.
@@ -175,17 +194,35 @@ impl Divided {
     pub fn broadcast(&self, pacing_s: f64, paced: f64) -> Broadcast {
         let Costs { sends, acks, delegations, servers, own } = self.costs;
         let live = self.live;
+        let timing = self.timing.paced_by(pacing_s);
+        let others = self.others.as_ref().map(|others| others.told(&timing, paced));
+        let reached = match &others {
+            None => self.law.total(),
+            Some(others) => others.mixed(self.law.total(), others.total()),
+        };
         Broadcast {
             copies: sends / live,
             acks: acks / live,
             delegations: delegations / live,
-            missed: (1.0 - self.law.total()).max(0.0),
+            missed: (1.0 - reached).max(0.0),
             originator_delegations: own,
             serving: (1.0 + servers) / (live + 1.0),
             timeout_s: self.timing.timeout_s(0),
             paced,
-            hops: Hops::of(&self.timing.paced_by(pacing_s), paced, &self.law),
+            crossed: self.others.as_ref().map_or(0.0, Others::crossed),
+            hops: Hops::of(&timing, paced, &self.law),
+            others,
         }
+    }
+}
+
+/// What attempts depend on where round trips take this long.
+fn attempts(inputs: &BroadcastInputs, timing: &Timing) -> Attempts {
+    Attempts {
+        loss: inputs.loss,
+        dead: inputs.dead,
+        late: std::array::from_fn(|attempt| timing.ack_late(timing.timeout_s(attempt as u32))),
+        backoff: inputs.backoff,
     }
 }
 
@@ -198,12 +235,13 @@ impl Broadcast {
 
     /// When nobody tells any more, in seconds.
     pub fn ends_s(&self) -> f64 {
-        self.hops.ends_s()
+        self.others.iter().map(OthersTold::ends_s).fold(self.hops.ends_s(), f64::max)
     }
 
     /// The share of live members that have been told `time_s` after the originator began.
     pub fn told_s(&self, time_s: f64) -> f64 {
-        self.hops.told_s(time_s)
+        let here = self.hops.told_s(time_s);
+        self.others.as_ref().map_or(here, |others| others.mixed(here, others.told_s(time_s)))
     }
 
     /// The time after which a `share` of all live members has been told. None if repair has to tell so many.

@@ -12,6 +12,8 @@ const LAN: BroadcastInputs = BroadcastInputs {
     dead: 0.0,
     rtt_median_s: 0.001,
     rtt_sigma: 0.3,
+    zones: 1,
+    zone_rtt_s: 0.0,
     turn_s: 0.004,
     timeout_min_s: 0.02,
     backoff: 2,
@@ -331,4 +333,47 @@ proptest! {
             prop_assert!(base.told_s(time_s) <= base.told_s(time_s * 1.5) + 1e-9);
         }
     }
+}
+
+/// Zones without any distance: nobody is told later than by a hop more, everybody once, and one copy crosses to each.
+#[test]
+fn zones_cost_a_copy_each_and_the_way_there() {
+    for (members, zones) in [(10, 2), (12, 6), (300, 3), (100_000, 20)] {
+        let flat = Broadcast::of(&BroadcastInputs { members, ..LAN });
+        let near = BroadcastInputs { members, zones, ..LAN };
+        let zoned = Broadcast::of(&near);
+        assert!((zoned.crossed - 1.0).abs() < 1e-9 && flat.crossed == 0.0, "{zoned:?}");
+        assert!(
+            (zoned.copies - 1.0).abs() < 0.01 && zoned.missed < 1e-5,
+            "{members} {zones}: {}",
+            zoned.copies
+        );
+        let far = Broadcast::of(&BroadcastInputs { zone_rtt_s: 0.2, ..near });
+        let own = (f64::from(members / zones) - 1.0) / f64::from(members - 1);
+        // Before anything has crossed those of the own zone are told, and no one else.
+        assert!((far.told_s(0.099) - own).abs() < 0.01, "{members} {zones}: {} {own}", far.told_s(0.099));
+        let later_s = far.delay_s(0.99).unwrap() - zoned.delay_s(0.99).unwrap();
+        assert!((later_s - 0.1).abs() < 0.002, "{members} {zones}: {later_s}");
+    }
+}
+
+/// What is lost on the way to a zone has the whole zone wait for the timeout of that way.
+#[test]
+fn a_lost_crossing_waits_for_the_round_trip_between_zones() {
+    let inputs = BroadcastInputs { members: 9_000, zones: 3, zone_rtt_s: 0.2, loss: 0.05, ..LAN };
+    let broadcast = Broadcast::of(&inputs);
+    // A copy is sent again where it or its acknowledgement was lost.
+    assert!((broadcast.crossed - 1.0 / 0.95_f64.powi(2)).abs() < 0.01, "{}", broadcast.crossed);
+    // One in twenty of the other zones, which are two thirds of all, is not begun before 100 + 200 ms.
+    let untold = 1.0 - broadcast.told_s(0.29);
+    assert!((untold - 0.05 * 2.0 / 3.0).abs() < 0.005, "{untold}");
+    assert!(broadcast.told_s(0.5) > 0.99, "{}", broadcast.told_s(0.5));
+}
+
+#[test]
+fn zones_that_cannot_be_are_refused() {
+    let inputs = BroadcastInputs { members: 9, ..LAN };
+    assert_eq!(BroadcastInputs { zones: 4, ..inputs }.check(), Ok(()));
+    let fault = BroadcastInputs { zones: 5, ..inputs }.check().unwrap_err();
+    assert!(fault.starts_with("zones has to be between 1 and 4"), "{fault}");
 }

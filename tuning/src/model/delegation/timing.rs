@@ -11,6 +11,9 @@
 //! the same sum. A hop that takes longer than the timeout is overtaken by the next attempt, if that arrives, with
 //! probability q: P(X > t) is then smaller by 1 - q P(X <= t - RTO).
 //!
+//! To another zone each way takes longer by a constant. A member has an estimate of its own for these round trips, so the
+//! timeout is longer by both ways, and as many acknowledgements are late.
+//!
 //! **Pacing.** A member that has just passed on does so again only when the pacing interval P is over, and then all at
 //! once. Let it have something to pass on at a rate v, at random moments. After each time it passes on, something comes
 //! within P with probability 1 - e^-vP, and it passes on again at its end; else at once when something comes. Of
@@ -51,11 +54,23 @@ pub struct Timing {
     arrives: f64,
     first_timeout_s: f64,
     backoff: u32,
+    /// What a round trip takes beyond the log-normal.
+    further_s: f64,
 }
 
 impl Timing {
-    /// Of a broadcast with these inputs.
+    /// Of a broadcast with these inputs, within a zone.
     pub fn of(inputs: &BroadcastInputs) -> Timing {
+        Timing::further(inputs, 0.0)
+    }
+
+    /// The same to another zone.
+    pub fn to_another_zone(inputs: &BroadcastInputs) -> Timing {
+        Timing::further(inputs, inputs.zone_rtt_s)
+    }
+
+    /// With round trips that take so much longer.
+    fn further(inputs: &BroadcastInputs, further_s: f64) -> Timing {
         let BroadcastInputs { rtt_median_s, rtt_sigma, turn_s, .. } = *inputs;
         let way_variance = (2.0 * (rtt_sigma * rtt_sigma).exp_m1()).ln_1p();
         let rtt_mean_s = rtt_median_s * (rtt_sigma * rtt_sigma / 2.0).exp();
@@ -69,11 +84,13 @@ impl Timing {
             arrives: 1.0 - inputs.loss,
             first_timeout_s: 0.0,
             backoff: inputs.backoff,
+            further_s,
         };
         let mean_s = rtt_mean_s + turn_s;
         let below = |turns_s: f64| shortfall_s(mean_s - turns_s, rtt_median_s, rtt_sigma);
         let deviation_s = 2.0 * timing.over_turns(below);
-        timing.first_timeout_s = (mean_s + 4.0 * deviation_s).min(TIMEOUT_MAX_S).max(inputs.timeout_min_s);
+        let timeout_s = mean_s + further_s + 4.0 * deviation_s;
+        timing.first_timeout_s = timeout_s.min(TIMEOUT_MAX_S).max(inputs.timeout_min_s);
         timing
     }
 
@@ -90,8 +107,8 @@ impl Timing {
 
     /// The share of acknowledgements that take longer.
     pub fn ack_late(&self, timeout_s: f64) -> f64 {
-        1.0 - self
-            .over_turns(|turns_s| log_normal_cdf(timeout_s - turns_s, self.rtt_median_s, self.rtt_sigma))
+        let within_s = timeout_s - self.further_s;
+        1.0 - self.over_turns(|turns_s| log_normal_cdf(within_s - turns_s, self.rtt_median_s, self.rtt_sigma))
     }
 
     /// The mean over the sum of two turns.
