@@ -31,6 +31,9 @@ const LABEL_MAX: usize = 255;
 /// Addresses to join through, at most.
 const TARGETS_MAX: usize = 64;
 
+/// Why members of these pools are in no zones. Who has used `run --zones` tries it here, too.
+const NO_ZONES: &str = "memberlist's wire, which all these pools speak, knows no zones; leave it out";
+
 /// What kind of pool is joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,6 +104,14 @@ pub struct AttachArguments {
     /// In a Consul pool: be registered in its catalogue, as client agents are
     #[arg(long, help_heading = "Pool")]
     pub catalog: bool,
+
+    /// Refused: see [`NO_ZONES`].
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub zone: Option<String>,
+
+    /// Refused: see [`NO_ZONES`].
+    #[arg(long, value_name = "COUNT", hide = true)]
+    pub zones: Option<String>,
 
     /// How fast members join, and leave at the end
     #[arg(long, value_name = "RATE", default_value = "20/s", value_parser = values::rate)]
@@ -177,6 +188,7 @@ impl AttachArguments {
             faults.push(fault);
             None
         });
+        faults.extend(self.zone_faults());
         let port = port_of(self.pool);
         faults.extend(self.join.iter().filter_map(|target| target_fault(target.trim(), port)));
         let origins = self.fleet.origins.clone();
@@ -199,6 +211,16 @@ impl AttachArguments {
                 Err(format!("--encrypt-file {}: --encrypt gives a key too; leave one out", path.display()))
             }
         }
+    }
+
+    /// Zones that were asked for.
+    fn zone_faults(&self) -> Vec<String> {
+        let zones = self.zones.iter().map(|count| format!("--zones {count}: {NO_ZONES}"));
+        let zone = self.zone.iter().map(|name| match self.pool.has_tags() {
+            true => format!("--zone {name}: {NO_ZONES}, or say it in a tag: --tag zone={name}"),
+            false => format!("--zone {name}: {NO_ZONES}"),
+        });
+        zone.chain(zones).collect()
     }
 
     /// What is allowed and odd.

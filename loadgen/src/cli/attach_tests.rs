@@ -103,6 +103,19 @@ fn every_fault_names_its_flag_and_the_mend() {
         (&["--hlog", "-"], "--hlog -: only --json goes to standard output; name a file"),
         (&["--pool", "memberlist", "--tag", "a=b"], "--tag: plain memberlist has no tags"),
         (&["--pool", "memberlist", "--datacenter", "dc1"], "--datacenter: plain memberlist has no tags"),
+        (
+            &["--zone", "b"],
+            "--zone b: memberlist's wire, which all these pools speak, knows no zones; leave it out, or say it in a \
+             tag: --tag zone=b",
+        ),
+        (
+            &["--zones", "3"],
+            "--zones 3: memberlist's wire, which all these pools speak, knows no zones; leave it",
+        ),
+        (
+            &["--pool", "memberlist", "--zone", "b"],
+            "--zone b: memberlist's wire, which all these pools speak",
+        ),
         (&["--catalog"], "--catalog: only Consul has a catalogue"),
         (&["--port", "0"], "--port 0: others have to know"),
         (&["--port", "65535", "--workers", "2"], "--port 65535: 2 workers need"),
