@@ -8,7 +8,8 @@
 //! 6. [Asking one](#asking-one)
 //! 7. [Going away](#going-away)
 //! 8. [Settings and numbers](#settings-and-numbers)
-//! 9. [What to expect](#what-to-expect)
+//! 9. [Secret, and there again](#secret-and-there-again)
+//! 10. [What to expect](#what-to-expect)
 //!
 //! # One member
 //! A program is in the cluster through a [`Cluster`](crate::Cluster): a name that no other member has, and an address that
@@ -187,6 +188,34 @@
 //!     .tune(|settings| settings.probe_interval = Duration::from_secs(10))
 //!     .start()?;
 //! # drop(member);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Secret, and there again
+//! With a key, which all members share, everything between them is encrypted and authenticated, and what is repeated is
+//! refused. With a [snapshot](crate::ClusterBuilder::snapshot) a process that was killed is there again without seeds: it finds the
+//! others, says no more than it had said before, and has its keys and the cluster's.
+//!
+//! ```
+//! use swimring::{Cluster, EncryptionOptions, WireOptions};
+//!
+//! # fn main() -> Result<(), swimring::ClusterError> {
+//! # let path = std::env::temp_dir().join(format!("swimring-guide-{}", std::process::id()));
+//! // 16, 24 or 32 bytes; in a settings file `secret_keys = ["..."]`, in base64.
+//! let key = [17; 32];
+//! let web = Cluster::builder("web-1")
+//!     .bind("127.0.0.1:0")
+//!     .wire(WireOptions::Encrypted(EncryptionOptions::with_key(key)))
+//!     .snapshot(&path)
+//!     .start()?;
+//! web.state().set("load", "0.4")?;
+//! // Otherwise within a second.
+//! web.flush_snapshot()?;
+//! # drop(web);
+//! # for ending in ["", ".lock"] {
+//! #     let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+//! # }
 //! # Ok(())
 //! # }
 //! ```

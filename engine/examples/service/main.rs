@@ -15,7 +15,9 @@
 //!
 //! Kill one and start it again: it has the configuration as soon as it has joined. Ctrl-C or SIGTERM lets it say goodbye
 //! first. The three arguments are the member's name, its address in the cluster, and the address that commands come to; what
-//! follows are members to join.
+//! follows are members to join. A settings file named in `SERVICE_SETTINGS` may say the rest: with
+//! `secret_keys = ["..."]` (base64) the cluster is encrypted, with `snapshot_path = "..."` the member comes back without seeds,
+//! with what it knew, even if all were killed at once.
 
 #![allow(clippy::disallowed_methods, reason = "an application has threads and a clock")]
 
@@ -37,7 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: service NAME BIND_ADDRESS COMMAND_ADDRESS [SEED]...".into());
     };
     // Looks for the seeds again whenever it is alone: it does not matter who is started first.
-    let cluster = Cluster::builder(name).cluster("service").bind(bind.as_str()).retry_join(seeds).start()?;
+    let mut member = Cluster::builder(name).cluster("service").bind(bind.as_str()).retry_join(seeds);
+    if let Ok(settings) = std::env::var("SERVICE_SETTINGS") {
+        member = member.file(settings)?;
+    }
+    let cluster = member.start()?;
     let service = Service::start(cluster)?;
     let listener = TcpListener::bind(commands)?;
     println!("{name} is a member at {} and takes commands at {commands}", service.cluster().address());

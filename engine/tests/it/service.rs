@@ -1,14 +1,15 @@
-//! The example of a service that needs no etcd, as five processes that are cut off from each other, killed and started
-//! again: in the end all of them say the same.
+//! The example of a service that needs no etcd, as five encrypted processes that are cut off from each other, killed, all at once
+//! too, and started again: in the end all of them say the same.
 
 #![allow(clippy::disallowed_methods, reason = "processes are waited for in real time")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use swimring::Cluster;
+use swimring::{Cluster, EncryptionOptions, WireOptions};
 use swimring_peers::namespace::NetworkNamespace;
 
 #[path = "../../examples/service/service.rs"]
@@ -19,7 +20,7 @@ const NAMES: [&str; 5] = ["ada", "bea", "cyd", "dot", "eva"];
 const PATIENCE: Duration = Duration::from_secs(150);
 /// Port of all members, each at an address of its own.
 const PORT: u16 = 7946;
-/// What a process is told: name, address, seed.
+/// What a process is told: name, address, file to keep what it knows in, and a seed if it has one.
 const ARGUMENTS: &str = "SWIMRING_TEST_SERVICE";
 
 fn address(nth: usize) -> Ipv4Addr {
@@ -31,8 +32,15 @@ fn address(nth: usize) -> Ipv4Addr {
 #[ignore = "a part of the other one here, in a process of its own"]
 fn process_of_the_service() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
-    let [name, bind, seed] = arguments.split(' ').collect::<Vec<_>>()[..] else { return };
-    let cluster = Cluster::builder(name).cluster("service").bind(bind).retry_join([seed]).start().unwrap();
+    let [name, bind, snapshot, seeds @ ..] = &arguments.split(' ').collect::<Vec<_>>()[..] else { return };
+    let cluster = Cluster::builder(*name)
+        .cluster("service")
+        .bind(*bind)
+        .retry_join(seeds.iter().copied())
+        .wire(WireOptions::Encrypted(EncryptionOptions::with_key([17; 32])))
+        .snapshot(*snapshot)
+        .start()
+        .unwrap();
     let service = example::Service::start(cluster).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("commands at {}", listener.local_addr().unwrap());
@@ -53,11 +61,16 @@ struct Process {
 }
 
 impl Process {
-    fn start(nth: usize) -> Process {
+    fn start(nth: usize, folder: &Path, with_seed: bool) -> Process {
         let seed = address(if nth == 0 { 1 } else { 0 });
+        let (name, snapshot) = (NAMES[nth], folder.join(NAMES[nth]));
+        let mut arguments = format!("{name} {}:{PORT} {}", address(nth), snapshot.display());
+        if with_seed {
+            arguments += &format!(" {seed}:{PORT}");
+        }
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "service::process_of_the_service", "--ignored", "--nocapture"])
-            .env(ARGUMENTS, format!("{} {}:{PORT} {seed}:{PORT}", NAMES[nth], address(nth)))
+            .env(ARGUMENTS, arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -118,6 +131,11 @@ fn members_are(expected: &str) -> impl Fn(&str) -> bool {
     move |answer| answer == expected
 }
 
+/// What of the state is the cluster's.
+fn configuration(state: &str) -> Vec<&str> {
+    state.split(' ').filter(|entry| entry.starts_with('*')).collect()
+}
+
 /// The first key of which `owner` is responsible.
 fn key_of(process: &Process, owner: &str) -> String {
     (0..).map(|nth| format!("user-{nth}")).find(|key| process.say(&format!("owner {key}")) == owner).unwrap()
@@ -132,7 +150,10 @@ fn killed_cut_off_and_started_again_all_processes_say_the_same() {
 }
 
 fn kill_cut_off_and_start_again(network: &NetworkNamespace) {
-    let mut processes: Vec<Process> = (0..NAMES.len()).map(Process::start).collect();
+    let folder = std::env::temp_dir().join(format!("swimring-service-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let start = |nth, with_seed| Process::start(nth, &folder, with_seed);
+    let mut processes: Vec<Process> = (0..NAMES.len()).map(|nth| start(nth, true)).collect();
     agree("all are there", &processes, "members", members_are("ada bea cyd dot eva"));
 
     // The configuration is everyone's, whoever changes it.
@@ -151,7 +172,7 @@ fn kill_cut_off_and_start_again(network: &NetworkNamespace) {
     processes[1].say("config greeting goodbye");
     assert_ne!(processes[0].say(&format!("owner {of_cyd}")), "cyd");
     assert!(processes[0].say(&format!("put {of_cyd} red")).starts_with("kept by "));
-    processes.insert(2, Process::start(2));
+    processes.insert(2, start(2, true));
     agree("it is back", &processes, "members", members_are("ada bea cyd dot eva"));
     agree("and is configured", &processes, "config", |config| config == "greeting=goodbye limit=17");
 
@@ -173,7 +194,23 @@ fn kill_cut_off_and_start_again(network: &NetworkNamespace) {
     });
     agree("all have the same state", &processes, "state", |state| state.contains("eva/entries="));
 
+    // All are killed at once, and nobody tells them where the others are.
+    std::thread::sleep(Duration::from_secs(2));
+    let state = processes[0].say("state");
+    processes.clear();
+    // The kernel gives the ports of a killed process' rings back a moment later.
+    std::thread::sleep(Duration::from_secs(1));
+    processes.extend((0..NAMES.len()).map(|nth| start(nth, false)));
+    agree("all are back", &processes, "members", members_are("ada bea cyd dot eva"));
+    agree("with the configuration", &processes, "config", |config| {
+        config == "greeting=goodbye limit=18 region=north"
+    });
+    // Entries were in memory alone, and are counted anew.
+    agree("and the state", &processes, "state", |now| configuration(now) == configuration(&state));
+
     // Who leaves is gone at once, and not counted as failed.
     processes.pop().unwrap().leave();
     agree("it has left", &processes, "members", members_are("ada bea cyd dot"));
+    drop(processes);
+    let _ = std::fs::remove_dir_all(&folder);
 }

@@ -15,7 +15,7 @@ use super::recorder::Pending;
 use crate::cluster::error::ClusterError;
 use crate::cluster::join::Seed;
 use crate::cluster::options::ClusterOptions;
-use crate::protocol::{SavedClusterKey, SavedKey, SavedState, WireOptions};
+use crate::protocol::{SavedClusterKey, SavedKey, SavedState};
 use crate::snapshot::{CLUSTER_NAME_MAX, Contents, Log, Peer};
 
 /// How far above the last incarnation a life begins that ended in order: so far that the others see that it is another.
@@ -72,7 +72,7 @@ pub(in crate::cluster) fn open(
             "the end of the snapshot was half written, and is cut off: the process was killed, or the disk was full"
         );
     }
-    let has_state = protocol.state_bytes_max > 0 && matches!(options.wire, WireOptions::Native);
+    let has_state = protocol.state_bytes_max > 0 && options.wire.is_native();
     let contents = opened.contents;
     let kept = contents.as_ref().map_or(0, |contents| contents.own.len() + contents.keys.len());
     if kept > 0 && !has_state {
