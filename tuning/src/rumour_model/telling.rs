@@ -140,8 +140,9 @@ mod tests {
         for (told, flat) in delegated.iter().zip(&side_by_side(&among(900, 0.0))[1..]) {
             assert!((told.crossed_per_zone - 1.0).abs() < 1e-6 && flat.crossed_per_zone == 0.0, "{told:?}");
             assert!((told.copies - flat.copies).abs() < 0.01, "{told:?}");
+            // The way there and its hop, and fewer hops within a zone than among all.
             let wait_ms = told.p99_ms.unwrap() - flat.p99_ms.unwrap();
-            assert!((18.0..23.0).contains(&wait_ms), "{wait_ms}");
+            assert!((15.0..23.0).contains(&wait_ms), "{wait_ms}");
         }
     }
 }

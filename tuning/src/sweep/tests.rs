@@ -155,7 +155,7 @@ fn a_summary_pools_crashes_and_averages_runs() {
     assert!(table.iter().all(|line| !line.contains("NaN") && line.chars().count() <= 80), "{table:#?}");
     let csv = table::csv(&[(Point::default(), summary)]).unwrap();
     let widths: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
-    assert_eq!(widths, [57, 57]);
+    assert_eq!(widths, [60, 60]);
 }
 
 #[test]
