@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use swimring_loadgen::allocations::{CountingAllocator, counted, of_this_thread};
+use swimring_loadgen::allocations::{CountingAllocator, counted, held_by_this_thread, of_this_thread};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -22,6 +22,20 @@ fn every_kind_of_allocation_counts_once() {
     let mut grown = Vec::<u8>::with_capacity(16);
     assert_eq!(count(|| grown.reserve_exact(black_box(4096))), 1);
     assert_eq!(count(|| drop(grown)), 0);
+}
+
+#[test]
+fn bytes_are_held_until_they_are_freed() {
+    let before = held_by_this_thread();
+    let held = || held_by_this_thread() - before;
+    let mut grown = black_box(Vec::<u8>::with_capacity(1_000));
+    assert_eq!(held(), 1_000);
+    grown.reserve_exact(3_000);
+    assert_eq!(held(), 3_000);
+    let boxed = black_box(Box::new([0_u64; 4]));
+    assert_eq!(held(), 3_032);
+    drop((grown, boxed));
+    assert_eq!(held(), 0);
 }
 
 #[test]

@@ -27,6 +27,7 @@ type benchOptions struct {
 	warmUp  time.Duration
 	meta    int
 	crc     bool
+	known   int
 }
 
 func parseBenchOptions(arguments []string) (*benchOptions, error) {
@@ -39,8 +40,12 @@ func parseBenchOptions(arguments []string) (*benchOptions, error) {
 	flags.DurationVar(&o.warmUp, "warm-up", time.Second, "processor time to spend before, per case")
 	flags.IntVar(&o.meta, "meta-bytes", 16, "metadata of each member")
 	flags.BoolVar(&o.crc, "crc", true, "checksums in datagrams, as memberlist's own gossip has them")
+	flags.IntVar(&o.known, "known", 0, "measure only what it costs to know this many members, without metadata")
 	if err := flags.Parse(arguments); err != nil {
 		return nil, err
+	}
+	if o.known < 0 || o.known > 1_000_000 {
+		return nil, fmt.Errorf("-known wants a number up to 1000000, not %d", o.known)
 	}
 	for text := range strings.SplitSeq(members, ",") {
 		number, err := strconv.Atoi(text)
@@ -68,6 +73,9 @@ func runBench(arguments []string) error {
 	}
 	if err := checkInside(); err != nil {
 		return err
+	}
+	if o.known > 0 {
+		return runKnown(o)
 	}
 	for _, form := range []form{plain, compressed, encrypted} {
 		for _, members := range o.members {
