@@ -30,8 +30,8 @@ const FIRST: u64 = 1_700_000_000;
 const SETTLING_S: u64 = 60;
 /// Seconds in which nothing happens.
 const IDLE_S: u64 = 600;
-/// User events that are told.
-const EVENTS: u32 = 20_000;
+/// User events that are told: fewer than are remembered at a time, so that all are new.
+const EVENTS: u32 = 4_000;
 /// Leading bits that nobody shares with the member that is measured: it is asked to tell nobody on.
 const PREFIX_BITS: u8 = 48;
 
