@@ -23,7 +23,7 @@ use swimring_codec::MemberId;
 use crate::protocol::pools::delegations::{Part, Range};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::id_order::IdOrder;
+use crate::protocol::view::id_order::Ordered;
 use crate::protocol::view::zones::{ZoneIndex, Zones};
 
 /// Bits of an id.
@@ -125,7 +125,7 @@ impl Division {
     #[inline]
     fn nearest(
         &self,
-        order: &IdOrder,
+        order: Ordered<'_>,
         prefix_bits: u8,
         candidate: impl Fn(MemberIndex) -> Candidate,
     ) -> Option<u8> {
@@ -239,7 +239,8 @@ mod tests {
             let mut cluster_zones = Vec::new();
             for (index, id) in ids.iter().enumerate() {
                 let zone = zones.intern(names[zone_of(index)]).expect("few zones");
-                zones.enter(zone, *id, index as MemberIndex, false);
+                zones.assign(index as MemberIndex, *id);
+                zones.enter(zone, index as MemberIndex, false);
                 cluster_zones.push(zone);
             }
             Cluster { zones, ids, zone_of: cluster_zones }

@@ -142,7 +142,6 @@ impl Identity {
 
 #[derive(Debug)]
 struct Slot {
-    id: MemberId,
     name: Box<str>,
     /// Table entries of any version.
     references: u32,
@@ -192,6 +191,7 @@ impl Directory {
         self.slots.reserve_exact(members.saturating_sub(self.slots.len()));
         self.indexes.reserve(members.saturating_sub(self.indexes.len()));
         self.free.reserve(members.saturating_sub(self.free.len()));
+        self.zones.reserve(members);
     }
 
     /// One more than the largest index in use or free.
@@ -224,7 +224,7 @@ impl Directory {
     /// The id of the member at `index`.
     #[inline]
     pub fn id(&self, index: MemberIndex) -> MemberId {
-        self.slots[index as usize].id
+        MemberId(self.zones.id(index))
     }
 
     /// The name of the member at `index`.
@@ -285,7 +285,6 @@ impl Directory {
         }
         let zone = self.zones.intern(introduction.zone).ok_or(Full::Zones)?;
         let slot = Slot {
-            id: introduction.subject,
             name: introduction.name.into(),
             references: 0,
             first: Identity::new(introduction, announced, zone),
@@ -301,6 +300,7 @@ impl Directory {
                 (self.slots.len() - 1) as MemberIndex
             }
         };
+        self.zones.assign(index, introduction.subject.0);
         self.indexes.insert(introduction.subject, index);
         Ok(index)
     }
@@ -318,10 +318,10 @@ impl Directory {
         let first = identity.references == 0 && count > 0;
         identity.references += count;
         if first {
-            let (zone, id) = (identity.zone, slot.id.0);
+            let zone = identity.zone;
             let others = slot.others_in(version, zone);
             if !others.here {
-                self.zones.enter(zone, id, index, others.elsewhere);
+                self.zones.enter(zone, index, others.elsewhere);
             }
         }
     }
@@ -346,14 +346,14 @@ impl Directory {
         let identity = slot.identity_mut(version);
         identity.references -= 1;
         if identity.references == 0 {
-            let (zone, id) = (identity.zone, slot.id.0);
+            let zone = identity.zone;
             let others = slot.others_in(version, zone);
             if !others.here {
-                self.zones.exit(zone, id, others.elsewhere);
+                self.zones.exit(zone, index, others.elsewhere);
             }
         }
         if slot.references == 0 {
-            self.indexes.remove(&slot.id);
+            self.indexes.remove(&MemberId(self.zones.id(index)));
             slot.first.metadata = Box::default();
             slot.more = Vec::new();
             // The name stays until the slot is used again: an event may still have to be resolved.

@@ -18,3 +18,14 @@ pub(in crate::protocol) mod table;
 #[cfg(test)]
 mod table_test;
 pub(in crate::protocol) mod zones;
+
+/// Makes room for one more in `items`, and for a sixteenth of what is there: what a member knows of others it keeps,
+/// and twice the room would be as much memory again.
+pub(in crate::protocol) fn grow_for_one<T>(items: &mut Vec<T>) {
+    if items.len() == items.capacity() {
+        items.reserve_exact((items.len() / GROWTH).max(GROWTH));
+    }
+}
+
+/// What part of the items that are there room is made for.
+const GROWTH: usize = 16;

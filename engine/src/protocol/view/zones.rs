@@ -12,7 +12,7 @@
 use swimring_codec::{zone_hash, zone_tag};
 
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::id_order::IdOrder;
+use crate::protocol::view::id_order::{IdOrder, Ids, Ordered};
 
 /// A zone's place in the directory.
 pub(in crate::protocol) type ZoneIndex = u16;
@@ -45,13 +45,31 @@ impl Zone {
 #[derive(Debug)]
 pub(in crate::protocol) struct Zones {
     zones: Vec<Zone>,
+    /// The ids of all, whatever their zone.
+    ids: Ids,
     /// For each member that is in more than one, by how many.
     disagreements: usize,
 }
 
 impl Zones {
     pub(in crate::protocol) fn new() -> Zones {
-        Zones { zones: vec![Zone::new("")], disagreements: 0 }
+        Zones { zones: vec![Zone::new("")], ids: Ids::new(), disagreements: 0 }
+    }
+
+    /// Makes room for the ids of `members` in all.
+    pub(in crate::protocol) fn reserve(&mut self, members: usize) {
+        self.ids.reserve(members);
+    }
+
+    /// The member at `index` has this id from now on: before it enters a zone.
+    pub(in crate::protocol) fn assign(&mut self, index: MemberIndex, id: u64) {
+        self.ids.assign(index, id);
+    }
+
+    /// The id of the member at `index`.
+    #[inline]
+    pub(in crate::protocol) fn id(&self, index: MemberIndex) -> u64 {
+        self.ids.get(index)
     }
 
     /// The zone called `name`, which is made if need be. Nothing if there are too many. It is kept once somebody
@@ -85,23 +103,17 @@ impl Zones {
 
     /// Somebody believes the member at `index` to be in `zone`, which nobody did so far; `elsewhere` says whether
     /// somebody believes it to be in another.
-    pub(in crate::protocol) fn enter(
-        &mut self,
-        zone: ZoneIndex,
-        id: u64,
-        index: MemberIndex,
-        elsewhere: bool,
-    ) {
+    pub(in crate::protocol) fn enter(&mut self, zone: ZoneIndex, index: MemberIndex, elsewhere: bool) {
         let entered = &mut self.zones[usize::from(zone)];
-        entered.order.insert(id, index);
+        entered.order.insert(index, &self.ids);
         entered.members += 1;
         self.disagreements += usize::from(elsewhere);
     }
 
     /// The inverse of [`Zones::enter`].
-    pub(in crate::protocol) fn exit(&mut self, zone: ZoneIndex, id: u64, elsewhere: bool) {
+    pub(in crate::protocol) fn exit(&mut self, zone: ZoneIndex, index: MemberIndex, elsewhere: bool) {
         let left = &mut self.zones[usize::from(zone)];
-        left.order.remove(id);
+        left.order.remove(index, &self.ids);
         left.members -= 1;
         self.disagreements -= usize::from(elsewhere);
     }
@@ -119,8 +131,8 @@ impl Zones {
 
     /// The ids in `zone`, in order.
     #[inline]
-    pub(in crate::protocol) fn order(&self, zone: ZoneIndex) -> &IdOrder {
-        &self.zones[usize::from(zone)].order
+    pub(in crate::protocol) fn order(&self, zone: ZoneIndex) -> Ordered<'_> {
+        Ordered { order: &self.zones[usize::from(zone)].order, ids: &self.ids }
     }
 
     /// The name of `zone`, empty for [`NO_ZONE`].
@@ -162,7 +174,8 @@ mod tests {
         for (index, name) in (1..).zip(&names) {
             let zone = zones.intern(name).expect("room");
             assert_eq!((zone, zones.name(zone)), (index, &**name));
-            zones.enter(zone, u64::from(index), index.into(), false);
+            zones.assign(index.into(), index.into());
+            zones.enter(zone, index.into(), false);
         }
         assert_eq!(zones.intern("another"), None);
         assert_eq!(zones.intern(""), Some(NO_ZONE));
@@ -170,19 +183,21 @@ mod tests {
         assert_eq!(zones.occupied().count(), ZONES_MAX - 1, "nobody is in the empty one");
         zones.exit(7, 7, false);
         assert_eq!(zones.intern("another"), Some(7));
-        zones.enter(7, 900, 9, false);
+        zones.assign(9, 900);
+        zones.enter(7, 9, false);
         assert_eq!(zones.order(7).range(0..=u64::MAX).collect::<Vec<_>>(), [(900, 9)]);
     }
 
     #[test]
     fn a_tag_is_the_own_zones_if_it_may_be() {
         let mut zones = Zones::new();
+        zones.assign(0, 1);
         let [a, b, empty] = ["a", "b", "nobody"].map(|name| {
             let zone = zones.intern(name).expect("room");
-            zones.enter(zone, 1, 0, false);
+            zones.enter(zone, 0, false);
             zone
         });
-        zones.exit(empty, 1, false);
+        zones.exit(empty, 0, false);
         assert_eq!(zones.tagged(zone_tag("a"), b), Some(a));
         assert_eq!(zones.tagged(zone_tag("b"), b), Some(b));
         assert_eq!(zones.tagged(zone_tag("nobody"), b), None);
@@ -194,7 +209,8 @@ mod tests {
             .find(|name| zone_tag(name) == zone_tag("a"))
             .expect("one in 65,536 is");
         let twin = zones.intern(&twin).expect("room");
-        zones.enter(twin, 2, 1, false);
+        zones.assign(1, 2);
+        zones.enter(twin, 1, false);
         assert_eq!(zones.tagged(zone_tag("a"), twin), Some(twin));
         assert_eq!(zones.tagged(zone_tag("a"), b), Some(a));
     }
