@@ -5,6 +5,7 @@
 //! embedded                                   all sides, 10,000 and 100,000 known, three rounds; a table, medians
 //! embedded --rounds 5 --json costs.json      the same, and every run as JSON
 //! embedded one swimring 100000               a single run, as JSON
+//! embedded live 100000                       a real member beside a fleet of so many, over loopback, as JSON
 //! ```
 //!
 //! Every run is a process of its own, and the sides take turns. Names are like `node-0123456`, addresses IPv4, and there
@@ -13,9 +14,11 @@
 
 mod case;
 mod foca_peer;
+mod live;
 mod ours;
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -32,7 +35,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 #[command(name = "embedded", max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<One>,
+    command: Option<Single>,
 
     /// Runs of each case
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -52,7 +55,7 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum One {
+enum Single {
     /// A single run, as JSON
     One {
         /// Who is measured
@@ -60,12 +63,27 @@ enum One {
         /// How many others are known
         known: usize,
     },
+    /// A real member beside a fleet of real members in this process, over loopback, as JSON
+    Live {
+        /// How many members the fleet has
+        known: usize,
+        /// For how long it is measured
+        #[arg(default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        seconds: u64,
+    },
+    /// The member that `live` measures
+    #[command(hide = true)]
+    LiveMember { seed: SocketAddr, known: usize, seconds: u64 },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Some(One::One { side, known }) => one(side, known),
+        Some(Single::One { side, known }) => one(side, known),
+        Some(Single::Live { known, seconds }) => live::measure(known, seconds).and_then(|cost| print(&cost)),
+        Some(Single::LiveMember { seed, known, seconds }) => {
+            live::member(seed, known, seconds).and_then(|cost| print(&cost))
+        }
         None => all(&cli),
     };
     match done {
@@ -83,7 +101,11 @@ fn one(side: Side, known: usize) -> Result<(), Box<dyn Error>> {
         Side::Foca => foca_peer::measure(known)?,
         Side::Memberlist => memberlist(known)?,
     };
-    println!("{}", serde_json::to_string(&cost)?);
+    print(&cost)
+}
+
+fn print(cost: &impl serde::Serialize) -> Result<(), Box<dyn Error>> {
+    println!("{}", serde_json::to_string(cost)?);
     Ok(())
 }
 
