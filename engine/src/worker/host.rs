@@ -25,6 +25,9 @@ use crate::protocol::{
 };
 use crate::stream::StreamPort;
 
+/// What happened at a member in one call that room is kept for: more happens only where a whole table is read.
+const EVENTS_KEPT: usize = 4_096;
+
 /// Seed of the nonces of encryption.
 pub(super) type Secret = [u8; 32];
 
@@ -333,7 +336,12 @@ impl<O: Observer> Host<O> {
                 self.observer.event(&context, event);
             }
         }
-        self.members.output.events.clear();
+        let events = &mut self.members.output.events;
+        events.clear();
+        if events.capacity() > EVENTS_KEPT {
+            // A member has read a table of many. It keeps what it knows, and not what it said of it.
+            events.shrink_to(EVENTS_KEPT);
+        }
     }
 }
 
