@@ -91,11 +91,12 @@ impl Core {
         chosen_probe_interval(&self.settings, self.adaptive)
     }
 
+    #[inline]
     pub(in crate::protocol) fn identity<'a>(
         &self,
         subject: MemberIndex,
         shared: &'a SharedState,
-    ) -> &'a Identity {
+    ) -> Identity<'a> {
         shared.directory.identity(subject, self.table.get(subject).version())
     }
 

@@ -5,16 +5,20 @@
 //! believes of its address and metadata by a *version* under that index, since two members may not have
 //! heard of the same change yet. References are counted, so an index or version is free again when the
 //! last member has dropped it.
+//!
+//! Version 0 is where nearly always the only identity is, so it is packed, and its references are counted apart. The
+//! others lie in a table of theirs while there are any.
 
 use std::hash::{BuildHasher, Hasher};
-use std::net::SocketAddr;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashTable};
 use swimring_codec::MemberId;
-use swimring_codec::identity_hash;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 
+pub use crate::protocol::view::identity::{Identity, identity_of};
+use crate::protocol::view::identity::{OtherIdentity, PackedIdentities};
+use crate::protocol::view::references::References;
 use crate::protocol::view::zones::{ZoneIndex, Zones};
 
 /// A member's place in the directory.
@@ -32,16 +36,27 @@ pub type Version = u8;
 
 /// Even, so that with the key, which is odd, it makes an odd multiplier: one under which no two values have
 /// the same product.
-const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C14;
+pub(super) const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C14;
 
 /// Spreads keys that are hashes or small numbers already: one multiplication, with a random key against
 /// chosen collisions.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct KeyedHash(u64);
+pub(in crate::protocol) struct KeyedHash {
+    mask: u64,
+    multiplier: u64,
+}
 
 impl KeyedHash {
     pub(in crate::protocol) fn new(key: u64) -> KeyedHash {
-        KeyedHash(key | 1)
+        let key = key | 1;
+        KeyedHash { mask: key.rotate_left(32), multiplier: key ^ MULTIPLIER }
+    }
+
+    /// The hash of one number.
+    #[inline]
+    pub(in crate::protocol) fn of(self, value: u64) -> u64 {
+        let product = u128::from(value ^ self.mask) * u128::from(self.multiplier);
+        (product as u64) ^ ((product >> 64) as u64)
     }
 }
 
@@ -49,13 +64,13 @@ impl BuildHasher for KeyedHash {
     type Hasher = KeyedHasher;
 
     fn build_hasher(&self) -> KeyedHasher {
-        KeyedHasher { key: self.0, hash: 0 }
+        KeyedHasher { key: *self, hash: 0 }
     }
 }
 
 #[derive(Debug)]
 pub(in crate::protocol) struct KeyedHasher {
-    key: u64,
+    key: KeyedHash,
     hash: u64,
 }
 
@@ -72,17 +87,16 @@ impl Hasher for KeyedHasher {
         self.write_u64(u64::from(value));
     }
 
+    #[inline]
     fn write_u64(&mut self, value: u64) {
-        let product =
-            u128::from(value ^ self.key.rotate_left(32) ^ self.hash) * u128::from(self.key ^ MULTIPLIER);
-        self.hash = (product as u64) ^ ((product >> 64) as u64);
+        self.hash = self.key.of(value ^ self.hash);
     }
 
     /// Both halves in one product, of which each factor is as secret as the key: half the time of one after the other.
     fn write_u128(&mut self, value: u128) {
         let (low, high) = (value as u64, (value >> 64) as u64);
-        let product =
-            u128::from(low ^ self.key.rotate_left(32) ^ self.hash) * u128::from(high ^ self.key ^ MULTIPLIER);
+        let KeyedHash { mask, multiplier } = self.key;
+        let product = u128::from(low ^ mask ^ self.hash) * u128::from(high ^ multiplier);
         self.hash = (product as u64) ^ ((product >> 64) as u64);
     }
 
@@ -91,78 +105,30 @@ impl Hasher for KeyedHasher {
     }
 }
 
-/// What an introduction said of a member, beside its incarnation.
-#[derive(Debug)]
-pub struct Identity {
-    address: SocketAddr,
-    hash: u64,
-    /// Table entries that mean this identity. An identity without any is free.
-    references: u32,
-    /// The protocol versions it announced, in formats that carry them.
-    versions: Versions,
-    zone: ZoneIndex,
-    metadata: Box<[u8]>,
-}
-
-// A zone takes the place of what was padding.
-const _: () = assert!(size_of::<Identity>() == 72);
-
-impl Identity {
-    /// Address that the member receives at.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Its metadata.
-    pub fn metadata(&self) -> &[u8] {
-        &self.metadata
-    }
-
-    /// The protocol versions it announced; all zero in the native format.
-    pub fn versions(&self) -> Versions {
-        self.versions
-    }
-
-    /// Place of the zone that it is in; [`Directory::zone_name`] has the name.
-    #[inline]
-    pub(in crate::protocol) fn zone(&self) -> ZoneIndex {
-        self.zone
-    }
-
-    /// The hash over address, metadata and zone that state roots and tags are made of.
-    pub fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    /// The low byte of the hash, which compact updates carry.
-    pub fn tag(&self) -> u8 {
-        self.hash as u8
-    }
-}
-
-#[derive(Debug)]
-struct Slot {
-    name: Box<str>,
-    /// Table entries of any version.
-    references: u32,
-    /// Version 0, where nearly always the only identity is.
-    first: Identity,
-    /// Versions 1 and up, while some members have heard of a change and others have not.
-    more: Vec<Identity>,
-}
-
-// docs/ARCHITECTURE.md, section 3, reckons with it.
-const _: () = assert!(size_of::<Slot>() <= 128);
-
 /// The interned identities. See the module.
 #[derive(Debug)]
 pub struct Directory {
-    slots: Vec<Slot>,
+    /// Names, and versions 0.
+    packed: PackedIdentities,
+    /// Table entries that mean version 0 of each member.
+    references: References,
+    /// Versions 1 and up of members that have some, while some members have heard of a change and others have not.
+    others: HashMap<MemberIndex, Vec<OtherIdentity>, KeyedHash>,
     free: Vec<MemberIndex>,
-    indexes: HashMap<MemberId, MemberIndex, KeyedHash>,
-    /// The same ids in order, by zone.
+    /// The indexes in use, by the hashes of the ids.
+    indexes: HashTable<MemberIndex>,
+    key: KeyedHash,
+    /// Who is where, with the ids.
     zones: Zones,
+    /// Members whose version 0 was hashed lately, by the lowest bits of their indexes, with the hash.
+    recent: [(MemberIndex, u64); RECENT],
 }
+
+/// Hashes that are kept.
+const RECENT: usize = 64;
+
+// docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<MemberIndex>() <= 4);
 
 /// Why an identity was not interned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,38 +142,44 @@ pub(in crate::protocol) enum Full {
 }
 
 impl Directory {
-    /// An empty directory; `key` protects its hash table against chosen names.
+    /// An empty directory; `key` protects its hash tables against chosen names.
     pub fn new(key: u64) -> Directory {
         Directory {
-            slots: Vec::new(),
+            packed: PackedIdentities::new(key),
+            references: References::new(),
+            others: HashMap::with_hasher(KeyedHash::new(key)),
             free: Vec::new(),
-            indexes: HashMap::with_hasher(KeyedHash::new(key)),
+            indexes: HashTable::new(),
+            key: KeyedHash::new(key),
             zones: Zones::new(),
+            recent: [(MemberIndex::MAX, 0); RECENT],
         }
     }
 
     /// Makes room for `members` in all.
     pub fn reserve(&mut self, members: usize) {
-        self.slots.reserve_exact(members.saturating_sub(self.slots.len()));
-        self.indexes.reserve(members.saturating_sub(self.indexes.len()));
-        self.free.reserve(members.saturating_sub(self.free.len()));
+        self.packed.reserve(members);
+        self.references.reserve(members);
         self.zones.reserve(members);
+        let Directory { indexes, zones, key, .. } = self;
+        indexes.reserve(members.saturating_sub(indexes.len()), |index| key.of(zones.id(*index)));
+        self.free.reserve(members.saturating_sub(self.free.len()));
     }
 
     /// One more than the largest index in use or free.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.packed.len()
     }
 
     /// Whether nobody was ever interned.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     /// The index of `id`, if any member of this worker knows it.
     #[inline]
     pub fn find(&self, id: MemberId) -> Option<MemberIndex> {
-        self.indexes.get(&id).copied()
+        self.indexes.find(self.key.of(id.0), |index| self.zones.is(*index, id.0)).copied()
     }
 
     /// Who is in which zone, by ids in order.
@@ -217,8 +189,8 @@ impl Directory {
     }
 
     /// The name of the zone that `identity` is in; empty without one.
-    pub fn zone_name(&self, identity: &Identity) -> &str {
-        self.zones.name(identity.zone)
+    pub fn zone_name(&self, identity: Identity<'_>) -> &str {
+        self.zones.name(identity.zone())
     }
 
     /// The id of the member at `index`.
@@ -229,13 +201,63 @@ impl Directory {
 
     /// The name of the member at `index`.
     pub fn name(&self, index: MemberIndex) -> &str {
-        &self.slots[index as usize].name
+        self.packed.name(index)
     }
 
     /// The identity of `index` that `version` means.
     #[inline]
-    pub fn identity(&self, index: MemberIndex, version: Version) -> &Identity {
-        self.slots[index as usize].identity(version)
+    pub fn identity(&self, index: MemberIndex, version: Version) -> Identity<'_> {
+        if version == 0 {
+            return Identity::packed(&self.packed, &self.zones, index);
+        }
+        self.other(index, version)
+    }
+
+    #[cold]
+    fn other(&self, index: MemberIndex, version: Version) -> Identity<'_> {
+        Identity::other(&self.others_of(index)[usize::from(version) - 1])
+    }
+
+    /// The hash of the identity of `index` that `version` means. Kept for a while: when something changes, all members of
+    /// a fleet ask for the same, one after the other.
+    #[inline]
+    pub(in crate::protocol) fn identity_hash(&mut self, index: MemberIndex, version: Version) -> u64 {
+        if version != 0 {
+            return self.other(index, version).hash();
+        }
+        let place = index as usize % RECENT;
+        if self.recent[place].0 != index {
+            self.recent[place] = (index, self.identity(index, 0).hash());
+        }
+        self.recent[place].1
+    }
+
+    /// Version 0 of `index` is what `introduction` says from now on.
+    fn set_packed(
+        &mut self,
+        index: MemberIndex,
+        introduction: &Introduction<'_>,
+        announced: Versions,
+        zone: ZoneIndex,
+    ) {
+        self.packed.set(index, introduction, announced, zone);
+        self.recent[index as usize % RECENT].0 = MemberIndex::MAX;
+    }
+
+    /// Versions 1 and up.
+    fn others_of(&self, index: MemberIndex) -> &[OtherIdentity] {
+        if self.others.is_empty() {
+            return &[];
+        }
+        self.others.get(&index).map_or(&[], |others| others)
+    }
+
+    /// References to one identity.
+    fn references_to(&self, index: MemberIndex, version: Version) -> u32 {
+        match version {
+            0 => self.references.get(index),
+            _ => self.others_of(index)[usize::from(version) - 1].references,
+        }
     }
 
     /// Finds or adds what `introduction` says, without a reference: [`Directory::retain`] it next.
@@ -249,14 +271,12 @@ impl Directory {
             return self.add(introduction, announced, members_max).map(|index| (index, 0));
         };
         let hash = identity_of(introduction, announced);
-        let slot = &self.slots[index as usize];
-        let versions = 1 + slot.more.len();
+        let versions = 1 + self.others_of(index).len();
         let mut vacant = None;
         for version in 0..versions as Version {
-            let identity = slot.identity(version);
-            if identity.references == 0 {
+            if self.references_to(index, version) == 0 {
                 vacant = vacant.or(Some(version));
-            } else if identity.hash == hash {
+            } else if self.identity(index, version).hash() == hash {
                 return Ok((index, version));
             }
         }
@@ -264,14 +284,18 @@ impl Directory {
             return Err(Full::Versions);
         }
         let zone = self.zones.intern(introduction.zone).ok_or(Full::Zones)?;
-        let identity = Identity::new(introduction, announced, zone);
-        let slot = &mut self.slots[index as usize];
-        match vacant {
-            Some(0) => slot.first = identity,
-            Some(version) => slot.more[usize::from(version) - 1] = identity,
-            None => slot.more.push(identity),
+        let version = vacant.unwrap_or(versions as Version);
+        if version == 0 {
+            self.set_packed(index, introduction, announced, zone);
+            return Ok((index, 0));
         }
-        Ok((index, vacant.unwrap_or(versions as Version)))
+        let identity = OtherIdentity::new(introduction, announced, zone);
+        let others = self.others.entry(index).or_default();
+        match others.get_mut(usize::from(version) - 1) {
+            Some(vacant) => *vacant = identity,
+            None => others.push(identity),
+        }
+        Ok((index, version))
     }
 
     fn add(
@@ -280,28 +304,20 @@ impl Directory {
         announced: Versions,
         members_max: u32,
     ) -> Result<MemberIndex, Full> {
-        if self.free.is_empty() && self.slots.len() >= members_max as usize {
+        if self.free.is_empty() && self.len() >= members_max as usize {
             return Err(Full::Members);
         }
         let zone = self.zones.intern(introduction.zone).ok_or(Full::Zones)?;
-        let slot = Slot {
-            name: introduction.name.into(),
-            references: 0,
-            first: Identity::new(introduction, announced, zone),
-            more: Vec::new(),
-        };
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.slots[index as usize] = slot;
-                index
-            }
-            None => {
-                self.slots.push(slot);
-                (self.slots.len() - 1) as MemberIndex
-            }
-        };
-        self.zones.assign(index, introduction.subject.0);
-        self.indexes.insert(introduction.subject, index);
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.packed.push();
+            self.references.push();
+            (self.packed.len() - 1) as MemberIndex
+        });
+        self.set_packed(index, introduction, announced, zone);
+        let id = introduction.subject.0;
+        self.zones.assign(index, id);
+        let Directory { indexes, zones, key, .. } = self;
+        indexes.insert_unique(key.of(id), index, |index| key.of(zones.id(*index)));
         Ok(index)
     }
 
@@ -312,87 +328,86 @@ impl Directory {
 
     /// `count` more table entries now mean this identity.
     pub(in crate::protocol) fn retain_many(&mut self, index: MemberIndex, version: Version, count: u32) {
-        let slot = &mut self.slots[index as usize];
-        slot.references += count;
-        let identity = slot.identity_mut(version);
-        let first = identity.references == 0 && count > 0;
-        identity.references += count;
+        let first = self.references_to(index, version) == 0 && count > 0;
+        match version {
+            0 => self.references.add(index, count),
+            _ => self.other_mut(index, version).map_or((), |other| other.references += count),
+        }
         if first {
-            let zone = identity.zone;
-            let others = slot.others_in(version, zone);
+            let zone = self.identity(index, version).zone();
+            let others = self.others_in(index, version, zone);
             if !others.here {
                 self.zones.enter(zone, index, others.elsewhere);
             }
         }
     }
 
+    fn other_mut(&mut self, index: MemberIndex, version: Version) -> Option<&mut OtherIdentity> {
+        self.others.get_mut(&index)?.get_mut(usize::from(version) - 1)
+    }
+
     /// References to each member, and to each of their identities.
     #[cfg(test)]
     pub(in crate::protocol) fn references(&self) -> (Vec<u32>, Vec<u32>) {
-        let identities = |slot: &Slot| {
-            let more: Vec<u32> = slot.more.iter().map(|identity| identity.references).collect();
-            std::iter::once(slot.first.references).chain(more)
-        };
-        (
-            self.slots.iter().map(|slot| slot.references).collect(),
-            self.slots.iter().flat_map(identities).collect(),
-        )
+        let of_all = (0..self.len() as MemberIndex).map(|index| {
+            let versions = 0..=self.others_of(index).len() as Version;
+            versions.map(|version| self.references_to(index, version)).collect::<Vec<_>>()
+        });
+        let of_all: Vec<_> = of_all.collect();
+        (of_all.iter().map(|counts| counts.iter().sum()).collect(), of_all.concat())
     }
 
     /// A table entry no longer means this identity.
     pub(in crate::protocol) fn release(&mut self, index: MemberIndex, version: Version) {
-        let slot = &mut self.slots[index as usize];
-        slot.references -= 1;
-        let identity = slot.identity_mut(version);
-        identity.references -= 1;
-        if identity.references == 0 {
-            let zone = identity.zone;
-            let others = slot.others_in(version, zone);
-            if !others.here {
-                self.zones.exit(zone, index, others.elsewhere);
-            }
+        match version {
+            0 => self.references.subtract(index),
+            _ => self.other_mut(index, version).map_or((), |other| other.references -= 1),
         }
-        if slot.references == 0 {
-            self.indexes.remove(&MemberId(self.zones.id(index)));
-            slot.first.metadata = Box::default();
-            slot.more = Vec::new();
-            // The name stays until the slot is used again: an event may still have to be resolved.
+        if self.references_to(index, version) > 0 {
+            return;
+        }
+        let zone = self.identity(index, version).zone();
+        let others = self.others_in(index, version, zone);
+        if !others.here {
+            self.zones.exit(zone, index, others.elsewhere);
+        }
+        if !self.others.is_empty() {
+            self.drop_unused(index);
+        }
+        if self.references.get(index) == 0 && self.others_of(index).is_empty() {
+            let hash = self.key.of(self.zones.id(index));
+            if let Ok(entry) = self.indexes.find_entry(hash, |known| *known == index) {
+                entry.remove();
+            }
+            self.packed.drop_metadata(index);
+            self.recent[index as usize % RECENT].0 = MemberIndex::MAX;
             self.free.push(index);
-        } else {
-            while slot.more.last().is_some_and(|last| last.references == 0) {
-                slot.more.pop();
+        }
+    }
+
+    /// Drops the last versions of a member that nobody means.
+    fn drop_unused(&mut self, index: MemberIndex) {
+        if let Some(others) = self.others.get_mut(&index) {
+            while others.last().is_some_and(|last| last.references == 0) {
+                others.pop();
+            }
+            if others.is_empty() {
+                self.others.remove(&index);
             }
         }
     }
-}
 
-impl Identity {
-    fn new(introduction: &Introduction<'_>, announced: Versions, zone: ZoneIndex) -> Identity {
-        Identity {
-            address: introduction.address,
-            hash: identity_of(introduction, announced),
-            references: 0,
-            versions: announced,
-            zone,
-            metadata: introduction.metadata.into(),
+    /// Where those identities in use that are not `version` have the member, seen from `zone`.
+    fn others_in(&self, index: MemberIndex, version: Version, zone: ZoneIndex) -> Others {
+        let mut others = Others::default();
+        let versions = 0..=self.others_of(index).len() as Version;
+        for other in versions.filter(|other| *other != version && self.references_to(index, *other) > 0) {
+            let here = self.identity(index, other).zone() == zone;
+            others.here |= here;
+            others.elsewhere |= !here;
         }
+        others
     }
-}
-
-/// What a member is apart from its name. In the native format, which announces no versions and has one form
-/// for an address, that is [`identity_hash`]; memberlist's tells an IPv4 address from its IPv4-mapped form,
-/// and so do we, to pass on what we were given.
-pub fn identity_of(introduction: &Introduction<'_>, announced: Versions) -> u64 {
-    let hash = identity_hash(introduction.address, introduction.metadata, introduction.zone);
-    if announced == UNVERSIONED {
-        return hash;
-    }
-    let [min, max, speaks, delegate_min, delegate_max, delegate] = announced.0;
-    let versions = [min, max, speaks, delegate_min, delegate_max, delegate, 0];
-    let mut bytes = [0; 8];
-    bytes[..7].copy_from_slice(&versions);
-    bytes[7] = u8::from(introduction.address.is_ipv6());
-    hash ^ u64::from_le_bytes(bytes).wrapping_mul(MULTIPLIER | 1)
 }
 
 /// Where a member's other identities have it.
@@ -402,35 +417,6 @@ struct Others {
     here: bool,
     /// In another.
     elsewhere: bool,
-}
-
-impl Slot {
-    /// Where those identities in use that are not `version` have the member, seen from `zone`.
-    fn others_in(&self, version: Version, zone: ZoneIndex) -> Others {
-        let mut others = Others::default();
-        for other in (0..=self.more.len() as Version).filter(|other| *other != version) {
-            let identity = self.identity(other);
-            if identity.references > 0 {
-                others.here |= identity.zone == zone;
-                others.elsewhere |= identity.zone != zone;
-            }
-        }
-        others
-    }
-
-    fn identity(&self, version: Version) -> &Identity {
-        match version {
-            0 => &self.first,
-            _ => &self.more[usize::from(version) - 1],
-        }
-    }
-
-    fn identity_mut(&mut self, version: Version) -> &mut Identity {
-        match version {
-            0 => &mut self.first,
-            _ => &mut self.more[usize::from(version) - 1],
-        }
-    }
 }
 
 #[cfg(test)]

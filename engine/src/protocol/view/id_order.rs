@@ -43,6 +43,12 @@ impl Ids {
     pub(in crate::protocol) fn get(&self, index: MemberIndex) -> u64 {
         self.0[index as usize]
     }
+
+    /// Whether the member at `index` has this id.
+    #[inline]
+    pub(in crate::protocol) fn is(&self, index: MemberIndex, id: u64) -> bool {
+        self.0.get(index as usize).is_some_and(|known| *known == id)
+    }
 }
 
 /// The place of an id in a chunk.

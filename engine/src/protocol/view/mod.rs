@@ -2,14 +2,19 @@
 //!
 //! `table` is one member's view, `directory` the identities that all members of a worker share. Members that agree hold
 //! differences against a `shared_view`, and `compaction` keeps it so. A `sketch` says where two views differ. `departed` remembers the dead. `zones` says
-//! who is where. `permutation`, `id_order`, `pool` and `heap` are the structures below.
+//! who is where. `identity`, `texts` and `references` are how the directory packs what it knows; `permutation`,
+//! `id_order`, `pool` and `heap` are the structures below.
 
 pub(in crate::protocol) mod departed;
 pub(in crate::protocol) mod directory;
+#[cfg(test)]
+mod directory_test;
 pub(in crate::protocol) mod heap;
 pub(in crate::protocol) mod id_order;
+pub(in crate::protocol) mod identity;
 pub(in crate::protocol) mod permutation;
 pub(in crate::protocol) mod pool;
+pub(in crate::protocol) mod references;
 pub(in crate::protocol) mod shared_view;
 pub(in crate::protocol) mod sketch;
 #[cfg(test)]
@@ -17,6 +22,7 @@ mod sketch_test;
 pub(in crate::protocol) mod table;
 #[cfg(test)]
 mod table_test;
+pub(in crate::protocol) mod texts;
 pub(in crate::protocol) mod zones;
 
 /// Makes room for one more in `items`, and for a sixteenth of what is there: what a member knows of others it keeps,

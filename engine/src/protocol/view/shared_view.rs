@@ -59,6 +59,19 @@ impl Named {
         Named { id: directory.id(index), identity_hash: identity.hash() }
     }
 
+    /// The same where something changes.
+    #[inline]
+    pub(in crate::protocol) fn at_change(
+        index: MemberIndex,
+        entry: Entry,
+        directory: &mut Directory,
+    ) -> Named {
+        if !entry.is_live() {
+            return Named::NOBODY;
+        }
+        Named { id: directory.id(index), identity_hash: directory.identity_hash(index, entry.version()) }
+    }
+
     /// What a view has that holds `entry` of it; nothing unless that is live.
     #[inline]
     pub(in crate::protocol) fn item(self, entry: Entry) -> Option<Item> {

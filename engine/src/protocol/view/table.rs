@@ -15,6 +15,7 @@ use std::sync::Arc;
 use swimring_codec::{Incarnation, State};
 
 use crate::protocol::view::directory::{Directory, MemberIndex, Version};
+use crate::protocol::view::grow_for_one;
 use crate::protocol::view::shared_view::{Change, Named, PAGE_ENTRIES, SharedView, SharedViews};
 use crate::protocol::view::sketch::Digest;
 
@@ -272,8 +273,10 @@ impl Table {
         let old = self.get(index);
         self.known -= u32::from(old.state().is_some());
         self.known += u32::from(new.state().is_some());
-        let named = Named::of(index, new, directory);
-        let (had, has) = (Named::of(index, old, directory).item(old), named.item(new));
+        let named = Named::at_change(index, new, directory);
+        let same = old.is_live() && new.is_live() && old.version() == new.version();
+        let named_before = if same { named } else { Named::at_change(index, old, directory) };
+        let (had, has) = (named_before.item(old), named.item(new));
         if let Some(had) = &had {
             self.live -= 1;
             self.root = self.root.wrapping_sub(had.term());
@@ -334,8 +337,9 @@ impl Table {
     fn put(&mut self, index: MemberIndex, entry: Entry, named: Option<Named>) {
         match &mut self.held {
             Held::Whole { entries, .. } => {
-                if index as usize >= entries.len() {
-                    entries.resize(index as usize + 1, Entry::UNKNOWN);
+                while entries.len() <= index as usize {
+                    grow_for_one(entries);
+                    entries.push(Entry::UNKNOWN);
                 }
                 entries[index as usize] = entry;
             }

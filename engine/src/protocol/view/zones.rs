@@ -72,6 +72,12 @@ impl Zones {
         self.ids.get(index)
     }
 
+    /// Whether the member at `index` has this id.
+    #[inline]
+    pub(in crate::protocol) fn is(&self, index: MemberIndex, id: u64) -> bool {
+        self.ids.is(index, id)
+    }
+
     /// The zone called `name`, which is made if need be. Nothing if there are too many. It is kept once somebody
     /// is in it: [`Zones::enter`] it next.
     pub(in crate::protocol) fn intern(&mut self, name: &str) -> Option<ZoneIndex> {

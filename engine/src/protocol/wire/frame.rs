@@ -35,7 +35,7 @@ pub(in crate::protocol) struct Speaker<'a> {
 impl<'a> Speaker<'a> {
     /// What the speaker knows of the member at `index`.
     #[inline]
-    pub(super) fn identity(&self, index: MemberIndex) -> &'a Identity {
+    pub(super) fn identity(&self, index: MemberIndex) -> Identity<'a> {
         self.directory.identity(index, self.table.get(index).version())
     }
 

@@ -75,7 +75,7 @@ impl Memberlist {
         &self,
         speaker: &Speaker<'_>,
         index: MemberIndex,
-        identity: &Identity,
+        identity: Identity<'_>,
     ) -> Versions {
         if index == speaker.index { self.versions } else { identity.versions() }
     }
