@@ -213,9 +213,41 @@ impl Directory {
         self.other(index, version)
     }
 
+    /// A version that has been settled since is the first now: a frame may have been on its way that is kept as a value.
     #[cold]
     fn other(&self, index: MemberIndex, version: Version) -> Identity<'_> {
-        Identity::other(&self.others_of(index)[usize::from(version) - 1])
+        let other = self.others_of(index).get(usize::from(version) - 1);
+        other.map_or_else(|| Identity::packed(&self.packed, &self.zones, index), Identity::other)
+    }
+
+    /// If a table entry that means `version` is the only one for `index`, makes what it means version 0, which is packed:
+    /// so it is whenever an embedded member has heard of a change. Gives what the entry has to mean from now on.
+    #[inline]
+    pub(in crate::protocol) fn settle(&mut self, index: MemberIndex, version: Version) -> Version {
+        if version == 0 || self.references.get(index) > 0 {
+            version
+        } else {
+            self.settle_other(index, version)
+        }
+    }
+
+    #[cold]
+    fn settle_other(&mut self, index: MemberIndex, version: Version) -> Version {
+        let references = self.others_of(index).iter().map(|other| other.references).sum::<u32>();
+        if references != 1 || self.references_to(index, version) != 1 {
+            return version;
+        }
+        let Some(mut others) = self.others.remove(&index) else { return version };
+        let other = others.swap_remove(usize::from(version) - 1);
+        let (name, zone) = (self.name(index).to_owned(), self.zones.name(other.zone()).to_owned());
+        self.set_packed(
+            index,
+            &other.introduction(self.id(index), &name, &zone),
+            other.announced(),
+            other.zone(),
+        );
+        self.references.add(index, 1);
+        0
     }
 
     /// The hash of the identity of `index` that `version` means. Kept for a while: when something changes, all members of

@@ -67,6 +67,8 @@ enum Operation {
     Retain(Said, u32),
     /// One of those that mean something no longer does.
     Release(usize),
+    /// One is told that others may have gone.
+    Settle(usize),
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -74,6 +76,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         (said(), prop::sample::select(vec![1, 1, 1, 2, 300]))
             .prop_map(|(said, count)| Operation::Retain(said, count)),
         any::<usize>().prop_map(Operation::Release),
+        any::<usize>().prop_map(Operation::Settle),
     ]
 }
 
@@ -130,7 +133,15 @@ proptest! {
                         meant.swap_remove(nth);
                     }
                 }
-                Operation::Release(_) => {}
+                Operation::Settle(nth) if !meant.is_empty() => {
+                    let nth = nth % meant.len();
+                    let (index, version, count) = (meant[nth].0, meant[nth].1, meant[nth].3);
+                    let alone = count == 1 && !meant.iter().any(|other| other.0 == index && other.1 != version);
+                    let settled = directory.settle(index, version);
+                    prop_assert_eq!(settled, if alone { 0 } else { version });
+                    meant[nth].1 = settled;
+                }
+                Operation::Release(_) | Operation::Settle(_) => {}
             }
             check(&directory, &meant);
         }

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
-use swimring_codec::{identity_hash, identity_tag};
+use swimring_codec::{Incarnation, MemberId, State, identity_hash, identity_tag};
 
 use crate::protocol::view::directory::{MULTIPLIER, MemberIndex, UNVERSIONED};
 use crate::protocol::view::grow_for_one;
@@ -147,6 +147,26 @@ impl OtherIdentity {
             zone,
             metadata: introduction.metadata.into(),
         }
+    }
+
+    pub(super) fn zone(&self) -> ZoneIndex {
+        self.zone
+    }
+
+    pub(super) fn announced(&self) -> Versions {
+        self.announced
+    }
+
+    /// As it was introduced, but for the incarnation, for which an identity does not stand.
+    pub(super) fn introduction<'a>(
+        &'a self,
+        subject: MemberId,
+        name: &'a str,
+        zone: &'a str,
+    ) -> Introduction<'a> {
+        let (address, metadata) = (self.address, &*self.metadata);
+        let (incarnation, state) = (Incarnation::ZERO, State::Alive);
+        Introduction { subject, incarnation, state, address, name, metadata, zone }
     }
 }
 

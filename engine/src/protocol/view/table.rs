@@ -295,6 +295,8 @@ impl Table {
         if !old.is_unknown() {
             directory.release(index, old.version());
         }
+        let new =
+            if new.is_unknown() { new } else { new.with_version(directory.settle(index, new.version())) };
         let queued = if new.is_unknown() { 0 } else { old.0 & QUEUED };
         self.len = self.len.max(index + 1);
         self.put(index, Entry(new.0 & !(QUEUED | UNTOLD) | queued), Some(named));

@@ -45,6 +45,10 @@ impl Plain {
         if !old.is_unknown() {
             directory.release(index, old.version());
         }
+        let entry = match entry.is_unknown() {
+            true => entry,
+            false => entry.with_version(directory.settle(index, entry.version())),
+        };
         self.len = self.len.max(index + 1);
         let entry = if old.is_queued() && !entry.is_unknown() { entry.queued() } else { entry };
         self.entries.insert(index, entry);
