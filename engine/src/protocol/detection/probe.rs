@@ -579,6 +579,7 @@ impl Probe {
 impl Core {
     /// Whether a message came from the member at `index` itself: by its id where the format names the
     /// sender, else by its address.
+    #[inline]
     pub(in crate::protocol) fn is_from(
         &self,
         cx: &Context<'_, '_>,
@@ -588,6 +589,12 @@ impl Core {
         if !origin.source.is_none() {
             return origin.source == cx.shared.directory.id(index);
         }
+        self.is_at(cx, origin, index)
+    }
+
+    /// Whether a message came from where the member at `index` receives: asked where the format names no sender.
+    #[cold]
+    fn is_at(&self, cx: &Context<'_, '_>, origin: &Sender, index: MemberIndex) -> bool {
         is_same_place(origin.address, self.identity(index, cx.shared).address())
     }
 

@@ -87,6 +87,7 @@ impl ProbeSchedule {
     }
 
     /// The next probe, if one begins now; `busy` says whether the last is still under way.
+    #[inline]
     pub(super) fn choose(&mut self, core: &mut Core, cx: &Context<'_, '_>, busy: bool) -> Option<NextProbe> {
         if cx.shared.behaviour.probe_when_free {
             return self.choose_at_tick(core, cx, busy);

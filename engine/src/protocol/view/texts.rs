@@ -49,7 +49,7 @@ impl Texts {
         if lengths[at] == 0 {
             return self.long(place);
         }
-        let from = sum(&lengths[..at]);
+        let from = sum(lengths, at);
         &texts[from..from + usize::from(lengths[at])]
     }
 
@@ -85,7 +85,7 @@ impl Texts {
             block.resize(BLOCK_TEXTS, 0);
         }
         let before = usize::from(block[at]);
-        let (from, end) = (BLOCK_TEXTS + sum(&block[..at]), block.len());
+        let (from, end) = (BLOCK_TEXTS + sum(&block[..BLOCK_TEXTS], at), block.len());
         if length > before {
             block.reserve_exact(length - before);
             block.resize(end + length - before, 0);
@@ -103,8 +103,16 @@ impl Texts {
     }
 }
 
-fn sum(lengths: &[u8]) -> usize {
-    lengths.iter().map(|length| u32::from(*length)).sum::<u32>() as usize
+/// The sum of the first `count` of a block's lengths: eight at a time, in lanes of 16 bits that hold the sum of 32.
+fn sum(lengths: &[u8], count: usize) -> usize {
+    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+    let mut lanes = 0;
+    for (nth, word) in lengths.as_chunks::<8>().0.iter().enumerate() {
+        let bits = count.saturating_sub(8 * nth).min(8) as u32 * 8;
+        let word = u64::from_le_bytes(*word) & u64::MAX.checked_shr(u64::BITS - bits).unwrap_or(0);
+        lanes += (word & EVEN) + (word >> 8 & EVEN);
+    }
+    (lanes.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
 }
 
 #[cfg(test)]
