@@ -98,7 +98,7 @@ fn nearest(core: &Core, cx: &Context<'_, '_>) -> [MemberIndex; SIDES] {
         (index != core.index && core.table.get(index).is_alive()).then_some(index)
     };
     let own = core.id.0;
-    let before = order.below(own).chain(order.below(u64::MAX)).find_map(alive);
+    let before = order.below(own, 0).chain(order.below(u64::MAX, 0)).find_map(alive);
     let behind = order.range(own..=u64::MAX).chain(order.range(0..=own)).find_map(alive);
     [before, behind].map(|index| index.unwrap_or(NIL))
 }

@@ -133,10 +133,9 @@ impl Division {
         let shared = |other: u64| (own ^ other).leading_zeros() as u8;
         let live =
             |(id, index): (u64, MemberIndex)| (candidate(index) != Candidate::Gone).then(|| shared(id));
-        let above = own.checked_add(1).and_then(|next| {
-            order.range(next..=u64::MAX).take_while(|(id, _)| shared(*id) >= prefix_bits).find_map(live)
-        });
-        let below = order.below(own).take_while(|(id, _)| shared(*id) >= prefix_bits).find_map(live);
+        let (least, greatest) = range_of(own, prefix_bits).into_inner();
+        let above = own.checked_add(1).and_then(|next| order.range(next..=greatest).find_map(live));
+        let below = order.below(own, least).find_map(live);
         above.max(below)
     }
 

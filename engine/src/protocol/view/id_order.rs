@@ -174,19 +174,26 @@ impl<'a> Ordered<'a> {
         let nth = self.order.chunk_of(from);
         let at = self.order.chunks[nth].count_below(from, self.ids);
         let rest = self.order.chunks[nth..].iter().zip(std::iter::once(at).chain(std::iter::repeat(0)));
-        let places = rest.flat_map(|(chunk, at)| &chunk.0[at..]);
+        // Beyond the range the upper half of an id mostly tells, so that no id is looked up.
+        let places =
+            rest.flat_map(|(chunk, at)| &chunk.0[at..]).take_while(move |place| place.upper <= upper_of(to));
         places.map(move |place| self.with_id(place)).take_while(move |(id, _)| *id <= to)
     }
 
-    /// The ids below `id`, the nearest first.
+    /// The ids below `id` and not below `least`, the nearest to `id` first.
     #[inline]
-    pub(in crate::protocol) fn below(self, id: u64) -> impl Iterator<Item = (u64, MemberIndex)> + 'a {
+    pub(in crate::protocol) fn below(
+        self,
+        id: u64,
+        least: u64,
+    ) -> impl Iterator<Item = (u64, MemberIndex)> + 'a {
         let nth = self.order.chunk_of(id);
         let at = self.order.chunks[nth].count_below(id, self.ids);
         let ends = std::iter::once(at).chain(std::iter::repeat(CHUNK_MAX));
         let places = self.order.chunks[..=nth].iter().rev().zip(ends);
         let places = places.flat_map(|(chunk, end)| chunk.0[..end.min(chunk.0.len())].iter().rev());
-        places.map(move |place| self.with_id(place))
+        let places = places.take_while(move |place| place.upper >= upper_of(least));
+        places.map(move |place| self.with_id(place)).take_while(move |(id, _)| *id >= least)
     }
 }
 
@@ -248,8 +255,11 @@ mod tests {
                             Vec::new()
                         };
                         prop_assert_eq!(ordered.range(from..=to).collect::<Vec<_>>(), expected);
-                        let below: Vec<_> = twin.range(..from).rev().map(|(id, index)| (*id, *index)).collect();
-                        prop_assert_eq!(ordered.below(from).collect::<Vec<_>>(), below);
+                        for least in [0, to] {
+                            let below = twin.range(..from).rev().take_while(|(id, _)| **id >= least);
+                            let below: Vec<_> = below.map(|(id, index)| (*id, *index)).collect();
+                            prop_assert_eq!(ordered.below(from, least).collect::<Vec<_>>(), below);
+                        }
                     }
                 }
             }
