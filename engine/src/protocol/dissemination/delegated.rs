@@ -21,7 +21,7 @@ use swimring_codec::{Incarnation, State};
 use crate::protocol::dissemination::division::{Candidate, Division, Section};
 use crate::protocol::event::{Event, EventIndex};
 use crate::protocol::pools::delegations::{
-    ATTEMPTS_MAX, ATTEMPTS_OTHERS_MAX, Delegation, Leaving, Part, Range, Ready, Retry,
+    ATTEMPTS_MAX, ATTEMPTS_OTHERS_MAX, Delegation, Leaving, News, Part, Range, Ready, Retry, UPDATES_MAX,
 };
 use crate::protocol::pools::events::{EventStore, PartEnd};
 use crate::protocol::pools::unheard::{Unheard, UnheardList, UnheardPool};
@@ -57,9 +57,6 @@ const GONE_AFTER: u8 = 2 * ATTEMPTS_MAX;
 /// changes that.
 const ATTEMPTS_GONE: u8 = 1;
 
-/// Most updates in one frame: more than the shortest leave room for.
-const UPDATES_MAX: usize = 96;
-
 // The marks of the parts take their share too.
 const _: () = assert!((FRAME_MAX - HEADER_LEN) / (DELEGATION_LEN + 16) < UPDATES_MAX);
 
@@ -92,36 +89,70 @@ impl Core {
         incarnation: Incarnation,
         range: Range,
     ) {
+        self.delegate_all(cx, &[News { subject, update, incarnation }], range);
+    }
+
+    /// Tells those whom the frame that is taken in asks us to tell, once the rest of it has been read: what it brings is divided
+    /// once, as all of it goes to the same members.
+    pub(in crate::protocol) fn delegate_asked(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        subject: MemberIndex,
+        update: Update,
+        incarnation: Incarnation,
+    ) {
+        if cx.shared.asked_news.len() >= UPDATES_MAX {
+            self.delegate_read(cx);
+        }
+        cx.shared.asked_news.push(News { subject, update, incarnation });
+    }
+
+    /// What we were asked to tell under the mark before this has been read.
+    #[inline]
+    pub(in crate::protocol) fn delegate_read(&mut self, cx: &mut Context<'_, '_>) {
+        if cx.shared.asked_news.is_empty() {
+            return;
+        }
+        let mut news = std::mem::take(&mut cx.shared.asked_news);
+        if let Some(range) = cx.asked {
+            self.delegate_all(cx, &news, range);
+        }
+        news.clear();
+        cx.shared.asked_news = news;
+    }
+
+    fn delegate_all(&mut self, cx: &mut Context<'_, '_>, news: &[News], range: Range) {
         let now = cx.now;
         let division = self.division(now);
         let SharedState { directory, delegations, events, counters, unheard, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
         let known = Known { table: &self.table, directory, unheard, list: (self.number, &self.unheard), now };
-        let (own, number) = (&mut self.delegations, self.number);
-        let mut parts = 0;
+        let (own, number, index) = (&mut self.delegations, self.number, self.index);
+        let mut goodbyes = 0;
         division.divide(
             directory.zones(),
             range,
             |zone, index| known.candidate_in(zone, index),
             |part| {
-                let delegation = Delegation { subject, update, incarnation, part, since: now, attempt: 0 };
-                if delegations.add(own, delegation) {
-                    parts += 1;
-                    if update == Update::Event {
-                        events.retain(subject);
-                        events.begin_part(subject, number);
-                    }
-                } else {
-                    counters.delegations_shed += 1;
-                    if update == Update::Event {
-                        events.give_up_part(subject, number);
+                for News { subject, update, incarnation } in news.iter().copied() {
+                    let delegation =
+                        Delegation { subject, update, incarnation, part, since: now, attempt: 0 };
+                    if delegations.add(own, delegation) {
+                        goodbyes += u32::from(update == Update::Left && subject == index);
+                        if update == Update::Event {
+                            events.retain(subject);
+                            events.begin_part(subject, number);
+                        }
+                    } else {
+                        counters.delegations_shed += 1;
+                        if update == Update::Event {
+                            events.give_up_part(subject, number);
+                        }
                     }
                 }
             },
         );
-        if update == Update::Left && subject == self.index {
-            self.goodbyes += parts;
-        }
+        self.goodbyes += goodbyes;
     }
 
     fn division(&self, now: Time) -> Division {

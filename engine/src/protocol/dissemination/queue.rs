@@ -41,7 +41,7 @@ impl Core {
             return self.queue_update(cx, subject, update, incarnation);
         }
         match cx.asked {
-            Some(range) => self.delegate(cx, subject, update, incarnation, range),
+            Some(_) => self.delegate_asked(cx, subject, update, incarnation),
             None => self.leave_untold(cx, subject, update),
         }
     }

@@ -12,7 +12,6 @@ use crate::protocol::dissemination::delegated::says;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::Outbox;
-use crate::protocol::pools::delegations::Range;
 use crate::protocol::repair::events::EventRepair;
 use crate::protocol::repair::views::ViewRepair;
 use crate::protocol::state::{Context, SharedState, Status};
@@ -101,12 +100,14 @@ impl Member {
             if self.core.status == Status::Left {
                 reader.finish(&mut cx.shared.wire);
                 cx.shared.event_talk.clear();
+                cx.shared.asked_news.clear();
                 cx.shared.view_talk.iter_mut().for_each(|talk| talk.clear());
                 cx.shared.state_told.clear();
                 return self.core.drop_queue(cx);
             }
         }
         reader.finish(&mut cx.shared.wire);
+        self.core.delegate_read(cx);
         cx.asked = None;
         cx.repairing = None;
         if let Some(number) = cx.delegated.take() {
@@ -151,6 +152,7 @@ impl Member {
             }
             Incoming::Nack { sequence } => self.on_nack(cx, sender, sequence),
             Incoming::Delegation { number, prefix_bits, zone } => {
+                self.core.delegate_read(cx);
                 cx.asked = Some(self.core.asked_range(cx, zone, prefix_bits));
                 cx.delegated = Some(number);
                 cx.repairing = None;
@@ -222,8 +224,8 @@ impl Member {
         update: Update,
         incarnation: Incarnation,
     ) {
-        if let Some(range) = cx.asked {
-            self.take_over_delegated(cx, subject, update, incarnation, range);
+        if cx.asked.is_some() {
+            self.take_over_delegated(cx, subject, update, incarnation);
         }
     }
 
@@ -233,7 +235,6 @@ impl Member {
         subject: S,
         update: Update,
         incarnation: Incarnation,
-        range: Range,
     ) {
         let Some(index) = subject.find(&cx.shared.directory) else { return };
         let entry = self.core.table.get(index);
@@ -244,7 +245,7 @@ impl Member {
         };
         if untold {
             self.core.table.set_untold(index, false);
-            self.core.delegate(cx, index, update, incarnation, range);
+            self.core.delegate_asked(cx, index, update, incarnation);
         }
     }
 }

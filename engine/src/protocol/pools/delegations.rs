@@ -46,6 +46,9 @@ const FRAME_SHARE: Duration = Duration::from_micros(1_000_000 / FRAMES_PER_SECON
 /// Longest time that long round trips put between two moments at which frames leave.
 const INTERVAL_MAX: Duration = Duration::from_millis(400);
 
+/// Most updates in one frame: more than the shortest leave room for.
+pub(in crate::protocol) const UPDATES_MAX: usize = 96;
+
 /// Most delegations of one member at once. One that sheds leaves the rest to repair.
 const DELEGATIONS_MAX: u32 = 16_384;
 
@@ -76,6 +79,14 @@ pub(in crate::protocol) enum Range {
     Zone { zone: ZoneIndex, prefix_bits: u8 },
     /// Nobody: we know of nobody in the zone.
     Nobody,
+}
+
+/// Something to tell: an update about `subject`, or the user event at that place of the store.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct News {
+    pub(in crate::protocol) subject: u32,
+    pub(in crate::protocol) update: Update,
+    pub(in crate::protocol) incarnation: Incarnation,
 }
 
 /// One update on its way to one delegate.

@@ -10,7 +10,7 @@ use crate::protocol::behaviour::Behaviour;
 use crate::protocol::counters::Counters;
 use crate::protocol::event::EventIndex;
 use crate::protocol::pools::broadcasts::BroadcastPool;
-use crate::protocol::pools::delegations::DelegationPool;
+use crate::protocol::pools::delegations::{DelegationPool, News, UPDATES_MAX};
 use crate::protocol::pools::event_talk::EventTalk;
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::pools::inbox::Inbox;
@@ -42,6 +42,8 @@ pub struct SharedState {
     pub(in crate::protocol) state_told: Vec<EventIndex>,
     pub(in crate::protocol) broadcasts: BroadcastPool,
     pub(in crate::protocol) delegations: DelegationPool,
+    /// While a frame is taken in: what of it the member is asked to tell.
+    pub(in crate::protocol) asked_news: Vec<News>,
     pub(in crate::protocol) unheard: UnheardPool,
     pub(in crate::protocol) suspicions: SuspicionPool,
     pub(in crate::protocol) departed: DepartedPool,
@@ -115,6 +117,7 @@ impl SharedState {
             state_told: Vec::new(),
             broadcasts: BroadcastPool::new(rng.u64(..)),
             delegations: DelegationPool::new(rng.u64(..)),
+            asked_news: Vec::with_capacity(UPDATES_MAX),
             suspicions: SuspicionPool::new(rng.u64(..)),
             departed: DepartedPool::new(rng.u64(..)),
             unheard: UnheardPool::new(rng.u64(..)),
