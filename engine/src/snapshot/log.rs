@@ -25,7 +25,7 @@ const COMPACTION_MIN: usize = 1 << 20;
 const MODE: u32 = 0o600;
 
 /// Why a file cannot be used: what follows its name.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum OpenError {
     /// Another process, or another member of this one, uses it.
     #[error("is in use by another member: give each a file of its own")]
@@ -55,6 +55,8 @@ pub enum OpenError {
         cluster: String,
     },
 }
+
+crate::sentence::debug_is_the_sentence!(OpenError);
 
 /// A file that is locked, and has been read.
 #[derive(Debug)]

@@ -116,7 +116,7 @@ pub enum Record<'a> {
 }
 
 /// Why a file is no snapshot that can be used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// It is something else.
@@ -129,6 +129,8 @@ pub enum Fault {
     #[error("is damaged at byte {0}")]
     Damaged(usize),
 }
+
+crate::sentence::debug_is_the_sentence!(Fault);
 
 fn checksum(salt: u64, place: usize, length: [u8; 4], body: &[u8]) -> u64 {
     let mut hasher = Xxh3::with_seed(salt.wrapping_add(place as u64));
