@@ -11,7 +11,7 @@ use crate::cluster::leave::LeaveOutcome;
 use crate::cluster::lossy_channel::{Receiver, Sender, lossy_channel};
 
 /// Most callers that wait for what they have said to be written.
-pub(super) const WAITING_MAX: usize = 1_024;
+pub(super) const FLUSHES_MAX: usize = 1_024;
 
 /// How long a member that is shut down waits for its last batch: a disk may hang.
 const END_WAIT: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{self, RecvTimeoutError};
 
-use super::handle::{Order, SnapshotCounts, SnapshotHandle, WAITING_MAX, Waiting};
+use super::handle::{FLUSHES_MAX, Order, SnapshotCounts, SnapshotHandle, Waiting};
 use super::notes::{Gathered, KEYS_AT_ONCE, Wish, gather};
 use super::peers::{PeerChange, PeerNews, Peers};
 use super::resume::Resumed;
@@ -53,7 +53,7 @@ impl Pending {
         interval: Duration,
         seed: u64,
     ) -> Result<(SnapshotHandle, Pending), ClusterError> {
-        let (sender, orders) = channel::bounded(WAITING_MAX);
+        let (sender, orders) = channel::bounded(FLUSHES_MAX);
         let handle = SnapshotHandle {
             orders: sender,
             counts: Arc::new(SnapshotCounts::default()),
