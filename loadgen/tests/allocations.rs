@@ -27,7 +27,7 @@ fn every_kind_of_allocation_counts_once() {
 #[test]
 fn bytes_are_held_until_they_are_freed() {
     let before = held_by_this_thread();
-    let held = || held_by_this_thread() - before;
+    let held = || held_by_this_thread().wrapping_sub(before);
     let mut grown = black_box(Vec::<u8>::with_capacity(1_000));
     assert_eq!(held(), 1_000);
     grown.reserve_exact(3_000);
