@@ -105,11 +105,11 @@ pub struct AttachArguments {
     #[arg(long, help_heading = "Pool")]
     pub catalog: bool,
 
-    /// Refused: see [`NO_ZONES`].
+    /// Refused: its pools have no zones.
     #[arg(long, value_name = "NAME", hide = true)]
     pub zone: Option<String>,
 
-    /// Refused: see [`NO_ZONES`].
+    /// Refused: its pools have no zones.
     #[arg(long, value_name = "COUNT", hide = true)]
     pub zones: Option<String>,
 
