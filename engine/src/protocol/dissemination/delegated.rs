@@ -262,16 +262,12 @@ impl Core {
         origin: &Sender,
         number: u32,
     ) {
-        let SharedState { directory, delegations, events, unheard, .. } = &mut *cx.shared;
-        // Who has answered everything need not be looked up.
-        if !self.unheard.is_empty()
-            && let Some(from) = directory.find(origin.source)
-        {
-            unheard.remove((self.number, &mut self.unheard), from);
-        }
+        let Some(from) = cx.shared.directory.find(origin.source) else { return };
+        let SharedState { delegations, events, unheard, .. } = &mut *cx.shared;
+        unheard.remove((self.number, &mut self.unheard), from);
         let mut ending = Ending::of(self.index, self.number, events, cx.out.events);
         let gone = |gone: Delegation| ending.note(&gone, PartEnd::Told);
-        let expected = delegations.acknowledge(&mut self.delegations, number, origin.source, cx.now, gone);
+        let expected = delegations.acknowledge(&mut self.delegations, number, from, cx.now, gone);
         let goodbyes = ending.goodbyes;
         let counters = &mut cx.shared.counters;
         counters.delegations_acknowledged += u64::from(expected);

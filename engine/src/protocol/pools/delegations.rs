@@ -57,9 +57,6 @@ const DELEGATIONS_MAX: u32 = 16_384;
 const POOL_MAX: usize = 262_144;
 const POOL_MAX_EACH: usize = 256;
 
-/// Frames of which a member itself knows where they lie: more than most have under way.
-const RECENT: usize = 3;
-
 /// A part of the cluster and who is asked to tell it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::protocol) struct Part {
@@ -106,12 +103,8 @@ pub(in crate::protocol) struct Delegation {
 /// A frame that waits for its acknowledgement.
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
-    /// Who sent it; [`NIL`] once it is over.
-    owner: u32,
     number: u32,
     delegate: MemberIndex,
-    /// The delegate's: an acknowledgement names it, and is often all that is heard of the delegate.
-    delegate_id: MemberId,
     sent: Time,
     attempt: u8,
     /// To another zone.
@@ -143,8 +136,6 @@ pub(in crate::protocol) struct Delegations {
     round_trip_away: RoundTrip,
     /// Number of the last frame.
     number: u32,
-    /// Where the last frames lie, by their numbers.
-    recent: [u32; RECENT],
     /// How often of late a second frame to the same delegate was in vain too, up to [`DISTRUST_MAX`].
     distrust: u8,
 }
@@ -167,7 +158,6 @@ impl Delegations {
             round_trip: RoundTrip::UNKNOWN,
             round_trip_away: RoundTrip::UNKNOWN,
             number: 0,
-            recent: [NIL; RECENT],
             distrust: 0,
         }
     }
@@ -291,8 +281,7 @@ pub(in crate::protocol) enum Retry {
 pub(in crate::protocol) struct DelegationPool {
     nodes: Pool<Delegation>,
     frames: HeapPool<InFlight>,
-    /// (owner, number) -> frame, of those that later ones have pushed out of [`Delegations::recent`]. With all of them in here
-    /// each frame would wait for memory three times, once to get in, once to be found and once to get out.
+    /// (owner, number) -> frame.
     index: HashMap<(u32, u32), u32, KeyedHash>,
     members: usize,
     /// What [`DelegationPool::ready`] gives, between two uses.
@@ -400,8 +389,7 @@ impl DelegationPool {
         now: Time,
         timeout_floor: Duration,
     ) -> u32 {
-        let (delegate, delegate_id) =
-            carried.first().map_or((NIL, MemberId::NONE), |ready| (ready.part.delegate, ready.id));
+        let delegate = carried.first().map_or(NIL, |ready| ready.part.delegate);
         let attempt = carried.iter().map(|ready| self.nodes.get(ready.node).attempt).max().unwrap_or(0);
         of.number = of.number.wrapping_add(1);
         let mut list = List::EMPTY;
@@ -409,37 +397,21 @@ impl DelegationPool {
             self.nodes.get_mut(ready.node).attempt += 1;
             self.nodes.relink(&mut of.waiting, &mut list, ready.node);
         }
-        let (owner, number) = (of.owner, of.number);
-        let frame =
-            InFlight { owner, number, delegate, delegate_id, sent: now, attempt, away, carried: list };
+        let frame = InFlight { number: of.number, delegate, sent: now, attempt, away, carried: list };
         let backoff = if fresh || of.distrusts() { attempt.min(BACKOFF_FRESH_MAX) } else { attempt };
         let due = now + of.round_trip(away).timeout(backoff, timeout_floor) - of.lost;
         let slot = self.frames.insert(&mut of.in_flight, due, frame);
-        self.note(of, slot);
+        self.index.insert((of.owner, of.number), slot);
         if !full {
             of.spent = of.spent.max(now) + FRAME_SHARE;
         }
         self.reschedule(of);
-        number
-    }
-
-    /// Notes that the last frame lies in `slot`.
-    fn note(&mut self, of: &mut Delegations, slot: u32) {
-        let place = &mut of.recent[of.number as usize % RECENT];
-        let before = std::mem::replace(place, slot);
-        // Another of ours may have come to lie there.
-        if let Some(frame) = self.frames.any(before)
-            && before != slot
-            && frame.owner == of.owner
-            && frame.number as usize % RECENT == of.number as usize % RECENT
-        {
-            self.index.insert((of.owner, frame.number), before);
-        }
+        of.number
     }
 
     /// The frame `number` could not be written: what it carried waits again.
     pub(in crate::protocol) fn unsend(&mut self, of: &mut Delegations, number: u32) {
-        let Some(slot) = self.find(of, number) else { return };
+        let Some(slot) = self.index.get(&(of.owner, number)).copied() else { return };
         let mut carried = self.take_frame(of, slot).carried;
         while !carried.is_empty() {
             let node = carried.head();
@@ -449,22 +421,9 @@ impl DelegationPool {
         self.reschedule(of);
     }
 
-    /// Where the frame `number` lies, if it is under way.
-    fn find(&self, of: &Delegations, number: u32) -> Option<u32> {
-        let slot = of.recent[number as usize % RECENT];
-        let is_it = |frame: &&InFlight| frame.owner == of.owner && frame.number == number;
-        match self.frames.any(slot).filter(is_it) {
-            Some(_) => Some(slot),
-            None => self.index.get(&(of.owner, number)).copied(),
-        }
-    }
-
     fn take_frame(&mut self, of: &mut Delegations, slot: u32) -> InFlight {
-        self.frames.get_mut(slot).owner = NIL;
         let frame = self.frames.remove(&mut of.in_flight, slot);
-        if of.recent[frame.number as usize % RECENT] != slot {
-            self.index.remove(&(of.owner, frame.number));
-        }
+        self.index.remove(&(of.owner, frame.number));
         frame
     }
 
@@ -474,13 +433,13 @@ impl DelegationPool {
         &mut self,
         of: &mut Delegations,
         number: u32,
-        from: MemberId,
+        from: MemberIndex,
         now: Time,
         mut gone: impl FnMut(Delegation),
     ) -> bool {
-        let Some(slot) = self.find(of, number) else { return false };
-        let InFlight { sent, attempt, delegate_id, away, .. } = *self.frames.get(slot);
-        if delegate_id != from {
+        let Some(slot) = self.index.get(&(of.owner, number)).copied() else { return false };
+        let InFlight { sent, attempt, delegate, away, .. } = *self.frames.get(slot);
+        if delegate != from {
             return false;
         }
         // Each attempt has a number of its own, so its round trip is known (there is no need of Karn's rule).

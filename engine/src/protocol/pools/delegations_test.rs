@@ -19,11 +19,6 @@ fn delegation(subject: u32, delegate: MemberIndex, prefix_bits: u8) -> Delegatio
     Delegation { subject, update, incarnation, part, since: Time::ZERO, attempt: 0 }
 }
 
-/// The id of the member that is `index` in the directory below.
-fn id(index: MemberIndex) -> MemberId {
-    MemberId::of_name(&format!("member-{index}"))
-}
-
 /// Knows sixteen members.
 fn directory() -> Directory {
     let mut directory = Directory::new(1);
@@ -70,7 +65,7 @@ fn what_is_acknowledged_is_over() {
     let mut gone = Vec::new();
     let (delegate, number) = frames[0];
     let mut acknowledge = |from, number, gone: &mut Vec<u32>| {
-        pool.acknowledge(&mut of, number, id(from), at(6), |over| gone.push(over.subject))
+        pool.acknowledge(&mut of, number, from, at(6), |over| gone.push(over.subject))
     };
     assert!(!acknowledge(delegate + 1, number, &mut gone), "another member's");
     assert!(!acknowledge(delegate, number + 100, &mut gone), "another number");
@@ -82,9 +77,8 @@ fn what_is_acknowledged_is_over() {
     assert!(of.is_empty() && pool.used() == 0 && of.due() == Time::NEVER);
 }
 
-/// Frames lie where others lay before them.
 #[test]
-fn a_late_acknowledgement_is_not_taken_for_that_of_a_later_frame_in_the_same_place() {
+fn a_late_acknowledgement_is_not_taken_for_that_of_a_later_frame() {
     let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
     let mut earlier = Vec::new();
     for nth in 0..200 {
@@ -92,11 +86,11 @@ fn a_late_acknowledgement_is_not_taken_for_that_of_a_later_frame_in_the_same_pla
         let now = at(u64::from(nth) * 10_000);
         let number = send_all(&mut pool, &mut of, now)[0].1;
         for late in &earlier {
-            assert!(!pool.acknowledge(&mut of, *late, id(7), now, |_| {}), "{late} for {number}");
+            assert!(!pool.acknowledge(&mut of, *late, 7, now, |_| {}), "{late} for {number}");
         }
         let due = of.unanswered();
         assert!(pool.expire(&mut of, due, |_| Retry::Drop));
-        assert!(!pool.acknowledge(&mut of, number, id(7), now, |_| {}), "taken apart");
+        assert!(!pool.acknowledge(&mut of, number, 7, now, |_| {}), "taken apart");
         earlier.push(number);
     }
 }
@@ -118,8 +112,8 @@ fn each_of_many_frames_under_way_is_found_once() {
         let calm = step % 500 > 400;
         while under_way.len() > if calm { 0 } else { 40 } {
             let (number, delegate) = under_way.swap_remove(rng.usize(..under_way.len()));
-            assert!(pool.acknowledge(&mut of, number, id(delegate), now, |_| {}), "{number} at {step}");
-            assert!(!pool.acknowledge(&mut of, number, id(delegate), now, |_| {}), "{number} at {step}");
+            assert!(pool.acknowledge(&mut of, number, delegate, now, |_| {}), "{number} at {step}");
+            assert!(!pool.acknowledge(&mut of, number, delegate, now, |_| {}), "{number} at {step}");
         }
         assert_eq!(of.len() as usize, under_way.len());
         if calm {
@@ -139,8 +133,8 @@ fn the_acknowledgement_of_another_member_of_the_worker_is_not_ours() {
     assert!(pool.add(&mut of, delegation(2, 7, 0)));
     // The second frame of the one; the other has sent one only.
     let number = send_all(&mut pool, &mut of, at(20))[0].1;
-    assert!(!pool.acknowledge(&mut other, number, id(7), at(1), |_| {}));
-    assert!(pool.acknowledge(&mut of, number, id(7), at(1), |_| {}));
+    assert!(!pool.acknowledge(&mut other, number, 7, at(1), |_| {}));
+    assert!(pool.acknowledge(&mut of, number, 7, at(1), |_| {}));
 }
 
 #[test]
@@ -198,7 +192,7 @@ fn frames_with_room_in_them_are_spaced_in_a_storm() {
         }
         let frames = send_all(&mut pool, &mut of, at(ms.into()));
         for (delegate, number) in &frames {
-            assert!(pool.acknowledge(&mut of, *number, id(*delegate), at(ms.into()), |_| {}));
+            assert!(pool.acknowledge(&mut of, *number, *delegate, at(ms.into()), |_| {}));
         }
         sent += frames.len() as u32;
         spaced += u32::from(!frames.is_empty() && of.is_spaced());
@@ -245,7 +239,7 @@ fn long_round_trips_put_frames_further_apart() {
             let now = 1_000_000 * round_trip + nth * 10_000;
             assert!(pool.add(&mut of, delegation(1, 7, 4)));
             let number = send_all(&mut pool, &mut of, at(now))[0].1;
-            assert!(pool.acknowledge(&mut of, number, id(7), at(now + round_trip), |_| {}));
+            assert!(pool.acknowledge(&mut of, number, 7, at(now + round_trip), |_| {}));
         }
         let interval = of.interval(PACING);
         assert!(interval.abs_diff(expected) < Duration::from_millis(2), "{interval:?} at {round_trip} ms");
@@ -275,7 +269,7 @@ fn other_zones_have_round_trips_of_their_own() {
         assert!(pool.add(&mut of, delegation));
         let number = send_all(&mut pool, &mut of, at(now))[0].1;
         let waits = of.unanswered().since(at(now));
-        assert!(pool.acknowledge(&mut of, number, id(7), at(now + round_trip), |_| {}));
+        assert!(pool.acknowledge(&mut of, number, 7, at(now + round_trip), |_| {}));
         waits
     };
     for nth in 0..40 {

@@ -42,12 +42,6 @@ pub(in crate::protocol) struct UnheardList {
 impl UnheardList {
     /// Nobody.
     pub(in crate::protocol) const EMPTY: UnheardList = UnheardList { len: 0, list: List::EMPTY };
-
-    /// Whether everyone has been heard.
-    #[inline]
-    pub(in crate::protocol) const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
 }
 
 /// Storage for the lists of many members.

@@ -95,11 +95,6 @@ impl<T: Copy> HeapPool<T> {
         heap.root = self.meld(heap.root, index);
     }
 
-    /// What lies at `index`, which need not be in use: the value is then the last that was there.
-    pub(in crate::protocol) fn any(&self, index: u32) -> Option<&T> {
-        self.nodes.get(index as usize).map(|node| &node.value)
-    }
-
     pub(in crate::protocol) fn get(&self, index: u32) -> &T {
         &self.nodes[index as usize].value
     }
