@@ -25,8 +25,8 @@ const _: () = assert!((FRAME_MAX - HEADER_LEN) / PROBE_LEN < u8::MAX as usize);
 
 /// The sender has nothing left to disseminate.
 const FLAG_QUIET: u8 = 1;
-/// The bytes after the header are encrypted and authenticated. Reserved: refused for now.
-const FLAG_SEALED: u8 = 2;
+/// What follows is encrypted and authenticated, and lies in an envelope: the decoder of plain frames refuses it.
+pub(super) const FLAG_SEALED: u8 = 2;
 
 /// The fields of a frame's header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,6 +5,7 @@ use zerocopy::little_endian::U32;
 
 use super::SealError;
 use super::keys::{KEY_ID_LEN, NONCE_LEN, TAG_LEN};
+use crate::native::frame::FLAG_SEALED;
 use crate::native::layout::Envelope;
 use crate::native::{FRAME_MAX, HEADER_LEN, VERSION};
 
@@ -15,9 +16,6 @@ pub(super) const ENVELOPE_LEN: usize = SEAL_ENVELOPE_LEN;
 pub const SEAL_OVERHEAD: usize = ENVELOPE_LEN + TAG_LEN;
 
 const _: () = assert!(SEAL_OVERHEAD == 44 && SEAL_OVERHEAD + HEADER_LEN < FRAME_MAX);
-
-/// The flag of what is sealed, at the place where plain headers have their flags.
-const FLAG_SEALED: u8 = 2;
 
 /// How what is sealed is encrypted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

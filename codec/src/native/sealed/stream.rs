@@ -6,6 +6,7 @@
 
 use super::envelope::EnvelopeKind;
 use crate::native::VERSION;
+use crate::native::frame::FLAG_SEALED;
 
 /// What a stream's messages are sealed and opened with, beside the keys. Each side keeps one for each sealed stream.
 #[derive(Clone, Debug)]
@@ -72,6 +73,9 @@ impl StreamSeal {
     }
 }
 
+/// Stands where envelopes have their [`EnvelopeKind`].
+const KIND_NOTICE: u8 = 3;
+
 /// Bytes of a [`Notice`].
 pub const NOTICE_LEN: usize = 8;
 
@@ -92,7 +96,7 @@ pub enum Notice {
 
 impl Notice {
     const fn bytes(self) -> [u8; NOTICE_LEN] {
-        [VERSION, 2, 0, 3, self as u8, 0, 0, 0]
+        [VERSION, FLAG_SEALED, 0, KIND_NOTICE, self as u8, 0, 0, 0]
     }
 
     /// Appends it to `out` as a stream message behind its length.
