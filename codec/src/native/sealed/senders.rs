@@ -187,12 +187,18 @@ impl Senders {
 
     #[cold]
     fn grow(&mut self, at: usize, sequence: u32) {
+        if !self.has_room_to_grow() {
+            return;
+        }
         let window = &mut self.senders[at].window;
         let before = window.bytes();
-        if self.grown_bytes + REPLAY_WINDOW_MOST / 8 <= REPLAY_WINDOW_BYTES_MAX {
-            window.grow(sequence);
-            self.grown_bytes += window.bytes() - before;
-        }
+        window.grow(sequence);
+        self.grown_bytes += window.bytes() - before;
+    }
+
+    /// Whether a window may be larger than the least, however large it gets.
+    fn has_room_to_grow(&self) -> bool {
+        self.grown_bytes + REPLAY_WINDOW_MOST / 8 <= REPLAY_WINDOW_BYTES_MAX
     }
 
     #[cold]
@@ -207,8 +213,8 @@ impl Senders {
         }
         self.last = self.senders.len();
         self.places.insert(life, self.last as u32);
-        let has_room = self.grown_bytes + REPLAY_WINDOW_MOST / 8 <= REPLAY_WINDOW_BYTES_MAX;
-        let window = Window::new(sequence, if has_room { self.window } else { REPLAY_WINDOW_LEAST });
+        let size = if self.has_room_to_grow() { self.window } else { REPLAY_WINDOW_LEAST };
+        let window = Window::new(sequence, size);
         self.grown_bytes += window.bytes() - REPLAY_WINDOW_LEAST / 8;
         self.senders.push(Sender { life, latest_s: time_s, heard_s: now_s, window });
         Ok(())
