@@ -12,7 +12,7 @@ use aes_gcm::aes::{Aes128, Aes192, Aes256};
 use aes_gcm::{AesGcm, KeyInit};
 use thiserror::Error;
 
-use super::KEYS_MAX;
+use super::{KEYS_MAX, OptionsError, SecretKey};
 
 /// Bytes of the nonce in front of what is encrypted.
 pub(super) const NONCE_LEN: usize = 12;
@@ -80,6 +80,21 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
+    /// With all of `keys` installed, the first as the primary.
+    ///
+    /// # Errors
+    /// `Keys` if there are too many, `Key` for the first that cannot be used.
+    pub fn of(keys: &[SecretKey]) -> Result<Keyring, OptionsError> {
+        if keys.len() > KEYS_MAX {
+            return Err(OptionsError::Keys(keys.len()));
+        }
+        let mut keyring = Keyring::default();
+        for (at, key) in keys.iter().enumerate() {
+            keyring.install(key.bytes()).map_err(|error| OptionsError::Key(at + 1, error))?;
+        }
+        Ok(keyring)
+    }
+
     /// Installs a key; the first becomes the primary. One that is installed already is left as it is.
     ///
     /// # Errors

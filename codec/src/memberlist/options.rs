@@ -45,19 +45,7 @@ impl Options {
     /// # Errors
     /// The first that is wrong, by name.
     pub fn validate(&self) -> Result<(), OptionsError> {
-        if self.label.len() > LABEL_MAX {
-            return Err(OptionsError::Label(self.label.len()));
-        }
-        if self.encryption_version > 1 {
-            return Err(OptionsError::EncryptionVersion(self.encryption_version));
-        }
-        if self.keys.len() > KEYS_MAX {
-            return Err(OptionsError::Keys(self.keys.len()));
-        }
-        match self.keys.iter().position(|key| !matches!(key.bytes().len(), 16 | 24 | 32)) {
-            Some(at) => Err(OptionsError::Key(at + 1, KeyError::Length(self.keys[at].bytes().len()))),
-            None => Ok(()),
-        }
+        self.check().map(|_| ())
     }
 
     /// Checks every setting and makes the keys ready.
@@ -65,12 +53,13 @@ impl Options {
     /// # Errors
     /// The first that is wrong, by name.
     pub fn check(&self) -> Result<CheckedOptions, OptionsError> {
-        self.validate()?;
-        let mut keyring = Keyring::default();
-        for (at, key) in self.keys.iter().enumerate() {
-            keyring.install(key.bytes()).map_err(|error| OptionsError::Key(at + 1, error))?;
+        if self.label.len() > LABEL_MAX {
+            return Err(OptionsError::Label(self.label.len()));
         }
-        Ok(CheckedOptions { options: self.clone(), keyring })
+        if self.encryption_version > 1 {
+            return Err(OptionsError::EncryptionVersion(self.encryption_version));
+        }
+        Ok(CheckedOptions { options: self.clone(), keyring: Keyring::of(&self.keys)? })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use swimring_codec::memberlist::{
-    CheckedOptions, Codec, KEYS_MAX, Keyring, Options, OptionsError, SecretKey, Versions,
+    CheckedOptions, Codec, Keyring, Options, OptionsError, SecretKey, Versions,
 };
 use swimring_codec::native::{Opener, SealCipher, SealKeys, Sealer};
 use thiserror::Error;
@@ -155,14 +155,7 @@ impl EncryptionOptions {
         if self.secret_keys.is_empty() {
             return Err(Fault::NoKey.into());
         }
-        if self.secret_keys.len() > KEYS_MAX {
-            return Err(Fault::Codec(OptionsError::Keys(self.secret_keys.len())).into());
-        }
-        let mut keyring = Keyring::default();
-        for (at, key) in self.secret_keys.iter().enumerate() {
-            let wrong = |error| Fault::Codec(OptionsError::Key(at + 1, error));
-            keyring.install(key.bytes()).map_err(wrong)?;
-        }
+        let keyring = Keyring::of(&self.secret_keys).map_err(Fault::Codec)?;
         let cipher = match self.cipher {
             EncryptionCipher::Automatic => SealCipher::of_this_processor(),
             EncryptionCipher::AesGcm => SealCipher::AesGcm,
