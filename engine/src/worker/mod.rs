@@ -23,6 +23,7 @@ mod packets;
 mod pressure;
 mod scanning;
 mod sealing;
+mod seldom;
 mod streams;
 mod sweeping;
 mod turn;

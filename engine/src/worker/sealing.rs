@@ -4,7 +4,6 @@
 //! handed to the stream thread: it moves what is sealed and knows nothing of it.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use hashbrown::HashMap;
 use swimring_codec::memberlist::Keyring;
@@ -15,6 +14,7 @@ use swimring_codec::native::{
 
 use super::host::{Host, Secret};
 use super::observer::Observer;
+use super::seldom::Seldom;
 use crate::net::Trains;
 use crate::protocol::{Encryption, SharedState, Time};
 use crate::stream::ExchangeId;
@@ -25,9 +25,6 @@ const FRAMES_EACH: usize = 8;
 /// Streams for whose seals memory is set aside.
 const STREAMS_EXPECTED: usize = 256;
 
-/// How often it is said that something was refused, while that lasts.
-const SAID_EVERY: Duration = Duration::from_secs(600);
-
 /// What a worker opens with. Nothing but plain frames reaches its members.
 pub(super) struct Sealing {
     keyring: Keyring,
@@ -35,7 +32,7 @@ pub(super) struct Sealing {
     /// The frame that was opened last.
     plain: Box<[u8; FRAME_MAX]>,
     /// When a refusal was put in the log last.
-    said: Time,
+    said: Seldom,
 }
 
 impl Sealing {
@@ -48,7 +45,7 @@ impl Sealing {
             keyring: encryption.keyring().clone(),
             opener,
             plain: Box::new([0; FRAME_MAX]),
-            said: Time::NEVER,
+            said: Seldom::new(),
         }
     }
 
@@ -72,8 +69,7 @@ impl Sealing {
             SealError::Crowded => "too many senders are known",
             _ => return,
         };
-        if self.said == Time::NEVER || now.since(self.said) >= SAID_EVERY {
-            self.said = now;
+        if self.said.is_due(now) {
             tracing::warn!(%from, "refused what was received: {mend}");
         }
     }
