@@ -16,7 +16,7 @@ use super::host::{Host, Secret};
 use super::observer::Observer;
 use super::seldom::Seldom;
 use crate::net::Trains;
-use crate::protocol::{Encryption, SharedState, Time};
+use crate::protocol::{Encryption, Time};
 use crate::stream::ExchangeId;
 
 /// Frames that a member of a fleet writes at one time when there is much to tell.
@@ -242,12 +242,7 @@ impl<O: Observer> Host<O> {
         self.clock.read();
         let Some(time_s) = self.clock.new_second() else { return };
         sealing.opener.set_time_s(time_s);
-        if let Some(streams) = self.streams.sealed_mut() {
-            streams.sealer.set_time_s(time_s);
-        }
-        if let Some(sealer) = self.members.shared.sealer_mut() {
-            sealer.set_time_s(time_s);
-        }
+        self.sealers().for_each(|sealer| sealer.set_time_s(time_s));
     }
 
     /// Changes the keys of members that encrypt; nothing if these do not.
@@ -260,23 +255,14 @@ impl<O: Observer> Host<O> {
         change(&mut keyring)?;
         let keys = SealKeys::derive(&keyring);
         sealing.keyring = keyring;
-        install(sealing, self.streams.sealed_mut(), &mut self.members.shared, &keys);
+        sealing.opener.set_keys(keys.clone());
+        self.sealers().for_each(|sealer| sealer.set_keys(keys.clone()));
         Ok(())
     }
-}
 
-/// Has everything open and seal with `keys`.
-fn install(
-    sealing: &mut Sealing,
-    streams: Option<&mut SealedStreams>,
-    shared: &mut SharedState,
-    keys: &SealKeys,
-) {
-    sealing.opener.set_keys(keys.clone());
-    if let Some(streams) = streams {
-        streams.sealer.set_keys(keys.clone());
-    }
-    if let Some(sealer) = shared.sealer_mut() {
-        sealer.set_keys(keys.clone());
+    /// What seals: messages of streams, and frames if these are sealed.
+    fn sealers(&mut self) -> impl Iterator<Item = &mut Sealer> {
+        let streams = self.streams.sealed_mut().map(|streams| &mut streams.sealer);
+        streams.into_iter().chain(self.members.shared.sealer_mut())
     }
 }
