@@ -4,7 +4,7 @@
 //! instead. `SWIMRING_SEED` chooses others; the seed is printed first.
 
 use fastrand::Rng;
-use swimring_codec::native::{FRAME_MAX, SealCipher, SealError};
+use swimring_codec::native::{FRAME_MAX, SEAL_OVERHEAD, SealCipher, SealError};
 use swimring_testing::process::setting;
 use swimring_testing::sealed::{open_frame, opener, seal_frame, seal_message, sealer};
 use swimring_testing::spoil::spoil;
@@ -24,7 +24,7 @@ fn nothing_spoiled_is_opened() {
     for _ in 0..count {
         let sealer = rng.choice(&mut sealers).expect("two");
         random::frame(&mut rng, &mut plain);
-        plain.truncate(FRAME_MAX - 44);
+        plain.truncate(FRAME_MAX - SEAL_OVERHEAD);
         let in_stream = rng.bool();
         let mut stream = sealer.open_stream(true);
         let sealed =

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use hashbrown::HashMap;
 use swimring_codec::memberlist::Keyring;
 use swimring_codec::native::{
-    FRAME_MAX, NOTICE_LEN, Notice, Opener, SEAL_ENVELOPE_LEN, SEAL_OVERHEAD, STREAM_PREFIX_LEN, SealCounters,
-    SealError, SealKeys, Sealer, StreamSeal,
+    FRAME_MAX, Notice, Opener, SEAL_ENVELOPE_LEN, SEAL_OVERHEAD, STREAM_PREFIX_LEN, SealCounters, SealError,
+    SealKeys, Sealer, StreamSeal,
 };
 
 use super::host::{Host, Secret};
@@ -30,7 +30,7 @@ pub(super) struct Sealing {
     keyring: Keyring,
     opener: Opener,
     /// The frame that was opened last.
-    plain: Box<[u8; FRAME_MAX]>,
+    plain: [u8; FRAME_MAX],
     /// When a refusal was put in the log last.
     said: Seldom,
 }
@@ -41,12 +41,7 @@ impl Sealing {
     pub(super) fn new(encryption: &Encryption, secret: Secret, members: usize) -> Sealing {
         let mut opener = encryption.opener(secret);
         opener.begin_windows_at(members.saturating_mul(FRAMES_EACH));
-        Sealing {
-            keyring: encryption.keyring().clone(),
-            opener,
-            plain: Box::new([0; FRAME_MAX]),
-            said: Seldom::new(),
-        }
+        Sealing { keyring: encryption.keyring().clone(), opener, plain: [0; FRAME_MAX], said: Seldom::new() }
     }
 
     /// What was opened and refused.
@@ -187,9 +182,7 @@ pub(super) fn unopened(error: SealError) -> &'static str {
         SealError::NotSealed => {
             "the cluster is not encrypted, and we have a key: leave out secret_keys, or switch gossip_verify_incoming off"
         }
-        SealError::UnknownKey => {
-            "the cluster is encrypted with a key that is not ours: give one of its keys (secret_keys)"
-        }
+        SealError::UnknownKey => told(Notice::KeyUnknown),
         _ => "its answer was altered on its way",
     }
 }
@@ -217,10 +210,7 @@ impl<O: Observer> Host<O> {
         from: SocketAddr,
         bytes: &'b mut [u8],
     ) -> Result<&'b [u8], (&'static str, Option<Notice>)> {
-        if opened
-            && bytes.len() == NOTICE_LEN
-            && let Some(notice) = Notice::read(bytes)
-        {
+        if opened && let Some(notice) = Notice::read(bytes) {
             return Err((told(notice), None));
         }
         let (Some(sealing), Some(streams)) = (&mut self.sealing, self.streams.sealed_mut()) else {
