@@ -212,8 +212,7 @@ impl Streams {
         let mut turn = std::mem::take(&mut self.reply);
         write(&mut turn);
         let Some(turn) = self.next_turn_of(exchange, turn) else { return false };
-        let said = self.port.reply(exchange, turn, false);
-        said.map_err(|unsent| self.port.recycle(unsent)).is_ok()
+        self.hand_over(exchange, turn, false)
     }
 
     /// The stream under way that `token` stands for, if a member opened it and its purpose was not met.
@@ -256,10 +255,7 @@ impl Streams {
         if matches!(next, StreamNext::Reply | StreamNext::ReplyAndClose) {
             match self.next_turn_of(exchange, reply) {
                 Some(turn) => {
-                    let closes = next == StreamNext::ReplyAndClose;
-                    if let Err(unsent) = self.port.reply(exchange, turn, closes) {
-                        self.port.recycle(unsent);
-                    }
+                    self.hand_over(exchange, turn, next == StreamNext::ReplyAndClose);
                 }
                 None => self.close(exchange),
             }
@@ -280,9 +276,13 @@ impl Streams {
         let mut turn = std::mem::take(&mut self.reply);
         write(&mut turn);
         let turn = self.turn_of(turn);
-        if let Err(unsent) = self.port.reply(exchange, turn, true) {
-            self.port.recycle(unsent);
-        }
+        self.hand_over(exchange, turn, true);
+    }
+
+    /// Hands `turn` to the stream thread, which closes the stream behind it if `closes`. False if too much waits; then the turn
+    /// is not sent.
+    fn hand_over(&mut self, exchange: ExchangeId, turn: Vec<u8>, closes: bool) -> bool {
+        self.port.reply(exchange, turn, closes).map_err(|unsent| self.port.recycle(unsent)).is_ok()
     }
 
     /// What was `written` to begin a stream with, as [`Streams::turn_of`] gives it, and sealed if members encrypt. Nothing if it
