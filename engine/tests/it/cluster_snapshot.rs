@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use swimring::snapshot::Contents;
 use swimring::{Cluster, ClusterBuilder, ClusterError};
 
 use crate::cluster_support::{eventually, member, start};
@@ -102,6 +103,27 @@ fn a_member_that_left_and_joined_again_comes_back() {
     first.shutdown();
     let second = kept("kept", &folder.file()).start().unwrap();
     eventually("it is back", || second.len().unwrap() == 2);
+}
+
+/// More own keys are deleted between two batches than deletions are remembered, so that all is written anew.
+#[test]
+fn whoever_is_met_is_kept_where_more_has_changed_than_is_remembered() {
+    const KEYS: usize = 1_200;
+    let folder = Folder::new("all-anew");
+    let other = start("other");
+    // Nothing is written but what is flushed.
+    let first = member("kept").snapshot(folder.file()).snapshot_interval(Duration::from_secs(3_600));
+    let first = first.start().unwrap();
+    let state = first.state();
+    let keys: Vec<String> = (0..KEYS).map(|number| format!("key-{number}")).collect();
+    keys.iter().for_each(|key| assert!(state.set(key, "1").unwrap() > 0));
+    first.flush_snapshot().unwrap();
+    first.join([other.address()]).wait().unwrap();
+    keys.iter().for_each(|key| assert!(state.delete(key).unwrap()));
+    first.flush_snapshot().unwrap();
+    let (contents, _) = Contents::read(&std::fs::read(folder.file()).unwrap()).unwrap();
+    assert_eq!(contents.peers.keys().map(|name| &**name).collect::<Vec<_>>(), ["other"]);
+    assert!(contents.own.values().all(|key| key.value.is_none()));
 }
 
 #[test]

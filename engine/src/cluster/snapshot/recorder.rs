@@ -224,6 +224,8 @@ impl Recorder {
                 // The member is gone, and the file says what it said before.
                 return Err(Failure::Gone);
             }
+            // Nobody notes again whom it tells of.
+            self.peer_changes(copied.peers, copied.live, now);
         }
         let copied = self.copy(shared, (0, 0), (true, last), now)?;
         if copied.incomplete {
