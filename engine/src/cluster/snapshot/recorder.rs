@@ -190,6 +190,8 @@ impl Recorder {
             if self.failure.is_none() || now >= due || end.is_some() {
                 let mut result = self.write(shared, now, false);
                 if end.is_some() {
+                    // If that has failed, its notes may be gone: all is written then.
+                    self.note(result);
                     result = self.write(shared, now, true);
                 }
                 let gone = matches!(result, Err(Failure::Gone));
