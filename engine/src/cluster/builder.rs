@@ -260,9 +260,8 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let events = add_member(&fleet, &options, begins)?;
     let (mailbox, inbox) = mailbox();
     let remembered = Remembered::new(seeds, earlier);
-    let (name, whose) = (Arc::from(name), advertised);
-    let shared = Shared::new(fleet, (name, whose), seed, remembered, &options, mailbox, handle);
-    let shared = Arc::new(shared);
+    let own = (name.into(), advertised);
+    let shared = Arc::new(Shared::new(fleet, own, seed, remembered, &options, mailbox, handle));
     let cluster = Arc::downgrade(&shared);
     shared.ask(move |host, _| host.observer.cluster = cluster).wait()?;
     let rejoin = Rejoin { timeout: options.join_timeout, interval: options.rejoin_interval };
@@ -270,16 +269,17 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let background = std::thread::Builder::new()
         .name("swimring-bg".to_owned())
         .spawn(move || background.run())
-        .map_err(|error| ClusterError::from(FleetError::Thread(error)))?;
+        .map_err(FleetError::Thread)?;
+    // From here on an error ends the member: its only handle goes.
+    let cluster = Cluster::new(Arc::clone(&shared), background, options.join_timeout);
     if let Some(recorder) = recorder {
-        let running = recorder.run(Arc::clone(&shared));
-        running.map_err(|error| ClusterError::from(FleetError::Thread(error)))?;
+        recorder.run(Arc::clone(&shared)).map_err(FleetError::Thread)?;
     }
     tracing::info!(
         local = &*shared.name, cluster = shared.cluster, %bound, %advertised,
         incarnation = incarnation.get(), "member started"
     );
-    Ok(Cluster::new(shared, background, options.join_timeout))
+    Ok(cluster)
 }
 
 /// What the member of a fleet of one begins with.
