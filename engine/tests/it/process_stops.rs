@@ -3,15 +3,15 @@
 
 #![allow(clippy::disallowed_methods, reason = "a process is waited for in real time")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use swimring::protocol::Settings;
 use swimring::{Cluster, ClusterEvent, Events};
 
-use crate::cluster_support::{PATIENCE, is_failed, is_joined, until};
+use crate::cluster_support::{PATIENCE, TestProcess, is_failed, is_joined, until};
 
 /// Members in this process: enough that two can confirm what a third one suspects.
 const HERE: usize = 5;
@@ -36,49 +36,28 @@ fn member_of_another_process() {
     let _ = std::io::stdin().read(&mut [0]);
 }
 
-/// The process of a member. It ends with the test, however that does: its standard input is closed.
-struct Elsewhere {
-    process: Child,
-    _until: Option<ChildStdin>,
+/// The process of a member that has joined.
+fn joining(seed: SocketAddr) -> TestProcess {
+    let mut program = TestProcess::program();
+    program.env(SEED, seed.to_string());
+    let elsewhere = TestProcess::start(program, "process_stops::member_of_another_process");
+    elsewhere.until("joined");
+    elsewhere
 }
 
-impl Elsewhere {
-    fn joining(seed: SocketAddr) -> Elsewhere {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "process_stops::member_of_another_process", "--ignored", "--nocapture"])
-            .env(SEED, seed.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let told = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let until = process.stdin.take();
-        let elsewhere = Elsewhere { process, _until: until };
-        assert!(told.into_iter().any(|line| line.ends_with("joined")), "it has joined");
-        elsewhere
-    }
-
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
-        assert!(sent.success(), "{signal}");
-    }
-}
-
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn signal(process: &TestProcess, signal: &str) {
+    let sent = Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap();
+    assert!(sent.success(), "{signal}");
 }
 
 /// The members of this process, what happens at each, and the one of another process, which all of them know.
-fn cluster() -> (Vec<Cluster>, Vec<Events>, Elsewhere) {
+fn cluster() -> (Vec<Cluster>, Vec<Events>, TestProcess) {
     let here: Vec<Cluster> = (0..HERE).map(|nth| start(&format!("here-{nth}"))).collect();
     here[1..].iter().for_each(|member| {
         member.join([here[0].address()]).wait().unwrap();
     });
     let mut events: Vec<Events> = here.iter().map(|member| member.subscribe().unwrap()).collect();
-    let elsewhere = Elsewhere::joining(here[0].address());
+    let elsewhere = joining(here[0].address());
     for events in &mut events {
         until(events, "it is known to all", |event| is_joined(event, ELSEWHERE));
     }
@@ -90,9 +69,9 @@ fn cluster() -> (Vec<Cluster>, Vec<Events>, Elsewhere) {
 #[test]
 fn whoever_stands_still_for_five_seconds_is_not_declared_dead() {
     let (here, mut events, elsewhere) = cluster();
-    elsewhere.signal("-STOP");
+    signal(&elsewhere, "-STOP");
     std::thread::sleep(Duration::from_secs(5));
-    elsewhere.signal("-CONT");
+    signal(&elsewhere, "-CONT");
     // Longer than a suspicion that began before would last.
     let end = Instant::now() + Duration::from_secs(10);
     let (mut suspected, mut failed) = (0, Vec::new());
@@ -114,7 +93,7 @@ fn whoever_stands_still_for_five_seconds_is_not_declared_dead() {
 #[test]
 fn whoever_is_killed_is_declared_by_the_short_window() {
     let (here, mut events, elsewhere) = cluster();
-    elsewhere.signal("-KILL");
+    signal(&elsewhere, "-KILL");
     let mut shortest = PATIENCE;
     for events in &mut events {
         let (failed, _) = until(events, "it is declared", |event| is_failed(event, ELSEWHERE));

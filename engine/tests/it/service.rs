@@ -6,11 +6,13 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use swimring::{Cluster, EncryptionOptions, WireOptions};
 use swimring_peers::namespace::NetworkNamespace;
+
+use crate::cluster_snapshot::Folder;
+use crate::cluster_support::TestProcess;
 
 #[path = "../../examples/service/service.rs"]
 mod example;
@@ -53,10 +55,9 @@ fn process_of_the_service() {
     }
 }
 
-/// A process of the service. It ends with the test, however that does: its standard input is closed.
+/// A process of the service.
 struct Process {
-    child: Child,
-    until: Option<ChildStdin>,
+    process: TestProcess,
     commands: SocketAddr,
 }
 
@@ -68,18 +69,12 @@ impl Process {
         if with_seed {
             arguments += &format!(" {seed}:{PORT}");
         }
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "service::process_of_the_service", "--ignored", "--nocapture"])
-            .env(ARGUMENTS, arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let commands = told.find_map(|line| line.split_once("commands at ")?.1.parse().ok());
-        // The harness in that process goes on printing.
-        std::thread::spawn(move || told.for_each(drop));
-        Process { until: child.stdin.take(), commands: commands.expect("it takes commands"), child }
+        let mut program = TestProcess::program();
+        program.env(ARGUMENTS, arguments);
+        let process = TestProcess::start(program, "service::process_of_the_service");
+        let line = process.until("commands at ");
+        let (_, commands) = line.split_once("commands at ").unwrap();
+        Process { commands: commands.parse().unwrap(), process }
     }
 
     /// What it answers to `line`.
@@ -93,17 +88,8 @@ impl Process {
     }
 
     /// Lets it say goodbye.
-    fn leave(mut self) {
-        self.until.take().unwrap().write_all(b"leave").unwrap();
-        assert!(self.child.wait().unwrap().success(), "it has left");
-    }
-}
-
-impl Drop for Process {
-    /// Kills it, as `kill -9` does.
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn leave(self) {
+        assert!(self.process.finish("leave").success(), "it has left");
     }
 }
 
@@ -150,9 +136,8 @@ fn killed_cut_off_and_started_again_all_processes_say_the_same() {
 }
 
 fn kill_cut_off_and_start_again(network: &NetworkNamespace) {
-    let folder = std::env::temp_dir().join(format!("swimring-service-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let start = |nth, with_seed| Process::start(nth, &folder, with_seed);
+    let folder = Folder::new("service");
+    let start = |nth, with_seed| Process::start(nth, &folder.0, with_seed);
     let mut processes: Vec<Process> = (0..NAMES.len()).map(|nth| start(nth, true)).collect();
     agree("all are there", &processes, "members", members_are("ada bea cyd dot eva"));
 
@@ -211,6 +196,4 @@ fn kill_cut_off_and_start_again(network: &NetworkNamespace) {
     // Who leaves is gone at once, and not counted as failed.
     processes.pop().unwrap().leave();
     agree("it has left", &processes, "members", members_are("ada bea cyd dot"));
-    drop(processes);
-    let _ = std::fs::remove_dir_all(&folder);
 }

@@ -7,16 +7,15 @@
 #![allow(clippy::disallowed_methods, reason = "a process is waited for in real time")]
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::Command;
 use std::time::Duration;
 
 use swimring::{Cluster, ClusterError};
 
 use crate::cluster_snapshot::Folder;
-use crate::cluster_support::{PATIENCE, eventually, member, start};
+use crate::cluster_support::{TestProcess, eventually, member, start};
 
 const ELSEWHERE: &str = "elsewhere";
 /// Where the member of the other process has its snapshot, and where it joins if it is to.
@@ -90,52 +89,13 @@ fn member_that_changes_its_keys() {
     }
 }
 
-/// A process with a member in it, and what it says.
-struct Elsewhere {
-    process: Child,
-    said: Receiver<String>,
-    _until: Option<ChildStdin>,
-}
-
-impl Elsewhere {
-    fn start(mut command: Command, test: &str, file: &Path, seed: Option<&Cluster>) -> Elsewhere {
-        let test = format!("snapshot_kills::{test}");
-        command.args(["--exact", &test, "--ignored", "--nocapture"]).env(SNAPSHOT, file);
-        if let Some(seed) = seed {
-            command.env(SEED, seed.address().to_string());
-        }
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut out = BufReader::new(process.stdout.take().unwrap());
-        let (sender, said) = channel();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            // A line without an end was not written whole.
-            while out.read_line(&mut line).is_ok_and(|length| length > 0) && line.ends_with('\n') {
-                let _ = sender.send(line.trim_end().to_owned());
-                line.clear();
-            }
-        });
-        let until = process.stdin.take();
-        Elsewhere { process, said, _until: until }
+/// Runs `test`, whose member has its snapshot in `file` and joins through `seed`.
+fn run(mut program: Command, test: &str, file: &Path, seed: Option<&Cluster>) -> TestProcess {
+    program.env(SNAPSHOT, file);
+    if let Some(seed) = seed {
+        program.env(SEED, seed.address().to_string());
     }
-
-    fn next(&self) -> String {
-        self.said.recv_timeout(PATIENCE).expect("it says more")
-    }
-
-    /// Kills it, and gives the rest of what it has said.
-    fn kill(mut self) -> Vec<String> {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        self.said.iter().collect()
-    }
-}
-
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    TestProcess::start(program, &format!("snapshot_kills::{test}"))
 }
 
 /// A key at one time: its version and value; nothing while it is deleted.
@@ -156,7 +116,7 @@ struct Lives {
 
 impl Lives {
     /// What a life says at its beginning: which keys it has.
-    fn begin(&mut self, elsewhere: &Elsewhere) {
+    fn begin(&mut self, elsewhere: &TestProcess) {
         let mut has = HashMap::new();
         loop {
             let line = elsewhere.next();
@@ -235,9 +195,8 @@ fn a_member_that_is_killed_at_any_moment_comes_back_with_what_it_had() {
     let mut lives = Lives::default();
     let (mut torn, mut early) = (0, 0);
     for life in 0..=kills {
-        let program = Command::new(std::env::current_exe().unwrap());
         let first = (life == 0).then_some(&here[0]);
-        let elsewhere = Elsewhere::start(program, "member_that_changes_its_keys", &folder.file(), first);
+        let elsewhere = run(TestProcess::program(), "member_that_changes_its_keys", &folder.file(), first);
         lives.begin(&elsewhere);
         if life > 0 && rng.u8(..4) == 0 {
             // Whether it is among others yet or not.
@@ -302,17 +261,17 @@ fn member_that_fills_its_disk() {
 fn a_full_disk_is_survived_and_caught_up_with() {
     let folder = Folder::new("full");
     let mut limited = Command::new("sh");
-    let program = std::env::current_exe().unwrap();
     // Blocks of 512 bytes. Past the limit the kernel sends a signal, which is to be ignored for an error to be seen.
-    limited.args(["-c", "trap '' XFSZ; ulimit -S -f 600; exec \"$0\" \"$@\""]).arg(program);
-    let elsewhere = Elsewhere::start(limited, "member_that_fills_its_disk", &folder.file(), None);
-    let full = std::iter::repeat_with(|| elsewhere.next()).find(|line| line.starts_with("full")).unwrap();
+    limited
+        .args(["-c", "trap '' XFSZ; ulimit -S -f 600; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap());
+    let elsewhere = run(limited, "member_that_fills_its_disk", &folder.file(), None);
+    let full = elsewhere.until("full ");
     assert!(full.contains("make room or mend the disk"), "{full}");
-    let pid = elsewhere.process.id().to_string();
+    let pid = elsewhere.id().to_string();
     let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status().unwrap();
     assert!(lifted.success());
-    let written =
-        std::iter::repeat_with(|| elsewhere.next()).find(|line| line.starts_with("written")).unwrap();
+    let written = elsewhere.until("written ");
     elsewhere.kill();
     let keys: usize = written.split(' ').next_back().unwrap().parse().unwrap();
     let next = member(ELSEWHERE).snapshot(folder.file()).start().unwrap();

@@ -1,6 +1,13 @@
 //! What the tests of embedded members have in common: members with quick settings, and waits that end.
 
-#![allow(dead_code, clippy::disallowed_methods, reason = "each test file uses a part; tests wait")]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::disallowed_methods,
+    reason = "each test file uses a part; tests wait"
+)]
+
+mod process;
 
 use std::future::Future;
 use std::pin::pin;
@@ -10,6 +17,8 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use swimring::{Cluster, ClusterBuilder, ClusterEvent, Events, MemberInfo, Preset};
+
+pub use self::process::TestProcess;
 
 /// Far longer than anything takes: a wait that reaches it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
