@@ -42,7 +42,7 @@ impl PeerChange {
 struct Kept {
     name: Arc<str>,
     peer: Peer,
-    /// This life has seen it.
+    /// This life has seen it, since all were last looked through.
     seen: bool,
 }
 
@@ -98,6 +98,12 @@ impl Peers {
 
     fn drop_one(&mut self, id: MemberId) -> Option<PeerChange> {
         self.0.remove(&id).map(|kept| PeerChange { name: kept.name, peer: None })
+    }
+
+    /// All members are looked through next, since what became of some has not been noted: whoever is not among those found
+    /// may be of no use any more.
+    pub(super) fn doubt(&mut self) {
+        self.0.values_mut().for_each(|kept| kept.seen = false);
     }
 
     /// Forgets those that this life has not seen. Gives them.
@@ -167,6 +173,23 @@ mod tests {
         dropped.sort_by(|one, other| one.name.cmp(&other.name));
         assert_eq!(dropped, [gone(0), gone(1), gone(9)]);
         assert_eq!((changes.len(), peers.all().count()), (6, PEERS_MAX));
+    }
+
+    #[test]
+    fn those_whose_end_was_not_noted_make_room_when_all_are_looked_through() {
+        let live =
+            |numbers: std::ops::Range<usize>| numbers.map(|number| news(number, State::Alive)).collect();
+        let mut peers = Peers::new(Vec::new());
+        peers.take(live(0..PEERS_MAX));
+        assert_eq!(peers.take(live(1000..1001)), []);
+        peers.doubt();
+        peers.take(live(1000..1000 + PEERS_MAX));
+        let all: Vec<_> = peers.all().collect();
+        let found = (1000..1000 + PEERS_MAX).map(|number| written(number, State::Alive));
+        assert!(all.len() == PEERS_MAX && found.into_iter().all(|found| all.contains(&found)));
+        peers.doubt();
+        peers.take(live(1000..1000 + PEERS_MAX - 1));
+        assert_eq!(peers.forget_unseen(), [gone(1000 + PEERS_MAX - 1)]);
     }
 
     #[test]

@@ -342,6 +342,7 @@ impl Recorder {
         }
         if all_members {
             (self.looked, self.look_through) = (Some(now), false);
+            self.peers.doubt();
         }
         self.counts.notes_lost.fetch_add(u64::from(copied.notes_lost), Ordering::Relaxed);
         // Those that were not noted are looked for later.
