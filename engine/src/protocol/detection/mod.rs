@@ -1,11 +1,12 @@
 //! Is a member still there, and how long until it is declared dead if it does not answer?
 //!
-//! `probe` asks directly, in the order of `probe_schedule`, and `ping_answer` answers; `relay` asks for others, `return_probes` asks back,
-//! `neighbours` sees after those that nobody probes once many have died.
+//! `probe` asks directly, in the order of `probe_schedule`, and takes each `attempt` through its phases; `ping_answer` answers.
+//! `relay` asks for others, `return_probes` asks back, `neighbours` sees after those that nobody probes once many have died.
 //! `suspicion` is how long a member has to refute, `refutation` the answer, `adaptive` the shorter time that follows the
 //! measured spread. `reachability` is whether others reach us. Local health, how far to trust our own probes, is in `state`.
 
 pub(in crate::protocol) mod adaptive;
+mod attempt;
 pub(in crate::protocol) mod neighbours;
 pub(in crate::protocol) mod ping_answer;
 pub(in crate::protocol) mod probe;

@@ -11,8 +11,9 @@
 
 use std::time::Duration;
 
-use swimring_codec::{Incarnation, MemberId, State, is_same_place};
+use swimring_codec::{Incarnation, State, is_same_place};
 
+use crate::protocol::detection::attempt::{Attempt, INDIRECT_CHECKS_MAX, Phase};
 use crate::protocol::detection::probe_schedule::{NextProbe, ProbeSchedule};
 use crate::protocol::detection::reachability::Reachability;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
@@ -24,21 +25,6 @@ use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Outgoing, Sender, Update};
-
-/// Most members asked to probe in our place: the setting's upper bound.
-const INDIRECT_CHECKS_MAX: usize = 8;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
-    /// Nobody is being probed.
-    Idle,
-    /// Waiting for the target's own ack.
-    Direct,
-    /// Others have been asked.
-    Indirect,
-    /// The target is also being tried over a stream.
-    Fallback,
-}
 
 /// The top three bits of a sequence number say what a ping is for, so that its ack finds the way and the
 /// pinged one knows whether to return it. To the pinged one's answer it makes no difference.
@@ -130,68 +116,6 @@ pub(in crate::protocol) struct Probe {
     /// Sequence number of the last probe, without its kind.
     sequence: u32,
     schedule: ProbeSchedule,
-}
-
-/// A probe under way.
-#[derive(Clone, Copy, Debug)]
-struct Attempt {
-    phase: Phase,
-    target: MemberIndex,
-    /// The target's id, so that its ack can be told without the directory.
-    target_id: MemberId,
-    /// The incarnation that is accused if nobody answers.
-    incarnation: Incarnation,
-    sequence: u32,
-    /// When the probe was due to begin.
-    intended: Time,
-    /// When the current phase ends.
-    phase_ends: Time,
-    /// When the probe has failed.
-    ends: Time,
-    /// The target has answered over a stream, which counts at the end.
-    stream_answered: bool,
-    /// What the stream has shown, beside an answer.
-    presence: Presence,
-    /// Members that were asked, and one bit for each whose nack has come.
-    relays: [MemberIndex; INDIRECT_CHECKS_MAX],
-    relays_asked: u8,
-    nacks: u8,
-    /// Once it has failed, one bit for each whose missing nack was counted against us.
-    blamed: u8,
-}
-
-impl Attempt {
-    const IDLE: Attempt = Attempt {
-        phase: Phase::Idle,
-        target: 0,
-        target_id: MemberId::NONE,
-        incarnation: Incarnation::ZERO,
-        sequence: 0,
-        intended: Time::ZERO,
-        phase_ends: Time::NEVER,
-        ends: Time::NEVER,
-        stream_answered: false,
-        presence: Presence::Unknown,
-        relays: [0; INDIRECT_CHECKS_MAX],
-        relays_asked: 0,
-        nacks: 0,
-        blamed: 0,
-    };
-
-    fn is_idle(&self) -> bool {
-        self.phase == Phase::Idle
-    }
-
-    fn finish(&mut self) {
-        self.phase = Phase::Idle;
-        self.phase_ends = Time::NEVER;
-    }
-
-    /// Those of the relays that said in time that the target does not answer them either.
-    fn nackers(&self) -> impl Iterator<Item = MemberIndex> + use<> {
-        let (relays, nacks) = (self.relays, self.nacks);
-        (0..usize::from(self.relays_asked)).filter(move |at| nacks & 1 << at != 0).map(move |at| relays[at])
-    }
 }
 
 impl Probe {
