@@ -10,7 +10,7 @@ use crate::protocol::detection::reachability::Reachability;
 use crate::protocol::detection::return_probes::ReturnProbes;
 use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::state::{Context, Core};
-use crate::protocol::view::table::EntryState;
+use crate::protocol::view::entry::EntryState;
 use crate::protocol::wire::{Outgoing, Sender, Update};
 
 /// What takes note of a ping that arrives.

@@ -19,7 +19,7 @@ use crate::protocol::pools::suspicions::{SuspicionList, SuspicionPool};
 use crate::protocol::state::{Context, Core};
 use crate::protocol::time::{Time, millis};
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::table::Entry;
+use crate::protocol::view::entry::Entry;
 use crate::protocol::wire::Update;
 
 /// With delegated broadcast: time between two accusers' declarations. More than it takes to tell everyone.

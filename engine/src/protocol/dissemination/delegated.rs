@@ -29,7 +29,8 @@ use crate::protocol::settings::Dissemination;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
-use crate::protocol::view::table::{Entry, Table};
+use crate::protocol::view::entry::Entry;
+use crate::protocol::view::table::Table;
 use crate::protocol::view::zones::ZoneIndex;
 use crate::protocol::wire::{Outgoing, Sender, Update};
 

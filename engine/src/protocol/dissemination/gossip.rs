@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
-use crate::protocol::view::table::EntryState;
+use crate::protocol::view::entry::EntryState;
 use swimring_codec::State;
 
 /// Most members told in a round: the setting's upper bound.

@@ -17,8 +17,9 @@ use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::entry::Entry;
 use crate::protocol::view::shared_view::SharedView;
-use crate::protocol::view::table::{Entry, Table};
+use crate::protocol::view::table::Table;
 use crate::protocol::wire::{Update, is_reserved};
 
 /// A member of a view.

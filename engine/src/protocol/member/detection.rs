@@ -11,7 +11,7 @@ use crate::protocol::member::merge::Departing;
 use crate::protocol::pools::presence::Presence;
 use crate::protocol::state::Context;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::table::Entry;
+use crate::protocol::view::entry::Entry;
 use crate::protocol::wire::{IndirectRequest, Sender};
 
 impl Member {

@@ -16,7 +16,7 @@ use crate::protocol::event::Event;
 use crate::protocol::member::Member;
 use crate::protocol::state::{Context, Core};
 use crate::protocol::view::directory::{Full, MemberIndex};
-use crate::protocol::view::table::{Entry, EntryState};
+use crate::protocol::view::entry::{Entry, EntryState};
 use crate::protocol::wire::{Subject, Update};
 
 /// How far above the known incarnation news may lie. A member raises its own by one at a time and starts

@@ -68,7 +68,8 @@ use crate::protocol::state::{Context, Core, SharedState, Status, chosen_probe_in
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
 use crate::protocol::view::directory::Full;
-use crate::protocol::view::table::{Entry, Table};
+use crate::protocol::view::entry::Entry;
+use crate::protocol::view::table::Table;
 use crate::protocol::view::zones::ZONES_MAX;
 use crate::protocol::wire::Update;
 

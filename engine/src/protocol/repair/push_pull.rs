@@ -11,7 +11,7 @@ use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::table::{Entry, EntryState};
+use crate::protocol::view::entry::{Entry, EntryState};
 
 /// For this many probe intervals after joining a member mends differences at once; later they have to
 /// last.

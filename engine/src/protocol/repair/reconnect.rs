@@ -14,7 +14,7 @@ use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::table::EntryState;
+use crate::protocol::view::entry::EntryState;
 use crate::protocol::wire::{Outgoing, Update};
 
 #[derive(Clone, Copy, Debug)]

@@ -28,8 +28,8 @@ use crate::protocol::repair::push_pull::AntiEntropy;
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::entry::EntryState;
 use crate::protocol::view::sketch::{CELLS, ReadItem};
-use crate::protocol::view::table::EntryState;
 use crate::protocol::wire::{Outgoing, Sender, Update};
 
 /// Roots have to differ for so long, and the own to have stayed the same.

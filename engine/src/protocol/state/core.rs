@@ -19,7 +19,8 @@ use crate::protocol::state::{Context, SharedState};
 use crate::protocol::time::{Time, millis};
 use crate::protocol::view::departed::Departed;
 use crate::protocol::view::directory::{Identity, MemberIndex};
-use crate::protocol::view::table::{Entry, Table};
+use crate::protocol::view::entry::Entry;
+use crate::protocol::view::table::Table;
 use crate::protocol::view::zones::ZoneIndex;
 
 /// Time between two probes of a member's own choice. With adaptive suspicion every second probe returns one that was

@@ -1,7 +1,7 @@
 //! Who is there: what one member believes of each other, in little memory.
 //!
-//! `table` is one member's view, `directory` the identities that all members of a worker share. Members that agree hold
-//! differences against a `shared_view`, and `compaction` keeps it so. A `sketch` says where two views differ. `departed` remembers the dead. `zones` says
+//! `table` is one member's view, an `entry` for each other, `directory` the identities that all members of a worker share.
+//! Members that agree hold differences against a `shared_view`, and `compaction` keeps it so. A `sketch` says where two views differ. `departed` remembers the dead. `zones` says
 //! who is where. `identity`, `texts` and `references` are how the directory packs what it knows; `permutation`,
 //! `id_order`, `pool` and `heap` are the structures below.
 
@@ -9,6 +9,7 @@ pub(in crate::protocol) mod departed;
 pub(in crate::protocol) mod directory;
 #[cfg(test)]
 mod directory_test;
+pub(in crate::protocol) mod entry;
 pub(in crate::protocol) mod heap;
 pub(in crate::protocol) mod id_order;
 pub(in crate::protocol) mod identity;

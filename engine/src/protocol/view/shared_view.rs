@@ -16,8 +16,9 @@ use std::sync::Arc;
 use swimring_codec::MemberId;
 
 use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::entry::Entry;
 use crate::protocol::view::sketch::{Digest, Item};
-use crate::protocol::view::table::{Difference, Entry, Table};
+use crate::protocol::view::table::{Difference, Table};
 
 /// Entries of a page: three kilobytes. Smaller pages copy less when something changes, and cost more to point at.
 pub(in crate::protocol) const PAGE_ENTRIES: usize = 128;

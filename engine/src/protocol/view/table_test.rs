@@ -9,9 +9,10 @@ use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State, root_term};
 
 use crate::protocol::view::directory::{Directory, MemberIndex, UNVERSIONED, Version};
+use crate::protocol::view::entry::Entry;
 use crate::protocol::view::shared_view::{NewBase, PAGE_ENTRIES, SharedViews};
 use crate::protocol::view::sketch::{Digest, Item};
-use crate::protocol::view::table::{Entry, Table};
+use crate::protocol::view::table::Table;
 
 /// Subjects: two pages and some.
 const SUBJECTS: u32 = 2 * PAGE_ENTRIES as u32 + 40;

@@ -14,7 +14,7 @@ use super::frame::Speaker;
 use super::memberlist::{Memberlist, wire_incarnation};
 use super::options::MemberlistDialect;
 use super::stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
-use crate::protocol::view::table::EntryState;
+use crate::protocol::view::entry::EntryState;
 
 /// Why a pool is not for us.
 #[derive(Clone, PartialEq, Eq, Error)]

@@ -6,7 +6,7 @@ use swimring_codec::{MemberId, State};
 use super::frame::Speaker;
 use super::native::{header, introduction};
 use super::stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
-use crate::protocol::view::table::EntryState;
+use crate::protocol::view::entry::EntryState;
 
 /// Appends what `speaker` says to `destination` to `out`.
 pub(super) fn write(speaker: &Speaker<'_>, destination: MemberId, said: StreamSaid, out: &mut Vec<u8>) {
