@@ -48,7 +48,7 @@ pub use agenda::Agenda;
 pub use latency::Latency;
 pub use options::{
     CrashKind, DRAIN_FROM_SETTINGS, EVENTS_MAX, LOSS_MAX, MEMBERS_MAX, TrialError, TrialOptions, Wakes,
-    WireSizes, ZONES_MAX,
+    WireSizes, zones_max,
 };
 pub use outcome::{CrashOutcome, Delegated, EventOutcome, TrialOutcome};
 pub use regions::{REGIONS_MAX, RegionMap};

@@ -30,7 +30,12 @@ const CYCLE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Longest delay that an impairment adds.
 const DELAY_MAX: Duration = Duration::from_secs(60);
 /// Most zones: the engine knows one more, of members without a zone.
-pub const ZONES_MAX: u32 = 255;
+const ZONES_MAX: u32 = 255;
+/// Most zones that so many members may be in: two members in each at least.
+pub fn zones_max(members: u32) -> u32 {
+    ZONES_MAX.min(members / 2).max(1)
+}
+
 /// Longest way between two zones beyond that within one.
 const ZONE_DELAY_MAX: Duration = Duration::from_secs(10);
 const EVENT_BYTES_MAX: u16 = swimring_codec::native::EVENT_MAX as u16;
@@ -112,8 +117,7 @@ pub struct TrialOptions {
     pub drain_max: Duration,
     /// Delay of a datagram, one way. Default 1 ms.
     pub latency: Latency,
-    /// Zones that the members are in, in turn, and say so on the native wire; 1 for none. 1 to [`ZONES_MAX`], and no more
-    /// than half of the members. Default 1.
+    /// Zones that the members are in, in turn, and say so on the native wire; 1 for none. 1 to [`zones_max`]. Default 1.
     pub zones: u32,
     /// What a datagram from one zone to another takes longer than within one, one way. At most 10 s. Default 0.
     pub zone_delay: Duration,
@@ -286,8 +290,7 @@ impl TrialOptions {
             time_within("drain_max", self.drain_max, Duration::ZERO, TIME_MAX)?;
         }
         self.latency.validate()?;
-        let zones_max = ZONES_MAX.min(self.members / 2);
-        within("zones", self.zones.into(), 1.0, zones_max.into())?;
+        within("zones", self.zones.into(), 1.0, zones_max(self.members).into())?;
         time_within("zone_delay", self.zone_delay, Duration::ZERO, ZONE_DELAY_MAX)?;
         within("loss", self.loss, 0.0, LOSS_MAX)?;
         if self.crashes > self.members / 2 {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use swimring_simulation::experiment::ZONES_MAX;
+use swimring_simulation::experiment::zones_max;
 use swimring_tooling::columns;
 use swimring_tooling::environment;
 use swimring_tooling::exit::Exit;
@@ -92,8 +92,9 @@ impl CompareArguments {
         self.fanout.iter().for_each(|fanout| within("fanout", f64::from(*fanout), 1.0, 16.0));
         let bits = self.delegation_bits.iter().copied().map(f64::from);
         bits.for_each(|bits| within("delegation-bits", bits, 1.0, 4.0));
-        let least = self.members.iter().chain(&grid.members[..usize::from(self.members.is_empty())]).min();
-        within("zones", self.zones.into(), 1.0, f64::from(ZONES_MAX.min(least.map_or(2, |least| least / 2))));
+        let sizes = if self.members.is_empty() { &grid.members } else { &self.members };
+        let zones_most = sizes.iter().copied().map(zones_max).min().unwrap_or(1);
+        within("zones", self.zones.into(), 1.0, zones_most.into());
         within("zone-rtt-ms", self.zone_rtt_ms.into(), 0.0, 10_000.0);
         if let Some(threads) = self.threads {
             within("threads", f64::from(threads), 1.0, 1024.0);

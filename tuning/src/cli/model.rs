@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use swimring_simulation::experiment::ZONES_MAX;
+use swimring_simulation::experiment::zones_max;
 use swimring_tooling::exit::Exit;
 use swimring_tooling::output::print;
 use swimring_tooling::style::Style;
@@ -143,7 +143,7 @@ impl ModelArguments {
             within("retransmit-limit", limit, 1, 10_000);
         }
         if self.members >= 2 {
-            within("zones", self.zones, 1, ZONES_MAX.min(self.members / 2));
+            within("zones", self.zones, 1, zones_max(self.members));
         }
         if !(0.0..=ZONE_RTT_MS_MAX).contains(&self.zone_rtt_ms) {
             faults.push(format!(

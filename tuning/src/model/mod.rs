@@ -26,7 +26,7 @@ pub mod traffic;
 
 pub use prediction::{Prediction, declared_of, predict, predict_known, telling_of};
 use serde::{Deserialize, Serialize};
-use swimring_simulation::experiment::{WireSizes, ZONES_MAX};
+use swimring_simulation::experiment::{WireSizes, zones_max};
 
 /// What the settings have to work in. The default: 100 members, no loss, a fixed round trip of 1 ms,
 /// nothing to tell.
@@ -94,8 +94,7 @@ impl Environment {
         within("loss", self.loss, 0.0, 0.95)?;
         within("rtt_median_ms", self.rtt_median_ms, 0.001, 60_000.0)?;
         within("rtt_sigma", self.rtt_sigma, 0.0, 2.0)?;
-        let zones_max = ZONES_MAX.min(self.members / 2);
-        within("zones", self.zones.into(), 1.0, zones_max.into())?;
+        within("zones", self.zones.into(), 1.0, zones_max(self.members).into())?;
         within("zone_rtt_ms", self.zone_rtt_ms, 0.0, 20_000.0)?;
         within("events_per_second", self.events_per_second, 0.0, 1e6)?;
         within("event_bytes", self.event_bytes.into(), 0.0, 512.0)?;

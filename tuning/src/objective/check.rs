@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swimring_simulation::experiment::{LOSS_MAX, MEMBERS_MAX, ZONES_MAX};
+use swimring_simulation::experiment::{LOSS_MAX, MEMBERS_MAX, zones_max};
 use swimring_tooling::text::{percent, thousands};
 
 use super::{FALSE_DEATHS_DEFAULT, Limit, Measure, Network, Objective, ObjectiveArguments, Target, network};
@@ -110,7 +110,7 @@ impl ObjectiveArguments {
 
     fn check_zones(&self, members: u32, network: &Network, faults: &mut Vec<String>) {
         let zones = network.zones;
-        let most = ZONES_MAX.min(members / 2);
+        let most = zones_max(members);
         let target = self.target.unwrap_or_default();
         if self.zones.is_some() && members >= 2 && !(1..=most).contains(&zones) {
             faults.push(format!("--zones {zones}: has to be between 1 and {most}, for two members in each"));

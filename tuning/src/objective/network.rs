@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use swimring::settings_file::read_bounded;
 use swimring_simulation::Slowness;
-use swimring_simulation::experiment::{Affected, Cycle, Impairment, ImpairmentKind, Latency, RegionMap};
+use swimring_simulation::experiment::{
+    Affected, Cycle, Impairment, ImpairmentKind, Latency, RegionMap, zones_max,
+};
 
 /// The longest file of regions read.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -57,7 +59,7 @@ impl Network {
 
     /// The zones of a cluster of `members`: two members in each at least.
     pub fn zones_among(&self, members: u32) -> u32 {
-        self.zones.clamp(1, (members / 2).max(1))
+        self.zones.min(zones_max(members))
     }
 
     /// The impairments that make the slow members slow.

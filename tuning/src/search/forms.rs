@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use swimring::Settings;
-use swimring_simulation::experiment::WireSizes;
+use swimring_simulation::experiment::{WireSizes, zones_max};
 
 use crate::model::delegation::Known;
 use crate::model::{Environment, predict_known};
@@ -81,7 +81,7 @@ impl Forms {
     /// The same forms in a cluster of another size.
     #[must_use]
     pub fn at_size(&self, members: u32) -> Forms {
-        let zones = self.environment.zones.clamp(1, (members / 2).max(1));
+        let zones = self.environment.zones.min(zones_max(members));
         Forms { environment: Environment { members, zones, ..self.environment.clone() }, ..self.clone() }
     }
 
