@@ -314,6 +314,23 @@ fn false_suspicions(outcomes: &[TrialOutcome], predicted: f64) -> Compared {
 mod tests {
     use super::*;
 
+    /// What is compared, which is printed for when a test fails.
+    fn compared(case: &Case) -> [Compared; MEASURES.len()] {
+        let compared = compare(case, 1).unwrap();
+        for (measure, compared) in MEASURES.iter().zip(&compared) {
+            println!("{measure}: {compared:?}, ratio {:?}", compared.ratio());
+        }
+        compared
+    }
+
+    /// Measures, by their places, are predicted to within a bound.
+    fn assert_near(compared: &[Compared], bounds: &[(usize, f64)]) {
+        for (place, bound) in bounds {
+            let ratio = compared[*place].ratio().unwrap();
+            assert!((ratio - 1.0).abs() < *bound, "{}: {ratio}", MEASURES[*place]);
+        }
+    }
+
     #[test]
     fn a_small_case_is_predicted() {
         let case = Case {
@@ -326,22 +343,13 @@ mod tests {
             zones: 1,
             zone_rtt_ms: 0,
         };
-        let compared = compare(&case, 1).unwrap();
-        for (measure, compared) in MEASURES.iter().zip(compared) {
-            println!("{measure}: {compared:?}, ratio {:?}", compared.ratio());
-        }
+        let compared = compared(&case);
         // What rests on thousands of samples: spread and traffic. The latter is predicted some tenth too low;
         // it leaves out probes of the dead, and takes events for a Poisson process where the simulator spaces
         // them evenly.
-        for (place, bound) in [(4, 0.15), (5, 0.15), (7, 0.15), (8, 0.15)] {
-            let ratio = compared[place].ratio().unwrap();
-            assert!((ratio - 1.0).abs() < bound, "{}: {ratio}", MEASURES[place]);
-        }
+        assert_near(&compared, &[(4, 0.15), (5, 0.15), (7, 0.15), (8, 0.15)]);
         // And on some sixty crashes.
-        for place in [0, 2, 3] {
-            let ratio = compared[place].ratio().unwrap();
-            assert!((ratio - 1.0).abs() < 0.25, "{}: {ratio}", MEASURES[place]);
-        }
+        assert_near(&compared, &[(0, 0.25), (2, 0.25), (3, 0.25)]);
     }
 
     #[test]
@@ -356,18 +364,9 @@ mod tests {
             zones: 1,
             zone_rtt_ms: 0,
         };
-        let compared = compare(&case, 1).unwrap();
-        for (measure, compared) in MEASURES.iter().zip(compared) {
-            println!("{measure}: {compared:?}, ratio {:?}", compared.ratio());
-        }
-        for (place, bound) in [(4, 0.15), (5, 0.3), (10, 0.05), (11, 0.05), (12, 0.25)] {
-            let ratio = compared[place].ratio().unwrap();
-            assert!((ratio - 1.0).abs() < bound, "{}: {ratio}", MEASURES[place]);
-        }
-        for place in [0, 2, 3] {
-            let ratio = compared[place].ratio().unwrap();
-            assert!((ratio - 1.0).abs() < 0.25, "{}: {ratio}", MEASURES[place]);
-        }
+        let compared = compared(&case);
+        assert_near(&compared, &[(4, 0.15), (5, 0.3), (10, 0.05), (11, 0.05), (12, 0.25)]);
+        assert_near(&compared, &[(0, 0.25), (2, 0.25), (3, 0.25)]);
     }
 
     #[test]
@@ -382,18 +381,9 @@ mod tests {
             zones: 3,
             zone_rtt_ms: 40,
         };
-        let compared = compare(&lossy, 1).unwrap();
-        for (measure, compared) in MEASURES.iter().zip(compared) {
-            println!("{measure}: {compared:?}, ratio {:?}", compared.ratio());
-        }
-        for (place, bound) in [(4, 0.05), (10, 0.02), (11, 0.02), (12, 0.1), (13, 0.03)] {
-            let ratio = compared[place].ratio().unwrap();
-            assert!((ratio - 1.0).abs() < bound, "{}: {ratio}", MEASURES[place]);
-        }
-        for place in [0, 2, 3] {
-            let ratio = compared[place].ratio().unwrap();
-            assert!((ratio - 1.0).abs() < 0.25, "{}: {ratio}", MEASURES[place]);
-        }
+        let compared = compared(&lossy);
+        assert_near(&compared, &[(4, 0.05), (10, 0.02), (11, 0.02), (12, 0.1), (13, 0.03)]);
+        assert_near(&compared, &[(0, 0.25), (2, 0.25), (3, 0.25)]);
         // Not the 99th percentile, where zones wait for a lost crossing: members that tell seldom have measured hardly any round
         // trip to other zones, and their timeouts are longer than those of the long run.
     }
