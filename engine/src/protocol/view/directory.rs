@@ -272,8 +272,8 @@ impl Directory {
         announced: Versions,
         zone: ZoneIndex,
     ) {
-        self.packed.set(index, introduction, announced, zone);
-        self.recent[index as usize % RECENT].0 = MemberIndex::MAX;
+        let hash = self.packed.set(index, introduction, announced, zone);
+        self.recent[index as usize % RECENT] = (index, hash);
     }
 
     /// Versions 1 and up.

@@ -238,14 +238,14 @@ impl PackedIdentities {
         self.slots.push(Slot::default());
     }
 
-    /// Puts what `introduction` says in the place `index`.
+    /// Puts what `introduction` says in the place `index`, and gives its hash.
     pub(super) fn set(
         &mut self,
         index: MemberIndex,
         introduction: &Introduction<'_>,
         announced: Versions,
         zone: ZoneIndex,
-    ) {
+    ) -> u64 {
         let mut flags = 0;
         let name_length = [introduction.name.len() as u8];
         let mut parts: [&[u8]; 4] =
@@ -268,8 +268,10 @@ impl PackedIdentities {
             }
         };
         let port = introduction.address.port().to_le_bytes();
-        let tag = identity_tag(identity_of(introduction, announced));
+        let hash = identity_of(introduction, announced);
+        let tag = identity_tag(hash);
         self.slots[index as usize] = Slot { host, port, tag, zone: zone as u8, flags };
+        hash
     }
 
     fn keep_long_address(&mut self, address: SocketAddrV6) -> u32 {
