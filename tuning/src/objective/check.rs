@@ -7,9 +7,6 @@ use swimring_tooling::text::{percent, thousands};
 
 use super::{FALSE_DEATHS_DEFAULT, Limit, Measure, Network, Objective, ObjectiveArguments, Target, network};
 
-/// Where nothing is said about the round trips: one data centre.
-const RTT_MS_DEFAULT: f64 = 0.5;
-const RTT_SIGMA_DEFAULT: f64 = 0.3;
 /// The longest round trip: the largest probe timeout that is tried has to leave room for it.
 const RTT_MS_MAX: f64 = 5_000.0;
 const RTT_MS_MIN: f64 = 0.002;
@@ -72,7 +69,8 @@ impl ObjectiveArguments {
     }
 
     fn checked_network(&self, faults: &mut Vec<String>) -> Network {
-        let loss = self.loss.unwrap_or(0.0);
+        let unsaid = Network::default();
+        let loss = self.loss.unwrap_or(unsaid.loss);
         if loss > LOSS_MAX {
             faults.push(format!("--loss: at most {}: with more, nothing can be detected", percent(LOSS_MAX)));
         }
@@ -88,15 +86,15 @@ impl ObjectiveArguments {
             }
             None => None,
         };
-        let rtt_ms = self.rtt_ms.unwrap_or(RTT_MS_DEFAULT);
+        let rtt_ms = self.rtt_ms.unwrap_or(unsaid.rtt_ms);
         between(faults, "--rtt-ms", rtt_ms, RTT_MS_MIN, RTT_MS_MAX, "no probe timeout leaves room for more");
-        let rtt_sigma = self.rtt_sigma.unwrap_or(RTT_SIGMA_DEFAULT);
+        let rtt_sigma = self.rtt_sigma.unwrap_or(unsaid.rtt_sigma);
         between(faults, "--rtt-sigma", rtt_sigma, 0.0, SIGMA_MAX, "0 is always the same");
-        let slow_share = self.slow_share.unwrap_or(0.0);
+        let slow_share = self.slow_share.unwrap_or(unsaid.slow_share);
         if slow_share > SLOW_SHARE_MAX {
             faults.push(format!("--slow-share: at most {}", percent(SLOW_SHARE_MAX)));
         }
-        let zone_rtt_ms = self.zone_rtt_ms.unwrap_or(0.0);
+        let zone_rtt_ms = self.zone_rtt_ms.unwrap_or(unsaid.zone_rtt_ms);
         between(
             faults,
             "--zone-rtt-ms",
@@ -105,7 +103,8 @@ impl ObjectiveArguments {
             RTT_MS_MAX,
             "no probe timeout leaves room for more",
         );
-        Network { loss, rtt_ms, rtt_sigma, zones: self.zones.unwrap_or(1), zone_rtt_ms, regions, slow_share }
+        let zones = self.zones.unwrap_or(unsaid.zones);
+        Network { loss, rtt_ms, rtt_sigma, zones, zone_rtt_ms, regions, slow_share }
     }
 
     fn check_zones(&self, members: u32, network: &Network, faults: &mut Vec<String>) {

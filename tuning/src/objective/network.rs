@@ -37,6 +37,21 @@ pub struct Network {
     pub slow_share: f64,
 }
 
+/// One data centre that loses nothing: what is meant where nothing is said.
+impl Default for Network {
+    fn default() -> Network {
+        Network {
+            loss: 0.0,
+            rtt_ms: 0.5,
+            rtt_sigma: 0.3,
+            zones: 1,
+            zone_rtt_ms: 0.0,
+            regions: None,
+            slow_share: 0.0,
+        }
+    }
+}
+
 impl Network {
     /// The latency of one way.
     pub fn latency(&self) -> Latency {
@@ -118,15 +133,7 @@ mod tests {
         let map = RegionMap::parse(
             "source = 'none'\nsigma = 0.2\nregions = ['a']\nweights = [1]\nround_trip_ms = [[10]]",
         );
-        let network = Network {
-            loss: 0.0,
-            rtt_ms: 1.0,
-            rtt_sigma: 0.0,
-            zones: 1,
-            zone_rtt_ms: 0.0,
-            regions: Some(Arc::new(map.unwrap())),
-            slow_share: 0.0,
-        };
+        let network = Network { regions: Some(Arc::new(map.unwrap())), ..Network::default() };
         let (median, sigma) = network.round_trip();
         assert!((median - 10.0).abs() < 1e-9 && (sigma - 0.2 / 2.0_f64.sqrt()).abs() < 1e-9);
     }

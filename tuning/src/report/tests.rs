@@ -13,15 +13,7 @@ use crate::validation::{Effort, recommend};
 fn objective(detect_s: f64) -> Objective {
     Objective {
         members: 40,
-        network: Network {
-            loss: 0.0,
-            rtt_ms: 0.5,
-            rtt_sigma: 0.3,
-            zones: 1,
-            zone_rtt_ms: 0.0,
-            regions: None,
-            slow_share: 0.0,
-        },
+        network: Network::default(),
         events_per_second: 0.0,
         failures_per_hour: 1.0,
         limits: vec![Limit { measure: Measure::DetectP99, most: detect_s, default: false }],

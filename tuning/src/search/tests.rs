@@ -9,15 +9,7 @@ use crate::objective::{Limit, Measure, Network, Target};
 fn objective(limits: &[(Measure, f64)]) -> Objective {
     Objective {
         members: 100,
-        network: Network {
-            loss: 0.01,
-            rtt_ms: 0.5,
-            rtt_sigma: 0.3,
-            zones: 1,
-            zone_rtt_ms: 0.0,
-            regions: None,
-            slow_share: 0.0,
-        },
+        network: Network { loss: 0.01, ..Network::default() },
         events_per_second: 0.0,
         failures_per_hour: 10.0,
         limits: limits

@@ -54,15 +54,7 @@ impl Default for Scenario {
         Scenario {
             members: 1000,
             settings: Settings::default(),
-            network: Network {
-                loss: 0.0,
-                rtt_ms: 1.0,
-                rtt_sigma: 0.3,
-                zones: 1,
-                zone_rtt_ms: 0.0,
-                regions: None,
-                slow_share: 0.0,
-            },
+            network: Network { rtt_ms: 1.0, ..Network::default() },
             impaired: Vec::new(),
             wire: WireSizes::Native,
             behaviour: Behaviour::swimring(),

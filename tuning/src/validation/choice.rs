@@ -66,15 +66,7 @@ mod tests {
         let speed = [limit(Measure::DetectP99, 6.0), limit(Measure::FalseDeaths, 0.1)];
         Objective {
             members: 200,
-            network: Network {
-                loss: 0.0,
-                rtt_ms: 0.5,
-                rtt_sigma: 0.3,
-                zones: 1,
-                zone_rtt_ms: 0.0,
-                regions: None,
-                slow_share: 0.0,
-            },
+            network: Network::default(),
             events_per_second: 0.0,
             failures_per_hour: 1.0,
             limits: speed.into_iter().chain(bytes.map(|most| limit(Measure::Bytes, most))).collect(),

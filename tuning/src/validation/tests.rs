@@ -14,15 +14,7 @@ fn objective() -> Objective {
     let limit = |measure, most| Limit { measure, most, default: false };
     Objective {
         members: 60,
-        network: Network {
-            loss: 0.02,
-            rtt_ms: 0.5,
-            rtt_sigma: 0.3,
-            zones: 1,
-            zone_rtt_ms: 0.0,
-            regions: None,
-            slow_share: 0.0,
-        },
+        network: Network { loss: 0.02, ..Network::default() },
         events_per_second: 0.0,
         failures_per_hour: 1.0,
         limits: vec![limit(Measure::DetectP99, 7.0), limit(Measure::FalseDeaths, 0.1)],
