@@ -167,7 +167,9 @@ impl ObjectiveArguments {
         let rtt_ms = if self.regions.is_some() { None } else { fallback.rtt_ms };
         let rtt_sigma = if self.regions.is_some() { None } else { fallback.rtt_sigma };
         let zones = if self.regions.is_some() { None } else { fallback.zones };
-        let zone_rtt_ms = if self.regions.is_some() { None } else { fallback.zone_rtt_ms };
+        // Whoever says that there are none is not asked to take back what lay between them.
+        let zoneless = self.regions.is_some() || self.zones == Some(1);
+        let zone_rtt_ms = if zoneless { None } else { fallback.zone_rtt_ms };
         let max_cores = if self.max_cpu_us.is_some() { None } else { fallback.max_cores };
         let max_cpu_us = if self.max_cores.is_some() { None } else { fallback.max_cpu_us };
         ObjectiveArguments {

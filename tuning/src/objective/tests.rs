@@ -44,6 +44,17 @@ fn a_file_says_the_same_and_flags_win() {
 }
 
 #[test]
+fn zones_that_were_measured_can_be_left_out() {
+    let measured =
+        ObjectiveArguments::parse("members = 500\ndetect_p99 = \"10s\"\nzones = 3\nzone_rtt_ms = 40")
+            .unwrap();
+    let zoned = typed("--rtt-ms 1").or(measured.clone()).check().unwrap();
+    assert_eq!((zoned.network.zones, zoned.network.zone_rtt_ms), (3, 40.0));
+    let flat = typed("--zones 1").or(measured).check().unwrap();
+    assert_eq!((flat.network.zones, flat.network.zone_rtt_ms), (1, 0.0));
+}
+
+#[test]
 fn what_nobody_asked_for_is_marked_as_a_default() {
     let objective = typed("--members 10 --detect-p99 5s").check().unwrap();
     let limit = objective.limit(Measure::FalseDeaths).unwrap();
