@@ -27,6 +27,8 @@ pub(in crate::protocol) struct Difference {
 }
 
 // docs/ARCHITECTURE.md, section 3, reckons with it.
+const _: () = assert!(size_of::<Difference>() <= 16);
+
 const _: () = assert!(size_of::<Difference>() == 16);
 
 /// A table holds all words itself once it has more differences than this and a quarter of its length: they
