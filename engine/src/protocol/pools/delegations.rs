@@ -43,6 +43,10 @@ pub(in crate::protocol) const FRAMES_BURST: u32 = 64;
 /// What one such frame uses up of the second.
 const FRAME_SHARE: Duration = Duration::from_micros(1_000_000 / FRAMES_PER_SECOND as u64);
 
+/// More than so many delegations that nobody has acknowledged yet are a storm: two or three broadcasts of its own, where a lone
+/// member passes on one or two of others.
+const STORM_FROM: u32 = 64;
+
 /// Longest time that long round trips put between two moments at which frames leave.
 const INTERVAL_MAX: Duration = Duration::from_millis(400);
 
@@ -207,10 +211,10 @@ impl Delegations {
         }
     }
 
-    /// Time between two moments at which frames leave: `pacing`, or the round trip where that is longer, since until then what
-    /// was sent may lie unread.
+    /// Time between two moments at which frames leave: `pacing`, or in a storm the round trip where that is longer, since until
+    /// then what was sent may lie unread. An event that merely follows a death is not held up by it at each of its steps.
     pub(in crate::protocol) fn interval(&self, pacing: Duration) -> Duration {
-        pacing.max(self.round_trip.smoothed().min(INTERVAL_MAX))
+        if self.len <= STORM_FROM { pacing } else { pacing.max(self.round_trip.smoothed().min(INTERVAL_MAX)) }
     }
 
     /// When frames may leave: after the pacing interval, and once no more than a burst of them is ahead of its time.
