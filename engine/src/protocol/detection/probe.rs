@@ -99,7 +99,12 @@ impl FailedProbe {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::protocol) enum Acked {
     /// A probe under way, by the target itself.
-    ByTarget,
+    ByTarget {
+        /// The target.
+        target: MemberIndex,
+        /// From when the probe was due, if the answer came before others were asked.
+        rtt: Option<Duration>,
+    },
     /// A probe under way, through a relay.
     ByRelay,
     /// Perhaps an appeal to the suspect at this index.
@@ -443,17 +448,18 @@ impl Probe {
         };
         let Attempt { target, intended, phase, .. } = *self.at(slot);
         let direct = core.is_from(cx, origin, target);
+        let in_time = phase == Phase::Direct;
+        let rtt = cx.now.since(intended);
         if direct {
             cx.shared.counters.probes_acked += 1;
-            let rtt = cx.now.since(intended);
-            spread.answered(phase == Phase::Direct, rtt);
+            spread.answered(in_time, rtt);
             cx.emit(Event::ProbeAcked { subject: target, rtt });
         } else {
             cx.shared.counters.probes_acked_indirectly += 1;
             spread.missed();
         }
         self.succeeded(core, cx, reachability, slot);
-        if direct { Acked::ByTarget } else { Acked::ByRelay }
+        if direct { Acked::ByTarget { target, rtt: in_time.then_some(rtt) } } else { Acked::ByRelay }
     }
 
     /// A relay says that the target does not answer it either. If the probe was over by then, gives its target and the

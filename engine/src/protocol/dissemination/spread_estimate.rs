@@ -103,11 +103,6 @@ impl SpreadEstimate {
         self.typical_s += (sample - self.typical_s) * weight;
     }
 
-    /// Round trip of direct probes.
-    pub(in crate::protocol) fn round_trip(&self) -> Duration {
-        Duration::from_secs_f32(self.rtt_s.clamp(0.0, 60.0))
-    }
-
     fn loss(&self) -> f32 {
         self.loss.clamp(LOSS_MIN, LOSS_MAX)
     }

@@ -1,6 +1,8 @@
 //! Detection, put together: what arrives goes to the concern that waits for it, and what one concern finds goes to the
 //! others.
 
+use std::time::Duration;
+
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -18,8 +20,10 @@ impl Member {
     pub(super) fn on_ack(&mut self, cx: &mut Context<'_, '_>, origin: &Sender, sequence: u32) {
         let measures = (&mut self.reachability, &mut self.spread_estimate);
         match self.probe.on_ack(&mut self.core, cx, measures, origin, sequence) {
-            Acked::ByTarget => {
-                self.core.delegations.assume_round_trip(|| self.spread_estimate.round_trip());
+            Acked::ByTarget { target, rtt } => {
+                if let Some(rtt) = rtt {
+                    self.assume_round_trip(cx, target, rtt);
+                }
                 self.view_repair.compare_roots(&mut self.core, cx, origin, &mut self.anti_entropy);
             }
             Acked::ByRelay => {}
@@ -29,6 +33,16 @@ impl Member {
                     cx.shared.counters.acks_unexpected += 1;
                 }
             }
+        }
+    }
+
+    /// What a probe of `target` took stands for acknowledgements from its zone, until one of them is measured: that of another
+    /// zone would have every frame within the own one wait as long as the way there and back.
+    fn assume_round_trip(&mut self, cx: &Context<'_, '_>, target: MemberIndex, rtt: Duration) {
+        let directory = &cx.shared.directory;
+        if self.core.delegations.lacks_round_trip(directory.zones().any()) {
+            let zone = directory.identity(target, self.core.table.get(target).version()).zone();
+            self.core.delegations.assume_round_trip(zone != self.core.zone, rtt);
         }
     }
 

@@ -189,11 +189,18 @@ impl Delegations {
         self.unanswered
     }
 
-    /// Takes `round_trip` of a probe for that of an acknowledgement in the own zone as long as none was measured.
+    /// Whether no round trip was measured yet within the own zone or, where there are `zones`, to others.
     #[inline]
-    pub(in crate::protocol) fn assume_round_trip(&mut self, round_trip: impl FnOnce() -> Duration) {
-        if self.round_trip.is_unknown() {
-            self.round_trip.measured(Time::ZERO, Time::ZERO + round_trip());
+    pub(in crate::protocol) const fn lacks_round_trip(&self, zones: bool) -> bool {
+        self.round_trip.is_unknown() || (zones && self.round_trip_away.is_unknown())
+    }
+
+    /// Takes `round_trip` of a probe for that of an acknowledgement from the same side, the own zone or `away`, as long as
+    /// none was measured there.
+    pub(in crate::protocol) fn assume_round_trip(&mut self, away: bool, round_trip: Duration) {
+        let estimate = self.round_trip(away);
+        if estimate.is_unknown() {
+            estimate.took(round_trip);
         }
     }
 

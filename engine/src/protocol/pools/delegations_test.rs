@@ -229,9 +229,9 @@ fn full_frames_are_not_spaced() {
     }
 }
 
-/// Where what was sent lies unread for long, no more is sent before: a round trip lies between frames, up to a bound.
+/// Where what was sent lies unread for long, no more is sent before in a storm: a round trip lies between frames, up to a bound.
 #[test]
-fn long_round_trips_put_frames_further_apart() {
+fn long_round_trips_put_frames_of_a_storm_further_apart() {
     let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
     assert_eq!(of.interval(PACING), PACING, "nothing measured");
     for (round_trip, expected) in [(1, PACING), (150, Duration::from_millis(150)), (5_000, INTERVAL_MAX)] {
@@ -241,8 +241,14 @@ fn long_round_trips_put_frames_further_apart() {
             let number = send_all(&mut pool, &mut of, at(now))[0].1;
             assert!(pool.acknowledge(&mut of, number, 7, at(now + round_trip), |_| {}));
         }
+        for nth in 0..STORM_FROM {
+            assert!(pool.add(&mut of, delegation(nth, 7, 4)));
+            assert_eq!(of.interval(PACING), PACING, "{nth} are no storm yet");
+        }
+        assert!(pool.add(&mut of, delegation(STORM_FROM, 7, 4)));
         let interval = of.interval(PACING);
         assert!(interval.abs_diff(expected) < Duration::from_millis(2), "{interval:?} at {round_trip} ms");
+        pool.clear(&mut of, |_| {});
     }
 }
 
@@ -279,6 +285,22 @@ fn other_zones_have_round_trips_of_their_own() {
     assert_eq!(to(0, 50_000, 1), FLOOR);
     let away = to(5, 51_000, 80);
     assert!((Duration::from_millis(80)..Duration::from_millis(90)).contains(&away), "{away:?}");
+}
+
+#[test]
+fn a_probe_stands_for_acknowledgements_of_its_own_side_until_one_is_measured() {
+    let mut of = Delegations::new(0);
+    assert!(of.lacks_round_trip(false));
+    of.assume_round_trip(true, Duration::from_millis(80));
+    assert!(of.round_trip(false).is_unknown(), "nothing was measured in the own zone");
+    assert!(of.lacks_round_trip(false), "what comes from away says nothing of the own zone");
+    of.assume_round_trip(false, Duration::from_millis(30));
+    of.assume_round_trip(false, Duration::from_millis(900));
+    assert_eq!(of.round_trip(false).smoothed(), Duration::from_millis(30), "the first stands");
+    assert!(!of.lacks_round_trip(true));
+    let mut alone = Delegations::new(0);
+    alone.assume_round_trip(false, Duration::from_millis(1));
+    assert!(!alone.lacks_round_trip(false) && alone.lacks_round_trip(true));
 }
 
 #[test]

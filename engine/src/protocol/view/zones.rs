@@ -107,6 +107,12 @@ impl Zones {
         }
     }
 
+    /// Whether anybody is, or was, in a zone that has a name.
+    #[inline]
+    pub(in crate::protocol) const fn any(&self) -> bool {
+        self.zones.len() > 1
+    }
+
     /// Somebody believes the member at `index` to be in `zone`, which nobody did so far; `elsewhere` says whether
     /// somebody believes it to be in another.
     pub(in crate::protocol) fn enter(&mut self, zone: ZoneIndex, index: MemberIndex, elsewhere: bool) {
