@@ -15,8 +15,9 @@ use crate::model::{Environment, Prediction, predict};
 const WITHOUT_FALLBACK_MAX: u32 = 100;
 /// User events per second in the whole cluster.
 const EVENTS_PER_SECOND: f64 = 1.0;
-/// The same where only telling is measured.
-const TELLING_EVENTS_PER_SECOND: f64 = 10.0;
+/// The same where only telling is measured. Each comes anywhere in its half second: of ten in a second one in fifty would come
+/// within the pacing interval of the one before and be held back, which is more than a 99th percentile leaves out.
+const TELLING_EVENTS_PER_SECOND: f64 = 2.0;
 /// Members that crash: one of so many, and so many at most in a run.
 const CRASHES_ONE_OF: u32 = 20;
 const CRASHES_MAX: u32 = 40;
@@ -226,7 +227,7 @@ fn telling(case: &Case, seed: u64) -> Result<Option<[Compared; 7]>, TrialError> 
     let outcomes: Result<Vec<TrialOutcome>, TrialError> =
         (0..case.seeds()).map(|index| run(&case.telling_options(seed + index))).collect();
     let outcomes = outcomes?;
-    // They are evenly apart, further than pacing holds anything back: each is as if it were alone.
+    // Hardly any two are so near that pacing holds the second back: each is as if it were alone.
     let environment =
         Environment { events_per_second: 1e-3, failures_per_hour: 0.0, ..case.environment(1.0) };
     let said = predict(&case.settings(), &environment);
@@ -382,9 +383,8 @@ mod tests {
             zone_rtt_ms: 40,
         };
         let compared = compared(&lossy);
-        assert_near(&compared, &[(4, 0.05), (10, 0.02), (11, 0.02), (12, 0.1), (13, 0.03)]);
+        // The 99th percentile (5) is where zones wait for a lost crossing.
+        assert_near(&compared, &[(4, 0.05), (5, 0.1), (10, 0.02), (11, 0.02), (12, 0.1), (13, 0.03)]);
         assert_near(&compared, &[(0, 0.25), (2, 0.25), (3, 0.25)]);
-        // Not the 99th percentile, where zones wait for a lost crossing: members that tell seldom have measured hardly any round
-        // trip to other zones, and their timeouts are longer than those of the long run.
     }
 }

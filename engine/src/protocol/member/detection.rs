@@ -36,11 +36,11 @@ impl Member {
         }
     }
 
-    /// What a probe of `target` took stands for acknowledgements from its zone, until one of them is measured: that of another
-    /// zone would have every frame within the own one wait as long as the way there and back.
+    /// What a probe of `target` took stands for acknowledgements from its side: that of another zone would have what is lost within
+    /// the own one wait as long as the way there and back.
     fn assume_round_trip(&mut self, cx: &Context<'_, '_>, target: MemberIndex, rtt: Duration) {
         let directory = &cx.shared.directory;
-        if self.core.delegations.lacks_round_trip(directory.zones().any()) {
+        if self.core.delegations.learns_from_probes(directory.zones().any()) {
             let zone = directory.identity(target, self.core.table.get(target).version()).zone();
             self.core.delegations.assume_round_trip(zone != self.core.zone, rtt);
         }

@@ -189,17 +189,18 @@ impl Delegations {
         self.unanswered
     }
 
-    /// Whether no round trip was measured yet within the own zone or, where there are `zones`, to others.
+    /// Whether a probe's round trip says something about acknowledgements: as long as none was measured within the own zone,
+    /// and always where there are other `zones`.
     #[inline]
-    pub(in crate::protocol) const fn lacks_round_trip(&self, zones: bool) -> bool {
-        self.round_trip.is_unknown() || (zones && self.round_trip_away.is_unknown())
+    pub(in crate::protocol) const fn learns_from_probes(&self, zones: bool) -> bool {
+        zones || self.round_trip.is_unknown()
     }
 
-    /// Takes `round_trip` of a probe for that of an acknowledgement from the same side, the own zone or `away`, as long as
-    /// none was measured there.
+    /// Takes `round_trip` of a probe for that of an acknowledgement from the same side, the own zone or `away`. In the own zone
+    /// only as long as none was measured; of others, to which a member passes on only what it begins itself, probes say more.
     pub(in crate::protocol) fn assume_round_trip(&mut self, away: bool, round_trip: Duration) {
         let estimate = self.round_trip(away);
-        if estimate.is_unknown() {
+        if away || estimate.is_unknown() {
             estimate.took(round_trip);
         }
     }

@@ -288,19 +288,24 @@ fn other_zones_have_round_trips_of_their_own() {
 }
 
 #[test]
-fn a_probe_stands_for_acknowledgements_of_its_own_side_until_one_is_measured() {
+fn a_probe_stands_for_acknowledgements_of_its_own_side() {
     let mut of = Delegations::new(0);
-    assert!(of.lacks_round_trip(false));
+    assert!(of.learns_from_probes(false));
     of.assume_round_trip(true, Duration::from_millis(80));
-    assert!(of.round_trip(false).is_unknown(), "nothing was measured in the own zone");
-    assert!(of.lacks_round_trip(false), "what comes from away says nothing of the own zone");
+    assert!(of.round_trip(false).is_unknown(), "what comes from away says nothing of the own zone");
     of.assume_round_trip(false, Duration::from_millis(30));
     of.assume_round_trip(false, Duration::from_millis(900));
-    assert_eq!(of.round_trip(false).smoothed(), Duration::from_millis(30), "the first stands");
-    assert!(!of.lacks_round_trip(true));
-    let mut alone = Delegations::new(0);
-    alone.assume_round_trip(false, Duration::from_millis(1));
-    assert!(!alone.lacks_round_trip(false) && alone.lacks_round_trip(true));
+    assert_eq!(of.round_trip(false).smoothed(), Duration::from_millis(30), "then acknowledgements say it");
+    assert!(!of.learns_from_probes(false) && of.learns_from_probes(true));
+    let first = of.round_trip(true).timeout(0, FLOOR);
+    for _ in 0..40 {
+        of.assume_round_trip(true, Duration::from_millis(80));
+    }
+    let settled = of.round_trip(true).timeout(0, FLOOR);
+    assert!(
+        first > Duration::from_millis(200) && settled < Duration::from_millis(100),
+        "{first:?} {settled:?}"
+    );
 }
 
 #[test]
