@@ -100,10 +100,11 @@ pub(super) struct HostedMembers {
 impl HostedMembers {
     /// Nobody yet, at a worker bound to `bound`, with memory for as many as are expected.
     pub(super) fn new(options: &FleetOptions, bound: IpAddr, mut shared: SharedState) -> HostedMembers {
-        shared.set_timer_grain(options.tick);
+        shared.set_timer_grain(options.timer_grain());
         let members = options.members_expected;
         if members > 0 {
             shared.reserve(members, options.known_expected, options.settings.events_max as usize);
+            shared.reserve_departed(members, options.departed_expected);
         }
         let mut wheel = Wheel::new(Time::ZERO, WHEEL_SLOTS);
         wheel.reserve(members as u32);

@@ -37,6 +37,10 @@ pub struct FleetOptions {
     /// Timers are rounded up to whole ticks, so that what is due together leaves together. 1 ms suits a
     /// single member; a fleet of thousands halves its cost with 5 ms. 1 ms to 100 ms.
     pub tick: Duration,
+    /// Members that start together begin to probe, to gossip and to compare views at whole multiples of this, rounded up to
+    /// ticks, and keep to their intervals from there: what so many of them send at one moment shares trains. Zero, the
+    /// default, stands for the tick.
+    pub stagger: Duration,
     /// Share of received datagrams that is dropped before decoding, 0 to 1: a lossy network.
     pub receive_loss: f64,
     /// Zones that the members are spread over, and how far apart these are: frames from one to another are held back.
@@ -51,6 +55,16 @@ pub struct FleetOptions {
     pub members_expected: usize,
     /// See `members_expected`.
     pub known_expected: usize,
+    /// Members that each will see depart in the fleet's life, and remembers afterwards: memory is set aside for a few in any
+    /// case.
+    pub departed_expected: usize,
+}
+
+impl FleetOptions {
+    /// What the timers of members that start together are staggered by.
+    pub(super) fn timer_grain(&self) -> Duration {
+        self.tick * self.stagger.as_micros().div_ceil(self.tick.as_micros().max(1)).max(1) as u32
+    }
 }
 
 impl Default for FleetOptions {
@@ -66,12 +80,14 @@ impl Default for FleetOptions {
             cluster: 0,
             seed: 0,
             tick: Duration::from_millis(1),
+            stagger: Duration::ZERO,
             receive_loss: 0.0,
             zone_latency: None,
             gossip_frames_per_second: 400_000,
             pin: false,
             members_expected: 0,
             known_expected: 0,
+            departed_expected: 0,
         }
     }
 }

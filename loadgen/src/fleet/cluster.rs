@@ -26,6 +26,14 @@ use crate::schedule::Plan;
 /// Timers of the fleet are rounded to this, so that what many members do at once leaves together.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Probes that a worker should begin in a bunch, so that trains are full: with half of them in a train each costs nearly twice as
+/// much in the kernel. Every second probe returns one that was received and is begun at other moments: 192 are left, a
+/// train to each of two workers.
+const PROBES_AT_ONCE: u32 = 384;
+
+/// Members begin to probe in at least so many bunches in an interval, however few they are.
+const BUNCHES_LEAST: u32 = 12;
+
 /// Thousands of members share a socket: a worker that loses its core to another process for a while should
 /// find what was sent meanwhile. About half a second of a busy fleet's datagrams.
 const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
@@ -98,17 +106,29 @@ fn start_fleet(
         workers: options.workers as usize,
         seed: options.seed,
         tick: TICK,
+        stagger: stagger(options, settings),
         receive_loss: options.loss,
         zone_latency: options.zone_latency(),
         pin: true,
         members_expected: options.members.div_ceil(options.workers) as usize,
         known_expected: options.members as usize,
+        departed_expected: options.kills as usize,
         ..FleetOptions::default()
     };
     let tracker = |worker| {
         Tracker::new(worker as u32, options.workers, options.members, plan).in_zones(options.zone_latency())
     };
     Fleet::start(&fleet_options, tracker).map_err(|error| faults::of_start(options, &error))
+}
+
+/// How far apart the bunches are in which members begin to probe. Where each has an address of its own there are no trains to fill.
+fn stagger(options: &RunOptions, settings: &Settings) -> Duration {
+    if options.wire == WireChoice::Memberlist {
+        return TICK;
+    }
+    let interval = settings.probe_interval;
+    let each = options.members.div_ceil(options.workers).max(1);
+    (interval * PROBES_AT_ONCE / each).min(interval / BUNCHES_LEAST).max(TICK)
 }
 
 /// What each worker's socket may hold. Where the kernel grants less, the engine says so and how to raise it.
@@ -186,5 +206,24 @@ impl Cluster<'_> {
             phases.sample(self, Phase::Starting, elapsed, Some(joins.progress()))?;
             std::thread::sleep(LOOK_AT_JOINS_EVERY);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where trains are full anyway, and where nothing would fill them, members are as much out of step as ticks allow, or as
+    /// bunches have a use.
+    #[test]
+    fn members_begin_to_probe_in_bunches_that_fill_trains() {
+        let settings = Settings::default();
+        let ms = |members, wire| {
+            let options = RunOptions { members, wire, ..RunOptions::defaults(members, 2) };
+            stagger(&options, &settings).as_millis()
+        };
+        let native = [300, 10_000, 12_000, 20_000, 100_000].map(|members| ms(members, WireChoice::Native));
+        assert_eq!(native, [83, 76, 64, 38, 10]);
+        assert_eq!(ms(10_000, WireChoice::Memberlist), 10);
     }
 }

@@ -149,6 +149,11 @@ impl SharedState {
         self.relays.reserve(members * RELAYS_EACH);
     }
 
+    /// Sets memory aside for `members` that each remember `departed` others, where that is more than [`SharedState::reserve`] does.
+    pub fn reserve_departed(&mut self, members: usize, departed: usize) {
+        self.departed.reserve(members * departed.max(RESERVED_EACH));
+    }
+
     /// Has members created from now on stagger their timers by whole multiples of `grain`, the driver's
     /// tick: what is due together can then leave together, and no probe waits for the next tick.
     pub fn set_timer_grain(&mut self, grain: Duration) {
