@@ -148,6 +148,10 @@ impl ProbeSchedule {
             }
             _ => self.inconclusive = 0,
         }
+        if core.table.live() <= 1 {
+            // Nobody: not to be looked for among all that others on this worker know.
+            return (None, true);
+        }
         let mut new_round = false;
         // At most one round: the rest of this one, and the beginning of the next.
         for _ in 0..=core.table.len() {

@@ -39,11 +39,23 @@ const DIFFERENCES_LEAST: usize = 32;
 /// an eighth of its length. Fewer than above, so that a table does not go back and forth.
 const DIFFERENCES_WELCOME: usize = 16;
 
+/// After changes of a part of its length that no sum of a table was asked for, another is made when one is: while thousands join
+/// everything changes, and nobody asks.
+const SUMMED_ANEW_PARTS: u32 = 4;
+
+/// What the live members of a table sum to that holds all words itself.
+#[derive(Clone, Debug)]
+struct Summed {
+    digest: Digest,
+    /// Changes that it has followed since it was last asked for.
+    changes: u32,
+}
+
 #[derive(Clone, Debug)]
 enum Held {
     /// Every word. `tried` is the number of the newest base that it was found to be too far from, `kept` the
     /// memory that was set aside for differences. What the words sum to is kept from when it is first asked for.
-    Whole { entries: Vec<Entry>, tried: u64, kept: Vec<Difference>, digest: Option<Box<Digest>> },
+    Whole { entries: Vec<Entry>, tried: u64, kept: Vec<Difference>, digest: Option<Box<Summed>> },
     /// What differs from a base, sorted by index.
     Shared { base: Arc<SharedView>, differences: Vec<Difference> },
 }
@@ -160,9 +172,15 @@ impl Table {
             self.live += 1;
             self.root = self.root.wrapping_add(has.term());
         }
-        if let Held::Whole { digest: Some(digest), .. } = &mut self.held {
-            had.iter().for_each(|item| digest.remove(item));
-            has.iter().for_each(|item| digest.add(item));
+        if let Held::Whole { digest, .. } = &mut self.held
+            && let Some(summed) = digest
+        {
+            had.iter().for_each(|item| summed.digest.remove(item));
+            has.iter().for_each(|item| summed.digest.add(item));
+            summed.changes += 1;
+            if summed.changes > self.len / SUMMED_ANEW_PARTS {
+                *digest = None;
+            }
         }
         if !new.is_unknown() {
             directory.retain(index, new.version());
@@ -312,16 +330,19 @@ impl Table {
     }
 
     /// What its live members sum to, in time that follows its differences from the base; for one that holds all words
-    /// itself, in time that follows its length the first time.
+    /// itself, in time that follows its length the first time, and after many changes.
     pub(in crate::protocol) fn digest(&mut self, directory: &Directory, into: &mut Digest) {
         let item = |index, entry| Named::of(index, entry, directory).item(entry);
         match &mut self.held {
-            Held::Whole { digest: Some(digest), .. } => into.clone_from(digest),
+            Held::Whole { digest: Some(summed), .. } => {
+                into.clone_from(&summed.digest);
+                summed.changes = 0;
+            }
             Held::Whole { entries, digest, .. } => {
                 *into = Digest::EMPTY;
                 let items = (0..).zip(entries.iter()).filter_map(|(index, entry)| item(index, *entry));
                 items.for_each(|item| into.add(&item));
-                *digest = Some(Box::new(into.clone()));
+                *digest = Some(Box::new(Summed { digest: into.clone(), changes: 0 }));
             }
             Held::Shared { base, differences } => {
                 into.clone_from(base.digest());
