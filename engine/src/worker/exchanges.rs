@@ -9,6 +9,7 @@ use swimring_codec::native::{
     self, FrameHeader, Notice, StreamBody, StreamKind, StreamMessage, StreamWriter,
 };
 
+use super::held_joins::HeldJoin;
 use super::host::Host;
 use super::join_error::JoinFailure;
 use super::members::HostedMember;
@@ -53,6 +54,7 @@ impl<O: Observer> Host<O> {
     /// Handles what the stream thread has for us; `behind` says whether datagrams lie unread.
     pub(super) fn run_streams(&mut self, trains: &mut Trains, behind: bool) {
         self.report_failures(trains);
+        self.answer_held_joins(trains);
         self.more_streams = false;
         for _ in 0..STREAM_EVENTS_PER_TURN {
             let next = self.waiting_streams.next(behind, || self.streams.poll());
@@ -69,6 +71,7 @@ impl<O: Observer> Host<O> {
                     self.streams.recycle(bytes);
                 }
                 StreamEvent::Closed { exchange, token, reason } => {
+                    self.held_joins.forget(exchange);
                     if let Some(sealed) = self.streams.sealed_mut() {
                         sealed.closed(exchange);
                     }
@@ -166,6 +169,12 @@ impl<O: Observer> Host<O> {
             return self.stream_for_nobody(exchange, token, &message);
         };
         let purpose = opened.map(|opened| opened.purpose);
+        if (token, message.body) == (None, StreamBody::Join) && cluster == message.header.cluster {
+            let join = HeldJoin { exchange, local, header: message.header, complete: false };
+            if self.held_joins.hold(join, self.clock.now()) {
+                return;
+            }
+        }
         if let Some(StreamPurpose::Join { token }) = purpose
             && message.header.cluster != cluster
         {
@@ -175,10 +184,33 @@ impl<O: Observer> Host<O> {
         let next = self.members.reach(local, trains).map(|(member, shared, mut out)| {
             member.handle_stream(now, purpose, &message, &mut reply, shared, &mut out)
         });
+        let goes_on = next == Some(StreamNext::Close) && self.held_joins.complete(exchange);
+        let next = if goes_on { Some(StreamNext::Wait) } else { next };
         if let Some(next) = next {
             self.streams.answer(exchange, token, next, reply);
         }
         self.settle(local);
+    }
+
+    /// Answers joins that have waited for each other, in the turn's time for streams.
+    fn answer_held_joins(&mut self, trains: &mut Trains) {
+        for _ in 0..STREAM_EVENTS_PER_TURN {
+            let next = self.held_joins.next(self.clock.now());
+            let Some(HeldJoin { exchange, local, header, complete }) = next else { return };
+            let message = StreamMessage { header, body: StreamBody::Join };
+            let (now, mut reply) = (self.clock.now(), self.streams.take_reply());
+            let next = self.members.reach(local, trains).map(|(member, shared, mut out)| {
+                member.handle_stream(now, None, &message, &mut reply, shared, &mut out)
+            });
+            match next {
+                Some(StreamNext::Reply) if complete => {
+                    self.streams.answer(exchange, None, StreamNext::ReplyAndClose, reply);
+                }
+                Some(next) => self.streams.answer(exchange, None, next, reply),
+                None => self.streams.close(exchange),
+            }
+            self.settle(local);
+        }
     }
 
     /// Closes a stream on which something came that cannot be read, with a notice of why if there is one to give.

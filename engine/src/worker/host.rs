@@ -9,6 +9,7 @@ use swimring_codec::{Incarnation, canonical};
 
 use super::clock::Clock;
 use super::counters::HostCounters;
+use super::held_joins::HeldJoins;
 use super::members::{HostedMember, HostedMembers};
 use super::messages::Messages;
 use super::observer::{EventContext, Observer};
@@ -81,6 +82,8 @@ pub struct Host<O> {
     pub(super) paused: bool,
     /// Stream events that wait until all datagrams have been read.
     pub(super) waiting_streams: WaitingStreams,
+    /// Joins that are answered together.
+    pub(super) held_joins: HeldJoins,
     /// Whether stream events are left for the next turn.
     pub(super) more_streams: bool,
     /// Whether timers that are due are left for the next turn.
@@ -117,6 +120,7 @@ impl<O: Observer> Host<O> {
             stopping: false,
             paused: false,
             waiting_streams: WaitingStreams::new(),
+            held_joins: HeldJoins::new(),
             more_streams: false,
             more_timers: false,
             loss: (options.receive_loss.clamp(0.0, 1.0) * 4_294_967_296.0) as u64,

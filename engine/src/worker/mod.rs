@@ -11,6 +11,7 @@ mod clock;
 mod counters;
 mod exchanges;
 mod fleet;
+mod held_joins;
 mod host;
 mod join_error;
 mod members;

@@ -186,7 +186,8 @@ impl<O: Observer> Host<O> {
         let waiting = (self.members.are_waiting() && !self.paused)
             .then(|| pace.tick_after(self.now() + Duration::from_micros(1)));
         let messages = self.messages_due();
-        let next = [timer, held, waiting, messages].into_iter().flatten().min()?;
+        let joins = self.held_joins.due();
+        let next = [timer, held, waiting, messages, joins].into_iter().flatten().min()?;
         Some(next.since(self.now()))
     }
 
