@@ -269,6 +269,7 @@ impl<O: Observer> Host<O> {
     /// follows.
     pub fn cancel_join(&mut self, local: HostedMember, token: u32) {
         self.streams.cancel_join(local, token);
+        self.members.give_up_join(local);
     }
 
     /// Makes a member vanish without a word: what arrives for it is dropped from now on.

@@ -233,6 +233,13 @@ impl HostedMembers {
         Some((&mut hosted.member, &mut self.shared, self.output.outbox(frames)))
     }
 
+    /// Has the member give up the join that is under way.
+    pub(super) fn give_up_join(&mut self, local: HostedMember) {
+        if let Some(hosted) = self.places.0.get_mut(local as usize).filter(|hosted| hosted.present) {
+            hosted.member.give_up_join();
+        }
+    }
+
     /// Writes what a stream begins with that a member asked for.
     pub(super) fn open_stream(&mut self, local: HostedMember, open: &StreamOpen, first: &mut Vec<u8>) {
         let member = &self.places.0[local as usize].member;

@@ -7,7 +7,7 @@ use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Settings, Time};
 use swimring_codec::State;
 use swimring_codec::native::Message;
-use swimring_simulation::{Direction, Faults, Simulation, What};
+use swimring_simulation::{Direction, Faults, Restart, Simulation, What};
 
 use crate::paper_support::*;
 
@@ -227,6 +227,32 @@ fn joiners_are_told_to_everyone() {
         for subject in 0..60 {
             assert_eq!(state(&simulation, observer, subject), Some(State::Alive), "{observer} of {subject}");
         }
+    }
+}
+
+/// Who joins asks the member that it joined through to tell everyone, and tells nobody itself: one copy for each, as always.
+#[test]
+fn who_joins_has_the_one_it_joined_through_tell_everyone() {
+    let members = 100;
+    let mut simulation = warm(15, members, &delegated());
+    let joiner = 7;
+    simulation.crash(joiner);
+    run(&mut simulation, seconds(90));
+    simulation.tap();
+    simulation.restart(joiner, Restart::default());
+    run(&mut simulation, seconds(5));
+    let id = simulation.id(joiner);
+    let introduces =
+        |message: &Message<'_>| matches!(message, Message::Introduction(said) if said.subject == id);
+    let of_joiner: Vec<_> = simulation.tapped().iter().filter(|frame| frame.from == joiner).collect();
+    let whole = |message: &Message<'_>| matches!(message, Message::Delegation { prefix_bits: 0, .. });
+    let handed_over = of_joiner.iter().filter(|frame| messages(frame).iter().any(whole)).count();
+    assert_eq!(handed_over, 1);
+    let told = copies(&simulation, introduces);
+    let all: u32 = told.values().sum();
+    assert!((members as u32 - 1..=members as u32 + 4).contains(&all), "{all} copies: {told:?}");
+    for observer in 0..members {
+        assert_eq!(state(&simulation, observer, joiner), Some(State::Alive), "{observer}");
     }
 }
 

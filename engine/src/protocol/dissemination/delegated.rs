@@ -90,7 +90,7 @@ impl Core {
         incarnation: Incarnation,
         range: Range,
     ) {
-        self.delegate_all(cx, &[News { subject, update, incarnation }], range);
+        self.delegate_all(cx, &[News { subject, update, incarnation }], range, false);
     }
 
     /// Tells those whom the frame that is taken in asks us to tell, once the rest of it has been read: what it brings is divided
@@ -115,15 +115,22 @@ impl Core {
             return;
         }
         let mut news = std::mem::take(&mut cx.shared.asked_news);
+        let gathered = std::mem::take(&mut cx.introduced);
         if let Some(range) = cx.asked {
-            self.delegate_all(cx, &news, range);
+            self.delegate_all(cx, &news, range, gathered);
         }
         news.clear();
         cx.shared.asked_news = news;
     }
 
-    fn delegate_all(&mut self, cx: &mut Context<'_, '_>, news: &[News], range: Range) {
+    /// Tells everyone else in `range` of `news`; if it may be `gathered`, it waits for others of its kind.
+    fn delegate_all(&mut self, cx: &mut Context<'_, '_>, news: &[News], range: Range, gathered: bool) {
         let now = cx.now;
+        if self.joining
+            && let Range::Zone { zone, prefix_bits } = range
+        {
+            return self.defer(cx, news, zone, prefix_bits);
+        }
         let division = self.division(now);
         let SharedState { directory, delegations, events, counters, unheard, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
@@ -138,7 +145,12 @@ impl Core {
                 for News { subject, update, incarnation } in news.iter().copied() {
                     let delegation =
                         Delegation { subject, update, incarnation, part, since: now, attempt: 0 };
-                    if delegations.add(own, delegation) {
+                    let added = if gathered {
+                        delegations.gather(own, delegation)
+                    } else {
+                        delegations.add(own, delegation)
+                    };
+                    if added {
                         goodbyes += u32::from(update == Update::Left && subject == index);
                         if update == Update::Event {
                             events.retain(subject);
@@ -154,6 +166,44 @@ impl Core {
             },
         );
         self.goodbyes += goodbyes;
+    }
+
+    /// Has `news` wait until we have joined. Not user events: those that are to be told by then are repaired.
+    fn defer(&mut self, cx: &mut Context<'_, '_>, news: &[News], zone: ZoneIndex, prefix_bits: u8) {
+        let part = Part { delegate: self.index, zone, prefix_bits };
+        for News { subject, update, incarnation } in news.iter().copied() {
+            let delegation = Delegation { subject, update, incarnation, part, since: cx.now, attempt: 0 };
+            let kept =
+                update != Update::Event && cx.shared.delegations.defer(&mut self.delegations, delegation);
+            cx.shared.counters.delegations_shed += u64::from(!kept);
+        }
+    }
+
+    /// We have joined, or others have joined through us: tells what has waited for it, as much of it at once as goes to the same
+    /// members.
+    pub(in crate::protocol) fn tell_deferred(&mut self, cx: &mut Context<'_, '_>) {
+        self.joining = false;
+        if self.delegations.defers_nothing() {
+            return;
+        }
+        let mut news = std::mem::take(&mut cx.shared.asked_news);
+        let mut told = None;
+        loop {
+            let next = cx.shared.delegations.next_deferred(&mut self.delegations);
+            let part = next.map(|delegation| delegation.part);
+            if part != told || news.len() >= UPDATES_MAX {
+                if let Some(Part { zone, prefix_bits, .. }) = told {
+                    self.delegate_all(cx, &news, Range::Zone { zone, prefix_bits }, false);
+                }
+                news.clear();
+                told = part;
+            }
+            let Some(Delegation { subject, update, incarnation, .. }) = next else { break };
+            if says(self.table.get(subject), update, incarnation) {
+                news.push(News { subject, update, incarnation });
+            }
+        }
+        cx.shared.asked_news = news;
     }
 
     fn division(&self, now: Time) -> Division {
@@ -286,6 +336,9 @@ impl Core {
     }
 
     fn retry_and_pass_on(&mut self, cx: &mut Context<'_, '_>) {
+        if !self.joining {
+            self.tell_deferred(cx);
+        }
         while self.retry_one_frame(cx) {}
         self.pass_on(cx);
     }
@@ -366,7 +419,7 @@ impl Core {
                 self.send_delegations(cx, carried, bytes, full);
                 rest = after;
             }
-            cx.shared.delegations.done(ready);
+            cx.shared.delegations.done(&mut self.delegations, ready);
             cx.shared.counters.delegations_spaced += u64::from(self.delegations.is_spaced());
         }
         self.said_goodbye(cx, goodbyes);

@@ -77,6 +77,19 @@ impl Division {
             Range::Zone { zone, prefix_bits } => {
                 self.divide_zone(zones, zone, prefix_bits, &candidate, &mut each);
             }
+            Range::Through(first) => {
+                for zone in zones.occupied() {
+                    let whole = Section { zone, prefix: 0, bits: 0 };
+                    let part = if zone == first.zone {
+                        Some(first)
+                    } else {
+                        self.choose(zones, whole, 0, &candidate, |_| false)
+                    };
+                    if let Some(part) = part {
+                        each(part);
+                    }
+                }
+            }
             Range::Everyone => {
                 for zone in zones.occupied().filter(|zone| *zone != self.zone) {
                     let whole = Section { zone, prefix: 0, bits: 0 };

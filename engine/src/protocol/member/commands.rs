@@ -145,6 +145,8 @@ impl Member {
                 own.with_state(State::Alive).with_incarnation(incarnation),
             );
         }
+        self.joined_alone = self.core.table.live() <= 1;
+        self.core.joining = self.joined_alone;
         self.introduce_self(cx);
         cx.out.streams.push(StreamOpen { to: seed, destination, purpose: StreamPurpose::Join { token } });
     }

@@ -12,11 +12,12 @@ use crate::protocol::dissemination::delegated::says;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::Outbox;
+use crate::protocol::pools::delegations::Range;
 use crate::protocol::repair::events::EventRepair;
 use crate::protocol::repair::views::ViewRepair;
 use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::{Directory, UNVERSIONED};
+use crate::protocol::view::directory::{Directory, MemberIndex, UNVERSIONED};
 use crate::protocol::wire::{
     FrameReader, Incoming, PacketReader, Reader, Receiver, Sender, Subject, TypedReader, Unusable, Update,
     Wire,
@@ -239,7 +240,12 @@ impl Member {
         let Some(index) = subject.find(&cx.shared.directory) else { return };
         let entry = self.core.table.get(index);
         let untold = match update {
-            _ if index == self.core.index || !says(entry, update, incarnation) => false,
+            _ if !says(entry, update, incarnation) => false,
+            // It had us tell everyone.
+            Update::Alive { introduce: true } if is_handed_over(cx, index) => {
+                cx.introduced = true;
+                true
+            }
             Update::Suspect { accuser } => self.suspicions.tell_on(cx, index, accuser),
             _ => entry.is_untold(),
         };
@@ -248,4 +254,12 @@ impl Member {
             self.core.delegate_asked(cx, index, update, incarnation);
         }
     }
+}
+
+/// Whether what is read of the member at `index` is its own word, and all of a zone is to be told.
+fn is_handed_over(cx: &Context<'_, '_>, index: MemberIndex) -> bool {
+    let taken = cx.shared.asked_news.last().is_some_and(|last| last.subject == index);
+    matches!(cx.asked, Some(Range::Zone { prefix_bits: 0, .. }))
+        && cx.sender.is_some_and(|(_, source)| source == cx.shared.directory.id(index))
+        && !taken
 }

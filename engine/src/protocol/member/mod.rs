@@ -218,6 +218,8 @@ pub struct Member {
     apart: Box<Apart>,
     /// Whether there is shared state, which lies apart.
     shares_state: bool,
+    /// Whether the last join began without knowing anybody else.
+    joined_alone: bool,
     spread_estimate: SpreadEstimate,
     gossip: Gossip,
     anti_entropy: AntiEntropy,
@@ -283,6 +285,7 @@ impl Member {
             event_repair: EventRepair::new(now),
             view_repair: ViewRepair::new(now),
             shares_state: false,
+            joined_alone: false,
             apart: Box::new(Apart { refutations: Refutations::new(now, incarnation), key_values: None }),
             event_sequence: rng.u32(..),
             core: Core {
@@ -301,6 +304,7 @@ impl Member {
                 health: LocalHealth::default(),
                 queue: Queue::new(number),
                 delegations: Delegations::new(number),
+                joining: false,
                 unheard: UnheardList::EMPTY,
                 goodbyes: 0,
                 untold_since: Time::NEVER,

@@ -27,18 +27,19 @@ impl Member {
         view: View<'_, impl Iterator<Item = Result<Record<'r>, RecordFault>>>,
     ) -> bool {
         let joining = matches!(purpose, StreamPurpose::Join { .. });
-        let merged = self.merge_records(cx, joining, view.records);
+        let merged = self.merge_records(cx, joining, view.source, view.records);
         if merged || !joining {
             self.core.merge_user_state(cx, view.user_state);
         }
         merged
     }
 
-    /// Merges records, `joining` those that our join is answered with.
+    /// Merges records from `source`, `joining` those that our join is answered with.
     fn merge_records<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
         joining: bool,
+        source: MemberId,
         records: impl Iterator<Item = Result<Record<'r>, RecordFault>>,
     ) -> bool {
         let joined_before = cx.shared.counters.members_joined;
@@ -64,9 +65,10 @@ impl Member {
             }
             let learned = cx.shared.counters.members_joined - joined_before;
             let versions = versions.unwrap_or(UNVERSIONED);
-            // Who joins knows nothing that others do not; its own introduction it tells itself.
-            let known_to_others = joining && self.core.delegates(cx.shared);
-            let tell_on = if known_to_others || learned >= u64::from(SPREAD_MAX) {
+            // Who joins knows nothing that others do not, and what anybody says of itself it tells itself.
+            let told_by_others =
+                (joining || introduction.subject == source) && self.core.delegates(cx.shared);
+            let tell_on = if told_by_others || learned >= u64::from(SPREAD_MAX) {
                 TellOn::Nobody
             } else {
                 TellOn::Everyone

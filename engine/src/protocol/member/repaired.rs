@@ -30,9 +30,10 @@ impl Member {
         update: Incoming<'_, S>,
         began: bool,
     ) {
-        // We differ from all that we hear if we began, and then others know what we learn.
+        // We differ from all that we hear if we began, and then others know what we learn. So they do if we have just joined.
+        let news = began && !self.anti_entropy.is_fresh(cx.now, &self.core.settings);
         let tell_on =
-            if began && self.view_repair.tells_on(cx.now) { TellOn::Everyone } else { TellOn::Nobody };
+            if news && self.view_repair.tells_on(cx.now) { TellOn::Everyone } else { TellOn::Nobody };
         let (index, incarnation) = match update {
             Incoming::Alive { subject, incarnation, tag } => {
                 self.on_alive(cx, subject, incarnation, tag, tell_on);

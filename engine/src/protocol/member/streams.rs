@@ -11,9 +11,11 @@ use swimring_codec::native::{StreamBody, StreamMessage};
 use crate::protocol::event::Event;
 use crate::protocol::member::Member;
 use crate::protocol::outbox::{Outbox, StreamConnection, StreamPurpose};
+use crate::protocol::pools::delegations::{Part, Range};
 use crate::protocol::pools::presence::Presence;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{
     Record, RecordFault, Refusal, StreamHeard, StreamSaid, Update, View, native_turn, packet_turn,
 };
@@ -84,6 +86,7 @@ impl Member {
                 self.core.say(shared, message.header.source, StreamSaid::Differs, reply);
                 return StreamNext::ReplyAndClose;
             }
+            self.end_joining(&mut Context::new(now, shared, out), purpose);
             return break_off(purpose, out);
         }
         self.hear(&mut Context::new(now, shared, out), purpose, native_turn(message), reply).next
@@ -125,7 +128,15 @@ impl Member {
 
     /// A stream we opened for `purpose` has ended before its purpose was met.
     pub fn handle_stream_closed(&mut self, purpose: StreamPurpose, out: &mut Outbox<'_>) {
+        if matches!(purpose, StreamPurpose::Join { .. }) {
+            self.give_up_join();
+        }
         break_off(Some(purpose), out);
+    }
+
+    /// A join that is under way is not awaited any more. What was to wait for its end is told with what is next due.
+    pub(crate) fn give_up_join(&mut self) {
+        self.core.joining = false;
     }
 
     fn hear<'r, R>(
@@ -173,6 +184,9 @@ impl Member {
                 StreamOutcome { next: break_off(purpose, cx.out), refusal: Some(Refusal::Unexpected) }
             }
         };
+        if outcome.next != StreamNext::Wait {
+            self.end_joining(cx, purpose);
+        }
         self.begin_telling(cx);
         outcome
     }
@@ -189,6 +203,7 @@ impl Member {
     {
         match heard {
             StreamHeard::Join { joiner } => {
+                self.core.tell_deferred(cx);
                 self.write_state_for(cx, joiner, reply);
                 self.core.say(cx.shared, joiner, StreamSaid::View { joiner }, reply);
                 StreamNext::Reply
@@ -275,8 +290,10 @@ impl Member {
         }
         match (purpose, root) {
             (StreamPurpose::Join { token }, _) => {
-                self.anti_entropy.note_joined(&mut self.core, cx);
+                let through = cx.shared.directory.find(source);
+                self.anti_entropy.note_joined(&mut self.core, cx, through);
                 self.event_repair.note_joined(cx.now);
+                self.view_repair.note_joined(cx.now);
                 self.state_joined(cx, source);
                 if rules.serf {
                     // A Serf member that has joined says when.
@@ -284,14 +301,7 @@ impl Member {
                 }
                 cx.emit(Event::JoinFinished { token, joined: true });
                 if self.core.delegates(cx.shared) {
-                    // Now we know whom to tell.
-                    let incarnation = self.core.table.get(self.core.index).incarnation();
-                    self.core.tell_update(
-                        cx,
-                        self.core.index,
-                        Update::Alive { introduce: true },
-                        incarnation,
-                    );
+                    self.introduce_through(cx, through);
                 }
                 StreamNext::Close.into()
             }
@@ -301,6 +311,31 @@ impl Member {
                 StreamNext::ReplyAndClose.into()
             }
             _ => StreamNext::Close.into(),
+        }
+    }
+
+    /// If that was a stream of a join, it is over: what we were asked to tell meanwhile is told.
+    fn end_joining(&mut self, cx: &mut Context<'_, '_>, purpose: Option<StreamPurpose>) {
+        if let Some(StreamPurpose::Join { .. }) = purpose {
+            self.core.tell_deferred(cx);
+        }
+    }
+
+    /// Now that we have joined, and know whom to tell, has everyone told of us: by the member at `through` if it is what we know
+    /// the others from. Those of many that join at once then share frames.
+    fn introduce_through(&mut self, cx: &mut Context<'_, '_>, through: Option<MemberIndex>) {
+        let (index, update) = (self.core.index, Update::Alive { introduce: true });
+        let incarnation = self.core.table.get(index).incarnation();
+        let through = through.filter(|through| self.joined_alone && self.core.table.get(*through).is_live());
+        match through {
+            Some(through) if through != index => {
+                let zone = self.core.identity(through, cx.shared).zone();
+                // Whoever tells the others may choose us to tell some of them.
+                self.core.leave_untold(cx, index, update);
+                let first = Part { delegate: through, zone, prefix_bits: 0 };
+                self.core.delegate(cx, index, update, incarnation, Range::Through(first));
+            }
+            _ => self.core.tell_update(cx, index, update, incarnation),
         }
     }
 }

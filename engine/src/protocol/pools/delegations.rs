@@ -50,6 +50,10 @@ const STORM_FROM: u32 = 64;
 /// Longest time that long round trips put between two moments at which frames leave.
 const INTERVAL_MAX: Duration = Duration::from_millis(400);
 
+/// Introductions that their subjects hand over wait for so much longer than the pacing interval: nobody misses a new member for a
+/// moment, and those of many that join at once share frames.
+const INTRODUCTIONS_WAIT: Duration = Duration::from_millis(30);
+
 /// Most updates in one frame: more than the shortest leave room for.
 pub(in crate::protocol) const UPDATES_MAX: usize = 96;
 
@@ -76,6 +80,8 @@ pub(in crate::protocol) struct Part {
 pub(in crate::protocol) enum Range {
     /// Everyone else: it is ours to tell.
     Everyone,
+    /// Everyone else, by way of this part, a whole zone, and others of all other zones.
+    Through(Part),
     /// Those in `zone` whose ids share the first `prefix_bits` bits of ours.
     Zone { zone: ZoneIndex, prefix_bits: u8 },
     /// Nobody: we know of nobody in the zone.
@@ -113,7 +119,11 @@ struct InFlight {
     attempt: u8,
     /// To another zone.
     away: bool,
+    /// Somebody waits for it to be over.
+    awaited: bool,
     carried: List,
+    /// How many that are.
+    count: u32,
 }
 
 /// One member's delegations.
@@ -123,9 +133,13 @@ pub(in crate::protocol) struct Delegations {
     /// Waiting and in flight.
     len: u32,
     waiting: List,
+    /// Until the member has joined: each with the part that it is asked to tell itself.
+    deferred: List,
     in_flight: Heap,
     /// No frames before this.
     paced: Time,
+    /// Something else than introductions that were handed over waits.
+    hurries: bool,
     /// Until when the frames that were sent use up what may be sent, at [`FRAME_SHARE`] each.
     spent: Time,
     /// When frames may next be sent, if something waits.
@@ -153,8 +167,10 @@ impl Delegations {
             owner,
             len: 0,
             waiting: List::EMPTY,
+            deferred: List::EMPTY,
             in_flight: Heap::EMPTY,
             paced: Time::ZERO,
+            hurries: false,
             spent: Time::ZERO,
             due: Time::NEVER,
             unanswered: Time::NEVER,
@@ -175,6 +191,11 @@ impl Delegations {
     /// How many wait to be sent, or for their acknowledgement.
     pub(in crate::protocol) const fn len(&self) -> u32 {
         self.len
+    }
+
+    /// Whether nothing waits until the member has joined.
+    pub(in crate::protocol) const fn defers_nothing(&self) -> bool {
+        self.deferred.is_empty()
     }
 
     /// When frames may next be sent; [`Time::NEVER`] if nothing waits.
@@ -215,7 +236,7 @@ impl Delegations {
         self.paced = Time::ZERO;
         self.spent = self.spent.min(now + FRAME_SHARE * FRAMES_BURST);
         if !self.waiting.is_empty() {
-            self.due = Time::ZERO;
+            (self.hurries, self.due) = (true, Time::ZERO);
         }
     }
 
@@ -228,6 +249,11 @@ impl Delegations {
     /// When frames may leave: after the pacing interval, and once no more than a burst of them is ahead of its time.
     fn leaves(&self) -> Time {
         self.paced.max(self.spent - FRAME_SHARE * FRAMES_BURST)
+    }
+
+    /// When what waits may leave.
+    fn next_frames(&self) -> Time {
+        if self.hurries { self.leaves() } else { self.leaves().max(self.paced + INTRODUCTIONS_WAIT) }
     }
 
     /// Whether so many frames have left that the next wait for longer than the pacing interval.
@@ -332,19 +358,45 @@ impl DelegationPool {
 
     /// Adds one that waits to be sent. False, and nothing added, if there are too many.
     pub(in crate::protocol) fn add(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
+        of.hurries = true;
+        self.gather(of, delegation)
+    }
+
+    /// Adds one that waits for others of its kind before it is sent, [`INTRODUCTIONS_WAIT`] at most.
+    pub(in crate::protocol) fn gather(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
         if of.is_full() || self.nodes.used() >= POOL_MAX + POOL_MAX_EACH * self.members {
             return false;
         }
         self.nodes.push_back(&mut of.waiting, delegation);
         of.len += 1;
-        of.due = of.due.min(of.leaves());
+        of.due = of.due.min(of.next_frames());
         true
+    }
+
+    /// Adds one that waits until the member has joined. False, and nothing added, if there are too many.
+    pub(in crate::protocol) fn defer(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
+        if of.is_full() || self.nodes.used() >= POOL_MAX + POOL_MAX_EACH * self.members {
+            return false;
+        }
+        self.nodes.push_back(&mut of.deferred, delegation);
+        of.len += 1;
+        true
+    }
+
+    /// Takes the next of those out.
+    pub(in crate::protocol) fn next_deferred(&mut self, of: &mut Delegations) -> Option<Delegation> {
+        if of.deferred.is_empty() {
+            return None;
+        }
+        of.len -= 1;
+        let node = of.deferred.head();
+        Some(self.nodes.remove(&mut of.deferred, node))
     }
 
     /// Notes when something is next due, after a change.
     fn reschedule(&self, of: &mut Delegations) {
         of.unanswered = self.frames.first(&of.in_flight).map_or(Time::NEVER, |(_, at)| at + of.lost);
-        of.due = if of.waiting.is_empty() { Time::NEVER } else { of.leaves() };
+        of.due = if of.waiting.is_empty() { Time::NEVER } else { of.next_frames() };
     }
 
     /// If frames may be sent at `now`: what waits, those of a frame beside each other, in the order of the delegates' ids
@@ -358,10 +410,12 @@ impl DelegationPool {
         directory: &Directory,
         mut keep: impl FnMut(&mut Delegation) -> bool,
     ) -> Option<Vec<Ready>> {
-        if of.waiting.is_empty() || now < of.leaves() {
+        if of.waiting.is_empty() || now < of.next_frames() {
             return None;
         }
         of.paced = now + pacing;
+        // What may leave and does not leaves next.
+        of.hurries = true;
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         let mut node = of.waiting.head();
@@ -384,8 +438,9 @@ impl DelegationPool {
     }
 
     /// Takes back what [`DelegationPool::ready`] gave.
-    pub(in crate::protocol) fn done(&mut self, ready: Vec<Ready>) {
+    pub(in crate::protocol) fn done(&mut self, of: &mut Delegations, ready: Vec<Ready>) {
         self.ready = ready;
+        of.hurries = !of.waiting.is_empty();
     }
 
     pub(in crate::protocol) fn get(&self, ready: Ready) -> &Delegation {
@@ -402,14 +457,26 @@ impl DelegationPool {
         timeout_floor: Duration,
     ) -> u32 {
         let delegate = carried.first().map_or(NIL, |ready| ready.part.delegate);
-        let attempt = carried.iter().map(|ready| self.nodes.get(ready.node).attempt).max().unwrap_or(0);
+        let (mut attempt, mut awaited) = (0, false);
         of.number = of.number.wrapping_add(1);
         let mut list = List::EMPTY;
         for ready in carried {
-            self.nodes.get_mut(ready.node).attempt += 1;
+            let sent = self.nodes.get_mut(ready.node);
+            awaited |= matches!(sent.update, Update::Event | Update::Left);
+            attempt = attempt.max(sent.attempt);
+            sent.attempt += 1;
             self.nodes.relink(&mut of.waiting, &mut list, ready.node);
         }
-        let frame = InFlight { number: of.number, delegate, sent: now, attempt, away, carried: list };
+        let frame = InFlight {
+            number: of.number,
+            delegate,
+            sent: now,
+            attempt,
+            away,
+            awaited,
+            carried: list,
+            count: carried.len() as u32,
+        };
         let backoff = if fresh || of.distrusts() { attempt.min(BACKOFF_FRESH_MAX) } else { attempt };
         let due = now + of.round_trip(away).timeout(backoff, timeout_floor) - of.lost;
         let slot = self.frames.insert(&mut of.in_flight, due, frame);
@@ -430,6 +497,7 @@ impl DelegationPool {
             self.nodes.get_mut(node).attempt -= 1;
             self.nodes.relink(&mut carried, &mut of.waiting, node);
         }
+        of.hurries = true;
         self.reschedule(of);
     }
 
@@ -439,7 +507,8 @@ impl DelegationPool {
         frame
     }
 
-    /// The member `from` has acknowledged the frame `number` at `now`. Tells `gone` of what it carried. False if
+    /// The member `from` has acknowledged the frame `number` at `now`. Tells `gone` of what it carried if it may be
+    /// awaited: user events and goodbyes. False if
     /// there is no such frame, because it was acknowledged before, or given to others meanwhile.
     pub(in crate::protocol) fn acknowledge(
         &mut self,
@@ -459,9 +528,12 @@ impl DelegationPool {
         if attempt > 0 {
             of.distrust = of.distrust.saturating_sub(1);
         }
-        let mut carried = self.take_frame(of, slot).carried;
+        let InFlight { mut carried, awaited, count, .. } = self.take_frame(of, slot);
+        of.len -= count;
+        if !awaited {
+            self.nodes.clear(&mut carried, count);
+        }
         while !carried.is_empty() {
-            of.len -= 1;
             let node = carried.head();
             gone(self.nodes.remove(&mut carried, node));
         }
@@ -495,6 +567,7 @@ impl DelegationPool {
             let node = carried.head();
             match retry(self.nodes.get(node)) {
                 Retry::Send(part) => {
+                    of.hurries = true;
                     self.nodes.get_mut(node).part = part;
                     self.nodes.relink(&mut carried, &mut of.waiting, node);
                 }
@@ -517,9 +590,11 @@ impl DelegationPool {
                 gone(self.nodes.remove(&mut carried, node));
             }
         }
-        while !of.waiting.is_empty() {
-            let node = of.waiting.head();
-            gone(self.nodes.remove(&mut of.waiting, node));
+        for list in [&mut of.waiting, &mut of.deferred] {
+            while !list.is_empty() {
+                let node = list.head();
+                gone(self.nodes.remove(list, node));
+            }
         }
         of.len = 0;
         (of.due, of.unanswered) = (Time::NEVER, Time::NEVER);

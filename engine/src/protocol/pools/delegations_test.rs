@@ -47,7 +47,7 @@ fn send_all(pool: &mut DelegationPool, of: &mut Delegations, now: Time) -> Vec<(
         (delegate, pool.send(of, frame, Leaving { away: zone != 0, fresh: true, full: false }, now, FLOOR))
     });
     let numbers = numbers.collect();
-    pool.done(ready);
+    pool.done(of, ready);
     numbers
 }
 
@@ -224,7 +224,7 @@ fn full_frames_are_not_spaced() {
         for one in ready.chunks(1) {
             pool.send(&mut of, one, leaving(full), at(1_000), FLOOR);
         }
-        pool.done(ready);
+        pool.done(&mut of, ready);
         assert_eq!(of.is_spaced(), spaced);
     }
 }

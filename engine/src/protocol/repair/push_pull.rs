@@ -17,6 +17,18 @@ use crate::protocol::view::entry::{Entry, EntryState};
 /// last.
 const FRESH_PROBE_INTERVALS: u32 = 60;
 
+/// So long the view of a member that has just joined has to stay the same until it is compared.
+const UNCHANGED: Duration = Duration::from_millis(150);
+
+/// And for each member that it knows so much longer.
+const UNCHANGED_EACH: Duration = Duration::from_micros(100);
+
+/// So many members of a cluster that joined together compare theirs in a second.
+const COMPARED_PER_SECOND: f64 = 4_000.0;
+
+/// About so many of them with the member that they joined through; the others with anybody.
+const COMPARED_THROUGH: f64 = 128.0;
+
 #[derive(Clone, Debug)]
 pub(in crate::protocol) struct AntiEntropy {
     /// When the next push/pull begins.
@@ -40,12 +52,16 @@ struct Plan {
     latest: Time,
     /// The first push/pull has been given its place in the period.
     spread_out: bool,
+    /// With whom to compare views once ours does not change for a moment, as we have just joined through it.
+    through: Option<MemberIndex>,
+    /// When we last did so.
+    compared: Time,
     /// Since when we have declined whole views; [`Time::NEVER`] if the last was given.
     declining: Time,
 }
 
 // docs/ARCHITECTURE.md, section 3, reckons with it.
-const _: () = assert!(size_of::<Plan>() <= 48);
+const _: () = assert!(size_of::<Plan>() <= 64);
 
 impl AntiEntropy {
     pub(in crate::protocol) fn new(
@@ -66,6 +82,8 @@ impl AntiEntropy {
             joined: Time::NEVER,
             latest: now,
             spread_out: false,
+            through: None,
+            compared: now,
             declining: Time::NEVER,
         };
         AntiEntropy { due, plan: Box::new(plan) }
@@ -92,7 +110,7 @@ impl AntiEntropy {
     }
 
     /// Whether we have just joined.
-    pub(super) fn is_fresh(&self, now: Time, settings: &Settings) -> bool {
+    pub(in crate::protocol) fn is_fresh(&self, now: Time, settings: &Settings) -> bool {
         self.plan.joined != Time::NEVER
             && now.since(self.plan.joined) < settings.probe_interval * FRESH_PROBE_INTERVALS
     }
@@ -122,6 +140,11 @@ impl AntiEntropy {
         cx: &mut Context<'_, '_>,
         views: &ViewRepair,
     ) -> Option<MemberIndex> {
+        if let Some(through) = self.plan.through
+            && self.plan.with.is_none()
+        {
+            return self.compare_after_joining(core, cx, views, through);
+        }
         let period = core.settings.push_pull_period(core.table.known());
         if self.plan.with.is_none() && !std::mem::replace(&mut self.plan.spread_out, true) {
             // The first was staggered without knowing how large the cluster is: thousands that start
@@ -135,6 +158,9 @@ impl AntiEntropy {
         }
         self.due = if period.is_zero() { Time::NEVER } else { cx.now + self.wait(core, cx, period) };
         self.plan.latest = self.due + period / 2;
+        if self.plan.through.is_some() {
+            self.due = cx.now + UNCHANGED;
+        }
         let fresh = self.is_fresh(cx.now, &core.settings);
         // A tenth of the period: differences that gossip left are mended soon, and not in a storm.
         let spacing =
@@ -176,10 +202,68 @@ impl AntiEntropy {
         }
     }
 
-    /// Notes that we have joined. Where acks carry no root the first push/pull comes soon.
-    pub(in crate::protocol) fn note_joined(&mut self, core: &mut Core, cx: &Context<'_, '_>) {
+    /// What others were told while we joined, and those that joined at the same moment, may have passed us by: as often as our view
+    /// has changed, and then stays the same for a moment, we compare it with that of the member that we joined `through`. Where
+    /// many join through it, most compare theirs with anybody's instead, of which each lacks something else.
+    fn compare_after_joining(
+        &mut self,
+        core: &mut Core,
+        cx: &mut Context<'_, '_>,
+        views: &ViewRepair,
+        through: MemberIndex,
+    ) -> Option<MemberIndex> {
+        let known = core.table.known() as f64;
+        let changed = core.root_changed.max(self.plan.joined);
+        let spread = Duration::from_secs_f64(core.rng.f64() * known / COMPARED_PER_SECOND);
+        let unchanged = UNCHANGED + UNCHANGED_EACH * core.table.known() as u32;
+        let still = changed + unchanged;
+        if !self.is_fresh(cx.now, &core.settings) || core.status != Status::Active {
+            self.plan.through = None;
+            // From now on at the period, if there is one.
+            let periodic = !core.settings.push_pull_interval.is_zero();
+            self.due = if periodic { cx.now + core.settings.probe_interval } else { Time::NEVER };
+            return None;
+        }
+        // What is asked in vain is asked again after twice the time, for as long as few pings have shown others' roots.
+        let soon = cx.now.since(self.plan.joined) < core.settings.probe_interval * 2;
+        let again = self.plan.compared + self.plan.compared.since(changed);
+        let in_vain = self.plan.compared > changed;
+        if !views.differs() || in_vain && !soon {
+            self.due = cx.now + spread + if soon { unchanged } else { core.settings.probe_interval };
+            return None;
+        }
+        if cx.is_behind() || cx.shared.overload > 0 {
+            // What it lacks may lie unread, here or where it would be told; and asking would put others further behind.
+            self.due = cx.now + unchanged + spread;
+            return None;
+        }
+        if cx.now < still || in_vain && cx.now < again {
+            self.due = if in_vain { again.max(still) } else { still + spread };
+            return None;
+        }
+        self.due = cx.now + unchanged;
+        self.plan.compared = cx.now;
+        let own = core.index;
+        let anybody = core.rng.f64() * known > COMPARED_THROUGH;
+        let through = Some(through).filter(|through| !anybody && core.table.get(*through).is_live());
+        through.or_else(|| core.table.choose(&mut core.rng, |index, entry| entry.is_alive() && index != own))
+    }
+
+    /// Notes that we have joined, through the member at `through`. Where acks carry no root the first push/pull comes soon.
+    pub(in crate::protocol) fn note_joined(
+        &mut self,
+        core: &mut Core,
+        cx: &Context<'_, '_>,
+        through: Option<MemberIndex>,
+    ) {
         self.plan.joined = cx.now;
-        if cx.shared.wire.rules.carries_roots || core.settings.push_pull_interval.is_zero() {
+        if cx.shared.wire.rules.carries_roots {
+            self.plan.through = through;
+            self.plan.compared = Time::ZERO;
+            self.due = self.due.min(cx.now + UNCHANGED);
+            return;
+        }
+        if core.settings.push_pull_interval.is_zero() {
             return;
         }
         // Not all of those that join together at the same time.

@@ -18,7 +18,7 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use swimring_codec::native::{
-    EntryWanted, HEADER_LEN, SKETCH_CELL_LEN, VIEW_REPAIR_LEN, VIEW_SKETCH_HEADER_LEN, ViewSketch,
+    EntryWanted, HEADER_LEN, LISTED_MAX, SKETCH_CELL_LEN, VIEW_REPAIR_LEN, VIEW_SKETCH_HEADER_LEN, ViewSketch,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -87,7 +87,12 @@ impl ViewRepair {
         }
     }
 
-    /// Whether the last ping or ack showed another root than ours.
+    /// We have joined: nobody has shown our root.
+    pub(in crate::protocol) fn note_joined(&mut self, now: Time) {
+        self.differing_since = now;
+    }
+
+    /// Whether the last ping or ack showed another root than ours, or none has since we joined.
     pub(in crate::protocol) fn differs(&self) -> bool {
         self.differing_since != Time::NEVER
     }
@@ -131,11 +136,15 @@ impl ViewRepair {
         if cx.now < self.allowed {
             return;
         }
-        // Roots differ while news is under way, and a broadcast that is just passing needs no repair.
+        // Roots differ while news is under way, and a broadcast that is just passing needs no repair. Whoever has just joined
+        // may have missed what others were told at that time, but learns of those that join with it.
+        let unchanged = cx.now.since(self.differing_since.max(core.root_changed)) >= LASTING;
         let quiet = origin.quiet && core.is_quiet(cx.now);
-        let lasting = quiet && cx.now.since(self.differing_since.max(core.root_changed)) >= LASTING;
-        let impatient = cx.now.since(self.differing_since) >= PATIENCE;
-        if lasting || impatient || anti_entropy.is_fresh(cx.now, &core.settings) {
+        let fresh = anti_entropy.is_fresh(cx.now, &core.settings);
+        let lasting = unchanged && (quiet || fresh);
+        let impatient = !fresh && cx.now.since(self.differing_since) >= PATIENCE;
+        if lasting || impatient {
+            self.differing_since = cx.now;
             // Who has been forgotten since the ping is nobody to mend differences with.
             if let Some(peer) = peer(core, cx, origin) {
                 self.ask(core, cx, peer);
@@ -195,7 +204,11 @@ impl ViewRepair {
         } else if !whole {
             // Too many for a sketch, or one that it cannot show.
             cx.shared.counters.view_sketches_unread += 1;
-            core.compare_everything(cx, &mut talk);
+            // While much is on its way, lists of it would take more than telling it does. We are asked again.
+            let settled = cx.now.since(core.root_changed) >= LASTING && !cx.is_behind();
+            if settled || core.table.live() <= LISTED_MAX {
+                core.compare_everything(cx, &mut talk);
+            }
         }
         cx.shared.view_talk = Some(talk);
         whole

@@ -20,6 +20,8 @@ pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) out: &'a mut Outbox<'b>,
     /// While what was delegated to us is taken in: whom we are to tell.
     pub(in crate::protocol) asked: Option<Range>,
+    /// The introduction that is read is its subject's, which has us tell everyone.
+    pub(in crate::protocol) introduced: bool,
     /// The number under which that was delegated, until it is acknowledged.
     pub(in crate::protocol) delegated: Option<u32>,
     /// The age of the user event that follows, if it repairs what we have missed.
@@ -47,6 +49,7 @@ impl<'a, 'b> Context<'a, 'b> {
             shared,
             out,
             asked: None,
+            introduced: false,
             delegated: None,
             event_age: None,
             repairing: None,

@@ -72,6 +72,9 @@ pub(in crate::protocol) struct Core {
     pub(in crate::protocol) queue: Queue,
     /// What was taken over to tell, and is not acknowledged yet.
     pub(in crate::protocol) delegations: Delegations,
+    /// A join is under way that began without knowing anybody else, and nobody has joined through us: what we are asked to tell
+    /// waits for its end, as we could tell nobody.
+    pub(in crate::protocol) joining: bool,
     /// Who has not acknowledged a delegation lately.
     pub(in crate::protocol) unheard: UnheardList,
     /// Parts of the cluster that have not been told of our own goodbye.

@@ -97,6 +97,16 @@ impl<T: Copy> Pool<T> {
         value
     }
 
+    /// Frees all `count` nodes of `list` without a look at them.
+    pub(in crate::protocol) fn clear(&mut self, list: &mut List, count: u32) {
+        let List { head, tail } = std::mem::replace(list, List::EMPTY);
+        if head != NIL {
+            self.nodes[tail as usize].next = self.free;
+            self.free = head;
+            self.used -= count as usize;
+        }
+    }
+
     /// Moves `at` from the list `from` to the end of the list `to`.
     pub(in crate::protocol) fn relink(&mut self, from: &mut List, to: &mut List, at: u32) {
         self.unlink(from, at);
@@ -151,12 +161,16 @@ mod tests {
     proptest! {
         /// Three lists in one pool behave as three `VecDeque`s.
         #[test]
-        fn behaves_as_separate_lists(operations in prop::collection::vec((0u8..4, 0usize..3, 0usize..3, any::<u16>()), 0..300)) {
+        fn behaves_as_separate_lists(operations in prop::collection::vec((0u8..5, 0usize..3, 0usize..3, any::<u16>()), 0..300)) {
             let mut pool = Pool::new();
             let mut lists = [List::EMPTY; 3];
             let mut twins: [VecDeque<(u32, u16)>; 3] = Default::default();
             for (operation, from, to, value) in operations {
                 match operation {
+                    4 => {
+                        pool.clear(&mut lists[from], twins[from].len() as u32);
+                        twins[from].clear();
+                    }
                     0 | 1 => {
                         let at = pool.push_back(&mut lists[from], value);
                         twins[from].push_back((at, value));
