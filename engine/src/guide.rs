@@ -220,6 +220,42 @@
 //! # }
 //! ```
 //!
+//! # Who may come in
+//! Whoever reaches a member and knows the cluster's name is a member, or with keys whoever has one. A member can be choosier:
+//! [`allowed_networks`](crate::ClusterBuilder::allowed_networks) keeps out who is elsewhere, and
+//! [`admit`](crate::ClusterBuilder::admit) asks the service about each member that is not known. The hook has a thread of its own
+//! and may block, as nothing waits for it: what it has not said within `admission_timeout_ms` is no, or with
+//! `admit_on_timeout` yes. [`admit_async`](crate::ClusterBuilder::admit_async) is the same for an answer that is awaited. Who is
+//! refused is told of as [`ClusterEvent::NotAdmitted`](crate::ClusterEvent::NotAdmitted), and asked about again after
+//! `admission_memory_ms`.
+//!
+//! ```
+//! use std::time::Duration;
+//! use swimring::{Cluster, ClusterEvent};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let web = Cluster::builder("web-1")
+//!     .bind("127.0.0.1:0")
+//!     .allowed_networks(["127.0.0.0/8", "10.0.0.0/8"])
+//!     .admit(|candidate| candidate.metadata == "role=web".as_bytes())
+//!     .start()?;
+//! let events = web.subscribe()?;
+//! let stranger = Cluster::builder("stranger").bind("127.0.0.1:0").start()?;
+//! stranger.join([web.address()]).wait()?;
+//! for event in events {
+//!     if let ClusterEvent::NotAdmitted { candidate, reason } = event {
+//!         assert_eq!(&*candidate.name, "stranger");
+//!         println!("{} at {}: {reason}", candidate.name, candidate.address);
+//!         break;
+//!     }
+//! }
+//! assert_eq!(web.len()?, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It is each member's own judgement, and it is about the view: `SECURITY.md` says what it does not do. Give all members the same.
+//!
 //! # What to expect
 //! A member that is killed is seen by all within some two to four seconds on a local network, one whose machine is gone within some
 //! ten; one that only stands still for a few seconds is not declared dead. An event or a change of state is with

@@ -100,17 +100,18 @@ pub mod worker;
 mod worker;
 
 pub use cluster::{
-    Accuser, Address, AddressOutcome, AsyncCluster, AsyncClusterState, Canceller, Cluster, ClusterBuilder,
-    ClusterError, ClusterEvent, ClusterOptions, ClusterState, DEFAULT_PORT, DirectMessage, EventOutcome,
-    Events, EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave, MemberDetail, MemberInfo,
-    OngoingSuspicion, Question, Resolve, RoundTrip, Seed, SeedError, SeedOutcome, SentEvent, SentMessage,
-    StartError, StateEntry, StateEvent, StateWatch, Suspicion, SystemResolver, UserEvent,
+    Accuser, Address, AddressOutcome, AdmissionHook, AsyncCluster, AsyncClusterState, Canceller, Candidate,
+    Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterOptions, ClusterState, DEFAULT_PORT,
+    DirectMessage, EventOutcome, Events, EventsIntoIter, EventsIter, Join, JoinError, JoinReport, Leave,
+    MemberDetail, MemberInfo, OngoingSuspicion, Question, Resolve, RoundTrip, Seed, SeedError, SeedOutcome,
+    SentEvent, SentMessage, StartError, StateEntry, StateEvent, StateWatch, Suspicion, SystemResolver,
+    UserEvent, WireKind,
 };
 pub use net::{DriverChoice, UnknownDriver};
 pub use protocol::settings::{Dissemination, SuspicionMode};
 pub use protocol::{
-    EncryptionCipher, EncryptionOptions, MemberError, MemberlistDialect, MemberlistOptions, Preset, Refusal,
-    Settings, SettingsError, StateError, WireOptions, WireOptionsError,
+    EncryptionCipher, EncryptionOptions, MemberError, MemberlistDialect, MemberlistOptions,
+    NotAdmittedReason, Preset, Refusal, Settings, SettingsError, StateError, WireOptions, WireOptionsError,
 };
 pub use stream::{CloseReason, OsError, ScanError};
 pub use swimring_codec::memberlist::{KeyError, SecretKey, Versions};

@@ -42,6 +42,12 @@ pub enum What {
     NameConflict,
     /// A join ended, well or not.
     JoinFinished(bool),
+    /// The observer asks whether a member that it does not know is admitted.
+    CandidateAsked,
+    /// The observer has refused a member.
+    NotAdmitted,
+    /// The observer has refused all whom a join brought.
+    NobodyAdmitted,
     /// The observer has left.
     LeaveFinished,
     /// Shared state has changed.
@@ -114,6 +120,9 @@ impl Log {
             Event::Unreachable { .. } => (Some(observer), What::Unreachable),
             Event::NameConflict { .. } => (Some(observer), What::NameConflict),
             Event::JoinFinished { joined, .. } => (Some(observer), What::JoinFinished(joined)),
+            Event::CandidateAsked { subject } => (node(subject), What::CandidateAsked),
+            Event::NotAdmitted { .. } => (Some(observer), What::NotAdmitted),
+            Event::NobodyAdmitted { .. } => (Some(observer), What::NobodyAdmitted),
             Event::StateChanged => (Some(observer), What::StateChanged),
             Event::LeaveFinished => (Some(observer), What::LeaveFinished),
         };

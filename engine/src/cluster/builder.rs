@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use swimring_codec::Incarnation;
 
 use super::address;
+use super::admission::{AdmissionHook, Asker, Candidate, WireKind, asking};
 use super::background::{Background, Rejoin};
 use super::dispatcher::EventDispatcher;
 use super::error::ClusterError;
@@ -24,7 +25,7 @@ use super::shared::Shared;
 use super::snapshot::{self, Begun, Notes};
 use super::subscription::Events;
 use crate::net::DriverChoice;
-use crate::protocol::{Preset, SavedState, Settings, WireOptions, check_name};
+use crate::protocol::{AdmissionRules, Preset, SavedState, Settings, WireOptions, check_name};
 use crate::worker::{Fleet, FleetError, FleetOptions};
 
 /// 2020-01-01, in seconds since 1970: incarnations count from then.
@@ -95,6 +96,54 @@ impl ClusterBuilder {
     /// The zone that this member is in, like `eu-west-1a`; see [`ClusterOptions::zone`].
     pub fn zone(mut self, zone: impl Into<String>) -> ClusterBuilder {
         self.options.zone = zone.into();
+        self
+    }
+
+    /// Networks that members may be in, like `10.0.0.0/8` or `fd00::/8`; see [`ClusterOptions::allowed_networks`]. Default:
+    /// everywhere.
+    pub fn allowed_networks<T: Into<String>>(
+        mut self,
+        networks: impl IntoIterator<Item = T>,
+    ) -> ClusterBuilder {
+        self.options.allowed_networks = networks.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Asks the application about every member that is not known before it is taken into the view: admitted if `hook` says
+    /// true. It is called on a thread of its own, one candidate at a time, and may block: the protocol does not wait for it.
+    /// What it has not said within `admission_timeout_ms` the setting `admit_on_timeout` decides. Its word is remembered for
+    /// `admission_memory_ms`, so that one who was refused is asked about once in that time, unless its address, metadata or
+    /// zone is another. Members in the view are not asked about again, whatever they change; one that was away so long that it
+    /// was forgotten is. A hook that panics has said nothing.
+    ///
+    /// It is this member's own judgement: others may admit whom it refuses, and then tell it of that one again and again. So
+    /// give all members the same.
+    ///
+    /// ```
+    /// use swimring::Cluster;
+    ///
+    /// # fn main() -> Result<(), swimring::ClusterError> {
+    /// let cluster = Cluster::builder("web-1")
+    ///     .bind("127.0.0.1:0")
+    ///     .allowed_networks(["127.0.0.0/8", "10.0.0.0/8"])
+    ///     .admit(|candidate| candidate.name.starts_with("web-"))
+    ///     .start()?;
+    /// # drop(cluster);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn admit(mut self, hook: impl Fn(&Candidate) -> bool + Send + Sync + 'static) -> ClusterBuilder {
+        self.options.admission = Some(AdmissionHook::new(hook));
+        self
+    }
+
+    /// The same with an answer that is awaited: up to 64 at one time, on the same thread, in no runtime. Whoever needs one
+    /// has its own run the work, and awaits that: `handle.spawn(..)` of Tokio's for instance.
+    pub fn admit_async<F>(mut self, hook: impl Fn(Candidate) -> F + Send + Sync + 'static) -> ClusterBuilder
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        self.options.admission = Some(AdmissionHook::new_async(hook));
         self
     }
 
@@ -255,8 +304,16 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let incarnation = snapshot::first_incarnation(first_incarnation(), resumed.as_ref());
     let Begun { state, earlier, handle, recorder } =
         snapshot::begin(resumed, &options, &name, incarnation, seed)?;
-    let begins =
-        MemberBegins { name: &name, advertised, incarnation, keeps_notes: recorder.is_some(), state };
+    if !options.networks()?.allow(advertised.ip()) {
+        tracing::warn!(
+            "allowed_networks do not have {} in them, where this member is: those that have the same will refuse it",
+            advertised.ip()
+        );
+    }
+    let (asker, asking) =
+        options.admission.clone().map(|hook| asking(hook, options.protocol.admission_timeout)).unzip();
+    let keeps_notes = recorder.is_some();
+    let begins = MemberBegins { name: &name, advertised, incarnation, keeps_notes, state, asker };
     let events = add_member(&fleet, &options, begins)?;
     let (mailbox, inbox) = mailbox();
     let remembered = Remembered::new(seeds, earlier);
@@ -264,6 +321,9 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let shared = Arc::new(Shared::new(fleet, own, seed, remembered, &options, mailbox, handle));
     let cluster = Arc::downgrade(&shared);
     shared.ask(move |host, _| host.observer.cluster = cluster).wait()?;
+    if let Some(asking) = asking {
+        asking.start(Arc::downgrade(&shared)).map_err(FleetError::Thread)?;
+    }
     let rejoin = Rejoin { timeout: options.join_timeout, interval: options.rejoin_interval };
     let background = Background::new(Arc::clone(&shared), inbox, events, rejoin);
     let background = std::thread::Builder::new()
@@ -290,6 +350,8 @@ struct MemberBegins<'a> {
     /// For a snapshot.
     keeps_notes: bool,
     state: Option<SavedState>,
+    /// For an application that is asked who may come into the view.
+    asker: Option<Asker>,
 }
 
 /// Adds the member to its fleet. Gives what happens to it from then on.
@@ -298,13 +360,16 @@ fn add_member(
     options: &ClusterOptions,
     begins: MemberBegins<'_>,
 ) -> Result<Events, ClusterError> {
-    let MemberBegins { name, advertised, incarnation, keeps_notes, state } = begins;
+    let MemberBegins { name, advertised, incarnation, keeps_notes, state, asker } = begins;
+    let wire = WireKind::from(&options.wire);
     let (name, metadata, zone) = (name.to_owned(), options.metadata.clone(), options.zone.clone());
     let (sender, receiver) = lossy_channel(options.events_queued_max);
     let added = fleet.ask(0, move |host, trains| {
         // Before the member is there: others that know its address may join it at once.
         host.observer.subscribe(sender, false);
         host.observer.notes = keeps_notes.then(Notes::default);
+        host.observer.asker = asker;
+        host.observer.wire = Some(wire);
         let local = host.add_at(advertised, &name, &metadata, &zone, incarnation)?;
         let restored = state.and_then(|state| {
             host.command(local, trains, |member, now, shared, out| {
@@ -329,6 +394,7 @@ fn fleet_options(options: &ClusterOptions, seed: u64) -> Result<FleetOptions, Cl
         bind: options.bind_address()?,
         cluster: options.cluster_id(),
         seed,
+        admission: AdmissionRules { networks: options.networks()?, asks: options.admission.is_some() },
         ..FleetOptions::default()
     })
 }

@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use swimring_codec::memberlist;
 use swimring_codec::{Incarnation, MemberId, State, canonical};
 
+use super::admission::{Asker, Candidate, WireKind};
 use super::detail::{MemberDetail, Observations, OngoingSuspicion};
 use super::event::{Accuser, ClusterEvent, MemberInfo, Suspicion, UserEvent};
 use super::join::{JoinProgress, ProgressSender, SeedError};
@@ -63,6 +64,10 @@ pub(super) struct EventDispatcher {
     observed: Observations,
     /// What is to be written in the snapshot, if there is one.
     pub(super) notes: Option<Notes>,
+    /// The way to the application that is asked who may come into the view, if it is.
+    pub(super) asker: Option<Asker>,
+    /// The wire of the cluster.
+    pub(super) wire: Option<WireKind>,
 }
 
 /// A subscriber's queue.
@@ -199,6 +204,25 @@ impl EventDispatcher {
         self.messages_shed += u64::from(self.message(context, message) != Reception::Taken);
     }
 
+    /// Whether `subject` is admitted has to be asked.
+    fn ask(&self, context: &EventContext<'_>, subject: MemberId) {
+        if let (Some(asker), Some(known)) = (&self.asker, context.member.candidate(subject)) {
+            asker.ask(subject, &known, self.wire());
+        }
+    }
+
+    /// Somebody was not admitted.
+    fn not_admitted(&mut self, context: &EventContext<'_>, at: u32) {
+        if let Some((known, reason)) = context.member.not_admitted(at) {
+            let candidate = Candidate::new(&known, self.wire());
+            self.publish(ClusterEvent::NotAdmitted { candidate, reason });
+        }
+    }
+
+    fn wire(&self) -> WireKind {
+        self.wire.unwrap_or(WireKind::Native)
+    }
+
     fn join_ended(&mut self, token: u32, result: Result<(), SeedError>) {
         if let Some(join) = self.joins.remove(&token) {
             join.send(JoinProgress::Ended { token, result });
@@ -234,6 +258,11 @@ impl Observer for EventDispatcher {
                 self.events_lost += self.watchers.tell(context.member.state_changes(), context.shared);
             }
             Event::Direct { at } => self.datagram_received(context, at),
+            Event::CandidateAsked { subject } => self.ask(context, subject),
+            Event::NotAdmitted { at } => self.not_admitted(context, at),
+            Event::NobodyAdmitted { token } => {
+                self.join_ended(token, Err(SeedError::Failed(JoinFailure::NobodyAdmitted)));
+            }
             Event::EventTold { sequence, given_up } => self.awaited.told(sequence, given_up),
             _ => {
                 if let Some(event) = to_cluster_event(context, event) {
@@ -315,6 +344,9 @@ fn to_cluster_event(context: &EventContext<'_>, event: &Event) -> Option<Cluster
         Event::StateChanged
         | Event::EventTold { .. }
         | Event::Direct { .. }
+        | Event::CandidateAsked { .. }
+        | Event::NotAdmitted { .. }
+        | Event::NobodyAdmitted { .. }
         | Event::ProbeAcked { .. }
         | Event::ProbeUnanswered { .. }
         | Event::JoinFinished { .. }

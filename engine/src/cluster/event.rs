@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use swimring_codec::{Incarnation, State};
 
+use super::admission::Candidate;
 use super::message::{DirectMessage, Question};
+use crate::protocol::NotAdmittedReason;
 
 /// A member as this one sees it. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -128,6 +130,14 @@ pub enum ClusterEvent {
     Message(DirectMessage),
     /// Another member asks this one something: [`Question::reply`].
     Question(Question),
+    /// A member that is not in the view was refused: it stays out of it. Once for each, and again when it was asked about
+    /// again; at most 16 of these in a second.
+    NotAdmitted {
+        /// Who.
+        candidate: Candidate,
+        /// Why.
+        reason: NotAdmittedReason,
+    },
     /// Others suspected this member, and it refuted. Often means that this machine is overloaded.
     Accused,
     /// Others suspect this member again and again, and cannot reach it at `address`: its own pings are answered,
@@ -163,6 +173,7 @@ impl ClusterEvent {
             | ClusterEvent::User(_)
             | ClusterEvent::Message(_)
             | ClusterEvent::Question(_)
+            | ClusterEvent::NotAdmitted { .. }
             | ClusterEvent::Accused
             | ClusterEvent::Unreachable { .. }
             | ClusterEvent::NameConflict { .. }

@@ -11,7 +11,7 @@
 //! probe_interval_ms = 500
 //! ```
 //!
-//! `secret_keys = "..."`, in base64, encrypts. `wire = "memberlist"`, or `"serf"`, lets the member into such a pool; the keys that then exist are in
+//! `allowed_networks = ["10.0.0.0/8"]` says where members may be. `secret_keys = "..."`, in base64, encrypts. `wire = "memberlist"`, or `"serf"`, lets the member into such a pool; the keys that then exist are in
 //! `cluster/wire.rs`.
 
 use std::net::SocketAddr;
@@ -39,6 +39,7 @@ const KEYS: &[&str] = &[
     "metadata",
     "zone",
     "driver",
+    "allowed_networks",
     "seeds",
     "join_timeout_ms",
     "rejoin_interval_ms",
@@ -100,6 +101,7 @@ impl ClusterOptions {
             "metadata" => self.metadata = text(value)?.into_bytes(),
             "zone" => self.zone = text(value)?,
             "driver" => self.driver = chosen(key, value, "auto, io_uring or mmsg")?,
+            "allowed_networks" => self.allowed_networks = value::texts(value).map_err(is)?,
             "seeds" => self.seeds = value::texts(value).map_err(is)?,
             "join_timeout_ms" => self.join_timeout = millis(value)?,
             "rejoin_interval_ms" => self.rejoin_interval = millis(value)?,
@@ -163,7 +165,7 @@ mod tests {
     fn a_file_changes_what_it_says() {
         let mut options = ClusterOptions { metadata: b"kept\xff".to_vec(), ..ClusterOptions::default() };
         let text = "probe_interval_ms = 700\npreset = \"local\"\nbind = \"127.0.0.1\"\nseeds = [\"a\", \"b:1\"]\n\
-                    advertise = \"10.0.0.1\"\nname = \"n\"\nzone = \"eu-1\"\ndriver = \"mmsg\"\nrejoin_interval_ms = 5";
+                    advertise = \"10.0.0.1\"\nname = \"n\"\nzone = \"eu-1\"\nallowed_networks = \"10.0.0.0/8\"\ndriver = \"mmsg\"\nrejoin_interval_ms = 5";
         options.read_toml(text).unwrap();
         assert_eq!(options.bind, "127.0.0.1:7946".into());
         assert_eq!(options.advertise, Some("10.0.0.1:0".into()));
@@ -173,6 +175,7 @@ mod tests {
         assert_eq!(options.protocol, expected);
         assert_eq!(options.seeds, ["a", "b:1"]);
         assert_eq!(options.zone, "eu-1");
+        assert_eq!(options.allowed_networks, ["10.0.0.0/8"]);
         assert_eq!(options.driver, DriverChoice::Mmsg);
         options.validate().unwrap();
     }

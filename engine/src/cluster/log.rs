@@ -70,6 +70,10 @@ impl Log {
             ClusterEvent::Reaped { name } => {
                 tracing::info!(local = &*self.local, member = &**name, "member reaped");
             }
+            ClusterEvent::NotAdmitted { candidate, reason } => tracing::warn!(
+                local = &*self.local, candidate = &*candidate.name, address = %candidate.address,
+                "a member was not admitted: {reason}"
+            ),
             ClusterEvent::Accused => {
                 tracing::info!(local = &*self.local, "others suspected this member, and it refuted");
             }

@@ -16,6 +16,7 @@
 //! | `handle`, `keys`, `state`, `async_cluster` | the application's side, blocking and awaited |
 //! | `requests`, `shared` | what is asked, and the way to the protocol's thread |
 //! | `join`, `leave`, `sent_event`, `message` | what takes time |
+//! | `admission` | asking the application who may come into the view |
 //! | `dispatcher`, `event`, `view`, `detail` | the protocol's side: owned copies of what happened and of who is there |
 //! | `lossy_channel`, `subscription`, `state_watch`, `waiting` | the bounded queues between the two, and waiting for them |
 //! | `snapshot` | what outlives the process |
@@ -23,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod admission;
 mod async_cluster;
 mod background;
 mod builder;
@@ -59,6 +61,7 @@ mod waiting;
 #[cfg(feature = "toml")]
 mod wire;
 
+pub use admission::{AdmissionHook, Candidate, WireKind};
 pub use async_cluster::AsyncCluster;
 pub use builder::ClusterBuilder;
 pub use detail::{MemberDetail, OngoingSuspicion, RoundTrip};

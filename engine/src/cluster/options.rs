@@ -10,11 +10,12 @@ use swimring_codec::identity::METADATA_MAX;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::address;
+use super::admission::AdmissionHook;
 use super::error::ClusterError;
 use super::given_address::Address;
 use super::join::{self, DEFAULT_PORT, Resolve, Seed, SystemResolver};
 use crate::net::{DriverChoice, NetOptions};
-use crate::protocol::{MemberError, Settings, WireOptions, check_name, check_zone};
+use crate::protocol::{MemberError, Networks, Settings, WireOptions, check_name, check_zone};
 use crate::settings_file;
 use crate::stream::StreamOptions;
 
@@ -43,6 +44,13 @@ pub struct ClusterOptions {
     pub zone: String,
     /// Datagram driver. Default: `auto`, io_uring where the kernel permits it.
     pub driver: DriverChoice,
+    /// Networks that members may be in, as CIDR writes them: `10.0.0.0/8`, `fd00::/8`, or one address; memberlist's
+    /// `CIDRsAllowed`. Datagrams and connections from elsewhere are dropped unread, and members elsewhere are not taken into
+    /// the view, whoever tells of them. The same in all members of a cluster. At most 256. Default: none, which is everywhere.
+    pub allowed_networks: Vec<String>,
+    /// What the application says of members that are not known, before they are taken into the view; see
+    /// [`ClusterBuilder::admit`](super::ClusterBuilder::admit). Not in files. Default: nothing, all are.
+    pub admission: Option<AdmissionHook>,
     /// Members to join through, in the background from the start on; see
     /// [`ClusterOptions::rejoin_interval`]. A name stands for all its addresses. At most 256. Default: none.
     pub seeds: Vec<String>,
@@ -102,6 +110,8 @@ impl Default for ClusterOptions {
             metadata: Vec::new(),
             zone: String::new(),
             driver: DriverChoice::default(),
+            allowed_networks: Vec::new(),
+            admission: None,
             seeds: Vec::new(),
             resolver: Arc::new(SystemResolver),
             join_timeout: Duration::from_secs(10),
@@ -176,6 +186,7 @@ impl ClusterOptions {
             .validate()
             .map_err(|error| ClusterError::setting("wire", format!("cannot be so: {error}")))?;
         self.seed_list()?;
+        self.networks()?;
         within("join_timeout_ms", self.join_timeout, Duration::from_millis(10), Duration::from_secs(600))?;
         within("rejoin_interval_ms", self.rejoin_interval, Duration::ZERO, Duration::from_secs(3600))?;
         let interval = self.snapshot_interval;
@@ -227,6 +238,12 @@ impl ClusterOptions {
     /// Where the others reach this member, read; port 0 stands for the one it is bound to.
     pub(super) fn advertised_address(&self) -> Result<Option<SocketAddr>, ClusterError> {
         self.advertise.as_ref().map(|given| given.of_setting("advertise", 0)).transpose()
+    }
+
+    /// The networks that members may be in, read.
+    pub(super) fn networks(&self) -> Result<Networks, ClusterError> {
+        Networks::parse(&self.allowed_networks)
+            .map_err(|expected| ClusterError::setting("allowed_networks", expected))
     }
 
     /// The seeds, read.
@@ -297,6 +314,7 @@ mod tests {
             (with(|o| o.advertise = Some(([0, 0, 0, 0], 1).into())), "advertise has to be"),
             (with(|o| o.advertise = Some(([224, 0, 0, 1], 1).into())), "advertise has to be"),
             (with(|o| o.seeds = vec!["a:0".into()]), "seeds has an entry that cannot be used: `a:0`"),
+            (with(|o| o.allowed_networks = vec!["10/8".into()]), "allowed_networks has an entry that is no"),
             (with(|o| o.events_queued_max = 1), "events_queued_max has to be between 16"),
             (with(|o| o.join_timeout = Duration::ZERO), "join_timeout_ms has to be between 10 and"),
             (with(|o| o.snapshot_interval = Duration::ZERO), "snapshot_interval_ms has to be between 10 and"),

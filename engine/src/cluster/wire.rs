@@ -61,7 +61,9 @@ pub(super) fn set(wire: &mut WireOptions, key: &str, value: toml::Value) -> Resu
             return set_encryption(wire, key, value);
         }
         WireOptions::Native | WireOptions::Encrypted(_) => {
-            return Err(ClusterError::setting(key, "needs wire = \"memberlist\" or \"serf\""));
+            let instead = if key == "label" { "; on the native wire cluster takes its place" } else { "" };
+            let expected = format!("needs wire = \"memberlist\" or \"serf\"{instead}");
+            return Err(ClusterError::setting(key, expected));
         }
     };
     let is = |expected: String| ClusterError::setting(key, expected);
@@ -222,7 +224,10 @@ mod tests {
         for (text, start) in [
             ("wire = 1", "wire has to be native, memberlist or serf"),
             ("wire = \"raft\"", "wire has to be native, memberlist or serf"),
-            ("label = \"a\"", "label needs wire"),
+            (
+                "label = \"a\"",
+                "label needs wire = \"memberlist\" or \"serf\"; on the native wire cluster takes",
+            ),
             ("wire = \"serf\"\nsecret_keys = [\"c2VjcmV0\"]", "secret_keys has to hold base64"),
         ] {
             let error = ClusterOptions::default().read_toml(text).unwrap_err().to_string();

@@ -109,6 +109,22 @@ counters! {
     members_joined,
     /// Members not added because the table was full.
     members_shed,
+    /// Introductions of members in networks that are not allowed.
+    candidates_outside,
+    /// Members about which the application was asked whether they are admitted.
+    candidates_asked,
+    /// Of those, members that it admitted.
+    candidates_admitted,
+    /// Of those, members that it refused.
+    candidates_refused,
+    /// Of those, members about which it said nothing in time.
+    candidates_unanswered,
+    /// Answers that came after that.
+    candidates_answered_late,
+    /// Introductions of members about which the application is being asked, or which are refused for a while.
+    candidates_repeated,
+    /// Introductions of members about which the application was not asked because it was being asked about too many.
+    candidates_shed,
     /// Updates about members we do not know.
     unknown_subject,
     /// Updates that raise an incarnation further than is plausible.

@@ -141,6 +141,22 @@ pub enum Event {
         /// Whether the seed answered with its view.
         joined: bool,
     },
+    /// Whether a member that is not known is admitted has to be asked of the application;
+    /// [`Member::candidate`](super::Member::candidate) says who it is.
+    CandidateAsked {
+        /// Who.
+        subject: MemberId,
+    },
+    /// A member that is not known was refused. At most 16 of these are told in a second.
+    NotAdmitted {
+        /// Where it is: see [`Member::not_admitted`](super::Member::not_admitted). Valid until the member is next called.
+        at: u32,
+    },
+    /// The members that a join brought are all refused. Comes before [`Event::JoinFinished`], which then says that it failed.
+    NobodyAdmitted {
+        /// From [`super::Member::join`].
+        token: u32,
+    },
     /// Shared state has changed, here or elsewhere; [`Member::state_changes`](super::Member::state_changes) says how.
     StateChanged,
     /// Everyone who could be told has been told that we leave.

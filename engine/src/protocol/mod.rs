@@ -16,7 +16,7 @@
 //! outbox         | where output goes
 //! event          | what a member tells its driver
 //! view           | who is there: table, shared views, directory, departed
-//! behaviour serf settings time | our ways or upstream's, Serf's clocks, every constant, plain time
+//! behaviour networks serf settings time | our ways or upstream's, where members may be, Serf's clocks, every constant, plain time
 //! ```
 //!
 //! A concern keeps its state in private fields, and its methods are given the core and the context of the member. What it
@@ -32,6 +32,7 @@ mod dissemination;
 mod event;
 mod key_values;
 mod member;
+mod networks;
 mod outbox;
 mod pools;
 mod repair;
@@ -47,10 +48,12 @@ pub use counters::Counters;
 pub use event::{Event, EventIndex, StandingSuspicion, SuspicionSummary};
 pub use key_values::{SavedClusterKey, SavedKey, SavedMark, SavedState, StateChange, StateError, StateValue};
 pub use member::{
-    COMPACTION_MEMBERS_MAX, Compaction, Crew, Member, MemberConfig, MemberError, MemberRef, StreamNext,
-    StreamOutcome, View, check_event,
+    AdmissionRules, CANDIDATES_MAX, COMPACTION_MEMBERS_MAX, CandidateRef, Compaction, Crew, Member,
+    MemberConfig, MemberError, MemberRef, NotAdmittedReason, StreamNext, StreamOutcome, VERDICTS_MAX, View,
+    check_event,
 };
 pub(crate) use member::{check_name, check_zone};
+pub use networks::{NETWORKS_MAX, Networks};
 pub use outbox::{FrameSink, Outbox, StreamConnection, StreamOpen, StreamPurpose};
 pub(crate) use pools::round_trip::RoundTrip;
 pub use settings::{

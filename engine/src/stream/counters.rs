@@ -42,6 +42,8 @@ pub struct StreamCounters {
     pub messages_in: Counter,
     /// Exchanges refused because `exchanges_max` or `accepted_max` was reached.
     pub shed: Counter,
+    /// Connections closed at once because they came from outside of the networks that are allowed.
+    pub outside: Counter,
     /// Exchanges ended because messages on their way in filled `assembled_bytes_max`.
     pub memory_shed: Counter,
     /// Exchanges ended by a timeout: connecting, idle, or as a whole.

@@ -8,6 +8,7 @@ use swimring_codec::native::STREAM_MESSAGE_MAX;
 
 use super::event::PORTS_MAX;
 use super::framing::Framing;
+use crate::protocol::Networks;
 
 /// Largest accepted value of [`StreamOptions::exchanges_max`]: two descriptors and two operations each
 /// stay far below what a process and a ring may have.
@@ -38,6 +39,9 @@ pub struct StreamOptions {
     pub driver: StreamDriver,
     /// How connections are cut into messages. Default: each follows its length.
     pub framing: Framing,
+    /// Where those may be whose connections are accepted. Default: anywhere. Workers take it from the admission of their
+    /// members.
+    pub networks: Networks,
     /// Bytes of one message that is received. Default 1 MiB
     /// ([`STREAM_MESSAGE_MAX`](swimring_codec::native::STREAM_MESSAGE_MAX)), at least 1 KiB, at most 64 MiB.
     pub message_bytes_max: usize,
@@ -77,6 +81,7 @@ impl Default for StreamOptions {
         StreamOptions {
             driver: StreamDriver::Automatic,
             framing: Framing::LengthPrefixed,
+            networks: Networks::default(),
             message_bytes_max: STREAM_MESSAGE_MAX,
             assembled_bytes_max: 256 << 20,
             exchanges_max: 256,

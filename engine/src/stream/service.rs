@@ -329,6 +329,9 @@ async fn accept<L: Link>(listener: tokio::net::TcpListener, port: Rc<PortEnd>, s
 
 fn admit<L: Link>(stream: tokio::net::TcpStream, peer: SocketAddr, port: &Rc<PortEnd>, shared: &Rc<Shared>) {
     let options = &shared.options;
+    if !options.networks.allow(peer.ip()) {
+        return shared.counters.outside.increment();
+    }
     if shared.open() >= options.exchanges_max || shared.accepted.get() >= options.accepted_max {
         return shared.count_end(CloseReason::Shed);
     }

@@ -16,6 +16,8 @@ pub struct HostCounters {
     pub refused_packets: [u64; memberlist::DecodeError::KINDS],
     /// What was opened of the native format where it is encrypted, and what was refused before it was decoded.
     pub sealed: native::SealCounters,
+    /// Datagrams from outside of the networks that are allowed.
+    pub outside: u64,
     /// Datagrams for nobody who lives here.
     pub unrouted: u64,
     /// Datagrams dropped on purpose.

@@ -327,6 +327,7 @@ fn derive(options: &FleetOptions) -> FleetOptions {
     let mut options = options.clone();
     options.net.own_addresses = options.own_addresses;
     options.net.frame_bytes_max = options.settings.frame_bytes_max;
+    options.stream.networks = options.admission.networks.clone();
     // What is set aside has to be kept when it comes back, beside what else does.
     options.stream.pooled_bytes_max =
         options.stream.pooled_bytes_max.max(2 * VIEWS_ASIDE * view_bytes(&options));

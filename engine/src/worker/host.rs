@@ -21,8 +21,8 @@ use super::waiting_streams::WaitingStreams;
 use super::zone_latency::HeldFrames;
 use crate::net::{DriverKind, NetCounters};
 use crate::protocol::{
-    CheckedWire, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState, StreamPurpose,
-    Time, View,
+    AdmissionRules, CheckedWire, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState,
+    StreamPurpose, Time, View,
 };
 use crate::stream::StreamPort;
 
@@ -100,6 +100,7 @@ pub struct Host<O> {
     address: SocketAddr,
     pub(super) cluster: u32,
     settings: Arc<Settings>,
+    pub(super) admission: AdmissionRules,
     net: NetCounters,
     driver: Option<DriverKind>,
 }
@@ -131,6 +132,7 @@ impl<O: Observer> Host<O> {
             address: parts.address,
             cluster: options.cluster,
             settings: Arc::clone(&options.settings),
+            admission: options.admission.clone(),
             net: NetCounters::default(),
             driver: None,
         }
@@ -233,7 +235,7 @@ impl<O: Observer> Host<O> {
             seed: self.rng.u64(..),
             settings: Arc::clone(&self.settings),
         };
-        let local = self.members.add(config, self.clock.now())?;
+        let local = self.members.add(config, &self.admission, self.clock.now())?;
         self.settle(local);
         Ok(local)
     }

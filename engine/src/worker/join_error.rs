@@ -24,6 +24,11 @@ pub enum JoinFailure {
     /// The pool cannot take this member, or this member the pool.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Of the members that the seed told of, itself among them, none is admitted here.
+    #[error(
+        "none of the members there is admitted here: look at allowed_networks, and at what the application answers"
+    )]
+    NobodyAdmitted,
     /// The seed's answer could not be opened.
     #[error("{0}")]
     Sealed(&'static str),

@@ -14,8 +14,8 @@ use super::sweeping::Sweeping;
 use super::wheel::Wheel;
 use crate::net::prefetch;
 use crate::protocol::{
-    Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState, StreamOpen,
-    Time, View,
+    AdmissionRules, Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState,
+    StreamOpen, Time, View,
 };
 
 /// A member's number within its worker.
@@ -160,8 +160,13 @@ impl HostedMembers {
         (source.is_ipv4() == to.ip().to_canonical().is_ipv4()).then_some(source)
     }
 
-    /// Adds a member.
-    pub(super) fn add(&mut self, config: MemberConfig, now: Time) -> Result<HostedMember, MemberError> {
+    /// Adds a member that admits others by `admission`.
+    pub(super) fn add(
+        &mut self,
+        config: MemberConfig,
+        admission: &AdmissionRules,
+        now: Time,
+    ) -> Result<HostedMember, MemberError> {
         let (id, address) = (MemberId::of_name(&config.name), config.address);
         if self.by_id.contains_key(&id) {
             return Err(MemberError::NameTaken);
@@ -169,7 +174,10 @@ impl HostedMembers {
         if self.own_addresses && self.by_address.contains_key(&address.ip()) {
             return Err(MemberError::AddressTaken(address));
         }
-        let member = Member::new(config, &mut self.shared, now)?;
+        let mut member = Member::new(config, &mut self.shared, now)?;
+        if *admission != AdmissionRules::default() {
+            member.set_admission(admission.clone());
+        }
         let local = self.len() as HostedMember;
         let source = self.own_addresses.then_some(address.ip());
         self.places.0.push(HostedMemberState { member, present: true, waits: false, source });
@@ -386,7 +394,7 @@ mod tests {
                 seed: 1,
                 settings: Arc::clone(&options.settings),
             };
-            members.add(config, Time::ZERO).unwrap();
+            members.add(config, &AdmissionRules::default(), Time::ZERO).unwrap();
         }
         members.load_views(&options.settings, |_, _, _| Ok(())).unwrap();
         members

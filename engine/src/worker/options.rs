@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::zone_latency::ZoneLatency;
 use crate::net::NetOptions;
-use crate::protocol::{Settings, WireOptions};
+use crate::protocol::{AdmissionRules, Settings, WireOptions};
 use crate::stream::StreamOptions;
 
 /// How to start a [`super::Fleet`].
@@ -23,6 +23,9 @@ pub struct FleetOptions {
     /// Options of the stream service. `framing`, and in memberlist's format `message_bytes_max`, follow from `wire`
     /// and are refused here; `queued_bytes_max` and `pooled_bytes_max` are raised to what whole views need.
     pub stream: StreamOptions,
+    /// Who may come into the members' views. What comes from outside of its networks, datagrams and streams alike, is
+    /// dropped unread.
+    pub admission: AdmissionRules,
     /// Whether members have an IP address each, of this machine's: given to [`super::Host::add_at`], with the port
     /// of the worker. `bind` is then a wildcard address. On loopback all of 127.0.0.0/8 may be used.
     pub own_addresses: bool,
@@ -73,6 +76,7 @@ impl Default for FleetOptions {
             settings: Arc::new(Settings::default()),
             wire: WireOptions::Native,
             net: NetOptions::default(),
+            admission: AdmissionRules::default(),
             own_addresses: false,
             stream: StreamOptions::default(),
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -134,6 +134,10 @@ impl<O: Observer> Host<O> {
     #[inline]
     fn datagram(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &[u8], trains: &mut Trains) {
         self.clock.datagram();
+        if !self.admission.networks.allow(from.ip()) {
+            self.counters.outside += 1;
+            return;
+        }
         if self.loses_a_datagram() {
             self.counters.lost += 1;
             return;

@@ -1,6 +1,7 @@
 //! All integration tests of the crate in one program: linking is most of what a test program costs.
 
 mod addresses;
+mod admission;
 mod architecture_bounds;
 mod cluster_api;
 mod cluster_detail;

@@ -32,6 +32,11 @@ const LIFE_STEP: u64 = 4;
 /// Seconds by which the clocks of two machines may differ, and which news may take, for a new life to be known for one.
 const CLOCKS_APART: u64 = 30;
 
+/// Whole seconds since the driver's origin.
+const fn seconds(now: Time) -> i64 {
+    (now.as_micros() / 1_000_000) as i64
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Refutations {
     window_start: Time,
@@ -39,8 +44,8 @@ pub(in crate::protocol) struct Refutations {
     /// When we last said that our name is claimed, and when we last told another member that its is.
     conflict_said: Time,
     conflict_told: Time,
-    /// When we began, and at which incarnation: what the clock shows by which lives begin.
-    began: (Time, Incarnation),
+    /// The incarnation at which a life would have begun at the driver's origin: what the clock shows by which lives begin.
+    clock: i64,
 }
 
 impl Refutations {
@@ -51,16 +56,16 @@ impl Refutations {
             in_window: 0,
             conflict_said: Time::NEVER,
             conflict_told: Time::NEVER,
-            began: (now, first),
+            clock: first.get() as i64 - seconds(now),
         }
     }
 
     /// Whether a live member that was known at the incarnation `old` and states `new` has started anew: a life begins at
     /// what the clock shows, and goes on by one for each refutation and change.
     pub(in crate::protocol) fn is_new_life(&self, now: Time, old: Incarnation, new: Incarnation) -> bool {
-        let (began, first) = self.began;
-        let clock = first.get() + now.since(began).as_secs();
-        new.get() >= old.get().saturating_add(LIFE_STEP) && new.get().abs_diff(clock) <= CLOCKS_APART
+        let clock = self.clock + seconds(now);
+        let began = new.get() >= old.get().saturating_add(LIFE_STEP);
+        began && (new.get() as i64).abs_diff(clock) <= CLOCKS_APART
     }
 
     /// Answers an accusation at `accused`, by one step towards it if it is far above us. A member that

@@ -134,6 +134,12 @@ impl Member {
             _ => Entry::UNKNOWN,
         };
         let introduction = restated.as_ref().unwrap_or(introduction);
+        if self.judges {
+            let known = (known.map(|(index, _)| index), entry);
+            if !self.admits(cx, known, introduction, (versions, tell_on)) {
+                return;
+            }
+        }
         let Some((index, version)) = self.intern(cx, introduction, versions) else { return };
         let change = self.change_of(cx, index, entry, (incarnation, version));
         self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));

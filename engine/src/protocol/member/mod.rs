@@ -1,7 +1,7 @@
 //! A member of the cluster: the whole protocol as a plain value.
 //!
 //! Each concern lies in a room below and owns its state; here they are put together. This file has the timers, `commands` what an
-//! application asks for, `frames` and `streams` what arrives, `merge` which of two beliefs wins, `records` the same for whole
+//! application asks for, `admission` who may come into the view, `frames` and `streams` what arrives, `merge` which of two beliefs wins, `records` the same for whole
 //! views, `repaired` for what differs of one, `detection` what probes and suspicions find. `compaction` keeps the views of many members small.
 //!
 //! # How to drive it
@@ -22,6 +22,8 @@
 //! member cannot know about itself, which is what [`SharedState::set_overload`] is for. The same seed and
 //! the same inputs give the same bytes out.
 
+mod admission;
+mod candidates;
 mod commands;
 mod compaction;
 mod detection;
@@ -52,6 +54,7 @@ use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::gossip::Gossip;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::key_values::KeyValues;
+use crate::protocol::member::admission::Admission;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::Queue;
 use crate::protocol::pools::delegations::Delegations;
@@ -73,6 +76,8 @@ use crate::protocol::view::table::Table;
 use crate::protocol::view::zones::ZONES_MAX;
 use crate::protocol::wire::Update;
 
+pub use admission::{AdmissionRules, CANDIDATES_MAX, NotAdmittedReason, VERDICTS_MAX};
+pub use candidates::CandidateRef;
 pub use commands::{MemberRef, View, check_event};
 pub use compaction::{COMPACTION_MEMBERS_MAX, Compaction, Crew};
 pub use streams::{StreamNext, StreamOutcome};
@@ -200,6 +205,8 @@ struct Apart {
     refutations: Refutations,
     /// Shared state, once there is any.
     key_values: Option<Box<KeyValues>>,
+    /// What there is to it if not everybody is admitted.
+    admission: Option<Box<Admission>>,
 }
 
 // docs/ARCHITECTURE.md, section 3, reckons with it.
@@ -220,6 +227,8 @@ pub struct Member {
     shares_state: bool,
     /// Whether the last join began without knowing anybody else.
     joined_alone: bool,
+    /// Whether not everybody is admitted; what there is to it lies apart.
+    judges: bool,
     spread_estimate: SpreadEstimate,
     gossip: Gossip,
     anti_entropy: AntiEntropy,
@@ -286,7 +295,12 @@ impl Member {
             view_repair: ViewRepair::new(now),
             shares_state: false,
             joined_alone: false,
-            apart: Box::new(Apart { refutations: Refutations::new(now, incarnation), key_values: None }),
+            judges: false,
+            apart: Box::new(Apart {
+                refutations: Refutations::new(now, incarnation),
+                key_values: None,
+                admission: None,
+            }),
             event_sequence: rng.u32(..),
             core: Core {
                 id: introduction.subject,
@@ -345,6 +359,7 @@ impl Member {
         }
         self.reconnect.timeout(&mut self.core, cx);
         self.key_values_timeout(cx);
+        self.admission_timeout(cx);
         self.begin_telling(cx);
     }
 
@@ -415,7 +430,7 @@ impl Member {
         let probing = self.probe.next_due().min(self.return_probes.due()).min(self.neighbours.due());
         let slow = self.anti_entropy.due().min(self.reconnect.due());
         let telling = self.gossip.due().min(self.core.delegations.due());
-        probing.min(telling).min(slow).min(self.key_values_due())
+        probing.min(telling).min(slow).min(self.key_values_due()).min(self.admission_due())
     }
 
     /// When it next has silence to judge, which it cannot before what was sent by then has been read (see
@@ -498,6 +513,9 @@ fn check_metadata(metadata: &[u8]) -> Result<(), MemberError> {
     if metadata.len() > METADATA_MAX { Err(MemberError::MetadataTooLarge(metadata.len())) } else { Ok(()) }
 }
 
+#[cfg(test)]
+#[path = "admission_test.rs"]
+mod admission_tests;
 #[cfg(test)]
 #[path = "probe_test.rs"]
 mod probe_tests;

@@ -7,6 +7,7 @@ use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
+use crate::protocol::counters::Counters;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::StreamPurpose;
@@ -42,7 +43,7 @@ impl Member {
         source: MemberId,
         records: impl Iterator<Item = Result<Record<'r>, RecordFault>>,
     ) -> bool {
-        let joined_before = cx.shared.counters.members_joined;
+        let learned_before = learned(&cx.shared.counters);
         for record in records {
             let Record { introduction, versions } = match record {
                 Ok(record) => record,
@@ -55,6 +56,9 @@ impl Member {
                 }
             };
             cx.shared.counters.push_pull_records += 1;
+            if joining && self.judges {
+                self.note_told(cx, introduction.subject);
+            }
             if let Some(versions) = versions
                 && !self.core.is_worth_merging(cx, &introduction, versions)
             {
@@ -63,7 +67,7 @@ impl Member {
             if joining && introduction.subject == self.core.id {
                 self.on_own_past(cx, &introduction);
             }
-            let learned = cx.shared.counters.members_joined - joined_before;
+            let learned = learned(&cx.shared.counters) - learned_before;
             let versions = versions.unwrap_or(UNVERSIONED);
             // Who joins knows nothing that others do not, and what anybody says of itself it tells itself.
             let told_by_others =
@@ -117,6 +121,11 @@ impl Member {
             self.suspicions.on_dead_record(&mut self.core, cx, &self.spread_estimate, index);
         }
     }
+}
+
+/// Members that are new, and those that may be once the application has said so.
+fn learned(counters: &Counters) -> u64 {
+    counters.members_joined + counters.candidates_asked
 }
 
 impl Core {

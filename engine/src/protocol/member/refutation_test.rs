@@ -9,7 +9,7 @@ use crate::protocol::view::directory::UNVERSIONED;
 use crate::protocol::{Event, FrameSink, MemberlistOptions, WireOptions};
 use swimring_codec::MemberId;
 
-struct Nowhere;
+pub(super) struct Nowhere;
 
 impl FrameSink for Nowhere {
     fn reserve(&mut self, _: SocketAddr, _: usize) -> Option<&mut [u8]> {
@@ -19,12 +19,12 @@ impl FrameSink for Nowhere {
 
 const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 1);
 
-fn wires() -> [WireOptions; 2] {
+pub(super) fn wires() -> [WireOptions; 2] {
     [WireOptions::Native, WireOptions::Memberlist(MemberlistOptions::default())]
 }
 
 /// A member whose clock shows `seconds`.
-fn member(wire: &WireOptions, seconds: u64) -> (Member, SharedState) {
+pub(super) fn member(wire: &WireOptions, seconds: u64) -> (Member, SharedState) {
     let mut shared = SharedState::speaking(&wire.check().unwrap(), 1, [1; 32]);
     let config = MemberConfig {
         name: "one".to_owned(),
@@ -40,7 +40,7 @@ fn member(wire: &WireOptions, seconds: u64) -> (Member, SharedState) {
 }
 
 /// Does `call` at `now`, and gives what happened.
-fn call(
+pub(super) fn call(
     member: &mut Member,
     shared: &mut SharedState,
     now: Time,
@@ -53,7 +53,7 @@ fn call(
     events
 }
 
-fn second(second: u64) -> Time {
+pub(super) fn second(second: u64) -> Time {
     Time::from_micros(second * 1_000_000)
 }
 

@@ -282,6 +282,7 @@ impl Member {
             return StreamOutcome { next, refusal: Some(refusal) };
         }
         let View { more, source, root, .. } = view;
+        let judged = self.judged(cx);
         if !self.merge_view(cx, purpose, view) {
             return break_off(Some(purpose), cx.out).into();
         }
@@ -299,10 +300,7 @@ impl Member {
                     // A Serf member that has joined says when.
                     self.core.tell_join_intent(cx);
                 }
-                cx.emit(Event::JoinFinished { token, joined: true });
-                if self.core.delegates(cx.shared) {
-                    self.introduce_through(cx, through);
-                }
+                self.join_brought(cx, (token, through), judged);
                 StreamNext::Close.into()
             }
             // What we know more is news to the other side, unless there is nothing more.
@@ -336,6 +334,24 @@ impl Member {
                 self.core.delegate(cx, index, update, incarnation, Range::Through(first));
             }
             _ => self.core.tell_update(cx, index, update, incarnation),
+        }
+    }
+}
+
+impl Member {
+    /// The join of `token`, by the member at `through`, is over. It has failed if `nobody` whom it brought was admitted.
+    pub(super) fn join_over(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        (token, through): (u32, Option<MemberIndex>),
+        nobody: bool,
+    ) {
+        if nobody {
+            cx.emit(Event::NobodyAdmitted { token });
+        }
+        cx.emit(Event::JoinFinished { token, joined: !nobody });
+        if !nobody && self.core.delegates(cx.shared) {
+            self.introduce_through(cx, through);
         }
     }
 }

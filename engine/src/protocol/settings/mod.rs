@@ -260,6 +260,19 @@ settings_table! {
     state_member_bytes_max: u32 =
         whole("state_member_bytes_max", "BYTES", [10 << 20, 10 << 20, 10 << 20], [1 << 10, (4 << 30) - 1]);
 
+    /// How long the application has to say whether a member that is not known is admitted, where it is asked. The protocol
+    /// goes on meanwhile.
+    admission_timeout: Duration = millis("admission_timeout_ms", [1_000, 1_000, 1_000], [10, 10 * MINUTE]);
+
+    /// Whether a member is admitted about which the application has said nothing in that time. It counts for as long again,
+    /// then the application is asked anew.
+    admit_on_timeout: bool = flag("admit_on_timeout", false);
+
+    /// How long the application's word about a member is remembered. One that was refused and is still heard of is asked
+    /// about again afterwards.
+    admission_memory: Duration =
+        millis("admission_memory_ms", [5 * MINUTE, 5 * MINUTE, 5 * MINUTE], [100, 24 * HOUR]);
+
     /// Most broadcasts queued at once; the most often sent are shed first.
     broadcasts_max: u32 = whole("broadcasts_max", "COUNT", [4_096, 4_096, 4_096], [16, 65_536]);
 }
