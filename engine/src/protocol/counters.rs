@@ -141,6 +141,8 @@ counters! {
     address_conflicts,
     /// Members told that someone else claims their name, on memberlist's wire.
     conflicts_told,
+    /// Times that a member said goodbye for its last life, which had another address, on memberlist's wire.
+    past_lives_left,
     /// Pings for someone else who had our address, not answered.
     pings_misdirected,
     /// User messages not kept because they are longer than a packet.

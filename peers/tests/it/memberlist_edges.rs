@@ -103,6 +103,33 @@ fn memberlist_mixed_names_return_at_other_addresses() {
     println!("3 + 3: names return at other addresses on both sides, after a leave and after a death");
 }
 
+/// Go's members never take a dead member back at another address here: that is memberlist's default.
+#[test]
+#[ignore = "needs the Go peers: run peers/interop"]
+fn memberlist_mixed_a_killed_member_returns_elsewhere_before_it_is_declared_dead() {
+    let variant = Variant { encrypted: true, ..Variant::default() };
+    let first_address = Ipv4Addr::new(127, 30, 24, 1);
+    let go = GoOptions { first_address, members: 3, ..variant.go() };
+    // Both have the LAN's intervals: a death is declared after some five seconds.
+    let mut mixed = Mixed::with(go, Settings::default(), variant.ours(), 3);
+    mixed.agree();
+    let port = mixed.go.options().port;
+    let killed = now_us();
+    mixed.ours[2].cluster.shutdown();
+    mixed.gone("swim-2", true);
+    let address = SocketAddrV4::new(Ipv4Addr::new(127, 30, 24, 151), port);
+    mixed.ours[2] = Swimmer::start("swim-2", address, b"moved", &Settings::default(), &variant.ours());
+    mixed.ours[2].join(mixed.go.address(0));
+    mixed.expected.insert("swim-2".into(), (address.to_string(), "moved".into()));
+    mixed.agree();
+    let back = now_us();
+    mixed.assert_no_false_death();
+    println!(
+        "3 + 3, encrypted: swim-2, killed, is known to all at its new address after {}",
+        seconds(killed, back)
+    );
+}
+
 #[test]
 #[ignore = "needs the Go peers: run peers/interop"]
 fn memberlist_mixed_a_name_that_is_taken_stays_with_its_owner() {

@@ -159,6 +159,34 @@ fn a_host_with_a_new_address_is_a_member_again() {
     }
 }
 
+/// The same, soon: it says goodbye for its last life, as nobody has declared that one dead, and is taken in at its new
+/// address before anybody does. Whether its last host refuses connections or is gone.
+#[test]
+fn a_host_with_a_new_address_is_a_member_again_soon() {
+    for (incarnation_step, gone) in [(100, false), (-500, false), (100, true)] {
+        let mut simulation = pool(7, 6, &Settings::default());
+        if gone {
+            simulation.crash_host(4);
+        } else {
+            simulation.crash(4);
+        }
+        run(&mut simulation, seconds(1));
+        simulation.restart(4, Restart { incarnation_step, moved: true });
+        run(&mut simulation, seconds(4));
+        let at = simulation.address(4);
+        for node in 0..6 {
+            let known = simulation.view(node).find(|known| known.name == name(4)).expect("known");
+            assert_eq!(
+                (known.state, known.address),
+                (State::Alive, at),
+                "at {node}, {incarnation_step}, {gone}"
+            );
+        }
+        assert_eq!(simulation.counters().past_lives_left, 1);
+        converges(&mut simulation);
+    }
+}
+
 /// hashicorp/memberlist#157: whoever left may come back elsewhere at once, even counting from the beginning.
 #[test]
 fn who_left_comes_back_elsewhere_at_a_lower_incarnation() {

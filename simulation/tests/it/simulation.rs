@@ -192,7 +192,8 @@ const ELSEWHERE: [&str; 45] = [
 ];
 
 /// What only memberlist's format has, or large native clusters.
-const MEMBERLIST_ONLY: [&str; 6] = [
+const MEMBERLIST_ONLY: [&str; 7] = [
+    "past_lives_left",
     "push_pulls_started",
     "address_conflicts",
     "conflicts_told",

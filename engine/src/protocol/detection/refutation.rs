@@ -37,13 +37,32 @@ const fn seconds(now: Time) -> i64 {
     (now.as_micros() / 1_000_000) as i64
 }
 
+/// When something was last said, in four bytes: milliseconds, or zero for never. Once in weeks it is not said again for
+/// [`CONFLICT_EVERY`].
+#[derive(Clone, Copy, Debug)]
+struct Said(u32);
+
+impl Said {
+    const NEVER: Said = Said(0);
+
+    /// Whether that is long enough ago; then it is `now`.
+    fn is_time(&mut self, now: Time) -> bool {
+        let now = now.as_millis_wrapping().max(1);
+        let due = self.0 == 0 || Duration::from_millis(now.wrapping_sub(self.0).into()) >= CONFLICT_EVERY;
+        if due {
+            self.0 = now;
+        }
+        due
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Refutations {
     window_start: Time,
     in_window: u8,
     /// When we last said that our name is claimed, and when we last told another member that its is.
-    conflict_said: Time,
-    conflict_told: Time,
+    conflict_said: Said,
+    conflict_told: Said,
     /// The incarnation at which a life would have begun at the driver's origin: what the clock shows by which lives begin.
     clock: i64,
 }
@@ -54,8 +73,8 @@ impl Refutations {
         Refutations {
             window_start: Time::ZERO,
             in_window: 0,
-            conflict_said: Time::NEVER,
-            conflict_told: Time::NEVER,
+            conflict_said: Said::NEVER,
+            conflict_told: Said::NEVER,
             clock: first.get() as i64 - seconds(now),
         }
     }
@@ -162,7 +181,7 @@ impl Refutations {
         introduction: &Introduction<'_>,
     ) {
         let may = core.status == Status::Active && cx.shared.wire.rules.owners_told;
-        if may && is_time(&mut self.conflict_told, cx.now) {
+        if may && self.conflict_told.is_time(cx.now) {
             cx.shared.counters.conflicts_told += 1;
             let to = core.identity(index, cx.shared).address();
             core.send(cx, to, introduction.subject, &[Outgoing::Claim(introduction)]);
@@ -192,7 +211,7 @@ impl Refutations {
         }
         if elsewhere {
             cx.shared.counters.name_conflicts += 1;
-            if is_time(&mut self.conflict_said, cx.now) {
+            if self.conflict_said.is_time(cx.now) {
                 cx.emit(Event::NameConflict { address: introduction.address });
                 if taken && cx.shared.wire.rules.owners_told {
                     // The claimant may not know of us.
@@ -223,13 +242,4 @@ pub(in crate::protocol) struct OwnIntroduction {
     pub(in crate::protocol) echo: bool,
     /// It is to be refuted.
     pub(in crate::protocol) refute: bool,
-}
-
-/// Whether `last` is long enough ago; then it becomes `now`.
-fn is_time(last: &mut Time, now: Time) -> bool {
-    let due = *last == Time::NEVER || now.since(*last) >= CONFLICT_EVERY;
-    if due {
-        *last = now;
-    }
-    due
 }

@@ -54,6 +54,9 @@ impl Member {
 
     /// `subject` has answered a ping over a stream: a probe under way, or else it lives although a probe has failed.
     pub(super) fn on_stream_ack(&mut self, cx: &mut Context<'_, '_>, sequence: u32, subject: MemberIndex) {
+        if subject == self.core.index {
+            return self.past_found(cx, None);
+        }
         let measures = (&mut self.reachability, &mut self.spread_estimate);
         let expected = self.probe.on_stream_ack(&mut self.core, cx, measures, sequence);
         if !expected && !self.suspicions.withdraw(cx, subject) {
@@ -69,6 +72,9 @@ impl Member {
         (sequence, subject): (u32, MemberIndex),
         presence: Presence,
     ) {
+        if subject == self.core.index {
+            return self.past_found(cx, Some(presence));
+        }
         if !self.probe.on_presence(sequence, presence) {
             self.suspicions.on_presence(cx, subject, presence);
         }
@@ -159,6 +165,7 @@ impl Member {
 
     /// What the member we join through says of us.
     pub(super) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {
+        self.meet_past(cx, record);
         let stated = self.apart.refutations.outrank_own_past(&mut self.core, cx, record);
         self.note_refutation(cx, stated);
     }
@@ -171,6 +178,9 @@ impl Member {
 
     /// We were accused at an incarnation that is past.
     pub(super) fn reannounce(&mut self, cx: &mut Context<'_, '_>) {
+        if self.leaves_past() {
+            return;
+        }
         if let Some(incarnation) = self.apart.refutations.reannounce(&mut self.core, cx) {
             self.spread_estimate.told(incarnation.get(), cx.now);
         }

@@ -31,6 +31,7 @@ mod direct;
 mod frames;
 mod key_values;
 mod merge;
+mod past_life;
 mod records;
 mod repaired;
 mod streams;
@@ -55,6 +56,7 @@ use crate::protocol::dissemination::gossip::Gossip;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::key_values::KeyValues;
 use crate::protocol::member::admission::Admission;
+use crate::protocol::member::past_life::PastLife;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::broadcasts::Queue;
 use crate::protocol::pools::delegations::Delegations;
@@ -207,6 +209,8 @@ struct Apart {
     key_values: Option<Box<KeyValues>>,
     /// What there is to it if not everybody is admitted.
     admission: Option<Box<Admission>>,
+    /// Our last life at another address, while there is something to do about it.
+    past: Option<Box<PastLife>>,
 }
 
 // docs/ARCHITECTURE.md, section 3, reckons with it.
@@ -229,6 +233,8 @@ pub struct Member {
     joined_alone: bool,
     /// Whether not everybody is admitted; what there is to it lies apart.
     judges: bool,
+    /// Whether there is something to do about our last life, which lies apart.
+    moved: bool,
     spread_estimate: SpreadEstimate,
     gossip: Gossip,
     anti_entropy: AntiEntropy,
@@ -296,10 +302,12 @@ impl Member {
             shares_state: false,
             joined_alone: false,
             judges: false,
+            moved: false,
             apart: Box::new(Apart {
                 refutations: Refutations::new(now, incarnation),
                 key_values: None,
                 admission: None,
+                past: None,
             }),
             event_sequence: rng.u32(..),
             core: Core {
@@ -360,6 +368,7 @@ impl Member {
         self.reconnect.timeout(&mut self.core, cx);
         self.key_values_timeout(cx);
         self.admission_timeout(cx);
+        self.past_timeout(cx);
         self.begin_telling(cx);
     }
 
@@ -430,7 +439,8 @@ impl Member {
         let probing = self.probe.next_due().min(self.return_probes.due()).min(self.neighbours.due());
         let slow = self.anti_entropy.due().min(self.reconnect.due());
         let telling = self.gossip.due().min(self.core.delegations.due());
-        probing.min(telling).min(slow).min(self.key_values_due()).min(self.admission_due())
+        let seldom = self.key_values_due().min(self.admission_due()).min(self.past_due());
+        probing.min(telling).min(slow).min(seldom)
     }
 
     /// When it next has silence to judge, which it cannot before what was sent by then has been read (see
@@ -516,6 +526,9 @@ fn check_metadata(metadata: &[u8]) -> Result<(), MemberError> {
 #[cfg(test)]
 #[path = "admission_test.rs"]
 mod admission_tests;
+#[cfg(test)]
+#[path = "past_life_test.rs"]
+mod past_life_tests;
 #[cfg(test)]
 #[path = "probe_test.rs"]
 mod probe_tests;
