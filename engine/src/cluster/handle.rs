@@ -235,14 +235,18 @@ impl Cluster {
     /// Sends up to 512 KiB to the application of the live member called `member` over a stream: acknowledged, once, and in the
     /// order in which this member sends to that one. Returns once it is queued; what is returned can be waited for until the
     /// other application has it, or dropped. Given up after 10 s, or at once if nobody listens at the member's address.
-    /// Only on the native wire.
+    ///
+    /// On memberlist's wire it is a user message on a stream of its own, as upstream's `SendReliable`, which does not say whom it
+    /// is from: it has arrived when the receiver has read it and closes the stream, and one whose stream breaks is given up, since
+    /// nobody there would know it from a second. memberlist drops empty ones; members of this library take up to 1,100 bytes
+    /// and deliver them as [`Cluster::send`] says.
     ///
     /// At most 1,024 messages and 4 MiB wait for one receiver, and 64 MiB for all.
     /// [`AsyncCluster::send_reliable`] waits for room.
     ///
     /// # Errors
     /// [`ClusterError::QueueFull`]; [`ClusterError::Refused`] if no other live member has the name, the message is too long, or
-    /// the wire is memberlist's; [`ClusterError::Left`], [`ClusterError::Busy`], [`ClusterError::Stopped`].
+    /// the pool is Serf's; [`ClusterError::Left`], [`ClusterError::Busy`], [`ClusterError::Stopped`].
     pub fn send_reliable(
         &self,
         member: &str,
@@ -253,10 +257,10 @@ impl Cluster {
 
     /// Asks the application of the live member called `member` something, up to 512 KiB, and waits for its reply no longer than
     /// `timeout`. It comes there as [`ClusterEvent::Question`](super::ClusterEvent::Question). At most 1,024 questions wait
-    /// for their replies. Only on the native wire.
+    /// for their replies. Only on the native wire: memberlist's has nothing like it.
     ///
     /// # Errors
-    /// [`ClusterError::NoReply`]; otherwise as [`Cluster::send_reliable`].
+    /// [`ClusterError::NoReply`]; [`ClusterError::Refused`] on memberlist's wire; otherwise as [`Cluster::send_reliable`].
     pub fn ask(
         &self,
         member: &str,

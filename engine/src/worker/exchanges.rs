@@ -230,6 +230,10 @@ impl<O: Observer> Host<O> {
         bytes: &[u8],
         trains: &mut Trains,
     ) {
+        if token.is_some_and(is_of_messages) {
+            // Nothing is said to a user message, but that it could not be read.
+            return self.streams.close(exchange);
+        }
         let opened = self.streams.opened(token);
         let local = match token {
             Some(_) => opened.map(|opened| opened.local),

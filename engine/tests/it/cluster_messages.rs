@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::cluster_support::*;
 use swimring::{
-    CloseReason, Cluster, ClusterError, ClusterEvent, DirectMessage, Events, MemberError, MemberlistOptions,
-    MessageFailure, Question, WireOptions,
+    CloseReason, Cluster, ClusterError, ClusterEvent, DirectMessage, Events, MemberError, MemberlistDialect,
+    MemberlistOptions, MessageFailure, Question, WireOptions,
 };
 
 /// Two members that know each other.
@@ -285,7 +285,39 @@ fn on_memberlist_s_wire_a_message_is_a_user_message() {
     let long = one.send("two", [0; 1_101]).unwrap_err();
     let too_large = MemberError::MessageTooLarge { bytes: 1_101, fits: 1_100 };
     assert!(matches!(long, ClusterError::Refused(error) if error == too_large), "{long}");
-    for refused in [one.send_reliable("two", "x").map(drop), one.ask("two", "x", PATIENCE).map(drop)] {
+    let refused = one.ask("two", "x", PATIENCE);
+    assert!(matches!(refused, Err(ClusterError::Refused(MemberError::NoDirectMessages))), "{refused:?}");
+
+    // Reliable ones have streams of their own, and come in order.
+    let mut sent: Vec<_> =
+        (0..20).map(|nth| one.send_reliable("two", format!("reliable {nth}")).unwrap()).collect();
+    for nth in 0..20 {
+        let (event, _) = until(&mut heard, "the message", |event| matches!(event, ClusterEvent::User(_)));
+        let ClusterEvent::User(event) = event else { unreachable!("that is what was waited for") };
+        assert_eq!((&*event.name, &event.payload[..]), ("", format!("reliable {nth}").as_bytes()));
+    }
+    sent.iter_mut().for_each(|sent| sent.wait(PATIENCE).unwrap());
+    // Nobody listens at its address any more.
+    two.shutdown();
+    let undelivered = one.send_reliable("two", "late").and_then(|mut sent| sent.wait(PATIENCE));
+    assert!(
+        matches!(
+            undelivered,
+            Err(ClusterError::Undelivered(MessageFailure::Lost(_)) | ClusterError::Refused(_))
+        ),
+        "{undelivered:?}"
+    );
+}
+
+/// Serf's members take user messages for Serf's own.
+#[test]
+fn in_a_pool_of_serf_s_there_are_no_direct_messages() {
+    let serf = MemberlistOptions { dialect: MemberlistDialect::Serf, ..MemberlistOptions::default() };
+    let [one, two] =
+        ["one", "two"].map(|name| member(name).wire(WireOptions::Memberlist(serf.clone())).start().unwrap());
+    two.join([one.address()]).wait().unwrap();
+    meet(&one, "two");
+    for refused in [one.send("two", "x"), one.send_reliable("two", "x").map(drop)] {
         assert!(matches!(refused, Err(ClusterError::Refused(MemberError::NoDirectMessages))), "{refused:?}");
     }
 }

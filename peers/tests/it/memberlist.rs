@@ -83,6 +83,23 @@ fn messages_cross(mixed: &mut Mixed) -> String {
         assert_eq!(mixed.ours[0].heard("", text.as_bytes()), 0, "{text} was told on");
         assert!(mixed.go.heard(text.as_bytes()).unwrap().is_empty(), "{text} was told on");
     }
+
+    // And ours to one of theirs alone, in a packet and over a stream, which may carry more than a packet.
+    let one = &mixed.ours[0].cluster;
+    one.send("go-1", "ours by datagram").unwrap();
+    let reliable = ["ours by stream".to_owned(), "l".repeat(20_000), "ours, last".to_owned()];
+    let mut on_their_way = reliable.each_ref().map(|text| one.send_reliable("go-1", text.clone()).unwrap());
+    on_their_way.iter_mut().for_each(|sent| sent.wait(mixed::PATIENCE).unwrap());
+    for text in reliable.iter().map(String::as_str).chain(["ours by datagram"]) {
+        eventually("go-1 to hear what it is told", || {
+            let heard = mixed.go.heard(text.as_bytes()).unwrap();
+            heard
+                .iter()
+                .any(|heard| heard.at == 1)
+                .then_some(())
+                .ok_or_else(|| format!("not {} bytes", text.len()))
+        });
+    }
     seconds(sent, heard)
 }
 

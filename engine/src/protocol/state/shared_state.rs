@@ -230,6 +230,18 @@ impl SharedState {
         self.inbox.get(at)
     }
 
+    /// Whether applications' messages to one member are memberlist's user messages. In a pool of Serf's those are Serf's.
+    pub fn has_user_messages(&self) -> bool {
+        self.wire.memberlist().is_some() && !self.wire.rules.serf
+    }
+
+    /// Appends `payload` as a user message to `out`, all that is said on a stream that we open; nothing in the native format.
+    pub fn write_stream_user_message(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+        if let Some(memberlist) = self.wire.memberlist_mut() {
+            memberlist.write_user_message(payload, out);
+        }
+    }
+
     /// The name of the member at `index`.
     pub fn name(&self, index: MemberIndex) -> &str {
         self.directory.name(index)

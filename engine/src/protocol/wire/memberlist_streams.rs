@@ -140,6 +140,13 @@ impl Memberlist {
         self.codec.seal_stream(out, at, side == Side::Dialed);
     }
 
+    /// Appends a user message of `payload` to `out`, as the first and only turn of a stream that we dialed.
+    pub(in crate::protocol) fn write_user_message(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+        let at = out.len();
+        memberlist::encode_stream_user(out, payload);
+        self.codec.seal_stream(out, at, true);
+    }
+
     /// Writes the whole view.
     fn write_view(&mut self, speaker: &Speaker<'_>, wanted: Wanted, clocks: Clocks, out: &mut Vec<u8>) {
         let mut writer = PushPullWriter::new(out, wanted == Wanted::Join);

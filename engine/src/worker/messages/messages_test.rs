@@ -202,6 +202,42 @@ fn a_refused_connection_ends_all_that_wait_for_it() {
     assert!(both.ended.values().all(|failure| matches!(failure, Some(MessageFailure::Lost(_)))));
 }
 
+/// On memberlist's wire nothing but the end of its stream says what became of a message.
+#[test]
+fn with_a_stream_each_a_message_has_arrived_when_its_receiver_closes_it() {
+    let mut outgoing = Outgoing::new(7, Duration::from_secs(5), Duration::from_secs(2)).with_one_each();
+    let (mut now, mut ended) = (at(1), Vec::new());
+    for ticket in 0..3 {
+        assert!(outgoing.push(TO, (ticket, DirectRole::Message, at(5_000)), vec![ticket as u8]));
+    }
+    let broken = CloseReason::Broken(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
+    for (token, reason) in [(1, CloseReason::PeerClosed), (2, broken), (3, CloseReason::PeerClosed)] {
+        assert_eq!(outgoing.ready(TO, now), Some(Ready::NewStream));
+        assert_eq!(outgoing.take_one(TO), Some(&[token as u8 - 1][..]), "in order");
+        outgoing.opened(TO, token, ExchangeId::numbered(token), now);
+        assert_eq!(outgoing.ready(TO, now), None, "one after the other");
+        ended.extend(outgoing.closed(token, reason, now));
+        assert!(outgoing.closed(token, reason, now).is_empty());
+        now = now + Duration::from_millis(60);
+    }
+    let failures: Vec<_> = ended.iter().map(|ended| (ended.ticket, ended.failure)).collect();
+    assert_eq!(failures, [(0, None), (1, Some(MessageFailure::Lost(broken))), (2, None)]);
+    assert!(outgoing.has_room(TO, outgoing::QUEUE_BYTES_MAX), "all is given back");
+
+    // One whose stream cannot be opened has not been sent, and goes again.
+    assert!(outgoing.push(TO, (3, DirectRole::Message, at(5_000)), vec![3]));
+    assert!(outgoing.take_one(TO).is_some());
+    outgoing.broke(TO, now);
+    now = now + Duration::from_millis(60);
+    assert_eq!((outgoing.ready(TO, now), outgoing.take_one(TO)), (Some(Ready::NewStream), Some(&[3][..])));
+    // One that is not answered in time is given up, and its stream with it.
+    outgoing.opened(TO, 4, ExchangeId::numbered(4), now);
+    let (mut late, mut ready, mut close) = (Vec::new(), Vec::new(), Vec::new());
+    outgoing.tick(at(6_000), &mut late, &mut ready, &mut close);
+    assert_eq!((late.len(), late[0].failure), (1, Some(MessageFailure::TimedOut)));
+    assert_eq!((close, outgoing.is_empty()), (vec![ExchangeId::numbered(4)], true));
+}
+
 #[test]
 fn queues_are_bounded_by_messages_bytes_and_receivers() {
     let mut outgoing = Outgoing::new(7, Duration::from_secs(5), Duration::from_secs(2));

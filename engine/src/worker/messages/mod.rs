@@ -1,7 +1,8 @@
 //! Direct messages over streams, from the application of one member to that of another: acknowledged, in order, once.
 //!
 //! `outgoing` has what is on its way and `incoming` what has come; both are plain values. Here they meet the worker's
-//! streams and its observer. A host has none of it before the first message.
+//! streams and its observer. A host has none of it before the first message. On memberlist's wire they are its reliable user
+//! messages: a stream each, which the receiver closes when it has read it, and no questions.
 
 mod incoming;
 mod outgoing;
@@ -123,10 +124,11 @@ pub(super) struct Messages {
 
 impl<O: Observer> Host<O> {
     fn messages(&mut self) -> &mut Messages {
-        let (rng, life) = (&mut self.rng, self.stream_life);
+        let (rng, life, of_memberlist) = (&mut self.rng, self.stream_life, self.opener.is_some());
         self.messages.get_or_insert_with(|| {
+            let outgoing = Outgoing::new(rng.u64(..), life, IDLE.min(life / 2));
             Box::new(Messages {
-                outgoing: Outgoing::new(rng.u64(..), life, IDLE.min(life / 2)),
+                outgoing: if of_memberlist { outgoing.with_one_each() } else { outgoing },
                 incoming: Incoming::default(),
                 kept: HashSet::new(),
                 questions: HashMap::new(),
@@ -137,7 +139,8 @@ impl<O: Observer> Host<O> {
     }
 
     /// Queues a direct message of the worker's first member to the live member `to`. [`Observer::message_ended`] follows with `ticket`, by
-    /// which the caller knows it; for a question, [`DirectRole::Question`] with the same number, with the reply.
+    /// which the caller knows it; for a question, [`DirectRole::Question`] with the same number, with the reply. On memberlist's
+    /// wire there are messages alone, and in a pool of Serf's not even those.
     ///
     /// # Errors
     /// [`QueueRefusal`]; nothing is queued then.
@@ -152,7 +155,7 @@ impl<O: Observer> Host<O> {
         if member.has_left() {
             return Err(QueueRefusal::Member(MemberError::Left));
         }
-        if self.opener.is_some() {
+        if self.opener.is_some() && (role != DirectRole::Message || !self.shared().has_user_messages()) {
             return Err(QueueRefusal::Member(MemberError::NoDirectMessages));
         }
         if !member.is_live(to, self.shared()) {
@@ -189,8 +192,18 @@ impl<O: Observer> Host<O> {
             root: 0,
             quiet: false,
         };
-        let outgoing = &mut messages.outgoing;
-        let write = |out: &mut Vec<u8>| outgoing.write(to, now, &mut StreamWriter::new(header, out));
+        let index = self.members.shared.directory().find(to);
+        let known = index.and_then(|index| member.member(index, &self.members.shared));
+        let address = known.map(|known| known.address);
+        let source = address.and_then(|address| self.members.stream_source(SENDER, address));
+        let (outgoing, shared) = (&mut messages.outgoing, &mut self.members.shared);
+        let write = |out: &mut Vec<u8>| {
+            if !shared.has_user_messages() {
+                outgoing.write(to, now, &mut StreamWriter::new(header, out));
+            } else if let Some(payload) = outgoing.take_one(to) {
+                shared.write_stream_user_message(payload, out);
+            }
+        };
         match ready {
             Ready::On(exchange) => {
                 if !self.streams.say(exchange, write) {
@@ -200,21 +213,11 @@ impl<O: Observer> Host<O> {
                 }
             }
             Ready::NewStream => {
-                let shared = &self.members.shared;
-                let index = shared.directory().find(to);
-                let address = index.and_then(|index| member.member(index, shared)).map(|known| known.address);
                 // Whoever is forgotten meanwhile lets its messages run out of time.
-                let Some(address) = address else { return };
-                let source = self.members.stream_source(SENDER, address);
+                let Some(address) = address.map(canonical) else { return };
                 messages.tokens += 1;
                 let token = TOKEN_BIT | messages.tokens;
-                match self.streams.open_for_messages(
-                    token,
-                    source,
-                    canonical(address),
-                    self.stream_life * 2,
-                    write,
-                ) {
+                match self.streams.open_for_messages(token, source, address, self.stream_life * 2, write) {
                     Some(exchange) => messages.outgoing.opened(to, token, exchange, now),
                     None => messages.outgoing.broke(to, now),
                 }

@@ -3,6 +3,10 @@
 //! A receiver has at most one stream from here, so that what is sent arrives in order. A stream that ends before its
 //! messages are answered is opened anew, and they go again under the same sequences, by which the receiver knows those that
 //! it has taken. Nothing here knows sockets: it says what to write where.
+//!
+//! On memberlist's wire nothing is answered and nothing has a sequence. There each message has a stream of its own, one after
+//! the other, and the receiver closes it once it has read the message. If it ends otherwise the message does not go again:
+//! nobody could tell the second from the first.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -95,6 +99,8 @@ pub(super) struct Outgoing {
     /// Streams live so long, and are closed when they have not been used for so long.
     life: Duration,
     idle: Duration,
+    /// A stream is for one message, as on memberlist's wire.
+    one_each: bool,
 }
 
 impl Outgoing {
@@ -107,7 +113,13 @@ impl Outgoing {
             bytes: 0,
             life,
             idle,
+            one_each: false,
         }
+    }
+
+    /// The same with a stream for each message, as on memberlist's wire.
+    pub(super) fn with_one_each(self) -> Outgoing {
+        Outgoing { one_each: true, ..self }
     }
 
     /// Whether nothing waits and no stream is open.
@@ -152,6 +164,7 @@ impl Outgoing {
         let next = queue.to_send.front()?;
         match queue.open {
             None => (queue.retry <= now).then_some(Ready::NewStream),
+            Some(_) if self.one_each => None,
             // An old one ends once all is answered.
             Some(open) if now.since(open.since) >= self.life => None,
             Some(open) => queue.window_takes(next).then_some(Ready::On(open.exchange)),
@@ -175,6 +188,14 @@ impl Outgoing {
         if let Some(open) = &mut queue.open {
             open.used = now;
         }
+    }
+
+    /// The next message to `to`, to be written on a stream of its own.
+    pub(super) fn take_one(&mut self, to: MemberId) -> Option<&[u8]> {
+        let queue = self.receivers.get_mut(&to)?;
+        let sent = queue.to_send.pop_front()?;
+        queue.in_flight.push_back(sent);
+        queue.in_flight.back().map(|sent| &sent.payload[..])
     }
 
     /// The stream to `to` is being opened.
@@ -240,6 +261,10 @@ impl Outgoing {
         let Some(to) = self.by_token.remove(&token) else { return Vec::new() };
         let Some(queue) = self.receivers.get_mut(&to) else { return Vec::new() };
         queue.open = None;
+        if self.one_each && reason == CloseReason::PeerClosed {
+            let read = std::mem::take(&mut queue.in_flight);
+            return read.into_iter().map(|message| self.end(to, message, None)).collect();
+        }
         let gone = reason.is_refusal();
         let mut over = Vec::new();
         // Lest a full queue is tried without end.
@@ -247,7 +272,7 @@ impl Outgoing {
             queue.retry = now + RETRY_AFTER;
         }
         while let Some(sent) = queue.in_flight.pop_back() {
-            if gone || sent.attempts >= STREAMS_TRIED_MAX {
+            if gone || self.one_each || sent.attempts >= STREAMS_TRIED_MAX {
                 over.push(sent);
             } else {
                 queue.to_send.push_front(sent);
