@@ -16,6 +16,7 @@ mod cluster_support;
 mod documents;
 mod encrypted_attack;
 mod encrypted_cluster;
+mod encrypted_rotation;
 mod fleet;
 mod memberlist_cluster;
 mod memberlist_member;
