@@ -3,7 +3,7 @@
 //!
 //! Each worker has keys of its own, as a process has, and changes them after the one before it: so most of the time some have a
 //! key that others have not yet, or not any more. `SWIMRING_ROTATION_MEMBERS=1000 SWIMRING_ROTATION_WORKERS=20` and
-//! `--release -- --nocapture` run more, and say what was counted.
+//! `-- --nocapture` run more, and say what was counted.
 
 #![allow(clippy::disallowed_methods, reason = "a real fleet takes real time")]
 

@@ -206,8 +206,9 @@ impl KeyValues {
     /// Somebody has a map of ours, at this epoch and version: if it is not the one that we have, an earlier life has left it, and
     /// ours is to outrank it.
     fn on_own_past(&mut self, now: Time, own: MemberId, heard: (u64, u64)) {
-        let known = self.store.maps.get(&own).map_or((0, 0), |map| (map.epoch, map.version));
-        if heard <= known {
+        // One without a version has never been told: whatever its epoch, nobody's copy gives way to it.
+        let told = self.store.maps.get(&own).filter(|map| map.version != 0);
+        if heard <= told.map_or((0, 0), |map| (map.epoch, map.version)) {
             return;
         }
         self.store.outrank(own, self.epoch, heard.0);

@@ -22,6 +22,9 @@ pub(super) const MAP_KEYS_MAX: usize = 65_536;
 /// Most members whose maps are kept.
 pub(super) const OWNERS_MAX: usize = 32_768;
 
+/// The bits of an epoch that are drawn, and not the owner's first incarnation.
+pub(super) const EPOCH_CHANCE: u64 = (1 << 16) - 1;
+
 /// Why a change of shared state was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -199,11 +202,12 @@ impl Store {
     ) -> Result<Option<u64>, StateError> {
         check_key(key)?;
         let length = check_value(new.as_ref())?;
-        let map = self.maps.entry(own).or_insert_with(|| Map::new(epoch));
-        let has_value = map.get(key).is_some_and(|entry| entry.value.is_some());
+        let has_value =
+            self.maps.get(&own).and_then(|map| map.get(key)).is_some_and(|entry| entry.value.is_some());
         if new.is_none() && !has_value {
             return Ok(None);
         }
+        let map = self.maps.entry(own).or_insert_with(|| Map::new(epoch));
         if new.is_some() {
             let (each, all) =
                 (map.bytes_with(key, length), map.bytes_with(key, length) + self.bytes - map.bytes());
@@ -262,10 +266,12 @@ impl Store {
     }
 
     /// The member finds that there is a map of an earlier life of its own, or that somebody says so: its own map
-    /// outranks it from now on.
+    /// outranks it from now on. `epoch` is where this life began.
     pub(super) fn outrank(&mut self, own: MemberId, epoch: u64, heard: u64) {
         let map = self.maps.entry(own).or_insert_with(|| Map::new(epoch));
-        map.epoch = map.epoch.max(heard.saturating_add(1));
+        if map.epoch <= heard {
+            map.epoch = epoch_above(heard, epoch);
+        }
         // An empty map has to be told, too: so it gets a version.
         map.version = map.version.max(1);
     }
@@ -399,6 +405,14 @@ impl Store {
         let sum = maps.fold(0u64, |sum, (owner, map)| sum.wrapping_add(map.digest(*owner).term()));
         KeyRoots { maps: sum, keys: self.cluster.root() }
     }
+}
+
+/// The lowest epoch above `heard` with the chance of the one that a life began with. One more than `heard` would be the same for
+/// two lives that both have heard of a third and not of each other, and then a copy of the one's map would count as the other's.
+fn epoch_above(heard: u64, began: u64) -> u64 {
+    let chance = began & EPOCH_CHANCE;
+    let same_block = heard & !EPOCH_CHANCE | chance;
+    if same_block > heard { same_block } else { (heard | EPOCH_CHANCE).saturating_add(1) | chance }
 }
 
 fn valued(value: Option<&Bytes>, version: u64, writer: MemberId) -> Option<StateValue> {

@@ -99,7 +99,7 @@ fn copies_come_to_what_the_owner_has() {
                     let epoch = have(&owner, OWNER).0;
                     (owner, twin) = (Store::new(LIMITS), Plain::new());
                     if epoch != 0 {
-                        owner.outrank(OWNER, 1, epoch);
+                        owner.outrank(OWNER, rng.u64(1..=EPOCH_CHANCE), epoch);
                     }
                 }
                 _ if !under_way.is_empty() => {
@@ -237,4 +237,21 @@ fn deletions_of_the_cluster_are_bounded_and_versions_are_not_driven_to_their_end
     drop(writer);
     assert_eq!(take(&mut store, &message).refused, 1);
     assert!(store.change_cluster(OWNER, "more", Some(Bytes::new())).is_ok());
+}
+
+/// Two lives that have heard of an earlier one, and not of each other, are not taken for one.
+#[test]
+fn lives_that_outrank_the_same_past_have_maps_of_their_own() {
+    let past = 700 << 16 | 5;
+    let began = [3 << 16 | 4, 3 << 16 | 5, 3 << 16 | 6, 900 << 16 | 1];
+    let epochs = began.map(|began| {
+        let mut store = Store::new(LIMITS);
+        store.outrank(OWNER, began, past);
+        have(&store, OWNER).0
+    });
+    assert_eq!(epochs, [701 << 16 | 4, 701 << 16 | 5, 700 << 16 | 6, 900 << 16 | 1]);
+    // Nothing is above the highest, which only a forger states.
+    let mut store = Store::new(LIMITS);
+    store.outrank(OWNER, 1, u64::MAX);
+    assert_eq!(have(&store, OWNER), (u64::MAX, 1));
 }
