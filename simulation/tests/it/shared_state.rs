@@ -203,7 +203,8 @@ fn a_change_is_soon_everywhere() {
 fn changes_that_overlap_are_soon_everywhere() {
     const CHANGES: usize = 300;
     let mut simulation = warm(number("SWIMRING_SEED").unwrap_or(7), 100, &Settings::default());
-    simulation.set_faults(Faults { loss: 0.01, ..Faults::NONE });
+    let percent = number("SWIMRING_LOSS_PERCENT").unwrap_or(1);
+    simulation.set_faults(Faults { loss: percent as f64 / 100.0, ..Faults::NONE });
     let before = simulation.counters();
     let (mut made, mut took) = (Vec::new(), vec![None; CHANGES]);
     let mut everywhere = 0;
@@ -272,6 +273,19 @@ fn a_partition_is_mended() {
     simulation.run_until_converged(bound).expect("views heal");
     let took = run_until_agreed(&mut simulation, millis(500), seconds(60));
     println!("agreed {took:?} after the views");
+}
+
+/// A timer of the past would count as the driver's lateness, for which all wait that send it something.
+#[test]
+fn a_change_after_a_rest_leaves_no_timer_in_the_past() {
+    let mut simulation = warm(9, 5, &Settings::default());
+    set(&mut simulation, 0, "key", *b"first");
+    run(&mut simulation, seconds(36));
+    for node in 0..5 {
+        set(&mut simulation, node, "key", *b"second");
+        let next = simulation.member(node).expect("it lives").next_timeout();
+        assert!(next >= simulation.now(), "{node} has a timer of {next:?} at {:?}", simulation.now());
+    }
 }
 
 /// A restarted member has no keys, and none of it are left anywhere, whatever it tried before it heard of its past.

@@ -114,7 +114,8 @@ impl Exchange {
     fn summary_due(&self, core: &Core) -> Time {
         let changed = self.changed.max(core.root_changed);
         let busy = changed + BUSY_FOR > self.summary;
-        self.summary + if busy { BUSY_INTERVAL } else { IDLE_INTERVAL }
+        // The first change after a rest makes it due at once, and not before: a driver takes a timer of the past for its own lateness.
+        if busy { (self.summary + BUSY_INTERVAL).max(changed) } else { self.summary + IDLE_INTERVAL }
     }
 
     pub(super) fn is_summary_due(&self, core: &Core, now: Time) -> bool {
