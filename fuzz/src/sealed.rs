@@ -14,7 +14,8 @@ thread_local! {
 }
 
 /// Opens `bytes` as a datagram and as a message of a stream that either side has opened; then seals a frame made of them, changes
-/// it as they say, and opens that.
+/// it as they say, and opens that; then opens what is sealed in another order than it was sealed in. An input is ten frames and
+/// messages that have to be refused, and three that have to be opened.
 ///
 /// # Panics
 /// When anything is opened that was not sealed, or what was sealed is not opened, or twice.
@@ -23,6 +24,7 @@ pub fn open_sealed(bytes: &[u8]) {
         SEALER.with_borrow_mut(|sealer| {
             hostile(opener, sealer, bytes);
             altered(opener, sealer, bytes);
+            reordered(opener, sealer, bytes);
         });
     });
 }
@@ -58,6 +60,26 @@ fn altered(opener: &mut Opener, sealer: &mut Sealer, bytes: &[u8]) {
     );
     assert_eq!(sealed::open_frame(opener, &sealed), Ok(plain), "what was sealed comes back");
     assert!(sealed::open_frame(opener, &sealed).is_err(), "once");
+}
+
+/// Frames are opened in any order, each once; messages of a stream in theirs alone.
+fn reordered(opener: &mut Opener, sealer: &mut Sealer, bytes: &[u8]) {
+    let mut plain = vec![0; HEADER_LEN];
+    plain.extend_from_slice(&bytes[..bytes.len().min(FRAME_MAX - SEAL_OVERHEAD - HEADER_LEN)]);
+    let frames = [(); 2].map(|()| sealed::seal_frame(sealer, &plain));
+    for frame in frames.iter().rev() {
+        assert_eq!(sealed::open_frame(opener, frame).as_ref(), Ok(&plain), "a late frame is opened");
+    }
+    for frame in &frames {
+        assert!(sealed::open_frame(opener, frame).is_err(), "a late frame is opened once");
+    }
+    let (mut ours, mut theirs) = (sealer.open_stream(true), sealer.accept_stream());
+    let messages = [(); 2].map(|()| sealed::seal_message(sealer, &mut ours, &plain));
+    // The first is not opened either: an opener remembers streams that have begun, and refuses more than it has room for.
+    let later = opener.open_message(&mut theirs, &mut messages[1].clone()).is_ok();
+    assert!(!later, "the second message of a stream was opened as its first");
+    let elsewhere = opener.open_message(&mut ours, &mut messages[0].clone()).is_ok();
+    assert!(!elsewhere, "a message was opened by the side that sealed it");
 }
 
 /// The vectors, and frames to alter.
