@@ -177,20 +177,26 @@ mod tests {
     }
 
     /// Members, how they start, their wire, kills, and the mebibytes that they took.
-    const MEASURED: [(u32, Start, WireChoice, u32, f64); 13] = [
+    const MEASURED: [(u32, Start, WireChoice, u32, f64); 19] = [
         (1_000, Start::Warm, WireChoice::Native, 0, 18.9),
+        (1_000, Start::Warm, WireChoice::Native, 2, 20.2),
         (10_000, Start::Warm, WireChoice::Native, 0, 48.1),
-        (10_000, Start::Warm, WireChoice::Native, 20, 66.0),
+        (10_000, Start::Warm, WireChoice::Native, 2, 60.4),
+        (10_000, Start::Warm, WireChoice::Native, 20, 65.8),
+        (30_000, Start::Warm, WireChoice::Native, 2, 121.0),
         (100_000, Start::Warm, WireChoice::Native, 0, 235.0),
-        (100_000, Start::Warm, WireChoice::Native, 10, 354.0),
+        (100_000, Start::Warm, WireChoice::Native, 2, 335.0),
+        (100_000, Start::Warm, WireChoice::Native, 10, 353.0),
+        (100_000, Start::Warm, WireChoice::Native, 50, 579.0),
         (300_000, Start::Warm, WireChoice::Native, 0, 649.0),
-        (300_000, Start::Warm, WireChoice::Native, 10, 1_137.0),
+        (300_000, Start::Warm, WireChoice::Native, 2, 896.0),
+        (300_000, Start::Warm, WireChoice::Native, 10, 1_106.0),
         (1_000_000, Start::Warm, WireChoice::Native, 0, 2_120.0),
-        (1_000, Start::Warm, WireChoice::Memberlist, 2, 23.9),
-        (10_000, Start::Warm, WireChoice::Memberlist, 2, 103.0),
-        (300, Start::Cold, WireChoice::Native, 2, 24.8),
-        (1_000, Start::Cold, WireChoice::Native, 2, 56.7),
-        (2_000, Start::Cold, WireChoice::Native, 2, 162.0),
+        (1_000, Start::Warm, WireChoice::Memberlist, 2, 24.8),
+        (10_000, Start::Warm, WireChoice::Memberlist, 2, 101.0),
+        (300, Start::Cold, WireChoice::Native, 2, 24.9),
+        (1_000, Start::Cold, WireChoice::Native, 2, 50.5),
+        (2_000, Start::Cold, WireChoice::Native, 2, 149.0),
     ];
 
     #[test]
