@@ -94,7 +94,7 @@ fn incarnation(input: &mut Input<'_>) -> u64 {
 }
 
 fn message(input: &mut Input<'_>) -> OwnedMessage {
-    match input.u8() % 23 {
+    match input.u8() % 24 {
         0 => OwnedMessage::Ping { sequence: input.u32(), event_root: input.u32() },
         1 => OwnedMessage::IndirectPing { sequence: input.u32(), target: input.u64() },
         2 => OwnedMessage::Ack { sequence: input.u32(), event_root: input.u32() },
@@ -150,6 +150,7 @@ fn message(input: &mut Input<'_>) -> OwnedMessage {
         },
         20 => OwnedMessage::ViewRepair { began: input.bool() },
         21 => OwnedMessage::KeyRoots { maps: input.u64(), keys: input.u64() },
+        22 => OwnedMessage::Signature(Box::new(input.array())),
         _ => OwnedMessage::Direct { payload: input.bytes().to_vec() },
     }
 }
@@ -173,6 +174,7 @@ fn introduction(input: &mut Input<'_>) -> OwnedIntroduction {
         name,
         metadata: input.bytes().to_vec(),
         zone: input.text(),
+        signature: None,
     }
 }
 
@@ -185,7 +187,8 @@ fn is_within_rules(message: &OwnedMessage) -> bool {
         | OwnedMessage::EventWanted { .. }
         | OwnedMessage::EventAge { .. }
         | OwnedMessage::ViewRepair { .. }
-        | OwnedMessage::KeyRoots { .. } => true,
+        | OwnedMessage::KeyRoots { .. }
+        | OwnedMessage::Signature(_) => true,
         OwnedMessage::ViewSketch { cells } => (1..=68).contains(&cells.len()),
         OwnedMessage::ViewSums { range, step, sums, .. } => {
             (1..=6).contains(step) && range.bits() + step <= 30 && sums.len() == 1 << step
@@ -224,7 +227,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
         start.extend_from_slice(&number.to_le_bytes());
     }
     start.push(1);
-    let choices: Vec<u8> = (0..23).flat_map(choose_message).collect();
+    let choices: Vec<u8> = (0..24).flat_map(choose_message).collect();
     let frame = [&start[..], &[0], &1400_u16.to_le_bytes(), &choices].concat();
     let stream = [&start[..], &[1], &choose_introduction("node-7"), &choose_introduction("nöde")].concat();
     vec![Seed { name: "frame".to_owned(), bytes: frame }, Seed { name: "stream".to_owned(), bytes: stream }]
@@ -252,6 +255,7 @@ fn choose_message(kind: u8) -> Vec<u8> {
         19 => [&number[..], &incarnation, &[0x7a]].concat(),
         20 => vec![1],
         21 => [number, incarnation].concat(),
+        22 => [0x5a; 64].to_vec(),
         _ => [&[5, 0][..], b"hello"].concat(),
     };
     [&[kind][..], &tail].concat()

@@ -120,8 +120,9 @@ fn write_stream(message: &StreamMessage<'_>, out: &mut Vec<u8>) -> bool {
         }
         StreamBody::State(records) => {
             let mut written = 0;
-            for record in records {
-                assert!(writer.record(&record.expect("a record that was read before")));
+            for record in records.signed() {
+                let (record, signature) = record.expect("a record that was read before");
+                assert!(writer.signed_record(&record, signature));
                 written += 1;
             }
             if !records.more {

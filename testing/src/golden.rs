@@ -57,6 +57,7 @@ fn node_7() -> OwnedIntroduction {
         name: "node-7".to_owned(),
         metadata: b"v1".to_vec(),
         zone: String::new(),
+        signature: None,
     }
 }
 
@@ -70,6 +71,7 @@ fn other() -> OwnedIntroduction {
         name: "nöde".to_owned(),
         metadata: Vec::new(),
         zone: String::new(),
+        signature: None,
     }
 }
 
@@ -226,6 +228,11 @@ pub fn messages() -> Vec<Golden<OwnedMessage>> {
             name: "key roots",
             hex: "180000000000000018171615141312112827262524232221",
             value: OwnedMessage::KeyRoots { maps: 0x1112_1314_1516_1718, keys: 0x2122_2324_2526_2728 },
+        },
+        Golden {
+            name: "signature",
+            hex: "1a00000000000000000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f",
+            value: OwnedMessage::Signature(Box::new(std::array::from_fn(|nth| nth as u8))),
         },
         Golden {
             name: "direct",

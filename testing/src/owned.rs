@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use swimring_codec::native::{
     DirectRole, DirectTurn, EntryWanted, EventId, EventPart, EventSum, IdRange, Introduction, KeyEntry,
-    KeyRoots, KeySectionWriter, KeySections, KeySpan, KeyValue, Message, SketchCell, StreamBody, StreamKind,
-    UserEvent, ViewList, ViewSketch, ViewSums,
+    KeyRoots, KeySectionWriter, KeySections, KeySpan, KeyValue, Message, Signature, SketchCell, StreamBody,
+    StreamKind, UserEvent, ViewList, ViewSketch, ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -35,6 +35,7 @@ pub enum OwnedMessage {
     EntryWanted { subject: u64, incarnation: u64, tag: u8 },
     ViewRepair { began: bool },
     KeyRoots { maps: u64, keys: u64 },
+    Signature(Box<Signature>),
     Direct { payload: Vec<u8> },
 }
 
@@ -48,6 +49,8 @@ pub struct OwnedIntroduction {
     pub name: String,
     pub metadata: Vec<u8>,
     pub zone: String,
+    /// The signature in front of it, as a record of a stream; in a frame that is a message of its own.
+    pub signature: Option<Box<Signature>>,
 }
 
 /// A stream message's body.
@@ -188,6 +191,7 @@ impl From<Introduction<'_>> for OwnedIntroduction {
             name: introduction.name.to_owned(),
             metadata: introduction.metadata.to_vec(),
             zone: introduction.zone.to_owned(),
+            signature: None,
         }
     }
 }
@@ -248,6 +252,7 @@ impl OwnedMessage {
                 tag,
             }),
             OwnedMessage::ViewRepair { began } => Message::ViewRepair { began },
+            OwnedMessage::Signature(ref signature) => Message::Signature(signature),
             OwnedMessage::KeyRoots { maps, keys } => Message::KeyRoots(KeyRoots { maps, keys }),
             OwnedMessage::Direct { ref payload } => Message::Direct { payload },
         }
@@ -305,6 +310,7 @@ impl From<Message<'_>> for OwnedMessage {
                 OwnedMessage::EntryWanted { subject: subject.0, incarnation: incarnation.get(), tag }
             }
             Message::ViewRepair { began } => OwnedMessage::ViewRepair { began },
+            Message::Signature(signature) => OwnedMessage::Signature(Box::new(*signature)),
             Message::KeyRoots(KeyRoots { maps, keys }) => OwnedMessage::KeyRoots { maps, keys },
             Message::Direct { payload } => OwnedMessage::Direct { payload: payload.to_vec() },
         }
@@ -333,9 +339,12 @@ impl From<StreamBody<'_>> for OwnedBody {
             StreamBody::State(records) => {
                 let mut kept = Vec::new();
                 let mut refused = false;
-                for record in records {
+                for record in records.signed() {
                     match record {
-                        Ok(record) => kept.push(record.into()),
+                        Ok((record, signature)) => kept.push(OwnedIntroduction {
+                            signature: signature.copied().map(Box::new),
+                            ..record.into()
+                        }),
                         Err(_) => refused = true,
                     }
                 }

@@ -107,10 +107,12 @@ fn state(bytes: &[u8]) -> Option<OwnedBody> {
     let mut records = Vec::new();
     let mut refused = false;
     for _ in 0..count {
-        match introduction(bytes, at) {
+        let signature = signature(bytes, at);
+        let begin = at + signature.map_or(0, |_| 72);
+        match introduction(bytes, begin) {
             Some((record, length)) => {
-                at += length;
-                records.push(record);
+                at = begin + length;
+                records.push(OwnedIntroduction { signature: signature.map(Box::new), ..record });
             }
             None => {
                 refused = true;
@@ -135,6 +137,7 @@ fn message(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
         13..=16 => event_repair(bytes, at),
         17..=21 => view_repair(bytes, at),
         24 => key_roots(bytes, at),
+        26 => signature(bytes, at).map(|signature| (OwnedMessage::Signature(Box::new(signature)), 72)),
         40 => direct(bytes, at),
         _ => None,
     }
@@ -254,6 +257,11 @@ fn key_roots(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
     }
     let (maps, keys) = (number(bytes, at + 8, 8)?, number(bytes, at + 16, 8)?);
     Some((OwnedMessage::KeyRoots { maps, keys }, 24))
+}
+
+fn signature(bytes: &[u8], at: usize) -> Option<[u8; 64]> {
+    let is_one = bytes.get(at) == Some(&26) && number(bytes, at + 1, 7)? == 0;
+    if is_one { copy(bytes, at + 8, 64)?.try_into().ok() } else { None }
 }
 
 fn key_digests(bytes: &[u8]) -> Option<OwnedBody> {
@@ -410,7 +418,8 @@ fn introduction(bytes: &[u8], at: usize) -> Option<(OwnedIntroduction, usize)> {
     }
     let incarnation = number(bytes, at + 2, 6)?;
     let address = address(bytes, at + 16)?;
-    let record = OwnedIntroduction { subject, incarnation, state, address, name, metadata, zone };
+    let record =
+        OwnedIntroduction { subject, incarnation, state, address, name, metadata, zone, signature: None };
     Some((record, 38 + name_len + metadata_len + zone_len))
 }
 

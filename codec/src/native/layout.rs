@@ -140,6 +140,11 @@ layout! {
 }
 
 layout! {
+    /// Signature of the claim that follows.
+    Signature = 72 { kind: u8, reserved: [u8; 7], signature: [u8; 64] }
+}
+
+layout! {
     /// State records on a stream: how many follow.
     StateHeader = 8 { count: U32, more: u8, reserved: [u8; 3] }
 }
@@ -212,5 +217,6 @@ pub(super) mod kind {
     pub const ENTRY_WANTED: u8 = 20;
     pub const VIEW_REPAIR: u8 = 21;
     pub const KEY_ROOTS: u8 = 24;
+    pub const SIGNATURE: u8 = 26;
     pub const DIRECT: u8 = 40;
 }

@@ -13,6 +13,7 @@ use super::event_repair::{self, EVENT_REPAIR_LEN, EventId, EventSum};
 use super::key_values::{KEY_ROOTS_LEN, KeyRoots};
 use super::layout::{self, Delegation, Probe, Relay, Suspicion, Update, kind};
 use super::parts::{member, reserved, take, update};
+use super::signed::{self, SIGNATURE_MESSAGE_LEN, Signature};
 use super::view_repair::{
     self, ENTRY_WANTED_LEN, EntryWanted, VIEW_REPAIR_LEN, ViewList, ViewSketch, ViewSums,
 };
@@ -148,6 +149,8 @@ pub enum Message<'a> {
     },
     /// What the sender has of shared state.
     KeyRoots(KeyRoots),
+    /// What the subject of the claim that follows has signed it with.
+    Signature(&'a Signature),
     /// What the sender's application says to the receiver's: at most [`DIRECT_MAX`](super::DIRECT_MAX) bytes.
     Direct {
         /// What it says.
@@ -201,6 +204,7 @@ impl<'a> Message<'a> {
             kind::EVENT_SUM..=kind::EVENT_AGE => event_repair::take_message(kind, bytes, visitor)?,
             kind::VIEW_SKETCH..=kind::VIEW_REPAIR => visitor.visit(view_repair::take_message(kind, bytes)?),
             kind::KEY_ROOTS => visitor.visit(Message::KeyRoots(KeyRoots::take(bytes)?)),
+            kind::SIGNATURE => visitor.visit(Message::Signature(signed::take(bytes)?)),
             kind::DIRECT => visitor.visit(Message::Direct { payload: direct::take_payload(bytes)? }),
             unknown => return Err(DecodeError::Kind(unknown)),
         }
@@ -224,6 +228,7 @@ impl<'a> Message<'a> {
             Message::EntryWanted(_) => ENTRY_WANTED_LEN,
             Message::ViewRepair { .. } => VIEW_REPAIR_LEN,
             Message::KeyRoots(_) => KEY_ROOTS_LEN,
+            Message::Signature(_) => SIGNATURE_MESSAGE_LEN,
             Message::Alive { .. } | Message::Dead { .. } | Message::Left { .. } => UPDATE_LEN,
             Message::Suspect { .. } => SUSPECT_LEN,
             Message::Introduction(introduction) => introduction.wire_len(),
@@ -266,6 +271,7 @@ impl<'a> Message<'a> {
             Message::EntryWanted(wanted) => put(&wanted.layout()?, out),
             Message::ViewRepair { began } => put(&view_repair::mark(began), out),
             Message::KeyRoots(roots) => put(&roots.layout(), out),
+            Message::Signature(signature) => put(&signed::layout(signature), out),
             Message::Introduction(introduction) => {
                 let length = self.encoded_len();
                 introduction.encode(out.get_mut(..length)?).map(|()| length)

@@ -17,6 +17,7 @@ mod layout;
 mod message;
 mod parts;
 mod sealed;
+mod signed;
 mod stream;
 mod stream_writer;
 mod view_repair;
@@ -40,6 +41,10 @@ pub use sealed::{
     CLOCK_DIFFERENCE_MAX_S, NOTICE_LEN, Notice, Opener, REPLAY_WINDOW_BYTES_MAX, REPLAY_WINDOW_LEAST,
     REPLAY_WINDOW_MOST, SEAL_ENVELOPE_LEN, SEAL_OVERHEAD, SEAL_TAG_LEN, SEALED_SENDERS_MAX,
     SEALED_STREAMS_MAX, SealCipher, SealCounters, SealError, SealKeys, Sealer, StreamSeal,
+};
+pub use signed::{
+    IDENTITY_METADATA_MAX, IdentityKey, PUBLIC_KEY_LEN, PublicKey, PublicKeyError, SIGNATURE_LEN,
+    SIGNATURE_MESSAGE_LEN, Signature, cluster_with_identities, split_metadata,
 };
 pub use stream::{
     STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StateRecords, StreamBody, StreamKind, StreamMessage,

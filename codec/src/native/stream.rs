@@ -13,8 +13,9 @@ use zerocopy::little_endian::U32;
 
 use super::direct::{self, DirectOutcome, DirectTurn};
 use super::frame::{FrameHeader, HEADER_LEN};
-use super::layout::StateHeader;
+use super::layout::{StateHeader, kind};
 use super::parts::{reserved, take};
+use super::signed::{self, Signature};
 use super::{DecodeError, INTRODUCTION_HEADER_LEN, Introduction, KeyDigests, KeySections};
 
 /// Bytes of the length in front of each stream message (little-endian, counting what follows it).
@@ -197,10 +198,40 @@ impl<'a> StateRecords<'a> {
         Ok(StateRecords { left, more, rest })
     }
 
-    fn fail(&mut self, error: DecodeError) -> Option<Result<Introduction<'a>, DecodeError>> {
+    fn fail<R>(&mut self, error: DecodeError) -> Option<Result<R, DecodeError>> {
         (self.left, self.rest) = (0, &[]);
         Some(Err(error))
     }
+
+    /// The records, each with the signature in front of it, if there is one.
+    pub fn signed(
+        self,
+    ) -> impl Iterator<Item = Result<(Introduction<'a>, Option<&'a Signature>), DecodeError>> + Clone + use<'a>
+    {
+        let mut records = self;
+        std::iter::from_fn(move || records.next_signed())
+    }
+
+    #[inline]
+    fn next_signed(&mut self) -> Option<Result<(Introduction<'a>, Option<&'a Signature>), DecodeError>> {
+        if self.left == 0 {
+            return if self.rest.is_empty() { None } else { self.fail(DecodeError::Trailing) };
+        }
+        match take_record(&mut self.rest) {
+            Ok(record) => {
+                self.left -= 1;
+                Some(Ok(record))
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+}
+
+#[inline]
+fn take_record<'a>(bytes: &mut &'a [u8]) -> Result<(Introduction<'a>, Option<&'a Signature>), DecodeError> {
+    let signed = bytes.first() == Some(&kind::SIGNATURE);
+    let signature = if signed { Some(signed::take(bytes)?) } else { None };
+    Ok((Introduction::take(bytes)?, signature))
 }
 
 impl<'a> Iterator for StateRecords<'a> {
@@ -208,16 +239,7 @@ impl<'a> Iterator for StateRecords<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return if self.rest.is_empty() { None } else { self.fail(DecodeError::Trailing) };
-        }
-        match Introduction::take(&mut self.rest) {
-            Ok(record) => {
-                self.left -= 1;
-                Some(Ok(record))
-            }
-            Err(error) => self.fail(error),
-        }
+        Some(self.next_signed()?.map(|(record, _)| record))
     }
 
     /// At most the announced number of records and one error; never more than the bytes could hold.

@@ -9,6 +9,7 @@ use zerocopy::little_endian::U32;
 
 use super::direct::{self, DirectOutcome, DirectTurn};
 use super::layout::StateHeader;
+use super::signed::{self, SIGNATURE_MESSAGE_LEN, Signature};
 use super::{
     FrameHeader, HEADER_LEN, Introduction, KeyDigestList, KeySectionWriter, SECTIONS_MAX, STREAM_MESSAGE_MAX,
     STREAM_PREFIX_LEN, StreamKind,
@@ -110,16 +111,24 @@ impl<'a> StreamWriter<'a> {
     /// the record breaks a rule of the format. Until [`StreamWriter::finish_state`], the receiver is
     /// told that more follows.
     pub fn record(&mut self, record: &Introduction<'_>) -> bool {
+        self.signed_record(record, None)
+    }
+
+    /// The same, with the subject's signature in front of the record.
+    pub fn signed_record(&mut self, record: &Introduction<'_>, signature: Option<&Signature>) -> bool {
         if !record.is_valid() {
             return false;
         }
-        let length = record.wire_len();
+        let length = record.wire_len() + signature.map_or(0, |_| SIGNATURE_MESSAGE_LEN);
         let (start, count) = match self.state {
             Some((start, count)) if self.message_len(start) + length <= STREAM_MESSAGE_MAX => (start, count),
             _ => self.open_state(),
         };
+        if let Some(signature) = signature {
+            self.out.extend_from_slice(signed::layout(signature).as_bytes());
+        }
         let at = self.out.len();
-        self.out.resize(at + length, 0);
+        self.out.resize(at + record.wire_len(), 0);
         let written = record.write(&mut self.out[at..]).is_some();
         debug_assert!(written, "a valid record in a buffer of its length");
         self.close_state(start, count + 1, true);

@@ -60,11 +60,20 @@ fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![Just(vec![]), Just(vec![0xff; max]), vec(any::<u8>(), 0..=max), vec(any::<u8>(), 0..=16)]
 }
 
+/// A record of a stream, with a signature in front of it or without.
+pub fn record() -> impl Strategy<Value = OwnedIntroduction> {
+    (introduction(), proptest::option::of(any::<u8>())).prop_map(|(record, byte)| OwnedIntroduction {
+        signature: byte.map(|byte| Box::new([byte; 64])),
+        ..record
+    })
+}
+
 pub fn introduction() -> impl Strategy<Value = OwnedIntroduction> {
     (incarnation(), state(), address(), text(1, 128), bytes(512), text(0, 32)).prop_map(
         |(incarnation, state, address, name, metadata, zone)| {
             let subject = MemberId::of_name(&name).0;
-            OwnedIntroduction { subject, incarnation, state, address, name, metadata, zone }
+            let signature = None;
+            OwnedIntroduction { subject, incarnation, state, address, name, metadata, zone, signature }
         },
     )
 }
@@ -153,6 +162,7 @@ pub fn message() -> impl Strategy<Value = OwnedMessage> {
         }),
         any::<bool>().prop_map(|began| OwnedMessage::ViewRepair { began }),
         (any::<u64>(), any::<u64>()).prop_map(|(maps, keys)| OwnedMessage::KeyRoots { maps, keys }),
+        any::<u8>().prop_map(|byte| OwnedMessage::Signature(Box::new([byte; 64]))),
         bytes(DIRECT_MAX).prop_map(|payload| OwnedMessage::Direct { payload }),
     ]
 }

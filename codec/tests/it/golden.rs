@@ -82,7 +82,12 @@ fn stream_messages_have_their_published_bytes() {
                 other => panic!("{name}: {other:?}"),
             },
             OwnedBody::State { more, records, .. } => {
-                assert!(records.iter().all(|record| writer.record(&record.borrow())), "{name}");
+                assert!(
+                    records
+                        .iter()
+                        .all(|record| writer.signed_record(&record.borrow(), record.signature.as_deref())),
+                    "{name}"
+                );
                 if !more {
                     writer.finish_state();
                 }

@@ -12,3 +12,4 @@ mod properties;
 mod refusals;
 mod sealed;
 mod serf;
+mod signed;

@@ -25,7 +25,7 @@ fn write_frame(header: FrameHeader, messages: &[OwnedMessage]) -> (Vec<u8>, usiz
 fn write_state(header: FrameHeader, records: &[OwnedIntroduction]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut writer = StreamWriter::new(header, &mut out);
-    assert!(records.iter().all(|record| writer.record(&record.borrow())));
+    assert!(records.iter().all(|record| writer.signed_record(&record.borrow(), record.signature.as_deref())));
     writer.finish_state();
     out
 }
@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn states_survive_the_wire(header in arbitrary::header(), records in vec(arbitrary::introduction(), 0..12)) {
+    fn states_survive_the_wire(header in arbitrary::header(), records in vec(arbitrary::record(), 0..12)) {
         let bytes = write_state(header, &records);
         let (prefix, rest) = bytes.split_first_chunk::<STREAM_PREFIX_LEN>().expect("a prefix");
         prop_assert_eq!(stream_message_len(*prefix), Ok(rest.len()));
@@ -127,7 +127,7 @@ proptest! {
 
     #[test]
     fn mutated_states_are_read_or_refused(
-        header in arbitrary::header(), records in vec(arbitrary::introduction(), 0..4),
+        header in arbitrary::header(), records in vec(arbitrary::record(), 0..4),
         mutations in vec(any::<Mutation>(), 1..4),
     ) {
         let mut bytes = write_state(header, &records);

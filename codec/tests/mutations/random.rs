@@ -75,7 +75,7 @@ fn range(rng: &mut Rng, bits_max: u8) -> IdRange {
 fn message(rng: &mut Rng) -> Message<'static> {
     let (subject, incarnation) = (id(rng), incarnation(rng));
     let sequence = rng.u32(..);
-    match rng.u8(..23) {
+    match rng.u8(..24) {
         0 => Message::Ping { sequence, event_root: rng.u32(..=EVENT_ROOT_MAX) },
         1 => Message::IndirectPing { sequence, target: subject },
         2 => Message::Ack { sequence, event_root: rng.u32(..=EVENT_ROOT_MAX) },
@@ -112,6 +112,7 @@ fn message(rng: &mut Rng) -> Message<'static> {
         18 => Message::EntryWanted(EntryWanted { subject, incarnation, tag: rng.u8(..) }),
         19 => Message::ViewRepair { began: rng.bool() },
         20 => Message::KeyRoots(KeyRoots { maps: rng.u64(..), keys: rng.u64(..) }),
+        22 => Message::Signature(&[0x5a; 64]),
         21 => Message::Direct { payload: &BYTES[..rng.usize(..=384)] },
         _ => Message::UserEvent(UserEvent {
             origin: subject,
@@ -206,7 +207,8 @@ pub fn stream(rng: &mut Rng, out: &mut Vec<u8>) {
         3 => writer.probe(StreamKind::Ack, rng.u32(..)),
         _ => {
             for _ in 0..rng.usize(..6) {
-                assert!(writer.record(&introduction(rng)), "a valid record");
+                let signature = rng.bool().then(|| [rng.u8(..); 64]);
+                assert!(writer.signed_record(&introduction(rng), signature.as_ref()), "a valid record");
             }
             writer.finish_state();
         }

@@ -139,6 +139,18 @@ counters! {
     name_conflicts,
     /// Introductions of live members from another address than theirs, refused as memberlist's peers do.
     address_conflicts,
+    /// Claims of members about themselves whose signatures were right.
+    identities_verified,
+    /// Claims dropped because they had no signature, where members have identities.
+    identities_unsigned,
+    /// Claims dropped because their signatures were wrong.
+    identities_forged,
+    /// Introductions dropped because their names belong to other keys.
+    identities_key_changed,
+    /// Introductions dropped because their keys, with their names, are not admitted.
+    identities_not_admitted,
+    /// Claims dropped without a look because too many signatures were wrong in this second.
+    identities_shed,
     /// Members told that someone else claims their name, on memberlist's wire.
     conflicts_told,
     /// Times that a member said goodbye for its last life, which had another address, on memberlist's wire.

@@ -63,6 +63,7 @@ pub use state::SharedState;
 pub use time::Time;
 pub use view::directory::{Directory, Identity, MemberIndex, identity_of};
 pub use view::permutation::Permutation;
+pub use view::statements::AdmittedKeys;
 pub use wire::typed;
 pub use wire::{
     CheckedWire, Encryption, EncryptionCipher, EncryptionOptions, MemberlistDialect, MemberlistOptions,

@@ -225,6 +225,11 @@ impl Refutations {
         OwnIntroduction { echo: same, refute: !taken }
     }
 
+    /// Whether it is time to say that our name is claimed; notes that it is said.
+    pub(in crate::protocol) fn may_say_conflict(&mut self, now: Time) -> bool {
+        is_time(&mut self.conflict_said, now)
+    }
+
     fn admit(&mut self, now: Time) -> bool {
         if now.since(self.window_start) >= WINDOW {
             self.window_start = now;

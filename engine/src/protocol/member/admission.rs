@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::Introduction;
+use swimring_codec::native::{Introduction, Signature};
 use swimring_codec::{MemberId, identity_hash, is_same_place};
 
 use crate::protocol::event::Event;
@@ -189,7 +189,7 @@ impl Admission {
     fn judge(
         &mut self,
         cx: &mut Context<'_, '_>,
-        introduction: &Introduction<'_>,
+        (introduction, signature): (&Introduction<'_>, Option<Signature>),
         (versions, tell_on): (Versions, TellOn),
         timeout: Duration,
     ) -> bool {
@@ -201,8 +201,8 @@ impl Admission {
         }
         if let Some(waiting) = self.waiting.get_mut(subject) {
             cx.shared.counters.candidates_repeated += 1;
-            if waiting.candidate.identity == identity {
-                waiting.incarnation = waiting.incarnation.max(introduction.incarnation);
+            if waiting.candidate.identity == identity && introduction.incarnation > waiting.incarnation {
+                (waiting.incarnation, waiting.signature) = (introduction.incarnation, signature);
             }
             return false;
         }
@@ -212,7 +212,7 @@ impl Admission {
         }
         let candidate = Candidate::new(introduction, identity);
         let (incarnation, asked) = (introduction.incarnation, cx.asked);
-        let waiting = Waiting { candidate, incarnation, versions, tell_on, asked };
+        let waiting = Waiting { candidate, incarnation, signature, versions, tell_on, asked };
         self.waiting.insert(subject, cx.now + timeout, waiting, CANDIDATES_MAX);
         cx.shared.counters.candidates_asked += 1;
         cx.emit(Event::CandidateAsked { subject });
@@ -323,7 +323,7 @@ impl Member {
             admission.refused += 1;
             return admission.tell(cx, waiting.candidate, reason);
         }
-        cx.asked = waiting.asked;
+        (cx.asked, cx.signature) = (waiting.asked, waiting.signature);
         self.on_introduction(cx, &waiting.introduction(subject), waiting.versions, waiting.tell_on);
         self.core.delegate_read(cx);
         cx.asked = None;
@@ -335,7 +335,7 @@ impl Member {
         &mut self,
         cx: &mut Context<'_, '_>,
         (known, entry): (Option<MemberIndex>, Entry),
-        introduction: &Introduction<'_>,
+        (introduction, signature): (&Introduction<'_>, Option<Signature>),
         how: (Versions, TellOn),
     ) -> bool {
         let Some(admission) = &mut self.apart.admission else { return true };
@@ -351,7 +351,7 @@ impl Member {
         if known.is_some() || !admission.rules.asks {
             return true;
         }
-        admission.judge(cx, introduction, how, self.core.settings.admission_timeout)
+        admission.judge(cx, (introduction, signature), how, self.core.settings.admission_timeout)
     }
 
     /// What has come of introductions so far.

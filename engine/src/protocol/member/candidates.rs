@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::Introduction;
+use swimring_codec::native::{Introduction, Signature};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::member::merge::TellOn;
@@ -64,6 +64,8 @@ impl Candidate {
 pub(super) struct Waiting {
     pub(super) candidate: Candidate,
     pub(super) incarnation: Incarnation,
+    /// What vouches for the introduction, where members have identities.
+    pub(super) signature: Option<Signature>,
     pub(super) versions: Versions,
     pub(super) tell_on: TellOn,
     /// Whom we were asked to tell, where that was delegated to us.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::{EVENT_MAX, Introduction, UserEvent};
+use swimring_codec::native::{EVENT_MAX, IdentityKey, Introduction, PublicKey, UserEvent, split_metadata};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::detection::return_probes::ReturnProbes;
 use crate::protocol::event::{EventIndex, StandingSuspicion};
-use crate::protocol::member::{Member, MemberError, check_metadata};
+use crate::protocol::member::{Member, MemberError, check_metadata, signed_metadata};
 use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
@@ -33,6 +33,8 @@ pub struct MemberRef<'a> {
     pub address: SocketAddr,
     /// Its metadata.
     pub metadata: &'a [u8],
+    /// The key that it signs with, where members have identities.
+    pub public_key: Option<PublicKey>,
     /// The zone that it is in; empty for none.
     pub zone: &'a str,
     /// What is believed of it.
@@ -77,6 +79,30 @@ impl View {
         let entry = Entry::new(introduction.state, introduction.incarnation, version);
         self.table.set(index, entry, &mut shared.directory);
         self.base.take();
+        Ok(())
+    }
+
+    /// The same for a member with an identity, which signs with `key`. The metadata is its application's.
+    ///
+    /// # Errors
+    /// If the directory is full, or members have no identities.
+    pub fn add_signed(
+        &mut self,
+        introduction: &Introduction<'_>,
+        key: &IdentityKey,
+        settings: &Settings,
+        shared: &mut SharedState,
+    ) -> Result<(), MemberError> {
+        let metadata = signed_metadata(key.public(), introduction.metadata)?;
+        let introduction = &Introduction { metadata: &metadata, ..*introduction };
+        let statements = shared.directory.statements.as_ref().ok_or(MemberError::IdentityUnused)?;
+        let signature = key.sign_alive(statements.cluster(), introduction);
+        self.add(introduction, settings, shared)?;
+        if let (Some(index), Some(signature)) = (shared.directory.find(introduction.subject), signature) {
+            let entry = self.table.get(index);
+            let identity = (index, entry.version());
+            shared.directory.keep_signature(identity, introduction.incarnation, State::Alive, signature);
+        }
         Ok(())
     }
 
@@ -188,6 +214,14 @@ impl Member {
         shared: &mut SharedState,
         out: &mut Outbox<'_>,
     ) -> Result<(), MemberError> {
+        let held;
+        let metadata = match split_metadata(self.core.identity(self.core.index, shared).metadata()) {
+            Some((key, _)) if shared.has_identities() => {
+                held = signed_metadata(key, metadata)?;
+                &held
+            }
+            _ => metadata,
+        };
         check_metadata(metadata)?;
         if self.core.status != Status::Active {
             return Err(MemberError::Left);
@@ -335,11 +369,15 @@ impl Member {
     ) -> Option<MemberRef<'a>> {
         let state = entry.state()?;
         let identity = shared.directory.identity(index, entry.version());
+        let split = if shared.has_identities() { split_metadata(identity.metadata()) } else { None };
+        let (public_key, metadata) =
+            split.map_or((None, identity.metadata()), |(key, metadata)| (Some(key), metadata));
         Some(MemberRef {
             index,
             name: shared.directory.name(index),
             address: identity.address(),
-            metadata: identity.metadata(),
+            metadata,
+            public_key,
             zone: shared.directory.zone_name(identity),
             state,
             incarnation: entry.incarnation(),

@@ -165,6 +165,9 @@ impl Member {
 
     /// What the member we join through says of us.
     pub(super) fn on_own_past(&mut self, cx: &mut Context<'_, '_>, record: &Introduction<'_>) {
+        if !self.is_by_us(cx, record) {
+            return;
+        }
         self.meet_past(cx, record);
         let stated = self.apart.refutations.outrank_own_past(&mut self.core, cx, record);
         self.note_refutation(cx, stated);
@@ -188,6 +191,9 @@ impl Member {
 
     /// An introduction of ourselves: an echo, our own past, or someone else who claims to be us.
     pub(super) fn on_own_introduction(&mut self, cx: &mut Context<'_, '_>, introduction: &Introduction<'_>) {
+        if !self.is_by_us(cx, introduction) {
+            return;
+        }
         let judged = self.apart.refutations.judge(&mut self.core, cx, introduction);
         if judged.echo {
             self.spread_estimate.echoed(introduction.incarnation.get(), cx.now);

@@ -212,6 +212,7 @@ impl Member {
             Incoming::EntryWanted(wanted) => ViewRepair::on_wanted(&self.core, cx, wanted),
             Incoming::ViewRepair { began } => cx.repairing = Some(began),
             Incoming::KeyRoots(roots) => self.on_key_roots(cx, sender, roots),
+            Incoming::Signature(signature) => cx.signature = Some(*signature),
         }
     }
 

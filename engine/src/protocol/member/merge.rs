@@ -76,7 +76,10 @@ impl Member {
             return;
         }
         if index == self.core.index {
-            return self.refute(cx, incarnation, false);
+            if self.core.voucher_of_update(cx, (index, entry), incarnation, State::Alive).is_some() {
+                self.refute(cx, incarnation, false);
+            }
+            return;
         }
         if cx.shared.directory.identity(index, entry.version()).tag() != tag {
             // An introduction passed us by. Adopting the incarnation would hide that from the root.
@@ -89,6 +92,10 @@ impl Member {
             }
             return;
         }
+        let Some(voucher) = self.core.voucher_of_update(cx, (index, entry), incarnation, State::Alive) else {
+            return;
+        };
+        self.core.keep_voucher(cx, (index, entry.version()), incarnation, State::Alive, voucher);
         // Members that held it dead may have reaped it since, and need it introduced again.
         let introduce = !entry.is_live();
         self.adopt_alive(cx, index, entry, entry.with_incarnation(incarnation));
@@ -134,13 +141,16 @@ impl Member {
             _ => Entry::UNKNOWN,
         };
         let introduction = restated.as_ref().unwrap_or(introduction);
+        let held = known.filter(|(_, entry)| !entry.is_unknown());
+        let Some(voucher) = self.core.voucher_of_introduction(cx, held, introduction) else { return };
         if self.judges {
             let known = (known.map(|(index, _)| index), entry);
-            if !self.admits(cx, known, introduction, (versions, tell_on)) {
+            if !self.admits(cx, known, (introduction, voucher.signature()), (versions, tell_on)) {
                 return;
             }
         }
         let Some((index, version)) = self.intern(cx, introduction, versions) else { return };
+        self.core.keep_voucher(cx, (index, version), incarnation, State::Alive, voucher);
         let change = self.change_of(cx, index, entry, (incarnation, version));
         self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));
         if let Some(change) = change {
@@ -244,6 +254,7 @@ impl Member {
         if Core::implausible_accusation(cx, entry, incarnation) {
             return;
         }
+        let incarnation = self.core.accused(cx, entry, incarnation);
         match entry.state() {
             Some(State::Alive) => self.suspect(cx, (index, entry), incarnation, accuser),
             // A higher incarnation is a new accusation: the old timer does not count for it.
@@ -295,9 +306,20 @@ impl Member {
         if incarnation < entry.incarnation() || !entry.is_live() {
             return;
         }
-        if !Core::implausible_accusation(cx, entry, incarnation) {
-            self.depart(cx, (index, entry), incarnation, departing);
+        if Core::implausible_accusation(cx, entry, incarnation) {
+            return;
         }
+        let incarnation = if departing == Departing::Left {
+            let left = (incarnation, State::Left);
+            let Some(voucher) = self.core.voucher_of_update(cx, (index, entry), left.0, left.1) else {
+                return;
+            };
+            self.core.keep_voucher(cx, (index, entry.version()), left.0, left.1, voucher);
+            incarnation
+        } else {
+            self.core.accused(cx, entry, incarnation)
+        };
+        self.depart(cx, (index, entry), incarnation, departing);
     }
 
     /// Takes a live member for dead or left, and tells.

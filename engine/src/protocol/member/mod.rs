@@ -29,6 +29,7 @@ mod compaction;
 mod detection;
 mod direct;
 mod frames;
+mod identity_check;
 mod key_values;
 mod merge;
 mod past_life;
@@ -41,7 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX, ZONE_MAX};
-use swimring_codec::native::Introduction;
+use swimring_codec::native::{IDENTITY_METADATA_MAX, IdentityKey, Introduction, PublicKey};
 use swimring_codec::{AddressFault, Incarnation, MemberId, State, canonical};
 use thiserror::Error;
 
@@ -126,6 +127,18 @@ pub enum MemberError {
     /// The metadata is too large.
     #[error("the metadata has {0} bytes: use at most {METADATA_MAX}")]
     MetadataTooLarge(usize),
+    /// The metadata is too large beside a key and a signature.
+    #[error("the metadata has {0} bytes: use at most {IDENTITY_METADATA_MAX} where members have identities")]
+    SignedMetadataTooLarge(usize),
+    /// The members of the cluster have identities, and this one was given none.
+    #[error("the members of this cluster have identities: give this one a key, too")]
+    NoIdentity,
+    /// The member was given a key where nobody looks at it.
+    #[error("the members of this cluster have no identities: leave the key out")]
+    IdentityUnused,
+    /// The member would not be admitted by itself.
+    #[error("the list of admitted keys does not have the member's own, or has it for another name: add it")]
+    NotAdmitted,
     /// The zone's name is too long.
     #[error("the zone has {0} bytes: use at most {ZONE_MAX}")]
     ZoneTooLong(usize),
@@ -258,8 +271,39 @@ impl Member {
     /// # Errors
     /// A name or metadata that the format cannot carry, or a name that is taken in `shared`.
     pub fn new(config: MemberConfig, shared: &mut SharedState, now: Time) -> Result<Member, MemberError> {
-        check_name(&config.name)?;
+        if shared.has_identities() {
+            return Err(MemberError::NoIdentity);
+        }
         check_metadata(&config.metadata)?;
+        Member::begin(config, None, shared, now)
+    }
+
+    /// The same in a cluster whose members have identities ([`SharedState::use_identities`]): it signs what it says of itself with
+    /// `key`.
+    ///
+    /// # Errors
+    /// As [`Member::new`]; if members have no identities; if its own list does not admit it.
+    pub fn with_key(
+        config: MemberConfig,
+        key: &IdentityKey,
+        shared: &mut SharedState,
+        now: Time,
+    ) -> Result<Member, MemberError> {
+        let Some(statements) = &shared.directory.statements else { return Err(MemberError::IdentityUnused) };
+        if !statements.admits(&key.public(), &config.name) {
+            return Err(MemberError::NotAdmitted);
+        }
+        let metadata = signed_metadata(key.public(), &config.metadata)?;
+        Member::begin(MemberConfig { metadata, ..config }, Some(key), shared, now)
+    }
+
+    fn begin(
+        config: MemberConfig,
+        key: Option<&IdentityKey>,
+        shared: &mut SharedState,
+        now: Time,
+    ) -> Result<Member, MemberError> {
+        check_name(&config.name)?;
         check_zone(&config.zone)?;
         let address = check_address(config.address)?;
         let incarnation = config.incarnation.min(shared.wire.rules.incarnations.first_max());
@@ -276,6 +320,10 @@ impl Member {
             .directory
             .intern(&introduction, shared.wire.rules.versions, config.settings.members_max)
             .map_err(MemberError::from)?;
+        if let (Some(statements), Some(key)) = (&mut shared.directory.statements, key) {
+            statements.lend(index, key.clone());
+            shared.directory.sign((index, version), incarnation, State::Alive);
+        }
         let mut table = Table::new(&shared.bases);
         table.set(index, Entry::new(State::Alive, incarnation, version), &mut shared.directory);
         let zone = shared.directory.identity(index, version).zone();
@@ -517,6 +565,14 @@ fn check_address(address: SocketAddr) -> Result<SocketAddr, MemberError> {
         None => Ok(canonical(address)),
         Some(fault) => Err(MemberError::Address(address, fault)),
     }
+}
+
+/// The metadata of a member with this key, whose application's is `metadata`.
+fn signed_metadata(key: PublicKey, metadata: &[u8]) -> Result<Vec<u8>, MemberError> {
+    if metadata.len() > IDENTITY_METADATA_MAX {
+        return Err(MemberError::SignedMetadataTooLarge(metadata.len()));
+    }
+    Ok([&key.0[..], metadata].concat())
 }
 
 fn check_metadata(metadata: &[u8]) -> Result<(), MemberError> {

@@ -45,7 +45,7 @@ impl Member {
     ) -> bool {
         let learned_before = learned(&cx.shared.counters);
         for record in records {
-            let Record { introduction, versions } = match record {
+            let Record { introduction, signature, versions } = match record {
                 Ok(record) => record,
                 Err(fault) => {
                     cx.shared.counters.decode_errors += 1;
@@ -59,6 +59,7 @@ impl Member {
             if joining && self.judges {
                 self.note_told(cx, introduction.subject);
             }
+            cx.signature = signature.copied();
             if let Some(versions) = versions
                 && !self.core.is_worth_merging(cx, &introduction, versions)
             {

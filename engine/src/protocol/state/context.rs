@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring_codec::MemberId;
+use swimring_codec::native::Signature;
 
 use crate::protocol::event::Event;
 use crate::protocol::outbox::Outbox;
@@ -32,6 +33,8 @@ pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) views_compared: bool,
     /// While a frame is taken in: whom it is from.
     pub(in crate::protocol) sender: Option<(SocketAddr, MemberId)>,
+    /// What the subject of the claim that is taken in next has signed it with.
+    pub(in crate::protocol) signature: Option<Signature>,
 }
 
 impl<'a, 'b> Context<'a, 'b> {
@@ -55,6 +58,7 @@ impl<'a, 'b> Context<'a, 'b> {
             repairing: None,
             views_compared: false,
             sender: None,
+            signature: None,
         }
     }
 

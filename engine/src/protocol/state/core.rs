@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use swimring_codec::MemberId;
+use swimring_codec::{MemberId, State};
 
 use crate::protocol::event::EventIndex;
 use crate::protocol::pools::broadcasts::Queue;
@@ -143,6 +143,10 @@ impl Core {
         subject: MemberIndex,
         entry: Entry,
     ) {
+        if subject == self.index && cx.shared.directory.signs() {
+            let state = entry.state().unwrap_or(State::Alive);
+            cx.shared.directory.sign((subject, entry.version()), entry.incarnation(), state);
+        }
         let before = self.table.root();
         self.table.set(subject, entry, &mut cx.shared.directory);
         if self.table.root() != before {

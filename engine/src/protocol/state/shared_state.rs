@@ -4,6 +4,7 @@
 //! Sharing is a matter of memory only. What a member believes is in its own table, and two members that
 //! share a [`SharedState`] influence each other through frames alone, but for one thing: they agree when a user event was first told, by which event roots go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::behaviour::Behaviour;
@@ -22,6 +23,7 @@ use crate::protocol::time::Time;
 use crate::protocol::view::departed::DepartedPool;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::shared_view::SharedViews;
+use crate::protocol::view::statements::{AdmittedKeys, Statements};
 use crate::protocol::wire::typed::TypedFrames;
 use crate::protocol::wire::{CheckedWire, Wire};
 use swimring_codec::MemberId;
@@ -133,6 +135,21 @@ impl SharedState {
             members: 0,
             timer_grain: Duration::from_micros(1),
         }
+    }
+
+    /// Has members from now on sign what they say of themselves, and believe of others only what these have signed: to be called
+    /// before there are any, which then need a key each ([`Member::with_key`](crate::protocol::Member::with_key)). `cluster` is the number
+    /// that is in their headers. On memberlist's wire it has no effect.
+    pub fn use_identities(&mut self, cluster: u32, admitted: Arc<AdmittedKeys>) {
+        if self.wire.rules.delegates {
+            self.directory.statements = Some(Box::new(Statements::new(cluster, admitted)));
+        }
+    }
+
+    /// Whether members sign what they say of themselves.
+    #[inline]
+    pub fn has_identities(&self) -> bool {
+        self.directory.signs()
     }
 
     /// Makes room for `members` members that know `known` each and remember `events` events, so that

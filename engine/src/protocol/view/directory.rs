@@ -12,13 +12,14 @@
 use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::{HashMap, HashTable};
-use swimring_codec::MemberId;
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::Introduction;
+use swimring_codec::native::{Introduction, Signature};
+use swimring_codec::{Incarnation, MemberId, State};
 
 pub use crate::protocol::view::identity::{Identity, identity_of};
 use crate::protocol::view::identity::{OtherIdentity, PackedIdentities};
 use crate::protocol::view::references::References;
+use crate::protocol::view::statements::Statements;
 use crate::protocol::view::zones::{ZoneIndex, Zones};
 
 /// A member's place in the directory.
@@ -122,6 +123,8 @@ pub struct Directory {
     zones: Zones,
     /// Members whose version 0 was hashed lately, by the lowest bits of their indexes, with the hash.
     recent: [(MemberIndex, u64); RECENT],
+    /// What members have signed of themselves, where they have identities.
+    pub(in crate::protocol) statements: Option<Box<Statements>>,
 }
 
 /// Hashes that are kept.
@@ -153,6 +156,7 @@ impl Directory {
             key: KeyedHash::new(key),
             zones: Zones::new(),
             recent: [(MemberIndex::MAX, 0); RECENT],
+            statements: None,
         }
     }
 
@@ -262,6 +266,92 @@ impl Directory {
             self.recent[place] = (index, self.identity(index, 0).hash());
         }
         self.recent[place].1
+    }
+
+    /// Whether members sign what they say of themselves.
+    #[inline]
+    pub(in crate::protocol) fn signs(&self) -> bool {
+        self.statements.is_some()
+    }
+
+    /// What the member at `index` has signed that it is alive at `incarnation` with, or that it has left: with what `version` means. Nothing
+    /// if it is not known any more.
+    pub(in crate::protocol) fn signature(
+        &self,
+        (index, version): (MemberIndex, Version),
+        incarnation: Incarnation,
+        state: State,
+    ) -> Option<&Signature> {
+        let statements = self.statements.as_ref()?;
+        statements.find(index, (incarnation, state), self.identity(index, version).hash())
+    }
+
+    /// Whether this is the signature under which the introduced member is known to be alive at `incarnation`, as it is introduced.
+    pub(in crate::protocol) fn has_stated(
+        &self,
+        introduction: &Introduction<'_>,
+        incarnation: Incarnation,
+        signature: &Signature,
+    ) -> bool {
+        let found = self.find(introduction.subject).zip(self.statements.as_ref());
+        found.is_some_and(|(index, statements)| {
+            let identity = identity_of(introduction, UNVERSIONED);
+            statements.find(index, (incarnation, State::Alive), identity) == Some(signature)
+        })
+    }
+
+    /// Keeps the signature of what the member at `index` has said of itself, which somebody is about to hold in `version`.
+    pub(in crate::protocol) fn keep_signature(
+        &mut self,
+        (index, version): (MemberIndex, Version),
+        incarnation: Incarnation,
+        state: State,
+        signature: Signature,
+    ) {
+        let identity = self.identity(index, version).hash();
+        let versions = 0..=self.others_of(index).len() as Version;
+        let held: u32 = versions.map(|version| self.references_to(index, version)).sum();
+        if let Some(statements) = &mut self.statements {
+            statements.keep(index, (incarnation, state), (identity, signature), held <= 1);
+        }
+    }
+
+    /// Has the member at `index`, which lives here, sign what it says of itself.
+    pub(in crate::protocol) fn sign(
+        &mut self,
+        (index, version): (MemberIndex, Version),
+        incarnation: Incarnation,
+        state: State,
+    ) {
+        let Some(statements) = &self.statements else { return };
+        let Some(key) = statements.key(index) else { return };
+        let cluster = statements.cluster();
+        let signature = match state {
+            State::Left => key.sign_left(cluster, self.id(index), incarnation),
+            _ => key.sign_alive(cluster, &self.introduction((index, version), incarnation, State::Alive)),
+        };
+        if let Some(signature) = signature {
+            self.keep_signature((index, version), incarnation, state, signature);
+        }
+    }
+
+    /// Everything that is known of the member at `index`, in `version`, as a message.
+    pub(in crate::protocol) fn introduction(
+        &self,
+        (index, version): (MemberIndex, Version),
+        incarnation: Incarnation,
+        state: State,
+    ) -> Introduction<'_> {
+        let identity = self.identity(index, version);
+        Introduction {
+            subject: self.id(index),
+            incarnation,
+            state,
+            address: identity.address(),
+            name: self.name(index),
+            metadata: identity.metadata(),
+            zone: self.zone_name(identity),
+        }
     }
 
     /// Version 0 of `index` is what `introduction` says from now on.
@@ -410,6 +500,9 @@ impl Directory {
             let hash = self.key.of(self.zones.id(index));
             if let Ok(entry) = self.indexes.find_entry(hash, |known| *known == index) {
                 entry.remove();
+            }
+            if let Some(statements) = &mut self.statements {
+                statements.forget(index);
             }
             self.packed.drop_metadata(index);
             self.recent[index as usize % RECENT].0 = MemberIndex::MAX;

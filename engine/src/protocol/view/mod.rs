@@ -2,7 +2,7 @@
 //!
 //! `table` is one member's view, an `entry` for each other, `directory` the identities that all members of a worker share.
 //! Members that agree hold differences against a `shared_view`, and `compaction` keeps it so. A `sketch` says where two views differ. `departed` remembers the dead. `zones` says
-//! who is where. `identity`, `texts` and `references` are how the directory packs what it knows; `permutation`,
+//! who is where. `statements` are what members have signed of themselves. `identity`, `texts` and `references` are how the directory packs what it knows; `permutation`,
 //! `id_order`, `pool` and `heap` are the structures below.
 
 pub(in crate::protocol) mod departed;
@@ -20,6 +20,7 @@ pub(in crate::protocol) mod shared_view;
 pub(in crate::protocol) mod sketch;
 #[cfg(test)]
 mod sketch_test;
+pub(in crate::protocol) mod statements;
 pub(in crate::protocol) mod table;
 #[cfg(test)]
 mod table_test;

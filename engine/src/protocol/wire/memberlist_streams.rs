@@ -211,7 +211,7 @@ fn of_memberlist<'a>(record: &memberlist::Record<'a>) -> Record<'a> {
         metadata: record.metadata,
         zone: "",
     };
-    Record { introduction, versions: Some(record.versions) }
+    Record { introduction, signature: None, versions: Some(record.versions) }
 }
 
 #[cfg(test)]

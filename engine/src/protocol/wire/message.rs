@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{
-    EntryWanted, EventId, EventSum, Introduction, KeyRoots, UserEvent, ViewList, ViewSketch, ViewSums,
+    EntryWanted, EventId, EventSum, Introduction, KeyRoots, Signature, UserEvent, ViewList, ViewSketch,
+    ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId};
 
@@ -242,6 +243,8 @@ pub(in crate::protocol) enum Incoming<'a, S> {
     ViewRepair { began: bool },
     /// What the sender's copies of shared state sum to.
     KeyRoots(KeyRoots),
+    /// What the subject of the claim that follows has signed it with.
+    Signature(&'a Signature),
     /// `subject` lives; `tag` tells address and metadata apart.
     Alive { subject: S, incarnation: Incarnation, tag: u8 },
     /// `accuser` got no answer from `subject`.

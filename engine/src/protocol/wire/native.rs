@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use swimring_codec::native::{
     self, DELEGATION_LEN, DIRECT_HEADER_LEN, ENTRY_WANTED_LEN, EVENT_REPAIR_LEN, FrameHeader, FrameWriter,
     HEADER_LEN, Introduction, KEY_ROOTS_LEN, Message, MessageVisitor, PROBE_LEN, RELAY_LEN,
-    SEAL_ENVELOPE_LEN, SEAL_OVERHEAD, SEAL_TAG_LEN, SUSPECT_LEN, Sealer, UPDATE_LEN, UserEvent,
-    VIEW_REPAIR_LEN,
+    SEAL_ENVELOPE_LEN, SEAL_OVERHEAD, SEAL_TAG_LEN, SIGNATURE_MESSAGE_LEN, SUSPECT_LEN, Sealer, Signature,
+    UPDATE_LEN, UserEvent, VIEW_REPAIR_LEN,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -66,16 +66,18 @@ pub(super) fn introduction<'a>(
     state: State,
     incarnation: Incarnation,
 ) -> Introduction<'a> {
-    let identity = speaker.identity(subject);
-    Introduction {
-        subject: speaker.directory.id(subject),
-        incarnation,
-        state,
-        address: identity.address(),
-        name: speaker.name(subject),
-        metadata: identity.metadata(),
-        zone: speaker.directory.zone_name(identity),
-    }
+    speaker.directory.introduction((subject, speaker.table.get(subject).version()), incarnation, state)
+}
+
+/// What the member at `subject` has signed the claim with that it is in `state`, or nothing.
+pub(super) fn signature<'a>(
+    speaker: &Speaker<'a>,
+    subject: MemberIndex,
+    state: State,
+    incarnation: Incarnation,
+) -> Option<&'a Signature> {
+    let version = speaker.table.get(subject).version();
+    speaker.directory.signature((subject, version), incarnation, state)
 }
 
 /// The message that `said` is sent as.
@@ -158,9 +160,10 @@ impl Format for Native {
                 let (metadata, zone) =
                     (identity.metadata().len(), speaker.directory.zone_name(identity).len());
                 Introduction::encoded_len(speaker.name(subject).len(), metadata, zone)
+                    + signature_len(speaker, Update::Alive { introduce: true })
             }
             Outgoing::Update { update: Update::Suspect { .. }, .. } => SUSPECT_LEN,
-            Outgoing::Update { .. } => UPDATE_LEN,
+            Outgoing::Update { update, .. } => UPDATE_LEN + signature_len(speaker, update),
             Outgoing::Event(stored) => {
                 let (name, payload) = stored.lengths();
                 UserEvent::encoded_len(name, payload)
@@ -229,8 +232,42 @@ struct Parts<'w, 'b, 's> {
 impl PartWriter for Parts<'_, '_, '_> {
     #[inline(always)]
     fn write(&mut self, said: &Outgoing<'_>) {
+        let signed = matches!(said, Outgoing::Update { .. }) && self.speaker.directory.signs();
+        if signed && !self.write_signature(said) {
+            return;
+        }
         self.writer.push(&message(self.speaker, said));
     }
+}
+
+impl Parts<'_, '_, '_> {
+    /// Writes the signature in front of what needs one. False if it is not known any more: then nobody would believe what is said.
+    #[cold]
+    fn write_signature(&mut self, said: &Outgoing<'_>) -> bool {
+        let Outgoing::Update { subject, update, incarnation } = *said else { return true };
+        let Some(state) = signed_state(update) else { return true };
+        let found = signature(self.speaker, subject, state, incarnation);
+        if let Some(signature) = found {
+            self.writer.push(&Message::Signature(signature));
+        }
+        found.is_some()
+    }
+}
+
+/// The state in which a member has to have signed that it is for `update` to be believed, if it has to.
+#[inline]
+fn signed_state(update: Update) -> Option<State> {
+    match update {
+        Update::Alive { .. } => Some(State::Alive),
+        Update::Left => Some(State::Left),
+        Update::Suspect { .. } | Update::Dead | Update::Event => None,
+    }
+}
+
+/// Bytes of the signature that goes in front of `update`.
+#[inline]
+fn signature_len(speaker: &Speaker<'_>, update: Update) -> usize {
+    if speaker.directory.signs() && signed_state(update).is_some() { SIGNATURE_MESSAGE_LEN } else { 0 }
 }
 
 /// Reads a native frame.
@@ -302,6 +339,7 @@ impl<'a, R: Receiver<MemberId>> MessageVisitor<'a> for InOurWords<'_, R> {
             Message::ViewRepair { began } => Incoming::ViewRepair { began },
             Message::KeyRoots(roots) => Incoming::KeyRoots(roots),
             Message::Direct { payload } => Incoming::Direct(payload),
+            Message::Signature(signature) => Incoming::Signature(signature),
         });
     }
 }

@@ -4,7 +4,7 @@ use swimring_codec::native::{StreamBody, StreamKind, StreamMessage, StreamWriter
 use swimring_codec::{MemberId, State};
 
 use super::frame::Speaker;
-use super::native::{header, introduction};
+use super::native::{header, introduction, signature};
 use super::stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
 use crate::protocol::view::entry::EntryState;
 
@@ -32,7 +32,12 @@ fn write_view(speaker: &Speaker<'_>, writer: &mut StreamWriter<'_>, joiner: Memb
             EntryState::Remembered if speaker.directory.id(index) == joiner => State::Dead,
             _ => continue,
         };
-        writer.record(&introduction(speaker, index, state, entry.incarnation()));
+        let record = introduction(speaker, index, state, entry.incarnation());
+        let signature = signature(speaker, index, state, entry.incarnation());
+        // Nobody would believe what others are not known to have said any more.
+        if signature.is_some() || state == State::Dead || !speaker.directory.signs() {
+            writer.signed_record(&record, signature);
+        }
     }
     writer.finish_state();
 }
@@ -58,8 +63,8 @@ pub(in crate::protocol) fn native_turn<'a>(
         StreamBody::Differs => StreamHeard::Differs,
         StreamBody::State(records) => StreamHeard::View(View {
             more: records.more,
-            records: records.map(|record| match record {
-                Ok(introduction) => Ok(Record { introduction, versions: None }),
+            records: records.signed().map(|record| match record {
+                Ok((introduction, signature)) => Ok(Record { introduction, signature, versions: None }),
                 Err(_) => Err(RecordFault::Broken),
             }),
             source,

@@ -5,7 +5,7 @@
 
 use swimring_codec::MemberId;
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::{Introduction, KeyDigests, KeySections};
+use swimring_codec::native::{Introduction, KeyDigests, KeySections, Signature};
 
 /// What a member says on a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +78,8 @@ pub(in crate::protocol) struct View<'a, R> {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Record<'a> {
     pub(in crate::protocol) introduction: Introduction<'a>,
+    /// What the member has signed it with.
+    pub(in crate::protocol) signature: Option<&'a Signature>,
     /// What the member announced, in formats that say so; such a record has not been checked yet.
     pub(in crate::protocol) versions: Option<Versions>,
 }

@@ -1,6 +1,6 @@
 //! Reading frames that are values, message by message; each is gone then.
 
-use swimring_codec::native::{EntryWanted, Introduction, Message};
+use swimring_codec::native::{EntryWanted, Introduction, Message, SIGNATURE_LEN, Signature};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::{Packed, Sizes, TypedFrames, address_of};
@@ -23,6 +23,8 @@ pub(in crate::protocol) struct TypedReader {
     metadata: Vec<u8>,
     zone: String,
     message: Vec<u8>,
+    /// In front of the claim that is taken in.
+    signature: Signature,
 }
 
 impl TypedReader {
@@ -50,6 +52,7 @@ impl TypedReader {
             metadata: std::mem::take(&mut frames.metadata),
             zone: std::mem::take(&mut frames.zone),
             message: std::mem::take(&mut frames.message),
+            signature: [0; SIGNATURE_LEN],
         };
         (sender, reader)
     }
@@ -117,6 +120,19 @@ impl TypedReader {
     }
 }
 
+/// What the subject of `packed` has signed that with, if it is a claim that only itself may make.
+#[cold]
+fn signature_of(directory: &Directory, packed: Packed) -> Option<&Signature> {
+    let (subject, incarnation, state) = match packed {
+        Packed::Alive { subject, incarnation, .. } | Packed::Introduction { subject, incarnation, .. } => {
+            (subject, incarnation, State::Alive)
+        }
+        Packed::Left { subject, incarnation } => (subject, incarnation, State::Left),
+        _ => return None,
+    };
+    directory.statements.as_ref()?.find_any(subject, (incarnation, state))
+}
+
 impl Reader for TypedReader {
     type Subject = MemberIndex;
 
@@ -128,6 +144,14 @@ impl Reader for TypedReader {
             let pings = matches!(packed, Packed::Ping { .. } | Packed::IndirectPing { .. });
             sender.source = if pings { directory.id(self.from) } else { MemberId::NONE };
         }
+        if directory.signs()
+            && let Some(signature) = signature_of(directory, packed)
+        {
+            self.signature = *signature;
+            receiver.receive(Incoming::Signature(&self.signature));
+        }
+        let (wire, directory, _) = receiver.around();
+        let _ = wire;
         let incoming = match packed {
             Packed::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
             Packed::Ack { sequence, event_root } => Incoming::Ack { sequence, event_root },
