@@ -9,7 +9,8 @@
 //! 7. [Going away](#going-away)
 //! 8. [Settings and numbers](#settings-and-numbers)
 //! 9. [Secret, and there again](#secret-and-there-again)
-//! 10. [What to expect](#what-to-expect)
+//! 10. [Nobody else's word](#nobody-elses-word)
+//! 11. [What to expect](#what-to-expect)
 //!
 //! # One member
 //! A program is in the cluster through a [`Cluster`](crate::Cluster): a name that no other member has, and an address that
@@ -255,6 +256,29 @@
 //! ```
 //!
 //! It is each member's own judgement, and it is about the view: `SECURITY.md` says what it does not do. Give all members the same.
+//!
+//! # Nobody else's word
+//! Whoever has the cluster's key can still say anything of anybody. Members that also have an [identity](crate::identity) each sign what
+//! they say of themselves, and the others believe nobody else about it. The key is in a file of its own, made if it is not there. All
+//! members of a cluster have one, or none.
+//!
+//! ```
+//! use swimring::Cluster;
+//!
+//! # fn main() -> Result<(), swimring::ClusterError> {
+//! # let folder = std::env::temp_dir().join(format!("swimring-guide-identity-{}", std::process::id()));
+//! # let _ = std::fs::create_dir_all(&folder);
+//! let web = Cluster::builder("web-1").bind("127.0.0.1:0").identity(folder.join("web-1.key")).start()?;
+//! let store = Cluster::builder("store-1").bind("127.0.0.1:0").identity(folder.join("store-1.key")).start()?;
+//! store.join([web.address()]).wait()?;
+//! assert_ne!(store.local()?.public_key, None);
+//! # let _ = std::fs::remove_dir_all(&folder);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What keeps strangers out is a list of the keys that are admitted, the same at all members:
+//! [`admit_key`](crate::ClusterBuilder::admit_key), or `admitted_keys` in a settings file.
 //!
 //! # What to expect
 //! A member that is killed is seen by all within some two to four seconds on a local network, one whose machine is gone within some

@@ -52,6 +52,7 @@ compile_error!("swimring runs on Linux only: its datagrams go through io_uring, 
 
 mod cluster;
 pub mod guide;
+pub mod identity;
 mod sentence;
 
 // Each layer is public with a feature, and otherwise an inner part that need not use all of it, in what lints that look

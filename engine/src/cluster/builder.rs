@@ -24,6 +24,7 @@ use super::options::ClusterOptions;
 use super::shared::Shared;
 use super::snapshot::{self, Begun, Notes};
 use super::subscription::Events;
+use crate::identity::{IdentityKey, PublicKey};
 use crate::net::DriverChoice;
 use crate::protocol::{AdmissionRules, Preset, SavedState, Settings, WireOptions, check_name};
 use crate::worker::{Fleet, FleetError, FleetOptions};
@@ -90,6 +91,19 @@ impl ClusterBuilder {
     /// What the others get to see of this member, up to 512 bytes.
     pub fn metadata(mut self, metadata: impl Into<Vec<u8>>) -> ClusterBuilder {
         self.options.metadata = metadata.into();
+        self
+    }
+
+    /// Path of the file with the member's key, which is made if it is not there: [`ClusterOptions::identity_path`].
+    pub fn identity(mut self, path: impl Into<PathBuf>) -> ClusterBuilder {
+        self.options.identity_path = Some(path.into());
+        self
+    }
+
+    /// Admits `key`, under `name` alone if there is one, and from then on nobody who is not admitted so:
+    /// [`ClusterOptions::admitted_keys`].
+    pub fn admit_key(mut self, key: PublicKey, name: Option<&str>) -> ClusterBuilder {
+        self.options.admitted_keys.add(key, name);
         self
     }
 
@@ -298,6 +312,7 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     }
     let resumed = snapshot::open(&options, &name)?;
     let seed = RandomState::new().hash_one(&name);
+    let key = options.identity_key()?;
     let fleet = Fleet::start(&fleet_options(&options, seed)?, |_| EventDispatcher::default())?;
     let bound = fleet.address(0);
     let advertised = address::advertised(options.advertised_address()?, bound)?;
@@ -313,7 +328,7 @@ fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
     let (asker, asking) =
         options.admission.clone().map(|hook| asking(hook, options.protocol.admission_timeout)).unzip();
     let keeps_notes = recorder.is_some();
-    let begins = MemberBegins { name: &name, advertised, incarnation, keeps_notes, state, asker };
+    let begins = MemberBegins { name: &name, advertised, incarnation, key, keeps_notes, state, asker };
     let events = add_member(&fleet, &options, begins)?;
     let (mailbox, inbox) = mailbox();
     let remembered = Remembered::new(seeds, earlier);
@@ -347,6 +362,8 @@ struct MemberBegins<'a> {
     name: &'a str,
     advertised: SocketAddr,
     incarnation: Incarnation,
+    /// What it signs with.
+    key: Option<IdentityKey>,
     /// For a snapshot.
     keeps_notes: bool,
     state: Option<SavedState>,
@@ -360,7 +377,7 @@ fn add_member(
     options: &ClusterOptions,
     begins: MemberBegins<'_>,
 ) -> Result<Events, ClusterError> {
-    let MemberBegins { name, advertised, incarnation, keeps_notes, state, asker } = begins;
+    let MemberBegins { name, advertised, incarnation, key, keeps_notes, state, asker } = begins;
     let wire = WireKind::from(&options.wire);
     let (name, metadata, zone) = (name.to_owned(), options.metadata.clone(), options.zone.clone());
     let (sender, receiver) = lossy_channel(options.events_queued_max);
@@ -370,7 +387,7 @@ fn add_member(
         host.observer.notes = keeps_notes.then(Notes::default);
         host.observer.asker = asker;
         host.observer.wire = Some(wire);
-        let local = host.add_at(advertised, &name, &metadata, &zone, incarnation)?;
+        let local = host.add_with_key((advertised, &zone), &name, &metadata, incarnation, key.as_ref())?;
         let restored = state.and_then(|state| {
             host.command(local, trains, |member, now, shared, out| {
                 member.restore_state(now, state, shared, out)
@@ -389,6 +406,7 @@ fn fleet_options(options: &ClusterOptions, seed: u64) -> Result<FleetOptions, Cl
     Ok(FleetOptions {
         settings: Arc::new(options.protocol.clone()),
         wire: options.wire.clone(),
+        identities: options.identities(),
         net: options.net(),
         stream: options.stream(),
         bind: options.bind_address()?,

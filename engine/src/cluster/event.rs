@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use swimring_codec::native::PublicKey;
 use swimring_codec::{Incarnation, State};
 
 use super::admission::Candidate;
@@ -24,6 +25,8 @@ pub struct MemberInfo {
     pub metadata: Bytes,
     /// Zone that it is in; empty for none.
     pub zone: Arc<str>,
+    /// The public half of its key, where members have identities ([`crate::identity`]).
+    pub public_key: Option<PublicKey>,
     /// State that it is believed to be in.
     pub state: State,
     /// Version of what is said about it: higher is newer.

@@ -24,6 +24,7 @@ use super::given_address::Address;
 use super::join::DEFAULT_PORT;
 use super::options::ClusterOptions;
 use super::wire;
+use crate::identity::{self, AdmittedKeys};
 use crate::protocol::{SETTINGS, Settings};
 use crate::settings_file::{self, Unsettable, read_bounded, set_protocol, toml_fault, value};
 
@@ -37,6 +38,8 @@ const KEYS: &[&str] = &[
     "bind",
     "advertise",
     "metadata",
+    "identity_path",
+    "admitted_keys",
     "zone",
     "driver",
     "allowed_networks",
@@ -99,6 +102,8 @@ impl ClusterOptions {
             "bind" => self.bind = read_address(key, value, DEFAULT_PORT)?.into(),
             "advertise" => self.advertise = Some(read_address(key, value, 0)?.into()),
             "metadata" => self.metadata = text(value)?.into_bytes(),
+            "identity_path" => self.identity_path = Some(text(value)?.into()),
+            "admitted_keys" => self.admitted_keys = admitted_keys(value).map_err(is)?,
             "zone" => self.zone = text(value)?,
             "driver" => self.driver = chosen(key, value, "auto, io_uring or mmsg")?,
             "allowed_networks" => self.allowed_networks = value::texts(value).map_err(is)?,
@@ -127,6 +132,17 @@ impl ClusterOptions {
             ClusterError::setting(key, expected)
         })
     }
+}
+
+/// The keys, and the names of some, that a list has.
+fn admitted_keys(value: toml::Value) -> Result<AdmittedKeys, String> {
+    let mut admitted = AdmittedKeys::default();
+    for line in value::texts(value)? {
+        identity::admit(&mut admitted, &line).map_err(|error| {
+            format!("has an entry that cannot be used: `{line}`: {error}, and a name may follow it")
+        })?;
+    }
+    Ok(admitted)
 }
 
 /// One of some words.

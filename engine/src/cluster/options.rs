@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use swimring_codec::AddressFault;
 use swimring_codec::identity::METADATA_MAX;
+use swimring_codec::native::IDENTITY_METADATA_MAX;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::address;
@@ -14,6 +15,7 @@ use super::admission::AdmissionHook;
 use super::error::ClusterError;
 use super::given_address::Address;
 use super::join::{self, DEFAULT_PORT, Resolve, Seed, SystemResolver};
+use crate::identity::{self, AdmittedKeys, IdentityKey, IdentityOptions};
 use crate::net::{DriverChoice, NetOptions};
 use crate::protocol::{MemberError, Networks, Settings, WireOptions, check_name, check_zone};
 use crate::settings_file;
@@ -35,8 +37,16 @@ pub struct ClusterOptions {
     /// Address at which the others reach this member. Port 0 stands for the port it is bound to. Default: the bound
     /// address, or, if that is unspecified (`0.0.0.0`), the address that the default route leaves from.
     pub advertise: Option<Address>,
-    /// Metadata that the others see, up to 512 bytes. In files a string. Default: none.
+    /// Metadata that the others see, up to 512 bytes, or 408 where members have identities. In files a string. Default: none.
     pub metadata: Vec<u8>,
+    /// Path of the file with this member's key, where the members of the cluster have identities ([`crate::identity`]): all have one,
+    /// or none has, as with encryption. The file is made if it is not there, its folder is not; nobody else may read it. Without
+    /// effect on others than the native wire, which refuse it. Default: none.
+    pub identity_path: Option<PathBuf>,
+    /// The keys that are admitted, and the names that belong to them, where members have identities; this member's own among them.
+    /// In files a list of texts, each 64 hexadecimal digits and, behind a blank, the one name that this key may have, if it
+    /// is to have one. Default: none, and all are admitted.
+    pub admitted_keys: AdmittedKeys,
     /// The zone that this member is in, as operators call what is near each other: an availability zone, a data
     /// centre. Up to 32 bytes. Of everything that is told to all, one copy goes to each zone and is told on there
     /// (delegated broadcast on the native wire; elsewhere it has no effect). Takes effect when the member starts.
@@ -108,6 +118,8 @@ impl Default for ClusterOptions {
             bind: Address::from(([0, 0, 0, 0], DEFAULT_PORT)),
             advertise: None,
             metadata: Vec::new(),
+            identity_path: None,
+            admitted_keys: AdmittedKeys::default(),
             zone: String::new(),
             driver: DriverChoice::default(),
             allowed_networks: Vec::new(),
@@ -150,7 +162,8 @@ impl ClusterOptions {
         doubts
     }
 
-    /// The cluster's number on the wire: 32 bits of XXH3-64 of its name.
+    /// The cluster's number on the wire: 32 bits of XXH3-64 of its name. Where members have identities, some of these are
+    /// inverted there (`docs/PROTOCOL.md`, section 12).
     pub fn cluster_id(&self) -> u32 {
         xxh3_64(self.cluster.as_bytes()) as u32
     }
@@ -175,6 +188,7 @@ impl ClusterOptions {
         if self.metadata.len() > METADATA_MAX {
             return Err(MemberError::MetadataTooLarge(self.metadata.len()).into());
         }
+        self.check_identity()?;
         check_zone(&self.zone)?;
         self.bind_address()?;
         if let Some(ip) = self.advertised_address()?.map(|address| address.ip().to_canonical())
@@ -208,6 +222,39 @@ impl ClusterOptions {
             }
         }
         self.protocol.validate().map_err(|error| ClusterError::setting(error.setting(), error.expected()))
+    }
+
+    fn check_identity(&self) -> Result<(), ClusterError> {
+        let Some(path) = &self.identity_path else {
+            if self.admitted_keys.is_empty() {
+                return Ok(());
+            }
+            let expected = "needs identity_path: members without identities have no keys";
+            return Err(ClusterError::setting("admitted_keys", expected));
+        };
+        if !self.wire.is_native() {
+            let expected = "needs wire = \"native\": members of the others have no identities";
+            return Err(ClusterError::setting("identity_path", expected));
+        }
+        if path.as_os_str().is_empty() {
+            return Err(ClusterError::setting("identity_path", "has to be the path of a file, or left out"));
+        }
+        if self.metadata.len() > IDENTITY_METADATA_MAX {
+            return Err(MemberError::SignedMetadataTooLarge(self.metadata.len()).into());
+        }
+        Ok(())
+    }
+
+    /// Reads the member's key, or makes it, if it is to have one.
+    pub(super) fn identity_key(&self) -> Result<Option<IdentityKey>, ClusterError> {
+        let key = self.identity_path.as_ref().map(identity::load_or_generate).transpose();
+        key.map_err(|error| ClusterError::setting("identity_path", format!("cannot be used: {error}")))
+    }
+
+    /// Who is admitted, if members have identities.
+    pub(super) fn identities(&self) -> Option<IdentityOptions> {
+        let admitted = Arc::new(self.admitted_keys.clone());
+        self.identity_path.as_ref().map(|_| IdentityOptions { admitted })
     }
 
     /// The options of the datagram path.
@@ -305,6 +352,22 @@ mod tests {
             (with(|o| o.cluster = "a\n".into()), "cluster has the character '\\n' in it: leave it out"),
             (with(|o| o.name = Some("n".repeat(129))), "the name has 129 bytes: use at most 128"),
             (with(|o| o.metadata = vec![0; 513]), "the metadata has 513 bytes: use at most 512"),
+            (with(|o| o.identity_path = Some("".into())), "identity_path has to be the path of a file"),
+            (
+                with(|o| o.admitted_keys.add(IdentityKey::from_seed(&[1; 32]).public(), None)),
+                "admitted_keys needs identity_path",
+            ),
+            (
+                with(|o| (o.identity_path, o.metadata) = (Some("key".into()), vec![0; 409])),
+                "the metadata has 409 bytes: use at most 408",
+            ),
+            (
+                with(|o| {
+                    o.identity_path = Some("key".into());
+                    o.wire = WireOptions::Memberlist(crate::protocol::MemberlistOptions::default());
+                }),
+                "identity_path needs wire = \"native\"",
+            ),
             (with(|o| o.zone = "z".repeat(33)), "the zone has 33 bytes: use at most 32"),
             (with(|o| o.zone = "  ".into()), "the zone has only blanks"),
             (with(|o| o.zone = "a\tb".into()), "the zone has a character like a newline in it ('\\t')"),

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use swimring_codec::native::PublicKey;
 use swimring_codec::{Incarnation, State, canonical};
 
 use super::event::MemberInfo;
@@ -22,6 +23,7 @@ struct Row {
     name_len: usize,
     metadata_len: usize,
     zone_len: usize,
+    public_key: Option<PublicKey>,
 }
 
 /// A view, not yet made of owned members.
@@ -53,6 +55,7 @@ impl RawView {
             name_len: known.name.len(),
             metadata_len: known.metadata.len(),
             zone_len: known.zone.len(),
+            public_key: known.public_key,
         });
     }
 
@@ -74,6 +77,7 @@ impl RawView {
                     // Of its own, so that one member kept does not keep the bytes of all.
                     metadata: Bytes::copy_from_slice(&metadata),
                     zone,
+                    public_key: row.public_key,
                     state: row.state,
                     incarnation: row.incarnation,
                 }
@@ -91,6 +95,7 @@ pub(super) fn owned(known: &MemberRef<'_>) -> MemberInfo {
         address: canonical(known.address),
         metadata: Bytes::copy_from_slice(known.metadata),
         zone: known.zone.into(),
+        public_key: known.public_key,
         state: known.state,
         incarnation: known.incarnation,
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use swimring_codec::memberlist::DecodeError;
 use swimring_codec::native::{
-    self, FrameHeader, Notice, StreamBody, StreamKind, StreamMessage, StreamWriter,
+    self, FrameHeader, Notice, StreamBody, StreamKind, StreamMessage, StreamWriter, cluster_with_identities,
 };
 
 use super::held_joins::HeldJoin;
@@ -178,7 +178,12 @@ impl<O: Observer> Host<O> {
         if let Some(StreamPurpose::Join { token }) = purpose
             && message.header.cluster != cluster
         {
-            self.observer.join_failed(local, token, &JoinFailure::OtherCluster);
+            let failure = match (message.header.cluster, self.members.shared.has_identities()) {
+                (other, false) if other == cluster_with_identities(cluster) => JoinFailure::WithIdentities,
+                (other, true) if other == cluster_with_identities(cluster) => JoinFailure::WithoutIdentities,
+                _ => JoinFailure::OtherCluster,
+            };
+            self.observer.join_failed(local, token, &failure);
         }
         let (now, mut reply) = (self.clock.now(), self.streams.take_reply());
         let next = self.members.reach(local, trains).map(|(member, shared, mut out)| {

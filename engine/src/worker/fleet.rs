@@ -14,7 +14,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use swimring_codec::memberlist::STREAM_MAX;
-use swimring_codec::native::SEAL_OVERHEAD;
+use swimring_codec::native::{SEAL_OVERHEAD, cluster_with_identities};
 use thiserror::Error;
 
 use super::calls::{Calls, Refused};
@@ -296,6 +296,9 @@ fn check(options: &FleetOptions) -> Result<CheckedWire, FleetError> {
         let given = options.receive_loss;
         return option("receive_loss", format!("has to be at least 0 and below 1, and is {given}"));
     }
+    if options.identities.is_some() && !options.wire.is_native() {
+        return option("identities", "needs the native wire: members of the others have none".to_owned());
+    }
     check_derived(options)?;
     Ok(wire)
 }
@@ -326,6 +329,9 @@ fn check_derived(options: &FleetOptions) -> Result<(), FleetError> {
 fn derive(options: &FleetOptions) -> FleetOptions {
     let mut options = options.clone();
     options.net.own_addresses = options.own_addresses;
+    if options.identities.is_some() {
+        options.cluster = cluster_with_identities(options.cluster);
+    }
     options.net.frame_bytes_max = options.settings.frame_bytes_max;
     options.stream.networks = options.admission.networks.clone();
     // What is set aside has to be kept when it comes back, beside what else does.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use swimring_codec::memberlist::{Codec, Keyring};
+use swimring_codec::native::IdentityKey;
 use swimring_codec::{Incarnation, canonical};
 
 use super::clock::Clock;
@@ -53,7 +54,10 @@ impl HostParts {
     ) -> HostParts {
         let seed = options.seed.wrapping_add((worker as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut rng = fastrand::Rng::with_seed(seed);
-        let shared = SharedState::speaking(wire, rng.u64(..), secrets[0]);
+        let mut shared = SharedState::speaking(wire, rng.u64(..), secrets[0]);
+        if let Some(identities) = &options.identities {
+            shared.use_identities(options.cluster, Arc::clone(&identities.admitted));
+        }
         let opener = wire.codec(secrets[1]).map(Box::new);
         let sealing = wire.encryption().map(|encryption| {
             let streams = SealedStreams::new(encryption, secrets[2]);
@@ -225,6 +229,21 @@ impl<O: Observer> Host<O> {
         zone: &str,
         incarnation: Incarnation,
     ) -> Result<HostedMember, MemberError> {
+        self.add_with_key((address, zone), name, metadata, incarnation, None)
+    }
+
+    /// The same with the member's key, where members have identities ([`FleetOptions::identities`]); without one elsewhere.
+    ///
+    /// # Errors
+    /// As [`Member::new`] and [`Member::with_key`].
+    pub fn add_with_key(
+        &mut self,
+        (address, zone): (SocketAddr, &str),
+        name: &str,
+        metadata: &[u8],
+        incarnation: Incarnation,
+        key: Option<&IdentityKey>,
+    ) -> Result<HostedMember, MemberError> {
         let config = MemberConfig {
             name: name.to_owned(),
             address: canonical(address),
@@ -235,7 +254,7 @@ impl<O: Observer> Host<O> {
             seed: self.rng.u64(..),
             settings: Arc::clone(&self.settings),
         };
-        let local = self.members.add(config, &self.admission, self.clock.now())?;
+        let local = self.members.add(config, key, &self.admission, self.clock.now())?;
         self.settle(local);
         Ok(local)
     }

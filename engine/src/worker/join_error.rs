@@ -21,6 +21,12 @@ pub enum JoinFailure {
     /// The seed belongs to another cluster.
     #[error("belongs to another cluster")]
     OtherCluster,
+    /// The seed's members have identities, and this one has none.
+    #[error("is a cluster whose members have identities: give this one a key (identity_path), too")]
+    WithIdentities,
+    /// The seed's members have no identities, and this one has one.
+    #[error("is a cluster whose members have no identities: leave this one's out, or give all others one")]
+    WithoutIdentities,
     /// The pool cannot take this member, or this member the pool.
     #[error(transparent)]
     Refused(#[from] Refusal),

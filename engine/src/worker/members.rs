@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
 use swimring_codec::MemberId;
+use swimring_codec::native::IdentityKey;
 
 use super::options::FleetOptions;
 use super::sweeping::Sweeping;
@@ -160,10 +161,11 @@ impl HostedMembers {
         (source.is_ipv4() == to.ip().to_canonical().is_ipv4()).then_some(source)
     }
 
-    /// Adds a member that admits others by `admission`.
+    /// Adds a member that admits others by `admission`, with a key where members have identities.
     pub(super) fn add(
         &mut self,
         config: MemberConfig,
+        key: Option<&IdentityKey>,
         admission: &AdmissionRules,
         now: Time,
     ) -> Result<HostedMember, MemberError> {
@@ -174,7 +176,10 @@ impl HostedMembers {
         if self.own_addresses && self.by_address.contains_key(&address.ip()) {
             return Err(MemberError::AddressTaken(address));
         }
-        let mut member = Member::new(config, &mut self.shared, now)?;
+        let mut member = match key {
+            Some(key) => Member::with_key(config, key, &mut self.shared, now)?,
+            None => Member::new(config, &mut self.shared, now)?,
+        };
         if *admission != AdmissionRules::default() {
             member.set_admission(admission.clone());
         }
@@ -394,7 +399,7 @@ mod tests {
                 seed: 1,
                 settings: Arc::clone(&options.settings),
             };
-            members.add(config, &AdmissionRules::default(), Time::ZERO).unwrap();
+            members.add(config, None, &AdmissionRules::default(), Time::ZERO).unwrap();
         }
         members.load_views(&options.settings, |_, _, _| Ok(())).unwrap();
         members

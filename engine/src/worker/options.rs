@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::zone_latency::ZoneLatency;
+use crate::identity::IdentityOptions;
 use crate::net::NetOptions;
 use crate::protocol::{AdmissionRules, Settings, WireOptions};
 use crate::stream::StreamOptions;
@@ -16,6 +17,9 @@ pub struct FleetOptions {
     pub settings: Arc<Settings>,
     /// Wire format of all members.
     pub wire: WireOptions,
+    /// That members have identities, each a key of its own ([`super::Host::add_with_key`]), and who is admitted. On the native wire
+    /// only; the number in headers is then [another](swimring_codec::native::cluster_with_identities) than `cluster`.
+    pub identities: Option<IdentityOptions>,
     /// Options of the datagram path. `own_addresses` and `frame_bytes_max` follow from `own_addresses` and
     /// `settings` here, and are refused there. `segmentation` and `coalescing` are permissions: where the kernel or
     /// the wire format has no use for them, they are off.
@@ -75,6 +79,7 @@ impl Default for FleetOptions {
         FleetOptions {
             settings: Arc::new(Settings::default()),
             wire: WireOptions::Native,
+            identities: None,
             net: NetOptions::default(),
             admission: AdmissionRules::default(),
             own_addresses: false,

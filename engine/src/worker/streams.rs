@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use swimring_codec::canonical;
-use swimring_codec::native::StreamSeal;
+use swimring_codec::native::{PUBLIC_KEY_LEN, SIGNATURE_MESSAGE_LEN, StreamSeal};
 
 use super::join_error::JoinFailure;
 use super::members::HostedMember;
@@ -35,7 +35,9 @@ pub(super) const VIEWS_ASIDE: usize = 8;
 /// Bytes of a whole view, as far as memory is set aside for it.
 pub(super) fn view_bytes(options: &FleetOptions) -> usize {
     let record = if options.wire.is_native() { RECORD_BYTES } else { MEMBERLIST_RECORD_BYTES };
-    (options.known_expected * record).max(VIEW_BYTES_LEAST)
+    // With a public key and a signature.
+    let signed = options.identities.as_ref().map_or(0, |_| PUBLIC_KEY_LEN + SIGNATURE_MESSAGE_LEN);
+    (options.known_expected * (record + signed)).max(VIEW_BYTES_LEAST)
 }
 
 /// A stream that a member of this worker opened.

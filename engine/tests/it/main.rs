@@ -6,6 +6,7 @@ mod architecture_bounds;
 mod cluster_api;
 mod cluster_detail;
 mod cluster_events;
+mod cluster_identities;
 mod cluster_join;
 mod cluster_life;
 mod cluster_messages;

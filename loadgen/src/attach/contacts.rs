@@ -92,7 +92,14 @@ impl Contacts {
 
 /// Whether trying again at the same address is pointless.
 fn is_for_good(reason: &JoinFailure) -> bool {
-    matches!(reason, JoinFailure::Refused(_) | JoinFailure::Sealed(_) | JoinFailure::OtherCluster)
+    matches!(
+        reason,
+        JoinFailure::Refused(_)
+            | JoinFailure::Sealed(_)
+            | JoinFailure::OtherCluster
+            | JoinFailure::WithIdentities
+            | JoinFailure::WithoutIdentities
+    )
 }
 
 #[cfg(test)]
