@@ -18,7 +18,7 @@ mod snapshot;
 pub use decode::{decode_frame, decode_stream};
 pub use input::Input;
 pub use memberlist::{lzw, memberlist_message, memberlist_packet, memberlist_stream, serf_message};
-pub use operations::operations;
+pub use operations::{identities, operations};
 pub use round_trip::round_trip;
 pub use sealed::open_sealed;
 pub use snapshot::snapshot;
@@ -44,7 +44,7 @@ pub struct Seed {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "decode_frame", run: decode_frame, seeds: decode::frame_seeds },
     Target { name: "decode_stream", run: decode_stream, seeds: decode::stream_seeds },
     Target { name: "round_trip", run: round_trip, seeds: round_trip::seeds },
@@ -54,6 +54,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "lzw", run: lzw, seeds: memberlist::lzw_seeds },
     Target { name: "serf_message", run: serf_message, seeds: memberlist::serf_seeds },
     Target { name: "open_sealed", run: open_sealed, seeds: sealed::seeds },
+    Target { name: "identities", run: identities, seeds: operations::seeds },
     Target { name: "operations", run: operations, seeds: operations::seeds },
     Target { name: "snapshot", run: snapshot, seeds: snapshot::seeds },
 ];

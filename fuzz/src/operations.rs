@@ -1,6 +1,6 @@
 //! Operations: time, commands, faults and forgeries on a small simulated cluster.
 
-use swimring_simulation::fuzz_member;
+use swimring_simulation::{fuzz_identities, fuzz_member};
 
 use crate::Seed;
 
@@ -10,6 +10,14 @@ use crate::Seed;
 /// When a member panics, or one of the simulator's checks fails.
 pub fn operations(bytes: &[u8]) {
     fuzz_member(bytes);
+}
+
+/// The same on a cluster whose members have identities.
+///
+/// # Panics
+/// When a member panics, one of the simulator's checks fails, or something forged is believed.
+pub fn identities(bytes: &[u8]) {
+    fuzz_identities(bytes);
 }
 
 /// Bytes without a pattern, from a cluster that starts warm and from one that starts cold: what they do

@@ -4,12 +4,14 @@
 //! mutations of what was really sent, and plain garbage. A member may come to believe what is forged, but
 //! none of the checks may fail and nothing may panic or grow beyond its bounds.
 
+use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring_codec::native::{
-    EntryWanted, EventId, EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter, IdRange, Introduction,
-    KeyRoots, Message, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch, ViewSums,
-    item_hash,
+    EntryWanted, EventId, EventPart, EventSum, FRAME_MAX, Frame, FrameHeader, FrameWriter, IdRange,
+    Introduction, KeyRoots, Message, Signature, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList,
+    ViewSketch, ViewSums, item_hash,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -17,8 +19,8 @@ use super::faults::{Direction, Slowness};
 use super::network;
 use super::operations::Restart;
 use super::rebasing::Rebasing;
-use super::simulation::{CLUSTER, Simulation, SimulationOptions};
-use swimring::protocol::{Settings, StreamPurpose};
+use super::simulation::{CLUSTER, Identities, Simulation, SimulationOptions};
+use swimring::protocol::{Member, Settings, StreamPurpose};
 
 /// Members of the cluster.
 const MEMBERS: usize = 4;
@@ -60,8 +62,45 @@ impl Input<'_> {
 /// # Panics
 /// If a check fails.
 pub fn fuzz_member(data: &[u8]) {
+    fuzz_cluster(data, Identities::None, |_| {});
+}
+
+/// The same to a cluster whose members have identities, who then believe nothing that is forged.
+///
+/// # Panics
+/// If a check fails, or somebody is believed to be what it has not said.
+pub fn fuzz_identities(data: &[u8]) {
+    let mut said = vec![HashSet::new(); MEMBERS];
+    fuzz_cluster(data, Identities::Listed, |simulation| check_beliefs(simulation, &mut said));
+}
+
+/// Everybody is where it has said, with what it has said and at no incarnation that it never had. `said` is what that was.
+fn check_beliefs(simulation: &Simulation, said: &mut [HashSet<(SocketAddr, Vec<u8>)>]) {
+    let number_of = |name: &str| (0..MEMBERS).find(|node| name == format!("member-{node:04}"));
+    for (node, said) in said.iter_mut().enumerate() {
+        let own = simulation.member(node).map(Member::index);
+        let own = own.and_then(|own| simulation.view(node).find(|known| known.index == own));
+        said.extend(own.map(|own| (own.address, own.metadata.to_vec())));
+    }
+    for observer in 0..MEMBERS {
+        for known in simulation.view(observer) {
+            let node = number_of(known.name).expect("a stranger is in a view");
+            let key = simulation.identity_key(node).public();
+            assert_eq!(known.public_key, Some(key), "somebody else's key is believed");
+            let highest = simulation.highest_incarnation(node);
+            assert!(known.incarnation <= highest, "{known:?}, and the highest was {highest:?}");
+            let place = (known.address, known.metadata.to_vec());
+            assert!(said[node].contains(&place), "{known:?} has never been said");
+            let left = simulation.coverage().leaves > 0;
+            assert!(known.state != State::Left || left, "{known:?}, and nobody has left");
+        }
+    }
+}
+
+fn fuzz_cluster(data: &[u8], identities: Identities, mut check: impl FnMut(&Simulation)) {
     let mut input = Input(data);
     let mut simulation = Simulation::new(SimulationOptions {
+        identities,
         settings: small_settings(),
         shared_commons: input.byte() & 1 == 1,
         rebasing: Rebasing::Restless,
@@ -72,6 +111,10 @@ pub fn fuzz_member(data: &[u8]) {
     } else {
         simulation.start_cold();
     }
+    if identities != Identities::None {
+        simulation.tap();
+    }
+    check(&simulation);
     for _ in 0..OPERATIONS_MAX {
         if input.0.is_empty() || simulation.now().as_micros() > TIME_MAX.as_micros() as u64 {
             break;
@@ -80,6 +123,7 @@ pub fn fuzz_member(data: &[u8]) {
         if let Err(violation) = simulation.verify() {
             panic!("{violation}");
         }
+        check(&simulation);
     }
     for node in 0..simulation.len() {
         let commons = simulation.commons(node);
@@ -219,7 +263,10 @@ fn forged_frame(simulation: &Simulation, input: &mut Input<'_>) -> Vec<u8> {
 fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut FrameWriter<'_>) {
     let subject = someone(simulation, input);
     let sequence = u32::from(input.byte());
-    let (name, metadata) = (name(subject, input), input.bytes());
+    let (name, metadata) = (name(subject, input), forged_metadata(simulation, subject, input));
+    if let Some(signature) = heard_signature(simulation, input) {
+        writer.push(&Message::Signature(&signature));
+    }
     // As if the sender had one member more than we have, or what nobody has.
     let number = input.number();
     let cells = [SketchCell::new(subject.0, number, item_hash(subject, number) as u16, 1); 56];
@@ -266,6 +313,32 @@ fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut F
     writer.push(&message);
 }
 
+/// Any metadata, behind the subject's public key where members have identities.
+fn forged_metadata(simulation: &Simulation, subject: MemberId, input: &mut Input<'_>) -> Vec<u8> {
+    let metadata = input.bytes();
+    let node = (0..MEMBERS).find(|node| simulation.id(*node) == subject && simulation.has_identities());
+    node.map_or(metadata.clone(), |node| [&simulation.identity_key(node).public().0[..], &metadata].concat())
+}
+
+/// One of the signatures that members have sent, or something else, or none.
+fn heard_signature(simulation: &Simulation, input: &mut Input<'_>) -> Option<Signature> {
+    if !simulation.has_identities() {
+        return None;
+    }
+    let number = input.byte();
+    let of_frame = |bytes: &[u8]| {
+        Frame::decode(bytes).ok()?.messages().flatten().find_map(|message| match message {
+            Message::Signature(signature) => Some(*signature),
+            _ => None,
+        })
+    };
+    match number % 4 {
+        0 => None,
+        1 => Some([number; 64]),
+        _ => simulation.tapped().iter().skip(usize::from(number)).find_map(|frame| of_frame(&frame.bytes)),
+    }
+}
+
 fn name(subject: MemberId, input: &mut Input<'_>) -> String {
     let members = (0..MEMBERS).map(|number| format!("member-{number:04}"));
     let known = members.into_iter().find(|name| MemberId::of_name(name) == subject);
@@ -300,8 +373,9 @@ fn forged_stream(simulation: &Simulation, input: &mut Input<'_>) -> Vec<u8> {
         _ => {
             for _ in 0..input.byte() % 8 {
                 let subject = someone(simulation, input);
-                let (name, metadata) = (name(subject, input), input.bytes());
-                writer.record(&introduction(&name, &metadata, input));
+                let (name, metadata) = (name(subject, input), forged_metadata(simulation, subject, input));
+                let signature = heard_signature(simulation, input);
+                writer.signed_record(&introduction(&name, &metadata, input), signature.as_ref());
             }
             writer.finish_state();
         }

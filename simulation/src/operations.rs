@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use swimring_codec::native::Introduction;
+use swimring_codec::native::{IdentityKey, Introduction};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::checks::{Coverage, Violation};
@@ -11,7 +11,7 @@ use super::faults::{Direction, Faults, Slowness};
 use super::log::Log;
 use super::network;
 use super::node::Starvation;
-use super::simulation::{CapturedFrame, SimEvent, Simulation, zone_name};
+use super::simulation::{CapturedFrame, SimEvent, Simulation, identity_key, zone_name};
 use super::trace::Trace;
 use swimring::protocol::{
     Counters, Member, MemberError, MemberRef, Settings, SharedState, StateError, Time, View,
@@ -64,7 +64,12 @@ impl Simulation {
                     zone: &node.zone,
                 };
                 // Fewer members than any table holds.
-                let _ = view.add(&introduction, &self.settings, &mut self.commons[at]);
+                let _ = if self.wire.identities.is_some() {
+                    let key = identity_key(self.seed, self.by_id[&node.id]);
+                    view.add_signed(&introduction, &key, &self.settings, &mut self.commons[at])
+                } else {
+                    view.add(&introduction, &self.settings, &mut self.commons[at])
+                };
             }
             for node in 0..self.nodes.len() {
                 if self.nodes[node].commons == at {
@@ -354,6 +359,21 @@ impl Simulation {
     /// Address of `node`.
     pub fn address(&self, node: usize) -> SocketAddr {
         self.nodes[node].address
+    }
+
+    /// The key that `node` signs with, where members have identities.
+    pub fn identity_key(&self, node: usize) -> IdentityKey {
+        identity_key(self.seed, node)
+    }
+
+    /// Whether members have identities.
+    pub fn has_identities(&self) -> bool {
+        self.wire.identities.is_some()
+    }
+
+    /// The highest incarnation that `node` ever had.
+    pub fn highest_incarnation(&self, node: usize) -> Incarnation {
+        self.nodes[node].incarnation
     }
 
     /// The id of `node`.

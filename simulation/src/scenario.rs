@@ -10,7 +10,7 @@ use super::convergence::{calm_bound, mending};
 use super::faults::Faults;
 use super::log::What;
 use super::rebasing::Rebasing;
-use super::simulation::{Simulation, SimulationOptions};
+use super::simulation::{Identities, Simulation, SimulationOptions};
 use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Counters, MemberlistOptions, Preset, Settings, SuspicionMode, Time, WireOptions};
 
@@ -87,6 +87,7 @@ pub fn scenario(seed: u64) -> SimulationOptions {
         shared_commons,
         checked: true,
         rebasing: Rebasing::Restless,
+        identities: Identities::None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use swimring_codec::native::FRAME_MAX;
+use swimring_codec::native::{FRAME_MAX, IdentityKey};
 use swimring_codec::{MemberId, State};
 
 use super::checks::{Checks, Step, Violation};
@@ -23,11 +23,12 @@ use super::streams::{StreamId, StreamInput, Streams};
 use super::trace::Trace;
 use super::wire::Wire;
 use swimring::protocol::{
-    Counters, Event, Member, MemberConfig, Outbox, Settings, SharedState, StreamOpen, Time, WireOptions,
+    AdmittedKeys, Counters, Event, Member, MemberConfig, Outbox, Settings, SharedState, StreamOpen, Time,
+    WireOptions,
 };
 
 /// Cluster number of the simulated members.
-pub(super) const CLUSTER: u32 = 0x51A1;
+pub const CLUSTER: u32 = 0x51A1;
 
 /// What is simulated.
 #[derive(Clone, Debug)]
@@ -52,6 +53,20 @@ pub struct SimulationOptions {
     pub checked: bool,
     /// Storage of the members' views.
     pub rebasing: Rebasing,
+    /// Whether members have identities, in the native format.
+    pub identities: Identities,
+}
+
+/// Whether members have identities, with keys drawn from the seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Identities {
+    /// They have none.
+    #[default]
+    None,
+    /// A name belongs to the key that it is first heard with.
+    FirstHeard,
+    /// All have a list of all names and keys.
+    Listed,
 }
 
 impl SimulationOptions {
@@ -68,6 +83,7 @@ impl SimulationOptions {
             shared_commons: false,
             checked: true,
             rebasing: Rebasing::Swept,
+            identities: Identities::None,
         }
     }
 }
@@ -75,6 +91,27 @@ impl SimulationOptions {
 /// The name of a zone; the first is the empty one.
 pub(super) fn zone_name(number: usize) -> String {
     if number == 0 { String::new() } else { format!("zone-{number}") }
+}
+
+/// Whom members admit, if they have identities.
+fn admitted(identities: Identities, seed: u64, nodes: &[Node]) -> Option<Arc<AdmittedKeys>> {
+    let mut admitted = AdmittedKeys::default();
+    match identities {
+        Identities::None => return None,
+        Identities::FirstHeard => {}
+        Identities::Listed => {
+            for (number, node) in nodes.iter().enumerate() {
+                admitted.add(identity_key(seed, number).public(), Some(&node.name));
+            }
+        }
+    }
+    Some(Arc::new(admitted))
+}
+
+/// The key that the member of `node` signs with, where members have identities, in a simulation of this seed.
+pub(super) fn identity_key(seed: u64, node: usize) -> IdentityKey {
+    let mut rng = fastrand::Rng::with_seed(seed ^ (node as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    IdentityKey::from_seed(&std::array::from_fn(|_| rng.u8(..)))
 }
 
 /// A frame that was sent while the simulation was tapped.
@@ -174,7 +211,7 @@ impl Simulation {
     /// # Panics
     /// If the wire's options cannot be used.
     pub fn new(options: SimulationOptions) -> Simulation {
-        let wire = Wire::new(&options.wire).unwrap_or_else(|error| panic!("{error}"));
+        let mut wire = Wire::new(&options.wire).unwrap_or_else(|error| panic!("{error}"));
         let count = options.members.min(1 << 16);
         let nodes: Vec<Node> = (0..count)
             .map(|number| {
@@ -182,6 +219,9 @@ impl Simulation {
                 Node::new(number, zone, if options.shared_commons { 0 } else { number })
             })
             .collect();
+        if options.wire.is_native() {
+            wire.identities = admitted(options.identities, options.seed, &nodes);
+        }
         let commons = if options.shared_commons { 1 } else { count };
         let settings = Arc::new(options.settings);
         let mut simulation = Simulation {
@@ -212,6 +252,7 @@ impl Simulation {
             opened: Vec::new(),
             happened: Vec::new(),
         };
+        simulation.checks.identities = simulation.wire.identities.is_some();
         simulation.set_faults(options.faults);
         simulation
     }
@@ -499,7 +540,12 @@ impl Simulation {
         };
         let shown = place.clock.read(self.now);
         // A name that fits and a table that has room for its owner: it cannot be refused.
-        place.member = Member::new(config, &mut self.commons[place.commons], shown).ok();
+        let commons = &mut self.commons[place.commons];
+        place.member = if commons.has_identities() {
+            Member::with_key(config, &identity_key(self.seed, node), commons, shown).ok()
+        } else {
+            Member::new(config, commons, shown).ok()
+        };
         place.incarnation = place.incarnation.max(incarnation);
         (place.joined, place.leaving, place.host_down) = (false, false, false);
         self.checks.started(node);

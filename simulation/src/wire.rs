@@ -6,14 +6,15 @@
 //! over them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use swimring_codec::memberlist::{Codec, StreamScanner};
 use swimring_codec::native::{Frame, STREAM_PREFIX_LEN, StreamMessage, stream_message_len};
 
 use super::network;
-use super::simulation::Simulation;
+use super::simulation::{CLUSTER, Simulation};
 use swimring::protocol::{
-    CheckedWire, SharedState, StreamNext, StreamPurpose, WireOptions, WireOptionsError,
+    AdmittedKeys, CheckedWire, SharedState, StreamNext, StreamPurpose, WireOptions, WireOptionsError,
 };
 
 /// The format that all members speak, and what opens it.
@@ -25,6 +26,8 @@ pub(super) struct Wire {
     reader: Option<Box<Codec>>,
     /// Opens what the network and the checks look at, while a member reads.
     pub(super) inspector: Option<Box<Codec>>,
+    /// Whom members admit, if they have identities.
+    pub(super) identities: Option<Arc<AdmittedKeys>>,
 }
 
 impl Wire {
@@ -36,14 +39,18 @@ impl Wire {
         // Randomness is for sealing, and these only open.
         let codec = || checked.codec([0; 32]).map(Box::new);
         let (reader, inspector) = (codec(), codec());
-        Ok(Wire { options: options.clone(), checked, reader, inspector })
+        Ok(Wire { options: options.clone(), checked, reader, inspector, identities: None })
     }
 
     /// Storage for members that speak the format.
     pub(super) fn commons(&self, seed: u64) -> SharedState {
         let mut secret = [0; 32];
         secret[..8].copy_from_slice(&seed.to_le_bytes());
-        SharedState::speaking(&self.checked, seed, secret)
+        let mut commons = SharedState::speaking(&self.checked, seed, secret);
+        if let Some(admitted) = &self.identities {
+            commons.use_identities(CLUSTER, Arc::clone(admitted));
+        }
+        commons
     }
 
     pub(super) fn options(&self) -> &WireOptions {

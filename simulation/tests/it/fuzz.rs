@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use swimring::protocol::{MemberlistOptions, Settings, StreamPurpose, WireOptions};
-use swimring_simulation::{Simulation, SimulationOptions, fuzz_member};
+use swimring_simulation::{Simulation, SimulationOptions, fuzz_identities, fuzz_member};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
@@ -13,6 +13,13 @@ proptest! {
     #[test]
     fn any_operations_are_survived(data in prop::collection::vec(any::<u8>(), 0..2_000)) {
         fuzz_member(&data);
+    }
+
+    #[test]
+    fn nothing_forged_is_believed_of_members_with_identities(
+        data in prop::collection::vec(any::<u8>(), 0..2_000),
+    ) {
+        fuzz_identities(&data);
     }
 }
 

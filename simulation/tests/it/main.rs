@@ -7,6 +7,7 @@ mod event_repair;
 mod experiment;
 mod experiment_network;
 mod fuzz;
+mod identities;
 mod late_members;
 mod mass_kills;
 mod memberlist_messages;
