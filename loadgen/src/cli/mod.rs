@@ -160,6 +160,10 @@ pub struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub encrypt_file: Option<PathBuf>,
 
+    /// Give each member an identity: a key with which it signs what it says of itself
+    #[arg(long)]
+    pub identities: bool,
+
     /// With --wire memberlist: the first member's address; the others have the next ones [default: 127.10.0.1]
     #[arg(long, value_name = "ADDRESS", value_parser = values::address_v4)]
     pub first_address: Option<Ipv4Addr>,

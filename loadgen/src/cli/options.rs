@@ -12,7 +12,7 @@ use swimring::protocol::{SettingValue, Settings};
 use swimring::worker::ZoneLatency;
 use swimring_codec::MemberId;
 use swimring_codec::memberlist::SecretKey;
-use swimring_codec::native::EVENT_MAX;
+use swimring_codec::native::{EVENT_MAX, IdentityKey};
 use swimring_tooling::values::Rate;
 
 use super::protocol::ProtocolSettings;
@@ -66,6 +66,8 @@ pub struct RunOptions {
     pub wire: WireChoice,
     /// The key that members encrypt with, if they do.
     pub key: Option<SecretKey>,
+    /// Whether members have identities.
+    pub identities: bool,
     /// Address of the first member, where each has one of its own.
     pub first_address: Ipv4Addr,
     /// Warm or cold start.
@@ -134,6 +136,9 @@ impl RunArguments {
     /// Flags that would change nothing beside the others.
     fn without_effect(&self) -> Vec<String> {
         let mut faults = Vec::new();
+        if self.identities && self.wire == WireChoice::Memberlist {
+            faults.push("--identities: members of memberlist's wire have none; leave it out".to_owned());
+        }
         if let Some(seeds) = self.seeds.filter(|_| self.start == Start::Warm) {
             faults.push(format!(
                 "--seeds {seeds}: nobody joins in a warm start; add --start cold, or leave it out"
@@ -170,6 +175,7 @@ impl RunArguments {
     fn resolve(self, cores: u32) -> RunOptions {
         let mut options = RunOptions {
             wire: self.wire,
+            identities: self.identities,
             first_address: self.first_address.unwrap_or(FIRST_ADDRESS_DEFAULT),
             start: self.start,
             seeds: self.seeds.unwrap_or(1),
@@ -223,6 +229,7 @@ impl RunOptions {
             driver: fleet.driver,
             wire: WireChoice::Native,
             key: None,
+            identities: false,
             first_address: FIRST_ADDRESS_DEFAULT,
             start: Start::Warm,
             seeds: 1,
@@ -297,10 +304,19 @@ impl RunOptions {
         if self.key.is_some() {
             settings.insert("encrypt".to_owned(), json!(true));
         }
+        if self.identities {
+            settings.insert("identities".to_owned(), json!(true));
+        }
         if let Some(within) = self.kill_within {
             settings.insert("kill_within_s".to_owned(), json!(within.as_secs_f64()));
         }
         settings
+    }
+
+    /// The key of a member with an identity: of the run's seed, so that nothing is to be kept.
+    pub fn identity_key(&self, member: u32) -> Option<IdentityKey> {
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ (u64::from(member) + 1) << 32);
+        self.identities.then(|| IdentityKey::from_seed(&std::array::from_fn(|_| rng.u8(..))))
     }
 
     /// The address of a member that has one of its own; nothing past the end of the address space, or where

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use swimring::identity::IdentityOptions;
 use swimring::net::NetOptions;
 use swimring::protocol::Settings;
 use swimring::stream::StreamOptions;
@@ -97,6 +98,7 @@ fn start_fleet(
             ..StreamOptions::default()
         },
         wire: wire(options),
+        identities: options.identities.then(IdentityOptions::default),
         own_addresses: options.wire == WireChoice::Memberlist,
         bind: bind(options),
         gossip_frames_per_second: match options.wire {

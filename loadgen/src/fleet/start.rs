@@ -52,7 +52,8 @@ fn add_members(
 ) -> Result<(), String> {
     numbers.try_for_each(|number| {
         let name = name_of(number);
-        let added = host.add_at(address(number), &name, &[], &options.zone(&name), INCARNATION);
+        let (zone, key) = (options.zone(&name), options.identity_key(number));
+        let added = host.add_with_key((address(number), &zone), &name, &[], INCARNATION, key.as_ref());
         added.map(|_| ()).map_err(|error| error.to_string())
     })
 }
@@ -113,7 +114,10 @@ fn load_views(
                 metadata: &[],
                 zone: &zone,
             };
-            view.add(&introduction, settings, commons)
+            match options.identity_key(number) {
+                Some(key) => view.add_signed(&introduction, &key, settings, commons),
+                None => view.add(&introduction, settings, commons),
+            }
         })
     });
     loaded.map_err(|error| error.to_string())
