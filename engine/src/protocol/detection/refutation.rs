@@ -227,7 +227,7 @@ impl Refutations {
 
     /// Whether it is time to say that our name is claimed; notes that it is said.
     pub(in crate::protocol) fn may_say_conflict(&mut self, now: Time) -> bool {
-        is_time(&mut self.conflict_said, now)
+        self.conflict_said.is_time(now)
     }
 
     fn admit(&mut self, now: Time) -> bool {

@@ -240,14 +240,9 @@ impl KeyValues {
     }
 
     /// Tells what has changed here, if that is due, and the driver what has changed at all. To be called last in every step.
-    pub(in crate::protocol) fn begin_telling(
-        &mut self,
-        core: &mut Core,
-        cx: &mut Context<'_, '_>,
-        sequence: &mut u32,
-    ) {
+    pub(in crate::protocol) fn begin_telling(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
         if self.telling.due() <= cx.now {
-            self.telling.tell(&self.store, core, cx, sequence);
+            self.telling.tell(&self.store, core, cx);
         }
         if !self.store.changes.is_empty() && !std::mem::replace(&mut self.announced, true) {
             cx.emit(Event::StateChanged);

@@ -84,13 +84,7 @@ impl Telling {
     }
 
     /// Tells what is to be told.
-    pub(super) fn tell(
-        &mut self,
-        store: &Store,
-        core: &mut Core,
-        cx: &mut Context<'_, '_>,
-        sequence: &mut u32,
-    ) {
+    pub(super) fn tell(&mut self, store: &Store, core: &mut Core, cx: &mut Context<'_, '_>) {
         (self.due, self.last) = (Time::NEVER, cx.now);
         let own = store.maps.get(&core.id);
         if core.status != Status::Active || core.table.live() < 2 {
@@ -101,7 +95,7 @@ impl Telling {
         }
         if let Some(map) = own.filter(|map| map.version != self.told) {
             self.write_map(core.id, map);
-            self.send(core, cx, sequence);
+            self.send(core, cx);
             if cx.now.since(self.base.1) >= REPEATED {
                 self.base = (self.told, cx.now);
             }
@@ -109,7 +103,7 @@ impl Telling {
         }
         if !self.cluster_keys.is_empty() {
             self.write_cluster_keys(store);
-            self.send(core, cx, sequence);
+            self.send(core, cx);
         }
         if !self.cluster_keys.is_empty() {
             self.due = cx.now + PACING;
@@ -145,11 +139,12 @@ impl Telling {
         });
     }
 
-    fn send(&mut self, core: &mut Core, cx: &mut Context<'_, '_>, sequence: &mut u32) {
+    fn send(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
         // Applications are left half of the room for events.
         let crowded = cx.shared.events.is_half_full(cx.now, &core.settings);
-        *sequence = sequence.wrapping_add(1);
-        let event = UserEvent { origin: core.id, sequence: *sequence, name: TOLD, payload: &self.payload };
+        core.event_sequence = core.event_sequence.wrapping_add(1);
+        let event =
+            UserEvent { origin: core.id, sequence: core.event_sequence, name: TOLD, payload: &self.payload };
         let told = !crowded && core.tell_own(cx, &EventBody::Plain(&event)).is_some();
         cx.shared.counters.state_changes_told += u64::from(told);
         cx.shared.counters.state_changes_untold += u64::from(!told);

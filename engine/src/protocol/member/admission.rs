@@ -16,9 +16,9 @@ use swimring_codec::native::{Introduction, Signature};
 use swimring_codec::{MemberId, identity_hash, is_same_place};
 
 use crate::protocol::event::Event;
-use crate::protocol::member::Member;
 use crate::protocol::member::candidates::{Candidate, CandidateRef, Expiring, Waiting};
 use crate::protocol::member::merge::TellOn;
+use crate::protocol::member::{Apart, Member};
 use crate::protocol::networks::Networks;
 use crate::protocol::outbox::Outbox;
 use crate::protocol::state::{Context, SharedState, Status};
@@ -227,8 +227,15 @@ fn identity_of(introduction: &Introduction<'_>) -> u64 {
 impl Member {
     /// Sets who may come into the view from now on. Whoever is in it stays.
     pub fn set_admission(&mut self, rules: AdmissionRules) {
-        self.judges = rules != AdmissionRules::default();
-        self.apart.admission = self.judges.then(|| Box::new(Admission::new(rules)));
+        let judges = rules != AdmissionRules::default();
+        self.apart.admission = judges.then(|| Box::new(Admission::new(rules)));
+        self.note_apart();
+    }
+
+    /// Notes whether there is anything apart that others have to look at.
+    pub(super) fn note_apart(&mut self) {
+        let Apart { key_values, admission, past, .. } = &*self.apart;
+        self.core.looks_apart = key_values.is_some() || admission.is_some() || past.is_some();
     }
 
     /// The candidate about whom the application is asked; nothing once it has been judged.
@@ -281,7 +288,7 @@ impl Member {
     #[inline]
     pub(super) fn admission_due(&self) -> Time {
         // Who admits everybody need not look there.
-        let admission = if self.judges { self.apart.admission.as_ref() } else { None };
+        let admission = if self.core.looks_apart { self.apart.admission.as_ref() } else { None };
         admission.map_or(Time::NEVER, |admission| admission.due())
     }
 

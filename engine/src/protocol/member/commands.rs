@@ -171,8 +171,8 @@ impl Member {
                 own.with_state(State::Alive).with_incarnation(incarnation),
             );
         }
-        self.joined_alone = self.core.table.live() <= 1;
-        self.core.joining = self.joined_alone;
+        self.core.joined_alone = self.core.table.live() <= 1;
+        self.core.joining = self.core.joined_alone;
         self.introduce_self(cx);
         cx.out.streams.push(StreamOpen { to: seed, destination, purpose: StreamPurpose::Join { token } });
     }
@@ -270,8 +270,8 @@ impl Member {
         if self.core.is_full_of_events(shared) {
             return Err(MemberError::TooManyEvents);
         }
-        self.event_sequence = self.event_sequence.wrapping_add(1);
-        let event = UserEvent { origin: self.core.id, sequence: self.event_sequence, name, payload };
+        self.core.event_sequence = self.core.event_sequence.wrapping_add(1);
+        let event = UserEvent { origin: self.core.id, sequence: self.core.event_sequence, name, payload };
         let at = self.core.store_own_event(&event, now, shared).ok_or(MemberError::TooManyEvents)?;
         shared.events.mark_seen(at, self.core.number);
         let cx = &mut Context::new(now, shared, out);

@@ -147,7 +147,7 @@ impl Member {
         if core.settings.state_bytes_max == 0 || !cx.shared.wire.rules.shares_state {
             return None;
         }
-        self.shares_state = true;
+        core.looks_apart = true;
         let made = self.apart.key_values.get_or_insert_with(|| {
             // A restart has a later incarnation; two within its second are told apart by chance, or else by what is
             // heard of the first.
@@ -162,7 +162,7 @@ impl Member {
     #[inline]
     pub(super) fn key_values_due(&self) -> Time {
         // Who shares nothing need not look there.
-        let key_values = if self.shares_state { self.apart.key_values.as_ref() } else { None };
+        let key_values = if self.core.looks_apart { self.apart.key_values.as_ref() } else { None };
         key_values.map_or(Time::NEVER, |key_values| key_values.due(&self.core))
     }
 

@@ -143,7 +143,7 @@ impl Member {
         let introduction = restated.as_ref().unwrap_or(introduction);
         let held = known.filter(|(_, entry)| !entry.is_unknown());
         let Some(voucher) = self.core.voucher_of_introduction(cx, held, introduction) else { return };
-        if self.judges {
+        if self.core.looks_apart {
             let known = (known.map(|(index, _)| index), entry);
             if !self.admits(cx, known, (introduction, voucher.signature()), (versions, tell_on)) {
                 return;

@@ -240,22 +240,12 @@ pub struct Member {
     reachability: Reachability,
     suspicions: Suspicions,
     apart: Box<Apart>,
-    /// Whether there is shared state, which lies apart.
-    shares_state: bool,
-    /// Whether the last join began without knowing anybody else.
-    joined_alone: bool,
-    /// Whether not everybody is admitted; what there is to it lies apart.
-    judges: bool,
-    /// Whether there is something to do about our last life, which lies apart.
-    moved: bool,
     spread_estimate: SpreadEstimate,
     gossip: Gossip,
     anti_entropy: AntiEntropy,
     reconnect: Reconnect,
     event_repair: EventRepair,
     view_repair: ViewRepair,
-    /// Sequence number of the last user event of its own.
-    event_sequence: u32,
     /// When the timers were last looked at.
     called: Time,
     /// Time that the driver had lost when we last took note of it, in microseconds.
@@ -347,18 +337,16 @@ impl Member {
             reconnect: Reconnect::new(&settings, &mut rng, shared, now),
             event_repair: EventRepair::new(now),
             view_repair: ViewRepair::new(now),
-            shares_state: false,
-            joined_alone: false,
-            judges: false,
-            moved: false,
             apart: Box::new(Apart {
                 refutations: Refutations::new(now, incarnation),
                 key_values: None,
                 admission: None,
                 past: None,
             }),
-            event_sequence: rng.u32(..),
             core: Core {
+                event_sequence: rng.u32(..),
+                looks_apart: false,
+                joined_alone: false,
                 id: introduction.subject,
                 index,
                 zone,
@@ -424,10 +412,10 @@ impl Member {
     /// gossiped with the next round. To be called last in every step.
     #[inline]
     fn begin_telling(&mut self, cx: &mut Context<'_, '_>) {
-        if self.shares_state
+        if self.core.looks_apart
             && let Some(key_values) = &mut self.apart.key_values
         {
-            key_values.begin_telling(&mut self.core, cx, &mut self.event_sequence);
+            key_values.begin_telling(&mut self.core, cx);
         }
         self.core.pass_on(cx);
         self.gossip.arm(cx.now, &self.core.settings, !self.core.queue.is_empty());

@@ -49,13 +49,13 @@ impl Member {
         }
         // Upstream leaves its past to the others.
         let leaves_it = cx.shared.behaviour.past_accusations_ignored || self.core.status != Status::Active;
-        if leaves_it || self.moved {
+        if leaves_it || self.apart.past.is_some() {
             return;
         }
-        self.moved = true;
         let end = cx.now + self.core.settings.probe_timeout * 2;
         let incarnation = record.incarnation;
         self.apart.past = Some(Box::new(PastLife { incarnation, step: Step::Asking, end }));
+        self.note_apart();
         cx.out.streams.push(StreamOpen {
             to: record.address,
             destination: self.core.id,
@@ -76,13 +76,13 @@ impl Member {
 
     /// Whether we are telling that our last life has left: what is told of that one is not answered meanwhile.
     pub(super) fn leaves_past(&self) -> bool {
-        self.moved && self.apart.past.as_ref().is_some_and(|past| past.step == Step::Leaving)
+        self.core.looks_apart && self.apart.past.as_ref().is_some_and(|past| past.step == Step::Leaving)
     }
 
     /// When there is something to do about the last life.
     #[inline]
     pub(super) fn past_due(&self) -> Time {
-        let past = if self.moved { self.apart.past.as_ref() } else { None };
+        let past = if self.core.looks_apart { self.apart.past.as_ref() } else { None };
         past.map_or(Time::NEVER, |past| past.end)
     }
 
@@ -111,8 +111,8 @@ impl Member {
     }
 
     fn forget_past(&mut self) {
-        self.moved = false;
         self.apart.past = None;
+        self.note_apart();
     }
 
     /// How long gossip takes to reach all.

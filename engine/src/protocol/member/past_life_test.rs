@@ -48,7 +48,7 @@ fn the_last_address_is_asked_only_where_it_is_kept_and_held_alive() {
             (past(([127, 0, 0, 1], 1), State::Alive), false),
         ] {
             let (one, _, streams) = told(&wire, &past);
-            assert_eq!((streams == 1, one.moved), (asked, asked), "{wire:?} {past:?}");
+            assert_eq!((streams == 1, one.apart.past.is_some()), (asked, asked), "{wire:?} {past:?}");
         }
     }
 }
@@ -63,7 +63,7 @@ fn who_answers_at_the_last_address_keeps_the_name() {
             true => one.on_stream_ack(cx, 0, subject),
             false => one.on_presence(cx, (0, subject), Presence::Silent),
         });
-        assert!(!one.moved && one.past_due() == Time::NEVER);
+        assert!(one.apart.past.is_none() && one.past_due() == Time::NEVER);
         assert_eq!(shared.counters.past_lives_left, 0);
         assert_eq!(shared.counters.acks_unexpected, 0);
     }
@@ -100,7 +100,7 @@ fn a_goodbye_is_said_for_who_is_gone_and_then_we_are_introduced() {
         let end = one.past_due();
         assert!(end >= asked_until && end < second(10));
         call(&mut one, &mut shared, end, Member::past_timeout);
-        assert!(!one.moved);
+        assert!(one.apart.past.is_none());
         assert_eq!((shared.counters.past_lives_left, shared.broadcasts_queued()), (1, 1));
         assert_eq!(one.incarnation(), Incarnation::new(1_000));
     }

@@ -56,7 +56,7 @@ impl Member {
                 }
             };
             cx.shared.counters.push_pull_records += 1;
-            if joining && self.judges {
+            if joining && self.core.looks_apart {
                 self.note_told(cx, introduction.subject);
             }
             cx.signature = signature.copied();

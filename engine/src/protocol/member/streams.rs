@@ -324,7 +324,8 @@ impl Member {
     fn introduce_through(&mut self, cx: &mut Context<'_, '_>, through: Option<MemberIndex>) {
         let (index, update) = (self.core.index, Update::Alive { introduce: true });
         let incarnation = self.core.table.get(index).incarnation();
-        let through = through.filter(|through| self.joined_alone && self.core.table.get(*through).is_live());
+        let through =
+            through.filter(|through| self.core.joined_alone && self.core.table.get(*through).is_live());
         match through {
             Some(through) if through != index => {
                 let zone = self.core.identity(through, cx.shared).zone();

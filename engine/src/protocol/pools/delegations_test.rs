@@ -15,7 +15,7 @@ fn at(millis: u64) -> Time {
 
 fn delegation(subject: u32, delegate: MemberIndex, prefix_bits: u8) -> Delegation {
     let part = Part { delegate, zone: 0, prefix_bits };
-    let (update, incarnation) = (Update::Dead, Incarnation::new(1));
+    let (update, incarnation) = (Update::Event, Incarnation::new(1));
     Delegation { subject, update, incarnation, part, since: Time::ZERO, attempt: 0 }
 }
 

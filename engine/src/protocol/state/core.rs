@@ -75,6 +75,13 @@ pub(in crate::protocol) struct Core {
     /// A join is under way that began without knowing anybody else, and nobody has joined through us: what we are asked to tell
     /// waits for its end, as we could tell nobody.
     pub(in crate::protocol) joining: bool,
+    /// Whether the last join began without knowing anybody else.
+    pub(in crate::protocol) joined_alone: bool,
+    /// Whether there is shared state, not everybody is admitted, or there is something to do about our last life: all of that lies
+    /// apart, and who has nothing of it need not look there.
+    pub(in crate::protocol) looks_apart: bool,
+    /// Sequence number of the last user event of its own.
+    pub(in crate::protocol) event_sequence: u32,
     /// Who has not acknowledged a delegation lately.
     pub(in crate::protocol) unheard: UnheardList,
     /// Parts of the cluster that have not been told of our own goodbye.
