@@ -1,6 +1,6 @@
 //! How long an acknowledgement may take: a retransmission timeout from measured round trips (RFC 6298).
 //!
-//! Smoothed round trip plus four times its deviation, never below a floor, doubled for each attempt.
+//! Smoothed round trip plus four times its deviation, or a clock's granularity, never below a floor, doubled for each attempt.
 
 use std::time::Duration;
 
@@ -8,6 +8,10 @@ use crate::protocol::time::Time;
 
 /// Longest timeout of a first attempt. A peer that takes longer is treated as lost and tried again.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);
+
+/// What a timeout is longer than the smoothed round trip at least (the clock granularity of RFC 6298, section 2.3): a driver
+/// acts once in a tick, and where all round trips were alike the next is not exactly so.
+const GRANULARITY_US: u64 = 2_000;
 
 /// Before anything was measured.
 const TIMEOUT_UNKNOWN: Duration = Duration::from_millis(200);
@@ -58,7 +62,10 @@ impl RoundTrip {
     pub(in crate::protocol) fn timeout(&self, attempt: u8, floor: Duration) -> Duration {
         let first = match self.smoothed_us {
             0 => TIMEOUT_UNKNOWN,
-            smoothed_us => Duration::from_micros(u64::from(smoothed_us) + 4 * u64::from(self.deviation_us)),
+            smoothed_us => {
+                let deviation_us = (4 * u64::from(self.deviation_us)).max(GRANULARITY_US);
+                Duration::from_micros(u64::from(smoothed_us) + deviation_us)
+            }
         };
         first.min(TIMEOUT_MAX).max(floor) * (1 << attempt.min(6))
     }
