@@ -23,6 +23,7 @@ use super::error::ClusterError;
 use super::lossy_channel::{Receiver, Sender, lossy_channel};
 use super::shared::{LOCAL, Shared};
 use super::waiting::thread_waker;
+use crate::identity::PublicKey;
 use crate::protocol::{CANDIDATES_MAX, CandidateRef, MemberlistDialect, WireOptions};
 
 /// Futures of the application that are waited for at one time.
@@ -60,7 +61,8 @@ impl From<&WireOptions> for WireKind {
 /// A member that is not in the view, and may be admitted: see [`ClusterBuilder::admit`](super::ClusterBuilder::admit).
 ///
 /// It is what somebody says of it. Nothing of it has been checked but its address against
-/// [`ClusterOptions::allowed_networks`](super::ClusterOptions::allowed_networks).
+/// [`ClusterOptions::allowed_networks`](super::ClusterOptions::allowed_networks) and, with identities, that the member itself
+/// has said it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Candidate {
@@ -70,6 +72,8 @@ pub struct Candidate {
     pub address: SocketAddr,
     /// Metadata that it publishes.
     pub metadata: Bytes,
+    /// Key that it signs with, where members have [identities](crate::identity): that it has it has been checked.
+    pub public_key: Option<PublicKey>,
     /// Zone that it is in; empty for none.
     pub zone: Arc<str>,
     /// The wire that it was heard of on.
@@ -82,6 +86,7 @@ impl Candidate {
             name: known.name.into(),
             address: canonical(known.address),
             metadata: Bytes::copy_from_slice(known.metadata),
+            public_key: known.public_key,
             zone: known.zone.into(),
             wire,
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::cluster_support::*;
 use swimring::identity::{self, IdentityKey};
-use swimring::{Cluster, ClusterBuilder, EncryptionOptions, State, WireOptions};
+use swimring::{Cluster, ClusterBuilder, ClusterEvent, EncryptionOptions, State, WireOptions};
 use swimring_codec::native::{
     FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, cluster_with_identities,
 };
@@ -203,4 +203,28 @@ fn nobody_speaks_for_a_member() {
     wait_until("what it says itself", || belief(&one, "two") == Some((State::Alive, b"true".to_vec())));
     let now = one.member("two").unwrap().unwrap();
     assert_eq!((now.address, now.public_key), (known.address, known.public_key));
+}
+
+/// The application is asked about what a member has signed, with its key, and one that it admits is in the view and told on.
+#[test]
+fn the_application_admits_by_key() {
+    let folder = Folder::new("identities-admitted");
+    let store_key = identity::load_or_generate(folder.key("store")).unwrap().public();
+    let one = folder
+        .member("one")
+        .admit(move |candidate| candidate.public_key == Some(store_key) && candidate.metadata == b"role"[..])
+        .start()
+        .unwrap();
+    let store = folder.member("store").metadata("role").start().unwrap();
+    store.join([one.address()]).wait().unwrap();
+    wait_until("the one that is admitted is there", || belief(&one, "store").is_some());
+    assert_eq!(belief(&one, "store"), Some((State::Alive, b"role".to_vec())));
+    let mut events = one.subscribe().unwrap();
+    let other = folder.member("other").metadata("role").start().unwrap();
+    other.join([one.address()]).wait().unwrap();
+    wait_until("the other was judged", || {
+        let event = events.recv_timeout(PATIENCE).ok();
+        matches!(event, Some(ClusterEvent::NotAdmitted { candidate, .. }) if &*candidate.name == "other")
+    });
+    assert_eq!(belief(&one, "other"), None);
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::{Introduction, Signature};
+use swimring_codec::native::{Introduction, PublicKey, Signature, split_metadata};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::member::merge::TellOn;
@@ -21,6 +21,8 @@ pub struct CandidateRef<'a> {
     pub address: SocketAddr,
     /// Its metadata.
     pub metadata: &'a [u8],
+    /// The key that it signs with, which it has been checked to have, where members have identities.
+    pub public_key: Option<PublicKey>,
     /// The zone that it is in, empty for none.
     pub zone: &'a str,
     /// Hash of its address, metadata and zone: what is said of one identity does not count for another.
@@ -32,27 +34,34 @@ pub struct CandidateRef<'a> {
 pub(super) struct Candidate {
     name: Box<str>,
     address: SocketAddr,
+    /// As on the wire: with the public key before it, where members have identities.
     metadata: Box<[u8]>,
+    has_key: bool,
     zone: Box<str>,
     pub(super) identity: u64,
 }
 
 impl Candidate {
-    pub(super) fn new(introduction: &Introduction<'_>, identity: u64) -> Candidate {
+    pub(super) fn new(introduction: &Introduction<'_>, identity: u64, has_key: bool) -> Candidate {
         Candidate {
             name: introduction.name.into(),
             address: introduction.address,
             metadata: introduction.metadata.into(),
+            has_key,
             zone: introduction.zone.into(),
             identity,
         }
     }
 
     pub(super) fn as_ref(&self) -> CandidateRef<'_> {
+        let split = if self.has_key { split_metadata(&self.metadata) } else { None };
+        let (public_key, metadata) =
+            split.map_or((None, &*self.metadata), |(key, metadata)| (Some(key), metadata));
         CandidateRef {
             name: &self.name,
             address: self.address,
-            metadata: &self.metadata,
+            metadata,
+            public_key,
             zone: &self.zone,
             identity: self.identity,
         }

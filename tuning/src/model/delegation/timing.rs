@@ -33,6 +33,9 @@ use super::super::special::{log_normal_cdf, normal_cdf};
 use super::BroadcastInputs;
 use super::division::{Law, UNITS};
 
+/// What it is longer than the smoothed round trip at least.
+const GRANULARITY_S: f64 = 0.002;
+
 /// Longest first timeout.
 const TIMEOUT_MAX_S: f64 = 2.0;
 /// Points of the lattice.
@@ -89,7 +92,7 @@ impl Timing {
         let mean_s = rtt_mean_s + turn_s;
         let below = |turns_s: f64| shortfall_s(mean_s - turns_s, rtt_median_s, rtt_sigma);
         let deviation_s = 2.0 * timing.over_turns(below);
-        let timeout_s = mean_s + further_s + 4.0 * deviation_s;
+        let timeout_s = mean_s + further_s + (4.0 * deviation_s).max(GRANULARITY_S);
         timing.first_timeout_s = timeout_s.min(TIMEOUT_MAX_S).max(inputs.timeout_min_s);
         timing
     }
