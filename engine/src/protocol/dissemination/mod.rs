@@ -17,6 +17,7 @@
 //! frame is sent anyway, and `spread_estimate` measures how long telling takes.
 
 pub(in crate::protocol) mod delegated;
+pub(in crate::protocol) mod delegates;
 pub(in crate::protocol) mod division;
 pub(in crate::protocol) mod goodbye;
 pub(in crate::protocol) mod gossip;

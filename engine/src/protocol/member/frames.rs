@@ -8,7 +8,7 @@ use swimring_codec::native::Frame;
 use swimring_codec::{Incarnation, State};
 
 use crate::protocol::detection::ping_answer::{PingNotes, answer_ping};
-use crate::protocol::dissemination::delegated::says;
+use crate::protocol::dissemination::delegates::says;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::Outbox;
