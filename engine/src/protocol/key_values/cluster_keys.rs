@@ -1,7 +1,8 @@
 //! The keys of the whole cluster: every member may write them, and the last to write wins.
 //!
 //! Last is the higher version; where two members have taken the same one at the same time, the higher id. A writer takes
-//! a version above all that it has seen. Deletions are remembered up to a bound: a member that was cut off for longer
+//! a version above all that it has seen, whose last 16 bits are those of its life: one that has restarted, and heard of nobody yet,
+//! takes another than it took before, or two values would be told apart by nothing. Deletions are remembered up to a bound: a member that was cut off for longer
 //! than they last can bring a deleted key back.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,10 @@ pub(super) const CLUSTER_KEYS_MAX: usize = 4_096;
 pub(super) const CLUSTER_TOMBSTONES_MAX: usize = 1_024;
 
 /// How far above every known version one may lie: a forged one must not use them up.
-pub(super) const VERSION_STEP_MAX: u64 = 1 << 32;
+pub(super) const VERSION_STEP_MAX: u64 = 1 << 48;
+
+/// Bits of a version that are those of its writer's life.
+const LIFE_BITS: u32 = 16;
 
 /// What became of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,9 +76,10 @@ impl ClusterKeys {
         from.take_while(move |(key, _)| key.starts_with(prefix)).filter(|(_, entry)| entry.value.is_some())
     }
 
-    /// The version of the next change; nothing if there are no more.
-    pub(super) fn next_version(&self) -> Option<u64> {
-        self.clock.checked_add(1)
+    /// The version of the next change in the life of `epoch`; nothing if there are no more.
+    pub(super) fn next_version(&self, epoch: u64) -> Option<u64> {
+        let next = (self.clock >> LIFE_BITS) + 1;
+        (next < 1 << (u64::BITS - LIFE_BITS)).then_some(next << LIFE_BITS | epoch & ((1 << LIFE_BITS) - 1))
     }
 
     /// Whether a change of `key` at `version` by `writer` is later than what is known.

@@ -91,7 +91,7 @@ impl KeyValues {
     ) -> Result<Option<u64>, StateError> {
         self.forget_announced();
         let changed = if owner.is_none() {
-            self.store.change_cluster(core.id, key, new)?
+            self.store.change_cluster(core.id, self.epoch, key, new)?
         } else {
             self.store.change_own(core.id, self.epoch, key, new)?
         };

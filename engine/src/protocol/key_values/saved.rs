@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(keys, saved.cluster);
         assert_eq!(key_values.saved_cluster_key("gone"), Some(of_cluster("gone", 21, None)));
         assert_eq!(key_values.store.change_own(OWN, 1, "a", Some("3".into())), Ok(Some(101)));
-        assert_eq!(key_values.store.change_cluster(OWN, "k", Some("w".into())), Ok(Some(201)));
+        assert_eq!(key_values.store.change_cluster(OWN, 1, "k", Some("w".into())), Ok(Some((1 << 16) + 1)));
     }
 
     #[test]

@@ -227,10 +227,11 @@ impl Store {
         Ok(Some(version))
     }
 
-    /// Sets or deletes a key of the cluster. Gives its version; nothing if a key is deleted that has no value.
+    /// Sets or deletes a key of the cluster, in the life of `epoch`. Gives its version; nothing if a key is deleted that has no value.
     pub(super) fn change_cluster(
         &mut self,
         own: MemberId,
+        epoch: u64,
         key: &str,
         new: Option<Bytes>,
     ) -> Result<Option<u64>, StateError> {
@@ -247,7 +248,7 @@ impl Store {
                 return Err(StateError::TooManyKeys(self.cluster.len()));
             }
         }
-        let version = self.cluster.next_version().ok_or(StateError::VersionsUsedUp)?;
+        let version = self.cluster.next_version(epoch).ok_or(StateError::VersionsUsedUp)?;
         self.put_cluster(Arc::from(key), ClusterEntry { version, writer: own, value: new });
         Ok(Some(version))
     }

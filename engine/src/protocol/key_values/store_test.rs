@@ -189,7 +189,7 @@ fn the_last_to_write_a_key_of_the_cluster_wins_in_any_order() {
             let key = format!("{}", rng.u8(..5));
             let value = (rng.u8(..4) != 0).then(|| Bytes::from(vec![rng.u8(..); 3]));
             if stores[at]
-                .change_cluster(MemberId(at as u64 + 1), &key, value)
+                .change_cluster(MemberId(at as u64 + 1), 1, &key, value)
                 .expect("within bounds")
                 .is_some()
             {
@@ -224,8 +224,8 @@ fn deletions_of_the_cluster_are_bounded_and_versions_are_not_driven_to_their_end
     let mut store = Store::new(LIMITS);
     for nth in 0..CLUSTER_TOMBSTONES_MAX + 100 {
         let key = format!("{nth}");
-        store.change_cluster(OWNER, &key, Some(Bytes::new())).expect("within bounds");
-        store.change_cluster(OWNER, &key, None).expect("it is there");
+        store.change_cluster(OWNER, 1, &key, Some(Bytes::new())).expect("within bounds");
+        store.change_cluster(OWNER, 1, &key, None).expect("it is there");
     }
     assert_eq!(store.cluster.digests().count(), CLUSTER_TOMBSTONES_MAX);
     assert_eq!((store.cluster.root(), store.bytes()), (0, bytes_of(&store)));
@@ -236,7 +236,20 @@ fn deletions_of_the_cluster_are_bounded_and_versions_are_not_driven_to_their_end
     assert!(writer.entry(&forged));
     drop(writer);
     assert_eq!(take(&mut store, &message).refused, 1);
-    assert!(store.change_cluster(OWNER, "more", Some(Bytes::new())).is_ok());
+    assert!(store.change_cluster(OWNER, 1, "more", Some(Bytes::new())).is_ok());
+}
+
+/// A member that writes a key before it has heard of what it wrote in an earlier life is not taken for that one.
+#[test]
+fn lives_that_have_heard_of_nobody_take_versions_of_their_own() {
+    let versions = [5, 6].map(|epoch| {
+        let mut store = Store::new(LIMITS);
+        store.change_cluster(OWNER, 700 << 16 | epoch, "key", Some(Bytes::new())).expect("within bounds")
+    });
+    assert_eq!(versions, [Some(1 << 16 | 5), Some(1 << 16 | 6)]);
+    let mut store = Store::new(LIMITS);
+    store.cluster.raise_clock(u64::MAX);
+    assert_eq!(store.change_cluster(OWNER, 1, "key", Some(Bytes::new())), Err(StateError::VersionsUsedUp));
 }
 
 /// Two lives that have heard of an earlier one, and not of each other, are not taken for one.
