@@ -21,9 +21,8 @@ use swimring_codec::native::{DELEGATION_LEN, FRAME_MAX, HEADER_LEN};
 use crate::protocol::dissemination::delegates::{Known, SAME_AGAIN, is_told_by_somebody, retry, says};
 use crate::protocol::dissemination::division::Division;
 use crate::protocol::event::{Event, EventIndex};
-use crate::protocol::pools::delegations::{
-    Delegation, Leaving, News, Part, Range, Ready, Retry, UPDATES_MAX,
-};
+use crate::protocol::pools::delegation::{Delegation, Leaving, News, Part, Range, Ready, Retry};
+use crate::protocol::pools::delegations::UPDATES_MAX;
 use crate::protocol::pools::events::{EventStore, PartEnd};
 use crate::protocol::settings::Dissemination;
 use crate::protocol::state::{Context, Core, SharedState, Status};

@@ -6,7 +6,8 @@
 use swimring_codec::{Incarnation, State};
 
 use crate::protocol::dissemination::division::{Candidate, Division, Section};
-use crate::protocol::pools::delegations::{ATTEMPTS_MAX, ATTEMPTS_OTHERS_MAX, Delegation, Part, Retry};
+use crate::protocol::pools::delegation::{Delegation, Part, Retry};
+use crate::protocol::pools::delegations::{ATTEMPTS_MAX, ATTEMPTS_OTHERS_MAX};
 use crate::protocol::pools::unheard::{Unheard, UnheardList, UnheardPool};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};

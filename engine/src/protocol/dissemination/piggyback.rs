@@ -13,7 +13,7 @@ use crate::protocol::behaviour::Behaviour;
 use crate::protocol::counters::Counters;
 use crate::protocol::outbox::FrameSink;
 use crate::protocol::pools::broadcasts::{Broadcast, BroadcastPool, Queue, Selection};
-use crate::protocol::pools::delegations::{Delegation, Ready};
+use crate::protocol::pools::delegation::{Delegation, Ready};
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState};

@@ -6,7 +6,7 @@
 use swimring_codec::Incarnation;
 
 use crate::protocol::pools::broadcasts::{Broadcast, Dequeued};
-use crate::protocol::pools::delegations::Range;
+use crate::protocol::pools::delegation::Range;
 use crate::protocol::pools::events::{EventStore, PartEnd};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::view::directory::MemberIndex;

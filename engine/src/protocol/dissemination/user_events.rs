@@ -10,7 +10,7 @@ use swimring_codec::Incarnation;
 use swimring_codec::native::UserEvent;
 
 use crate::protocol::event::{Event, EventIndex};
-use crate::protocol::pools::delegations::Range;
+use crate::protocol::pools::delegation::Range;
 use crate::protocol::pools::events::PartEnd;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;

@@ -9,7 +9,7 @@ use swimring_codec::native::{Introduction, PublicKey, Signature, split_metadata}
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::member::merge::TellOn;
-use crate::protocol::pools::delegations::Range;
+use crate::protocol::pools::delegation::Range;
 use crate::protocol::time::Time;
 
 /// A member that is not in the view, and may come into it. What [`Member::candidate`](super::Member::candidate) gives.

@@ -12,7 +12,7 @@ use crate::protocol::dissemination::delegates::says;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::Outbox;
-use crate::protocol::pools::delegations::Range;
+use crate::protocol::pools::delegation::Range;
 use crate::protocol::repair::events::EventRepair;
 use crate::protocol::repair::views::ViewRepair;
 use crate::protocol::state::{Context, SharedState, Status};

@@ -11,14 +11,13 @@
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use swimring_codec::{Incarnation, MemberId};
 
+use crate::protocol::pools::delegation::{Delegation, Leaving, Ready, Retry};
 use crate::protocol::pools::round_trip::RoundTrip;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, KeyedHash, MemberIndex};
 use crate::protocol::view::heap::{Heap, HeapPool};
 use crate::protocol::view::pool::{List, NIL, Pool};
-use crate::protocol::view::zones::ZoneIndex;
 use crate::protocol::wire::Update;
 
 /// How often an update is sent to one part: twice to one delegate, then to others. With a fifth of all packets lost,
@@ -64,51 +63,6 @@ const DELEGATIONS_MAX: u32 = 16_384;
 /// a thousand deaths is cut off before memory is.
 const POOL_MAX: usize = 262_144;
 const POOL_MAX_EACH: usize = 256;
-
-/// A part of the cluster and who is asked to tell it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::protocol) struct Part {
-    pub(in crate::protocol) delegate: MemberIndex,
-    /// The zone of everyone in the part.
-    pub(in crate::protocol) zone: ZoneIndex,
-    /// Leading bits that the delegate's id shares with everyone in its part.
-    pub(in crate::protocol) prefix_bits: u8,
-}
-
-/// Whom a member is to tell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::protocol) enum Range {
-    /// Everyone else: it is ours to tell.
-    Everyone,
-    /// Everyone else, by way of this part, a whole zone, and others of all other zones.
-    Through(Part),
-    /// Those in `zone` whose ids share the first `prefix_bits` bits of ours.
-    Zone { zone: ZoneIndex, prefix_bits: u8 },
-    /// Nobody: we know of nobody in the zone.
-    Nobody,
-}
-
-/// Something to tell: an update about `subject`, or the user event at that place of the store.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct News {
-    pub(in crate::protocol) subject: u32,
-    pub(in crate::protocol) update: Update,
-    pub(in crate::protocol) incarnation: Incarnation,
-}
-
-/// One update on its way to one delegate.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct Delegation {
-    /// Whom it is about; a user event's place in the event store.
-    pub(in crate::protocol) subject: u32,
-    pub(in crate::protocol) update: Update,
-    pub(in crate::protocol) incarnation: Incarnation,
-    pub(in crate::protocol) part: Part,
-    /// When its teller took it over.
-    pub(in crate::protocol) since: Time,
-    /// How often it was sent before.
-    pub(in crate::protocol) attempt: u8,
-}
 
 /// A frame that waits for its acknowledgement.
 #[derive(Clone, Copy, Debug)]
@@ -279,39 +233,6 @@ impl Delegations {
     fn round_trip(&mut self, away: bool) -> &mut RoundTrip {
         if away { &mut self.round_trip_away } else { &mut self.round_trip }
     }
-}
-
-/// A delegation that waits, in the order in which frames are put together.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct Ready {
-    pub(in crate::protocol) part: Part,
-    /// Its delegate's: looked up once, and not whenever two are compared.
-    id: MemberId,
-    /// Which came first.
-    nth: u32,
-    node: u32,
-}
-
-/// What is known of a frame that is sent.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct Leaving {
-    /// It goes to another zone.
-    pub(in crate::protocol) away: bool,
-    /// Its delegate has missed none of ours lately.
-    pub(in crate::protocol) fresh: bool,
-    /// It has no room for what else waits for its delegate.
-    pub(in crate::protocol) full: bool,
-}
-
-/// What becomes of a delegation that was not acknowledged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::protocol) enum Retry {
-    /// To this part's delegate.
-    Send(Part),
-    /// It is left to repair.
-    GiveUp,
-    /// There is nobody to tell, or something newer to tell.
-    Drop,
 }
 
 /// Storage for the delegations of many members.

@@ -1,9 +1,10 @@
 //! Tests of the lists of delegations.
 
-use swimring_codec::State;
 use swimring_codec::native::Introduction;
+use swimring_codec::{Incarnation, MemberId, State};
 
 use super::*;
+use crate::protocol::pools::delegation::Part;
 use crate::protocol::view::directory::UNVERSIONED;
 
 const FLOOR: Duration = Duration::from_millis(20);

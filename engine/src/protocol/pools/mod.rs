@@ -5,6 +5,7 @@
 //! queued, suspected or relayed, and when, is decided in `dissemination` and `detection`.
 
 pub(in crate::protocol) mod broadcasts;
+pub(in crate::protocol) mod delegation;
 pub(in crate::protocol) mod delegations;
 pub(in crate::protocol) mod event_talk;
 pub(in crate::protocol) mod event_window;
