@@ -13,7 +13,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::{HashMap, HashTable};
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::{Introduction, Signature};
+use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
 pub use crate::protocol::view::identity::{Identity, identity_of};
@@ -268,73 +268,6 @@ impl Directory {
         self.recent[place].1
     }
 
-    /// Whether members sign what they say of themselves.
-    #[inline]
-    pub(in crate::protocol) fn signs(&self) -> bool {
-        self.statements.is_some()
-    }
-
-    /// What the member at `index` has signed that it is alive at `incarnation` with, or that it has left: with what `version` means. Nothing
-    /// if it is not known any more.
-    pub(in crate::protocol) fn signature(
-        &self,
-        (index, version): (MemberIndex, Version),
-        incarnation: Incarnation,
-        state: State,
-    ) -> Option<&Signature> {
-        let statements = self.statements.as_ref()?;
-        statements.find(index, (incarnation, state), self.identity(index, version).hash())
-    }
-
-    /// Whether this is the signature under which the introduced member is known to be alive at `incarnation`, as it is introduced.
-    pub(in crate::protocol) fn has_stated(
-        &self,
-        introduction: &Introduction<'_>,
-        incarnation: Incarnation,
-        signature: &Signature,
-    ) -> bool {
-        let found = self.find(introduction.subject).zip(self.statements.as_ref());
-        found.is_some_and(|(index, statements)| {
-            let identity = identity_of(introduction, UNVERSIONED);
-            statements.find(index, (incarnation, State::Alive), identity) == Some(signature)
-        })
-    }
-
-    /// Keeps the signature of what the member at `index` has said of itself, which somebody is about to hold in `version`.
-    pub(in crate::protocol) fn keep_signature(
-        &mut self,
-        (index, version): (MemberIndex, Version),
-        incarnation: Incarnation,
-        state: State,
-        signature: Signature,
-    ) {
-        let identity = self.identity(index, version).hash();
-        let versions = 0..=self.others_of(index).len() as Version;
-        let held: u32 = versions.map(|version| self.references_to(index, version)).sum();
-        if let Some(statements) = &mut self.statements {
-            statements.keep(index, (incarnation, state), (identity, signature), held <= 1);
-        }
-    }
-
-    /// Has the member at `index`, which lives here, sign what it says of itself.
-    pub(in crate::protocol) fn sign(
-        &mut self,
-        (index, version): (MemberIndex, Version),
-        incarnation: Incarnation,
-        state: State,
-    ) {
-        let Some(statements) = &self.statements else { return };
-        let Some(key) = statements.key(index) else { return };
-        let cluster = statements.cluster();
-        let signature = match state {
-            State::Left => key.sign_left(cluster, self.id(index), incarnation),
-            _ => key.sign_alive(cluster, &self.introduction((index, version), incarnation, State::Alive)),
-        };
-        if let Some(signature) = signature {
-            self.keep_signature((index, version), incarnation, state, signature);
-        }
-    }
-
     /// Everything that is known of the member at `index`, in `version`, as a message.
     pub(in crate::protocol) fn introduction(
         &self,
@@ -372,6 +305,11 @@ impl Directory {
             return &[];
         }
         self.others.get(&index).map_or(&[], |others| others)
+    }
+
+    /// How many members here hold something of the member at `index`, in whatever version.
+    pub(super) fn held_by(&self, index: MemberIndex) -> u32 {
+        (0..=self.others_of(index).len() as Version).map(|version| self.references_to(index, version)).sum()
     }
 
     /// References to one identity.

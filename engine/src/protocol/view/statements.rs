@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use swimring_codec::native::{IdentityKey, PublicKey, Signature};
+use swimring_codec::native::{IdentityKey, Introduction, PublicKey, Signature};
 use swimring_codec::{Incarnation, State};
 
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::directory::{Directory, MemberIndex, UNVERSIONED, Version, identity_of};
 use crate::protocol::view::grow_for_one;
 
 /// Most statements of one member that are kept beside its last one, for members of the worker that have not heard that.
@@ -215,6 +215,74 @@ impl Statements {
     /// A signature was wrong.
     pub(in crate::protocol) fn note_wrong(&mut self) {
         self.wrong += 1;
+    }
+}
+
+impl Directory {
+    /// Whether members sign what they say of themselves.
+    #[inline]
+    pub(in crate::protocol) fn signs(&self) -> bool {
+        self.statements.is_some()
+    }
+
+    /// What the member at `index` has signed that it is alive at `incarnation` with, or that it has left: with what `version` means. Nothing
+    /// if it is not known any more.
+    pub(in crate::protocol) fn signature(
+        &self,
+        (index, version): (MemberIndex, Version),
+        incarnation: Incarnation,
+        state: State,
+    ) -> Option<&Signature> {
+        let statements = self.statements.as_ref()?;
+        statements.find(index, (incarnation, state), self.identity(index, version).hash())
+    }
+
+    /// Whether this is the signature under which the introduced member is known to be alive at `incarnation`, as it is introduced.
+    pub(in crate::protocol) fn has_stated(
+        &self,
+        introduction: &Introduction<'_>,
+        incarnation: Incarnation,
+        signature: &Signature,
+    ) -> bool {
+        let found = self.find(introduction.subject).zip(self.statements.as_ref());
+        found.is_some_and(|(index, statements)| {
+            let identity = identity_of(introduction, UNVERSIONED);
+            statements.find(index, (incarnation, State::Alive), identity) == Some(signature)
+        })
+    }
+
+    /// Keeps the signature of what the member at `index` has said of itself, which somebody is about to hold in `version`.
+    pub(in crate::protocol) fn keep_signature(
+        &mut self,
+        (index, version): (MemberIndex, Version),
+        incarnation: Incarnation,
+        state: State,
+        signature: Signature,
+    ) {
+        let identity = self.identity(index, version).hash();
+        let held = self.held_by(index);
+        if let Some(statements) = &mut self.statements {
+            statements.keep(index, (incarnation, state), (identity, signature), held <= 1);
+        }
+    }
+
+    /// Has the member at `index`, which lives here, sign what it says of itself.
+    pub(in crate::protocol) fn sign(
+        &mut self,
+        (index, version): (MemberIndex, Version),
+        incarnation: Incarnation,
+        state: State,
+    ) {
+        let Some(statements) = &self.statements else { return };
+        let Some(key) = statements.key(index) else { return };
+        let cluster = statements.cluster();
+        let signature = match state {
+            State::Left => key.sign_left(cluster, self.id(index), incarnation),
+            _ => key.sign_alive(cluster, &self.introduction((index, version), incarnation, State::Alive)),
+        };
+        if let Some(signature) = signature {
+            self.keep_signature((index, version), incarnation, state, signature);
+        }
     }
 }
 
