@@ -337,9 +337,7 @@ impl Member {
             _ => self.core.tell_update(cx, index, update, incarnation),
         }
     }
-}
 
-impl Member {
     /// The join of `token`, by the member at `through`, is over. It has failed if `nobody` whom it brought was admitted.
     pub(super) fn join_over(
         &mut self,

@@ -277,6 +277,11 @@ impl DelegationPool {
         self.nodes.used()
     }
 
+    /// Whether `of` may have another.
+    fn has_room(&self, of: &Delegations) -> bool {
+        !of.is_full() && self.nodes.used() < POOL_MAX + POOL_MAX_EACH * self.members
+    }
+
     /// Adds one that waits to be sent. False, and nothing added, if there are too many.
     pub(in crate::protocol) fn add(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
         of.hurries = true;
@@ -285,7 +290,7 @@ impl DelegationPool {
 
     /// Adds one that waits for others of its kind before it is sent, [`INTRODUCTIONS_WAIT`] at most.
     pub(in crate::protocol) fn gather(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
-        if of.is_full() || self.nodes.used() >= POOL_MAX + POOL_MAX_EACH * self.members {
+        if !self.has_room(of) {
             return false;
         }
         self.nodes.push_back(&mut of.waiting, delegation);
@@ -296,7 +301,7 @@ impl DelegationPool {
 
     /// Adds one that waits until the member has joined. False, and nothing added, if there are too many.
     pub(in crate::protocol) fn defer(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
-        if of.is_full() || self.nodes.used() >= POOL_MAX + POOL_MAX_EACH * self.members {
+        if !self.has_room(of) {
             return false;
         }
         self.nodes.push_back(&mut of.deferred, delegation);
