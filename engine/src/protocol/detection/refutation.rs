@@ -5,6 +5,7 @@
 //! its own past, and what being accused says about our own health raises the local health score
 //! (Lifeguard).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring_codec::native::Introduction;
@@ -211,23 +212,29 @@ impl Refutations {
         }
         if elsewhere {
             cx.shared.counters.name_conflicts += 1;
-            if self.conflict_said.is_time(cx.now) {
-                cx.emit(Event::NameConflict { address: introduction.address });
-                if taken && cx.shared.wire.rules.owners_told {
-                    // The claimant may not know of us.
-                    let update = Update::Alive { introduce: true };
-                    let incarnation = own.incarnation();
-                    let claim = Outgoing::Update { subject: core.index, update, incarnation };
-                    core.send(cx, introduction.address, core.id, &[claim]);
-                }
+            let said = self.say_conflict(cx, introduction.address);
+            if said && taken && cx.shared.wire.rules.owners_told {
+                // The claimant may not know of us.
+                let update = Update::Alive { introduce: true };
+                let incarnation = own.incarnation();
+                let claim = Outgoing::Update { subject: core.index, update, incarnation };
+                core.send(cx, introduction.address, core.id, &[claim]);
             }
         }
         OwnIntroduction { echo: same, refute: !taken }
     }
 
-    /// Whether it is time to say that our name is claimed; notes that it is said.
-    pub(in crate::protocol) fn may_say_conflict(&mut self, now: Time) -> bool {
-        self.conflict_said.is_time(now)
+    /// Tells the driver that a member at `address` claims our name, if it is time to say so. Whether it is.
+    pub(in crate::protocol) fn say_conflict(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        address: SocketAddr,
+    ) -> bool {
+        let due = self.conflict_said.is_time(cx.now);
+        if due {
+            cx.emit(Event::NameConflict { address });
+        }
+        due
     }
 
     fn admit(&mut self, now: Time) -> bool {

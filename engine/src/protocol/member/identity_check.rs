@@ -7,7 +7,6 @@
 use swimring_codec::native::{Introduction, PublicKey, Signature, split_metadata};
 use swimring_codec::{Incarnation, State};
 
-use crate::protocol::event::Event;
 use crate::protocol::member::Member;
 use crate::protocol::state::{Context, Core};
 use crate::protocol::view::directory::{Directory, MemberIndex};
@@ -190,9 +189,9 @@ impl Member {
         let held = (self.core.index, self.core.table.get(self.core.index));
         let own = self.core.key_of(cx, held);
         let claimed = split_metadata(introduction.metadata).map(|(key, _)| key);
-        if claimed.is_some() && claimed != own && self.apart.refutations.may_say_conflict(cx.now) {
+        let conflicts = claimed.is_some() && claimed != own;
+        if conflicts && self.apart.refutations.say_conflict(cx, introduction.address) {
             cx.shared.counters.name_conflicts += 1;
-            cx.emit(Event::NameConflict { address: introduction.address });
         }
         self.core.check_introduction(cx, Some(held), introduction).is_some()
     }
