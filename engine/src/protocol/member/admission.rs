@@ -180,11 +180,8 @@ impl Admission {
         while self.outsiders.pop_due(cx.now).is_some() {}
         if self.outsiders.get(subject) != Some(&identity) {
             self.outsiders.insert(subject, cx.now + memory, identity, OUTSIDERS_MAX);
-            self.tell(
-                cx,
-                Candidate::new(introduction, identity, cx.shared.has_identities()),
-                NotAdmittedReason::Network,
-            );
+            let candidate = Candidate::new(&cx.shared.directory, introduction, identity);
+            self.tell(cx, candidate, NotAdmittedReason::Network);
         }
     }
 
@@ -214,7 +211,7 @@ impl Admission {
             cx.shared.counters.candidates_shed += 1;
             return false;
         }
-        let candidate = Candidate::new(introduction, identity, cx.shared.has_identities());
+        let candidate = Candidate::new(&cx.shared.directory, introduction, identity);
         let (incarnation, asked) = (introduction.incarnation, cx.asked);
         let waiting = Waiting { candidate, incarnation, signature, versions, tell_on, asked };
         self.waiting.insert(subject, cx.now + timeout, waiting, CANDIDATES_MAX);

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::{Introduction, PublicKey, Signature, split_metadata};
+use swimring_codec::native::{Introduction, PublicKey, Signature};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::pools::delegation::Range;
 use crate::protocol::time::Time;
+use crate::protocol::view::directory::Directory;
 
 /// A member that is not in the view, and may come into it. What [`Member::candidate`](super::Member::candidate) gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,34 +35,31 @@ pub struct CandidateRef<'a> {
 pub(super) struct Candidate {
     name: Box<str>,
     address: SocketAddr,
-    /// As on the wire: with the public key before it, where members have identities.
+    /// As on the wire: with the public key before it, if it has one.
     metadata: Box<[u8]>,
-    has_key: bool,
+    public_key: Option<PublicKey>,
     zone: Box<str>,
     pub(super) identity: u64,
 }
 
 impl Candidate {
-    pub(super) fn new(introduction: &Introduction<'_>, identity: u64, has_key: bool) -> Candidate {
+    pub(super) fn new(directory: &Directory, introduction: &Introduction<'_>, identity: u64) -> Candidate {
         Candidate {
             name: introduction.name.into(),
             address: introduction.address,
             metadata: introduction.metadata.into(),
-            has_key,
+            public_key: directory.split(introduction.metadata).0,
             zone: introduction.zone.into(),
             identity,
         }
     }
 
     pub(super) fn as_ref(&self) -> CandidateRef<'_> {
-        let split = if self.has_key { split_metadata(&self.metadata) } else { None };
-        let (public_key, metadata) =
-            split.map_or((None, &*self.metadata), |(key, metadata)| (Some(key), metadata));
         CandidateRef {
             name: &self.name,
             address: self.address,
-            metadata,
-            public_key,
+            metadata: &self.metadata[self.public_key.map_or(0, |key| key.0.len())..],
+            public_key: self.public_key,
             zone: &self.zone,
             identity: self.identity,
         }

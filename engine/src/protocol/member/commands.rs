@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring_codec::memberlist::Versions;
-use swimring_codec::native::{EVENT_MAX, IdentityKey, Introduction, PublicKey, UserEvent, split_metadata};
+use swimring_codec::native::{EVENT_MAX, IdentityKey, Introduction, PublicKey, UserEvent};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::detection::return_probes::ReturnProbes;
@@ -215,12 +215,13 @@ impl Member {
         out: &mut Outbox<'_>,
     ) -> Result<(), MemberError> {
         let held;
-        let metadata = match split_metadata(self.core.identity(self.core.index, shared).metadata()) {
-            Some((key, _)) if shared.has_identities() => {
+        let own = self.core.identity(self.core.index, shared);
+        let metadata = match shared.directory.split(own.metadata()) {
+            (Some(key), _) => {
                 held = signed_metadata(key, metadata)?;
                 &held
             }
-            _ => metadata,
+            (None, _) => metadata,
         };
         check_metadata(metadata)?;
         if self.core.status != Status::Active {
@@ -369,9 +370,7 @@ impl Member {
     ) -> Option<MemberRef<'a>> {
         let state = entry.state()?;
         let identity = shared.directory.identity(index, entry.version());
-        let split = if shared.has_identities() { split_metadata(identity.metadata()) } else { None };
-        let (public_key, metadata) =
-            split.map_or((None, identity.metadata()), |(key, metadata)| (Some(key), metadata));
+        let (public_key, metadata) = shared.directory.split(identity.metadata());
         Some(MemberRef {
             index,
             name: shared.directory.name(index),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use swimring_codec::native::{IdentityKey, Introduction, PublicKey, Signature};
+use swimring_codec::native::{IdentityKey, Introduction, PublicKey, Signature, split_metadata};
 use swimring_codec::{Incarnation, State};
 
 use crate::protocol::time::Time;
@@ -219,6 +219,12 @@ impl Statements {
 }
 
 impl Directory {
+    /// The metadata of an introduction taken apart: the public key, where members sign, and what is the application's.
+    pub(in crate::protocol) fn split<'b>(&self, metadata: &'b [u8]) -> (Option<PublicKey>, &'b [u8]) {
+        let split = if self.signs() { split_metadata(metadata) } else { None };
+        split.map_or((None, metadata), |(key, metadata)| (Some(key), metadata))
+    }
+
     /// Whether members sign what they say of themselves.
     #[inline]
     pub(in crate::protocol) fn signs(&self) -> bool {
