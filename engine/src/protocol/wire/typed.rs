@@ -174,11 +174,18 @@ pub struct TypedFrames {
     encoded_free: Vec<u32>,
     /// Written since the driver last looked.
     pub sent: Vec<Sent>,
-    /// Who is introduced, while it is taken in.
+    /// What of a frame is no small value, while it is taken in. Lent to the reader, which moves.
+    unpacked: Option<Box<Unpacked>>,
+}
+
+/// Room for what of a frame is no small value, while it is taken in.
+#[derive(Debug, Default)]
+struct Unpacked {
+    /// Who is introduced.
     name: String,
     metadata: Vec<u8>,
     zone: String,
-    /// Such a message, while it is taken in.
+    /// A message that is kept as it travels.
     message: Vec<u8>,
 }
 
@@ -193,10 +200,7 @@ impl TypedFrames {
             encoded: Vec::new(),
             encoded_free: Vec::new(),
             sent: Vec::new(),
-            name: String::new(),
-            metadata: Vec::new(),
-            zone: String::new(),
-            message: Vec::new(),
+            unpacked: None,
         }
     }
 

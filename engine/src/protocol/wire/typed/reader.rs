@@ -1,9 +1,9 @@
 //! Reading frames that are values, message by message; each is gone then.
 
-use swimring_codec::native::{EntryWanted, Introduction, Message, SIGNATURE_LEN, Signature};
+use swimring_codec::native::{EntryWanted, Introduction, Message, Signature};
 use swimring_codec::{Incarnation, MemberId, State};
 
-use super::{Packed, Sizes, TypedFrames, address_of};
+use super::{Packed, Sizes, TypedFrames, Unpacked, address_of};
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::pool::NIL;
 use crate::protocol::wire::Wire;
@@ -19,12 +19,7 @@ pub(in crate::protocol) struct TypedReader {
     rest: u32,
     /// Pings state whom they are from, and nothing else does: memberlist's.
     pings_named: bool,
-    name: String,
-    metadata: Vec<u8>,
-    zone: String,
-    message: Vec<u8>,
-    /// In front of the claim that is taken in.
-    signature: Signature,
+    unpacked: Box<Unpacked>,
 }
 
 impl TypedReader {
@@ -48,11 +43,7 @@ impl TypedReader {
             first: Some(frame.first),
             rest: frame.rest,
             pings_named,
-            name: std::mem::take(&mut frames.name),
-            metadata: std::mem::take(&mut frames.metadata),
-            zone: std::mem::take(&mut frames.zone),
-            message: std::mem::take(&mut frames.message),
-            signature: [0; SIGNATURE_LEN],
+            unpacked: frames.unpacked.take().unwrap_or_default(),
         };
         (sender, reader)
     }
@@ -71,7 +62,7 @@ impl TypedReader {
         };
         if let Packed::Encoded { at } = packed {
             let frames = wire.typed_mut()?;
-            std::mem::swap(&mut self.message, &mut frames.encoded[at as usize]);
+            std::mem::swap(&mut self.unpacked.message, &mut frames.encoded[at as usize]);
             frames.forget(packed);
         }
         Some(packed)
@@ -79,7 +70,7 @@ impl TypedReader {
 
     /// The message that was kept as it travels.
     fn encoded(&self) -> Result<Incoming<'_, MemberIndex>, Unusable> {
-        match Message::decode(&self.message) {
+        match Message::decode(&self.unpacked.message) {
             Ok((Message::ViewSketch(sketch), _)) => Ok(Incoming::ViewSketch(sketch)),
             Ok((Message::ViewSums(sums), _)) => Ok(Incoming::ViewSums(sums)),
             Ok((Message::ViewList(list), _)) => Ok(Incoming::ViewList(list)),
@@ -96,21 +87,22 @@ impl TypedReader {
         version: u8,
         incarnation: Incarnation,
     ) -> Incoming<'_, MemberIndex> {
-        self.name.clear();
-        self.name.push_str(directory.name(subject));
+        let Unpacked { name, metadata, zone, .. } = &mut *self.unpacked;
+        name.clear();
+        name.push_str(directory.name(subject));
         let identity = directory.identity(subject, version);
-        self.metadata.clear();
-        self.metadata.extend_from_slice(identity.metadata());
-        self.zone.clear();
-        self.zone.push_str(directory.zone_name(identity));
+        metadata.clear();
+        metadata.extend_from_slice(identity.metadata());
+        zone.clear();
+        zone.push_str(directory.zone_name(identity));
         let introduction = Introduction {
             subject: directory.id(subject),
             incarnation,
             state: State::Alive,
             address: identity.address(),
-            name: &self.name,
-            metadata: &self.metadata,
-            zone: &self.zone,
+            name,
+            metadata,
+            zone,
         };
         if self.pings_named {
             Incoming::Record(introduction, identity.versions())
@@ -147,11 +139,10 @@ impl Reader for TypedReader {
         if directory.signs()
             && let Some(signature) = signature_of(directory, packed)
         {
-            self.signature = *signature;
-            receiver.receive(Incoming::Signature(&self.signature));
+            let signature = *signature;
+            receiver.receive(Incoming::Signature(&signature));
         }
-        let (wire, directory, _) = receiver.around();
-        let _ = wire;
+        let (_, directory, _) = receiver.around();
         let incoming = match packed {
             Packed::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
             Packed::Ack { sequence, event_root } => Incoming::Ack { sequence, event_root },
@@ -202,8 +193,7 @@ impl Reader for TypedReader {
     fn finish(mut self, wire: &mut Wire) {
         while self.take(wire).is_some() {}
         if let Some(frames) = wire.typed_mut() {
-            (frames.name, frames.metadata, frames.zone) = (self.name, self.metadata, self.zone);
-            frames.message = self.message;
+            frames.unpacked = Some(self.unpacked);
         }
     }
 }
