@@ -167,6 +167,8 @@ counters! {
     delegation_frames_sent,
     /// Times that a member had sent so many frames with delegations that the next were spaced further apart.
     delegations_spaced,
+    /// Deaths that were held back while the driver was behind in reading, every copy counted.
+    delegations_held,
     /// Of the copies, those sent to a member in another zone.
     delegations_crossed,
     /// Of all, copies sent again because no acknowledgement came in time.

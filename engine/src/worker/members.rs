@@ -25,6 +25,9 @@ pub type HostedMember = u32;
 /// Milliseconds that the wheel sees ahead: longer than most timers run.
 const WHEEL_SLOTS: usize = 4096;
 
+/// Of those that hold something back, so many to come are looked ahead: their memory is on its way.
+const EXPECTED: usize = 4;
+
 /// What members have put out, besides frames.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -57,6 +60,8 @@ struct HostedMemberState {
     present: bool,
     /// Whether it stands in [`HostedMembers::waiting`].
     waits: bool,
+    /// Whether it stands in [`HostedMembers::holding`].
+    holds: bool,
     /// Where it receives and sends from, if it has an address of its own.
     source: Option<IpAddr>,
 }
@@ -95,6 +100,8 @@ pub(super) struct HostedMembers {
     /// Members with silence to judge that wait until what was sent by then has been read, each once, about in the order in
     /// which they can judge it.
     waiting: VecDeque<HostedMember>,
+    /// Members that hold something back until less lies unread, each once, those that have held it for the longest first.
+    holding: VecDeque<HostedMember>,
     sweeping: Sweeping,
 }
 
@@ -123,6 +130,7 @@ impl HostedMembers {
                 gossip_budget: 0,
             },
             waiting: VecDeque::with_capacity(members),
+            holding: VecDeque::with_capacity(members),
             sweeping: Sweeping::default(),
         }
     }
@@ -185,7 +193,7 @@ impl HostedMembers {
         }
         let local = self.len() as HostedMember;
         let source = self.own_addresses.then_some(address.ip());
-        self.places.0.push(HostedMemberState { member, present: true, waits: false, source });
+        self.places.0.push(HostedMemberState { member, present: true, waits: false, holds: false, source });
         self.by_id.insert(id, local);
         if let Some(source) = source {
             self.by_address.insert(source, local);
@@ -263,12 +271,29 @@ impl HostedMembers {
     #[inline]
     pub(super) fn arm(&mut self, local: HostedMember, now: Time) {
         let hosted = &mut self.places.0[local as usize];
+        if hosted.member.holds_back() && !std::mem::replace(&mut hosted.holds, true) {
+            self.holding.push_back(local);
+        }
         self.wheel.schedule(local, next_timeout(hosted, local, now, &self.shared, &mut self.waiting));
     }
 
     /// Whether some wait until more has been read.
     pub(super) fn are_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || !self.holding.is_empty()
+    }
+
+    /// The next of those that hold something back, once they need not any more.
+    pub(super) fn next_holding(&mut self, now: Time) -> Option<HostedMember> {
+        if self.holding.is_empty() || !self.shared.has_nearly_read(now) {
+            return None;
+        }
+        if let Some(hosted) = self.holding.get(EXPECTED).and_then(|local| self.places.0.get(*local as usize))
+        {
+            prefetch(hosted);
+        }
+        let local = self.holding.pop_front()?;
+        self.places.0[local as usize].holds = false;
+        Some(local)
     }
 
     /// The next of those that waited until more has been read and can now judge, and when it was to. Whose answer has come
@@ -344,98 +369,5 @@ fn next_timeout(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use swimring_codec::Incarnation;
-
-    use super::*;
-
-    /// Takes frames, and sends none.
-    struct Nowhere(Vec<u8>);
-
-    impl FrameSink for Nowhere {
-        fn reserve(&mut self, _to: SocketAddr, len: usize) -> Option<&mut [u8]> {
-            self.0.resize(len, 0);
-            Some(&mut self.0)
-        }
-    }
-
-    fn two() -> HostedMembers {
-        two_at("0.0.0.0")
-    }
-
-    #[test]
-    fn streams_come_from_the_address_that_datagrams_come_from() {
-        let source = |bound: &str, to: &str| {
-            let source = two_at(bound).stream_source(0, to.parse().unwrap());
-            source.map(|source| source.to_string())
-        };
-        assert_eq!(source("10.0.0.1", "10.0.0.2:7946").as_deref(), Some("10.0.0.1"));
-        assert_eq!(source("::ffff:10.0.0.1", "10.0.0.2:7946").as_deref(), Some("10.0.0.1"));
-        assert_eq!(source("fd00::1", "[fd00::2]:7946").as_deref(), Some("fd00::1"));
-        for (bound, to) in [
-            ("0.0.0.0", "10.0.0.2:7946"),
-            ("::", "[fd00::2]:7946"),
-            ("fe80::1", "[fd00::2]:7946"),
-            ("fd00::1", "10.0.0.2:7946"),
-        ] {
-            assert_eq!(source(bound, to), None, "{bound} to {to}");
-        }
-    }
-
-    fn two_at(bound: &str) -> HostedMembers {
-        let options = FleetOptions { members_expected: 2, known_expected: 2, ..FleetOptions::default() };
-        let mut members = HostedMembers::new(&options, bound.parse().unwrap(), SharedState::new(1));
-        for name in ["one", "other"] {
-            let config = MemberConfig {
-                name: name.to_owned(),
-                address: SocketAddr::from(([127, 0, 0, 1], 1)),
-                metadata: Vec::new(),
-                zone: String::new(),
-                cluster: 0,
-                incarnation: Incarnation::new(7),
-                seed: 1,
-                settings: Arc::clone(&options.settings),
-            };
-            members.add(config, None, &AdmissionRules::default(), Time::ZERO).unwrap();
-        }
-        members.load_views(&options.settings, |_, _, _| Ok(())).unwrap();
-        members
-    }
-
-    fn fire(members: &mut HostedMembers, local: HostedMember, now: Time) {
-        let mut frames = Nowhere(Vec::new());
-        let (member, shared, mut out) = members.reach(local, &mut frames).unwrap();
-        member.handle_timeout(now, shared, &mut out);
-        members.arm(local, now);
-    }
-
-    #[test]
-    fn who_has_silence_to_judge_waits_until_what_was_sent_by_then_is_read() {
-        let mut members = two();
-        let mut judged = Time::NEVER;
-        while judged == Time::NEVER {
-            let now = members.get(0).unwrap().next_begun();
-            fire(&mut members, 0, now);
-            judged = members.get(0).unwrap().next_judged();
-        }
-        let now = judged + Duration::from_millis(80);
-        members.shared.set_read_until(judged - Duration::from_micros(1));
-        members.arm(0, judged);
-        members.arm(0, now);
-        assert!(members.are_waiting());
-        assert_eq!(members.next_waiting(now), None, "an answer may lie unread");
-        assert!(members.wheel.deadline(0).unwrap() > judged, "its other timer is armed beside that");
-        members.shared.set_read_until(judged);
-        assert_eq!(members.next_waiting(now), Some((0, judged)));
-        assert_eq!((members.next_waiting(now), members.are_waiting()), (None, false), "each once");
-        // Whoever is gone meanwhile judges nobody.
-        members.shared.set_read_until(judged - Duration::from_micros(1));
-        members.arm(0, now);
-        members.kill(0);
-        members.shared.set_read_until(Time::NEVER);
-        assert_eq!((members.next_waiting(now), members.are_waiting()), (None, false));
-    }
-}
+#[path = "members_test.rs"]
+mod tests;

@@ -224,11 +224,14 @@ impl<O: Observer> Host<O> {
             }
             // First those that have waited for reading, which is not lateness.
             let waited = self.members.next_waiting(self.now());
+            left -= 1;
             let Some((local, deadline)) = waited.or_else(|| self.members.wheel.next_expired(self.now()))
             else {
-                break false;
+                // Then what could wait for all that.
+                let Some(local) = self.members.next_holding(self.now()) else { break false };
+                self.release(local, driver.trains());
+                continue;
             };
-            left -= 1;
             self.fire(local, deadline, pace, driver.trains());
         };
         pace.spend(granted - self.members.output.gossip_budget);
@@ -246,6 +249,14 @@ impl<O: Observer> Host<O> {
         self.members.shared.set_doubt(doubt);
         self.members.shared.set_unread(told.unread);
         pace.refill(told.gossip_rate, self.now());
+    }
+
+    /// Has a member tell what it has held back.
+    fn release(&mut self, local: HostedMember, trains: &mut Trains) {
+        let now = self.now();
+        let Some((member, shared, mut out)) = self.members.reach(local, trains) else { return };
+        member.handle_read(now, shared, &mut out);
+        self.settle(local);
     }
 
     /// Has a member do what was due at `deadline`.

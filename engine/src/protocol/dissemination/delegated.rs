@@ -10,6 +10,9 @@
 //! only a member whose own probe failed. Everybody's timer ends at about the same time, and n members that all
 //! began would send n broadcasts. What nobody was told of, repair brings.
 //!
+//! While the driver is behind in reading, a death, which took seconds to find, leaves once little lies unread: what is told at the same
+//! time and is new to everybody, a user event, would stand behind it in a queue at each of its steps.
+//!
 //! Frames leave in the turn in which something arrived, unless some left within the pacing interval. So a lone update
 //! is passed on at once, and in a storm the frames that one member sends in a second are bounded, whatever happens.
 
@@ -22,7 +25,7 @@ use crate::protocol::dissemination::delegates::{Known, SAME_AGAIN, is_told_by_so
 use crate::protocol::dissemination::division::Division;
 use crate::protocol::event::{Event, EventIndex};
 use crate::protocol::pools::delegation::{Delegation, Leaving, News, Part, Range, Ready, Retry};
-use crate::protocol::pools::delegations::UPDATES_MAX;
+use crate::protocol::pools::delegations::{HOLD_FROM, UPDATES_MAX};
 use crate::protocol::pools::events::{EventStore, PartEnd};
 use crate::protocol::settings::Dissemination;
 use crate::protocol::state::{Context, Core, SharedState, Status};
@@ -118,11 +121,12 @@ impl Core {
             return self.defer(cx, news, zone, prefix_bits);
         }
         let division = self.division(now);
+        let behind = cx.lies_unread() >= HOLD_FROM;
         let SharedState { directory, delegations, events, counters, unheard, .. } = &mut *cx.shared;
         let directory: &Directory = directory;
         let known = Known { table: &self.table, directory, unheard, list: (self.number, &self.unheard), now };
         let (own, number, index) = (&mut self.delegations, self.number, self.index);
-        let mut goodbyes = 0;
+        let (mut goodbyes, mut held) = (0, 0);
         division.divide(
             directory.zones(),
             range,
@@ -131,12 +135,16 @@ impl Core {
                 for News { subject, update, incarnation } in news.iter().copied() {
                     let delegation =
                         Delegation { subject, update, incarnation, part, since: now, attempt: 0 };
-                    let added = if gathered {
+                    let holds = behind && update == Update::Dead;
+                    let added = if holds {
+                        delegations.hold(own, delegation)
+                    } else if gathered {
                         delegations.gather(own, delegation)
                     } else {
                         delegations.add(own, delegation)
                     };
                     if added {
+                        held += u64::from(holds);
                         goodbyes += u32::from(update == Update::Left && subject == index);
                         if update == Update::Event {
                             events.retain(subject);
@@ -152,6 +160,7 @@ impl Core {
             },
         );
         self.goodbyes += goodbyes;
+        cx.shared.counters.delegations_held += held;
     }
 
     /// Has `news` wait until we have joined. Not user events: those that are to be told by then are repaired.
@@ -366,6 +375,10 @@ impl Core {
     /// into.
     #[inline]
     pub(in crate::protocol) fn pass_on(&mut self, cx: &mut Context<'_, '_>) {
+        if self.delegations.holds() {
+            let unread = cx.lies_unread();
+            cx.shared.delegations.release(&mut self.delegations, cx.now, unread);
+        }
         // Never, while there is nothing.
         if self.delegations.due() <= cx.now {
             self.pass_on_waiting(cx);

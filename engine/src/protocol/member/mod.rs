@@ -9,7 +9,7 @@
 //! A [`Member`] has no clock, socket or thread. Its methods fall into four families:
 //! - *inputs*, to be called when something happens: [`Member::handle_frame`],
 //!   [`Member::handle_stream`], [`Member::handle_stream_closed`], and [`Member::handle_timeout`] once
-//!   `now` has reached [`Member::next_timeout`];
+//!   `now` has reached [`Member::next_timeout`]; a driver that was behind in reading may call [`Member::handle_read`];
 //! - *commands*: [`Member::join`], [`Member::leave`], [`Member::update_metadata`],
 //!   [`Member::send_event`];
 //! - *outputs*, written to the [`Outbox`] that every input and command is given: frames first, straight
@@ -408,6 +408,14 @@ impl Member {
         self.begin_telling(cx);
     }
 
+    /// The driver has read nearly all that has arrived: what was held back while it had not can be told.
+    pub fn handle_read(&mut self, now: Time, shared: &mut SharedState, out: &mut Outbox<'_>) {
+        if self.core.status != Status::Left {
+            self.notice_lost(shared);
+            self.begin_telling(&mut Context::new(now, shared, out));
+        }
+    }
+
     /// Sees to it that what there is to tell is told: what is delegated leaves now, or when its pace allows; what is
     /// gossiped with the next round. To be called last in every step.
     #[inline]
@@ -477,6 +485,12 @@ impl Member {
         let telling = self.gossip.due().min(self.core.delegations.due());
         let seldom = self.key_values_due().min(self.admission_due()).min(self.past_due());
         probing.min(telling).min(slow).min(seldom)
+    }
+
+    /// Whether it holds back something to tell that can wait until less lies unread: [`Member::handle_read`] has it told.
+    #[inline]
+    pub fn holds_back(&self) -> bool {
+        self.core.delegations.holds()
     }
 
     /// When it next has silence to judge, which it cannot before what was sent by then has been read (see

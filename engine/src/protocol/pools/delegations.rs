@@ -53,6 +53,13 @@ const INTERVAL_MAX: Duration = Duration::from_millis(400);
 /// moment, and those of many that join at once share frames.
 const INTRODUCTIONS_WAIT: Duration = Duration::from_millis(30);
 
+/// What can be held back leaves once less than this of what arrives lies unread: some thousands of datagrams in a large fleet's
+/// worker, so that it does not run out of them.
+pub(in crate::protocol) const HOLD_FROM: Duration = Duration::from_millis(10);
+
+/// The longest that something is held back, however much lies unread.
+pub(in crate::protocol) const HOLD_MAX: Duration = Duration::from_millis(400);
+
 /// Most updates in one frame: more than the shortest leave room for.
 pub(in crate::protocol) const UPDATES_MAX: usize = 96;
 
@@ -89,6 +96,8 @@ pub(in crate::protocol) struct Delegations {
     waiting: List,
     /// Until the member has joined: each with the part that it is asked to tell itself.
     deferred: List,
+    /// Until less lies unread, the oldest first.
+    held: List,
     in_flight: Heap,
     /// No frames before this.
     paced: Time,
@@ -100,8 +109,8 @@ pub(in crate::protocol) struct Delegations {
     due: Time,
     /// When an acknowledgement is next missed.
     unanswered: Time,
-    /// Time that the driver has lost since the member began: times in the heap are as if it had not been lost.
-    lost: Duration,
+    /// Microseconds that the driver has lost since the member began: times in the heap are as if they had not been lost.
+    lost_us: u64,
     /// Of the own zone: what is usual there would have every frame to another sent twice.
     round_trip: RoundTrip,
     /// Of all other zones.
@@ -122,13 +131,14 @@ impl Delegations {
             len: 0,
             waiting: List::EMPTY,
             deferred: List::EMPTY,
+            held: List::EMPTY,
             in_flight: Heap::EMPTY,
             paced: Time::ZERO,
             hurries: false,
             spent: Time::ZERO,
             due: Time::NEVER,
             unanswered: Time::NEVER,
-            lost: Duration::ZERO,
+            lost_us: 0,
             round_trip: RoundTrip::UNKNOWN,
             round_trip_away: RoundTrip::UNKNOWN,
             number: 0,
@@ -150,6 +160,12 @@ impl Delegations {
     /// Whether nothing waits until the member has joined.
     pub(in crate::protocol) const fn defers_nothing(&self) -> bool {
         self.deferred.is_empty()
+    }
+
+    /// Whether something is held back until less lies unread.
+    #[inline]
+    pub(in crate::protocol) const fn holds(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// When frames may next be sent; [`Time::NEVER`] if nothing waits.
@@ -215,9 +231,13 @@ impl Delegations {
         self.leaves() > self.paced
     }
 
+    fn lost(&self) -> Duration {
+        Duration::from_micros(self.lost_us)
+    }
+
     /// The driver lost `by`: acknowledgements may lie unread.
     pub(in crate::protocol) fn extend(&mut self, by: Duration) {
-        self.lost += by;
+        self.lost_us += by.as_micros() as u64;
         if self.unanswered != Time::NEVER {
             self.unanswered = self.unanswered + by;
         }
@@ -299,6 +319,36 @@ impl DelegationPool {
         true
     }
 
+    /// Adds one that is held back until less lies unread, [`HOLD_MAX`] at most. False, and nothing added, if there are too many.
+    pub(in crate::protocol) fn hold(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
+        if !self.has_room(of) {
+            return false;
+        }
+        self.nodes.push_back(&mut of.held, delegation);
+        of.len += 1;
+        of.due = of.due.min(self.held_until(of));
+        true
+    }
+
+    /// When what has been held back the longest leaves in any case; [`Time::NEVER`] if nothing is.
+    fn held_until(&self, of: &Delegations) -> Time {
+        if of.held.is_empty() { Time::NEVER } else { self.nodes.get(of.held.head()).since + HOLD_MAX }
+    }
+
+    /// Has what is held back wait for its pace like anything else, if it may leave at `now`: little lies `unread`, or it was held back
+    /// for long enough.
+    pub(in crate::protocol) fn release(&mut self, of: &mut Delegations, now: Time, unread: Duration) {
+        if unread >= HOLD_FROM && now < self.held_until(of) {
+            return;
+        }
+        while !of.held.is_empty() {
+            let node = of.held.head();
+            self.nodes.relink(&mut of.held, &mut of.waiting, node);
+            of.hurries = true;
+        }
+        self.reschedule(of);
+    }
+
     /// Adds one that waits until the member has joined. False, and nothing added, if there are too many.
     pub(in crate::protocol) fn defer(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
         if !self.has_room(of) {
@@ -321,8 +371,9 @@ impl DelegationPool {
 
     /// Notes when something is next due, after a change.
     fn reschedule(&self, of: &mut Delegations) {
-        of.unanswered = self.frames.first(&of.in_flight).map_or(Time::NEVER, |(_, at)| at + of.lost);
-        of.due = if of.waiting.is_empty() { Time::NEVER } else { of.next_frames() };
+        of.unanswered = self.frames.first(&of.in_flight).map_or(Time::NEVER, |(_, at)| at + of.lost());
+        let next_frames = if of.waiting.is_empty() { Time::NEVER } else { of.next_frames() };
+        of.due = next_frames.min(self.held_until(of));
     }
 
     /// If frames may be sent at `now`: what waits, those of a frame beside each other, in the order of the delegates' ids
@@ -404,7 +455,7 @@ impl DelegationPool {
             count: carried.len() as u32,
         };
         let backoff = if fresh || of.distrusts() { attempt.min(BACKOFF_FRESH_MAX) } else { attempt };
-        let due = now + of.round_trip(away).timeout(backoff, timeout_floor) - of.lost;
+        let due = now + of.round_trip(away).timeout(backoff, timeout_floor) - of.lost();
         let slot = self.frames.insert(&mut of.in_flight, due, frame);
         self.index.insert((of.owner, of.number), slot);
         if !full {
@@ -469,7 +520,7 @@ impl DelegationPool {
 
     /// Whom the next frame was for that was not acknowledged by `now`, and how often what it carried has been sent.
     pub(in crate::protocol) fn unanswered(&self, of: &Delegations, now: Time) -> Option<(MemberIndex, u8)> {
-        let (slot, _) = self.frames.first(&of.in_flight).filter(|(_, at)| *at + of.lost <= now)?;
+        let (slot, _) = self.frames.first(&of.in_flight).filter(|(_, at)| *at + of.lost() <= now)?;
         let frame = self.frames.get(slot);
         Some((frame.delegate, frame.attempt + 1))
     }
@@ -482,7 +533,8 @@ impl DelegationPool {
         now: Time,
         mut retry: impl FnMut(&Delegation) -> Retry,
     ) -> bool {
-        let Some((slot, _)) = self.frames.first(&of.in_flight).filter(|(_, at)| *at + of.lost <= now) else {
+        let Some((slot, _)) = self.frames.first(&of.in_flight).filter(|(_, at)| *at + of.lost() <= now)
+        else {
             return false;
         };
         let InFlight { mut carried, attempt, .. } = self.take_frame(of, slot);
@@ -516,7 +568,7 @@ impl DelegationPool {
                 gone(self.nodes.remove(&mut carried, node));
             }
         }
-        for list in [&mut of.waiting, &mut of.deferred] {
+        for list in [&mut of.waiting, &mut of.deferred, &mut of.held] {
             while !list.is_empty() {
                 let node = list.head();
                 gone(self.nodes.remove(list, node));

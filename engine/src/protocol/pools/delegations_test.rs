@@ -210,6 +210,30 @@ fn frames_with_room_in_them_are_spaced_in_a_storm() {
     assert!(!send_all(&mut pool, &mut of, at(3_000)).is_empty(), "a refutation does not");
 }
 
+/// What is held back leaves once little lies unread, or after so long; what else there is to tell passes it.
+#[test]
+fn what_is_held_back_leaves_when_little_lies_unread() {
+    let (mut pool, mut of) = (DelegationPool::new(7), Delegations::new(0));
+    let dead = |subject, now| Delegation { update: Update::Dead, since: now, ..delegation(subject, 7, 4) };
+    assert!(pool.hold(&mut of, dead(1, at(100))) && pool.hold(&mut of, dead(2, at(110))));
+    assert_eq!((of.len(), of.holds(), of.due()), (2, true, at(100) + HOLD_MAX));
+    assert!(pool.add(&mut of, delegation(3, 8, 4)));
+    pool.release(&mut of, at(120), HOLD_FROM);
+    assert_eq!(send_all(&mut pool, &mut of, at(120)), [(8, 1)], "the event alone");
+    assert_eq!(of.due(), at(100) + HOLD_MAX);
+    pool.release(&mut of, at(130), HOLD_FROM - Duration::from_micros(1));
+    assert_eq!((of.holds(), of.due()), (false, at(120) + PACING), "from now on they go by its pace");
+    assert_eq!(send_all(&mut pool, &mut of, at(140)), [(7, 2)], "both in one frame");
+    assert!(pool.hold(&mut of, dead(4, at(200))) && pool.hold(&mut of, dead(5, at(300))));
+    pool.release(&mut of, at(199) + HOLD_MAX, HOLD_MAX);
+    assert!(of.holds());
+    pool.release(&mut of, at(200) + HOLD_MAX, HOLD_MAX);
+    assert!(!of.holds() && of.due() <= at(200) + HOLD_MAX, "however much lies unread");
+    assert!(pool.hold(&mut of, dead(6, at(700))));
+    pool.clear(&mut of, |_| {});
+    assert!(of.is_empty() && !of.holds() && of.due() == Time::NEVER && pool.used() == 0);
+}
+
 /// A full frame would not be saved by waiting.
 #[test]
 fn full_frames_are_not_spaced() {

@@ -67,6 +67,12 @@ impl<'a, 'b> Context<'a, 'b> {
         self.judged < self.now
     }
 
+    /// For how long what arrives lies unread.
+    #[inline]
+    pub(in crate::protocol) fn lies_unread(&self) -> Duration {
+        self.now.since(self.judged)
+    }
+
     pub(in crate::protocol) fn emit(&mut self, event: Event) {
         self.out.events.push(event);
     }

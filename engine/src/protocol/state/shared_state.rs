@@ -12,7 +12,7 @@ use crate::protocol::counters::Counters;
 use crate::protocol::event::EventIndex;
 use crate::protocol::pools::broadcasts::BroadcastPool;
 use crate::protocol::pools::delegation::News;
-use crate::protocol::pools::delegations::{DelegationPool, UPDATES_MAX};
+use crate::protocol::pools::delegations::{DelegationPool, HOLD_FROM, UPDATES_MAX};
 use crate::protocol::pools::event_talk::EventTalk;
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::pools::inbox::Inbox;
@@ -327,6 +327,11 @@ impl SharedState {
     #[inline]
     pub(crate) fn judged_until(&self, now: Time) -> Time {
         now.min(self.read_until)
+    }
+
+    /// Whether so little lies unread at `now` that members need not hold back what can wait.
+    pub fn has_nearly_read(&self, now: Time) -> bool {
+        now.since(self.judged_until(now)) < HOLD_FROM
     }
 
     /// Whether something may have been lost or left unread since `since`.
