@@ -224,10 +224,12 @@ impl HostedMembers {
         self.by_id.get(&id).copied()
     }
 
-    /// Asks for the memory of the member of an id, which is about to be called.
+    /// Asks for the memory of the member of an id, which is about to be called and have its timer set.
     #[inline]
     pub(super) fn expect(&self, id: MemberId) {
-        if let Some(hosted) = self.by_id.get(&id).and_then(|local| self.places.0.get(*local as usize)) {
+        let Some(local) = self.by_id.get(&id).copied() else { return };
+        self.wheel.expect(local);
+        if let Some(hosted) = self.places.0.get(local as usize) {
             prefetch(hosted);
         }
     }

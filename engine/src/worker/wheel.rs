@@ -10,6 +10,7 @@
 //! early, and less than a tick late.
 #![forbid(unsafe_code)]
 
+use crate::net::prefetch;
 use crate::protocol::Time;
 
 /// Length of a tick in microseconds.
@@ -96,6 +97,14 @@ impl Wheel {
     /// Whether no timer is armed.
     pub fn is_empty(&self) -> bool {
         self.armed == 0
+    }
+
+    /// Asks for the memory of `member`'s timer, which is about to be set.
+    #[inline]
+    pub(super) fn expect(&self, member: u32) {
+        if let Some(node) = self.nodes.get(member as usize) {
+            prefetch(node);
+        }
     }
 
     /// When `member`'s timer is due; nothing if it is not armed.
