@@ -8,6 +8,7 @@
 #![deny(missing_docs)]
 
 mod decode;
+mod forge;
 mod input;
 mod memberlist;
 mod operations;
@@ -16,6 +17,7 @@ mod sealed;
 mod snapshot;
 
 pub use decode::{decode_frame, decode_stream};
+pub use forge::{Tally, forge};
 pub use input::Input;
 pub use memberlist::{lzw, memberlist_message, memberlist_packet, memberlist_stream, serf_message};
 pub use operations::{identities, operations};
