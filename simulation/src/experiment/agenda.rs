@@ -2,8 +2,8 @@
 //!
 //! Millions of things are to happen, most of them within the next second. So time is cut into short *spans*,
 //! a power of two of microseconds each, and what happens in a span is thrown into its bucket unsorted (Brown,
-//! "Calendar queues", 1988). A bucket is sorted when its time comes, when it holds a dozen things that fit the
-//! nearest cache. What lies beyond the ring of buckets waits in a heap, which is next to never.
+//! "Calendar queues", 1988). A bucket is sorted when its time comes, when it holds some dozens of things, which fit
+//! the nearest cache. What lies beyond the ring of buckets waits in a heap, which is next to never.
 //!
 //! Two things at the same time happen in the order in which they were put here. Sorting is stable, so nobody
 //! has to keep that order but the heap, which gives up what it holds before anything nearer can follow.
@@ -71,8 +71,9 @@ impl<T: Copy> Agenda<T> {
     /// An empty agenda at time zero for some `per_second` happenings, most of which are put here at most
     /// `ahead_us` ahead.
     pub fn new(per_second: f64, ahead_us: u64) -> Agenda<T> {
-        /// Things in a bucket.
-        const EACH: f64 = 8.0;
+        /// Things in a bucket: the ends of all buckets, where what is put here goes, are to stay in a near cache, for which
+        /// buckets have to be few.
+        const EACH: f64 = 64.0;
         let span_us = (EACH * 1e6 / per_second.max(1.0)).clamp(8.0, 4096.0) as u64;
         let span_bits = span_us.ilog2();
         let ring = (ahead_us >> span_bits).next_power_of_two().clamp(64, RING_MAX);
