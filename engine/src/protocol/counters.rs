@@ -153,6 +153,8 @@ counters! {
     identities_shed,
     /// Members told that someone else claims their name, on memberlist's wire.
     conflicts_told,
+    /// Introductions that said something else of a live member in the incarnation in which it was held.
+    lives_clashed,
     /// Times that a member said goodbye for its last life, which had another address, on memberlist's wire.
     past_lives_left,
     /// Pings for someone else who had our address, not answered.

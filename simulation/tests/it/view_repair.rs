@@ -3,8 +3,8 @@
 
 use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Settings, SuspicionMode};
-use swimring_codec::State;
-use swimring_codec::native::{Frame, Message};
+use swimring_codec::native::{Frame, Introduction, Message};
+use swimring_codec::{State, identity_hash};
 use swimring_simulation::{Direction, Simulation};
 
 use crate::paper_support::*;
@@ -122,4 +122,39 @@ fn a_death_is_an_accusation() {
         .iter()
         .filter(|message| matches!(message, Message::Suspect { accuser, .. } if accuser.is_none()));
     assert!(accused.count() > 0);
+}
+
+/// Another life of a member, that somebody alone has heard of, is in the incarnation that the member comes to: whichever of
+/// the two hashes is the greater, all have the same in the end, and what the member says itself.
+#[test]
+fn two_lives_in_one_incarnation_become_one() {
+    for settings in ways() {
+        let mut greater = Vec::new();
+        for nth in 0..6 {
+            let mut simulation = warm(10 + nth, 12, &settings);
+            let (address, metadata) = ("10.9.0.3:7946".parse().expect("an address"), [nth as u8]);
+            let past = Introduction {
+                subject: simulation.id(3),
+                incarnation: incarnation(&simulation, 3, 3).next(),
+                state: State::Alive,
+                address,
+                name: "member-0003",
+                metadata: &metadata,
+                zone: "",
+            };
+            let stranger = simulation.id(4);
+            forge(&mut simulation, stranger, 5, &[Message::Introduction(past)]);
+            assert_eq!(knowing(&simulation, 3, &metadata), 1);
+            simulation.update_metadata(3, b"new").expect("room");
+            run(&mut simulation, seconds(20));
+            assert_eq!(knowing(&simulation, 3, b"new"), 12, "{:?} {nth}", settings.dissemination);
+            assert!(agree(&simulation) && simulation.counters().lives_clashed > 0);
+            // The lesser gives way; the greater, which nobody can tell from the right one, is outranked.
+            let own = identity_hash(simulation.address(3), b"new", "");
+            let is_greater = identity_hash(address, &metadata, "") > own;
+            assert_eq!(incarnation(&simulation, 5, 3) > past.incarnation, is_greater);
+            greater.push(is_greater);
+        }
+        assert!(greater.contains(&true) && greater.contains(&false), "{greater:?}");
+    }
 }

@@ -178,7 +178,7 @@ impl Member {
             Incoming::Introduction(introduction) => {
                 // Gossip introduces the living only; other states are for push/pull.
                 if introduction.state == State::Alive {
-                    if !self.core.is_old(cx, introduction.subject, introduction.incarnation) {
+                    if !self.core.is_old(cx, &introduction) {
                         self.on_introduction(cx, &introduction, UNVERSIONED, TellOn::Ours);
                     }
                     let update = Update::Alive { introduce: true };

@@ -3,8 +3,8 @@
 //! Each rule compares incarnation and state with the table entry and either ignores the news, which for
 //! nearly all of it takes one hash lookup and one comparison, or adopts it, tells it on, and says what
 //! happened. The order of precedence is SWIM's (section 4.2): a higher incarnation always knows better; at
-//! the same incarnation dead outranks suspect outranks alive. News about ourselves is answered in
-//! `refutation`.
+//! the same incarnation dead outranks suspect outranks alive. What two lives say in one incarnation is for `clash`. News about
+//! ourselves is answered in `refutation`.
 
 use std::net::SocketAddr;
 
@@ -45,6 +45,13 @@ pub(super) enum TellOn {
     Ours,
     /// It is one of too many at once.
     Nobody,
+}
+
+impl TellOn {
+    /// Those that are ours to tell, if any are.
+    fn if_asked(self) -> TellOn {
+        if self == TellOn::Ours { TellOn::Ours } else { TellOn::Nobody }
+    }
 }
 
 /// How a live member goes.
@@ -111,7 +118,7 @@ impl Member {
         cx: &mut Context<'_, '_>,
         introduction: &Introduction<'_>,
         versions: Versions,
-        tell_on: TellOn,
+        mut tell_on: TellOn,
     ) {
         let mut restated = None;
         let incarnation = introduction.incarnation;
@@ -128,7 +135,13 @@ impl Member {
                         return refutations.tell_owner(core, cx, index, introduction);
                     }
                     Moved::Reclaimed => {}
-                    Moved::No { .. } if incarnation <= entry.incarnation() => return,
+                    Moved::No { .. } if incarnation <= entry.incarnation() => {
+                        if !self.is_greater_life(cx, (index, entry), introduction, tell_on) {
+                            return;
+                        }
+                        // What is right, of which everyone is to hear, its subject says.
+                        tell_on = tell_on.if_asked();
+                    }
                     Moved::No { .. } if self.core.implausible(cx, entry, incarnation) => return,
                     Moved::No { known } => {
                         restated = known.map(|address| Introduction { address, ..*introduction });
@@ -152,9 +165,19 @@ impl Member {
         let Some((index, version)) = self.intern(cx, introduction, versions) else { return };
         self.core.keep_voucher(cx, (index, version), incarnation, State::Alive, voucher);
         let change = self.change_of(cx, index, entry, (incarnation, version));
-        self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));
+        let clashes = entry.is_live() && incarnation == entry.incarnation();
+        if clashes && entry.is_suspect() {
+            // Of whichever life it is.
+            self.core.set_entry(cx, index, entry.with_version(version));
+        } else {
+            self.adopt_alive(cx, index, entry, Entry::new(State::Alive, incarnation, version));
+        }
         if let Some(change) = change {
             cx.emit(change);
+        }
+        if clashes {
+            // Where it is held to be from now on.
+            self.accuse_of_clash(cx, index, tell_on);
         }
         self.core.tell_those(cx, index, Update::Alive { introduce: true }, incarnation, tell_on);
     }
@@ -378,14 +401,17 @@ impl Core {
         }
     }
 
-    /// Whether an introduction of another member can be told from its incarnation to be nothing new, which nearly all
-    /// are: then the rest of it need not be looked at.
+    /// Whether an introduction of another member can be told to be nothing new, which nearly all are, by its incarnation
+    /// or, in the one that is held, by a glance at the rest.
     #[inline]
-    pub(super) fn is_old(&self, cx: &Context<'_, '_>, subject: MemberId, incarnation: Incarnation) -> bool {
-        let Some(index) = cx.shared.directory.find(subject) else { return false };
+    pub(super) fn is_old(&self, cx: &Context<'_, '_>, introduction: &Introduction<'_>) -> bool {
+        let Some(index) = cx.shared.directory.find(introduction.subject) else { return false };
         let entry = self.table.get(index);
         let tells_by_incarnation = cx.shared.wire.rules.address_kept.is_none() && index != self.index;
-        tells_by_incarnation && !entry.is_unknown() && incarnation <= entry.incarnation()
+        tells_by_incarnation
+            && !entry.is_unknown()
+            && introduction.incarnation <= entry.incarnation()
+            && self.clash(cx, (index, entry), introduction).is_none()
     }
 
     /// The index and entry of a member that is not unknown.

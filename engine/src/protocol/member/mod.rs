@@ -1,7 +1,7 @@
 //! A member of the cluster: the whole protocol as a plain value.
 //!
 //! Each concern lies in a room below and owns its state; here they are put together. This file has the timers, `commands` what an
-//! application asks for, `admission` who may come into the view, `frames` and `streams` what arrives, `merge` which of two beliefs wins, `records` the same for whole
+//! application asks for, `admission` who may come into the view, `frames` and `streams` what arrives, `merge` which of two beliefs wins, `clash` the same in one incarnation, `records` for whole
 //! views, `repaired` for what differs of one, `detection` what probes and suspicions find. `compaction` keeps the views of many members small.
 //!
 //! # How to drive it
@@ -24,6 +24,7 @@
 
 mod admission;
 mod candidates;
+mod clash;
 mod commands;
 mod compaction;
 mod detection;
@@ -584,6 +585,9 @@ fn check_metadata(metadata: &[u8]) -> Result<(), MemberError> {
 #[cfg(test)]
 #[path = "admission_test.rs"]
 mod admission_tests;
+#[cfg(test)]
+#[path = "clash_test.rs"]
+mod clash_tests;
 #[cfg(test)]
 #[path = "past_life_test.rs"]
 mod past_life_tests;

@@ -142,7 +142,10 @@ impl Core {
         let known = record.state == State::Alive
             && cx.shared.directory.find(record.subject).is_some_and(|index| {
                 let entry = self.table.get(index);
-                index != self.index && entry.is_live() && record.incarnation <= entry.incarnation()
+                index != self.index
+                    && entry.is_live()
+                    && record.incarnation <= entry.incarnation()
+                    && self.clash(cx, (index, entry), record).is_none()
             });
         if known {
             return false;

@@ -83,7 +83,7 @@ fn whatever_the_clock_says_there_is_room_to_refute() {
 
 /// Takes frames, and keeps where they go.
 #[derive(Default)]
-struct Addresses(Vec<SocketAddr>, Vec<u8>);
+pub(super) struct Addresses(pub(super) Vec<SocketAddr>, Vec<u8>);
 
 impl FrameSink for Addresses {
     fn reserve(&mut self, to: SocketAddr, bytes: usize) -> Option<&mut [u8]> {

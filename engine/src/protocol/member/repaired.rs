@@ -41,6 +41,7 @@ impl Member {
             }
             Incoming::Introduction(introduction) => {
                 self.merge_record(cx, &introduction, UNVERSIONED, tell_on);
+                self.core.say_greater_life(cx, &introduction);
                 (cx.shared.directory.find(introduction.subject), introduction.incarnation)
             }
             Incoming::Suspect { subject, incarnation, .. } | Incoming::Dead { subject, incarnation } => {

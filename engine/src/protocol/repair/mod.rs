@@ -6,7 +6,8 @@
 //! |---|---|---|
 //! | `AntiEntropy::timeout`, `due` | `push_pull` | asks the driver for a stream to exchange views over |
 //! | `ViewRepair::compare_roots`, `ask` | `views` | takes note of the root of a ping or ack, and sends a sketch to its sender if it differs for long |
-//! | `ViewRepair::on_sketch`, `on_wanted`, `object`, `answer` | `views` | finds, sends and asks for the entries that differ |
+//! | `ViewRepair::on_sketch`, `on_wanted`, `object`, `introduce`, `answer` | `views` | finds, sends and asks for the entries that differ |
+//! | `ViewRepair::accuse` | `views` | has somebody state what it is of whom there are two beliefs |
 //! | `ViewRepair::on_sums`, `on_list` | `ranges` | the same where too many differ for a sketch |
 //! | `AntiEntropy::exchange_whole` | `push_pull` | has whole views exchanged, where nearly everything differs |
 //! | `AntiEntropy::note_joined`, `member_returned` | `push_pull` | has a view exchanged soon |

@@ -15,6 +15,7 @@
 //! learns of it may be news to everyone, and is told.
 
 use std::cmp::Ordering;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring_codec::native::{
@@ -250,6 +251,23 @@ impl ViewRepair {
         }
     }
 
+    /// Has the member at `index`, which says or is said to be something else than we hold it to be, state what it is: it is
+    /// accused, by nobody in particular, where it has just spoken from, or else where we hold it to be.
+    pub(in crate::protocol) fn accuse(&mut self, core: &Core, cx: &mut Context<'_, '_>, index: MemberIndex) {
+        if core.status != Status::Active || !self.may_send(cx) {
+            return;
+        }
+        let held = core.identity(index, cx.shared).address();
+        let to = says_itself(cx, index).unwrap_or(held);
+        let accusation = [Outgoing::ViewRepair { began: true }, outgoing(core, Said::Gone(index))];
+        core.send_bare(cx, to, cx.shared.directory.id(index), &accusation);
+    }
+
+    /// Has the sender of the frame that is taken in introduced to the member at `index`.
+    pub(in crate::protocol) fn introduce(cx: &mut Context<'_, '_>, index: MemberIndex) {
+        answer_with(cx, Said::Introduction(index));
+    }
+
     /// Whether everyone is to be told of one more claim that a comparison brought; counts it.
     pub(in crate::protocol) fn tells_on(&mut self, now: Time) -> bool {
         self.told.admits(TOLD_MAX, now)
@@ -318,6 +336,12 @@ fn answer_with(cx: &mut Context<'_, '_>, said: Said) {
         talk.add_said(said);
         cx.views_compared = true;
     }
+}
+
+/// Where the frame that is taken in comes from, if it is from the member at `index`.
+fn says_itself(cx: &Context<'_, '_>, index: MemberIndex) -> Option<SocketAddr> {
+    let (address, source) = cx.sender?;
+    (source == cx.shared.directory.id(index)).then_some(address)
 }
 
 /// Says what the other view lacks, and asks for what ours lacks.
