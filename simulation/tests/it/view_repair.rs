@@ -5,7 +5,7 @@ use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Settings, SuspicionMode};
 use swimring_codec::native::{Frame, Introduction, Message};
 use swimring_codec::{State, identity_hash};
-use swimring_simulation::{Direction, Simulation};
+use swimring_simulation::{Direction, Restart, Simulation};
 
 use crate::paper_support::*;
 
@@ -156,5 +156,29 @@ fn two_lives_in_one_incarnation_become_one() {
             greater.push(is_greater);
         }
         assert!(greater.contains(&true) && greater.contains(&false), "{greater:?}");
+    }
+}
+
+/// All others have started anew while somebody was cut off, and have never heard of it. It finds them again, and they
+/// answer nobody whom they do not know: so it says who it is.
+#[test]
+fn who_is_unknown_to_those_whom_it_knows_says_who_it_is() {
+    for settings in ways() {
+        let settings = Settings { reconnect_interval: seconds(2), ..settings };
+        let mut simulation = warm(9, 3, &settings);
+        simulation.partition(&[1], Direction::Both, seconds(90), NEVER);
+        for node in [0, 2] {
+            run(&mut simulation, seconds(30));
+            simulation.restart(node, Restart::default());
+        }
+        run(&mut simulation, seconds(29));
+        assert_eq!((simulation.belief(0, 1), simulation.belief(2, 1)), (None, None));
+        assert_eq!(
+            (simulation.belief(0, 2), simulation.belief(2, 0)),
+            (Some(State::Alive), Some(State::Alive))
+        );
+        run(&mut simulation, seconds(21));
+        assert!(agree(&simulation), "{:?}", settings.dissemination);
+        assert_eq!(simulation.counters().push_pulls_started, 0);
     }
 }

@@ -163,3 +163,18 @@ fn who_compares_with_a_lesser_life_is_told_of_the_greater() {
         }
     }
 }
+
+/// Whoever is dead to us is answered nothing else.
+#[test]
+fn who_introduces_itself_and_is_dead_to_us_is_accused_where_it_is() {
+    let (mut one, mut shared) = member(&WireOptions::Native, 100);
+    let two = life(2, b"");
+    hear(&mut one, &mut shared, &two, TellOn::Nobody);
+    call(&mut one, &mut shared, second(1), |one, cx| one.on_dead(cx, two.subject, two.incarnation));
+    let elsewhere = (SocketAddr::from(([127, 0, 0, 7], 7)), two.subject);
+    let frames = taking_in((&mut one, &mut shared), elsewhere, |one, cx| {
+        one.on_repaired(cx, Incoming::<MemberId>::Introduction(two), true);
+    });
+    assert_eq!(frames, [elsewhere.0]);
+    assert_eq!(held(&one, &shared).2, State::Dead);
+}

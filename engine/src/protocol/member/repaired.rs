@@ -55,7 +55,7 @@ impl Member {
             _ => return,
         };
         if let Some(index) = index {
-            ViewRepair::object(&self.core, cx, index, incarnation);
+            self.view_repair.object(&self.core, cx, index, incarnation);
         }
     }
 }

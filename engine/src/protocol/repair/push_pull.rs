@@ -115,11 +115,14 @@ impl AntiEntropy {
             && now.since(self.plan.joined) < settings.probe_interval * FRESH_PROBE_INTERVALS
     }
 
-    /// Most of our view and that of the member at `with` differs: begins a push/pull with it soon.
-    pub(in crate::protocol) fn exchange_whole(&mut self, now: Time, with: MemberIndex) {
-        if now >= self.plan.allowed {
+    /// Most of our view and that of the member at `with` differs: begins a push/pull with it soon, if the last was long
+    /// enough ago.
+    pub(in crate::protocol) fn exchange_whole(&mut self, now: Time, with: MemberIndex) -> bool {
+        let may = now >= self.plan.allowed;
+        if may {
             (self.plan.with, self.plan.whole, self.due) = (Some(with), true, now);
         }
+        may
     }
 
     /// Begins a push/pull if one is due. Where frames carry roots a sketch does instead, unless most of the views differs: then

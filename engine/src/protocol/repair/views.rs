@@ -74,6 +74,8 @@ pub(in crate::protocol) struct ViewRepair {
     told: FrameBudget,
     /// How often the time between sketches has been doubled.
     doublings: u8,
+    /// As sketches were in vain, whole views have been exchanged since ours changed.
+    exchanged: bool,
 }
 
 impl ViewRepair {
@@ -85,6 +87,7 @@ impl ViewRepair {
             budget: FrameBudget::FULL,
             told: FrameBudget::FULL,
             doublings: 0,
+            exchanged: false,
         }
     }
 
@@ -101,7 +104,7 @@ impl ViewRepair {
     /// The driver lost time in which whole broadcasts may have passed: what was compared before it says nothing of them.
     pub(in crate::protocol) fn stalled(&mut self) {
         self.allowed = Time::ZERO;
-        self.doublings = 0;
+        (self.doublings, self.exchanged) = (0, false);
     }
 
     /// Compares the root of a ping or an ack with ours.
@@ -149,23 +152,31 @@ impl ViewRepair {
             // Who has been forgotten since the ping is nobody to mend differences with.
             if let Some(peer) = peer(core, cx, origin) {
                 self.ask(core, cx, peer);
-                if self.doublings == IN_VAIN {
-                    anti_entropy.exchange_whole(cx.now, peer);
+                if self.doublings >= IN_VAIN && !self.exchanged {
+                    self.exchanged = anti_entropy.exchange_whole(cx.now, peer);
                 }
             }
         }
     }
 
-    /// Sends a sketch to the member at `peer`.
+    /// Sends a sketch to the member at `peer`. If nothing has come of the last one, we are introduced first: those whom we know
+    /// may not know us, and answer nobody whom they do not.
     pub(in crate::protocol) fn ask(&mut self, core: &mut Core, cx: &mut Context<'_, '_>, peer: MemberIndex) {
         if core.status != Status::Active {
             return;
         }
         let root = core.table.root() as u32;
         self.doublings = if root == self.root_then { (self.doublings + 1).min(DOUBLINGS_MAX) } else { 0 };
+        self.exchanged &= self.doublings > 0;
         self.root_then = root;
         self.allowed = cx.now + WAIT_MIN * (1 << self.doublings);
         let Some(mut talk) = cx.shared.view_talk.take() else { return };
+        if self.doublings > 0 {
+            talk.began = true;
+            talk.add_said(Said::Introduction(core.index));
+            self.send_said(core, cx, peer, &talk);
+            talk.clear();
+        }
         if self.may_send(cx) {
             core.table.digest(&cx.shared.directory, &mut talk.digest);
             let room = core.room_for_list(cx, peer).saturating_sub(HEADER_LEN + VIEW_SKETCH_HEADER_LEN);
@@ -240,13 +251,20 @@ impl ViewRepair {
     /// What was told to repair our view about the member at `index`, alive at `incarnation`, has been merged. If we know
     /// that it is gone, the sender is told.
     pub(in crate::protocol) fn object(
+        &mut self,
         core: &Core,
         cx: &mut Context<'_, '_>,
         index: MemberIndex,
         incarnation: Incarnation,
     ) {
         let entry = core.table.get(index);
-        if !entry.is_live() && !entry.is_unknown() && entry.incarnation() >= incarnation {
+        if entry.is_live() || entry.is_unknown() || entry.incarnation() < incarnation {
+            return;
+        }
+        if says_itself(cx, index).is_some() {
+            // Nobody whom we hold to be gone is answered otherwise.
+            self.accuse(core, cx, index);
+        } else {
             answer_with(cx, Said::Gone(index));
         }
     }
