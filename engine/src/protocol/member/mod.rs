@@ -589,6 +589,9 @@ mod admission_tests;
 #[path = "clash_test.rs"]
 mod clash_tests;
 #[cfg(test)]
+#[path = "join_test.rs"]
+mod join_tests;
+#[cfg(test)]
 #[path = "past_life_test.rs"]
 mod past_life_tests;
 #[cfg(test)]

@@ -152,7 +152,9 @@ impl AntiEntropy {
         if self.plan.with.is_none() && !std::mem::replace(&mut self.plan.spread_out, true) {
             // The first was staggered without knowing how large the cluster is: thousands that start
             // together would all begin in the shortest period.
-            self.due = cx.now + period.mul_f64(core.rng.f64());
+            // Without a period it was due once, for a join.
+            let wait = period.mul_f64(core.rng.f64());
+            self.due = if period.is_zero() { Time::NEVER } else { cx.now + wait };
             self.plan.latest = self.due + period / 2;
             return None;
         }
