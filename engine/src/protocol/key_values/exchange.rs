@@ -15,6 +15,7 @@ use swimring_codec::native::{
 };
 
 use super::fetching::{Fetching, Wanted};
+use super::map::Have;
 use super::store::Store;
 use super::telling::reference;
 use super::{KeyValues, anybody, is_live, open};
@@ -278,7 +279,7 @@ impl KeyValues {
             }
             let ours = self.digest_of(digest.owner);
             if is_later(&ours, digest) {
-                jobs.push_back((digest.owner, (digest.epoch, digest.version)));
+                jobs.push_back((digest.owner, Have::of(digest)));
             } else if digests.all_maps && is_later(digest, &ours) {
                 wanted.maps.push(ours);
             }
@@ -289,7 +290,7 @@ impl KeyValues {
                     && !theirs.contains_key(owner)
                     && (**owner == source || is_live(core, cx.shared, **owner))
             });
-            jobs.extend(unlisted.map(|(owner, _)| (*owner, (0, 0))));
+            jobs.extend(unlisted.map(|(owner, _)| (*owner, Have::default())));
         }
         let keys = self.newer_keys(digests, &mut wanted);
         let mut writer = writer(core, cx.shared, source, reply);
@@ -331,7 +332,7 @@ impl KeyValues {
     fn write_all(
         &self,
         destination: MemberId,
-        mut jobs: VecDeque<(MemberId, (u64, u64))>,
+        mut jobs: VecDeque<(MemberId, Have)>,
         keys: &[&str],
         writer: &mut StreamWriter<'_>,
     ) -> bool {
@@ -397,7 +398,7 @@ impl KeyValues {
         let mut jobs = VecDeque::new();
         for digest in wanted.maps() {
             if is_later(&self.digest_of(digest.owner), &digest) {
-                jobs.push_back((digest.owner, (digest.epoch, digest.version)));
+                jobs.push_back((digest.owner, Have::of(&digest)));
             }
         }
         let keys = self.wanted_keys(wanted);
@@ -430,7 +431,7 @@ impl KeyValues {
         let maps = self.store.maps.iter().filter(|(owner, map)| {
             map.version != 0 && (**owner == joiner || is_live(core, cx.shared, **owner))
         });
-        let jobs: VecDeque<_> = maps.map(|(owner, _)| (*owner, (0, 0))).collect();
+        let jobs: VecDeque<_> = maps.map(|(owner, _)| (*owner, Have::default())).collect();
         let keys: Vec<&str> = self.store.cluster.digests().map(|(key, _)| &**key).collect();
         if !(jobs.is_empty() && keys.is_empty()) {
             self.write_all(joiner, jobs, &keys, &mut writer(core, cx.shared, joiner, reply));

@@ -16,6 +16,24 @@ use swimring_codec::native::{KeyEntry, KeySectionWriter, KeySpan, KeyValue, MapD
 /// Deletions remembered of one map. A copy that is further behind gets the whole map.
 pub(super) const TOMBSTONES_MAX: usize = 1_024;
 
+/// How far a copy has come that is to get what it lacks.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Have {
+    /// Of which life it is.
+    pub(super) epoch: u64,
+    /// Everything up to this version is there.
+    pub(super) version: u64,
+    /// It has been sent what comes before: what is written now goes on with that.
+    pub(super) begun: bool,
+}
+
+impl Have {
+    /// Of a copy that says so of itself.
+    pub(super) fn of(digest: &MapDigest) -> Have {
+        Have { epoch: digest.epoch, version: digest.version, begun: false }
+    }
+}
+
 /// What became of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Entry {
@@ -165,14 +183,14 @@ impl Map {
         keys
     }
 
-    /// How much of the map a copy lacks that has come to `have` of the life `epoch`.
-    fn span(&self, owner: MemberId, epoch: u64, have: u64) -> KeySpan {
-        let same = epoch == self.epoch;
-        let reset = same && have != 0 && have < self.floor;
+    /// How much of the map a copy lacks that has come so far.
+    fn span(&self, owner: MemberId, have: Have) -> KeySpan {
+        let same = have.epoch == self.epoch;
+        let reset = same && !have.begun && have.version != 0 && have.version < self.floor;
         KeySpan {
             owner,
             epoch: self.epoch,
-            since: if same && !reset { have.min(self.version) } else { 0 },
+            since: if same && !reset { have.version.min(self.version) } else { 0 },
             until: self.version,
             floor: self.floor,
             complete: self.stale == 0,
@@ -180,17 +198,17 @@ impl Map {
         }
     }
 
-    /// Writes what a copy lacks that has come to `have` of the life `epoch`, as far as it fits. Gives how far that
-    /// copy has come then, if more is to follow.
+    /// Writes what a copy lacks that has come so far, as far as it fits. Gives how far that copy has come then, if more is to
+    /// follow.
     pub(super) fn write(
         &self,
         owner: MemberId,
-        (epoch, have): (u64, u64),
+        have: Have,
         writer: &mut KeySectionWriter<'_>,
-    ) -> Result<(), (u64, u64)> {
-        let span = self.span(owner, epoch, have);
+    ) -> Result<(), Have> {
+        let span = self.span(owner, have);
         if !writer.begin(span) {
-            return Err((epoch, have));
+            return Err(have);
         }
         let mut written = span.since;
         for (version, key) in self.order.range((Bound::Excluded(span.since), Bound::Unbounded)) {
@@ -198,7 +216,7 @@ impl Map {
             if !writer.entry(&said(key, *version, MemberId::NONE, &entry.value)) {
                 // Nothing of it: the next message begins as this one would have.
                 let begun = written != span.since;
-                return Err(if begun { (self.epoch, written) } else { (epoch, have) });
+                return Err(if begun { Have { epoch: self.epoch, version: written, begun } } else { have });
             }
             written = *version;
         }

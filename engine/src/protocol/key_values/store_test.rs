@@ -7,7 +7,7 @@ use swimring_codec::native::{KeySectionWriter, KeySections};
 
 use super::*;
 use crate::protocol::key_values::cluster_keys::CLUSTER_TOMBSTONES_MAX;
-use crate::protocol::key_values::map::{TOMBSTONES_MAX, said};
+use crate::protocol::key_values::map::{Have, TOMBSTONES_MAX, said};
 
 const OWNER: MemberId = MemberId(7);
 const OTHER: MemberId = MemberId(9);
@@ -22,7 +22,8 @@ fn plain(store: &Store, owner: MemberId) -> Plain {
 }
 
 /// What a copy that has come to `have` lacks, in messages of at most `room` bytes.
-fn messages(store: &Store, owner: MemberId, mut have: (u64, u64), room: usize) -> Vec<Vec<u8>> {
+fn messages(store: &Store, owner: MemberId, (epoch, version): (u64, u64), room: usize) -> Vec<Vec<u8>> {
+    let mut have = Have { epoch, version, begun: false };
     let mut messages = Vec::new();
     let Some(map) = store.maps.get(&owner) else { return messages };
     loop {
@@ -150,6 +151,24 @@ fn a_copy_that_missed_forgotten_deletions_gets_the_whole_map() {
     assert_eq!(plain(&copy, OWNER), plain(&owner, OWNER));
     assert!(copy.changes.iter().any(|change| change.value.is_none()), "what has gone is told");
     assert_eq!(copy.bytes(), bytes_of(&copy));
+}
+
+/// What is left of a map that does not fit a message lies below the floor of its deletions.
+#[test]
+fn a_whole_map_comes_to_its_end_in_small_messages() {
+    let (mut owner, mut copy) = (Store::new(LIMITS), Store::new(LIMITS));
+    let key = |nth: usize| format!("key-{nth}");
+    for nth in 0..TOMBSTONES_MAX + 500 {
+        owner.change_own(OWNER, 1, &key(nth), Some(Bytes::from_static(b"x"))).expect("within bounds");
+    }
+    take(&mut copy, &messages(&owner, OWNER, (0, 0), 1_000)[0]);
+    for nth in 400..TOMBSTONES_MAX + 500 {
+        owner.change_own(OWNER, 1, &key(nth), None).expect("it is there");
+    }
+    let whole = messages(&owner, OWNER, have(&copy, OWNER), 1_000);
+    assert!(whole.len() > 10, "in {} messages", whole.len());
+    whole.iter().for_each(|message| _ = take(&mut copy, message));
+    assert_eq!(plain(&copy, OWNER), plain(&owner, OWNER));
 }
 
 #[test]

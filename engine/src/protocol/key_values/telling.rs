@@ -12,7 +12,7 @@ use swimring_codec::native::{
     EVENT_MAX, KeyEntry, KeySectionWriter, KeySpan, KeyValue, SECTION_HEADER_LEN, UserEvent,
 };
 
-use super::map::Map;
+use super::map::{Have, Map};
 use super::store::Store;
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
@@ -119,7 +119,10 @@ impl Telling {
         let since = [self.base.0, self.told].into_iter().find(fits);
         match since {
             // It fits.
-            Some(since) => _ = map.write(own, (map.epoch, since), &mut writer),
+            Some(since) => {
+                let have = Have { epoch: map.epoch, version: since, begun: false };
+                let _ = map.write(own, have, &mut writer);
+            }
             None => {
                 let (epoch, version, floor) = (map.epoch, map.version, map.floor);
                 writer.begin(reference(own, epoch, version, floor));
