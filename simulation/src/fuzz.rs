@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swimring_codec::native::{
-    EntryWanted, EventId, EventPart, EventSum, FRAME_MAX, Frame, FrameHeader, FrameWriter, IdRange,
-    Introduction, KeyRoots, Message, Signature, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList,
-    ViewSketch, ViewSums, item_hash,
+    EVENT_MAX, EntryWanted, EventId, EventPart, EventSum, FRAME_MAX, Frame, FrameHeader, FrameWriter,
+    IdRange, Introduction, KeyEntry, KeyRoots, KeySectionWriter, KeySections, KeySpan, KeyValue, Message,
+    Signature, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch, ViewSums, item_hash,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -27,6 +27,9 @@ const MEMBERS: usize = 4;
 
 /// Operations in one run: enough to reach anything, few enough to be quick.
 const OPERATIONS_MAX: usize = 400;
+
+/// What changes of shared state are told in.
+const TOLD: &str = "\0kv";
 
 /// Most time that passes in one run.
 const TIME_MAX: Duration = Duration::from_secs(600);
@@ -71,7 +74,11 @@ pub fn fuzz_member(data: &[u8]) {
 /// If a check fails, or somebody is believed to be what it has not said.
 pub fn fuzz_identities(data: &[u8]) {
     let mut said = vec![HashSet::new(); MEMBERS];
-    fuzz_cluster(data, Identities::Listed, |simulation| check_beliefs(simulation, &mut said));
+    let mut maps = vec![HashSet::new(); MEMBERS];
+    fuzz_cluster(data, Identities::Listed, |simulation| {
+        check_beliefs(simulation, &mut said);
+        check_maps(simulation, &mut maps);
+    });
 }
 
 /// Everybody is where it has said, with what it has said and at no incarnation that it never had. `said` is what that was.
@@ -93,6 +100,26 @@ fn check_beliefs(simulation: &Simulation, said: &mut [HashSet<(SocketAddr, Vec<u
             assert!(said[node].contains(&place), "{known:?} has never been said");
             let left = simulation.coverage().leaves > 0;
             assert!(known.state != State::Left || left, "{known:?}, and nobody has left");
+        }
+    }
+}
+
+/// What a member's map has, and which version of it each key.
+type Listing = Vec<(String, Vec<u8>, u64)>;
+
+/// Of each map everybody has what it has been. `said` is what that was.
+fn check_maps(simulation: &Simulation, said: &mut [HashSet<Listing>]) {
+    let listing = |observer: usize, owner: usize| -> Listing {
+        let entries =
+            simulation.member(observer).map(|member| member.state_entries(simulation.id(owner), ""));
+        let entries = entries.into_iter().flatten();
+        entries.map(|(key, value)| (key.to_string(), value.value.to_vec(), value.version)).collect()
+    };
+    said.iter_mut().enumerate().for_each(|(node, said)| _ = said.insert(listing(node, node)));
+    for observer in 0..MEMBERS {
+        for (owner, said) in said.iter().enumerate() {
+            let copy = listing(observer, owner);
+            assert!(copy.is_empty() || said.contains(&copy), "{observer} has of {owner} {copy:?}");
         }
     }
 }
@@ -184,6 +211,11 @@ fn operate(simulation: &mut Simulation, input: &mut Input<'_>) {
         11 if input.byte() & 1 == 1 => simulation.leave(node),
         11 => simulation.rejoin(node),
         // Refused while down, or when too much is under way.
+        12 if input.byte() & 1 == 1 => {
+            let (key, value) = (["a", "b"][input.below(2)], input.bytes());
+            let value = Some(value).filter(|value| !value.is_empty());
+            let _ = simulation.change_state(node, false, key, value);
+        }
         12 => drop(simulation.send_event(node, "event", &input.bytes())),
         13 => drop(simulation.update_metadata(node, &input.bytes())),
         14 => fault(simulation, node, input),
@@ -274,7 +306,8 @@ fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut F
     let bits = input.byte() % 3;
     let range =
         IdRange::new(bits, u32::from(input.byte()) << 24 & !(u32::MAX >> bits)).unwrap_or(IdRange::ALL);
-    let message = match input.byte() % 20 {
+    let mut section = Vec::new();
+    let message = match input.byte() % 21 {
         0 => Message::Ping { sequence, event_root: u32::from(input.byte()) },
         1 => Message::IndirectPing { sequence, target: subject },
         2 => Message::Ack { sequence, event_root: u32::from(input.byte()) },
@@ -307,10 +340,67 @@ fn forged_message(simulation: &Simulation, input: &mut Input<'_>, writer: &mut F
         }
         18 => Message::ViewRepair { began: sequence % 2 == 1 },
         19 => Message::KeyRoots(KeyRoots { maps: input.number(), keys: sequence.into() }),
+        20 => {
+            forged_section(
+                simulation,
+                input,
+                &mut KeySectionWriter::new(&mut section, EVENT_MAX - TOLD.len()),
+            );
+            Message::UserEvent(UserEvent { origin: subject, sequence, name: TOLD, payload: &section })
+        }
         _ => Message::UserEvent(UserEvent { origin: subject, sequence, name: "forged", payload: &metadata }),
     };
     // What breaks a rule of the format is not written.
     writer.push(&message);
+}
+
+/// A section of somebody's map: one that has been told, with something of it changed, or made up.
+fn forged_section(simulation: &Simulation, input: &mut Input<'_>, writer: &mut KeySectionWriter<'_>) {
+    let number = usize::from(input.byte());
+    let told = simulation.tapped().iter().skip(number).find_map(|frame| told_sections(&frame.bytes));
+    let told = told.unwrap_or_default();
+    let told = KeySections::new(&told).flatten().next();
+    let made_up = KeySpan {
+        owner: someone(simulation, input),
+        epoch: input.number().max(1),
+        since: 0,
+        until: 1 + u64::from(input.byte()),
+        floor: 0,
+        complete: number.is_multiple_of(2),
+        reset: false,
+    };
+    let mut span = told.map_or(made_up, |section| section.span);
+    let spoiled = input.byte() % 8;
+    match spoiled {
+        0 => span.until += 1,
+        1 => span.epoch = span.epoch.wrapping_add(1),
+        2 => span.since = 0,
+        3 => span.complete = !span.complete,
+        _ => {}
+    }
+    let statement = told.and_then(|section| section.statement);
+    writer.begin_stated(span, statement.filter(|_| !input.byte().is_multiple_of(4)));
+    for entry in told.iter().flat_map(|section| section.entries().flatten()) {
+        match spoiled {
+            4 => continue,
+            5 => writer.entry(&KeyEntry { value: KeyValue::Set(b"forged"), ..entry }),
+            6 => writer.entry(&KeyEntry { value: KeyValue::Deleted, ..entry }),
+            _ => writer.entry(&entry),
+        };
+    }
+    if told.is_none() {
+        let (version, value) = (span.until, KeyValue::Set(b"forged"));
+        writer.entry(&KeyEntry { key: "forged", version, writer: MemberId::NONE, value });
+    }
+    writer.end();
+}
+
+/// What a frame tells of shared state.
+fn told_sections(bytes: &[u8]) -> Option<Vec<u8>> {
+    Frame::decode(bytes).ok()?.messages().flatten().find_map(|message| match message {
+        Message::UserEvent(UserEvent { name: TOLD, payload, .. }) => Some(payload.to_vec()),
+        _ => None,
+    })
 }
 
 /// Any metadata, behind the subject's public key where members have identities.
@@ -362,7 +452,7 @@ fn introduction<'a>(name: &'a str, metadata: &'a [u8], input: &mut Input<'_>) ->
 fn forged_stream(simulation: &Simulation, input: &mut Input<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = StreamWriter::new(header(simulation, input), &mut bytes);
-    match input.byte() % 8 {
+    match input.byte() % 9 {
         0 => writer.plain(StreamKind::Join),
         1 => writer.plain(StreamKind::Sync),
         2 => writer.plain(StreamKind::Agreed),
@@ -370,6 +460,7 @@ fn forged_stream(simulation: &Simulation, input: &mut Input<'_>) -> Vec<u8> {
         4 => writer.probe(StreamKind::Ping, u32::from(input.byte())),
         5 => writer.probe(StreamKind::Ack, u32::from(input.byte())),
         6 => writer.plain(StreamKind::Absent),
+        7 => writer.key_values(|writer| forged_section(simulation, input, writer)),
         _ => {
             for _ in 0..input.byte() % 8 {
                 let subject = someone(simulation, input);

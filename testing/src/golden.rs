@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use swimring_codec::native::{FrameHeader, IdRange, KeySpan, SketchCell};
+use swimring_codec::native::{FrameHeader, IdRange, IdentityKey, KeySpan, SketchCell, entry_hash, map_hash};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::owned::{OwnedBody, OwnedEntry, OwnedIntroduction, OwnedMessage, OwnedSection, OwnedValue};
@@ -328,6 +328,7 @@ fn key_values() -> OwnedBody {
     };
     let of_node_7 = OwnedSection {
         span: KeySpan { owner: NODE_7, epoch: 9, since: 5, until: 7, floor: 2, complete: true, reset: false },
+        statement: None,
         entries: vec![
             entry("load", 6, MemberId::NONE, OwnedValue::Set(b"17".to_vec())),
             entry("old", 7, MemberId::NONE, OwnedValue::Deleted),
@@ -335,12 +336,25 @@ fn key_values() -> OwnedBody {
     };
     let of_cluster = OwnedSection {
         span: KeySpan::CLUSTER,
+        statement: None,
         entries: vec![
             entry("limit", 3, NODE_1, OwnedValue::Set(b"42".to_vec())),
             entry("long", 4, NODE_2, OwnedValue::Elsewhere),
         ],
     };
     OwnedBody::KeyValues { sections: vec![of_node_7, of_cluster], refused: false }
+}
+
+/// The map of `node-7` again, with what that states of it by the key of section 12: in its cluster, whole.
+fn key_values_stated() -> OwnedBody {
+    let OwnedBody::KeyValues { mut sections, .. } = key_values() else { unreachable!("it has sections") };
+    sections.truncate(1);
+    sections[0].span.since = 0;
+    let entries = sections[0].entries.iter().map(|entry| entry_hash(&entry.borrow()));
+    let hash = map_hash(&entries.collect::<Vec<_>>());
+    let key = IdentityKey::from_seed(&std::array::from_fn(|nth| nth as u8));
+    sections[0].statement = Some(Box::new(key.sign_map(0xc0ff_ee01, &sections[0].span, hash)));
+    OwnedBody::KeyValues { sections, refused: false }
 }
 
 /// Stream messages, each with its length prefix.
@@ -414,6 +428,16 @@ pub fn streams() -> Vec<Golden<(FrameHeader, OwnedBody)>> {
             000000000003000000000000000200000005000000858345d9df9eb00d6c696d69743432040000000000\
             000000000000040200002e74366b0cc5c61c6c6f6e67",
             value: (plain, key_values()),
+        },
+        Golden {
+            name: "key values with a statement",
+            hex: "d90000000200190001eeffc0858345d9df9eb00d2e74366b0cc5c61c887766554433221197aa9ee4282f\
+            4d2409000000000000000000000000000000070000000000000002000000000000002900000005000000\
+            060000000000000002000000040000006c6f61643137070000000000000000000000030100006f6c64bf\
+            9049b27aeb26366ceb02f486808003e45cf1a6ef80a30beb02273f8f81f736e0dbc8eb61319227b4b843\
+            1122b55eb5988aab0288ac0e363c04ecc6432c4f9d1d223a62098c832d9f854322879f11e529c818cc09\
+            fd42418f5ab22c18e7750b",
+            value: (plain, key_values_stated()),
         },
         Golden {
             name: "direct message on a stream",

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use swimring_codec::native::{
     DirectRole, DirectTurn, EntryWanted, EventId, EventPart, EventSum, IdRange, Introduction, KeyEntry,
-    KeyRoots, KeySectionWriter, KeySections, KeySpan, KeyValue, Message, Signature, SketchCell, StreamBody,
-    StreamKind, UserEvent, ViewList, ViewSketch, ViewSums,
+    KeyRoots, KeySectionWriter, KeySections, KeySpan, KeyValue, MapStatement, Message, Signature, SketchCell,
+    StreamBody, StreamKind, UserEvent, ViewList, ViewSketch, ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -91,6 +91,7 @@ pub enum OwnedBody {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OwnedSection {
     pub span: KeySpan,
+    pub statement: Option<Box<MapStatement>>,
     pub entries: Vec<OwnedEntry>,
 }
 
@@ -114,8 +115,8 @@ pub enum OwnedValue {
 impl OwnedSection {
     /// Writes it to the end of what is being written. False if something of it cannot be.
     pub fn write(&self, writer: &mut KeySectionWriter<'_>) -> bool {
-        let written =
-            writer.begin(self.span) && self.entries.iter().all(|entry| writer.entry(&entry.borrow()));
+        let written = writer.begin_stated(self.span, self.statement.as_deref())
+            && self.entries.iter().all(|entry| writer.entry(&entry.borrow()));
         writer.end();
         written
     }
@@ -158,7 +159,8 @@ impl From<KeySections<'_>> for OwnedBody {
                     Err(_) => refused = true,
                 }
             }
-            sections.push(OwnedSection { span: section.span, entries });
+            let statement = section.statement.map(|statement| Box::new(*statement));
+            sections.push(OwnedSection { span: section.span, statement, entries });
             if refused {
                 break;
             }

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use swimring_codec::native::{IdRange, KeySpan, SketchCell};
+use swimring_codec::native::{IdRange, KeySpan, MapStatement, SketchCell};
 use swimring_codec::{MemberId, State};
 
 use super::owned::{OwnedBody, OwnedEntry, OwnedIntroduction, OwnedMessage, OwnedSection, OwnedValue};
@@ -309,12 +309,19 @@ fn section(bytes: &[u8], at: usize) -> Option<(OwnedSection, bool, usize)> {
     let (length, flags) = (number(bytes, at + 40, 4)? as usize, number(bytes, at + 44, 4)?);
     let of_cluster = owner == 0 && [epoch, since, until, floor, flags] == [0; 5];
     let of_member = owner != 0 && epoch != 0 && since <= until && (flags & 2 == 0 || since == 0);
-    if flags > 3 || !(of_cluster || of_member) {
+    if flags > 7 || !(of_cluster || of_member) {
         return None;
     }
     let (complete, reset) = (flags & 1 != 0, flags & 2 != 0);
     let span = KeySpan { owner: MemberId(owner), epoch, since, until, floor, complete, reset };
     let inside = copy(bytes, at + 48, length)?;
+    let (mut statement, mut whole) = (None, 48 + length);
+    if flags & 4 != 0 {
+        let (hash, signature) = (copy(bytes, at + whole, 32)?, copy(bytes, at + whole + 32, 64)?);
+        let (hash, signature) = (hash.try_into().ok()?, signature.try_into().ok()?);
+        statement = Some(Box::new(MapStatement { hash, signature }));
+        whole += 96;
+    }
     let (mut entries, mut bad, mut from, mut last) = (Vec::new(), false, 0, since);
     while from < length && !bad {
         match entry(&inside, from, of_cluster) {
@@ -326,7 +333,7 @@ fn section(bytes: &[u8], at: usize) -> Option<(OwnedSection, bool, usize)> {
             _ => bad = true,
         }
     }
-    Some((OwnedSection { span, entries }, bad, 48 + length))
+    Some((OwnedSection { span, statement, entries }, bad, whole))
 }
 
 fn entry(bytes: &[u8], at: usize, of_cluster: bool) -> Option<(OwnedEntry, usize)> {

@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::layout::{DigestsHeader, EntryHeader, KeyRoots as RootsLayout, SectionHeader, Triple, kind};
 use super::parts::{member, reserved, take, take_bytes, text};
+use super::signed_map::{MAP_STATEMENT_LEN, MapStatement};
 use super::{DecodeError, HEADER_LEN, STREAM_MESSAGE_MAX};
 use crate::MemberId;
 
@@ -32,6 +33,7 @@ const ELSEWHERE: u8 = 2;
 
 const COMPLETE: u8 = 1;
 const RESET: u8 = 2;
+const STATED: u8 = 4;
 
 const ALL_MAPS: u8 = 1;
 const ALL_KEYS: u8 = 2;
@@ -274,6 +276,9 @@ impl KeyEntry<'_> {
 pub struct KeySection<'a> {
     /// What of the map.
     pub span: KeySpan,
+    /// What the owner has signed that its map comes to where the section ends, where members have identities. Never of the keys of the
+    /// cluster.
+    pub statement: Option<&'a MapStatement>,
     entries: &'a [u8],
 }
 
@@ -316,7 +321,7 @@ impl KeySpan {
         self.epoch != 0 && self.since <= self.until && (!self.reset || self.since == 0)
     }
 
-    fn layout(&self, length: usize) -> SectionHeader {
+    fn layout(&self, length: usize, stated: bool) -> SectionHeader {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         SectionHeader {
             owner: U64::new(self.owner.0),
@@ -325,7 +330,7 @@ impl KeySpan {
             until: U64::new(self.until),
             floor: U64::new(self.floor),
             length: U32::new(length as u32),
-            flags: flag(self.complete, COMPLETE) | flag(self.reset, RESET),
+            flags: flag(self.complete, COMPLETE) | flag(self.reset, RESET) | flag(stated, STATED),
             reserved: [0; 3],
         }
     }
@@ -353,7 +358,7 @@ impl<'a> KeySections<'a> {
     fn read(&mut self) -> Result<KeySection<'a>, DecodeError> {
         let header = take::<SectionHeader>(&mut self.rest)?;
         reserved(header.reserved)?;
-        if header.flags & !(COMPLETE | RESET) != 0 {
+        if header.flags & !(COMPLETE | RESET | STATED) != 0 {
             return Err(DecodeError::Reserved);
         }
         let span = KeySpan {
@@ -365,11 +370,13 @@ impl<'a> KeySections<'a> {
             complete: header.flags & COMPLETE != 0,
             reset: header.flags & RESET != 0,
         };
-        if !span.is_valid() {
+        let stated = header.flags & STATED != 0;
+        if !span.is_valid() || stated && span.owner.is_none() {
             return Err(DecodeError::Field("section"));
         }
         let entries = take_bytes(&mut self.rest, header.length.get() as usize)?;
-        Ok(KeySection { span, entries })
+        let statement = if stated { Some(take(&mut self.rest)?) } else { None };
+        Ok(KeySection { span, statement, entries })
     }
 }
 
@@ -431,14 +438,24 @@ impl<'a> Iterator for KeyEntries<'a> {
     }
 }
 
+/// A section that is being written.
+#[derive(Debug)]
+struct Open {
+    span: KeySpan,
+    /// What goes behind it, if it is written to its end.
+    statement: Option<MapStatement>,
+    /// Where it starts.
+    start: usize,
+}
+
 /// Writes sections to the end of a buffer, at most so many bytes.
 #[derive(Debug)]
 pub struct KeySectionWriter<'a> {
     out: &'a mut Vec<u8>,
     /// The length that the buffer may have.
     max: usize,
-    /// The section that is being written, and where it starts.
-    open: Option<(KeySpan, usize)>,
+    /// The section that is being written.
+    open: Option<Open>,
     /// Version of the last entry.
     last: u64,
 }
@@ -452,25 +469,33 @@ impl<'a> KeySectionWriter<'a> {
 
     /// Begins a section; false if it does not fit or is none.
     pub fn begin(&mut self, span: KeySpan) -> bool {
+        self.begin_stated(span, None)
+    }
+
+    /// The same, with what the owner states of its map where `span` ends: it stands behind the section if all of its entries fit.
+    pub fn begin_stated(&mut self, span: KeySpan, statement: Option<&MapStatement>) -> bool {
         self.end();
-        if !span.is_valid() || self.out.len() + SECTION_HEADER_LEN > self.max {
+        let behind = statement.map_or(0, |_| MAP_STATEMENT_LEN);
+        let valid = span.is_valid() && (statement.is_none() || !span.owner.is_none());
+        if !valid || self.out.len() + SECTION_HEADER_LEN + behind > self.max {
             return false;
         }
-        self.open = Some((span, self.out.len()));
+        self.open = Some(Open { span, statement: statement.copied(), start: self.out.len() });
         self.last = span.since;
-        self.out.extend_from_slice(span.layout(0).as_bytes());
+        self.out.extend_from_slice(span.layout(0, false).as_bytes());
         true
     }
 
     /// Appends an entry to the section that was begun; false if it does not fit or may not be in it. Then the section
     /// goes only as far as what was appended.
     pub fn entry(&mut self, entry: &KeyEntry<'_>) -> bool {
-        let Some((span, _)) = &mut self.open else { return false };
+        let Some(Open { span, statement, .. }) = &mut self.open else { return false };
+        let behind = statement.map_or(0, |_| MAP_STATEMENT_LEN);
         let of_cluster = span.owner.is_none();
         let in_order = of_cluster || (entry.version > self.last && entry.version <= span.until);
-        let fits = self.out.len() + entry.encoded_len() <= self.max;
+        let fits = self.out.len() + entry.encoded_len() + behind <= self.max;
         if !in_order || !fits || !entry.is_valid(span.owner) {
-            span.complete = false;
+            (span.complete, *statement) = (false, None);
             span.until = self.last.max(span.since);
             if of_cluster {
                 *span = KeySpan::CLUSTER;
@@ -484,10 +509,13 @@ impl<'a> KeySectionWriter<'a> {
 
     /// Ends the section that was begun.
     pub fn end(&mut self) {
-        if let Some((span, start)) = self.open.take() {
+        if let Some(Open { span, statement, start }) = self.open.take() {
             let entries = start + SECTION_HEADER_LEN;
-            let header = span.layout(self.out.len() - entries);
+            let header = span.layout(self.out.len() - entries, statement.is_some());
             self.out[start..entries].copy_from_slice(header.as_bytes());
+            if let Some(statement) = statement {
+                self.out.extend_from_slice(statement.as_bytes());
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod message;
 mod parts;
 mod sealed;
 mod signed;
+mod signed_map;
 mod stream;
 mod stream_writer;
 mod view_repair;
@@ -46,6 +47,7 @@ pub use signed::{
     IDENTITY_METADATA_MAX, IdentityKey, PUBLIC_KEY_LEN, PublicKey, PublicKeyError, SIGNATURE_LEN,
     SIGNATURE_MESSAGE_LEN, Signature, cluster_with_identities, split_metadata,
 };
+pub use signed_map::{EntryHash, MAP_STATEMENT_LEN, MapStatement, entry_hash, map_hash};
 pub use stream::{
     STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StateRecords, StreamBody, StreamKind, StreamMessage,
     stream_message_len,

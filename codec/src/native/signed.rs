@@ -82,7 +82,7 @@ impl PublicKey {
         left(cluster, subject, incarnation, self).is_some_and(|signed| self.verifies(&signed, signature))
     }
 
-    fn verifies(&self, signed: &[u8], signature: &Signature) -> bool {
+    pub(super) fn verifies(&self, signed: &[u8], signature: &Signature) -> bool {
         let Ok(key) = VerifyingKey::from_bytes(&self.0) else { return false };
         key.verify_strict(signed, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
     }
@@ -169,13 +169,17 @@ impl IdentityKey {
     pub fn sign_alive(&self, cluster: u32, introduction: &Introduction<'_>) -> Option<Signature> {
         let mut room = [0; ALIVE_MAX];
         let signed = alive(cluster, introduction, &mut room)?;
-        Some(self.0.sign(signed).to_bytes())
+        Some(self.sign(signed))
     }
 
     /// Signs that the member `subject`, whose key this is, has left at `incarnation`. Nothing if that is nobody.
     pub fn sign_left(&self, cluster: u32, subject: MemberId, incarnation: Incarnation) -> Option<Signature> {
         let signed = left(cluster, subject, incarnation, &self.public())?;
-        Some(self.0.sign(&signed).to_bytes())
+        Some(self.sign(&signed))
+    }
+
+    pub(super) fn sign(&self, signed: &[u8]) -> Signature {
+        self.0.sign(signed).to_bytes()
     }
 }
 

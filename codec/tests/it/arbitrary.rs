@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use swimring_codec::native::{
     DIRECT_MAX, EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, FrameHeader, IdRange, KeySpan, LISTED_MAX,
-    PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX, SUMS_STEP_MAX, SketchCell,
+    MapStatement, PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX, SUMS_STEP_MAX, SketchCell,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -181,20 +181,31 @@ fn entry(of_cluster: bool) -> impl Strategy<Value = OwnedEntry> {
 
 /// A section of shared state, of a member's map or of keys of the cluster.
 pub fn section() -> impl Strategy<Value = OwnedSection> {
-    let of_cluster =
-        vec(entry(true), 0..4).prop_map(|entries| OwnedSection { span: KeySpan::CLUSTER, entries });
-    let of_member = (id(), id(), 0..50_u64, any::<(u64, bool, bool)>(), vec(entry(false), 0..4));
-    let of_member = of_member.prop_map(|(owner, epoch, since, (floor, complete, reset), mut entries)| {
-        // Versions ascend.
-        let since = if reset { 0 } else { since };
-        let mut until = since;
-        for entry in &mut entries {
-            until += entry.version;
-            entry.version = until;
-        }
-        let span = KeySpan { owner: MemberId(owner), epoch, since, until, floor, complete, reset };
-        OwnedSection { span, entries }
+    let of_cluster = vec(entry(true), 0..4).prop_map(|entries| OwnedSection {
+        span: KeySpan::CLUSTER,
+        statement: None,
+        entries,
     });
+    let statement = any::<Option<([u8; 32], [u8; 32], [u8; 32])>>();
+    let of_member = (id(), id(), 0..50_u64, any::<(u64, bool, bool)>(), vec(entry(false), 0..4), statement);
+    let of_member =
+        of_member.prop_map(|(owner, epoch, since, (floor, complete, reset), mut entries, stated)| {
+            // Versions ascend.
+            let since = if reset { 0 } else { since };
+            let mut until = since;
+            for entry in &mut entries {
+                until += entry.version;
+                entry.version = until;
+            }
+            let span = KeySpan { owner: MemberId(owner), epoch, since, until, floor, complete, reset };
+            let statement = stated.map(|(hash, one, other)| {
+                let mut signature = [0; 64];
+                signature[..32].copy_from_slice(&one);
+                signature[32..].copy_from_slice(&other);
+                Box::new(MapStatement { hash, signature })
+            });
+            OwnedSection { span, statement, entries }
+        });
     prop_oneof![of_cluster, of_member]
 }
 

@@ -6,9 +6,9 @@ use fastrand::Rng;
 use swimring_codec::native::{
     DirectOutcome, DirectRole, DirectTurn, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, EntryWanted, EventId,
     EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter, IdRange, Introduction, KeyDigest,
-    KeyDigestList, KeyEntry, KeyRoots, KeySectionWriter, KeySpan, KeyValue, LISTED_MAX, MapDigest, Message,
-    PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX, STREAM_PREFIX_LEN, SUMS_STEP_MAX, SketchCell,
-    StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch, ViewSums,
+    KeyDigestList, KeyEntry, KeyRoots, KeySectionWriter, KeySpan, KeyValue, LISTED_MAX, MapDigest,
+    MapStatement, Message, PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX, STREAM_PREFIX_LEN,
+    SUMS_STEP_MAX, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch, ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -159,7 +159,10 @@ fn sections(rng: &mut Rng, writer: &mut KeySectionWriter<'_>) {
             reset: since == 0 && rng.bool(),
         };
         let of_cluster = rng.bool();
-        assert!(writer.begin(if of_cluster { KeySpan::CLUSTER } else { of_map }), "a valid section");
+        let statement = MapStatement { hash: [rng.u8(..); 32], signature: [rng.u8(..); 64] };
+        let stated = (!of_cluster && rng.bool()).then_some(&statement);
+        let span = if of_cluster { KeySpan::CLUSTER } else { of_map };
+        assert!(writer.begin_stated(span, stated), "a valid section");
         for nth in 1..=rng.u64(..6) {
             let key = NAMES[rng.usize(..NAMES.len())];
             let value = match rng.u8(..4) {

@@ -20,6 +20,7 @@ mod protocol_life;
 mod protocol_regressions;
 mod rebasing;
 mod shared_state;
+mod signed_state;
 mod simulation;
 mod small_clusters;
 mod upstream_behaviour;

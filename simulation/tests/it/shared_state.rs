@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use swimring::protocol::{Counters, Settings, WireOptions};
 use swimring_codec::MemberId;
-use swimring_simulation::{Direction, Faults, Restart, Simulation, SimulationOptions, calm_bound, scenario};
+use swimring_simulation::{
+    Direction, Faults, Identities, Restart, Simulation, SimulationOptions, calm_bound, scenario,
+};
 
 use crate::paper_support::{NEVER, millis, run, seconds};
 
@@ -36,14 +38,14 @@ fn set(simulation: &mut Simulation, node: usize, key: &str, value: impl Into<Vec
 }
 
 /// What `observer` has of `owner`.
-fn seen(simulation: &Simulation, observer: usize, owner: MemberId) -> Vec<(String, Vec<u8>, u64)> {
+pub fn seen(simulation: &Simulation, observer: usize, owner: MemberId) -> Vec<(String, Vec<u8>, u64)> {
     let Some(member) = simulation.member(observer) else { return Vec::new() };
     let entries = member.state_entries(owner, "").into_iter();
     entries.map(|(key, value)| (key.to_string(), value.value.to_vec(), value.version)).collect()
 }
 
 /// Whether all members that live have the same.
-fn agree(simulation: &Simulation) -> Result<(), String> {
+pub fn agree(simulation: &Simulation) -> Result<(), String> {
     let live: Vec<usize> = (0..simulation.len()).filter(|node| simulation.is_member(*node)).collect();
     for &observer in &live {
         for &owner in &live {
@@ -62,7 +64,7 @@ fn agree(simulation: &Simulation) -> Result<(), String> {
 
 /// Runs until all agree, and gives how long that took.
 #[track_caller]
-fn run_until_agreed(simulation: &mut Simulation, step: Duration, bound: Duration) -> Duration {
+pub fn run_until_agreed(simulation: &mut Simulation, step: Duration, bound: Duration) -> Duration {
     let start = simulation.now();
     loop {
         let passed = simulation.now().since(start);
@@ -89,14 +91,14 @@ fn change(simulation: &mut Simulation, rng: &mut fastrand::Rng) {
 }
 
 /// One cluster with random misfortunes: what it counted, or what was amiss.
-fn misfortunes(seed: u64) -> Result<Counters, String> {
+fn misfortunes(seed: u64, identities: Identities) -> Result<Counters, String> {
     let rng = &mut fastrand::Rng::with_seed(seed);
     // The scenarios with even numbers speak the native format.
     let options = scenario(seed * 2);
     // A forgery can say of anybody what it likes.
     let corruption = if options.faults.checksums { options.faults.corruption } else { 0.0 };
     let faults = Faults { corruption, ..options.faults.clone() };
-    let mut simulation = Simulation::new(SimulationOptions { faults, ..options });
+    let mut simulation = Simulation::new(SimulationOptions { faults, identities, ..options });
     if rng.bool() {
         simulation.start_warm();
     } else {
@@ -124,9 +126,9 @@ fn misfortunes(seed: u64) -> Result<Counters, String> {
 }
 
 /// The same, where a panic in the protocol is a failure like any other.
-fn outcome(seed: u64) -> Result<Counters, String> {
+fn outcome(seed: u64, identities: Identities) -> Result<Counters, String> {
     let panicked = |_| Err("panicked, as is written above".into());
-    std::panic::catch_unwind(|| misfortunes(seed)).unwrap_or_else(panicked)
+    std::panic::catch_unwind(|| misfortunes(seed, identities)).unwrap_or_else(panicked)
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -142,7 +144,7 @@ fn all_agree_in_the_end_whatever_happens() {
     let again = FAILED_BEFORE.into_iter().filter(|_| count == SEEDS);
     let (mut all, mut failures) = (Counters::default(), Vec::new());
     for (seed, done) in (first..first + count).chain(again).zip(1..) {
-        match outcome(seed) {
+        match outcome(seed, Identities::None) {
             Ok(counters) => all.add(&counters),
             Err(failure) => {
                 eprintln!("seed {seed}: {failure}");
@@ -163,6 +165,17 @@ fn all_agree_in_the_end_whatever_happens() {
         all.state_exchanges_answered,
     ];
     assert!(count < SEEDS || counted.iter().all(|count| *count > 100), "{counted:?}");
+}
+
+/// The same where maps are signed.
+#[test]
+fn all_agree_in_the_end_with_identities() {
+    for seed in 100..100 + SEEDS / 2 {
+        let identities = if seed % 2 == 0 { Identities::FirstHeard } else { Identities::Listed };
+        if let Err(failure) = outcome(seed, identities) {
+            panic!("seed {seed}: {failure}");
+        }
+    }
 }
 
 /// A small change is with a hundred members in a fraction of a second although datagrams are lost.

@@ -268,13 +268,15 @@ impl KeyValues {
         reply: &mut Vec<u8>,
     ) {
         cx.shared.counters.state_exchanges_answered += 1;
+        self.sign_own(core, cx.shared);
         let theirs: BTreeMap<MemberId, MapDigest> =
             digests.maps().map(|digest| (digest.owner, digest)).collect();
         let mut wanted = KeyDigestList::default();
         let mut jobs = VecDeque::new();
         for digest in theirs.values() {
             let ours = self.digest_of(digest.owner);
-            if digest.owner == core.id && is_later(digest, &ours) {
+            // Where members have identities it takes our own signature, which comes with what we ask for in turn.
+            if digest.owner == core.id && is_later(digest, &ours) && !self.store.signs {
                 self.on_own_past(cx.now, core.id, (digest.epoch, digest.version));
             }
             let ours = self.digest_of(digest.owner);
@@ -338,7 +340,9 @@ impl KeyValues {
     ) -> bool {
         let (start, mut keys) = (writer.written(), keys);
         while !(jobs.is_empty() && keys.is_empty()) {
-            if writer.written() - start >= ANSWER_BYTES_MAX {
+            // A signed map is of use as a whole alone.
+            let cut = self.store.signs && jobs.front().is_some_and(|(_, have)| have.begun);
+            if writer.written() - start >= ANSWER_BYTES_MAX && !cut {
                 return false;
             }
             writer.key_values(|sections| {
@@ -350,7 +354,8 @@ impl KeyValues {
                     };
                     if *owner == destination {
                         // Its own past: that there is one is enough.
-                        if !sections.begin(reference(*owner, map.epoch, map.version, map.floor)) {
+                        let past = reference(*owner, map.epoch, map.version, map.floor);
+                        if !sections.begin_stated(past, map.statement()) {
                             return;
                         }
                         sections.end();
@@ -395,6 +400,7 @@ impl KeyValues {
                 self.exchange.pending = None;
             }
         }
+        self.sign_own(core, cx.shared);
         let mut jobs = VecDeque::new();
         for digest in wanted.maps() {
             if is_later(&self.digest_of(digest.owner), &digest) {
@@ -420,14 +426,15 @@ impl KeyValues {
         ours.map(|(key, _)| &**key).collect()
     }
 
-    /// Writes everything for `joiner`, which gets it before the view.
+    /// Writes everything for `joiner`, which gets it before the view ends.
     pub(in crate::protocol) fn write_for_joiner(
-        &self,
+        &mut self,
         core: &Core,
         cx: &Context<'_, '_>,
         joiner: MemberId,
         reply: &mut Vec<u8>,
     ) {
+        self.sign_own(core, cx.shared);
         let maps = self.store.maps.iter().filter(|(owner, map)| {
             map.version != 0 && (**owner == joiner || is_live(core, cx.shared, **owner))
         });

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use swimring_codec::MemberId;
-use swimring_codec::native::{KeyEntry, KeySectionWriter, KeySpan, KeyValue, MapDigest};
+use swimring_codec::native::{KeyEntry, KeySectionWriter, KeySpan, KeyValue, MapDigest, entry_hash};
+
+use super::signed::Signed;
 
 /// Deletions remembered of one map. A copy that is further behind gets the whole map.
 pub(super) const TOMBSTONES_MAX: usize = 1_024;
@@ -67,12 +69,14 @@ pub(super) struct Map {
     stale: usize,
     /// Bytes of keys and values.
     bytes: usize,
+    /// What it has beside, where members have identities.
+    pub(super) signed: Option<Box<Signed>>,
 }
 
 impl Map {
-    /// An empty one of this life.
-    pub(super) fn new(epoch: u64) -> Map {
-        Map { epoch, ..Map::default() }
+    /// An empty one of this life, to be signed where members have identities.
+    pub(super) fn new(epoch: u64, signs: bool) -> Map {
+        if signs { Map::signed(epoch, 0) } else { Map::copy(epoch, 0) }
     }
 
     /// An empty copy of a map of this life, of which deletions up to `floor` may be missing.
@@ -120,6 +124,10 @@ impl Map {
             self.deleted.insert(version);
         }
         self.order.insert(version, Arc::clone(key));
+        if let Some(signed) = &mut self.signed {
+            signed.hashes.insert(version, entry_hash(&said(key, version, MemberId::NONE, &value)));
+            signed.statement = None;
+        }
         let entry = Entry { version, value };
         self.bytes += key.len() + entry.len();
         let before = self.entries.insert(Arc::clone(key), entry);
@@ -136,6 +144,7 @@ impl Map {
         } else {
             self.order.remove(&version);
             self.deleted.remove(&version);
+            self.drop_hash(version);
         }
     }
 
@@ -144,12 +153,42 @@ impl Map {
         while self.deleted.len() > TOMBSTONES_MAX
             && let Some(oldest) = self.deleted.pop_first()
         {
-            if let Some(key) = self.order.remove(&oldest) {
-                self.bytes -= key.len();
-                self.entries.remove(&key);
-            }
+            self.drop_deletion(oldest);
             self.floor = self.floor.max(oldest);
         }
+    }
+
+    /// Forgets deletions up to `floor`.
+    pub(super) fn forget_deletions(&mut self, floor: u64) {
+        while self.deleted.first().is_some_and(|oldest| *oldest <= floor)
+            && let Some(oldest) = self.deleted.pop_first()
+        {
+            self.drop_deletion(oldest);
+        }
+    }
+
+    fn drop_deletion(&mut self, version: u64) {
+        if let Some(key) = self.order.remove(&version) {
+            self.bytes -= key.len();
+            self.entries.remove(&key);
+        }
+        self.drop_hash(version);
+    }
+
+    fn drop_hash(&mut self, version: u64) {
+        if let Some(signed) = &mut self.signed {
+            signed.hashes.remove(&version);
+        }
+    }
+
+    /// Versions of the deletions that are remembered.
+    pub(super) fn deletions(&self) -> impl Iterator<Item = &u64> {
+        self.deleted.iter()
+    }
+
+    /// Whether the entry with this version is a deletion.
+    pub(super) fn is_deletion(&self, version: u64) -> bool {
+        self.deleted.contains(&version)
     }
 
     /// Begins a life, or the same anew: what there is is stale until it is put again, or [`Map::drop_stale`].
@@ -207,7 +246,7 @@ impl Map {
         writer: &mut KeySectionWriter<'_>,
     ) -> Result<(), Have> {
         let span = self.span(owner, have);
-        if !writer.begin(span) {
+        if !writer.begin_stated(span, self.statement()) {
             return Err(have);
         }
         let mut written = span.since;

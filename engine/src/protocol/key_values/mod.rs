@@ -15,6 +15,7 @@
 //! | `telling` | what changed here is told |
 //! | `fetching` | what is known to have come further is asked for |
 //! | `exchange` | when to compare, with whom, and what is asked for and answered |
+//! | `signed` | where members have identities: maps that their owners have signed, whole or not at all |
 //! | `saved` | what outlives the process: given out, and taken back in by the next life |
 //!
 //! A member that neither uses it nor hears of it has none of this.
@@ -24,6 +25,7 @@ mod exchange;
 mod fetching;
 mod map;
 mod saved;
+mod signed;
 mod store;
 mod telling;
 
@@ -67,10 +69,10 @@ pub(in crate::protocol) struct KeyValues {
 }
 
 impl KeyValues {
-    /// Nothing yet. `epoch` is where the life of a map of our own begins.
-    pub(in crate::protocol) fn new(settings: &Settings, epoch: u64, now: Time) -> KeyValues {
+    /// Nothing yet. `epoch` is where the life of a map of our own begins; `signs` is whether members have identities.
+    pub(in crate::protocol) fn new(settings: &Settings, signs: bool, epoch: u64, now: Time) -> KeyValues {
         KeyValues {
-            store: Store::new(Limits::of(settings)),
+            store: Store::new(Limits::of(settings), signs),
             epoch,
             telling: Telling::new(now),
             exchange: Exchange::new(now),
@@ -182,12 +184,19 @@ impl KeyValues {
             }
             taken
         } else if span.owner == core.id {
-            self.on_own_past(cx.now, core.id, (span.epoch, span.until));
+            let heard = (span.epoch, span.until);
+            let outranked = self.is_past(core.id, heard);
+            if outranked && (!self.store.signs || KeyValues::is_own_past(core, cx, section)) {
+                self.on_own_past(cx.now, core.id, heard);
+            }
             return Taken::default();
         } else if state_of(core, cx.shared, span.owner) == Some(State::Left) {
             return Taken::default();
         } else {
-            let taken = self.store.take_map(section);
+            let taken = match self.store.signs {
+                true => self.take_signed(core, cx, from, section),
+                false => self.store.take_map(section),
+            };
             if taken.gap {
                 let (owner, epoch, version) = (span.owner, span.epoch, span.until);
                 self.exchange.fetching.want(core, cx, Wanted::Map { owner, epoch, version }, from);
@@ -203,12 +212,17 @@ impl KeyValues {
         taken
     }
 
+    /// Whether a map of ours of which somebody has this epoch and version is not the one that we have.
+    fn is_past(&self, own: MemberId, heard: (u64, u64)) -> bool {
+        // One without a version has never been told: whatever its epoch, nobody's copy gives way to it.
+        let told = self.store.maps.get(&own).filter(|map| map.version != 0);
+        heard > told.map_or((0, 0), |map| (map.epoch, map.version))
+    }
+
     /// Somebody has a map of ours, at this epoch and version: if it is not the one that we have, an earlier life has left it, and
     /// ours is to outrank it.
     fn on_own_past(&mut self, now: Time, own: MemberId, heard: (u64, u64)) {
-        // One without a version has never been told: whatever its epoch, nobody's copy gives way to it.
-        let told = self.store.maps.get(&own).filter(|map| map.version != 0);
-        if heard <= told.map_or((0, 0), |map| (map.epoch, map.version)) {
+        if !self.is_past(own, heard) {
             return;
         }
         self.store.outrank(own, self.epoch, heard.0);
@@ -242,6 +256,7 @@ impl KeyValues {
     /// Tells what has changed here, if that is due, and the driver what has changed at all. To be called last in every step.
     pub(in crate::protocol) fn begin_telling(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
         if self.telling.due() <= cx.now {
+            self.sign_own(core, cx.shared);
             self.telling.tell(&self.store, core, cx);
         }
         if !self.store.changes.is_empty() && !std::mem::replace(&mut self.announced, true) {
@@ -258,6 +273,7 @@ impl KeyValues {
 
     /// Forgets the maps of those that have left, or are not in the view for long; and those of the dead where room is short.
     fn sweep(&mut self, core: &Core, cx: &mut Context<'_, '_>) {
+        self.store.drop_staged(cx.now);
         let scarce = self.store.bytes() > self.store.limits.all / 2;
         let before = std::mem::take(&mut self.absent);
         let is_absent = |owner: &MemberId| *owner != core.id && state_of(core, cx.shared, *owner).is_none();

@@ -76,7 +76,7 @@ impl KeyValues {
         self.epoch = self.epoch.max(saved.epoch.saturating_add(1));
         let SavedState { version, clock, own: mut keys, cluster, .. } = saved;
         keys.sort_unstable_by_key(|key| key.version);
-        let mut map = Map::new(self.epoch);
+        let mut map = Map::new(self.epoch, self.store.signs);
         for SavedKey { key, version, value } in keys {
             map.put(&key, version, value);
             map.version = version;
@@ -141,7 +141,7 @@ mod tests {
     const OWN: MemberId = MemberId(7);
 
     fn key_values() -> KeyValues {
-        KeyValues::new(&Settings::default(), 5 << 16, Time::ZERO)
+        KeyValues::new(&Settings::default(), false, 5 << 16, Time::ZERO)
     }
 
     fn own(key: &str, version: u64, value: Option<&'static str>) -> SavedKey {
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn more_than_there_may_be_is_refused() {
         let settings = Settings { state_member_bytes_max: 1024, ..Settings::default() };
-        let mut key_values = KeyValues::new(&settings, 1, Time::ZERO);
+        let mut key_values = KeyValues::new(&settings, false, 1, Time::ZERO);
         let value = Some(Bytes::from(vec![0; 1024]));
         let own = vec![SavedKey { key: "a".into(), version: 1, value }];
         let refused = key_values.restore(OWN, SavedState { own, ..SavedState::default() });

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::cluster_keys::{CLUSTER_KEYS_MAX, ClusterEntry, ClusterKeys};
 use super::map::Map;
+use super::signed::Staged;
 use crate::protocol::settings::Settings;
 
 /// Most keys with a value in one member's map.
@@ -116,6 +117,8 @@ pub(super) struct Taken {
     pub(super) gap: bool,
     /// It breaks a rule of the format.
     pub(super) broken: bool,
+    /// Sections that are not what their owner has signed.
+    pub(super) forged: u64,
 }
 
 /// See the module.
@@ -124,7 +127,11 @@ pub(super) struct Store {
     pub(super) limits: Limits,
     pub(super) maps: BTreeMap<MemberId, Map>,
     pub(super) cluster: ClusterKeys,
-    bytes: usize,
+    /// Whether members have identities, and sign their maps.
+    pub(super) signs: bool,
+    /// Pieces of signed maps that wait for the rest.
+    pub(super) staged: Vec<Staged>,
+    pub(super) bytes: usize,
     /// Keys of the cluster that are known to have a value that is not here, with its version and writer, until they are
     /// taken out.
     pub(super) elsewhere: Vec<(Arc<str>, u64, MemberId)>,
@@ -133,9 +140,11 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(limits: Limits) -> Store {
+    pub(super) fn new(limits: Limits, signs: bool) -> Store {
         Store {
             limits,
+            signs,
+            staged: Vec::new(),
             maps: BTreeMap::new(),
             cluster: ClusterKeys::default(),
             bytes: 0,
@@ -207,7 +216,7 @@ impl Store {
         if new.is_none() && !has_value {
             return Ok(None);
         }
-        let map = self.maps.entry(own).or_insert_with(|| Map::new(epoch));
+        let map = self.maps.entry(own).or_insert_with(|| Map::new(epoch, self.signs));
         if new.is_some() {
             let (each, all) =
                 (map.bytes_with(key, length), map.bytes_with(key, length) + self.bytes - map.bytes());
@@ -269,12 +278,15 @@ impl Store {
     /// The member finds that there is a map of an earlier life of its own, or that somebody says so: its own map
     /// outranks it from now on. `epoch` is where this life began.
     pub(super) fn outrank(&mut self, own: MemberId, epoch: u64, heard: u64) {
-        let map = self.maps.entry(own).or_insert_with(|| Map::new(epoch));
+        let map = self.maps.entry(own).or_insert_with(|| Map::new(epoch, self.signs));
         if map.epoch <= heard {
             map.epoch = epoch_above(heard, epoch);
         }
         // An empty map has to be told, too: so it gets a version.
         map.version = map.version.max(1);
+        if let Some(signed) = &mut map.signed {
+            signed.statement = None;
+        }
     }
 
     /// Takes in a section of another member's map.
@@ -433,7 +445,7 @@ fn check_value(value: Option<&Bytes>) -> Result<usize, StateError> {
     if length > VALUE_MAX { Err(StateError::ValueTooLong(length)) } else { Ok(length) }
 }
 
-fn check_bytes(limits: Limits, each: usize, all: usize) -> Result<(), StateError> {
+pub(super) fn check_bytes(limits: Limits, each: usize, all: usize) -> Result<(), StateError> {
     if each > limits.each {
         return Err(StateError::TooMuch(each));
     }

@@ -77,8 +77,8 @@ fn change(rng: &mut fastrand::Rng, owner: &mut Store, twin: &mut Plain) {
 fn copies_come_to_what_the_owner_has() {
     for seed in 0..300 {
         let rng = &mut fastrand::Rng::with_seed(seed);
-        let (mut owner, mut twin) = (Store::new(LIMITS), Plain::new());
-        let mut copies: Vec<Store> = (0..3).map(|_| Store::new(LIMITS)).collect();
+        let (mut owner, mut twin) = (Store::new(LIMITS, false), Plain::new());
+        let mut copies: Vec<Store> = (0..3).map(|_| Store::new(LIMITS, false)).collect();
         let mut under_way: Vec<Vec<u8>> = Vec::new();
         for _ in 0..200 {
             match rng.u8(..8) {
@@ -98,7 +98,7 @@ fn copies_come_to_what_the_owner_has() {
                 6 if rng.u8(..10) == 0 => {
                     // A new life of the owner.
                     let epoch = have(&owner, OWNER).0;
-                    (owner, twin) = (Store::new(LIMITS), Plain::new());
+                    (owner, twin) = (Store::new(LIMITS, false), Plain::new());
                     if epoch != 0 {
                         owner.outrank(OWNER, rng.u64(1..=EPOCH_CHANCE), epoch);
                     }
@@ -126,7 +126,7 @@ fn copies_come_to_what_the_owner_has() {
 
 #[test]
 fn a_copy_that_missed_forgotten_deletions_gets_the_whole_map() {
-    let (mut owner, mut copy) = (Store::new(LIMITS), Store::new(LIMITS));
+    let (mut owner, mut copy) = (Store::new(LIMITS, false), Store::new(LIMITS, false));
     let count = TOMBSTONES_MAX + 50;
     let key = |nth: usize| format!("key-{nth}");
     for nth in 0..count + 10 {
@@ -156,7 +156,7 @@ fn a_copy_that_missed_forgotten_deletions_gets_the_whole_map() {
 /// What is left of a map that does not fit a message lies below the floor of its deletions.
 #[test]
 fn a_whole_map_comes_to_its_end_in_small_messages() {
-    let (mut owner, mut copy) = (Store::new(LIMITS), Store::new(LIMITS));
+    let (mut owner, mut copy) = (Store::new(LIMITS, false), Store::new(LIMITS, false));
     let key = |nth: usize| format!("key-{nth}");
     for nth in 0..TOMBSTONES_MAX + 500 {
         owner.change_own(OWNER, 1, &key(nth), Some(Bytes::from_static(b"x"))).expect("within bounds");
@@ -173,7 +173,8 @@ fn a_whole_map_comes_to_its_end_in_small_messages() {
 
 #[test]
 fn what_does_not_follow_is_a_gap_and_what_does_not_fit_is_refused() {
-    let (mut owner, mut copy) = (Store::new(LIMITS), Store::new(Limits { each: 1_000, all: 1_500 }));
+    let (mut owner, mut copy) =
+        (Store::new(LIMITS, false), Store::new(Limits { each: 1_000, all: 1_500 }, false));
     for nth in 0..4 {
         owner
             .change_own(OWNER, 1, &format!("{nth}"), Some(Bytes::from(vec![nth; 300])))
@@ -188,7 +189,7 @@ fn what_does_not_follow_is_a_gap_and_what_does_not_fit_is_refused() {
     assert_eq!(have(&copy, OWNER), (1, 3), "it is told what is missing");
     assert_eq!(copy.bytes(), bytes_of(&copy));
     // There is no room for more of others either.
-    let mut other = Store::new(LIMITS);
+    let mut other = Store::new(LIMITS, false);
     other.change_own(OTHER, 1, "big", Some(Bytes::from(vec![0; 900]))).expect("within bounds");
     assert_eq!(take(&mut copy, &messages(&other, OTHER, (0, 0), 10_000)[0]).refused, 1);
     assert!(!copy.maps.contains_key(&OTHER));
@@ -201,7 +202,7 @@ fn what_does_not_follow_is_a_gap_and_what_does_not_fit_is_refused() {
 fn the_last_to_write_a_key_of_the_cluster_wins_in_any_order() {
     for seed in 0..300 {
         let rng = &mut fastrand::Rng::with_seed(seed);
-        let mut stores: Vec<Store> = (0..3).map(|_| Store::new(LIMITS)).collect();
+        let mut stores: Vec<Store> = (0..3).map(|_| Store::new(LIMITS, false)).collect();
         let mut said: Vec<Vec<u8>> = Vec::new();
         for _ in 0..60 {
             let at = rng.usize(..3);
@@ -240,7 +241,7 @@ fn the_last_to_write_a_key_of_the_cluster_wins_in_any_order() {
 
 #[test]
 fn deletions_of_the_cluster_are_bounded_and_versions_are_not_driven_to_their_end() {
-    let mut store = Store::new(LIMITS);
+    let mut store = Store::new(LIMITS, false);
     for nth in 0..CLUSTER_TOMBSTONES_MAX + 100 {
         let key = format!("{nth}");
         store.change_cluster(OWNER, 1, &key, Some(Bytes::new())).expect("within bounds");
@@ -262,11 +263,11 @@ fn deletions_of_the_cluster_are_bounded_and_versions_are_not_driven_to_their_end
 #[test]
 fn lives_that_have_heard_of_nobody_take_versions_of_their_own() {
     let versions = [5, 6].map(|epoch| {
-        let mut store = Store::new(LIMITS);
+        let mut store = Store::new(LIMITS, false);
         store.change_cluster(OWNER, 700 << 16 | epoch, "key", Some(Bytes::new())).expect("within bounds")
     });
     assert_eq!(versions, [Some(1 << 16 | 5), Some(1 << 16 | 6)]);
-    let mut store = Store::new(LIMITS);
+    let mut store = Store::new(LIMITS, false);
     store.cluster.raise_clock(u64::MAX);
     assert_eq!(store.change_cluster(OWNER, 1, "key", Some(Bytes::new())), Err(StateError::VersionsUsedUp));
 }
@@ -277,13 +278,13 @@ fn lives_that_outrank_the_same_past_have_maps_of_their_own() {
     let past = 700 << 16 | 5;
     let began = [3 << 16 | 4, 3 << 16 | 5, 3 << 16 | 6, 900 << 16 | 1];
     let epochs = began.map(|began| {
-        let mut store = Store::new(LIMITS);
+        let mut store = Store::new(LIMITS, false);
         store.outrank(OWNER, began, past);
         have(&store, OWNER).0
     });
     assert_eq!(epochs, [701 << 16 | 4, 701 << 16 | 5, 700 << 16 | 6, 900 << 16 | 1]);
     // Nothing is above the highest, which only a forger states.
-    let mut store = Store::new(LIMITS);
+    let mut store = Store::new(LIMITS, false);
     store.outrank(OWNER, 1, u64::MAX);
     assert_eq!(have(&store, OWNER), (u64::MAX, 1));
 }

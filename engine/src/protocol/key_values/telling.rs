@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use swimring_codec::MemberId;
 use swimring_codec::native::{
-    EVENT_MAX, KeyEntry, KeySectionWriter, KeySpan, KeyValue, SECTION_HEADER_LEN, UserEvent,
+    EVENT_MAX, KeyEntry, KeySectionWriter, KeySpan, KeyValue, MAP_STATEMENT_LEN, SECTION_HEADER_LEN,
+    UserEvent,
 };
 
 use super::map::{Have, Map};
@@ -112,10 +113,11 @@ impl Telling {
 
     /// What has changed in our map: together with what changed before if that fits, else alone, else its version.
     fn write_map(&mut self, own: MemberId, map: &Map) {
-        const ROOM: usize = PAYLOAD_MAX - SECTION_HEADER_LEN;
+        let stated = map.statement().map_or(0, |_| MAP_STATEMENT_LEN);
+        let room = PAYLOAD_MAX - SECTION_HEADER_LEN - stated;
         self.payload.clear();
         let mut writer = KeySectionWriter::new(&mut self.payload, PAYLOAD_MAX);
-        let fits = |since: &u64| *since >= map.floor && map.bytes_since(*since, ROOM) <= ROOM;
+        let fits = |since: &u64| *since >= map.floor && map.bytes_since(*since, room) <= room;
         let since = [self.base.0, self.told].into_iter().find(fits);
         match since {
             // It fits.
@@ -125,7 +127,7 @@ impl Telling {
             }
             None => {
                 let (epoch, version, floor) = (map.epoch, map.version, map.floor);
-                writer.begin(reference(own, epoch, version, floor));
+                writer.begin_stated(reference(own, epoch, version, floor), map.statement());
             }
         }
     }

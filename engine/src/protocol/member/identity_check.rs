@@ -4,7 +4,7 @@
 //! before it is merged. What is vouched for is then kept with its signature, to be passed on. Accusations are nobody's but the
 //! accuser's: they are merged unsigned, and never raise an incarnation.
 
-use swimring_codec::native::{Introduction, PublicKey, Signature, split_metadata};
+use swimring_codec::native::{Introduction, Signature, split_metadata};
 use swimring_codec::{Incarnation, State};
 
 use crate::protocol::member::Member;
@@ -95,7 +95,7 @@ impl Core {
             cx.shared.counters.identities_forged += 1;
             return None;
         };
-        let belongs = held.and_then(|held| self.key_of(cx, held));
+        let belongs = held.and_then(|held| self.public_key(cx.shared, held));
         if belongs.is_some_and(|belongs| belongs != key) {
             cx.shared.counters.identities_key_changed += 1;
             return None;
@@ -140,38 +140,15 @@ impl Core {
         known: impl FnOnce(&Directory, &Signature) -> bool,
         verifies: impl FnOnce(&Directory, u32, &Signature) -> bool,
     ) -> Option<Voucher> {
-        let shared = &mut *cx.shared;
-        let (directory, counters) = (&mut shared.directory, &mut shared.counters);
         let Some(signature) = cx.signature.take() else {
-            counters.identities_unsigned += 1;
+            cx.shared.counters.identities_unsigned += 1;
             return None;
         };
-        if known(directory, &signature) {
-            return Some(Voucher::Signed(signature));
-        }
-        let statements = directory.statements.as_mut()?;
-        if statements.has_enough(cx.now) {
-            counters.identities_shed += 1;
-            return None;
-        }
-        let cluster = statements.cluster();
-        if verifies(directory, cluster, &signature) {
-            counters.identities_verified += 1;
-            return Some(Voucher::Signed(signature));
-        }
-        counters.identities_forged += 1;
-        if let Some(statements) = &mut directory.statements {
-            statements.note_wrong();
-        }
-        None
-    }
-
-    /// The key that the name of a member belongs to because it is held, or remembered.
-    fn key_of(&self, cx: &Context<'_, '_>, (index, entry): (MemberIndex, Entry)) -> Option<PublicKey> {
-        if entry.is_unknown() {
-            return None;
-        }
-        split_metadata(cx.shared.directory.identity(index, entry.version()).metadata()).map(|(key, _)| key)
+        let right = known(&cx.shared.directory, &signature)
+            || cx
+                .shared
+                .judge_signature(cx.now, |directory, cluster| verifies(directory, cluster, &signature));
+        right.then_some(Voucher::Signed(signature))
     }
 }
 
@@ -187,7 +164,7 @@ impl Member {
     #[cold]
     fn check_own(&mut self, cx: &mut Context<'_, '_>, introduction: &Introduction<'_>) -> bool {
         let held = (self.core.index, self.core.table.get(self.core.index));
-        let own = self.core.key_of(cx, held);
+        let own = self.core.public_key(cx.shared, held);
         let claimed = split_metadata(introduction.metadata).map(|(key, _)| key);
         let conflicts = claimed.is_some() && claimed != own;
         if conflicts && self.apart.refutations.say_conflict(cx, introduction.address) {

@@ -153,7 +153,7 @@ impl Member {
             // heard of the first.
             let incarnation = core.table.get(core.index).incarnation().get();
             let epoch = (incarnation << 16 | core.rng.u64(..1 << 16)).max(1);
-            Box::new(KeyValues::new(&core.settings, epoch, cx.now))
+            Box::new(KeyValues::new(&core.settings, cx.shared.directory.signs(), epoch, cx.now))
         });
         Some((made, core))
     }
@@ -184,8 +184,8 @@ impl Member {
     }
 
     /// Writes shared state for `joiner`.
-    pub(super) fn write_state_for(&self, cx: &Context<'_, '_>, joiner: MemberId, reply: &mut Vec<u8>) {
-        if let Some(key_values) = &self.apart.key_values {
+    pub(super) fn write_state_for(&mut self, cx: &Context<'_, '_>, joiner: MemberId, reply: &mut Vec<u8>) {
+        if let Some(key_values) = &mut self.apart.key_values {
             key_values.write_for_joiner(&self.core, cx, joiner, reply);
         }
     }

@@ -204,8 +204,15 @@ impl Member {
         match heard {
             StreamHeard::Join { joiner } => {
                 self.core.tell_deferred(cx);
-                self.write_state_for(cx, joiner, reply);
-                self.core.say(cx.shared, joiner, StreamSaid::View { joiner }, reply);
+                if cx.shared.directory.signs() {
+                    // Who signed it has to be known first.
+                    self.core.say(cx.shared, joiner, StreamSaid::ViewBegun { joiner }, reply);
+                    self.write_state_for(cx, joiner, reply);
+                    self.core.say(cx.shared, joiner, StreamSaid::ViewEnd, reply);
+                } else {
+                    self.write_state_for(cx, joiner, reply);
+                    self.core.say(cx.shared, joiner, StreamSaid::View { joiner }, reply);
+                }
                 StreamNext::Reply
             }
             StreamHeard::Sync { source, root } if root == self.core.table.root() => {

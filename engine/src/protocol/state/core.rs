@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use swimring_codec::native::{PublicKey, split_metadata};
 use swimring_codec::{MemberId, State};
 
 use crate::protocol::event::EventIndex;
@@ -109,6 +110,18 @@ impl Core {
         shared: &'a SharedState,
     ) -> Identity<'a> {
         shared.directory.identity(subject, self.table.get(subject).version())
+    }
+
+    /// The key that the name of a member belongs to because it is held so, or remembered, where members have identities.
+    pub(in crate::protocol) fn public_key(
+        &self,
+        shared: &SharedState,
+        (index, entry): (MemberIndex, Entry),
+    ) -> Option<PublicKey> {
+        if entry.is_unknown() {
+            return None;
+        }
+        split_metadata(shared.directory.identity(index, entry.version()).metadata()).map(|(key, _)| key)
     }
 
     /// Whether nothing that changes views is on its way from here: nothing is queued, and what is delegated was begun

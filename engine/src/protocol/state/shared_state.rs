@@ -153,6 +153,30 @@ impl SharedState {
         self.directory.signs()
     }
 
+    /// Whether a signature is right, as `verifies` finds, which is given the number of the cluster. Counts what comes of it, and does
+    /// not look when too many have been wrong in this second.
+    pub(in crate::protocol) fn judge_signature(
+        &mut self,
+        now: Time,
+        verifies: impl FnOnce(&Directory, u32) -> bool,
+    ) -> bool {
+        let Some(statements) = &mut self.directory.statements else { return false };
+        if statements.has_enough(now) {
+            self.counters.identities_shed += 1;
+            return false;
+        }
+        let cluster = statements.cluster();
+        if verifies(&self.directory, cluster) {
+            self.counters.identities_verified += 1;
+            return true;
+        }
+        self.counters.identities_forged += 1;
+        if let Some(statements) = &mut self.directory.statements {
+            statements.note_wrong();
+        }
+        false
+    }
+
     /// Makes room for `members` members that know `known` each and remember `events` events, so that
     /// neither a handful of concurrent failures nor a stream of events allocates.
     pub fn reserve(&mut self, members: usize, known: usize, events: usize) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use swimring_codec::native::{IdentityKey, Introduction, PublicKey, Signature, split_metadata};
+use swimring_codec::native::{IdentityKey, Introduction, MapStatement, PublicKey, Signature, split_metadata};
 use swimring_codec::{Incarnation, State};
 
 use crate::protocol::time::Time;
@@ -89,6 +89,16 @@ fn said(incarnation: Incarnation, state: State) -> u64 {
     incarnation.get() << 8 | state as u64
 }
 
+/// What a member has stated of its map of shared state, and that it has: the members of a worker look at a signature once between them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) struct StatedMap {
+    pub(in crate::protocol) key: PublicKey,
+    pub(in crate::protocol) epoch: u64,
+    pub(in crate::protocol) version: u64,
+    pub(in crate::protocol) floor: u64,
+    pub(in crate::protocol) statement: MapStatement,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(in crate::protocol) struct Statements {
@@ -100,6 +110,8 @@ pub(in crate::protocol) struct Statements {
     last: Vec<Statement>,
     /// Those before, the oldest first, while somebody here may hold them.
     earlier: HashMap<MemberIndex, Vec<Statement>>,
+    /// The last that each member has stated of its map of shared state, by its index.
+    maps: HashMap<MemberIndex, StatedMap>,
     /// Wrong signatures since.
     wrong: u32,
     wrong_since: Time,
@@ -114,6 +126,7 @@ impl Statements {
             own: HashMap::new(),
             last: Vec::new(),
             earlier: HashMap::new(),
+            maps: HashMap::new(),
             wrong: 0,
             wrong_since: Time::ZERO,
         }
@@ -202,6 +215,7 @@ impl Statements {
         }
         self.earlier.remove(&index);
         self.own.remove(&index);
+        self.maps.remove(&index);
     }
 
     /// Whether as many signatures have been wrong as are looked at in a second.
@@ -255,6 +269,19 @@ impl Directory {
             let identity = identity_of(introduction, UNVERSIONED);
             statements.find(index, (incarnation, State::Alive), identity) == Some(signature)
         })
+    }
+
+    /// Whether this is known to be stated by the member at `index`.
+    pub(in crate::protocol) fn has_stated_map(&self, index: MemberIndex, stated: &StatedMap) -> bool {
+        let statements = self.statements.as_ref();
+        statements.and_then(|statements| statements.maps.get(&index)) == Some(stated)
+    }
+
+    /// Keeps what the member at `index`, which somebody here holds, has stated.
+    pub(in crate::protocol) fn keep_stated_map(&mut self, index: MemberIndex, stated: StatedMap) {
+        if let Some(statements) = &mut self.statements {
+            statements.maps.insert(index, stated);
+        }
     }
 
     /// Keeps the signature of what the member at `index` has said of itself, which somebody is about to hold in `version`.

@@ -126,7 +126,7 @@ impl Memberlist {
                 memberlist::encode_stream_ping(out, sequence, node, Some(&source));
                 Side::Dialed
             }
-            StreamSaid::View { .. } => {
+            StreamSaid::View { .. } | StreamSaid::ViewBegun { .. } => {
                 self.write_view(speaker, Wanted::Sync, clocks, out);
                 Side::Accepted
             }
@@ -135,7 +135,7 @@ impl Memberlist {
                 Side::Accepted
             }
             // There are no roots on this wire.
-            StreamSaid::Agreed | StreamSaid::Differs => return,
+            StreamSaid::Agreed | StreamSaid::Differs | StreamSaid::ViewEnd => return,
         };
         self.codec.seal_stream(out, at, side == Side::Dialed);
     }

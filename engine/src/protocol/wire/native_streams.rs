@@ -15,10 +15,16 @@ pub(super) fn write(speaker: &Speaker<'_>, destination: MemberId, said: StreamSa
         StreamSaid::Join => {
             writer.plain(StreamKind::Join);
             write_view(speaker, &mut writer, MemberId::NONE);
+            writer.finish_state();
         }
         StreamSaid::Sync => writer.plain(StreamKind::Sync),
         StreamSaid::Ping { sequence } => writer.probe(StreamKind::Ping, sequence),
-        StreamSaid::View { joiner } => write_view(speaker, &mut writer, joiner),
+        StreamSaid::View { joiner } => {
+            write_view(speaker, &mut writer, joiner);
+            writer.finish_state();
+        }
+        StreamSaid::ViewBegun { joiner } => write_view(speaker, &mut writer, joiner),
+        StreamSaid::ViewEnd => writer.finish_state(),
         StreamSaid::Agreed => writer.plain(StreamKind::Agreed),
         StreamSaid::Differs => writer.plain(StreamKind::Differs),
         StreamSaid::Ack { sequence } => writer.probe(StreamKind::Ack, sequence),
@@ -39,7 +45,6 @@ fn write_view(speaker: &Speaker<'_>, writer: &mut StreamWriter<'_>, joiner: Memb
             writer.signed_record(&record, signature);
         }
     }
-    writer.finish_state();
 }
 
 /// What writes what `speaker` says of shared state to `destination` to the end of `out`.

@@ -18,6 +18,10 @@ pub(in crate::protocol) enum StreamSaid {
     Ping { sequence: u32 },
     /// Our whole view, and what is remembered of `joiner`, if anybody: it has to know its own past to overcome it.
     View { joiner: MemberId },
+    /// The same; something else comes before [`StreamSaid::ViewEnd`]. In formats in which members have identities.
+    ViewBegun { joiner: MemberId },
+    /// That was our whole view.
+    ViewEnd,
     /// Our root is the same.
     Agreed,
     /// Our root is another.

@@ -1,0 +1,283 @@
+//! Signed maps (`docs/PROTOCOL.md`, 12.7): clusters with every fault, and among them somebody who has all that members have but their
+//! keys, and says in their names what their shared state is.
+
+use std::collections::HashSet;
+
+use swimring::protocol::{Counters, WireOptions};
+use swimring_codec::MemberId;
+use swimring_codec::native::{
+    FRAME_MAX, Frame, FrameHeader, FrameWriter, IdentityKey, KeyEntry, KeySectionWriter, KeySections,
+    KeySpan, KeyValue, MapStatement, Message, StreamWriter, UserEvent, entry_hash, map_hash,
+};
+use swimring_simulation::{
+    CLUSTER, Faults, Identities, Restart, Simulation, SimulationOptions, calm_bound, scenario,
+};
+
+use crate::paper_support::{millis, run, seconds};
+use crate::shared_state::{agree, run_until_agreed, seen};
+
+/// Seeds of the campaign; `SWIMRING_SEEDS` runs more.
+const SEEDS: u64 = 8;
+
+/// What changes of shared state are told in.
+const TOLD: &str = "\0kv";
+
+type Listing = Vec<(String, Vec<u8>, u64)>;
+
+/// What each member's map has been.
+struct Said(Vec<HashSet<Listing>>);
+
+impl Said {
+    fn new(members: usize) -> Said {
+        // Nothing, at first and in each new life.
+        Said(vec![HashSet::from([Listing::new()]); members])
+    }
+
+    fn note(&mut self, simulation: &Simulation, node: usize) {
+        self.0[node].insert(seen(simulation, node, simulation.id(node)));
+    }
+
+    /// Every copy is what its owner's map has been.
+    fn check(&self, simulation: &Simulation) {
+        for observer in 0..simulation.len() {
+            for (subject, was) in self.0.iter().enumerate() {
+                let copy = seen(simulation, observer, simulation.id(subject));
+                assert!(was.contains(&copy), "{observer} has of {subject} what that never had: {copy:?}");
+            }
+        }
+    }
+}
+
+/// Has everything that members have, but their keys.
+struct Forger {
+    key: IdentityKey,
+    rng: fastrand::Rng,
+    /// Sections that members have told.
+    heard: Vec<Vec<u8>>,
+}
+
+impl Forger {
+    fn listen(&mut self, simulation: &Simulation) {
+        for frame in simulation.tapped() {
+            let Ok(frame) = Frame::decode(&frame.bytes) else { continue };
+            for message in frame.messages().flatten() {
+                if let Message::UserEvent(UserEvent { name: TOLD, payload, .. }) = message
+                    && self.heard.len() < 2_048
+                {
+                    self.heard.push(payload.to_vec());
+                }
+            }
+        }
+    }
+
+    /// A section of `owner`'s map that this has not said: made up, or made of one that it has.
+    fn section(&mut self, owner: MemberId) -> Vec<u8> {
+        let rng = &mut self.rng;
+        let told = self.heard.get(rng.usize(..self.heard.len().max(1))).cloned().unwrap_or_default();
+        let told = KeySections::new(&told).flatten().next();
+        let made_up = KeySpan {
+            owner,
+            epoch: rng.u64(1 << 40..1 << 60),
+            since: 0,
+            until: rng.u64(1..1_000),
+            floor: 0,
+            complete: true,
+            reset: rng.bool(),
+        };
+        let mut span = told.map_or(made_up, |section| section.span);
+        let kind = rng.u8(..8);
+        match kind {
+            0 => span = made_up,
+            1 => span.until += 1,
+            2 => span.epoch += 1,
+            3 => span.since = 0,
+            _ => {}
+        }
+        let old: Vec<_> = told.iter().flat_map(|section| section.entries().flatten()).collect();
+        let forged = KeyEntry {
+            key: "key-1",
+            version: span.until,
+            writer: MemberId::NONE,
+            value: KeyValue::Set(b"forged"),
+        };
+        let mut entries = if kind == 0 { vec![forged] } else { old };
+        match kind {
+            4 => drop(entries.pop()),
+            5 => entries.iter_mut().for_each(|entry| entry.value = KeyValue::Deleted),
+            6 => entries.iter_mut().for_each(|entry| entry.value = KeyValue::Set(b"forged")),
+            _ => {}
+        }
+        let hashes: Vec<_> = entries.iter().map(entry_hash).collect();
+        let own = self.key.sign_map(CLUSTER, &span, map_hash(&hashes));
+        let random = MapStatement { hash: map_hash(&hashes), signature: [rng.u8(..); 64] };
+        let statement = match (rng.u8(..6), told.and_then(|section| section.statement)) {
+            (0, _) => None,
+            (1, _) => Some(own),
+            (2, _) | (_, None) => Some(random),
+            (_, Some(of_owner)) => Some(*of_owner),
+        };
+        let mut section = Vec::new();
+        let mut writer = KeySectionWriter::new(&mut section, FRAME_MAX - 600);
+        writer.begin_stated(span, statement.as_ref());
+        entries.iter().for_each(|entry| _ = writer.entry(entry));
+        drop(writer);
+        section
+    }
+
+    /// Says something in somebody's name to somebody.
+    fn strike(&mut self, simulation: &mut Simulation) {
+        let (receiver, victim) = (self.rng.usize(..simulation.len()), self.rng.usize(..simulation.len()));
+        let owner = simulation.id(victim);
+        let section = self.section(owner);
+        let header = FrameHeader {
+            cluster: CLUSTER,
+            source: simulation.id(self.rng.usize(..simulation.len())),
+            destination: simulation.id(receiver),
+            root: self.rng.u64(..),
+            quiet: self.rng.bool(),
+        };
+        if self.rng.bool() {
+            let mut bytes = Vec::new();
+            let mut sections = KeySections::new(&section).flatten();
+            StreamWriter::new(header, &mut bytes).key_values(|writer| {
+                let Some(section) = sections.next() else { return };
+                writer.begin_stated(section.span, section.statement);
+                section.entries().flatten().for_each(|entry| _ = writer.entry(&entry));
+                writer.end();
+            });
+            return simulation.deliver_stream(receiver, None, &bytes[4..]);
+        }
+        // In the name of whose map it is, or it is dropped for that.
+        let origin = KeySections::new(&section).flatten().next().map_or(owner, |section| section.span.owner);
+        let mut buffer = vec![0; FRAME_MAX];
+        let mut writer = FrameWriter::new(header, &mut buffer).expect("a source, and room");
+        let told = UserEvent { origin, sequence: self.rng.u32(..), name: TOLD, payload: &section };
+        writer.push(&Message::UserEvent(told));
+        let length = writer.finish();
+        let here = simulation.address(self.rng.usize(..simulation.len()));
+        simulation.deliver(receiver, here, &buffer[..length]);
+    }
+}
+
+fn options(seed: u64) -> SimulationOptions {
+    // The scenarios with even numbers speak the native format.
+    let options = scenario(seed * 2);
+    let faults = Faults { checksums: true, ..options.faults.clone() };
+    SimulationOptions { faults, identities: Identities::Listed, ..options }
+}
+
+/// A member that lives changes its own map.
+fn change(simulation: &mut Simulation, rng: &mut fastrand::Rng, said: &mut Said) {
+    let node = rng.usize(..simulation.len());
+    let length = if rng.u8(..6) == 0 { rng.usize(..3_000) } else { rng.usize(..60) };
+    let value = (rng.u8(..4) != 0).then(|| vec![rng.u8(..); length]);
+    // Refused while it is down.
+    let _ = simulation.change_state(node, false, &format!("key-{}", rng.u8(..4)), value);
+    said.note(simulation, node);
+}
+
+/// One cluster with random misfortunes, and a forger among them.
+fn misfortunes(seed: u64) -> Counters {
+    let mut forger = Forger {
+        key: IdentityKey::from_seed(&[seed as u8; 32]),
+        rng: fastrand::Rng::with_seed(seed),
+        heard: Vec::new(),
+    };
+    let mut simulation = Simulation::new(options(seed));
+    let mut said = Said::new(simulation.len());
+    if seed.is_multiple_of(2) {
+        simulation.start_warm();
+    } else {
+        simulation.start_cold();
+    }
+    for _ in 0..100 {
+        simulation.tap();
+        let rng = &mut forger.rng.fork();
+        change(&mut simulation, rng, &mut said);
+        run(&mut simulation, millis(rng.u64(..400)));
+        forger.listen(&simulation);
+        for _ in 0..8 {
+            forger.strike(&mut simulation);
+        }
+        said.check(&simulation);
+    }
+    simulation.calm();
+    let bound = calm_bound(simulation.settings(), &WireOptions::Native, simulation.len());
+    if let Err(violation) = simulation.run_until_converged(bound) {
+        panic!("seed {seed}: {violation}");
+    }
+    run_until_agreed(&mut simulation, seconds(1), seconds(120));
+    said.check(&simulation);
+    simulation.counters()
+}
+
+#[test]
+fn nobody_says_what_anothers_map_is_whatever_happens() {
+    let count = std::env::var("SWIMRING_SEEDS").map_or(SEEDS, |text| text.parse().expect("a number"));
+    let mut sum = Counters::default();
+    (0..count).for_each(|seed| sum.add(&misfortunes(seed)));
+    // All doors were tried, and members got through with what they said themselves.
+    for (name, count) in [
+        ("forged", sum.identities_forged),
+        ("unsigned", sum.identities_unsigned),
+        ("taken in", sum.state_changes_received),
+        ("gaps", sum.state_gaps),
+    ] {
+        assert!(count > 20, "{count} {name}");
+    }
+}
+
+fn warm(seed: u64, members: usize) -> Simulation {
+    let identities = Identities::FirstHeard;
+    let mut simulation =
+        Simulation::new(SimulationOptions { identities, ..SimulationOptions::new(seed, members) });
+    simulation.start_warm();
+    run(&mut simulation, seconds(3));
+    simulation
+}
+
+fn set(simulation: &mut Simulation, node: usize, key: &str, value: &[u8]) {
+    simulation.change_state(node, false, key, Some(value.to_vec())).expect("within bounds");
+}
+
+/// What has been signed outlives its owner's being reached: others pass it on, to those that join too.
+#[test]
+fn who_joins_gets_signed_maps_of_whoever_has_them() {
+    let mut simulation = warm(3, 6);
+    set(&mut simulation, 1, "key", b"value");
+    set(&mut simulation, 1, "large", &[7; 60_000]);
+    run_until_agreed(&mut simulation, millis(100), seconds(20));
+    simulation.crash(5);
+    run(&mut simulation, seconds(30));
+    simulation.restart(5, Restart::default());
+    run(&mut simulation, seconds(1));
+    run_until_agreed(&mut simulation, millis(100), seconds(20));
+    assert_eq!(seen(&simulation, 5, simulation.id(1)).len(), 2);
+}
+
+/// A map of more than a message comes in pieces, of which only the last is signed.
+#[test]
+fn a_map_of_several_messages_comes_whole() {
+    let mut simulation = warm(4, 4);
+    for nth in 0..40 {
+        set(&mut simulation, 2, &format!("key-{nth}"), &[nth; 60_000]);
+    }
+    run_until_agreed(&mut simulation, millis(100), seconds(60));
+    set(&mut simulation, 2, "key-3", b"short");
+    run_until_agreed(&mut simulation, millis(100), seconds(60));
+    assert_eq!(seen(&simulation, 0, simulation.id(2)).len(), 40);
+}
+
+/// A restarted member hears that there is a map of an earlier life of its own, which it has signed, and replaces it.
+#[test]
+fn a_new_life_replaces_the_signed_map_of_the_old_one() {
+    let mut simulation = warm(8, 5);
+    let id = simulation.id(3);
+    set(&mut simulation, 3, "key", b"of the old life");
+    run_until_agreed(&mut simulation, millis(100), seconds(10));
+    simulation.restart(3, Restart::default());
+    run(&mut simulation, seconds(1));
+    run_until_agreed(&mut simulation, millis(100), seconds(60));
+    assert_eq!(seen(&simulation, 0, id), []);
+    assert!(agree(&simulation).is_ok());
+}
