@@ -198,6 +198,11 @@ impl Directory {
     }
 
     /// The id of the member at `index`.
+    /// How many members fit before it takes more memory.
+    pub(in crate::protocol) fn room(&self) -> usize {
+        self.packed.room()
+    }
+
     #[inline]
     pub fn id(&self, index: MemberIndex) -> MemberId {
         MemberId(self.zones.id(index))

@@ -244,6 +244,11 @@ impl PackedIdentities {
         index: MemberIndex,
         introduction: &Introduction<'_>,
         announced: Versions,
+    /// How many places fit before it takes more memory.
+    pub(super) fn room(&self) -> usize {
+        self.slots.capacity()
+    }
+
         zone: ZoneIndex,
     ) -> u64 {
         let mut flags = 0;

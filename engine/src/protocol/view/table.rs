@@ -193,6 +193,18 @@ impl Table {
         let queued = if new.is_unknown() { 0 } else { old.0 & QUEUED };
         self.len = self.len.max(index + 1);
         self.put(index, Entry(new.0 & !(QUEUED | UNTOLD) | queued), Some(named));
+        self.keep_room(directory.room());
+    }
+
+    /// Where the table holds all words, makes room for as many as the directory has room for: thousands of tables that grow step by
+    /// step while thousands join would each be copied a dozen times.
+    #[inline]
+    fn keep_room(&mut self, room: usize) {
+        if let Held::Whole { entries, .. } = &mut self.held
+            && entries.capacity() < room
+        {
+            entries.reserve_exact(room - entries.len());
+        }
     }
 
     /// Marks that what is believed of `index` was learned in another way than by a delegation, or that it has
