@@ -121,14 +121,18 @@ pub struct Directory {
     key: KeyedHash,
     /// Who is where, with the ids.
     zones: Zones,
-    /// Members whose version 0 was hashed lately, by the lowest bits of their indexes, with the hash.
-    recent: [(MemberIndex, u64); RECENT],
+    /// Members whose version 0 was hashed lately, by the lowest bits of their indexes, with the hash: a power of two, as many
+    /// as there are members, between [`RECENT_LEAST`] and [`RECENT_MOST`].
+    recent: Vec<(MemberIndex, u64)>,
     /// What members have signed of themselves, where they have identities.
     pub(in crate::protocol) statements: Option<Box<Statements>>,
 }
 
-/// Hashes that are kept.
-const RECENT: usize = 64;
+/// Hashes that are kept: of everyone while a fleet is not larger than this, since whoever joins is given, or told of, everyone,
+/// and each of them is hashed into its root. A quarter of a mebibyte for each worker.
+pub(super) const RECENT_MOST: usize = 16_384;
+const RECENT_LEAST: usize = 64;
+const NOT_RECENT: (MemberIndex, u64) = (MemberIndex::MAX, 0);
 
 // docs/ARCHITECTURE.md, section 3, reckons with it.
 const _: () = assert!(size_of::<MemberIndex>() <= 4);
@@ -155,7 +159,7 @@ impl Directory {
             indexes: HashTable::new(),
             key: KeyedHash::new(key),
             zones: Zones::new(),
-            recent: [(MemberIndex::MAX, 0); RECENT],
+            recent: vec![NOT_RECENT; RECENT_LEAST],
             statements: None,
         }
     }
@@ -168,11 +172,35 @@ impl Directory {
         let Directory { indexes, zones, key, .. } = self;
         indexes.reserve(members.saturating_sub(indexes.len()), |index| key.of(zones.id(*index)));
         self.free.reserve(members.saturating_sub(self.free.len()));
+        self.keep_recent(members);
+    }
+
+    /// Keeps the hashes of `members`, as far as that may be.
+    fn keep_recent(&mut self, members: usize) {
+        let kept = members.next_power_of_two().clamp(RECENT_LEAST, RECENT_MOST);
+        if kept > self.recent.len() {
+            let before = std::mem::replace(&mut self.recent, vec![NOT_RECENT; kept]);
+            for (index, hash) in before.into_iter().filter(|(index, _)| *index != MemberIndex::MAX) {
+                self.recent[index as usize % kept] = (index, hash);
+            }
+        }
+    }
+
+    /// Where the hash of version 0 of the member at `index` is, if it is kept.
+    #[inline]
+    fn recent_place(&self, index: MemberIndex) -> usize {
+        // The length is a power of two.
+        index as usize & (self.recent.len() - 1)
     }
 
     /// One more than the largest index in use or free.
     pub fn len(&self) -> usize {
         self.packed.len()
+    }
+
+    /// How many members fit before it takes more memory.
+    pub(in crate::protocol) fn room(&self) -> usize {
+        self.packed.room()
     }
 
     /// Whether nobody was ever interned.
@@ -198,11 +226,6 @@ impl Directory {
     }
 
     /// The id of the member at `index`.
-    /// How many members fit before it takes more memory.
-    pub(in crate::protocol) fn room(&self) -> usize {
-        self.packed.room()
-    }
-
     #[inline]
     pub fn id(&self, index: MemberIndex) -> MemberId {
         MemberId(self.zones.id(index))
@@ -266,11 +289,18 @@ impl Directory {
         if version != 0 {
             return self.other(index, version).hash();
         }
-        let place = index as usize % RECENT;
+        let place = self.recent_place(index);
         if self.recent[place].0 != index {
             self.recent[place] = (index, self.identity(index, 0).hash());
         }
         self.recent[place].1
+    }
+
+    /// The same where nothing changes, which keeps none.
+    #[inline]
+    pub(in crate::protocol) fn hash_of(&self, index: MemberIndex, version: Version) -> u64 {
+        let (recent, hash) = self.recent[self.recent_place(index)];
+        if version == 0 && recent == index { hash } else { self.identity(index, version).hash() }
     }
 
     /// Everything that is known of the member at `index`, in `version`, as a message.
@@ -301,7 +331,8 @@ impl Directory {
         zone: ZoneIndex,
     ) {
         let hash = self.packed.set(index, introduction, announced, zone);
-        self.recent[index as usize % RECENT] = (index, hash);
+        let place = self.recent_place(index);
+        self.recent[place] = (index, hash);
     }
 
     /// Versions 1 and up.
@@ -335,6 +366,10 @@ impl Directory {
         let Some(index) = self.find(introduction.subject) else {
             return self.add(introduction, announced, members_max).map(|index| (index, 0));
         };
+        // Nearly always it says what is known, and needs no hash.
+        if self.references_to(index, 0) > 0 && self.identity(index, 0).is(introduction, announced) {
+            return Ok((index, 0));
+        }
         let hash = identity_of(introduction, announced);
         let versions = 1 + self.others_of(index).len();
         let mut vacant = None;
@@ -378,6 +413,7 @@ impl Directory {
             self.references.push();
             (self.packed.len() - 1) as MemberIndex
         });
+        self.keep_recent(self.packed.len());
         self.set_packed(index, introduction, announced, zone);
         let id = introduction.subject.0;
         self.zones.assign(index, id);
@@ -448,7 +484,10 @@ impl Directory {
                 statements.forget(index);
             }
             self.packed.drop_metadata(index);
-            self.recent[index as usize % RECENT].0 = MemberIndex::MAX;
+            let place = self.recent_place(index);
+            if self.recent[place].0 == index {
+                self.recent[place] = NOT_RECENT;
+            }
             self.free.push(index);
         }
     }

@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
-use swimring_codec::{Incarnation, MemberId, State};
+use swimring_codec::{Incarnation, MemberId, State, identity_hash};
 
-use crate::protocol::view::directory::{Directory, MemberIndex, UNVERSIONED, Version, identity_of};
+use crate::protocol::view::directory::{
+    Directory, MemberIndex, RECENT_MOST, UNVERSIONED, Version, identity_of,
+};
 
 /// Few enough places that they are given out again.
 const MEMBERS_MAX: u32 = 70;
@@ -96,6 +98,7 @@ fn check(directory: &Directory, meant: &[Meant]) {
         assert_eq!((&read, directory.zone_name(identity)), (said, said.zone));
         let hash = identity_of(&said.introduction(), said.versions);
         assert_eq!((identity.hash(), identity.tag()), (hash, hash as u8));
+        assert_eq!(directory.hash_of(*index, *version), hash);
         let id = MemberId::of_name(&said.name);
         assert_eq!((directory.find(id), directory.id(*index)), (Some(*index), id));
     }
@@ -151,5 +154,33 @@ proptest! {
         let (members, identities) = directory.references();
         prop_assert!(members.iter().chain(&identities).all(|count| *count == 0));
         check(&directory, &[]);
+    }
+}
+
+/// Of more members than hashes are kept of, those that share a place are never mixed up.
+#[test]
+fn hashes_in_one_place_are_told_apart() {
+    let mut directory = Directory::new(7);
+    let members = RECENT_MOST as u32 + 100;
+    let metadata = |number: u32| number.to_le_bytes();
+    for number in 0..members {
+        let (name, metadata) = (format!("node-{number}"), metadata(number));
+        let introduction = Introduction {
+            subject: MemberId::of_name(&name),
+            incarnation: Incarnation::new(1),
+            state: State::Alive,
+            address: SocketAddr::from(([127, 0, 0, 1], 1)),
+            name: &name,
+            metadata: &metadata,
+            zone: "",
+        };
+        let (index, version) = directory.intern(&introduction, UNVERSIONED, members).expect("room");
+        directory.retain(index, version);
+        assert_eq!((index, version), (number, 0));
+    }
+    let hash = |number: u32| identity_hash(SocketAddr::from(([127, 0, 0, 1], 1)), &metadata(number), "");
+    for index in 0..members {
+        assert_eq!(directory.hash_of(index, 0), hash(index));
+        assert_eq!(directory.identity_hash(index, 0), hash(index));
     }
 }

@@ -71,6 +71,18 @@ impl<'a> Identity<'a> {
         }
     }
 
+    /// Whether it is, word for word, what `introduction` says. One that says the same in another form has the same hash.
+    #[inline]
+    pub(super) fn is(self, introduction: &Introduction<'_>, announced: Versions) -> bool {
+        let Source::Packed { all, zones, index } = self.0 else { return false };
+        let slot = all.slot(index);
+        let text = if slot.flags & SAYS_MORE == 0 { Text::NOTHING } else { all.text(index) };
+        all.address(index) == introduction.address
+            && text.metadata == introduction.metadata
+            && text.announced == announced
+            && zones.name(slot.zone.into()) == introduction.zone
+    }
+
     /// The hash over address, metadata and zone that state roots and tags are made of.
     pub fn hash(self) -> u64 {
         match self.0 {
@@ -232,6 +244,11 @@ impl PackedIdentities {
         self.slots.len()
     }
 
+    /// How many places fit before it takes more memory.
+    pub(super) fn room(&self) -> usize {
+        self.slots.capacity()
+    }
+
     /// Adds a place.
     pub(super) fn push(&mut self) {
         grow_for_one(&mut self.slots);
@@ -244,11 +261,6 @@ impl PackedIdentities {
         index: MemberIndex,
         introduction: &Introduction<'_>,
         announced: Versions,
-    /// How many places fit before it takes more memory.
-    pub(super) fn room(&self) -> usize {
-        self.slots.capacity()
-    }
-
         zone: ZoneIndex,
     ) -> u64 {
         let mut flags = 0;

@@ -56,8 +56,7 @@ impl Named {
         if !entry.is_live() {
             return Named::NOBODY;
         }
-        let identity = directory.identity(index, entry.version());
-        Named { id: directory.id(index), identity_hash: identity.hash() }
+        Named { id: directory.id(index), identity_hash: directory.hash_of(index, entry.version()) }
     }
 
     /// The same where something changes.
