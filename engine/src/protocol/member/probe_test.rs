@@ -248,6 +248,20 @@ fn no_views_are_exchanged_while_the_driver_is_behind() {
 }
 
 /// Everyone hears of a death at once, and takes the member out of its view half a minute later, not all at once.
+/// Members that have missed the same have the same root: one that hears another does not take its view for everybody's.
+#[test]
+fn three_roots_in_a_row_have_to_agree() {
+    let (mut one, other, mut shared) = pair();
+    one.view_repair.note_joined(Time::ZERO);
+    let (same, another) = (other.root(), other.root() + 1);
+    let ping = Message::Ping { sequence: 5, event_root: 0 };
+    let agrees = [same, same, another, same, same, same, same, another].map(|root| {
+        answer(&mut one, &mut shared, other.id(), root, ping);
+        one.view_repair.agrees()
+    });
+    assert_eq!(agrees, [false, false, false, false, false, true, true, false]);
+}
+
 #[test]
 fn members_reap_the_dead_one_after_the_other() {
     let (mut one, mut other, mut shared) = pair();

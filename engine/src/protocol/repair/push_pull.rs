@@ -21,10 +21,10 @@ const FRESH_PROBE_INTERVALS: u32 = 60;
 const UNCHANGED: Duration = Duration::from_millis(150);
 
 /// And for each member that it knows so much longer.
-const UNCHANGED_EACH: Duration = Duration::from_micros(100);
+const UNCHANGED_EACH: Duration = Duration::from_micros(50);
 
 /// So many members of a cluster that joined together compare theirs in a second.
-const COMPARED_PER_SECOND: f64 = 4_000.0;
+const COMPARED_PER_SECOND: f64 = 8_000.0;
 
 /// About so many of them with the member that they joined through; the others with anybody.
 const COMPARED_THROUGH: f64 = 128.0;
@@ -219,7 +219,8 @@ impl AntiEntropy {
     ) -> Option<MemberIndex> {
         let known = core.table.known() as f64;
         let changed = core.root_changed.max(self.plan.joined);
-        let spread = Duration::from_secs_f64(core.rng.f64() * known / COMPARED_PER_SECOND);
+        let slower = if cx.shared.overload > 0 { 2.0 } else { 1.0 };
+        let spread = Duration::from_secs_f64(core.rng.f64() * slower * known / COMPARED_PER_SECOND);
         let unchanged = UNCHANGED + UNCHANGED_EACH * core.table.known() as u32;
         let still = changed + unchanged;
         if !self.is_fresh(cx.now, &core.settings) || core.status != Status::Active {
@@ -229,16 +230,16 @@ impl AntiEntropy {
             self.due = if periodic { cx.now + core.settings.probe_interval } else { Time::NEVER };
             return None;
         }
-        // What is asked in vain is asked again after twice the time, for as long as few pings have shown others' roots.
-        let soon = cx.now.since(self.plan.joined) < core.settings.probe_interval * 2;
-        let again = self.plan.compared + self.plan.compared.since(changed);
+        // Who was asked in vain may have lacked the same, or have been learning itself: somebody else is asked, after twice the
+        // time, in the end once a probe interval.
+        let again = self.plan.compared + self.plan.compared.since(changed).min(core.settings.probe_interval);
         let in_vain = self.plan.compared > changed;
-        if !views.differs() || in_vain && !soon {
-            self.due = cx.now + spread + if soon { unchanged } else { core.settings.probe_interval };
+        if views.agrees() {
+            self.due = cx.now + spread + core.settings.probe_interval;
             return None;
         }
-        if cx.is_behind() || cx.shared.overload > 0 {
-            // What it lacks may lie unread, here or where it would be told; and asking would put others further behind.
+        if cx.is_behind() {
+            // What it lacks may lie unread, and asking would put others further behind.
             self.due = cx.now + unchanged + spread;
             return None;
         }

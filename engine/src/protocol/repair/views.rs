@@ -58,6 +58,10 @@ const VIEW_FRAMES_MAX: u8 = 192;
 /// Most claims of others that a member has everyone told of in a second because a comparison brought them.
 const TOLD_MAX: u8 = 32;
 
+/// So many pings and acks in a row that show our root, and our view is the same as others': members that have missed the same have the same root,
+/// but hardly ever all of those that one member hears.
+const AGREED: u8 = 3;
+
 /// Most messages in one frame: more than the shortest leave room for.
 const MESSAGES_MAX: usize = 200;
 
@@ -66,6 +70,8 @@ const MESSAGES_MAX: usize = 200;
 pub(in crate::protocol) struct ViewRepair {
     /// Since when every ping and ack has shown another root than ours; [`Time::NEVER`] if the last showed the same.
     differing_since: Time,
+    /// So many in a row have shown ours, up to [`AGREED`].
+    agreed: u8,
     /// No sketch because of a differing root before this.
     allowed: Time,
     /// Half of our root when we last sent one.
@@ -82,6 +88,7 @@ impl ViewRepair {
     pub(in crate::protocol) fn new(now: Time) -> ViewRepair {
         ViewRepair {
             differing_since: Time::NEVER,
+            agreed: AGREED,
             allowed: now,
             root_then: 0,
             budget: FrameBudget::FULL,
@@ -94,6 +101,12 @@ impl ViewRepair {
     /// We have joined: nobody has shown our root.
     pub(in crate::protocol) fn note_joined(&mut self, now: Time) {
         self.differing_since = now;
+        self.agreed = 0;
+    }
+
+    /// Whether pings and acks have shown our root often enough that nobody is missed.
+    pub(in crate::protocol) fn agrees(&self) -> bool {
+        self.agreed >= AGREED
     }
 
     /// Whether the last ping or ack showed another root than ours, or none has since we joined.
@@ -116,13 +129,14 @@ impl ViewRepair {
         origin: &Sender,
         anti_entropy: &mut AntiEntropy,
     ) {
-        match origin.root {
-            // What makes the roots differ may lie unread.
-            Some(root) if root != core.table.root() && !cx.is_behind() => {
-                self.note_difference(core, cx, origin, anti_entropy);
-            }
-            Some(_) => self.differing_since = Time::NEVER,
-            None => {}
+        let Some(root) = origin.root else { return };
+        let same = root == core.table.root();
+        self.agreed = if same { (self.agreed + 1).min(AGREED) } else { 0 };
+        // What makes the roots differ may lie unread.
+        if same || cx.is_behind() {
+            self.differing_since = Time::NEVER;
+        } else {
+            self.note_difference(core, cx, origin, anti_entropy);
         }
     }
 
