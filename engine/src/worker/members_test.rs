@@ -51,7 +51,7 @@ fn named(bound: &str, names: &[&str]) -> HostedMembers {
     let mut members = HostedMembers::new(&options, bound.parse().unwrap(), SharedState::new(1));
     for name in names {
         let config = MemberConfig {
-            name: name.to_owned(),
+            name: (*name).to_owned(),
             address: SocketAddr::from(([127, 0, 0, 1], 1)),
             metadata: Vec::new(),
             zone: String::new(),

@@ -145,7 +145,8 @@ impl Forger {
                 section.entries().flatten().for_each(|entry| _ = writer.entry(&entry));
                 writer.end();
             });
-            return simulation.deliver_stream(receiver, None, &bytes[4..]);
+            simulation.deliver_stream(receiver, None, &bytes[4..]);
+            return;
         }
         // In the name of whose map it is, or it is dropped for that.
         let origin = KeySections::new(&section).flatten().next().map_or(owner, |section| section.span.owner);

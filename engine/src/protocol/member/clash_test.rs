@@ -126,7 +126,7 @@ fn the_subject_is_accused_wherever_it_is_held_to_be() {
     let somebody = (SocketAddr::from(([127, 0, 0, 7], 7)), MemberId(7));
     for [lesser, greater] in pairs() {
         for (first, then) in [(lesser, greater), (greater, lesser)] {
-            let mut accused_at = |tell_on, source| {
+            let accused_at = |tell_on, source| {
                 let (mut one, mut shared) = member(&WireOptions::Native, 100);
                 hear(&mut one, &mut shared, &first, TellOn::Nobody);
                 taking_in((&mut one, &mut shared), source, |one, cx| {
