@@ -39,6 +39,15 @@ pub(super) fn record(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
     Some((record, fields.rest))
 }
 
+/// Bytes of the record at the front of `bytes`, if all of it is there and it is laid out as peers write it; what its
+/// fields say is not looked at. As much as walking over it value by value, and several times faster.
+#[inline]
+pub(super) fn record_len(bytes: &[u8]) -> Option<usize> {
+    let mut fields = Fields { rest: bytes };
+    fields.pass_record()?;
+    Some(bytes.len() - fields.rest.len())
+}
+
 struct Fields<'a> {
     rest: &'a [u8],
 }
@@ -157,6 +166,24 @@ impl<'a> Fields<'a> {
         (!node.is_empty()).then_some(Record { incarnation, node, address, metadata, versions, state })
     }
 
+    #[inline(always)]
+    fn pass_record(&mut self) -> Option<()> {
+        self.constant(b"\x87\xa4Addr")?;
+        self.raw()?;
+        self.constant(b"\xabIncarnation")?;
+        self.u32()?;
+        self.constant(b"\xa4Meta")?;
+        self.raw()?;
+        self.constant(b"\xa4Name")?;
+        self.raw()?;
+        self.constant(b"\xa4Port")?;
+        self.u32()?;
+        self.constant(b"\xa5State")?;
+        self.u32()?;
+        self.constant(b"\xa3Vsn\xa6")?;
+        self.array::<6>().map(|_| ())
+    }
+
     #[inline]
     fn accusation(&mut self) -> Option<(u32, &'a str, &'a str)> {
         self.constant(b"\x83\xa4From")?;
@@ -211,7 +238,7 @@ mod tests {
     use super::super::{Source, general};
     use super::*;
     use crate::State;
-    use crate::msgpack::Sink;
+    use crate::msgpack::{Sink, Skip};
 
     const BYTES: [u8; 700] = [b'b'; 700];
     const NAME: &str = match std::str::from_utf8(&BYTES) {
@@ -260,7 +287,32 @@ mod tests {
             expected.write(&mut out);
             out.put(b"next");
             assert_eq!(super::record(&out), Some((expected, &b"next"[..])));
+            assert_eq!(super::record_len(&out), Some(out.len() - 4));
         }
+    }
+
+    /// Where it gives a length, that is where walking over the values ends, whatever the bytes; and it gives none where
+    /// a byte is missing.
+    #[test]
+    fn a_record_is_as_long_as_its_values() {
+        let mut rng = Rng::with_seed(3);
+        let mut found = 0;
+        for _ in 0..20_000 {
+            let mut out = Vec::new();
+            record(&mut rng).write(&mut out);
+            let whole = out.len();
+            let at = rng.usize(..whole);
+            out[at] = if rng.bool() { out[at] ^ 1 << rng.u8(..8) } else { rng.u8(..) };
+            out.extend_from_slice(&BYTES);
+            out.truncate(rng.usize(whole / 2..whole + 300));
+            if let Some(length) = record_len(&out) {
+                let mut walked = 0;
+                assert_eq!(Skip::new().step(&out, &mut walked), Ok(true), "{out:x?}");
+                assert_eq!(length, walked, "{out:x?}");
+                found += 1;
+            }
+        }
+        assert!(found > 1_000, "only {found} damaged records were measured");
     }
 
     #[test]

@@ -30,6 +30,15 @@ impl Record<'_> {
         is_name(self.node) && self.metadata.len() <= METADATA_MAX
     }
 
+    /// Appends it to `out` as it stands in a push/pull. False, and nothing appended, if it breaks a rule of the format.
+    pub fn append(&self, out: &mut Vec<u8>) -> bool {
+        let valid = self.is_valid();
+        if valid {
+            self.write(out);
+        }
+        valid
+    }
+
     #[inline]
     pub(super) fn write(&self, out: &mut impl Sink) {
         out.put(b"\x87\xa4Addr");

@@ -6,7 +6,7 @@
 //! announce what follows them.
 
 use super::stream::{FRAME_FRONT, frame_len, push_pull_header, user_header};
-use super::{DecodeError, LABEL_MAX, STREAM_MAX, kind};
+use super::{DecodeError, LABEL_MAX, STREAM_MAX, canonical, kind};
 use crate::msgpack::{Reader, Skip};
 
 /// What is in front of a message at most: the label's header and a frame's.
@@ -22,6 +22,8 @@ pub struct StreamScanner {
     at: usize,
     /// The walk over the current value.
     skip: Skip,
+    /// A part of that has been walked.
+    within: bool,
 }
 
 /// What comes next.
@@ -48,7 +50,7 @@ impl StreamScanner {
     /// and the peer is the dialer.
     pub fn new(label_expected: bool) -> StreamScanner {
         let step = Step::Label;
-        StreamScanner { step, label: label_expected, at: 0, skip: Skip::new() }
+        StreamScanner { step, label: label_expected, at: 0, skip: Skip::new(), within: false }
     }
 
     /// Looks for the end of the message in `bytes`: everything received so far, from its first byte. Some
@@ -63,7 +65,8 @@ impl StreamScanner {
                 return Err(DecodeError::TooLarge);
             }
             let rest = bytes.get(self.at..).unwrap_or_default();
-            self.step = match self.step {
+            let step = self.step;
+            self.step = match step {
                 Step::End => return Ok((self.at <= bytes.len()).then_some(self.at)),
                 Step::Label => match self.label(rest)? {
                     Some(step) => step,
@@ -78,6 +81,7 @@ impl StreamScanner {
                     self.at += FRAME_FRONT + frame_len(front)?;
                     Step::End
                 }
+                Step::Records(left @ 1.., tail) if self.passes_record(rest) => Step::Records(left - 1, tail),
                 Step::Value | Step::PushPull(_) | Step::User(_) | Step::Records(1.., _) => {
                     match self.value(bytes)? {
                         Some(step) => step,
@@ -122,15 +126,25 @@ impl StreamScanner {
         }
     }
 
+    /// Passes over the record at the front of `rest`, which nearly always is laid out as peers write it. False for one that
+    /// is not, or not whole yet, or of which a part has been walked.
+    #[inline]
+    fn passes_record(&mut self, rest: &[u8]) -> bool {
+        let length = if self.within { None } else { canonical::record_len(rest) };
+        self.at += length.unwrap_or_default();
+        length.is_some()
+    }
+
     /// Walks to the end of the current value; what follows it once it is whole.
     fn value(&mut self, bytes: &[u8]) -> Result<Option<Step>, DecodeError> {
         if !self.skip.step(bytes, &mut self.at)? {
+            self.within = true;
             return match self.at > STREAM_MAX + FRONT_MAX {
                 true => Err(DecodeError::TooLarge),
                 false => Ok(None),
             };
         }
-        self.skip = Skip::new();
+        (self.skip, self.within) = (Skip::new(), false);
         Ok(Some(match self.step {
             Step::PushPull(start) => {
                 let header = push_pull_header(&mut Reader::new(&bytes[start..self.at]))?;

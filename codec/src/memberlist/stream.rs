@@ -68,14 +68,25 @@ impl<'a> Records<'a> {
     fn read(count: usize, bytes: &'a [u8]) -> Result<(Records<'a>, &'a [u8]), DecodeError> {
         let mut at = 0;
         for _ in 0..count {
-            match canonical::record(&bytes[at..]) {
-                Some((_, rest)) => at = bytes.len() - rest.len(),
+            match canonical::record_len(&bytes[at..]) {
+                Some(length) => at += length,
                 None if Skip::new().step(bytes, &mut at)? => {}
                 None => return Err(DecodeError::Truncated),
             }
         }
         let (records, rest) = bytes.split_at(at);
         Ok((Records { left: count, rest: records }, rest))
+    }
+
+    /// The bytes of the records that are left.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Passes over `count` records, which take `bytes`: whoever calls it has found there what it wrote itself.
+    pub fn pass_over(&mut self, count: usize, bytes: usize) {
+        self.left = self.left.saturating_sub(count);
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
     /// Number of records left.

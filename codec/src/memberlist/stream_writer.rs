@@ -36,11 +36,19 @@ impl<'v> PushPullWriter<'v> {
     /// Appends a record. False, and nothing written, if it breaks a rule of the format or there are
     /// [`RECORDS_MAX`] already.
     pub fn record(&mut self, record: &Record<'_>) -> bool {
-        if self.records == RECORDS_MAX || !record.is_valid() {
+        let appended = self.records < RECORDS_MAX && record.append(self.out);
+        self.records += usize::from(appended);
+        appended
+    }
+
+    /// Appends `count` records that have been written before, by [`Record::append`]. False, and nothing written, if that
+    /// would be more than [`RECORDS_MAX`].
+    pub fn written(&mut self, count: usize, records: &[u8]) -> bool {
+        if self.records + count > RECORDS_MAX {
             return false;
         }
-        record.write(self.out);
-        self.records += 1;
+        self.out.put(records);
+        self.records += count;
         true
     }
 

@@ -273,6 +273,8 @@ counters! {
     push_pulls_declined,
     /// Records received in push/pulls.
     push_pull_records,
+    /// Those of them that were known by their bytes, and not read.
+    push_pull_records_passed,
     /// Times a member was told that its driver had lost time.
     stalls,
     /// Attempts to reach a dead or forgotten member.

@@ -336,7 +336,8 @@ impl Streams {
     /// next. A short turn is copied, a long one leaves as it is.
     fn turn_of(&mut self, mut written: Vec<u8>) -> Vec<u8> {
         let long = written.len() > REPLY_SMALL;
-        let turn = match self.spare(long, if long { written.capacity() } else { REPLY_SMALL }) {
+        // The next view is about as long as this one.
+        let turn = match self.spare(long, if long { written.len() } else { REPLY_SMALL }) {
             Some(spare) if long => std::mem::replace(&mut written, spare),
             spare => {
                 let mut turn = spare.unwrap_or_default();

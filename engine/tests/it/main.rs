@@ -22,6 +22,7 @@ mod fleet;
 mod memberlist_cluster;
 mod memberlist_member;
 mod memberlist_no_allocation;
+mod memberlist_views;
 mod native_no_allocation;
 mod net_drivers;
 mod net_no_allocation;

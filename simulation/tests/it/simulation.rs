@@ -202,7 +202,8 @@ const ELSEWHERE: [&str; 53] = [
 ];
 
 /// What only memberlist's format has, or large native clusters.
-const MEMBERLIST_ONLY: [&str; 7] = [
+const MEMBERLIST_ONLY: [&str; 8] = [
+    "push_pull_records_passed",
     "past_lives_left",
     "push_pulls_started",
     "address_conflicts",

@@ -12,8 +12,8 @@ use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::StreamPurpose;
 use crate::protocol::state::{Context, Core};
-use crate::protocol::view::directory::UNVERSIONED;
-use crate::protocol::wire::{Record, RecordFault, Subject, View, is_acceptable};
+use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
+use crate::protocol::wire::{Record, RecordFault, Records, Subject, View, is_acceptable};
 
 /// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
 /// others find it by their own roots.
@@ -25,7 +25,7 @@ impl Member {
         &mut self,
         cx: &mut Context<'_, '_>,
         purpose: StreamPurpose,
-        view: View<'_, impl Iterator<Item = Result<Record<'r>, RecordFault>>>,
+        view: View<'_, impl Records<'r>>,
     ) -> bool {
         let joining = matches!(purpose, StreamPurpose::Join { .. });
         let merged = self.merge_records(cx, joining, view.source, view.records);
@@ -41,10 +41,21 @@ impl Member {
         cx: &mut Context<'_, '_>,
         joining: bool,
         source: MemberId,
-        records: impl Iterator<Item = Result<Record<'r>, RecordFault>>,
+        mut records: impl Records<'r>,
     ) -> bool {
         let learned_before = learned(&cx.shared.counters);
-        for record in records {
+        // Who looks at candidates has to hear of each who vouches for it.
+        let passes = !(joining && self.core.looks_apart);
+        loop {
+            if passes {
+                let (wire, directory) = (&cx.shared.wire, &cx.shared.directory);
+                let passed = records.pass_over(wire, directory, |index, incarnation| {
+                    self.core.is_nothing_new(index, incarnation)
+                });
+                cx.shared.counters.push_pull_records += passed;
+                cx.shared.counters.push_pull_records_passed += passed;
+            }
+            let Some(record) = records.next() else { return true };
             let Record { introduction, signature, versions } = match record {
                 Ok(record) => record,
                 Err(fault) => {
@@ -80,7 +91,6 @@ impl Member {
             };
             self.merge_record(cx, &introduction, versions, tell_on);
         }
-        true
     }
 
     /// What is made of one record of a view, in either format.
@@ -141,11 +151,8 @@ impl Core {
     ) -> bool {
         let known = record.state == State::Alive
             && cx.shared.directory.find(record.subject).is_some_and(|index| {
-                let entry = self.table.get(index);
-                index != self.index
-                    && entry.is_live()
-                    && record.incarnation <= entry.incarnation()
-                    && self.clash(cx, (index, entry), record).is_none()
+                self.is_nothing_new(index, record.incarnation)
+                    && self.clash(cx, (index, self.table.get(index)), record).is_none()
             });
         if known {
             return false;
@@ -153,6 +160,13 @@ impl Core {
         let acceptable = is_acceptable(record, versions);
         cx.shared.counters.decode_errors += u64::from(!acceptable);
         acceptable
+    }
+
+    /// Whether that the member at `index` is alive at `incarnation` is nothing new.
+    #[inline]
+    fn is_nothing_new(&self, index: MemberIndex, incarnation: Incarnation) -> bool {
+        let entry = self.table.get(index);
+        index != self.index && entry.is_live() && incarnation <= entry.incarnation()
     }
 
     /// Who accuses whomever a record says is suspect or dead.

@@ -17,7 +17,7 @@ use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{
-    Record, RecordFault, Refusal, StreamHeard, StreamSaid, Update, View, native_turn, packet_turn,
+    Records, Refusal, StreamHeard, StreamSaid, Update, View, native_turn, packet_turn,
 };
 
 /// What a driver does with a stream after a message has been handled.
@@ -147,7 +147,7 @@ impl Member {
         reply: &mut Vec<u8>,
     ) -> StreamOutcome
     where
-        R: Iterator<Item = Result<Record<'r>, RecordFault>> + Clone,
+        R: Records<'r> + Clone,
     {
         self.notice_lost(cx.shared);
         if self.core.status == Status::Left {
@@ -199,7 +199,7 @@ impl Member {
         reply: &mut Vec<u8>,
     ) -> StreamNext
     where
-        R: Iterator<Item = Result<Record<'r>, RecordFault>>,
+        R: Records<'r>,
     {
         match heard {
             StreamHeard::Join { joiner } => {
@@ -277,7 +277,7 @@ impl Member {
         reply: &mut Vec<u8>,
     ) -> StreamOutcome
     where
-        R: Iterator<Item = Result<Record<'r>, RecordFault>> + Clone,
+        R: Records<'r> + Clone,
     {
         let joining = matches!(purpose, StreamPurpose::Join { .. });
         let rules = cx.shared.wire.rules;

@@ -218,6 +218,7 @@ impl SharedState {
     pub(in crate::protocol) fn register(&mut self) -> u32 {
         let member = self.members;
         self.members += 1;
+        self.wire.register();
         self.delegations.register();
         self.suspicions.register();
         self.events.grow_members(self.members as usize);

@@ -124,6 +124,9 @@ pub struct Directory {
     /// Members whose version 0 was hashed lately, by the lowest bits of their indexes, with the hash: a power of two, as many
     /// as there are members, between [`RECENT_LEAST`] and [`RECENT_MOST`].
     recent: Vec<(MemberIndex, u64)>,
+    /// How often an identity has been put in the place of another. Until the next time a member's index and a version
+    /// mean what they meant.
+    renewals: u64,
     /// What members have signed of themselves, where they have identities.
     pub(in crate::protocol) statements: Option<Box<Statements>>,
 }
@@ -160,6 +163,7 @@ impl Directory {
             key: KeyedHash::new(key),
             zones: Zones::new(),
             recent: vec![NOT_RECENT; RECENT_LEAST],
+            renewals: 0,
             statements: None,
         }
     }
@@ -220,6 +224,11 @@ impl Directory {
         &self.zones
     }
 
+    /// How often an identity has been put in the place of another.
+    pub(in crate::protocol) fn renewals(&self) -> u64 {
+        self.renewals
+    }
+
     /// The name of the zone that `identity` is in; empty without one.
     pub fn zone_name(&self, identity: Identity<'_>) -> &str {
         self.zones.name(identity.zone())
@@ -270,6 +279,7 @@ impl Directory {
             return version;
         }
         let Some(mut others) = self.others.remove(&index) else { return version };
+        self.renewals += 1;
         let other = others.swap_remove(usize::from(version) - 1);
         let (name, zone) = (self.name(index).to_owned(), self.zones.name(other.zone()).to_owned());
         self.set_packed(
@@ -385,6 +395,7 @@ impl Directory {
         }
         let zone = self.zones.intern(introduction.zone).ok_or(Full::Zones)?;
         let version = vacant.unwrap_or(versions as Version);
+        self.renewals += 1;
         if version == 0 {
             self.set_packed(index, introduction, announced, zone);
             return Ok((index, 0));
@@ -408,6 +419,7 @@ impl Directory {
             return Err(Full::Members);
         }
         let zone = self.zones.intern(introduction.zone).ok_or(Full::Zones)?;
+        self.renewals += u64::from(!self.free.is_empty());
         let index = self.free.pop().unwrap_or_else(|| {
             self.packed.push();
             self.references.push();

@@ -7,14 +7,16 @@
 use swimring_codec::memberlist::{self, DecodeError, PushPullWriter, Source, StreamMessage, Versions};
 use swimring_codec::native::Introduction;
 use swimring_codec::serf::{self, Clocks};
-use swimring_codec::{Incarnation, MemberId};
+use swimring_codec::{Incarnation, MemberId, State};
 use thiserror::Error;
 
+use super::Wire;
 use super::frame::Speaker;
 use super::memberlist::{Memberlist, wire_incarnation};
 use super::options::MemberlistDialect;
-use super::stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
-use crate::protocol::view::entry::EntryState;
+use super::stream::{Record, RecordFault, Records, StreamHeard, StreamSaid, View};
+use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::entry::{Entry, EntryState};
 
 /// Why a pool is not for us.
 #[derive(Clone, PartialEq, Eq, Error)]
@@ -37,6 +39,10 @@ pub enum Refusal {
 }
 
 crate::sentence::debug_is_the_sentence!(Refusal);
+
+/// After so many records that were not followed by one that is kept, those of a view are in another order, as memberlist's own members
+/// send them: each is read.
+const IN_VAIN_MAX: u8 = 16;
 
 /// Longest text of a refusal that is kept.
 const REFUSAL_MAX: usize = 300;
@@ -149,19 +155,33 @@ impl Memberlist {
 
     /// Writes the whole view.
     fn write_view(&mut self, speaker: &Speaker<'_>, wanted: Wanted, clocks: Clocks, out: &mut Vec<u8>) {
-        let mut writer = PushPullWriter::new(out, wanted == Wanted::Join);
-        for (index, entry) in speaker.table.iter() {
-            let EntryState::Known(state) = entry.standing() else { continue };
-            let identity = speaker.directory.identity(index, entry.version());
-            writer.record(&memberlist::Record {
-                node: speaker.name(index),
-                address: identity.address(),
-                metadata: identity.metadata(),
-                incarnation: wire_incarnation(entry.incarnation()),
-                state,
-                versions: self.versions_of(speaker, index, identity),
-            });
+        let Speaker { table, directory, .. } = *speaker;
+        let (mut kept, mut beside) = (self.kept.take(), std::mem::take(&mut self.beside));
+        if let Some(kept) = &mut kept {
+            kept.refresh(table, directory, |index, entry| self.record(speaker, index, entry, State::Alive));
         }
+        let is_kept = |index, entry| kept.as_ref().is_some_and(|kept| kept.has(index, entry));
+        let known = table.iter().filter(|(_, entry)| matches!(entry.standing(), EntryState::Known(_)));
+        let others = known.filter(|(index, entry)| !is_kept(*index, *entry));
+        beside.clear();
+        beside.extend(others.map(|(index, _)| (directory.id(index), index)));
+        // So that the order does not depend on what others have written.
+        beside.sort_unstable();
+        let mut writer = PushPullWriter::new(out, wanted == Wanted::Join);
+        let write = |writer: &mut PushPullWriter<'_>, index| {
+            let entry = table.get(index);
+            if let EntryState::Known(state) = entry.standing() {
+                writer.record(&self.record(speaker, index, entry, state));
+            }
+        };
+        match &mut kept {
+            Some(kept) => {
+                kept.copy(table, directory, &beside, &mut writer, write);
+                kept.note_beside(beside.len());
+            }
+            None => beside.iter().for_each(|(_, index)| write(&mut writer, *index)),
+        }
+        (self.kept, self.beside) = (kept, beside);
         self.body.clear();
         if self.dialect == MemberlistDialect::Serf {
             serf::encode_push_pull(&mut self.body, clocks, [], []);
@@ -169,20 +189,35 @@ impl Memberlist {
         // It is a hundred bytes, of which peers take millions.
         let _ = writer.finish(&self.body);
     }
+
+    /// What a view says of the member at `index`.
+    fn record<'a>(
+        &self,
+        speaker: &Speaker<'a>,
+        index: MemberIndex,
+        entry: Entry,
+        state: State,
+    ) -> memberlist::Record<'a> {
+        let identity = speaker.directory.identity(index, entry.version());
+        memberlist::Record {
+            node: speaker.name(index),
+            address: identity.address(),
+            metadata: identity.metadata(),
+            incarnation: wire_incarnation(entry.incarnation()),
+            state,
+            versions: self.versions_of(speaker, index, identity),
+        }
+    }
 }
 
 /// What `message` says to the member `own`.
 pub(in crate::protocol) fn packet_turn<'a>(
     message: &StreamMessage<'a>,
     own: MemberId,
-) -> StreamHeard<'a, impl Iterator<Item = Result<Record<'a>, RecordFault>> + Clone + use<'a>> {
+) -> StreamHeard<'a, impl Records<'a> + Clone + use<'a>> {
     match message {
         StreamMessage::PushPull { records, user_state, .. } => StreamHeard::View(View {
-            records: records.clone().map(|record| match record {
-                Ok(record) => Ok(of_memberlist(&record)),
-                Err(DecodeError::Versions | DecodeError::Field(_)) => Err(RecordFault::Unfit),
-                Err(_) => Err(RecordFault::Broken),
-            }),
+            records: PacketRecords { records: records.clone(), place: 0, last: MemberId::NONE, in_vain: 0 },
             source: MemberId::NONE,
             root: None,
             more: false,
@@ -198,6 +233,61 @@ pub(in crate::protocol) fn packet_turn<'a>(
         StreamMessage::Ack { sequence, .. } => StreamHeard::Ack { sequence: *sequence },
         StreamMessage::User(body) => StreamHeard::UserMessage(body),
         StreamMessage::Error(text) => StreamHeard::Refused(text),
+    }
+}
+
+/// The records of a push/pull.
+#[derive(Clone, Debug)]
+struct PacketRecords<'a> {
+    records: memberlist::Records<'a>,
+    /// Where among the records that are kept the next is looked for, unless it is behind that of `last`.
+    place: usize,
+    /// Of whom the last one spoke that was read.
+    last: MemberId,
+    /// How many were read in a row that were not followed by one that is kept.
+    in_vain: u8,
+}
+
+impl<'a> Iterator for PacketRecords<'a> {
+    type Item = Result<Record<'a>, RecordFault>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(match self.records.next()? {
+            Ok(record) => {
+                let record = of_memberlist(&record);
+                self.last = record.introduction.subject;
+                Ok(record)
+            }
+            Err(DecodeError::Versions | DecodeError::Field(_)) => Err(RecordFault::Unfit),
+            Err(_) => Err(RecordFault::Broken),
+        })
+    }
+}
+
+impl<'a> Records<'a> for PacketRecords<'a> {
+    #[inline]
+    fn pass_over(
+        &mut self,
+        wire: &Wire,
+        directory: &Directory,
+        is_old: impl Fn(MemberIndex, Incarnation) -> bool,
+    ) -> u64 {
+        let kept = wire.memberlist().and_then(|memberlist| memberlist.kept.as_deref());
+        let Some(kept) = kept.filter(|_| self.in_vain < IN_VAIN_MAX) else { return 0 };
+        if self.last != MemberId::NONE {
+            let behind = directory.find(self.last).and_then(|index| kept.after(index));
+            self.place = behind.unwrap_or(self.place);
+        }
+        let left = (self.records.rest(), self.records.len());
+        let (count, bytes) = kept.old(directory, self.place, left, is_old);
+        if count == 0 {
+            self.in_vain += 1;
+            return 0;
+        }
+        self.records.pass_over(count, bytes);
+        (self.place, self.last, self.in_vain) = (self.place + count, MemberId::NONE, 0);
+        count as u64
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `rules` | what a format asks of the protocol beside its bytes |
 //! | `native`, `native_streams` | Swimring's own format |
 //! | `memberlist`, `memberlist_streams`, `user_messages` | hashicorp/memberlist's, and Serf's inside it |
+//! | `kept_records` | its whole views, of which most is written once and not read again |
 //! | `typed`, `typed/reader` | frames as values, for simulations, and reading them |
 //! | `options` | what may be chosen, and checked once |
 //!
@@ -20,6 +21,7 @@
 //! of [`Spoken`].
 
 pub(super) mod frame;
+mod kept_records;
 mod memberlist;
 mod memberlist_streams;
 pub(super) mod message;
@@ -52,7 +54,7 @@ pub(super) use message::{
 pub(super) use native::{FrameReader, Native};
 pub(super) use native_streams::{native_stream_writer, native_turn};
 pub(super) use rules::Rules;
-pub(super) use stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
+pub(super) use stream::{Record, RecordFault, Records, StreamHeard, StreamSaid, View};
 pub(super) use typed::{TypedFrames, TypedReader};
 
 /// The format that the members of one worker speak, and what it asks of the protocol.
@@ -151,6 +153,13 @@ impl Wire {
             Spoken::Memberlist(memberlist) => Some(memberlist),
             Spoken::Typed(frames) => frames.memberlist_mut(),
             Spoken::Native(_) => None,
+        }
+    }
+
+    /// One more member speaks it.
+    pub(super) fn register(&mut self) {
+        if let Some(memberlist) = self.memberlist_mut() {
+            memberlist.register();
         }
     }
 

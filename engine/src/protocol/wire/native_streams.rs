@@ -5,7 +5,7 @@ use swimring_codec::{MemberId, State};
 
 use super::frame::Speaker;
 use super::native::{header, introduction, signature};
-use super::stream::{Record, RecordFault, StreamHeard, StreamSaid, View};
+use super::stream::{EachRead, Record, RecordFault, Records, StreamHeard, StreamSaid, View};
 use crate::protocol::view::entry::EntryState;
 
 /// Appends what `speaker` says to `destination` to `out`.
@@ -59,7 +59,7 @@ pub(in crate::protocol) fn native_stream_writer<'o>(
 /// What `message` says.
 pub(in crate::protocol) fn native_turn<'a>(
     message: &StreamMessage<'a>,
-) -> StreamHeard<'a, impl Iterator<Item = Result<Record<'a>, RecordFault>> + Clone + use<'a>> {
+) -> StreamHeard<'a, impl Records<'a> + Clone + use<'a>> {
     let source = message.header.source;
     match message.body {
         StreamBody::Join => StreamHeard::Join { joiner: source },
@@ -68,10 +68,10 @@ pub(in crate::protocol) fn native_turn<'a>(
         StreamBody::Differs => StreamHeard::Differs,
         StreamBody::State(records) => StreamHeard::View(View {
             more: records.more,
-            records: records.signed().map(|record| match record {
+            records: EachRead(records.signed().map(|record| match record {
                 Ok((introduction, signature)) => Ok(Record { introduction, signature, versions: None }),
                 Err(_) => Err(RecordFault::Broken),
-            }),
+            })),
             source,
             root: Some(message.header.root),
             exchanged: false,

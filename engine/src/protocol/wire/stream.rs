@@ -3,9 +3,12 @@
 //! A stream is opened for one purpose and closed when it is met: a view, whole or after a look at the roots,
 //! or a ping that no datagram got through for. What is done about it is the same in every format.
 
-use swimring_codec::MemberId;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{Introduction, KeyDigests, KeySections, Signature};
+use swimring_codec::{Incarnation, MemberId};
+
+use super::Wire;
+use crate::protocol::view::directory::{Directory, MemberIndex};
 
 /// What a member says on a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,6 +80,38 @@ pub(in crate::protocol) struct View<'a, R> {
     /// Serf's part.
     pub(in crate::protocol) user_state: &'a [u8],
 }
+
+/// The records of a view, in order.
+pub(in crate::protocol) trait Records<'a>:
+    Iterator<Item = Result<Record<'a>, RecordFault>>
+{
+    /// Passes over those next in line that can be told by their bytes to say nothing new, where `is_old` says that nothing is
+    /// of a member at an incarnation; how many. Only a format that knows its own bytes again has any.
+    fn pass_over(
+        &mut self,
+        wire: &Wire,
+        directory: &Directory,
+        is_old: impl Fn(MemberIndex, Incarnation) -> bool,
+    ) -> u64 {
+        let _ = (wire, directory, is_old);
+        0
+    }
+}
+
+/// Records each of which has to be read.
+#[derive(Clone, Debug)]
+pub(super) struct EachRead<I>(pub(super) I);
+
+impl<I: Iterator> Iterator for EachRead<I> {
+    type Item = I::Item;
+
+    #[inline]
+    fn next(&mut self) -> Option<I::Item> {
+        self.0.next()
+    }
+}
+
+impl<'a, I: Iterator<Item = Result<Record<'a>, RecordFault>>> Records<'a> for EachRead<I> {}
 
 /// One record of a view.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,189 @@
+//! Records of whole views that are written once for all members of a worker, and not read where they come back.
+//!
+//! On memberlist's wire every push/pull carries both views whole, and in a fleet nearly all of what one member believes
+//! the others believe too. So the records of a view that was written are kept, each with the table entry that it was
+//! written from, in the order of ids, which is the same in every process. A member that writes its view copies the runs
+//! that its table agrees with, and writes only the others itself. One that merges a view compares its bytes with what is
+//! kept: a run that is the same, of members that its own table has at that incarnation or above, says nothing new, and
+//! is passed over without being decoded.
+//!
+//! What is kept never changes what a view says: an entry stands for the same record as long as no identity has been
+//! put in the place of another ([`Directory::renewals`]), and then all is written anew.
+
+use swimring_codec::memberlist::{PushPullWriter, Record};
+use swimring_codec::{Incarnation, MemberId};
+
+use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::entry::Entry;
+use crate::protocol::view::pool::NIL;
+use crate::protocol::view::table::Table;
+
+/// Records that a view may have beside those that are kept until these are replaced by its own, and an eighth of them.
+const BESIDE_WELCOME: usize = 64;
+
+/// Records compared at once.
+const BLOCK: usize = 16;
+
+/// A record that is kept.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    /// What it was written from.
+    entry: Entry,
+    index: MemberIndex,
+    /// Where it ends among the bytes.
+    end: u32,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct KeptRecords {
+    bytes: Vec<u8>,
+    /// At most as many as the directory has members.
+    kept: Vec<Kept>,
+    /// The place of each member's record, by its index; [`NIL`] without one.
+    places: Vec<u32>,
+    /// [`Directory::renewals`] when they were written.
+    renewals: u64,
+    /// The last view had too many others.
+    outdated: bool,
+}
+
+impl KeptRecords {
+    /// How many there are that still say what they said.
+    fn count(&self, directory: &Directory) -> usize {
+        if self.renewals == directory.renewals() { self.kept.len() } else { 0 }
+    }
+
+    /// Bytes of the records in these places.
+    fn span(&self, from: usize, to: usize) -> &[u8] {
+        &self.bytes[self.start(from)..self.start(to)]
+    }
+
+    fn start(&self, place: usize) -> usize {
+        place.checked_sub(1).map_or(0, |before| self.kept[before].end as usize)
+    }
+
+    /// The place behind that of the member at `index`, if it has one.
+    pub(super) fn after(&self, index: MemberIndex) -> Option<usize> {
+        self.places.get(index as usize).filter(|place| **place != NIL).map(|place| *place as usize + 1)
+    }
+
+    /// Whether what is kept is `entry` of the member at `index`.
+    pub(super) fn has(&self, index: MemberIndex, entry: Entry) -> bool {
+        self.after(index).is_some_and(|after| self.kept[after - 1].entry == entry.unmarked())
+    }
+
+    /// Keeps what `table` says of all members that are alive, if the last view agreed too little with what is kept.
+    /// `record` is what a view says of a member.
+    pub(super) fn refresh<'a>(
+        &mut self,
+        table: &Table,
+        directory: &Directory,
+        record: impl Fn(MemberIndex, Entry) -> Record<'a>,
+    ) {
+        let renewals = directory.renewals();
+        if !std::mem::take(&mut self.outdated) && self.renewals == renewals {
+            return;
+        }
+        self.renewals = renewals;
+        self.bytes.clear();
+        self.kept.clear();
+        self.places.clear();
+        let alive = table.iter().filter(|(_, entry)| entry.is_alive());
+        self.kept.extend(alive.map(|(index, entry)| Kept { entry: entry.unmarked(), index, end: 0 }));
+        self.kept.sort_unstable_by_key(|kept| directory.id(kept.index));
+        self.places.resize(directory.len(), NIL);
+        for place in 0..self.kept.len() {
+            let Kept { entry, index, .. } = self.kept[place];
+            let written = record(index, entry).append(&mut self.bytes);
+            let Some(end) = u32::try_from(self.bytes.len()).ok().filter(|_| written) else {
+                // Nobody takes a view of four gigabytes, nor a record that breaks a rule.
+                return self.kept.truncate(place);
+            };
+            self.kept[place].end = end;
+            self.places[index as usize] = place as u32;
+        }
+    }
+
+    /// Writes a view in the order of ids: the records that `table` agrees with are copied, and `write` is called for each of
+    /// those `beside` them, which are in that order.
+    pub(super) fn copy<'w>(
+        &self,
+        table: &Table,
+        directory: &Directory,
+        beside: &[(MemberId, MemberIndex)],
+        writer: &mut PushPullWriter<'w>,
+        mut write: impl FnMut(&mut PushPullWriter<'w>, MemberIndex),
+    ) {
+        let mut beside = beside.iter().copied().peekable();
+        let (count, mut from) = (self.count(directory), 0);
+        for place in 0..count {
+            let Kept { index, entry, .. } = self.kept[place];
+            if beside.peek().is_some_and(|(other, _)| *other < directory.id(index)) {
+                self.copy_run(from, place, writer);
+                from = place;
+                while let Some((_, other)) = beside.next_if(|(other, _)| *other < directory.id(index)) {
+                    write(writer, other);
+                }
+            }
+            if table.get(index).unmarked() != entry {
+                self.copy_run(from, place, writer);
+                from = place + 1;
+            }
+        }
+        self.copy_run(from, count, writer);
+        beside.for_each(|(_, other)| write(writer, other));
+    }
+
+    fn copy_run(&self, from: usize, to: usize, writer: &mut PushPullWriter<'_>) {
+        if from < to {
+            // Refused only where a view is longer than any peer takes.
+            let _ = writer.written(to - from, self.span(from, to));
+        }
+    }
+
+    /// A view had so many records `beside` those that are kept.
+    pub(super) fn note_beside(&mut self, beside: usize) {
+        self.outdated = beside > BESIDE_WELCOME + self.kept.len() / 8;
+    }
+
+    /// How many records at the front of `bytes`, of which there are `count`, are those that are kept from `place` on, of members
+    /// of whom nothing newer is said there, as `is_old` has it; and how many bytes they take.
+    pub(super) fn old(
+        &self,
+        directory: &Directory,
+        place: usize,
+        (bytes, count): (&[u8], usize),
+        is_old: impl Fn(MemberIndex, Incarnation) -> bool,
+    ) -> (usize, usize) {
+        let end = self.count(directory).min(place + count);
+        if place >= end {
+            return (0, 0);
+        }
+        let first = self.start(place);
+        let mut at = place;
+        while at < end {
+            let block = (at + BLOCK).min(end);
+            let rest = bytes.get(self.start(at) - first..).unwrap_or_default();
+            let known = |kept: &Kept| is_old(kept.index, kept.entry.incarnation());
+            if !known(&self.kept[at]) {
+                break;
+            }
+            if rest.starts_with(self.span(at, block)) {
+                let old = self.kept[at..block].iter().take_while(|kept| known(kept)).count();
+                at += old;
+                if at < block {
+                    break;
+                }
+            } else {
+                let same = |place: &usize| {
+                    let rest = bytes.get(self.start(*place) - first..).unwrap_or_default();
+                    rest.starts_with(self.span(*place, place + 1)) && known(&self.kept[*place])
+                };
+                at += (at..block).take_while(same).count();
+                break;
+            }
+        }
+        (at - place, self.start(at) - first)
+    }
+}
