@@ -195,6 +195,16 @@ impl Driver {
         }))
     }
 
+    /// Where the message was sent to that is `nth` in line after the next, where [`NetOptions::own_addresses`] is on: so that the
+    /// memory of the member there can be on its way meanwhile. Nothing where that is not known, or no so many are left.
+    #[inline]
+    pub(crate) fn upcoming(&self, nth: usize) -> Option<IpAddr> {
+        match &self.backend {
+            Backend::Uring(uring) => uring.upcoming(nth),
+            Backend::Mmsg(_) => None,
+        }
+    }
+
     /// A whole turn: [`Driver::wait`], and every datagram that arrived goes to `handler`.
     ///
     /// # Errors

@@ -227,11 +227,24 @@ impl HostedMembers {
     /// Asks for the memory of the member of an id, which is about to be called and have its timer set.
     #[inline]
     pub(super) fn expect(&self, id: MemberId) {
-        let Some(local) = self.by_id.get(&id).copied() else { return };
-        self.wheel.expect(local);
-        if let Some(hosted) = self.places.0.get(local as usize) {
-            prefetch(hosted);
+        if let Some(local) = self.by_id.get(&id) {
+            self.expect_member(*local);
         }
+    }
+
+    /// The same of the member at an address of its own.
+    #[inline]
+    pub(super) fn expect_at(&self, address: IpAddr) {
+        if let Some(local) = self.by_address.get(&address) {
+            self.expect_member(*local);
+        }
+    }
+
+    /// Asks for the memory of a member that is about to be called and have its timer set.
+    #[inline]
+    pub(super) fn expect_member(&self, local: HostedMember) {
+        self.wheel.expect(local);
+        self.places.0.get(local as usize).into_iter().for_each(prefetch);
     }
 
     /// The member of an address. Where members share one, it is the first.

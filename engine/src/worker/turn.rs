@@ -29,7 +29,7 @@ use crate::protocol::Time;
 /// more read, here or by another worker, and a third of the reading is left for what lies there.
 const READ_FOR_TIMER: u64 = 3;
 
-/// Datagrams of a train that are looked ahead: the memory of so many members is on its way at once. With three or eight it
+/// Datagrams that are looked ahead, of a train or, where members have addresses of their own, of all: the memory of so many members is on its way at once. With three or eight it
 /// gains less.
 const EXPECTED: usize = 4;
 
@@ -64,7 +64,11 @@ pub(super) fn run<O: Observer>(
             host.clock.read();
             pace.waited(left, host.now());
         }
-        while let Some(Arrival { from, to, datagrams, trains }) = driver.next_arrival()? {
+        loop {
+            if let Some(to) = driver.upcoming(EXPECTED) {
+                host.members.expect_at(to);
+            }
+            let Some(Arrival { from, to, datagrams, trains }) = driver.next_arrival()? else { break };
             let mut ahead = datagrams.clone();
             ahead.by_ref().take(EXPECTED).for_each(|datagram| host.expect(datagram));
             for datagram in datagrams {
@@ -232,6 +236,9 @@ impl<O: Observer> Host<O> {
                 self.release(local, driver.trains());
                 continue;
             };
+            if let Some(next) = self.members.wheel.first_due_now() {
+                self.members.expect_member(next);
+            }
             self.fire(local, deadline, pace, driver.trains());
         };
         pace.spend(granted - self.members.output.gossip_budget);

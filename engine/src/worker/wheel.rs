@@ -172,6 +172,12 @@ impl Wheel {
         Some(self.nodes[member as usize].deadline)
     }
 
+    /// Whose timer is next in line of those that are known to be due.
+    #[inline]
+    pub(super) fn first_due_now(&self) -> Option<u32> {
+        Some(self.lists[self.due_list() as usize].first).filter(|first| *first != NONE)
+    }
+
     fn first_due(&mut self, now: Time) -> Option<u32> {
         let due = self.due_list();
         while self.lists[due as usize].first == NONE {

@@ -14,7 +14,7 @@ mod setup;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 
 use self::buffers::{BUFFER_GROUP, BufferRing, PAYLOAD_START};
 use super::address::Family;
+use super::control::ReceiveControl;
 use super::driver::Shared;
 use super::error::NetError;
 use super::incoming::{Envelope, Incoming, Message, ReceiveShape, TURN_DATAGRAMS};
@@ -194,6 +195,15 @@ impl Uring {
         };
         let bytes = self.buffers.bytes(received.buffer, received.len);
         Ok(Some((envelope, &bytes[PAYLOAD_START..PAYLOAD_START + envelope.bytes])))
+    }
+
+    /// See [`Driver::upcoming`](super::Driver::upcoming).
+    #[inline]
+    pub(super) fn upcoming(&self, nth: usize) -> Option<IpAddr> {
+        let received = self.received.get(nth)?;
+        let bytes = self.buffers.bytes(received.buffer, received.len);
+        let out = RecvMsgOut::parse(bytes, self.buffers.header()).ok()?;
+        ReceiveControl::read(out.control_data()).to
     }
 
     /// What a message says besides its payload, if it is one.
