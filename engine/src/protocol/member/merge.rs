@@ -25,6 +25,10 @@ use crate::protocol::wire::{Subject, Update};
 /// (memberlist needs one message: hashicorp/memberlist#358).
 const INCARNATION_STEP_MAX: u64 = 1 << 27;
 
+/// News that a member that has just joined may have queued and still passes on who else has joined: on the LAN preset gossip
+/// is done with so many in some five seconds.
+const TOLD_WHILE_JOINING_MAX: u32 = 64;
+
 /// Whether an introduction comes from another address than is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Moved {
@@ -179,7 +183,24 @@ impl Member {
             // Where it is held to be from now on.
             self.accuse_of_clash(cx, index, tell_on);
         }
+        let tell_on = if entry.is_unknown() { self.meet(cx, index, tell_on) } else { tell_on };
         self.core.tell_those(cx, index, Update::Alive { introduce: true }, incarnation, tell_on);
+    }
+
+    /// Whom to tell of the member at `index`, who has joined, if otherwise it were those of `tell_on`.
+    ///
+    /// Where thousands join at once and acks carry no root, everyone would pass everybody on for minutes. Who has just
+    /// joined itself, and has more to tell than gossip gets rid of in a while, leaves that to push/pulls: the next is with
+    /// whoever joined last, who knows most.
+    fn meet(&mut self, cx: &Context<'_, '_>, index: MemberIndex, tell_on: TellOn) -> TellOn {
+        let compares = !cx.shared.wire.rules.carries_roots && !cx.shared.behaviour.push_pulls_on_time;
+        if !compares || !self.anti_entropy.is_fresh(cx.now, &self.core.settings) {
+            return tell_on;
+        }
+        if tell_on == TellOn::Ours {
+            self.anti_entropy.met(index);
+        }
+        if self.core.queue.len() >= TOLD_WHILE_JOINING_MAX { TellOn::Nobody } else { tell_on }
     }
 
     /// What it means that a live member states this incarnation, and the address and metadata of this version: nothing

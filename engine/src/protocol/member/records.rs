@@ -84,11 +84,11 @@ impl Member {
             // Who joins knows nothing that others do not, and what anybody says of itself it tells itself.
             let told_by_others =
                 (joining || introduction.subject == source) && self.core.delegates(cx.shared);
-            let tell_on = if told_by_others || learned >= u64::from(SPREAD_MAX) {
-                TellOn::Nobody
-            } else {
-                TellOn::Everyone
-            };
+            // Nor, where all gossip, does who joins alone: nobody is behind it who would hear of the pool from it.
+            let told = told_by_others
+                || joining && self.core.joined_alone && !cx.shared.behaviour.push_pulls_on_time;
+            let tell_on =
+                if told || learned >= u64::from(SPREAD_MAX) { TellOn::Nobody } else { TellOn::Everyone };
             self.merge_record(cx, &introduction, versions, tell_on);
         }
     }

@@ -103,6 +103,12 @@ impl AntiEntropy {
         }
     }
 
+    /// Gossip has brought a member that we did not know, soon after we joined: the next push/pull is best with whoever joined last,
+    /// who was given the most complete view.
+    pub(in crate::protocol) fn met(&mut self, index: MemberIndex) {
+        self.plan.with = Some(index);
+    }
+
     /// The driver lost time in which whole broadcasts may have passed: a push/pull before it says nothing of them, and
     /// does not hold the next one back.
     pub(in crate::protocol) fn stalled(&mut self) {
@@ -200,7 +206,7 @@ impl AntiEntropy {
     fn wait(&self, core: &Core, cx: &Context<'_, '_>, period: Duration) -> Duration {
         match self.plan.joined {
             joined if joined != Time::NEVER && !cx.shared.wire.rules.carries_roots => {
-                let age = cx.now.since(joined).max(core.settings.probe_interval * 2);
+                let age = cx.now.since(joined).max(core.settings.probe_interval);
                 period.min(age)
             }
             _ => period,
@@ -273,7 +279,7 @@ impl AntiEntropy {
             return;
         }
         // Not all of those that join together at the same time.
-        let wait = core.settings.probe_interval.mul_f64(2.0 + 2.0 * core.rng.f64());
+        let wait = core.settings.probe_interval.mul_f64(1.0 + core.rng.f64());
         self.due = self.due.min(cx.now + wait);
         self.plan.spread_out = true;
     }
