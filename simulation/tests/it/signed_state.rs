@@ -213,7 +213,7 @@ fn misfortunes(seed: u64) -> Counters {
 }
 
 #[test]
-fn nobody_says_what_anothers_map_is_whatever_happens() {
+fn nobody_says_what_is_in_the_map_of_another_whatever_happens() {
     let count = std::env::var("SWIMRING_SEEDS").map_or(SEEDS, |text| text.parse().expect("a number"));
     let mut sum = Counters::default();
     (0..count).for_each(|seed| sum.add(&misfortunes(seed)));
