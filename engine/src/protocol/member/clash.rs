@@ -36,10 +36,7 @@ impl Core {
         }
         let held = cx.shared.directory.identity(index, entry.version());
         // As it nearly always is, which takes no hash to tell.
-        let known = held.address() == introduction.address
-            && held.metadata() == introduction.metadata
-            && cx.shared.directory.zone_name(held) == introduction.zone;
-        if known {
+        if held.is(introduction, UNVERSIONED) {
             return None;
         }
         Some(identity_of(introduction, UNVERSIONED).cmp(&held.hash())).filter(|order| order.is_ne())

@@ -73,7 +73,7 @@ impl<'a> Identity<'a> {
 
     /// Whether it is, word for word, what `introduction` says. One that says the same in another form has the same hash.
     #[inline]
-    pub(super) fn is(self, introduction: &Introduction<'_>, announced: Versions) -> bool {
+    pub(in crate::protocol) fn is(self, introduction: &Introduction<'_>, announced: Versions) -> bool {
         let Source::Packed { all, zones, index } = self.0 else { return false };
         let slot = all.slot(index);
         let text = if slot.flags & SAYS_MORE == 0 { Text::NOTHING } else { all.text(index) };
