@@ -18,7 +18,7 @@ use swimring_codec::native::{self, Frame};
 
 use super::calls::Calls;
 use super::host::Host;
-use super::members::HostedMember;
+use super::members::{EXPECTED, HostedMember};
 use super::observer::Observer;
 use super::pace::{LATE, Pace, Read, Reading, UNREAD_MAX};
 use super::pressure::{Pressure, Told, Worst};
@@ -28,10 +28,6 @@ use crate::protocol::Time;
 /// While more lies unread, one timer fires for so many datagrams that were read: what it begins, a ping for instance, has two
 /// more read, here or by another worker, and a third of the reading is left for what lies there.
 const READ_FOR_TIMER: u64 = 3;
-
-/// Datagrams that are looked ahead, of a train or, where members have addresses of their own, of all: the memory of so many members is on its way at once. With three or eight it
-/// gains less.
-const EXPECTED: usize = 4;
 
 /// Calls taken in one turn.
 const CALLS_PER_TURN: usize = 64;
