@@ -105,6 +105,23 @@ impl KeptRecords {
         }
     }
 
+    /// Writes the view of `table` if all of it is what is kept, as in a fleet in which nothing happens. False, and nothing written, if
+    /// it is not.
+    pub(super) fn copy_all(
+        &self,
+        table: &Table,
+        directory: &Directory,
+        writer: &mut PushPullWriter<'_>,
+    ) -> bool {
+        let count = self.count(directory);
+        let agrees = |kept: &Kept| table.get(kept.index).unmarked() == kept.entry;
+        let all = count == table.known() && self.kept[..count].iter().all(agrees);
+        if all {
+            self.copy_run(0, count, writer);
+        }
+        all
+    }
+
     /// Writes a view in the order of ids: the records that `table` agrees with are copied, and `write` is called for each of
     /// those `beside` them, which are in that order.
     pub(super) fn copy<'w>(

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::Wire;
 use super::frame::Speaker;
+use super::kept_records::KeptRecords;
 use super::memberlist::{Memberlist, wire_incarnation};
 use super::options::MemberlistDialect;
 use super::stream::{Record, RecordFault, Records, StreamHeard, StreamSaid, View};
@@ -155,39 +156,53 @@ impl Memberlist {
 
     /// Writes the whole view.
     fn write_view(&mut self, speaker: &Speaker<'_>, wanted: Wanted, clocks: Clocks, out: &mut Vec<u8>) {
-        let Speaker { table, directory, .. } = *speaker;
-        let (mut kept, mut beside) = (self.kept.take(), std::mem::take(&mut self.beside));
-        if let Some(kept) = &mut kept {
-            kept.refresh(table, directory, |index, entry| self.record(speaker, index, entry, State::Alive));
-        }
-        let is_kept = |index, entry| kept.as_ref().is_some_and(|kept| kept.has(index, entry));
-        let known = table.iter().filter(|(_, entry)| matches!(entry.standing(), EntryState::Known(_)));
-        let others = known.filter(|(index, entry)| !is_kept(*index, *entry));
-        beside.clear();
-        beside.extend(others.map(|(index, _)| (directory.id(index), index)));
-        // So that the order does not depend on what others have written.
-        beside.sort_unstable();
         let mut writer = PushPullWriter::new(out, wanted == Wanted::Join);
-        let write = |writer: &mut PushPullWriter<'_>, index| {
-            let entry = table.get(index);
-            if let EntryState::Known(state) = entry.standing() {
-                writer.record(&self.record(speaker, index, entry, state));
-            }
-        };
-        match &mut kept {
-            Some(kept) => {
-                kept.copy(table, directory, &beside, &mut writer, write);
-                kept.note_beside(beside.len());
-            }
-            None => beside.iter().for_each(|(_, index)| write(&mut writer, *index)),
+        let mut kept = self.kept.take();
+        if let Some(kept) = &mut kept {
+            let record = |index, entry| self.record(speaker, index, entry, State::Alive);
+            kept.refresh(speaker.table, speaker.directory, record);
         }
-        (self.kept, self.beside) = (kept, beside);
+        if !kept.as_ref().is_some_and(|kept| kept.copy_all(speaker.table, speaker.directory, &mut writer)) {
+            self.write_merged(speaker, kept.as_deref_mut(), &mut writer);
+        }
+        self.kept = kept;
         self.body.clear();
         if self.dialect == MemberlistDialect::Serf {
             serf::encode_push_pull(&mut self.body, clocks, [], []);
         }
         // It is a hundred bytes, of which peers take millions.
         let _ = writer.finish(&self.body);
+    }
+
+    /// Writes what is kept of a view, and what it has beside, in the order of ids: it does not depend on what others have written.
+    fn write_merged(
+        &mut self,
+        speaker: &Speaker<'_>,
+        kept: Option<&mut KeptRecords>,
+        writer: &mut PushPullWriter<'_>,
+    ) {
+        let Speaker { table, directory, .. } = *speaker;
+        let is_kept = |index, entry| kept.as_ref().is_some_and(|kept| kept.has(index, entry));
+        let known = table.iter().filter(|(_, entry)| matches!(entry.standing(), EntryState::Known(_)));
+        let others = known.filter(|(index, entry)| !is_kept(*index, *entry));
+        let mut beside = std::mem::take(&mut self.beside);
+        beside.clear();
+        beside.extend(others.map(|(index, _)| (directory.id(index), index)));
+        beside.sort_unstable();
+        let write = |writer: &mut PushPullWriter<'_>, index| {
+            let entry = table.get(index);
+            if let EntryState::Known(state) = entry.standing() {
+                writer.record(&self.record(speaker, index, entry, state));
+            }
+        };
+        match kept {
+            Some(kept) => {
+                kept.copy(table, directory, &beside, writer, write);
+                kept.note_beside(beside.len());
+            }
+            None => beside.iter().for_each(|(_, index)| write(writer, *index)),
+        }
+        self.beside = beside;
     }
 
     /// What a view says of the member at `index`.
