@@ -18,6 +18,7 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 pub use crate::protocol::view::identity::{Identity, identity_of};
 use crate::protocol::view::identity::{OtherIdentity, PackedIdentities};
+use crate::protocol::view::recent_hashes::RecentHashes;
 use crate::protocol::view::references::References;
 use crate::protocol::view::statements::Statements;
 use crate::protocol::view::zones::{ZoneIndex, Zones};
@@ -121,21 +122,14 @@ pub struct Directory {
     key: KeyedHash,
     /// Who is where, with the ids.
     zones: Zones,
-    /// Members whose version 0 was hashed lately, by the lowest bits of their indexes, with the hash: a power of two, as many
-    /// as there are members, between [`RECENT_LEAST`] and [`RECENT_MOST`].
-    recent: Vec<(MemberIndex, u64)>,
+    /// Hashes of versions 0.
+    recent: RecentHashes,
     /// How often an identity has been put in the place of another. Until the next time a member's index and a version
     /// mean what they meant.
     renewals: u64,
     /// What members have signed of themselves, where they have identities.
     pub(in crate::protocol) statements: Option<Box<Statements>>,
 }
-
-/// Hashes that are kept: of everyone while a fleet is not larger than this, since whoever joins is given, or told of, everyone,
-/// and each of them is hashed into its root. A quarter of a mebibyte for each worker.
-pub(super) const RECENT_MOST: usize = 16_384;
-const RECENT_LEAST: usize = 64;
-const NOT_RECENT: (MemberIndex, u64) = (MemberIndex::MAX, 0);
 
 // docs/ARCHITECTURE.md, section 3, reckons with it.
 const _: () = assert!(size_of::<MemberIndex>() <= 4);
@@ -162,7 +156,7 @@ impl Directory {
             indexes: HashTable::new(),
             key: KeyedHash::new(key),
             zones: Zones::new(),
-            recent: vec![NOT_RECENT; RECENT_LEAST],
+            recent: RecentHashes::new(),
             renewals: 0,
             statements: None,
         }
@@ -176,25 +170,7 @@ impl Directory {
         let Directory { indexes, zones, key, .. } = self;
         indexes.reserve(members.saturating_sub(indexes.len()), |index| key.of(zones.id(*index)));
         self.free.reserve(members.saturating_sub(self.free.len()));
-        self.keep_recent(members);
-    }
-
-    /// Keeps the hashes of `members`, as far as that may be.
-    fn keep_recent(&mut self, members: usize) {
-        let kept = members.next_power_of_two().clamp(RECENT_LEAST, RECENT_MOST);
-        if kept > self.recent.len() {
-            let before = std::mem::replace(&mut self.recent, vec![NOT_RECENT; kept]);
-            for (index, hash) in before.into_iter().filter(|(index, _)| *index != MemberIndex::MAX) {
-                self.recent[index as usize % kept] = (index, hash);
-            }
-        }
-    }
-
-    /// Where the hash of version 0 of the member at `index` is, if it is kept.
-    #[inline]
-    fn recent_place(&self, index: MemberIndex) -> usize {
-        // The length is a power of two.
-        index as usize & (self.recent.len() - 1)
+        self.recent.reserve(members);
     }
 
     /// One more than the largest index in use or free.
@@ -299,18 +275,19 @@ impl Directory {
         if version != 0 {
             return self.other(index, version).hash();
         }
-        let place = self.recent_place(index);
-        if self.recent[place].0 != index {
-            self.recent[place] = (index, self.identity(index, 0).hash());
+        if let Some(hash) = self.recent.get(index) {
+            return hash;
         }
-        self.recent[place].1
+        let hash = self.identity(index, 0).hash();
+        self.recent.keep(index, hash);
+        hash
     }
 
     /// The same where nothing changes, which keeps none.
     #[inline]
     pub(in crate::protocol) fn hash_of(&self, index: MemberIndex, version: Version) -> u64 {
-        let (recent, hash) = self.recent[self.recent_place(index)];
-        if version == 0 && recent == index { hash } else { self.identity(index, version).hash() }
+        let recent = if version == 0 { self.recent.get(index) } else { None };
+        recent.unwrap_or_else(|| self.identity(index, version).hash())
     }
 
     /// Everything that is known of the member at `index`, in `version`, as a message.
@@ -341,8 +318,7 @@ impl Directory {
         zone: ZoneIndex,
     ) {
         let hash = self.packed.set(index, introduction, announced, zone);
-        let place = self.recent_place(index);
-        self.recent[place] = (index, hash);
+        self.recent.keep(index, hash);
     }
 
     /// Versions 1 and up.
@@ -425,7 +401,7 @@ impl Directory {
             self.references.push();
             (self.packed.len() - 1) as MemberIndex
         });
-        self.keep_recent(self.packed.len());
+        self.recent.reserve(self.packed.len());
         self.set_packed(index, introduction, announced, zone);
         let id = introduction.subject.0;
         self.zones.assign(index, id);
@@ -496,10 +472,7 @@ impl Directory {
                 statements.forget(index);
             }
             self.packed.drop_metadata(index);
-            let place = self.recent_place(index);
-            if self.recent[place].0 == index {
-                self.recent[place] = NOT_RECENT;
-            }
+            self.recent.forget(index);
             self.free.push(index);
         }
     }

@@ -8,9 +8,8 @@ use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State, identity_hash};
 
-use crate::protocol::view::directory::{
-    Directory, MemberIndex, RECENT_MOST, UNVERSIONED, Version, identity_of,
-};
+use crate::protocol::view::directory::{Directory, MemberIndex, UNVERSIONED, Version, identity_of};
+use crate::protocol::view::recent_hashes::RECENT_MOST;
 
 /// Few enough places that they are given out again.
 const MEMBERS_MAX: u32 = 70;

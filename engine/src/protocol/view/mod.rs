@@ -2,7 +2,7 @@
 //!
 //! `table` is one member's view, an `entry` for each other, `directory` the identities that all members of a worker share.
 //! Members that agree hold differences against a `shared_view`, and `compaction` keeps it so. A `sketch` says where two views differ. `departed` remembers the dead. `zones` says
-//! who is where. `statements` are what members have signed of themselves. `identity`, `texts` and `references` are how the directory packs what it knows; `permutation`,
+//! who is where. `statements` are what members have signed of themselves. `identity`, `texts` and `references` are how the directory packs what it knows, `recent_hashes` what it need not hash again; `permutation`,
 //! `id_order`, `pool` and `heap` are the structures below.
 
 pub(in crate::protocol) mod departed;
@@ -15,6 +15,7 @@ pub(in crate::protocol) mod id_order;
 pub(in crate::protocol) mod identity;
 pub(in crate::protocol) mod permutation;
 pub(in crate::protocol) mod pool;
+mod recent_hashes;
 pub(in crate::protocol) mod references;
 pub(in crate::protocol) mod shared_view;
 pub(in crate::protocol) mod sketch;
