@@ -11,7 +11,8 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::detection::return_probes::ReturnProbes;
 use crate::protocol::event::{EventIndex, StandingSuspicion};
-use crate::protocol::member::{Member, MemberError, check_metadata, signed_metadata};
+use crate::protocol::member::error::{check_metadata, signed_metadata};
+use crate::protocol::member::{Member, MemberError};
 use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
