@@ -10,11 +10,9 @@ use swimring_codec::native::{
     StreamWriter,
 };
 use swimring_codec::{Incarnation, State};
-use swimring_simulation::{
-    CLUSTER, Faults, Identities, Simulation, SimulationOptions, calm_bound, play, scenario,
-};
+use swimring_simulation::{CLUSTER, Faults, Identities, Simulation, SimulationOptions, play, scenario};
 
-use crate::paper_support::{millis, run, seconds};
+use crate::paper_support::{converges, millis, run, seconds};
 
 /// Seeds of the campaign; `SWIMRING_SEEDS` runs more.
 const SEEDS: u64 = 8;
@@ -171,6 +169,7 @@ fn options(seed: u64) -> SimulationOptions {
 
 /// One cluster with random misfortunes, and a forger among them.
 fn misfortunes(seed: u64) -> Counters {
+    println!("seed {seed}");
     let options = options(seed);
     let leaves = options.faults.leave_every > Duration::ZERO;
     let mut forger = Forger::new(seed);
@@ -190,10 +189,7 @@ fn misfortunes(seed: u64) -> Counters {
         check(&simulation, leaves);
     }
     simulation.calm();
-    let bound = calm_bound(simulation.settings(), &swimring::protocol::WireOptions::Native, simulation.len());
-    if let Err(violation) = simulation.run_until_converged(bound) {
-        panic!("seed {seed}: {violation}");
-    }
+    converges(&mut simulation);
     check(&simulation, leaves);
     simulation.counters()
 }

@@ -1,6 +1,7 @@
 //! Where memberlist itself goes wrong, or differently: each test names the issue and what is done here.
 
 use crate::memberlist_support::*;
+use crate::paper_support::converges;
 use crate::paper_support::{count, incarnation, millis, plain, run, seconds, state};
 use swimring::protocol::{MemberError, MemberlistOptions, Settings, WireOptions};
 use swimring::{Cluster, JoinError};

@@ -4,9 +4,7 @@
 use crate::paper_support::*;
 use swimring::protocol::{MemberlistOptions, Settings, WireOptions};
 use swimring_codec::State;
-use swimring_simulation::{
-    Direction, Faults, Restart, Simulation, SimulationOptions, What, calm_bound, scenario,
-};
+use swimring_simulation::{Direction, Faults, Restart, Simulation, SimulationOptions, What, scenario};
 
 /// A cluster of `members`, joined and settled.
 fn joined(seed: u64, members: usize, settings: Settings) -> Simulation {
@@ -16,13 +14,6 @@ fn joined(seed: u64, members: usize, settings: Settings) -> Simulation {
     run(&mut simulation, seconds(30));
     simulation.converged().expect("joined");
     simulation
-}
-
-fn converges(simulation: &mut Simulation) {
-    let bound = calm_bound(simulation.settings(), simulation.wire(), simulation.len());
-    if let Err(violation) = simulation.run_until_converged(bound) {
-        panic!("{violation}");
-    }
 }
 
 #[test]

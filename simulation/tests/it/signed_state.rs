@@ -3,17 +3,15 @@
 
 use std::collections::HashSet;
 
-use swimring::protocol::{Counters, WireOptions};
+use swimring::protocol::Counters;
 use swimring_codec::MemberId;
 use swimring_codec::native::{
     FRAME_MAX, Frame, FrameHeader, FrameWriter, IdentityKey, KeyEntry, KeySectionWriter, KeySections,
     KeySpan, KeyValue, MapStatement, Message, StreamWriter, UserEvent, entry_hash, map_hash,
 };
-use swimring_simulation::{
-    CLUSTER, Faults, Identities, Restart, Simulation, SimulationOptions, calm_bound, scenario,
-};
+use swimring_simulation::{CLUSTER, Faults, Identities, Restart, Simulation, SimulationOptions, scenario};
 
-use crate::paper_support::{millis, run, seconds};
+use crate::paper_support::{converges, millis, run, seconds};
 use crate::shared_state::{agree, run_until_agreed, seen};
 
 /// Seeds of the campaign; `SWIMRING_SEEDS` runs more.
@@ -179,6 +177,7 @@ fn change(simulation: &mut Simulation, rng: &mut fastrand::Rng, said: &mut Said)
 
 /// One cluster with random misfortunes, and a forger among them.
 fn misfortunes(seed: u64) -> Counters {
+    println!("seed {seed}");
     let mut forger = Forger {
         key: IdentityKey::from_seed(&[seed as u8; 32]),
         rng: fastrand::Rng::with_seed(seed),
@@ -203,10 +202,7 @@ fn misfortunes(seed: u64) -> Counters {
         said.check(&simulation);
     }
     simulation.calm();
-    let bound = calm_bound(simulation.settings(), &WireOptions::Native, simulation.len());
-    if let Err(violation) = simulation.run_until_converged(bound) {
-        panic!("seed {seed}: {violation}");
-    }
+    converges(&mut simulation);
     run_until_agreed(&mut simulation, seconds(1), seconds(120));
     said.check(&simulation);
     simulation.counters()

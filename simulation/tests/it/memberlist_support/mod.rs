@@ -7,7 +7,7 @@ use std::time::Duration;
 use swimring::protocol::{MemberlistOptions, Settings, StreamNext, WireOptions};
 use swimring_codec::State;
 use swimring_codec::memberlist::{Alive, Codec, Message, Options, PushPullWriter, Record, Versions};
-use swimring_simulation::{CapturedFrame, Simulation, SimulationOptions, calm_bound};
+use swimring_simulation::{CapturedFrame, Simulation, SimulationOptions};
 pub use swimring_testing::memberlist::packet;
 
 /// `members` of a pool with `options` that know each other, some probe intervals after they started.
@@ -26,14 +26,6 @@ pub fn pool_of(seed: u64, members: usize, settings: &Settings, options: Memberli
 /// The same in a plain pool.
 pub fn pool(seed: u64, members: usize, settings: &Settings) -> Simulation {
     pool_of(seed, members, settings, MemberlistOptions::default())
-}
-
-#[track_caller]
-pub fn converges(simulation: &mut Simulation) {
-    let bound = calm_bound(simulation.settings(), simulation.wire(), simulation.len());
-    if let Err(violation) = simulation.run_until_converged(bound) {
-        panic!("{violation}");
-    }
 }
 
 /// Delivers `messages` to `node`, as if the member `source` had sent them.

@@ -6,7 +6,7 @@ use swimring::protocol::settings::{Dissemination, SuspicionMode};
 use swimring::protocol::{Settings, Time};
 use swimring_codec::native::{Frame, FrameHeader, FrameWriter, Message};
 use swimring_codec::{Incarnation, MemberId, State};
-use swimring_simulation::{CapturedFrame, Simulation, SimulationOptions, What};
+use swimring_simulation::{CapturedFrame, Simulation, SimulationOptions, What, calm_bound};
 
 pub const NEVER: Duration = Duration::ZERO;
 
@@ -47,6 +47,15 @@ pub fn warm(seed: u64, members: usize, settings: &Settings) -> Simulation {
 #[track_caller]
 pub fn run(simulation: &mut Simulation, duration: Duration) {
     if let Err(violation) = simulation.run_for(duration) {
+        panic!("{violation}");
+    }
+}
+
+/// Runs until all views agree, which they have to within the bound of a calm cluster.
+#[track_caller]
+pub fn converges(simulation: &mut Simulation) {
+    let bound = calm_bound(simulation.settings(), simulation.wire(), simulation.len());
+    if let Err(violation) = simulation.run_until_converged(bound) {
         panic!("{violation}");
     }
 }
