@@ -5,11 +5,11 @@
 //! news has spread all of them route alike.
 //!
 //! ```sh
-//! cargo run -p swimring --example embed            # three instances in one process, which ends by itself
+//! cargo run --example embed            # three instances in one process, which ends by itself
 //!
 //! # or one instance each in two terminals, with metrics for Prometheus
-//! cargo run -p swimring --example embed -- one 127.0.0.1:7101 127.0.0.1:9101
-//! cargo run -p swimring --example embed -- two 127.0.0.1:7102 127.0.0.1:9102 127.0.0.1:7101
+//! cargo run --example embed -- one 127.0.0.1:7101 127.0.0.1:9101
+//! cargo run --example embed -- two 127.0.0.1:7102 127.0.0.1:9102 127.0.0.1:7101
 //! curl -s 127.0.0.1:9102/metrics | grep swimring_members
 //! ```
 

@@ -1,7 +1,7 @@
 //! An encrypted cluster: three members that share a key, one that has another, and the key changed while events are under way.
 //!
 //! ```sh
-//! cargo run -p swimring --example encrypted
+//! cargo run --example encrypted
 //! ```
 //!
 //! A service reads its key from a file that only it can read, with `secret_keys = "..."` in a settings file

@@ -1,7 +1,7 @@
 //! Two members share state: what each says of itself, and configuration that both may change.
 //!
 //! ```sh
-//! cargo run -p swimring --example key_value
+//! cargo run --example key_value
 //! ```
 //!
 //! `store` watches what `worker` says of its load. Then a third member joins late, and has everything when its join is done.

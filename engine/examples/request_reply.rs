@@ -1,7 +1,7 @@
 //! Questions and replies: a key-value store that is divided among three members, each of which answers for its own keys.
 //!
 //! ```sh
-//! cargo run -p swimring --example request_reply
+//! cargo run --example request_reply
 //! ```
 //!
 //! Every member knows from the view whose a key is, the one whose name hashes nearest, and asks it. The last lines show what

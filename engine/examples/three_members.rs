@@ -1,7 +1,7 @@
 //! Three members in one process: they join, one is killed, and the others tell how they find out.
 //!
 //! ```sh
-//! cargo run -p swimring --example three_members
+//! cargo run --example three_members
 //! ```
 //!
 //! Each line says at which member something was seen. The first second goes by in joining; then `carol`

@@ -2,7 +2,7 @@
 //! member of a pool that spans them. That is how Consul divides its LAN and WAN pools.
 //!
 //! ```sh
-//! cargo run -p swimring --example two_pools
+//! cargo run --example two_pools
 //! ```
 //!
 //! Within a data centre failures are found at the pace of a local network; between them probes are rarer and more patient.

@@ -2,9 +2,9 @@
 //! come from the members themselves.
 //!
 //! ```sh
-//! cargo run -p swimring --example service -- ada 127.0.0.1:7101 127.0.0.1:8101
-//! cargo run -p swimring --example service -- bea 127.0.0.1:7102 127.0.0.1:8102 127.0.0.1:7101
-//! cargo run -p swimring --example service -- cyd 127.0.0.1:7103 127.0.0.1:8103 127.0.0.1:7101
+//! cargo run --example service -- ada 127.0.0.1:7101 127.0.0.1:8101
+//! cargo run --example service -- bea 127.0.0.1:7102 127.0.0.1:8102 127.0.0.1:7101
+//! cargo run --example service -- cyd 127.0.0.1:7103 127.0.0.1:8103 127.0.0.1:7101
 //!
 //! # in another terminal: a line in, a line out, at any of the three
 //! echo "config greeting hello" | nc -N 127.0.0.1 8101
