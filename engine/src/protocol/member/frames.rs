@@ -108,16 +108,24 @@ impl Member {
             }
         }
         reader.finish(&mut cx.shared.wire);
+        if cx.collected {
+            self.answer_collected(cx, &sender);
+        }
+        self.begin_telling(cx);
+    }
+
+    /// Does what the messages of a frame ask for together, now that all of them are read.
+    #[inline(always)]
+    fn answer_collected(&mut self, cx: &mut Context<'_, '_>, sender: &Sender) {
         self.core.delegate_read(cx);
         cx.asked = None;
         cx.repairing = None;
         if let Some(number) = cx.delegated.take() {
-            self.core.acknowledge(cx, &sender, number);
+            self.core.acknowledge(cx, sender, number);
         }
-        self.event_repair.answer(&mut self.core, cx, &sender);
-        self.view_repair.answer(&mut self.core, cx, &sender);
-        self.take_told_state(cx, &sender);
-        self.begin_telling(cx);
+        self.event_repair.answer(&mut self.core, cx, sender);
+        self.view_repair.answer(&mut self.core, cx, sender);
+        self.take_told_state(cx, sender);
     }
 
     /// Gives a message to the concern that it is for.
@@ -133,6 +141,7 @@ impl Member {
         {
             return self.on_repaired(cx, message, began);
         }
+        cx.collected |= !message.is_probing();
         match message {
             Incoming::Ping { sequence, event_root } => {
                 self.event_repair.compare_roots(&mut self.core, cx, sender, event_root);

@@ -70,7 +70,7 @@ pub(super) enum Departing {
 }
 
 impl Member {
-    #[inline]
+    #[inline(always)]
     pub(super) fn on_alive(
         &mut self,
         cx: &mut Context<'_, '_>,
@@ -80,6 +80,22 @@ impl Member {
         tell_on: TellOn,
     ) {
         let Some((index, entry)) = self.core.lookup(cx, subject) else { return };
+        // Nearly all of them are heard again, and end here.
+        if incarnation > entry.incarnation() || index == self.core.index {
+            self.on_new_alive(cx, (index, entry), incarnation, tag, tell_on);
+        }
+    }
+
+    /// An update that may say more than we know, or is about us. Not inlined: who has heard it has nothing of it.
+    #[inline(never)]
+    fn on_new_alive(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        (index, entry): (MemberIndex, Entry),
+        incarnation: Incarnation,
+        tag: u8,
+        tell_on: TellOn,
+    ) {
         if incarnation <= entry.incarnation() || self.core.implausible(cx, entry, incarnation) {
             if index == self.core.index {
                 self.spread_estimate.echoed(incarnation.get(), cx.now);

@@ -31,6 +31,8 @@ pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) repairing: Option<bool>,
     /// The frame that is taken in has to be answered about our view.
     pub(in crate::protocol) views_compared: bool,
+    /// The frame that is taken in has more than probing in it, so that something may wait until all of it is read.
+    pub(in crate::protocol) collected: bool,
     /// While a frame is taken in: whom it is from.
     pub(in crate::protocol) sender: Option<(SocketAddr, MemberId)>,
     /// What the subject of the claim that is taken in next has signed it with.
@@ -57,6 +59,7 @@ impl<'a, 'b> Context<'a, 'b> {
             event_age: None,
             repairing: None,
             views_compared: false,
+            collected: false,
             sender: None,
             signature: None,
         }

@@ -280,6 +280,18 @@ impl<S> Incoming<'_, S> {
                 | Incoming::Introduction(_)
         )
     }
+
+    /// Whether it is a question whether somebody is alive, or an answer to one: nothing of it waits for the rest of its frame.
+    #[inline]
+    pub(in crate::protocol) fn is_probing(&self) -> bool {
+        matches!(
+            self,
+            Incoming::Ping { .. }
+                | Incoming::IndirectPing { .. }
+                | Incoming::Ack { .. }
+                | Incoming::Nack { .. }
+        )
+    }
 }
 
 /// A message that is not taken in, and why.
