@@ -32,13 +32,11 @@ const FLEET: [&str; 18] = [
     "false_deaths==0",
 ];
 
-/// What each way of telling needs to have long frames to send: members that delegate pass on at once, one event in a
-/// frame, unless they wait for more.
-const TELLING: [(&str, &[&str]); 3] = [
-    ("native", &["--delegation-pacing-ms", "500"]),
-    ("native", &["--dissemination", "gossip"]),
-    ("memberlist", &[]),
-];
+/// What telling by delegation needs to have long frames to send: who is told passes it on at once, one event in a frame, unless it
+/// waits for more.
+const DELEGATED: [&str; 2] = ["--delegation-pacing-ms", "500"];
+
+const GOSSIP: [&str; 2] = ["--dissemination", "gossip"];
 
 /// Runs the fleet at `mtu`: its report, and what it said.
 fn run(network: &NetworkNamespace, mtu: u32, arguments: &[&str]) -> (Report, String) {
@@ -50,30 +48,43 @@ fn run(network: &NetworkNamespace, mtu: u32, arguments: &[&str]) -> (Report, Str
     (report, told)
 }
 
-#[test]
-fn a_fleet_loses_nothing_behind_a_narrow_path() {
+/// Whether fleets on `wire` that tell in the way of `telling` lose nothing behind paths of every width.
+fn loses_nothing(wire: &str, telling: &[&str]) {
     let network = match NetworkNamespace::create() {
         Ok(network) => network,
         Err(error) => return println!("skipped: {error}"),
     };
-    for (wire, telling) in TELLING {
-        for driver in ["auto", "mmsg"] {
-            for mtu in [1420, 1280] {
-                let way = [&["--wire", wire, "--driver", driver], telling].concat();
-                let (report, told) = run(&network, mtu, &way);
-                let case = format!("{wire} {telling:?} {driver} {mtu}: {told}");
-                assert_eq!(report.datagrams.dropped, 0, "{case}");
-                let (sent, received) = (report.datagrams.sent, report.datagrams.received);
-                // What is on its way when the window opens or closes is all that may differ.
-                assert!(sent.abs_diff(received) <= sent / 10, "{case}: {sent} sent, {received} received");
-                assert_eq!(report.events.delivered_ratio, Some(1.0), "{case}");
-                // One of each worker, if it had so much to say at once; padded trains always do.
-                let warnings = told.matches(&format!("takes packets of {mtu} bytes only")).count();
-                assert!(warnings <= report.cpu.worker_busy_ratio.len(), "{case}");
-                assert!(warnings > 0 || wire == "memberlist", "{case}");
-            }
+    for driver in ["auto", "mmsg"] {
+        for mtu in [1420, 1280] {
+            let way = [&["--wire", wire, "--driver", driver], telling].concat();
+            let (report, told) = run(&network, mtu, &way);
+            let case = format!("{driver} {mtu}: {told}");
+            assert_eq!(report.datagrams.dropped, 0, "{case}");
+            let (sent, received) = (report.datagrams.sent, report.datagrams.received);
+            // What is on its way when the window opens or closes is all that may differ.
+            assert!(sent.abs_diff(received) <= sent / 10, "{case}: {sent} sent, {received} received");
+            assert_eq!(report.events.delivered_ratio, Some(1.0), "{case}");
+            // One of each worker, if it had so much to say at once; padded trains always do.
+            let warnings = told.matches(&format!("takes packets of {mtu} bytes only")).count();
+            assert!(warnings <= report.cpu.worker_busy_ratio.len(), "{case}");
+            assert!(warnings > 0 || wire == "memberlist", "{case}");
         }
     }
+}
+
+#[test]
+fn a_fleet_that_delegates_loses_nothing_behind_a_narrow_path() {
+    loses_nothing("native", &DELEGATED);
+}
+
+#[test]
+fn a_fleet_that_gossips_loses_nothing_behind_a_narrow_path() {
+    loses_nothing("native", &GOSSIP);
+}
+
+#[test]
+fn a_fleet_on_memberlists_wire_loses_nothing_behind_a_narrow_path() {
+    loses_nothing("memberlist", &[]);
 }
 
 #[test]
@@ -82,9 +93,9 @@ fn frames_that_are_short_enough_need_no_warning() {
         Ok(network) => network,
         Err(error) => return println!("skipped: {error}"),
     };
-    for telling in [TELLING[0].1, TELLING[1].1] {
+    for telling in [DELEGATED, GOSSIP] {
         for (mtu, arguments) in [(1280, &["--frame-bytes-max", "1252"][..]), (1500, &[]), (9000, &[])] {
-            let (report, told) = run(&network, mtu, &[arguments, telling].concat());
+            let (report, told) = run(&network, mtu, &[arguments, &telling].concat());
             let seen = (report.datagrams.dropped, told.contains("takes packets of"));
             assert_eq!(seen, (0, false), "{mtu} {telling:?}: {told}");
             assert_eq!(report.events.delivered_ratio, Some(1.0), "{mtu} {telling:?}");
