@@ -13,7 +13,7 @@ use swimring_codec::native::IdentityKey;
 use super::options::FleetOptions;
 use super::sweeping::Sweeping;
 use super::wheel::Wheel;
-use crate::net::prefetch;
+use crate::net::{ask_for_large_pages, prefetch};
 use crate::protocol::{
     AdmissionRules, Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState,
     StreamOpen, Time, View,
@@ -117,8 +117,10 @@ impl HostedMembers {
         }
         let mut wheel = Wheel::new(Time::ZERO, WHEEL_SLOTS);
         wheel.reserve(members as u32);
+        let mut places = Places(Vec::with_capacity(members));
+        ask_for_large_pages(&mut places.0);
         HostedMembers {
-            places: Places(Vec::with_capacity(members)),
+            places,
             by_id: HashMap::with_capacity(members),
             by_address: HashMap::with_capacity(if options.own_addresses { members } else { 0 }),
             own_addresses: options.own_addresses,

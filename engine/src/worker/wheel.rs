@@ -10,7 +10,7 @@
 //! early, and less than a tick late.
 #![forbid(unsafe_code)]
 
-use crate::net::prefetch;
+use crate::net::{ask_for_large_pages, prefetch};
 use crate::protocol::Time;
 
 /// Length of a tick in microseconds.
@@ -85,6 +85,8 @@ impl Wheel {
     /// Makes room for members below `count`, so that scheduling them does not allocate.
     pub fn reserve(&mut self, count: u32) {
         if self.nodes.len() < count as usize {
+            self.nodes.reserve_exact(count as usize - self.nodes.len());
+            ask_for_large_pages(&mut self.nodes);
             self.nodes.resize(count as usize, DISARMED);
         }
     }
