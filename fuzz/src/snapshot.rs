@@ -1,6 +1,7 @@
 //! Snapshot files: any bytes are read or refused, and what is read is what was written.
 
 use swimring::snapshot::{Contents, HEADER_LEN, RECORD_HEADER_LEN, Reader, Record, Writer};
+use swimring_codec::native::{KEY_STATEMENT_LEN, KeyStatement};
 use swimring_codec::{MemberId, State};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -49,6 +50,7 @@ fn with_checksums(bytes: &[u8]) -> Vec<u8> {
 /// A file with a record of each kind, whole, cut, damaged, and as bodies.
 pub(crate) fn seeds() -> Vec<Seed> {
     let address = "10.0.0.1:7946".parse().expect("an address");
+    let (writer, statement) = (MemberId(3), KeyStatement::from_bytes([5; KEY_STATEMENT_LEN]));
     let records = [
         Record::Identity { cluster: "shop", member: "web-1" },
         Record::Life { reserved: 100 },
@@ -58,7 +60,8 @@ pub(crate) fn seeds() -> Vec<Seed> {
         Record::Batch(1),
         Record::OwnKey { key: "load", version: 7, value: Some(b"17") },
         Record::OwnKey { key: "gone", version: 8, value: None },
-        Record::ClusterKey { key: "mode", version: 9, writer: MemberId(3), value: Some(b"on") },
+        Record::ClusterKey { key: "mode", version: 9, writer, value: Some(b"on"), statement: None },
+        Record::ClusterKey { key: "mode", version: 10, writer, value: None, statement: Some(statement) },
         Record::Batch(2),
         Record::PeerGone { name: "web-2" },
         Record::Closed { incarnation: 90 },

@@ -3,7 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use swimring_codec::native::{FrameHeader, IdRange, IdentityKey, KeySpan, SketchCell, entry_hash, map_hash};
+use swimring_codec::native::{
+    FrameHeader, IdRange, IdentityKey, KeySpan, KeyValue, SketchCell, entry_hash, map_hash,
+};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::owned::{OwnedBody, OwnedEntry, OwnedIntroduction, OwnedMessage, OwnedSection, OwnedValue};
@@ -325,6 +327,7 @@ fn key_values() -> OwnedBody {
         version,
         writer: writer.0,
         value,
+        statement: None,
     };
     let of_node_7 = OwnedSection {
         span: KeySpan { owner: NODE_7, epoch: 9, since: 5, until: 7, floor: 2, complete: true, reset: false },
@@ -339,7 +342,7 @@ fn key_values() -> OwnedBody {
         statement: None,
         entries: vec![
             entry("limit", 3, NODE_1, OwnedValue::Set(b"42".to_vec())),
-            entry("long", 4, NODE_2, OwnedValue::Elsewhere),
+            entry("long", 4, NODE_2, OwnedValue::Elsewhere(None)),
         ],
     };
     OwnedBody::KeyValues { sections: vec![of_node_7, of_cluster], refused: false }
@@ -355,6 +358,25 @@ fn key_values_stated() -> OwnedBody {
     let key = IdentityKey::from_seed(&std::array::from_fn(|nth| nth as u8));
     sections[0].statement = Some(Box::new(key.sign_map(0xc0ff_ee01, &sections[0].span, hash)));
     OwnedBody::KeyValues { sections, refused: false }
+}
+
+/// What `node-7` states, by the same key, of keys of the cluster: one with a value, one that is deleted, and one that is elsewhere.
+fn key_values_signed() -> OwnedBody {
+    let key = IdentityKey::from_seed(&std::array::from_fn(|nth| nth as u8));
+    let signed = |name: &str, version, value| {
+        let (key_name, writer) = (name.to_owned(), NODE_7.0);
+        let mut entry = OwnedEntry { key: key_name, version, writer, value, statement: None };
+        entry.statement = key.sign_key(0xc0ff_ee01, &entry.borrow()).map(Box::new);
+        entry
+    };
+    let long = KeyValue::Set(&[7; 600]).hash();
+    let entries = vec![
+        signed("limit", 3, OwnedValue::Set(b"42".to_vec())),
+        signed("old", 4, OwnedValue::Deleted),
+        signed("long", 5, OwnedValue::Elsewhere(long)),
+    ];
+    let section = OwnedSection { span: KeySpan::CLUSTER, statement: None, entries };
+    OwnedBody::KeyValues { sections: vec![section], refused: false }
 }
 
 /// Stream messages, each with its length prefix.
@@ -438,6 +460,22 @@ pub fn streams() -> Vec<Golden<(FrameHeader, OwnedBody)>> {
             1122b55eb5988aab0288ac0e363c04ecc6432c4f9d1d223a62098c832d9f854322879f11e529c818cc09\
             fd42418f5ab22c18e7750b",
             value: (plain, key_values_stated()),
+        },
+        Golden {
+            name: "key values of the cluster, signed",
+            hex: "e60100000200190001eeffc0858345d9df9eb00d2e74366b0cc5c61c88776655443322110000000000\
+            000000000000000000000000000000000000000000000000000000000000000000000096010000000000\
+            000300000000000000020000000504000097aa9ee4282f4d246c696d6974343203a107bff3ce10be1d70\
+            dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8f0df8a59a507c903b222651a5036344c4a579f49\
+            fbd5f030dc825817f494134dff8b1b3422c12f06e9e7bf8ba157b92fa11edb368f82f4ebef3670b6629b\
+            00050400000000000000000000000305000097aa9ee4282f4d246f6c6403a107bff3ce10be1d70dd18e7\
+            4bc09967e4d6309ba50d5f1ddc8664125531b8442f5b471a220dc71bd7dcf9afb8b0bfb089663d579e20\
+            d95e629ac44963c6b874d885b2815c1cfa04d08fd6883c31189bbbc1fa21cd644a330c0adfd1f5900905\
+            00000000000000200000000406000097aa9ee4282f4d246c6f6e67f3729137ab245824f035f3a855878a\
+            52ffed858b8b01482a1d6bae6d0d9f702803a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1d\
+            dc8664125531b812450684db1f17137ef68265ff6ba7f673de8ef7da9434c761eca1bc396854fa0cf434\
+            f8f887953807cb07e5d1a0de865d4a02778b579a459b304d268e1cc401",
+            value: (plain, key_values_signed()),
         },
         Golden {
             name: "direct message on a stream",

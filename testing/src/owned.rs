@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use swimring_codec::native::{
     DirectRole, DirectTurn, EntryWanted, EventId, EventPart, EventSum, IdRange, Introduction, KeyEntry,
-    KeyRoots, KeySectionWriter, KeySections, KeySpan, KeyValue, MapStatement, Message, Signature, SketchCell,
-    StreamBody, StreamKind, UserEvent, ViewList, ViewSketch, ViewSums,
+    KeyRoots, KeySectionWriter, KeySections, KeySpan, KeyStatement, KeyValue, MapStatement, Message,
+    Signature, SketchCell, StreamBody, StreamKind, UserEvent, ValueHash, ViewList, ViewSketch, ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -102,6 +102,7 @@ pub struct OwnedEntry {
     pub version: u64,
     pub writer: u64,
     pub value: OwnedValue,
+    pub statement: Option<Box<KeyStatement>>,
 }
 
 /// What became of its key.
@@ -109,7 +110,7 @@ pub struct OwnedEntry {
 pub enum OwnedValue {
     Set(Vec<u8>),
     Deleted,
-    Elsewhere,
+    Elsewhere(Option<ValueHash>),
 }
 
 impl OwnedSection {
@@ -127,9 +128,15 @@ impl OwnedEntry {
         let value = match &self.value {
             OwnedValue::Set(value) => KeyValue::Set(value),
             OwnedValue::Deleted => KeyValue::Deleted,
-            OwnedValue::Elsewhere => KeyValue::Elsewhere,
+            OwnedValue::Elsewhere(hash) => KeyValue::Elsewhere(hash.as_ref()),
         };
-        KeyEntry { key: &self.key, version: self.version, writer: MemberId(self.writer), value }
+        KeyEntry {
+            key: &self.key,
+            version: self.version,
+            writer: MemberId(self.writer),
+            value,
+            statement: self.statement.as_deref(),
+        }
     }
 }
 
@@ -138,9 +145,15 @@ impl From<KeyEntry<'_>> for OwnedEntry {
         let value = match entry.value {
             KeyValue::Set(value) => OwnedValue::Set(value.to_vec()),
             KeyValue::Deleted => OwnedValue::Deleted,
-            KeyValue::Elsewhere => OwnedValue::Elsewhere,
+            KeyValue::Elsewhere(hash) => OwnedValue::Elsewhere(hash.copied()),
         };
-        OwnedEntry { key: entry.key.to_owned(), version: entry.version, writer: entry.writer.0, value }
+        OwnedEntry {
+            key: entry.key.to_owned(),
+            version: entry.version,
+            writer: entry.writer.0,
+            value,
+            statement: entry.statement.map(|statement| Box::new(*statement)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use swimring_codec::native::{IdRange, KeySpan, MapStatement, SketchCell};
+use swimring_codec::native::{IdRange, KeySpan, KeyStatement, MapStatement, PublicKey, SketchCell};
 use swimring_codec::{MemberId, State};
 
 use super::owned::{OwnedBody, OwnedEntry, OwnedIntroduction, OwnedMessage, OwnedSection, OwnedValue};
@@ -345,13 +345,25 @@ fn entry(bytes: &[u8], at: usize, of_cluster: bool) -> Option<(OwnedEntry, usize
     }
     let key_at = at + if of_cluster { 24 } else { 16 };
     let key = String::from_utf8(copy(bytes, key_at, key_len)?).ok()?;
-    let value = match flags {
-        0 if value_len <= 65_536 => OwnedValue::Set(copy(bytes, key_at + key_len, value_len)?),
-        1 if value_len == 0 => OwnedValue::Deleted,
-        2 if value_len == 0 && of_cluster => OwnedValue::Elsewhere,
+    let inside = copy(bytes, key_at + key_len, value_len)?;
+    let value = match (flags, value_len) {
+        (0 | 4, 0..=65_536) => OwnedValue::Set(inside),
+        (1 | 5, 0) => OwnedValue::Deleted,
+        (2, 0) if of_cluster => OwnedValue::Elsewhere(None),
+        (6, 32) => OwnedValue::Elsewhere(Some(inside.try_into().ok()?)),
         _ => return None,
     };
-    Some((OwnedEntry { key, version, writer, value }, key_at - at + key_len + value_len))
+    let (mut statement, mut length) = (None, key_at - at + key_len + value_len);
+    if flags & 4 != 0 {
+        if !of_cluster {
+            return None;
+        }
+        let (key, signature) = (copy(bytes, at + length, 32)?, copy(bytes, at + length + 32, 64)?);
+        let (key, signature) = (PublicKey(key.try_into().ok()?), signature.try_into().ok()?);
+        statement = Some(Box::new(KeyStatement { key, signature }));
+        length += 96;
+    }
+    Some((OwnedEntry { key, version, writer, value, statement }, length))
 }
 
 fn direct(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {

@@ -11,7 +11,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::layout::{DigestsHeader, EntryHeader, KeyRoots as RootsLayout, SectionHeader, Triple, kind};
 use super::parts::{member, reserved, take, take_bytes, text};
-use super::signed_map::{MAP_STATEMENT_LEN, MapStatement};
+use super::signed_key::{KEY_STATEMENT_LEN, KeyStatement, ValueHash};
+use super::signed_map::MapStatement;
 use super::{DecodeError, HEADER_LEN, STREAM_MESSAGE_MAX};
 use crate::MemberId;
 
@@ -30,6 +31,7 @@ pub const DIGESTS_MAX: usize = (SECTIONS_MAX - size_of::<DigestsHeader>()) / siz
 
 const DELETED: u8 = 1;
 const ELSEWHERE: u8 = 2;
+const SIGNED: u8 = 4;
 
 const COMPLETE: u8 = 1;
 const RESET: u8 = 2;
@@ -212,8 +214,19 @@ pub enum KeyValue<'a> {
     Set(&'a [u8]),
     /// It was deleted.
     Deleted,
-    /// It has a value that did not fit, to be asked for. Only of keys of the cluster.
-    Elsewhere,
+    /// It has a value that did not fit, to be asked for; with its hash where members have identities. Only of keys of the cluster.
+    Elsewhere(Option<&'a ValueHash>),
+}
+
+impl<'a> KeyValue<'a> {
+    /// Its flag, and what stands in the place of the value.
+    fn encoded(&self) -> (u8, &'a [u8]) {
+        match *self {
+            KeyValue::Set(value) => (0, value),
+            KeyValue::Deleted => (DELETED, &[]),
+            KeyValue::Elsewhere(hash) => (ELSEWHERE, hash.map_or(&[], |hash| &hash[..])),
+        }
+    }
 }
 
 /// One entry of a section.
@@ -227,23 +240,23 @@ pub struct KeyEntry<'a> {
     pub writer: MemberId,
     /// What became of it.
     pub value: KeyValue<'a>,
+    /// What the writer has signed of it, where members have identities. Only of keys of the cluster.
+    pub statement: Option<&'a KeyStatement>,
 }
 
 impl KeyEntry<'_> {
     /// Bytes that it takes in a section.
     pub fn encoded_len(&self) -> usize {
-        let value = if let KeyValue::Set(value) = self.value { value.len() } else { 0 };
+        let (_, value) = self.value.encoded();
         let writer = if self.writer.is_none() { 0 } else { size_of::<U64>() };
-        size_of::<EntryHeader>() + writer + self.key.len() + value
+        let statement = self.statement.map_or(0, |_| KEY_STATEMENT_LEN);
+        size_of::<EntryHeader>() + writer + self.key.len() + value.len() + statement
     }
 
     /// Appends it to a section that is being written.
-    fn write(&self, out: &mut Vec<u8>) {
-        let (flags, value) = match self.value {
-            KeyValue::Set(value) => (0, value),
-            KeyValue::Deleted => (DELETED, &[][..]),
-            KeyValue::Elsewhere => (ELSEWHERE, &[][..]),
-        };
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let (kind, value) = self.value.encoded();
+        let flags = kind | if self.statement.is_some() { SIGNED } else { 0 };
         let header = EntryHeader {
             version: U64::new(self.version),
             value_len: U32::new(value.len() as u32),
@@ -257,17 +270,20 @@ impl KeyEntry<'_> {
         }
         out.extend_from_slice(self.key.as_bytes());
         out.extend_from_slice(value);
+        out.extend_from_slice(self.statement.map_or(&[], IntoBytes::as_bytes));
     }
 
     /// Whether it may be in a section of `owner`.
-    fn is_valid(&self, owner: MemberId) -> bool {
+    pub(super) fn is_valid(&self, owner: MemberId) -> bool {
+        let signed = self.statement.is_some();
         let value = match self.value {
             KeyValue::Set(value) => value.len() <= VALUE_MAX,
             KeyValue::Deleted => true,
-            KeyValue::Elsewhere => owner.is_none(),
+            KeyValue::Elsewhere(hash) => owner.is_none() && hash.is_some() == signed,
         };
         let key = (1..=KEY_MAX).contains(&self.key.len());
-        key && value && self.version != 0 && self.writer.is_none() != owner.is_none()
+        let of_cluster = owner.is_none();
+        key && value && self.version != 0 && self.writer.is_none() != of_cluster && (of_cluster || !signed)
     }
 }
 
@@ -314,14 +330,14 @@ impl KeySpan {
         reset: false,
     };
 
-    fn is_valid(&self) -> bool {
+    pub(super) fn is_valid(&self) -> bool {
         if self.owner.is_none() {
             return *self == KeySpan::CLUSTER;
         }
         self.epoch != 0 && self.since <= self.until && (!self.reset || self.since == 0)
     }
 
-    fn layout(&self, length: usize, stated: bool) -> SectionHeader {
+    pub(super) fn layout(&self, length: usize, stated: bool) -> SectionHeader {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         SectionHeader {
             owner: U64::new(self.owner.0),
@@ -411,13 +427,19 @@ impl<'a> KeyEntries<'a> {
         };
         let key = take_bytes(&mut self.rest, header.key_len.into())?;
         let value_len = header.value_len.get() as usize;
-        let value = match header.flags {
+        let signed = header.flags & SIGNED != 0;
+        let value = match header.flags & !SIGNED {
             0 => KeyValue::Set(take_bytes(&mut self.rest, value_len)?),
             DELETED if value_len == 0 => KeyValue::Deleted,
-            ELSEWHERE if value_len == 0 => KeyValue::Elsewhere,
+            ELSEWHERE if value_len == 0 && !signed => KeyValue::Elsewhere(None),
+            ELSEWHERE if value_len == size_of::<ValueHash>() && signed => {
+                KeyValue::Elsewhere(Some(take(&mut self.rest)?))
+            }
             _ => return Err(DecodeError::Field("value")),
         };
-        let entry = KeyEntry { key: text(key, "key")?, version: header.version.get(), writer, value };
+        let statement = if signed { Some(take(&mut self.rest)?) } else { None };
+        let (key, version) = (text(key, "key")?, header.version.get());
+        let entry = KeyEntry { key, version, writer, value, statement };
         let in_order = of_cluster || (entry.version > self.last && entry.version <= self.span.until);
         if !in_order || !entry.is_valid(self.span.owner) {
             return Err(DecodeError::Field("entry"));
@@ -435,98 +457,5 @@ impl<'a> Iterator for KeyEntries<'a> {
             return None;
         }
         Some(self.read().inspect_err(|_| self.rest = &[]))
-    }
-}
-
-/// A section that is being written.
-#[derive(Debug)]
-struct Open {
-    span: KeySpan,
-    /// What goes behind it, if it is written to its end.
-    statement: Option<MapStatement>,
-    /// Where it starts.
-    start: usize,
-}
-
-/// Writes sections to the end of a buffer, at most so many bytes.
-#[derive(Debug)]
-pub struct KeySectionWriter<'a> {
-    out: &'a mut Vec<u8>,
-    /// The length that the buffer may have.
-    max: usize,
-    /// The section that is being written.
-    open: Option<Open>,
-    /// Version of the last entry.
-    last: u64,
-}
-
-impl<'a> KeySectionWriter<'a> {
-    /// A writer that appends at most `bytes_max` bytes to `out`.
-    pub fn new(out: &'a mut Vec<u8>, bytes_max: usize) -> KeySectionWriter<'a> {
-        let max = out.len() + bytes_max;
-        KeySectionWriter { out, max, open: None, last: 0 }
-    }
-
-    /// Begins a section; false if it does not fit or is none.
-    pub fn begin(&mut self, span: KeySpan) -> bool {
-        self.begin_stated(span, None)
-    }
-
-    /// The same, with what the owner states of its map where `span` ends: it stands behind the section if all of its entries fit.
-    pub fn begin_stated(&mut self, span: KeySpan, statement: Option<&MapStatement>) -> bool {
-        self.end();
-        let behind = statement.map_or(0, |_| MAP_STATEMENT_LEN);
-        let valid = span.is_valid() && (statement.is_none() || !span.owner.is_none());
-        if !valid || self.out.len() + SECTION_HEADER_LEN + behind > self.max {
-            return false;
-        }
-        self.open = Some(Open { span, statement: statement.copied(), start: self.out.len() });
-        self.last = span.since;
-        self.out.extend_from_slice(span.layout(0, false).as_bytes());
-        true
-    }
-
-    /// Appends an entry to the section that was begun; false if it does not fit or may not be in it. Then the section
-    /// goes only as far as what was appended.
-    pub fn entry(&mut self, entry: &KeyEntry<'_>) -> bool {
-        let Some(Open { span, statement, .. }) = &mut self.open else { return false };
-        let behind = statement.map_or(0, |_| MAP_STATEMENT_LEN);
-        let of_cluster = span.owner.is_none();
-        let in_order = of_cluster || (entry.version > self.last && entry.version <= span.until);
-        let fits = self.out.len() + entry.encoded_len() + behind <= self.max;
-        if !in_order || !fits || !entry.is_valid(span.owner) {
-            (span.complete, *statement) = (false, None);
-            span.until = self.last.max(span.since);
-            if of_cluster {
-                *span = KeySpan::CLUSTER;
-            }
-            return false;
-        }
-        entry.write(self.out);
-        self.last = entry.version;
-        true
-    }
-
-    /// Ends the section that was begun.
-    pub fn end(&mut self) {
-        if let Some(Open { span, statement, start }) = self.open.take() {
-            let entries = start + SECTION_HEADER_LEN;
-            let header = span.layout(self.out.len() - entries, statement.is_some());
-            self.out[start..entries].copy_from_slice(header.as_bytes());
-            if let Some(statement) = statement {
-                self.out.extend_from_slice(statement.as_bytes());
-            }
-        }
-    }
-
-    /// Bytes that still fit.
-    pub fn room(&self) -> usize {
-        self.max.saturating_sub(self.out.len())
-    }
-}
-
-impl Drop for KeySectionWriter<'_> {
-    fn drop(&mut self) {
-        self.end();
     }
 }

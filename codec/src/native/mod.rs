@@ -17,7 +17,9 @@ mod layout;
 mod message;
 mod parts;
 mod sealed;
+mod section_writer;
 mod signed;
+mod signed_key;
 mod signed_map;
 mod stream;
 mod stream_writer;
@@ -31,8 +33,8 @@ pub use frame::{FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages
 pub use introduction::{INTRODUCTION_HEADER_LEN, Introduction};
 pub use key_values::{
     DIGESTS_MAX, KEY_MAX, KEY_ROOTS_LEN, KeyDigest, KeyDigestList, KeyDigests, KeyEntries, KeyEntry,
-    KeyRoots, KeySection, KeySectionWriter, KeySections, KeySpan, KeyValue, MapDigest, SECTION_HEADER_LEN,
-    SECTIONS_MAX, VALUE_MAX,
+    KeyRoots, KeySection, KeySections, KeySpan, KeyValue, MapDigest, SECTION_HEADER_LEN, SECTIONS_MAX,
+    VALUE_MAX,
 };
 pub use message::{
     DELEGATION_LEN, EVENT_ROOT_MAX, Message, MessageVisitor, PREFIX_BITS_MAX, PROBE_LEN, RELAY_LEN,
@@ -43,10 +45,12 @@ pub use sealed::{
     REPLAY_WINDOW_MOST, SEAL_ENVELOPE_LEN, SEAL_OVERHEAD, SEAL_TAG_LEN, SEALED_SENDERS_MAX,
     SEALED_STREAMS_MAX, SealCipher, SealCounters, SealError, SealKeys, Sealer, StreamSeal,
 };
+pub use section_writer::KeySectionWriter;
 pub use signed::{
     IDENTITY_METADATA_MAX, IdentityKey, PUBLIC_KEY_LEN, PublicKey, PublicKeyError, SIGNATURE_LEN,
     SIGNATURE_MESSAGE_LEN, Signature, cluster_with_identities, split_metadata,
 };
+pub use signed_key::{KEY_STATEMENT_LEN, KeyStatement, ValueHash};
 pub use signed_map::{EntryHash, MAP_STATEMENT_LEN, MapStatement, entry_hash, map_hash};
 pub use stream::{
     STREAM_MESSAGE_MAX, STREAM_PREFIX_LEN, StateRecords, StreamBody, StreamKind, StreamMessage,

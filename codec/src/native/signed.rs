@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use thiserror::Error;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::layout::{self, kind};
 use super::parts::{self, reserved, update};
@@ -54,7 +54,10 @@ pub fn split_metadata(metadata: &[u8]) -> Option<(PublicKey, &[u8])> {
 }
 
 /// The public half of a member's key: it tells whether something was signed with the other half.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(transparent)]
 pub struct PublicKey(pub [u8; PUBLIC_KEY_LEN]);
 
 impl PublicKey {

@@ -37,7 +37,7 @@ pub struct MapStatement {
 pub fn entry_hash(entry: &KeyEntry<'_>) -> EntryHash {
     let (deleted, value) = match entry.value {
         KeyValue::Set(value) => (0, value),
-        KeyValue::Deleted | KeyValue::Elsewhere => (1, &[][..]),
+        KeyValue::Deleted | KeyValue::Elsewhere(_) => (1, &[][..]),
     };
     let mut hash = Sha256::new();
     hash.update(ENTRY);

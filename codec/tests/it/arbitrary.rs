@@ -6,8 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use swimring_codec::native::{
-    DIRECT_MAX, EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, FrameHeader, IdRange, KeySpan, LISTED_MAX,
-    MapStatement, PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX, SUMS_STEP_MAX, SketchCell,
+    DIRECT_MAX, EVENT_MAX, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, FrameHeader, IdRange, KEY_STATEMENT_LEN,
+    KeySpan, KeyStatement, LISTED_MAX, MapStatement, PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX,
+    SUMS_STEP_MAX, SketchCell,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -171,11 +172,18 @@ fn entry(of_cluster: bool) -> impl Strategy<Value = OwnedEntry> {
     let value = prop_oneof![
         bytes(600).prop_map(OwnedValue::Set),
         Just(OwnedValue::Deleted),
-        Just(if of_cluster { OwnedValue::Elsewhere } else { OwnedValue::Deleted }),
+        Just(if of_cluster { OwnedValue::Elsewhere(None) } else { OwnedValue::Deleted }),
     ];
-    (text(1, 255), 1..50_u64, id(), value).prop_map(move |(key, version, writer, value)| {
+    let signed = any::<Option<(u8, [u8; 32])>>();
+    (text(1, 255), 1..50_u64, id(), value, signed).prop_map(move |(key, version, writer, value, signed)| {
         let writer = if of_cluster { writer } else { 0 };
-        OwnedEntry { key, version, writer, value }
+        let signed = signed.filter(|_| of_cluster);
+        let value = match value {
+            OwnedValue::Elsewhere(_) => OwnedValue::Elsewhere(signed.map(|(_, hash)| hash)),
+            value => value,
+        };
+        let statement = signed.map(|(byte, _)| Box::new(KeyStatement::from_bytes([byte; KEY_STATEMENT_LEN])));
+        OwnedEntry { key, version, writer, value, statement }
     })
 }
 

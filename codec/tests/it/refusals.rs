@@ -377,6 +377,13 @@ fn shared_state() {
     // The second, of the cluster: one that has an epoch, an entry without a writer.
     let second = 48 + 41;
     assert_eq!(values(second + 8, 1), Field("section"));
+    // One that is elsewhere and says to be signed, without a hash; one of a member that does.
+    assert_eq!((values(second + 48 + 31 + 13, 6), values(61, 4)), (Field("value"), Truncated));
+    let signed = stream("key values of the cluster, signed");
+    let signed = |at, value| stream_error(&with(signed.clone(), HEADER_LEN + 48 + at, value));
+    // A value without its statement, and with a flag that is none; the hash that is a byte shorter.
+    assert_eq!((signed(13, 12), signed(13, 8)), (Field("value"), Field("value")));
+    assert_eq!(signed(127 + 123 + 8, 31), Field("value"));
     let mut unwritten = stream("key values");
     unwritten[HEADER_LEN + second + 64..][..8].fill(0);
     assert_eq!(stream_error(&unwritten), Field("writer"));

@@ -2,8 +2,9 @@
 
 use swimring_codec::identity::{METADATA_MAX, NAME_MAX, ZONE_MAX};
 use swimring_codec::native::{
-    FRAME_MAX, HEADER_LEN, IDENTITY_METADATA_MAX, IdentityKey, Introduction, PublicKey, SEAL_OVERHEAD,
-    SIGNATURE_MESSAGE_LEN, Signature, cluster_with_identities, split_metadata,
+    FRAME_MAX, HEADER_LEN, IDENTITY_METADATA_MAX, IdentityKey, Introduction, KEY_MAX, KeyEntry, KeyStatement,
+    KeyValue, PublicKey, SEAL_OVERHEAD, SIGNATURE_MESSAGE_LEN, Signature, cluster_with_identities,
+    split_metadata,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -97,6 +98,58 @@ fn every_bit_counts() {
     assert!(!public.verifies_left(CLUSTER, MemberId::of_name("node-8"), said.incarnation, &left));
     let other = IdentityKey::from_seed(&[1; 32]).public();
     assert!(!other.verifies_left(CLUSTER, said.subject, said.incarnation, &left));
+}
+
+#[test]
+fn every_bit_of_a_key_of_the_cluster_counts() {
+    let key = key();
+    let said = KeyEntry {
+        key: "limit",
+        version: 3,
+        writer: MemberId(7),
+        value: KeyValue::Set(b"42"),
+        statement: None,
+    };
+    let statement = key.sign_key(CLUSTER, &said).unwrap();
+    assert!(statement.verifies(CLUSTER, &said) && !statement.verifies(CLUSTER ^ 1, &said));
+    // Its hash is as good as the value.
+    let hash = said.value.hash().unwrap();
+    let brief = KeyEntry { value: KeyValue::Elsewhere(Some(&hash)), ..said };
+    assert_eq!(
+        (key.sign_key(CLUSTER, &brief), statement.digest(&brief)),
+        (Some(statement), statement.digest(&said))
+    );
+    for bit in 0..8 * 96 {
+        let mut spoiled = statement.to_bytes();
+        spoiled[bit / 8] ^= 1 << (bit % 8);
+        let spoiled = KeyStatement::from_bytes(spoiled);
+        assert!(!spoiled.verifies(CLUSTER, &said), "bit {bit} of the statement");
+        assert_ne!(spoiled.digest(&said), statement.digest(&said), "bit {bit}");
+    }
+    for other in [
+        KeyEntry { key: "limiu", ..said },
+        KeyEntry { key: "limi", value: KeyValue::Set(b"t42"), ..said },
+        KeyEntry { version: 4, ..said },
+        KeyEntry { writer: MemberId(8), ..said },
+        KeyEntry { value: KeyValue::Set(b"43"), ..said },
+        KeyEntry { value: KeyValue::Set(b""), ..said },
+        KeyEntry { value: KeyValue::Deleted, ..said },
+        KeyEntry { value: KeyValue::Elsewhere(None), ..said },
+        KeyEntry { value: KeyValue::Elsewhere(Some(&[0; 32])), ..said },
+    ] {
+        assert!(!statement.verifies(CLUSTER, &other), "{other:?}");
+        assert_ne!(statement.digest(&other), statement.digest(&said), "{other:?}");
+    }
+    let deleted = KeyEntry { value: KeyValue::Deleted, ..said };
+    let gone = key.sign_key(CLUSTER, &deleted).unwrap();
+    assert!(gone.verifies(CLUSTER, &deleted));
+    for value in [KeyValue::Set(b""), KeyValue::Elsewhere(Some(&[0; 32]))] {
+        assert!(!gone.verifies(CLUSTER, &KeyEntry { value, ..said }), "{value:?}");
+    }
+    // The longest key there may be, and one byte more.
+    let long = "k".repeat(KEY_MAX + 1);
+    assert!(key.sign_key(CLUSTER, &KeyEntry { key: &long[1..], ..said }).is_some());
+    assert!(key.sign_key(CLUSTER, &KeyEntry { key: &long, ..said }).is_none());
 }
 
 /// Keys of small order would verify what nobody has signed.

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use fastrand::Rng;
 use swimring_codec::native::{
     DirectOutcome, DirectRole, DirectTurn, EVENT_PART_BITS_MAX, EVENT_ROOT_MAX, EntryWanted, EventId,
-    EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter, IdRange, Introduction, KeyDigest,
-    KeyDigestList, KeyEntry, KeyRoots, KeySectionWriter, KeySpan, KeyValue, LISTED_MAX, MapDigest,
-    MapStatement, Message, PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX, STREAM_PREFIX_LEN,
-    SUMS_STEP_MAX, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch, ViewSums,
+    EventPart, EventSum, FRAME_MAX, FrameHeader, FrameWriter, IdRange, Introduction, KEY_STATEMENT_LEN,
+    KeyDigest, KeyDigestList, KeyEntry, KeyRoots, KeySectionWriter, KeySpan, KeyStatement, KeyValue,
+    LISTED_MAX, MapDigest, MapStatement, Message, PREFIX_BITS_MAX, RANGE_BITS_MAX, SKETCH_CELLS_MAX,
+    STREAM_PREFIX_LEN, SUMS_STEP_MAX, SketchCell, StreamKind, StreamWriter, UserEvent, ViewList, ViewSketch,
+    ViewSums,
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
@@ -165,13 +166,16 @@ fn sections(rng: &mut Rng, writer: &mut KeySectionWriter<'_>) {
         assert!(writer.begin_stated(span, stated), "a valid section");
         for nth in 1..=rng.u64(..6) {
             let key = NAMES[rng.usize(..NAMES.len())];
+            let (signed, hash) = (of_cluster && rng.bool(), [rng.u8(..); 32]);
             let value = match rng.u8(..4) {
                 0 => KeyValue::Deleted,
-                1 if of_cluster => KeyValue::Elsewhere,
+                1 if of_cluster => KeyValue::Elsewhere(signed.then_some(&hash)),
                 _ => KeyValue::Set(&BYTES[..rng.usize(..=512) >> rng.u32(0..9)]),
             };
             let entry_writer = if of_cluster { id(rng) } else { MemberId::NONE };
-            let entry = KeyEntry { key, version: since + nth, writer: entry_writer, value };
+            let signature = KeyStatement::from_bytes([rng.u8(..); KEY_STATEMENT_LEN]);
+            let statement = signed.then_some(&signature);
+            let entry = KeyEntry { key, version: since + nth, writer: entry_writer, value, statement };
             assert!(writer.entry(&entry), "a valid entry");
         }
         writer.end();

@@ -145,9 +145,9 @@ counters! {
     identities_unsigned,
     /// Claims dropped because their signatures were wrong.
     identities_forged,
-    /// Introductions dropped because their names belong to other keys.
+    /// Introductions and keys of the cluster dropped because their names belong to other keys.
     identities_key_changed,
-    /// Introductions dropped because their keys, with their names, are not admitted.
+    /// Introductions and keys of the cluster dropped because their keys, with their names, are not admitted.
     identities_not_admitted,
     /// Claims dropped without a look because too many signatures were wrong in this second.
     identities_shed,

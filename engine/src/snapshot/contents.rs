@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use swimring_codec::native::KeyStatement;
 use swimring_codec::{MemberId, State};
 
 use super::record::{Fault, Reader, Record};
@@ -27,6 +28,8 @@ pub struct ClusterKey {
     pub writer: MemberId,
     /// Nothing if it was deleted.
     pub value: Option<Bytes>,
+    /// What the writer has signed of it, where members have identities.
+    pub statement: Option<KeyStatement>,
 }
 
 /// Another member, as it was last known.
@@ -102,10 +105,10 @@ impl Contents {
                 self.version = self.version.max(version);
                 self.own.insert(key.into(), OwnKey { version, value: value.map(Bytes::copy_from_slice) });
             }
-            Record::ClusterKey { key, version, writer, value } => {
+            Record::ClusterKey { key, version, writer, value, statement } => {
                 self.clock = self.clock.max(version);
                 let value = value.map(Bytes::copy_from_slice);
-                self.keys.insert(key.into(), ClusterKey { version, writer, value });
+                self.keys.insert(key.into(), ClusterKey { version, writer, value, statement });
             }
             Record::Peer { name, address, state } => {
                 self.peers.insert(name.into(), Peer { address, state });

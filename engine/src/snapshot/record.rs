@@ -9,7 +9,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use swimring_codec::identity::NAME_MAX;
-use swimring_codec::native::{KEY_MAX, VALUE_MAX};
+use swimring_codec::native::{KEY_MAX, KEY_STATEMENT_LEN, KeyStatement, VALUE_MAX};
 use swimring_codec::{MemberId, State};
 use thiserror::Error;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -27,7 +27,7 @@ pub const HEADER_LEN: usize = 28;
 pub const RECORD_HEADER_LEN: usize = 12;
 
 /// Most bytes of a record's body: the longest value and key, and what goes with them.
-pub const RECORD_MAX: usize = VALUE_MAX + KEY_MAX + 32;
+pub const RECORD_MAX: usize = VALUE_MAX + KEY_MAX + KEY_STATEMENT_LEN + 32;
 
 /// Longest name of a cluster.
 pub const CLUSTER_NAME_MAX: usize = 4_096;
@@ -42,6 +42,7 @@ const OWN_KEY: u8 = 7;
 const CLUSTER_KEY: u8 = 8;
 const PEER: u8 = 9;
 const PEER_GONE: u8 = 10;
+const SIGNED_CLUSTER_KEY: u8 = 11;
 
 /// Bytes of the body of [`Record::Batch`].
 const BATCH_LEN: usize = 9;
@@ -98,6 +99,8 @@ pub enum Record<'a> {
         writer: MemberId,
         /// Nothing if it was deleted.
         value: Option<&'a [u8]>,
+        /// What the writer has signed of it, where members have identities.
+        statement: Option<KeyStatement>,
     },
     /// Another member.
     Peer {
@@ -223,8 +226,10 @@ fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
             numbers(out, OWN_KEY, &[version]);
             valued(out, key, value);
         }
-        Record::ClusterKey { key, version, writer, value } => {
-            numbers(out, CLUSTER_KEY, &[version, writer.0]);
+        Record::ClusterKey { key, version, writer, value, statement } => {
+            let kind = if statement.is_some() { SIGNED_CLUSTER_KEY } else { CLUSTER_KEY };
+            numbers(out, kind, &[version, writer.0]);
+            statement.iter().for_each(|statement| out.extend_from_slice(&statement.to_bytes()));
             valued(out, key, value);
         }
         Record::Peer { name, address, state } => {
@@ -292,6 +297,10 @@ impl<'a> Fields<'a> {
         value.is_none_or(|value| value.len() <= VALUE_MAX).then_some((key, value))
     }
 
+    fn statement(&mut self) -> Option<KeyStatement> {
+        self.array().map(KeyStatement::from_bytes)
+    }
+
     fn address(&mut self) -> Option<SocketAddr> {
         let ip = match self.byte()? {
             4 => IpAddr::V4(Ipv4Addr::from(self.array::<4>()?)),
@@ -318,10 +327,11 @@ fn decode(body: &[u8]) -> Option<Record<'_>> {
             let (key, value) = fields.key()?;
             Record::OwnKey { key, version, value }
         }
-        CLUSTER_KEY => {
+        kind @ (CLUSTER_KEY | SIGNED_CLUSTER_KEY) => {
             let (version, writer) = (fields.number()?, MemberId(fields.number()?));
+            let statement = if kind == SIGNED_CLUSTER_KEY { Some(fields.statement()?) } else { None };
             let (key, value) = fields.key()?;
-            Record::ClusterKey { key, version, writer, value }
+            Record::ClusterKey { key, version, writer, value, statement }
         }
         PEER => {
             let state = State::from_u8(fields.byte()?)?;

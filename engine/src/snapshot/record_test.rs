@@ -12,7 +12,7 @@ enum Owned {
     Left(bool),
     Map(u64, u64, u64),
     OwnKey(String, u64, Option<Vec<u8>>),
-    ClusterKey(String, u64, u64, Option<Vec<u8>>),
+    ClusterKey(String, u64, u64, Option<Vec<u8>>, Option<u8>),
     Peer(String, SocketAddr, State),
     PeerGone(String),
 }
@@ -30,9 +30,10 @@ impl Owned {
             Owned::OwnKey(key, version, value) => {
                 Record::OwnKey { key, version: *version, value: value.as_deref() }
             }
-            Owned::ClusterKey(key, version, writer, value) => {
-                let writer = MemberId(*writer);
-                Record::ClusterKey { key, version: *version, writer, value: value.as_deref() }
+            Owned::ClusterKey(key, version, writer, value, statement) => {
+                let (version, writer) = (*version, MemberId(*writer));
+                let statement = statement.map(|byte| KeyStatement::from_bytes([byte; KEY_STATEMENT_LEN]));
+                Record::ClusterKey { key, version, writer, value: value.as_deref(), statement }
             }
             Owned::Peer(name, address, state) => Record::Peer { name, address: *address, state: *state },
             Owned::PeerGone(name) => Record::PeerGone { name },
@@ -56,8 +57,11 @@ fn record() -> impl Strategy<Value = Owned> {
         any::<bool>().prop_map(Owned::Left),
         any::<(u64, u64, u64)>().prop_map(|(epoch, version, clock)| Owned::Map(epoch, version, clock)),
         (text(), any::<u64>(), value()).prop_map(|(key, version, value)| Owned::OwnKey(key, version, value)),
-        (text(), any::<u64>(), any::<u64>(), value())
-            .prop_map(|(key, version, writer, value)| Owned::ClusterKey(key, version, writer, value)),
+        (text(), any::<u64>(), any::<u64>(), value(), any::<Option<u8>>()).prop_map(
+            |(key, version, writer, value, statement)| {
+                Owned::ClusterKey(key, version, writer, value, statement)
+            }
+        ),
         (text(), address, state).prop_map(|(name, address, state)| Owned::Peer(name, address, state)),
         text().prop_map(Owned::PeerGone),
     ]
@@ -173,7 +177,7 @@ fn the_last_record_of_a_key_and_a_peer_counts() {
         own("a", 1, Some(b"1")),
         own("b", 2, Some(b"2")),
         own("a", 3, None),
-        Owned::ClusterKey("k".to_owned(), 7, 9, Some(b"v".to_vec())),
+        Owned::ClusterKey("k".to_owned(), 7, 9, Some(b"v".to_vec()), Some(5)),
         peer("one", State::Alive),
         peer("two", State::Alive),
         peer("one", State::Dead),
@@ -191,7 +195,8 @@ fn the_last_record_of_a_key_and_a_peer_counts() {
     assert_eq!((contents.epoch, contents.version, contents.clock), (5, 3, 7));
     assert_eq!(contents.own["a"].value, None);
     assert_eq!(contents.own["b"].value.as_deref(), Some(&b"2"[..]));
-    assert_eq!(contents.keys["k"].writer, MemberId(9));
+    let key = &contents.keys["k"];
+    assert_eq!((key.writer, key.statement.map(|statement| statement.key.0)), (MemberId(9), Some([5; 32])));
     let peers: Vec<_> = contents.peers.iter().map(|(name, peer)| (&**name, peer.state)).collect();
     assert_eq!(peers, [("one", State::Dead)]);
 }

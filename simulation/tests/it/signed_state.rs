@@ -1,4 +1,4 @@
-//! Signed maps (`docs/PROTOCOL.md`, 12.7): clusters with every fault, and among them somebody who has all that members have but their
+//! Signed maps and keys of the cluster (`docs/PROTOCOL.md`, 12.7 and 12.8): clusters with every fault, and among them somebody who has all that members have but their
 //! keys, and says in their names what their shared state is.
 
 use std::collections::HashSet;
@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use swimring::protocol::Counters;
 use swimring_codec::MemberId;
 use swimring_codec::native::{
-    FRAME_MAX, Frame, FrameHeader, FrameWriter, IdentityKey, KeyEntry, KeySectionWriter, KeySections,
-    KeySpan, KeyValue, MapStatement, Message, StreamWriter, UserEvent, entry_hash, map_hash,
+    FRAME_MAX, Frame, FrameHeader, FrameWriter, IdentityKey, KEY_STATEMENT_LEN, KeyEntry, KeySectionWriter,
+    KeySections, KeySpan, KeyStatement, KeyValue, MapStatement, Message, StreamWriter, UserEvent, entry_hash,
+    map_hash,
 };
 use swimring_simulation::{CLUSTER, Faults, Identities, Restart, Simulation, SimulationOptions, scenario};
 
@@ -23,27 +24,43 @@ const TOLD: &str = "\0kv";
 type Listing = Vec<(String, Vec<u8>, u64)>;
 
 /// What each member's map has been.
-struct Said(Vec<HashSet<Listing>>);
+struct Said {
+    maps: Vec<HashSet<Listing>>,
+    /// What members have written of keys of the cluster: key, value, version and writer.
+    keys: HashSet<(String, Vec<u8>, u64, MemberId)>,
+}
 
 impl Said {
     fn new(members: usize) -> Said {
         // Nothing, at first and in each new life.
-        Said(vec![HashSet::from([Listing::new()]); members])
+        Said { maps: vec![HashSet::from([Listing::new()]); members], keys: HashSet::new() }
     }
 
     fn note(&mut self, simulation: &Simulation, node: usize) {
-        self.0[node].insert(seen(simulation, node, simulation.id(node)));
+        let id = simulation.id(node);
+        self.maps[node].insert(seen(simulation, node, id));
+        self.keys.extend(keys(simulation, node).into_iter().filter(|(.., writer)| *writer == id));
     }
 
-    /// Every copy is what its owner's map has been.
+    /// Every copy is what its owner's map has been, and every key of the cluster what the member that is said to have written it has.
     fn check(&self, simulation: &Simulation) {
         for observer in 0..simulation.len() {
-            for (subject, was) in self.0.iter().enumerate() {
+            for (subject, was) in self.maps.iter().enumerate() {
                 let copy = seen(simulation, observer, simulation.id(subject));
                 assert!(was.contains(&copy), "{observer} has of {subject} what that never had: {copy:?}");
             }
+            for key in keys(simulation, observer) {
+                assert!(self.keys.contains(&key), "{observer} has what nobody wrote: {key:?}");
+            }
         }
     }
+}
+
+/// What `observer` has of the keys of the cluster.
+fn keys(simulation: &Simulation, observer: usize) -> Vec<(String, Vec<u8>, u64, MemberId)> {
+    let Some(member) = simulation.member(observer) else { return Vec::new() };
+    let entries = member.state_entries(MemberId::NONE, "").into_iter();
+    entries.map(|(key, value)| (key.to_string(), value.value.to_vec(), value.version, value.writer)).collect()
 }
 
 /// Has everything that members have, but their keys.
@@ -68,10 +85,55 @@ impl Forger {
         }
     }
 
+    /// Something that members have told of keys of the cluster, or of maps.
+    fn told(&mut self, of_cluster: bool) -> Vec<u8> {
+        let owned = |told: &&Vec<u8>| {
+            let section = KeySections::new(told).flatten().next();
+            section.is_some_and(|section| section.span.owner.is_none() == of_cluster)
+        };
+        let told: Vec<_> = self.heard.iter().filter(owned).collect();
+        self.rng.choice(&told).map(|told| told.to_vec()).unwrap_or_default()
+    }
+
+    /// An entry of the cluster's keys in the name of `writer`, which has not written it: made up, or made of one that somebody has.
+    fn cluster_section(&mut self, writer: MemberId) -> Vec<u8> {
+        let told = self.told(true);
+        let rng = &mut self.rng;
+        let told: Vec<_> =
+            KeySections::new(&told).flatten().flat_map(|section| section.entries().flatten()).collect();
+        let (version, value) = (rng.u64(1..1 << 40), KeyValue::Set(b"forged"));
+        let made_up = KeyEntry { key: "key-1", version, writer, value, statement: None };
+        let mut entry = *rng.choice(&told).unwrap_or(&made_up);
+        let of_writer = entry.statement.copied();
+        match rng.u8(..6) {
+            0 => entry = made_up,
+            1 => entry.version += rng.u64(1..99),
+            2 => entry.writer = writer,
+            3 => entry.value = KeyValue::Deleted,
+            4 => entry.key = "key-2",
+            _ => entry.value = KeyValue::Set(b"forged"),
+        }
+        entry.statement = None;
+        let random = KeyStatement::from_bytes([rng.u8(..); KEY_STATEMENT_LEN]);
+        let statement = match rng.u8(..6) {
+            0 => None,
+            1 => self.key.sign_key(CLUSTER, &entry),
+            2 => Some(random),
+            _ => of_writer,
+        };
+        entry.statement = statement.as_ref();
+        let mut section = Vec::new();
+        let mut writer = KeySectionWriter::new(&mut section, FRAME_MAX - 600);
+        writer.begin(KeySpan::CLUSTER);
+        writer.entry(&entry);
+        drop(writer);
+        section
+    }
+
     /// A section of `owner`'s map that this has not said: made up, or made of one that it has.
     fn section(&mut self, owner: MemberId) -> Vec<u8> {
+        let told = self.told(false);
         let rng = &mut self.rng;
-        let told = self.heard.get(rng.usize(..self.heard.len().max(1))).cloned().unwrap_or_default();
         let told = KeySections::new(&told).flatten().next();
         let made_up = KeySpan {
             owner,
@@ -97,6 +159,7 @@ impl Forger {
             version: span.until,
             writer: MemberId::NONE,
             value: KeyValue::Set(b"forged"),
+            statement: None,
         };
         let mut entries = if kind == 0 { vec![forged] } else { old };
         match kind {
@@ -126,7 +189,7 @@ impl Forger {
     fn strike(&mut self, simulation: &mut Simulation) {
         let (receiver, victim) = (self.rng.usize(..simulation.len()), self.rng.usize(..simulation.len()));
         let owner = simulation.id(victim);
-        let section = self.section(owner);
+        let section = if self.rng.u8(..3) == 0 { self.cluster_section(owner) } else { self.section(owner) };
         let header = FrameHeader {
             cluster: CLUSTER,
             source: simulation.id(self.rng.usize(..simulation.len())),
@@ -147,7 +210,8 @@ impl Forger {
             return;
         }
         // In the name of whose map it is, or it is dropped for that.
-        let origin = KeySections::new(&section).flatten().next().map_or(owner, |section| section.span.owner);
+        let whose = KeySections::new(&section).flatten().next().map(|section| section.span.owner);
+        let origin = whose.filter(|whose| !whose.is_none()).unwrap_or(owner);
         let mut buffer = vec![0; FRAME_MAX];
         let mut writer = FrameWriter::new(header, &mut buffer).expect("a source, and room");
         let told = UserEvent { origin, sequence: self.rng.u32(..), name: TOLD, payload: &section };
@@ -165,13 +229,13 @@ fn options(seed: u64) -> SimulationOptions {
     SimulationOptions { faults, identities: Identities::Listed, ..options }
 }
 
-/// A member that lives changes its own map.
+/// A member that lives changes its own map, or a key of the cluster.
 fn change(simulation: &mut Simulation, rng: &mut fastrand::Rng, said: &mut Said) {
     let node = rng.usize(..simulation.len());
     let length = if rng.u8(..6) == 0 { rng.usize(..3_000) } else { rng.usize(..60) };
     let value = (rng.u8(..4) != 0).then(|| vec![rng.u8(..); length]);
     // Refused while it is down.
-    let _ = simulation.change_state(node, false, &format!("key-{}", rng.u8(..4)), value);
+    let _ = simulation.change_state(node, rng.u8(..3) == 0, &format!("key-{}", rng.u8(..4)), value);
     said.note(simulation, node);
 }
 
@@ -209,7 +273,7 @@ fn misfortunes(seed: u64) -> Counters {
 }
 
 #[test]
-fn nobody_says_what_is_in_the_map_of_another_whatever_happens() {
+fn nobody_says_what_another_has_in_its_map_or_has_written_whatever_happens() {
     let count = std::env::var("SWIMRING_SEEDS").map_or(SEEDS, |text| text.parse().expect("a number"));
     let mut sum = Counters::default();
     (0..count).for_each(|seed| sum.add(&misfortunes(seed)));
@@ -277,4 +341,35 @@ fn a_new_life_replaces_the_signed_map_of_the_old_one() {
     run_until_agreed(&mut simulation, millis(100), seconds(60));
     assert_eq!(seen(&simulation, 0, id), []);
     assert!(agree(&simulation).is_ok());
+}
+
+/// A key outlives its writer: whoever joins gets it with what that has signed, and passes it on in turn.
+#[test]
+fn a_key_of_the_cluster_outlives_its_writer() {
+    let mut simulation = warm(5, 6);
+    let written = [("limit", b"42".to_vec()), ("long", vec![7; 60_000])];
+    for (key, value) in &written {
+        simulation.change_state(1, true, key, Some(value.clone())).expect("within bounds");
+    }
+    run_until_agreed(&mut simulation, millis(100), seconds(20));
+    simulation.leave(1);
+    run(&mut simulation, seconds(60));
+    // One after the other, each from those that are left.
+    for node in [2, 3, 4, 5, 0] {
+        simulation.restart(node, Restart::default());
+        run(&mut simulation, seconds(30));
+    }
+    run_until_agreed(&mut simulation, millis(100), seconds(60));
+    for node in [0, 2, 3, 4, 5] {
+        assert_eq!(keys(&simulation, node).len(), written.len(), "{node}");
+        assert_eq!(
+            simulation
+                .member(node)
+                .expect("it lives")
+                .state_value(MemberId::NONE, "limit")
+                .map(|value| value.writer),
+            Some(simulation.id(1))
+        );
+    }
+    assert_eq!(simulation.counters().identities_forged, 0);
 }

@@ -425,9 +425,9 @@ fn write_keys(sheet: &mut Sheet<'_>, own: &[SavedKey], keys: &[SavedClusterKey])
     for SavedKey { key, version, value } in own {
         sheet.push(&Record::OwnKey { key, version: *version, value: value.as_deref() })?;
     }
-    for SavedClusterKey { key, version, writer, value } in keys {
-        let (version, writer) = (*version, *writer);
-        sheet.push(&Record::ClusterKey { key, version, writer, value: value.as_deref() })?;
+    for SavedClusterKey { key, version, writer, value, statement } in keys {
+        let (version, writer, statement) = (*version, *writer, *statement);
+        sheet.push(&Record::ClusterKey { key, version, writer, value: value.as_deref(), statement })?;
     }
     Ok(())
 }

@@ -120,6 +120,7 @@ fn resume(contents: Contents, rejoin_after_leave: bool) -> Life {
         version: kept.version,
         writer: kept.writer,
         value: kept.value,
+        statement: kept.statement,
     });
     let state = SavedState {
         epoch: contents.epoch,

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use swimring_codec::MemberId;
-use swimring_codec::native::{KeyDigest, KeyEntry};
+use swimring_codec::native::{KeyDigest, KeyEntry, KeyValue};
 
 use super::map::said;
+use super::signed_keys::SignedKey;
 
 /// Most keys of the cluster that have a value.
 pub(super) const CLUSTER_KEYS_MAX: usize = 4_096;
@@ -34,6 +35,8 @@ pub(super) struct ClusterEntry {
     pub(super) writer: MemberId,
     /// Nothing if it was deleted.
     pub(super) value: Option<Bytes>,
+    /// What the writer has signed, where members have identities.
+    pub(super) signed: Option<Box<SignedKey>>,
 }
 
 /// See the module.
@@ -107,17 +110,36 @@ impl ClusterKeys {
             None => _ = self.deleted.insert((entry.version, Arc::clone(key))),
         }
         if let Some(before) = self.entries.insert(Arc::clone(key), entry) {
-            self.bytes -= key.len() + length_of(&before);
-            match before.value {
-                Some(_) => self.root = self.root.wrapping_sub(digest(key, &before).term()),
-                None => _ = self.deleted.remove(&(before.version, Arc::clone(key))),
-            }
+            self.take_out(key, &before);
         }
         while self.deleted.len() > CLUSTER_TOMBSTONES_MAX
             && let Some((_, key)) = self.deleted.pop_first()
         {
             self.bytes -= key.len();
             self.entries.remove(&key);
+        }
+    }
+
+    /// Takes what `key` was out of the sums.
+    fn take_out(&mut self, key: &Arc<str>, before: &ClusterEntry) {
+        self.bytes -= key.len() + length_of(before);
+        match before.value {
+            Some(_) => self.root = self.root.wrapping_sub(digest(key, before).term()),
+            None => _ = self.deleted.remove(&(before.version, Arc::clone(key))),
+        }
+    }
+
+    /// Forgets `key`, as if it had never been heard of.
+    pub(super) fn forget(&mut self, key: &str) {
+        if let Some((key, before)) = self.entries.remove_entry(key) {
+            self.take_out(&key, &before);
+        }
+    }
+
+    /// The entry of `key` is signed so.
+    pub(super) fn sign(&mut self, key: &str, signed: Box<SignedKey>) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.signed = Some(signed);
         }
     }
 
@@ -150,7 +172,14 @@ impl ClusterKeys {
     /// The entry of `key` as it travels.
     pub(super) fn said<'a>(&'a self, key: &'a str) -> Option<KeyEntry<'a>> {
         let entry = self.entries.get(key)?;
-        Some(said(key, entry.version, entry.writer, &entry.value))
+        let statement = entry.signed.as_ref().map(|signed| &signed.statement);
+        Some(KeyEntry { statement, ..said(key, entry.version, entry.writer, &entry.value) })
+    }
+
+    /// The same without its value, which is to be asked for.
+    pub(super) fn said_elsewhere<'a>(&'a self, key: &'a str) -> Option<KeyEntry<'a>> {
+        let hash = self.entries.get(key)?.signed.as_ref().map(|signed| &signed.hash);
+        Some(KeyEntry { value: KeyValue::Elsewhere(hash), ..self.said(key)? })
     }
 }
 

@@ -291,5 +291,5 @@ pub(super) fn said<'a>(
     value: &'a Option<Bytes>,
 ) -> KeyEntry<'a> {
     let value = value.as_ref().map_or(KeyValue::Deleted, |value| KeyValue::Set(value));
-    KeyEntry { key, version, writer, value }
+    KeyEntry { key, version, writer, value, statement: None }
 }

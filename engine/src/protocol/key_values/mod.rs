@@ -16,6 +16,7 @@
 //! | `fetching` | what is known to have come further is asked for |
 //! | `exchange` | when to compare, with whom, and what is asked for and answered |
 //! | `signed` | where members have identities: maps that their owners have signed, whole or not at all |
+//! | `signed_keys` | the same of keys of the cluster: each as its writer has signed it |
 //! | `saved` | what outlives the process: given out, and taken back in by the next life |
 //!
 //! A member that neither uses it nor hears of it has none of this.
@@ -26,6 +27,7 @@ mod fetching;
 mod map;
 mod saved;
 mod signed;
+mod signed_keys;
 mod store;
 mod telling;
 
@@ -39,6 +41,7 @@ use swimring_codec::{MemberId, State};
 
 use self::exchange::Exchange;
 use self::fetching::Wanted;
+use self::signed_keys::vouched;
 use self::store::{Limits, Store, Taken};
 use self::telling::Telling;
 use crate::protocol::event::Event;
@@ -85,7 +88,7 @@ impl KeyValues {
     /// value. Gives its version; nothing if there was nothing to delete.
     pub(in crate::protocol) fn change(
         &mut self,
-        core: &Core,
+        (core, shared): (&Core, &mut SharedState),
         owner: MemberId,
         key: &str,
         new: Option<Bytes>,
@@ -99,6 +102,7 @@ impl KeyValues {
         };
         if changed.is_some() {
             if owner.is_none() {
+                self.sign_key(core, shared, key);
                 self.telling.note_cluster_key(Arc::from(key));
             }
             self.telling.wake(now);
@@ -178,7 +182,7 @@ impl KeyValues {
     ) -> Taken {
         let span = section.span;
         let taken = if span.owner.is_none() {
-            let taken = self.store.take_cluster(section);
+            let taken = self.store.take_cluster(section, |entry| vouched(core, cx, entry));
             for (key, version, writer) in self.store.elsewhere.drain(..) {
                 self.exchange.fetching.want(core, cx, Wanted::Key { key, version, writer }, from);
             }

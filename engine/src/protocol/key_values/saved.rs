@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use swimring_codec::MemberId;
+use swimring_codec::native::{KeyStatement, KeyValue};
 
 use super::KeyValues;
 use super::cluster_keys::{CLUSTER_KEYS_MAX, ClusterEntry, ClusterKeys};
 use super::map::Map;
+use super::signed_keys::SignedKey;
 use super::store::{MAP_KEYS_MAX, StateError};
 
 /// How far shared state has come.
@@ -50,6 +52,8 @@ pub struct SavedClusterKey {
     pub writer: MemberId,
     /// Nothing if it was deleted.
     pub value: Option<Bytes>,
+    /// What the writer has signed of it, where members have identities.
+    pub statement: Option<KeyStatement>,
 }
 
 /// What an earlier life has left.
@@ -89,8 +93,10 @@ impl KeyValues {
             return Err(StateError::TooManyKeys(map.len()));
         }
         let mut keys = ClusterKeys::default();
-        for SavedClusterKey { key, version, writer, value } in cluster {
-            keys.put(&key, ClusterEntry { version, writer, value });
+        for saved in cluster {
+            let signed = saved.signed().filter(|_| self.store.signs);
+            let SavedClusterKey { key, version, writer, value, .. } = saved;
+            keys.put(&key, ClusterEntry { version, writer, value, signed });
         }
         keys.raise_clock(clock);
         if keys.len() > CLUSTER_KEYS_MAX {
@@ -128,8 +134,17 @@ impl KeyValues {
 }
 
 fn saved_cluster_key(key: &Arc<str>, entry: &ClusterEntry) -> SavedClusterKey {
-    let ClusterEntry { version, writer, value } = entry.clone();
-    SavedClusterKey { key: Arc::clone(key), version, writer, value }
+    let ClusterEntry { version, writer, value, signed } = entry.clone();
+    let statement = signed.map(|signed| signed.statement);
+    SavedClusterKey { key: Arc::clone(key), version, writer, value, statement }
+}
+
+impl SavedClusterKey {
+    fn signed(&self) -> Option<Box<SignedKey>> {
+        let value = self.value.as_ref().map_or(KeyValue::Deleted, |value| KeyValue::Set(value));
+        let hash = value.hash().unwrap_or_default();
+        self.statement.map(|statement| Box::new(SignedKey { statement, hash }))
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +164,8 @@ mod tests {
     }
 
     fn of_cluster(key: &str, version: u64, value: Option<&'static str>) -> SavedClusterKey {
-        SavedClusterKey { key: key.into(), version, writer: MemberId(9), value: value.map(Bytes::from) }
+        let (writer, value) = (MemberId(9), value.map(Bytes::from));
+        SavedClusterKey { key: key.into(), version, writer, value, statement: None }
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Staged {
             let Ok(entry) = entry else { return Err(Taken { broken: true, ..Taken::default() }) };
             let value = match entry.value {
                 KeyValue::Set(value) => Some(Bytes::copy_from_slice(value)),
-                KeyValue::Deleted | KeyValue::Elsewhere => None,
+                KeyValue::Deleted | KeyValue::Elsewhere(_) => None,
             };
             let (key, version, hash) = (Arc::from(entry.key), entry.version, entry_hash(&entry));
             let change = Change { key, version, value, hash };
@@ -390,7 +390,7 @@ fn vouches(
 }
 
 /// The member called `id`, and its public key; nothing if it is not in the view.
-fn key_of(core: &Core, shared: &SharedState, id: MemberId) -> Option<(MemberIndex, PublicKey)> {
+pub(super) fn key_of(core: &Core, shared: &SharedState, id: MemberId) -> Option<(MemberIndex, PublicKey)> {
     let index = shared.directory.find(id)?;
     Some((index, core.public_key(shared, (index, core.table.get(index)))?))
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use swimring_codec::MemberId;
-use swimring_codec::native::{KEY_MAX, KeyRoots, KeySection, KeyValue, VALUE_MAX};
+use swimring_codec::native::{KEY_MAX, KeyEntry, KeyRoots, KeySection, KeyValue, VALUE_MAX};
 use thiserror::Error;
 
 use super::cluster_keys::{CLUSTER_KEYS_MAX, ClusterEntry, ClusterKeys};
 use super::map::Map;
 use super::signed::Staged;
+use super::signed_keys::{SignedKey, Vouched};
 use crate::protocol::settings::Settings;
 
 /// Most keys with a value in one member's map.
@@ -258,7 +259,7 @@ impl Store {
             }
         }
         let version = self.cluster.next_version(epoch).ok_or(StateError::VersionsUsedUp)?;
-        self.put_cluster(Arc::from(key), ClusterEntry { version, writer: own, value: new });
+        self.put_cluster(Arc::from(key), ClusterEntry { version, writer: own, value: new, signed: None });
         Ok(Some(version))
     }
 
@@ -332,7 +333,7 @@ impl Store {
             }
             let new = match entry.value {
                 KeyValue::Set(value) => Some(value),
-                KeyValue::Deleted | KeyValue::Elsewhere => None,
+                KeyValue::Deleted | KeyValue::Elsewhere(_) => None,
             };
             let with = map.bytes_with(entry.key, new.map_or(0, <[u8]>::len));
             let is_new = map.get(entry.key).is_none_or(|entry| entry.value.is_none());
@@ -368,8 +369,12 @@ impl Store {
         taken
     }
 
-    /// Takes in a section of keys of the cluster. A value that is elsewhere is a gap.
-    pub(super) fn take_cluster(&mut self, section: &KeySection<'_>) -> Taken {
+    /// Takes in a section of keys of the cluster, of which each has to be `vouched` for. A value that is elsewhere is a gap.
+    pub(super) fn take_cluster(
+        &mut self,
+        section: &KeySection<'_>,
+        mut vouched: impl FnMut(&KeyEntry<'_>) -> Vouched,
+    ) -> Taken {
         let mut taken = Taken::default();
         for entry in section.entries() {
             let Ok(entry) = entry else {
@@ -379,29 +384,46 @@ impl Store {
             if !self.cluster.is_news(entry.key, entry.version, entry.writer) {
                 continue;
             }
-            let new = match entry.value {
-                KeyValue::Set(value) => Some(Bytes::copy_from_slice(value)),
-                KeyValue::Deleted => None,
-                KeyValue::Elsewhere => {
-                    taken.gap = true;
-                    self.elsewhere.push((Arc::from(entry.key), entry.version, entry.writer));
-                    continue;
-                }
-            };
-            let each = self.cluster.bytes_with(entry.key, new.as_ref().map_or(0, Bytes::len));
+            let length = if let KeyValue::Set(value) = entry.value { value.len() } else { 0 };
+            let each = self.cluster.bytes_with(entry.key, length);
             let fits = check_bytes(self.limits, each, each + self.bytes - self.cluster.bytes()).is_ok();
             let full = self.cluster.len() >= CLUSTER_KEYS_MAX
-                && new.is_some()
+                && entry.value != KeyValue::Deleted
                 && self.cluster.get(entry.key).is_none();
             if !fits || full || !self.cluster.is_plausible(entry.version) {
                 taken.refused += 1;
                 continue;
             }
-            taken.news += 1;
-            let (version, writer) = (entry.version, entry.writer);
-            self.put_cluster(Arc::from(entry.key), ClusterEntry { version, writer, value: new });
+            match vouched(&entry) {
+                Vouched::Yes(signed) => self.take_entry(&entry, signed, &mut taken),
+                Vouched::ByAnother => self.cluster.raise_clock(entry.version),
+                Vouched::No => {}
+            }
         }
         taken
+    }
+
+    /// Takes in an entry of the cluster's keys that is news.
+    fn take_entry(&mut self, entry: &KeyEntry<'_>, signed: Option<Box<SignedKey>>, taken: &mut Taken) {
+        let (key, version, writer) = (Arc::from(entry.key), entry.version, entry.writer);
+        let value = match entry.value {
+            KeyValue::Set(value) => Some(Bytes::copy_from_slice(value)),
+            KeyValue::Deleted => None,
+            KeyValue::Elsewhere(_) => {
+                taken.gap = true;
+                self.elsewhere.push((key, version, writer));
+                return;
+            }
+        };
+        taken.news += 1;
+        self.put_cluster(key, ClusterEntry { version, writer, value, signed });
+    }
+
+    /// Forgets a key of the cluster.
+    pub(super) fn forget_cluster_key(&mut self, key: &str) {
+        self.bytes -= self.cluster.bytes();
+        self.cluster.forget(key);
+        self.bytes += self.cluster.bytes();
     }
 
     /// Forgets the map of `owner`.

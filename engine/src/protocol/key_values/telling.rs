@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use swimring_codec::MemberId;
 use swimring_codec::native::{
-    EVENT_MAX, KeyEntry, KeySectionWriter, KeySpan, KeyValue, MAP_STATEMENT_LEN, SECTION_HEADER_LEN,
-    UserEvent,
+    EVENT_MAX, KeySectionWriter, KeySpan, MAP_STATEMENT_LEN, SECTION_HEADER_LEN, UserEvent,
 };
 
 use super::map::{Have, Map};
@@ -139,7 +138,8 @@ impl Telling {
         self.cluster_keys.retain(|key| {
             let Some(entry) = store.cluster.said(key) else { return false };
             let small = SECTION_HEADER_LEN + entry.encoded_len() <= PAYLOAD_MAX;
-            let entry = if small { entry } else { KeyEntry { value: KeyValue::Elsewhere, ..entry } };
+            let elsewhere = if small { None } else { store.cluster.said_elsewhere(key) };
+            let entry = elsewhere.unwrap_or(entry);
             entry.encoded_len() > writer.room() || !writer.entry(&entry)
         });
     }

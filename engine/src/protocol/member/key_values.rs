@@ -37,7 +37,7 @@ impl Member {
             return Err(StateError::Wire);
         }
         let (key_values, core) = self.wanted(cx).ok_or(StateError::Off)?;
-        let changed = key_values.change(core, owner, key, value, now)?;
+        let changed = key_values.change((core, cx.shared), owner, key, value, now)?;
         self.begin_telling(cx);
         Ok(changed)
     }
@@ -85,7 +85,9 @@ impl Member {
             return Err(StateError::Wire);
         }
         let (key_values, core) = self.wanted(cx).ok_or(StateError::Off)?;
-        key_values.restore(core.id, saved)
+        key_values.restore(core.id, saved)?;
+        key_values.sign_saved(core, cx.shared);
+        Ok(())
     }
 
     /// How far this member's own map and the cluster's keys have come; nothing if it has neither.

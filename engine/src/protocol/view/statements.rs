@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use swimring_codec::native::{IdentityKey, Introduction, MapStatement, PublicKey, Signature, split_metadata};
-use swimring_codec::{Incarnation, State};
+use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex, UNVERSIONED, Version, identity_of};
 use crate::protocol::view::grow_for_one;
+use crate::protocol::view::verified::Verified;
 
 /// Most statements of one member that are kept beside its last one, for members of the worker that have not heard that.
 pub(in crate::protocol) const EARLIER_MAX: usize = 3;
@@ -31,8 +32,8 @@ const SECOND: Duration = Duration::from_secs(1);
 pub struct AdmittedKeys {
     /// From each key to the name that it has to have, if that is said.
     keys: HashMap<PublicKey, Option<String>>,
-    /// The names that belong to keys.
-    names: HashMap<String, Vec<PublicKey>>,
+    /// The members whose names belong to keys.
+    owned: HashMap<MemberId, Vec<PublicKey>>,
 }
 
 impl AdmittedKeys {
@@ -40,7 +41,7 @@ impl AdmittedKeys {
     pub fn add(&mut self, key: PublicKey, name: Option<&str>) {
         self.keys.insert(key, name.map(str::to_owned));
         if let Some(name) = name {
-            self.names.entry_ref(name).or_default().push(key);
+            self.owned.entry(MemberId::of_name(name)).or_default().push(key);
         }
     }
 
@@ -56,12 +57,24 @@ impl AdmittedKeys {
 
     /// Whether a member called `name` may have `key`.
     pub fn admits(&self, key: &PublicKey, name: &str) -> bool {
-        let owned = || self.names.get(name).is_none_or(|keys| keys.contains(key));
-        self.is_empty()
-            || self
-                .keys
-                .get(key)
-                .is_some_and(|only| only.as_deref().is_none_or(|only| only == name) && owned())
+        let only = |only: &Option<String>| only.as_deref().is_none_or(|only| only == name);
+        self.is_empty() || self.keys.get(key).is_some_and(only) && self.leaves(key, MemberId::of_name(name))
+    }
+
+    /// Whether a member of this id, whose name is not known, may have `key`.
+    fn admits_id(&self, key: &PublicKey, id: MemberId) -> bool {
+        let only = |only: &Option<String>| only.as_deref().is_none_or(|only| MemberId::of_name(only) == id);
+        self.is_empty() || self.keys.get(key).is_some_and(only) && self.leaves(key, id)
+    }
+
+    /// Whether the list has `key` with the name of the member `id`.
+    fn names(&self, key: &PublicKey, id: MemberId) -> bool {
+        self.owned.get(&id).is_some_and(|keys| keys.contains(key)) && self.admits_id(key, id)
+    }
+
+    /// Whether the name of the member `id` is nobody's on the list, or that of `key`.
+    fn leaves(&self, key: &PublicKey, id: MemberId) -> bool {
+        self.owned.get(&id).is_none_or(|keys| keys.contains(key))
     }
 }
 
@@ -112,6 +125,8 @@ pub(in crate::protocol) struct Statements {
     earlier: HashMap<MemberIndex, Vec<Statement>>,
     /// The last that each member has stated of its map of shared state, by its index.
     maps: HashMap<MemberIndex, StatedMap>,
+    /// What members have stated of keys of the cluster.
+    pub(in crate::protocol) keys_verified: Verified,
     /// Wrong signatures since.
     wrong: u32,
     wrong_since: Time,
@@ -127,6 +142,7 @@ impl Statements {
             last: Vec::new(),
             earlier: HashMap::new(),
             maps: HashMap::new(),
+            keys_verified: Verified::default(),
             wrong: 0,
             wrong_since: Time::ZERO,
         }
@@ -138,6 +154,16 @@ impl Statements {
 
     pub(in crate::protocol) fn admits(&self, key: &PublicKey, name: &str) -> bool {
         self.admitted.admits(key, name)
+    }
+
+    /// Whether the member `writer`, be it in the view or not, may have `key`.
+    pub(in crate::protocol) fn admits_writer(&self, key: &PublicKey, writer: MemberId) -> bool {
+        self.admitted.admits_id(key, writer)
+    }
+
+    /// Whether `key` is on the list with the name of the member `writer`.
+    pub(in crate::protocol) fn lists_writer(&self, key: &PublicKey, writer: MemberId) -> bool {
+        self.admitted.names(key, writer)
     }
 
     /// The member at `index`, which lives here, signs with `key` from now on.
