@@ -8,7 +8,7 @@ use swimring_codec::{Incarnation, MemberId};
 
 use super::faults::Slowness;
 use super::streams::{StreamId, StreamInput};
-use swimring::protocol::{Member, Time};
+use swimring::protocol::{AdmissionRules, Member, Time};
 
 /// Something that arrived.
 #[derive(Debug)]
@@ -76,6 +76,8 @@ pub(super) struct Node {
     pub(super) host_down: bool,
     /// Nothing while crashed, or after leaving.
     pub(super) member: Option<Member>,
+    /// Whom it admits, in every life.
+    pub(super) admission: AdmissionRules,
     /// Counts its starts: what was meant for an earlier one is dropped.
     pub(super) boots: u32,
     /// The highest incarnation it ever had.
@@ -105,6 +107,7 @@ impl Node {
             moves: 0,
             metadata: Vec::new(),
             zone,
+            admission: AdmissionRules::default(),
             tells_nothing: false,
             commons,
             host_down: false,

@@ -14,7 +14,7 @@ use super::node::Starvation;
 use super::simulation::{CapturedFrame, SimEvent, Simulation, identity_key, zone_name};
 use super::trace::Trace;
 use swimring::protocol::{
-    Counters, Member, MemberError, MemberRef, Settings, SharedState, StateError, Time, View,
+    AdmissionRules, Counters, Member, MemberError, MemberRef, Settings, SharedState, StateError, Time, View,
 };
 
 /// Time after which an operator tries a failed join again through another member.
@@ -242,6 +242,28 @@ impl Simulation {
             member.change_state(now, owner, key, value.map(Into::into), commons, out)
         });
         changed.unwrap_or(Err(StateError::Off))
+    }
+
+    /// Sets whom `node` admits from now on, in all its lives.
+    pub fn set_admission(&mut self, node: usize, rules: AdmissionRules) {
+        self.nodes[node].admission = rules.clone();
+        if let Some(member) = &mut self.nodes[node].member {
+            member.set_admission(rules);
+        }
+    }
+
+    /// The application of `node` says whether it admits `subject`, with the identity that it was asked about, or with another.
+    pub fn judge_candidate(
+        &mut self,
+        node: usize,
+        (subject, identity): (MemberId, Option<u64>),
+        admitted: bool,
+    ) {
+        self.call(node, |member, now, commons, out| {
+            let asked = member.candidate(subject).map(|candidate| candidate.identity);
+            let identity = identity.or(asked).unwrap_or_default();
+            member.judge_candidate(now, (subject, identity), admitted, commons, out);
+        });
     }
 
     /// Cuts `inside` off from all others for `length`; with a `period`, on and off.

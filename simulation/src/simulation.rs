@@ -23,8 +23,8 @@ use super::streams::{StreamId, StreamInput, Streams};
 use super::trace::Trace;
 use super::wire::Wire;
 use swimring::protocol::{
-    AdmittedKeys, Counters, Event, Member, MemberConfig, Outbox, Settings, SharedState, StreamOpen, Time,
-    WireOptions,
+    AdmissionRules, AdmittedKeys, Counters, Event, Member, MemberConfig, Outbox, Settings, SharedState,
+    StreamOpen, Time, WireOptions,
 };
 
 /// Cluster number of the simulated members.
@@ -546,6 +546,11 @@ impl Simulation {
         } else {
             Member::new(config, commons, shown).ok()
         };
+        if let Some(member) = &mut place.member
+            && place.admission != AdmissionRules::default()
+        {
+            member.set_admission(place.admission.clone());
+        }
         place.incarnation = place.incarnation.max(incarnation);
         (place.joined, place.leaving, place.host_down) = (false, false, false);
         self.checks.started(node);

@@ -1,10 +1,11 @@
 //! Any bytes as a sequence of operations on a small cluster: what a fuzzer drives.
 //!
-//! Beside time, commands and faults there are forgeries: frames and stream messages with any content,
+//! Beside time, commands, faults, and what applications say of candidates there are forgeries: frames and stream messages with any content,
 //! mutations of what was really sent, and plain garbage. A member may come to believe what is forged, but
 //! none of the checks may fail and nothing may panic or grow beyond its bounds.
 
 mod checks;
+mod doors;
 mod forged;
 mod input;
 
@@ -12,6 +13,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use self::checks::{check_beliefs, check_keys, check_maps};
+use self::doors::Doors;
 use self::forged::{forged_frame, forged_stream};
 use self::input::Input;
 use super::faults::{Direction, Slowness};
@@ -19,7 +21,7 @@ use super::network;
 use super::operations::Restart;
 use super::rebasing::Rebasing;
 use super::simulation::{Identities, Simulation, SimulationOptions};
-use swimring::protocol::{Settings, StreamPurpose};
+use swimring::protocol::{Counters, Settings, StreamPurpose};
 
 /// Members of the cluster.
 const MEMBERS: usize = 4;
@@ -33,19 +35,19 @@ const TOLD: &str = "\0kv";
 /// Most time that passes in one run.
 const TIME_MAX: Duration = Duration::from_secs(600);
 
-/// Does what `data` says to a small cluster.
+/// Does what `data` says to a small cluster. Gives what it has counted.
 ///
 /// # Panics
 /// If a check fails.
-pub fn fuzz_member(data: &[u8]) {
-    fuzz_cluster(data, Identities::None, |_| {});
+pub fn fuzz_member(data: &[u8]) -> Counters {
+    fuzz_cluster(data, Identities::None, |_| {})
 }
 
 /// The same to a cluster whose members have identities, who then believe nothing that is forged.
 ///
 /// # Panics
 /// If a check fails, or somebody is believed to be what it has not said.
-pub fn fuzz_identities(data: &[u8]) {
+pub fn fuzz_identities(data: &[u8]) -> Counters {
     let mut said = vec![HashSet::new(); MEMBERS];
     let mut maps = vec![HashSet::new(); MEMBERS];
     let mut keys = HashSet::new();
@@ -53,15 +55,18 @@ pub fn fuzz_identities(data: &[u8]) {
         check_beliefs(simulation, &mut said);
         check_maps(simulation, &mut maps);
         check_keys(simulation, &mut keys);
-    });
+    })
 }
 
-fn fuzz_cluster(data: &[u8], identities: Identities, mut check: impl FnMut(&Simulation)) {
+fn fuzz_cluster(data: &[u8], identities: Identities, mut check: impl FnMut(&Simulation)) -> Counters {
     let mut input = Input(data);
+    let first = input.byte();
+    let admit_on_timeout = first & 2 == 2;
+    let mut doors = Doors::new(admit_on_timeout);
     let mut simulation = Simulation::new(SimulationOptions {
         identities,
-        settings: small_settings(),
-        shared_commons: input.byte() & 1 == 1,
+        settings: Settings { admit_on_timeout, ..small_settings() },
+        shared_commons: first & 1 == 1,
         rebasing: Rebasing::Restless,
         ..SimulationOptions::new(u64::from(input.byte()), MEMBERS)
     });
@@ -78,16 +83,18 @@ fn fuzz_cluster(data: &[u8], identities: Identities, mut check: impl FnMut(&Simu
         if input.0.is_empty() || simulation.now().as_micros() > TIME_MAX.as_micros() as u64 {
             break;
         }
-        operate(&mut simulation, &mut input);
+        operate(&mut simulation, &mut doors, &mut input);
         if let Err(violation) = simulation.verify() {
             panic!("{violation}");
         }
         check(&simulation);
+        doors.check(&simulation);
     }
     for node in 0..simulation.len() {
         let commons = simulation.commons(node);
         assert!(commons.directory().len() <= MEMBERS_MAX as usize, "the directory exceeds members_max");
     }
+    simulation.counters()
 }
 
 /// Members known at most: two strangers beside the four, so that tables fill up.
@@ -108,9 +115,9 @@ fn small_settings() -> Settings {
     }
 }
 
-fn operate(simulation: &mut Simulation, input: &mut Input<'_>) {
+fn operate(simulation: &mut Simulation, doors: &mut Doors, input: &mut Input<'_>) {
     let node = input.below(MEMBERS);
-    match input.byte() % 16 {
+    match input.byte() % 18 {
         0 => pass(simulation, Duration::from_millis(u64::from(input.byte()) * 4)),
         1 => pass(simulation, Duration::from_millis(u64::from(input.byte()) * 100)),
         2..=4 => {
@@ -139,6 +146,7 @@ fn operate(simulation: &mut Simulation, input: &mut Input<'_>) {
         10 => {
             let incarnation_step = i64::from(input.byte()) - 128;
             simulation.restart(node, Restart { incarnation_step, moved: input.byte() & 1 == 1 });
+            doors.began_anew(simulation, node);
         }
         11 if input.byte() & 1 == 1 => simulation.leave(node),
         11 => simulation.rejoin(node),
@@ -152,6 +160,8 @@ fn operate(simulation: &mut Simulation, input: &mut Input<'_>) {
         12 => drop(simulation.send_event(node, "event", &input.bytes())),
         13 => drop(simulation.update_metadata(node, &input.bytes())),
         14 => fault(simulation, node, input),
+        16 => doors.set(simulation, node, input),
+        17 => doors.answer(simulation, node, input),
         _ => simulation.set_overload(node, input.byte() % 16),
     }
 }

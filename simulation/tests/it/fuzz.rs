@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use swimring::protocol::{MemberlistOptions, Settings, StreamPurpose, WireOptions};
+use swimring::protocol::{Counters, MemberlistOptions, Settings, StreamPurpose, WireOptions};
 use swimring_simulation::{Simulation, SimulationOptions, fuzz_identities, fuzz_member};
 
 proptest! {
@@ -20,6 +20,43 @@ proptest! {
         data in prop::collection::vec(any::<u8>(), 0..2_000),
     ) {
         fuzz_identities(&data);
+    }
+}
+
+/// Operations about candidates, with what makes members candidates among them, as bytes.
+fn about_candidates(rng: &mut fastrand::Rng) -> Vec<u8> {
+    // The length and the meaning of each are those of `simulation/src/fuzz`: time, a new life, rules, an answer.
+    let mut bytes = vec![rng.u8(..), rng.u8(..), 1];
+    for _ in 0..60 {
+        bytes.push(rng.u8(..4));
+        match rng.u8(..8) {
+            0..3 => bytes.extend([0, rng.u8(..)]),
+            3 => bytes.extend([1, rng.u8(..)]),
+            4 => bytes.extend([10, rng.u8(128..), rng.u8(..)]),
+            5 => bytes.extend([16, rng.u8(..), rng.u8(..)]),
+            _ => bytes.extend([17, rng.u8(..) & !2, rng.u8(..)]),
+        }
+    }
+    bytes
+}
+
+/// What is drawn reaches the door from both sides.
+#[test]
+fn operations_reach_admission() {
+    let mut sum = Counters::default();
+    for seed in 0..200 {
+        sum.add(&fuzz_member(&about_candidates(&mut fastrand::Rng::with_seed(seed))));
+    }
+    for (name, count) in [
+        ("outside", sum.candidates_outside),
+        ("asked", sum.candidates_asked),
+        ("admitted", sum.candidates_admitted),
+        ("refused", sum.candidates_refused),
+        ("unanswered", sum.candidates_unanswered),
+        ("answered late", sum.candidates_answered_late),
+        ("repeated", sum.candidates_repeated),
+    ] {
+        assert!(count > 5, "{count} {name}: {sum:?}");
     }
 }
 
