@@ -29,6 +29,18 @@
 // There is no such key or member.
 #define SWIMRING_NONE 3
 
+// The wire that a candidate was heard of on.
+typedef enum SwimringWire {
+  // Swimring's own, encrypted or not.
+  SWIMRING_WIRE_NATIVE,
+  // memberlist's.
+  SWIMRING_WIRE_MEMBERLIST,
+  // memberlist's with Serf's messages.
+  SWIMRING_WIRE_SERF,
+  // One of later releases.
+  SWIMRING_WIRE_OTHER,
+} SwimringWire;
+
 // What a member is thought to be.
 typedef enum SwimringState {
   // It lives.
@@ -71,6 +83,8 @@ typedef enum SwimringEventKind {
   SWIMRING_EVENT_KIND_UNREACHABLE,
   // Another process has this member's name.
   SWIMRING_EVENT_KIND_NAME_CONFLICT,
+  // A member that is not in the view was refused, and stays out of it.
+  SWIMRING_EVENT_KIND_NOT_ADMITTED,
   // So many events were lost to this subscription as `lost` says: look at the members again.
   SWIMRING_EVENT_KIND_LAGGED,
   // Something that later releases tell of.
@@ -91,6 +105,27 @@ typedef struct SwimringEvents SwimringEvents;
 
 // Members of one moment.
 typedef struct SwimringMembers SwimringMembers;
+
+// A member that is not in the view, and may be admitted. It is what somebody says of it; that it has its public key has been checked.
+typedef struct SwimringCandidate {
+  // Its name.
+  const char *name;
+  // The address at which it says that it receives, as `10.0.0.1:7946`.
+  const char *address;
+  // Its zone; empty for none.
+  const char *zone;
+  // Its metadata.
+  const uint8_t *metadata;
+  // Bytes of metadata.
+  size_t metadata_len;
+  // The 32 bytes of its public key; NULL where members have no identities.
+  const uint8_t *public_key;
+  // The wire that it was heard of on.
+  enum SwimringWire wire;
+} SwimringCandidate;
+
+// Says whether a candidate, which lives as long as the call, may come into the view. `context` is what `swimring_start_admitting` was given.
+typedef bool (*SwimringAdmit)(const struct SwimringCandidate *candidate, void *context);
 
 // A member as this one sees it. Texts and bytes live as long as the list.
 typedef struct SwimringMember {
@@ -130,6 +165,16 @@ void swimring_bytes_free(struct SwimringBytes *bytes);
 // # Safety
 // `settings` is NULL or a text.
 struct SwimringCluster *swimring_start(const char *settings);
+
+// The same, with a function that is asked about every member that is not known before it is taken into the view: true admits it.
+// It is called on a thread of the library, one candidate at a time, and may block: that holds up the candidates behind it and nothing
+// else. What it has not said within `admission_timeout_ms` the setting `admit_on_timeout` decides; its word is remembered for
+// `admission_memory_ms`. `swimring_free` waits for a call that is under way, after which there is none, and so is not called from
+// `admit`.
+//
+// # Safety
+// `settings` is NULL or a text; `admit` may be called with `context` on another thread until `swimring_free` has returned.
+struct SwimringCluster *swimring_start_admitting(const char *settings, SwimringAdmit admit, void *context);
 
 // Stops the member at once, without a word, and frees it. Its port is free afterwards, and its subscriptions come to their end.
 //

@@ -1,10 +1,11 @@
 //! A member: starting, joining, looking at the others, saying something to them, leaving.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_void};
 use std::time::Duration;
 
 use swimring::{Cluster, ClusterBuilder, ClusterError, ClusterOptions, MemberInfo, State};
 
+use crate::admission::{Gate, SwimringAdmit};
 use crate::bytes::{SwimringBytes, bytes_of, hand_over};
 use crate::error::{boxed, code, fail, given, live, text};
 
@@ -13,15 +14,18 @@ pub struct SwimringCluster {
     pub(crate) cluster: Cluster,
     name: CString,
     address: CString,
+    /// Before the program's function that says who is admitted, if there is one.
+    gate: Option<Gate>,
 }
 
 impl SwimringCluster {
-    fn start(settings: &str) -> Result<SwimringCluster, ClusterError> {
+    fn start(settings: &str, gate: Option<Gate>) -> Result<SwimringCluster, ClusterError> {
         let mut options = ClusterOptions::default();
         options.read_toml(settings)?;
+        options.admission = gate.as_ref().map(Gate::hook);
         let cluster = ClusterBuilder::new().options(|chosen| *chosen = options).start()?;
         let (name, address) = (text(cluster.name()), text(cluster.address().to_string()));
-        Ok(SwimringCluster { cluster, name, address })
+        Ok(SwimringCluster { cluster, name, address, gate })
     }
 }
 
@@ -34,7 +38,31 @@ impl SwimringCluster {
 pub unsafe extern "C" fn swimring_start(settings: *const c_char) -> *mut SwimringCluster {
     // SAFETY: as the caller promises.
     let settings = unsafe { given(settings, "settings") };
-    boxed(settings.and_then(|settings| SwimringCluster::start(settings).map_err(|error| error.to_string())))
+    boxed(
+        settings
+            .and_then(|settings| SwimringCluster::start(settings, None).map_err(|error| error.to_string())),
+    )
+}
+
+/// The same, with a function that is asked about every member that is not known before it is taken into the view: true admits it.
+/// It is called on a thread of the library, one candidate at a time, and may block: that holds up the candidates behind it and nothing
+/// else. What it has not said within `admission_timeout_ms` the setting `admit_on_timeout` decides; its word is remembered for
+/// `admission_memory_ms`. `swimring_free` waits for a call that is under way, after which there is none, and so is not called from
+/// `admit`.
+///
+/// # Safety
+/// `settings` is NULL or a text; `admit` may be called with `context` on another thread until `swimring_free` has returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swimring_start_admitting(
+    settings: *const c_char,
+    admit: SwimringAdmit,
+    context: *mut c_void,
+) -> *mut SwimringCluster {
+    // SAFETY: as the caller promises.
+    let (settings, gate) = unsafe { (given(settings, "settings"), Gate::before(admit, context)) };
+    boxed(settings.and_then(|settings| {
+        SwimringCluster::start(settings, Some(gate?)).map_err(|error| error.to_string())
+    }))
 }
 
 /// Stops the member at once, without a word, and frees it. Its port is free afterwards, and its subscriptions come to their end.
@@ -45,7 +73,9 @@ pub unsafe extern "C" fn swimring_start(settings: *const c_char) -> *mut Swimrin
 pub unsafe extern "C" fn swimring_free(cluster: *mut SwimringCluster) {
     if !cluster.is_null() {
         // SAFETY: as the caller promises, it was made with `Box::into_raw`.
-        unsafe { Box::from_raw(cluster) }.cluster.shutdown();
+        let cluster = unsafe { Box::from_raw(cluster) };
+        cluster.cluster.shutdown();
+        cluster.gate.iter().for_each(Gate::shut);
     }
 }
 

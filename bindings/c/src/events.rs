@@ -42,6 +42,8 @@ pub enum SwimringEventKind {
     Unreachable,
     /// Another process has this member's name.
     NameConflict,
+    /// A member that is not in the view was refused, and stays out of it.
+    NotAdmitted,
     /// So many events were lost to this subscription as `lost` says: look at the members again.
     Lagged,
     /// Something that later releases tell of.
@@ -107,6 +109,11 @@ impl SwimringEvent {
             ClusterEvent::NameConflict { address } => {
                 SwimringEvent { address: text(address.to_string()), ..SwimringEvent::new(Kind::NameConflict) }
             }
+            ClusterEvent::NotAdmitted { candidate, .. } => SwimringEvent {
+                member: text(&*candidate.name),
+                address: text(candidate.address.to_string()),
+                ..SwimringEvent::new(Kind::NotAdmitted)
+            },
             ClusterEvent::Lagged(lost) => SwimringEvent { lost, ..SwimringEvent::new(Kind::Lagged) },
             _ => SwimringEvent::new(Kind::Other),
         }

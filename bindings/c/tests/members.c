@@ -1,8 +1,12 @@
 /* Two members in one program: they meet, and say to each other all that can be said. */
+#define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "swimring.h"
 
@@ -47,6 +51,74 @@ static void bytes_are(SwimringBytes *bytes, const char *text) {
     const uint8_t *start = swimring_bytes(bytes, &len);
     CHECK(holds(start, len, text));
     swimring_bytes_free(bytes);
+}
+
+/* What a program says of candidates. */
+typedef struct {
+    atomic_int asked, blocked;
+} Door;
+
+/* Only those whose names do not begin with x. The slow one is said nothing of until the member is freed. */
+static bool admit(const SwimringCandidate *candidate, void *context) {
+    Door *door = context;
+    CHECK(candidate->wire == SWIMRING_WIRE_NATIVE && candidate->public_key == NULL);
+    CHECK(holds(candidate->metadata, candidate->metadata_len, ""));
+    CHECK(strncmp(candidate->address, "127.0.0.1:", 10) == 0 && strcmp(candidate->zone, "south") == 0);
+    atomic_fetch_add(&door->asked, 1);
+    while (strcmp(candidate->name, "slow") == 0 && atomic_load(&door->blocked) == 1) sched_yield();
+    return candidate->name[0] != 'x';
+}
+
+static SwimringCluster *start_in_the_south(const char *name) {
+    char settings[200];
+    snprintf(settings, sizeof settings, "name = \"%s\"\nbind = \"127.0.0.1:0\"\npreset = \"local\"\nzone = \"south\"", name);
+    return swimring_start(settings);
+}
+
+static void *open_door(void *context) {
+    Door *door = context;
+    /* Longer than a member takes to shut down otherwise. */
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    atomic_store(&door->blocked, 0);
+    return NULL;
+}
+
+static void admission(void) {
+    Door door = {0, 1};
+    const char *settings = "name = \"door\"\nbind = \"127.0.0.1:0\"\npreset = \"local\"\nadmission_timeout_ms = 500\nadmit_on_timeout = true";
+    CHECK(swimring_start_admitting(settings, NULL, NULL) == NULL && strstr(swimring_last_error(), "admit") != NULL);
+    SwimringCluster *here = swimring_start_admitting(settings, admit, &door);
+    CHECK(here != NULL);
+    SwimringEvents *events = swimring_subscribe(here);
+    SwimringCluster *in = start_in_the_south("in"), *out = start_in_the_south("xout"), *slow = start_in_the_south("slow");
+    CHECK(in != NULL && out != NULL && slow != NULL);
+    const char *seeds[] = {swimring_address(here)};
+    CHECK(swimring_join(in, seeds, 1, PATIENCE_MS) == SWIMRING_OK);
+    SwimringEvent *event = wait_for(events, SWIMRING_EVENT_KIND_JOINED);
+    CHECK(strcmp(swimring_event_member(event), "in") == 0);
+    swimring_event_free(event);
+    /* It is answered, and not taken in. */
+    swimring_join(out, seeds, 1, 1000);
+    event = wait_for(events, SWIMRING_EVENT_KIND_NOT_ADMITTED);
+    CHECK(strcmp(swimring_event_member(event), "xout") == 0);
+    CHECK(strcmp(swimring_event_address(event), swimring_address(out)) == 0);
+    swimring_event_free(event);
+    /* The function says nothing: admitted by the setting, and everything else goes on. */
+    swimring_join(slow, seeds, 1, 1000);
+    event = wait_for(events, SWIMRING_EVENT_KIND_JOINED);
+    CHECK(strcmp(swimring_event_member(event), "slow") == 0);
+    swimring_event_free(event);
+    CHECK(atomic_load(&door.asked) == 3 && atomic_load(&door.blocked) == 1);
+    swimring_events_free(events);
+    /* Freeing it waits for the call that is under way. */
+    pthread_t opening;
+    CHECK(pthread_create(&opening, NULL, open_door, &door) == 0);
+    swimring_free(here);
+    CHECK(atomic_load(&door.blocked) == 0);
+    CHECK(pthread_join(opening, NULL) == 0);
+    swimring_free(in);
+    swimring_free(out);
+    swimring_free(slow);
 }
 
 int main(void) {
@@ -149,6 +221,7 @@ int main(void) {
     swimring_events_free(at_one);
     swimring_free(one);
     swimring_free(NULL);
+    admission();
     puts("C: ok");
     return 0;
 }

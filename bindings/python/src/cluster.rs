@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use swimring::{ClusterBuilder, ClusterOptions, MemberInfo};
 
+use crate::admission::hook;
 use crate::events::Subscription;
 use crate::raised;
 use crate::state::State;
@@ -54,9 +55,12 @@ fn seconds(seconds: f64) -> PyResult<Duration> {
 
 #[pymethods]
 impl Cluster {
-    /// Starts a member. `settings` is TOML, as in a settings file.
+    /// Starts a member. `settings` is TOML, as in a settings file; `_ask` is called with each candidate and its answer.
     #[new]
-    #[pyo3(signature = (name=None, *, cluster=None, bind=None, seeds=None, metadata=None, settings=None))]
+    #[pyo3(signature = (
+        name=None, *, cluster=None, bind=None, seeds=None, metadata=None, settings=None, _ask=None
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "in Python they are named")]
     fn new(
         py: Python<'_>,
         name: Option<String>,
@@ -65,6 +69,7 @@ impl Cluster {
         seeds: Option<Vec<String>>,
         metadata: Option<Vec<u8>>,
         settings: Option<&str>,
+        _ask: Option<Py<PyAny>>,
     ) -> PyResult<Cluster> {
         let mut options = ClusterOptions::default();
         if let Some(settings) = settings {
@@ -74,6 +79,7 @@ impl Cluster {
         options.cluster = cluster.unwrap_or(options.cluster);
         options.seeds = seeds.unwrap_or(options.seeds);
         options.metadata = metadata.unwrap_or(options.metadata);
+        options.admission = _ask.map(|ask| hook(ask, options.protocol.admission_timeout));
         let mut builder = ClusterBuilder::new().options(|chosen| *chosen = options);
         if let Some(bind) = bind {
             builder = builder.bind(bind);

@@ -75,6 +75,11 @@ impl Event {
             ClusterEvent::NameConflict { address } => {
                 Event { address: Some(address.to_string()), ..Event::new("name_conflict") }
             }
+            ClusterEvent::NotAdmitted { candidate, .. } => Event {
+                member: Some(candidate.name.to_string()),
+                address: Some(candidate.address.to_string()),
+                ..Event::new("not_admitted")
+            },
             ClusterEvent::Lagged(lost) => Event { lost, ..Event::new("lagged") },
             _ => Event::new("other"),
         }

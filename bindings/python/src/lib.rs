@@ -1,8 +1,9 @@
 //! Swimring for programs in Python: one member of a cluster, as a class.
 //!
 //! What takes time lets other Python threads run. `swimring/__init__.py` has what is better written in Python: iterating
-//! events with `for` and with `async for`.
+//! events with `for` and with `async for`, and awaiting what the program says of candidates.
 
+mod admission;
 mod cluster;
 mod events;
 mod state;
@@ -20,6 +21,8 @@ pub(crate) fn raised(error: impl ToString) -> PyErr {
 
 #[pymodule]
 fn _swimring(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<admission::Answer>()?;
+    module.add_class::<admission::Candidate>()?;
     module.add_class::<cluster::Cluster>()?;
     module.add_class::<cluster::Member>()?;
     module.add_class::<events::Event>()?;

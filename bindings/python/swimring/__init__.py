@@ -7,12 +7,13 @@
 """
 
 import asyncio
+import inspect
 import threading
 
 from ._swimring import Cluster as _Cluster
-from ._swimring import Event, Member, State, SwimringError
+from ._swimring import Candidate, Event, Member, State, SwimringError
 
-__all__ = ["Cluster", "Event", "Events", "Member", "State", "SwimringError"]
+__all__ = ["Candidate", "Cluster", "Event", "Events", "Member", "State", "SwimringError"]
 
 # Events that may wait between the thread that takes them and whoever awaits them; the thread waits then, and the
 # subscription's own bound holds.
@@ -71,11 +72,58 @@ class Events:
                 return
 
 
+class _Door:
+    """Says of candidates what `admit` says: at once, or later on the event loop that the member was started on."""
+
+    def __init__(self, admit):
+        self._admit = admit
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            if inspect.iscoroutinefunction(admit):
+                raise SwimringError("an admit that is awaited needs an event loop: start the member on one") from None
+            self._loop = None
+
+    def __call__(self, candidate, answer):
+        admitted = self._admit(candidate)
+        if not inspect.isawaitable(admitted):
+            answer.say(bool(admitted))
+            return
+        saying = self._say(admitted, candidate, answer)
+        try:
+            asyncio.run_coroutine_threadsafe(saying, self._loop)
+        except Exception:  # There is no loop, or none any more: nothing is said.
+            saying.close()
+            getattr(admitted, "close", getattr(admitted, "cancel", lambda: None))()
+            raise
+
+    @staticmethod
+    async def _say(admitted, candidate, answer):
+        try:
+            # Once the time is over what it says counts for nothing.
+            answer.say(bool(await asyncio.wait_for(admitted, answer.timeout)))
+        except asyncio.TimeoutError:
+            pass
+        except Exception as error:
+            message = f"admit has failed: {candidate!r} stays without an answer"
+            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+
+
 class Cluster(_Cluster):
     """A member of a cluster. Used with `with`, it says goodbye at the end.
 
+    `admit` is asked about every member that is not known before it is taken into the view, and admits it if it returns true, or
+    something to be awaited that does. A plain function is called on a thread of the library, one candidate at a time; a coroutine
+    is awaited on the event loop that the member was started on. What is not said within `admission_timeout_ms`, because it takes
+    longer or raises, the setting `admit_on_timeout` decides.
+
     Every method that takes time has a twin that is awaited: `await cluster.join_async([...])`.
     """
+
+    def __new__(cls, *arguments, admit=None, **settings):
+        if admit is not None:
+            settings["_ask"] = _Door(admit)
+        return super().__new__(cls, *arguments, **settings)
 
     def subscribe(self):
         """Subscribes to what happens from now on. Whoever does not keep up is told how many events it has lost."""

@@ -1,9 +1,9 @@
 from types import TracebackType
-from typing import AsyncIterator, Iterator, Literal, Optional, Sequence
+from typing import AsyncIterator, Awaitable, Callable, Iterator, Literal, Optional, Sequence, Union
 
 EventKind = Literal[
     "joined", "updated", "restarted", "suspected", "recovered", "failed", "left", "reaped", "user", "message",
-    "question", "accused", "unreachable", "name_conflict", "lagged", "other",
+    "question", "accused", "unreachable", "name_conflict", "not_admitted", "lagged", "other",
 ]
 
 class SwimringError(Exception): ...
@@ -19,6 +19,20 @@ class Member:
     def metadata(self) -> bytes: ...
     @property
     def state(self) -> Literal["alive", "suspect", "dead", "left"]: ...
+
+class Candidate:
+    @property
+    def name(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def zone(self) -> str: ...
+    @property
+    def metadata(self) -> bytes: ...
+    @property
+    def public_key(self) -> Optional[str]: ...
+    @property
+    def wire(self) -> str: ...
 
 class Event:
     @property
@@ -56,6 +70,7 @@ class Cluster:
         seeds: Optional[Sequence[str]] = None,
         metadata: Optional[bytes] = None,
         settings: Optional[str] = None,
+        admit: Optional[Callable[[Candidate], Union[bool, Awaitable[bool]]]] = None,
     ) -> None: ...
     @property
     def name(self) -> str: ...

@@ -2,6 +2,7 @@
 
 import asyncio
 import doctest
+import sys
 import threading
 import unittest
 
@@ -116,6 +117,112 @@ class Members(unittest.TestCase):
             return names
 
         self.assertEqual(asyncio.run(asyncio.wait_for(program(), PATIENCE)), ["three"])
+
+
+class Admission(unittest.TestCase):
+    """Who comes into the view of a member is what its program says."""
+
+    def setUp(self):
+        self.started = []
+
+    def tearDown(self):
+        for cluster in self.started:
+            cluster.shutdown()
+
+    def start(self, name, **arguments):
+        cluster = start(name, **arguments)
+        self.started.append(cluster)
+        return cluster
+
+    def door(self, admit, timeout_ms=500, on_timeout="false"):
+        settings = f'preset = "local"\nadmission_timeout_ms = {timeout_ms}\nadmit_on_timeout = {on_timeout}'
+        cluster = Cluster("door", bind="127.0.0.1:0", settings=settings, admit=admit)
+        self.started.append(cluster)
+        return cluster
+
+    def come(self, door, name):
+        """What becomes of a member that comes to the door."""
+        events, comer = door.subscribe(), self.start(name, metadata=b"v1")
+        # Whoever is refused is answered all the same.
+        comer.join([door.address], PATIENCE)
+        while True:
+            event = events.next(PATIENCE)
+            if event is None:
+                raise AssertionError(f"nothing becomes of {name}")
+            if event.member == name and event.kind in ("joined", "not_admitted"):
+                self.assertEqual(event.address, comer.address)
+                return event.kind
+
+    def test_a_function_is_asked(self):
+        asked = []
+
+        def admit(candidate):
+            asked.append(candidate)
+            return candidate.name.startswith("web-")
+
+        door = self.door(admit)
+        self.assertEqual(self.come(door, "web-1"), "joined")
+        self.assertEqual(self.come(door, "other"), "not_admitted")
+        names = {candidate.name for candidate in asked}
+        self.assertEqual(names, {"web-1", "other"})
+        first = asked[0]
+        self.assertEqual((first.metadata, first.zone, first.public_key, first.wire), (b"v1", "", None, "native"))
+        self.assertRegex(repr(first), "Candidate\\(web-1, 127.0.0.1:[0-9]+\\)")
+        self.assertEqual({member.name for member in door.members()}, {"door", "web-1"})
+
+    def test_one_that_fails_or_does_not_answer_leaves_it_to_the_setting(self):
+        released, failed = threading.Event(), []
+
+        def admit(candidate):
+            if candidate.name == "fails":
+                raise ValueError("who is that?")
+            released.wait(PATIENCE)
+            return False
+
+        hook, sys.unraisablehook = sys.unraisablehook, failed.append
+        try:
+            door = self.door(admit, on_timeout="true")
+            self.assertEqual(self.come(door, "fails"), "joined")
+            self.assertEqual(self.come(door, "slow"), "joined")
+        finally:
+            released.set()
+            sys.unraisablehook = hook
+        self.assertEqual(str(failed[0].exc_value), "who is that?")
+
+    def test_an_answer_is_awaited(self):
+        async def program():
+            both, failures = asyncio.Event(), []
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+            waiting = set()
+
+            async def admit(candidate):
+                if candidate.name == "fails":
+                    raise ValueError("who is that?")
+                if candidate.name == "slow":
+                    await asyncio.sleep(PATIENCE)
+                # The two are asked about at the same time.
+                waiting.add(candidate.name)
+                if len(waiting) == 2:
+                    both.set()
+                await both.wait()
+                return candidate.name == "in"
+
+            door = self.door(admit, 10_000)
+            come = lambda door, name: asyncio.to_thread(self.come, door, name)
+            self.assertEqual(await asyncio.gather(come(door, "in"), come(door, "out")), ["joined", "not_admitted"])
+            impatient = self.door(admit)
+            self.assertEqual(await come(impatient, "slow"), "not_admitted")
+            self.assertEqual(await come(impatient, "fails"), "not_admitted")
+            self.assertEqual([str(context["exception"]) for context in failures], ["who is that?"])
+
+        asyncio.run(asyncio.wait_for(program(), 2 * PATIENCE))
+
+    def test_what_is_awaited_needs_a_loop(self):
+        async def admit(candidate):
+            return True
+
+        with self.assertRaisesRegex(SwimringError, "event loop"):
+            self.door(admit)
 
 
 def load_tests(loader, tests, pattern):
