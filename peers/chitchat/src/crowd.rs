@@ -18,11 +18,43 @@ use crate::arrivals::Arrivals;
 /// Whatever goes wrong ends the program with one line.
 pub type Fault = Box<dyn Error + Send + Sync>;
 
+/// What Swimring's members have, and whose keys are changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Kind {
+    /// No identities; each member changes its own keys.
+    Plain,
+    /// The same with identities: maps are signed.
+    Identities,
+    /// No identities; each changes keys of the cluster.
+    ClusterKeys,
+    /// The same with identities: each key is signed.
+    ClusterKeysIdentities,
+}
+
+impl Kind {
+    fn has_identities(self) -> bool {
+        matches!(self, Kind::Identities | Kind::ClusterKeysIdentities)
+    }
+
+    fn of_cluster(self) -> bool {
+        matches!(self, Kind::ClusterKeys | Kind::ClusterKeysIdentities)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Plain => "Swimring, defaults",
+            Kind::Identities => "Swimring, identities",
+            Kind::ClusterKeys => "Swimring, keys of the cluster",
+            Kind::ClusterKeysIdentities => "Swimring, keys of the cluster, identities",
+        }
+    }
+}
+
 /// Which library, and what is set of it.
 #[derive(Clone, Copy, Debug)]
 pub enum Library {
     /// Swimring with its defaults.
-    Swimring,
+    Swimring(Kind),
     /// chitchat, with the interval at which its members gossip.
     Chitchat(Duration),
 }
@@ -31,7 +63,7 @@ impl Library {
     /// As it stands in the table.
     pub fn name(self) -> String {
         match self {
-            Library::Swimring => "Swimring, defaults".into(),
+            Library::Swimring(kind) => kind.name().into(),
             Library::Chitchat(interval) => format!("chitchat, gossip each {} ms", interval.as_millis()),
         }
     }
@@ -39,7 +71,7 @@ impl Library {
 
 /// Members that are running.
 pub enum Crowd {
-    Swimring(Vec<Cluster>),
+    Swimring(Vec<Cluster>, Kind),
     Chitchat(Vec<ChitchatHandle>),
 }
 
@@ -47,7 +79,7 @@ impl Crowd {
     /// Starts `members` that will know each other through the first, and tell `arrivals` what they see of each other.
     pub async fn start(library: Library, members: usize, arrivals: &Arc<Arrivals>) -> Result<Crowd, Fault> {
         match library {
-            Library::Swimring => start_swimring(members, arrivals).await,
+            Library::Swimring(kind) => start_swimring(members, kind, arrivals).await,
             Library::Chitchat(interval) => start_chitchat(members, interval, arrivals).await,
         }
     }
@@ -55,7 +87,7 @@ impl Crowd {
     /// How many there are.
     pub fn members(&self) -> usize {
         match self {
-            Crowd::Swimring(clusters) => clusters.len(),
+            Crowd::Swimring(clusters, _) => clusters.len(),
             Crowd::Chitchat(handles) => handles.len(),
         }
     }
@@ -63,7 +95,7 @@ impl Crowd {
     /// Whether everybody knows that everybody lives.
     pub async fn is_complete(&self) -> Result<bool, Fault> {
         match self {
-            Crowd::Swimring(clusters) => {
+            Crowd::Swimring(clusters, _) => {
                 for cluster in clusters {
                     if cluster.as_async().members().await?.len() < clusters.len() {
                         return Ok(false);
@@ -81,14 +113,22 @@ impl Crowd {
         Ok(true)
     }
 
-    /// Sets a key of member number `member`.
-    pub async fn set(&self, member: usize, key: &str, value: &str) -> Result<(), Fault> {
+    /// Sets key number `key` of member number `member`, or, of a kind that does, one of the cluster.
+    pub async fn set(&self, member: usize, key: usize, value: &str) -> Result<(), Fault> {
+        let own = format!("key-{key}");
         match self {
-            Crowd::Swimring(clusters) => {
-                clusters[member].as_async().state().set(key, value.to_owned()).await?;
+            Crowd::Swimring(clusters, kind) => {
+                let state = clusters[member].as_async().state();
+                if kind.of_cluster() {
+                    state.set_for_cluster(&format!("{own}-{member}"), value.to_owned()).await?;
+                } else {
+                    state.set(&own, value.to_owned()).await?;
+                }
             }
             Crowd::Chitchat(handles) => {
-                handles[member].with_chitchat(|chitchat| chitchat.self_node_state().set(key, value)).await;
+                handles[member]
+                    .with_chitchat(|chitchat| chitchat.self_node_state().set(own.as_str(), value))
+                    .await;
             }
         }
         Ok(())
@@ -97,7 +137,7 @@ impl Crowd {
     /// Stops all without a word.
     pub async fn stop(self) {
         match self {
-            Crowd::Swimring(clusters) => clusters.iter().for_each(Cluster::shutdown),
+            Crowd::Swimring(clusters, _) => clusters.iter().for_each(Cluster::shutdown),
             Crowd::Chitchat(handles) => {
                 for handle in handles {
                     handle.abort();
@@ -107,11 +147,16 @@ impl Crowd {
     }
 }
 
-async fn start_swimring(members: usize, arrivals: &Arc<Arrivals>) -> Result<Crowd, Fault> {
+async fn start_swimring(members: usize, kind: Kind, arrivals: &Arc<Arrivals>) -> Result<Crowd, Fault> {
+    let keys = tempfile::tempdir()?;
     let mut clusters = Vec::with_capacity(members);
     for number in 0..members {
         let name = format!("member-{number}");
-        let cluster = Cluster::builder(&name).bind("127.0.0.1:0").start()?;
+        let mut builder = Cluster::builder(&name).bind("127.0.0.1:0");
+        if kind.has_identities() {
+            builder = builder.identity(keys.path().join(&name));
+        }
+        let cluster = builder.start()?;
         let (_, watch) = cluster.as_async().state().watch("").await?;
         tokio::spawn(watch_swimring(name, watch, Arc::clone(arrivals)));
         clusters.push(cluster);
@@ -120,13 +165,13 @@ async fn start_swimring(members: usize, arrivals: &Arc<Arrivals>) -> Result<Crow
     for cluster in &clusters[1..] {
         cluster.as_async().join([seed]).await?;
     }
-    Ok(Crowd::Swimring(clusters))
+    Ok(Crowd::Swimring(clusters, kind))
 }
 
 async fn watch_swimring(own: String, mut watch: StateWatch, arrivals: Arc<Arrivals>) {
     loop {
         match std::future::poll_fn(|context| Pin::new(&mut watch).poll_next(context)).await {
-            Some(StateEvent::Set(entry)) if entry.member.as_deref() == Some(own.as_str()) => {}
+            Some(StateEvent::Set(entry)) if entry.writer.as_deref() == Some(own.as_str()) => {}
             Some(StateEvent::Set(entry)) => arrivals.arrived(&entry.value),
             // Counted as changes that are nowhere.
             Some(other) => eprintln!("{own}: {other:?}"),

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "members that are measured take real time")]
 
 mod arrivals;
+mod checks;
 mod crowd;
 mod usage;
 
@@ -21,7 +22,8 @@ use swimring_peers::namespace::NetworkNamespace;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use arrivals::{Arrivals, quantile};
-use crowd::{Crowd, Fault, Library};
+use checks::Checks;
+use crowd::{Crowd, Fault, Kind, Library};
 use usage::{Rate, Usage};
 
 /// How long members may take to know each other, and to have all keys. chitchat at an interval of a second takes some.
@@ -50,7 +52,10 @@ struct Options {
     /// Percent of all datagrams that are lost.
     #[arg(long, default_value_t = 1.0)]
     loss_percent: f64,
-    /// Milliseconds between two rounds of chitchat's gossip; several give several runs.
+    /// What Swimring's members have, and whose keys are changed; several give several runs.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Plain])]
+    swimring: Vec<Kind>,
+    /// Milliseconds between two rounds of chitchat's gossip; several give several runs, and 0 none.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100])]
     chitchat_ms: Vec<u64>,
     /// File to write the results to.
@@ -70,6 +75,9 @@ struct Outcome {
     spread_ms: Vec<f64>,
     rest: Rate,
     changing: Rate,
+    /// Signatures that were checked for each change, by all members together; and by each member in a second at rest.
+    checked_per_change: f64,
+    checked_at_rest: f64,
 }
 
 fn main() -> ExitCode {
@@ -89,20 +97,23 @@ fn run(options: &Options) -> Result<(), Fault> {
     }
     let namespace = NetworkNamespace::create()?;
     namespace.lose_datagrams(options.loss_percent / 100.0)?;
-    let chitchat = options.chitchat_ms.iter().map(|ms| Library::Chitchat(Duration::from_millis(*ms)));
+    let checks = Checks::begin()?;
+    let swimring = options.swimring.iter().map(|kind| Library::Swimring(*kind));
+    let chitchat = options.chitchat_ms.iter().filter(|ms| **ms > 0);
+    let chitchat = chitchat.map(|ms| Library::Chitchat(Duration::from_millis(*ms)));
     let mut outcomes = Vec::new();
     println!(
         "{} members, {} keys each, {} changes, one each {} ms, {} % of datagrams lost; bytes with IP and UDP headers",
         options.members, options.keys, options.changes, options.every_ms, options.loss_percent
     );
     println!(
-        "| | everywhere | p50 | p99 | max | at rest: bytes, packets, processor us a member-second | while changing |\n\
-         |---|---|---|---|---|---|---|"
+        "| | everywhere | p50 | p99 | max | at rest: bytes, packets, processor us a member-second | while changing | signatures checked a change |\n\
+         |---|---|---|---|---|---|---|---|"
     );
-    for library in [Library::Swimring].into_iter().chain(chitchat) {
+    for library in swimring.chain(chitchat) {
         let outcome = namespace.run(|| {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(measure(library, options))
+            runtime.block_on(measure(library, options, &checks))
         })??;
         println!("{}", row(&outcome));
         outcomes.push(outcome);
@@ -119,7 +130,7 @@ fn run(options: &Options) -> Result<(), Fault> {
 }
 
 /// Everything that is done with the members of one library.
-async fn measure(library: Library, options: &Options) -> Result<Outcome, Fault> {
+async fn measure(library: Library, options: &Options, checks: &Checks) -> Result<Outcome, Fault> {
     let (members, keys) = (usize::from(options.members), usize::from(options.keys));
     let initial = members * keys;
     let arrivals = Arc::new(Arrivals::new(initial + options.changes, members - 1));
@@ -141,11 +152,12 @@ async fn measure(library: Library, options: &Options) -> Result<Outcome, Fault> 
     let all_keys_ms = start.elapsed().as_secs_f64() * 1e3;
 
     sleep(SETTLE).await;
-    let before = Usage::now()?;
+    let (before, checked) = (Usage::now()?, checks.sum());
     sleep(Duration::from_secs(options.rest_s)).await;
     let rest = Usage::now()?.since(&before, members);
+    let checked_at_rest = (checks.sum() - checked) as f64 / options.rest_s as f64 / members as f64;
 
-    let before = Usage::now()?;
+    let (before, checked) = (Usage::now()?, checks.sum());
     let mut pace = interval(Duration::from_millis(options.every_ms));
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for change in 0..options.changes {
@@ -156,6 +168,9 @@ async fn measure(library: Library, options: &Options) -> Result<Outcome, Fault> 
     let changed = initial..initial + options.changes;
     wait_until_complete(library, &arrivals, changed.clone()).await?;
     let spread = arrivals.spread(changed.clone());
+    // What is counted is published once a second.
+    sleep(Duration::from_secs(2)).await;
+    let checked_per_change = (checks.sum() - checked) as f64 / options.changes as f64;
     crowd.stop().await;
     Ok(Outcome {
         library: library.name(),
@@ -165,6 +180,8 @@ async fn measure(library: Library, options: &Options) -> Result<Outcome, Fault> 
         spread_ms: spread.iter().map(|spread| spread.as_secs_f64() * 1e3).collect(),
         rest,
         changing,
+        checked_per_change,
+        checked_at_rest,
     })
 }
 
@@ -172,7 +189,7 @@ async fn measure(library: Library, options: &Options) -> Result<Outcome, Fault> 
 async fn set(crowd: &Crowd, arrivals: &Arrivals, number: usize, nth: usize) -> Result<(), Fault> {
     let (member, key) = (nth % crowd.members(), nth / crowd.members());
     arrivals.made(number);
-    crowd.set(member, &format!("key-{key}"), &Arrivals::value(number)).await
+    crowd.set(member, key, &Arrivals::value(number)).await
 }
 
 /// Waits until the changes `numbers` are everywhere; what is not after a while is told by the result.
@@ -200,7 +217,7 @@ fn row(outcome: &Outcome) -> String {
     let at = |share| format!("{:.0} ms", quantile(&spread, share).as_secs_f64() * 1e3);
     let rate = |rate: &Rate| format!("{:.0}, {:.1}, {:.0}", rate.bytes, rate.packets, rate.processor_us);
     format!(
-        "| {} | {} of {} | {} | {} | {} | {} | {} |",
+        "| {} | {} of {} | {} | {} | {} | {} | {} | {:.1} |",
         outcome.library,
         outcome.everywhere,
         outcome.changes,
@@ -208,6 +225,7 @@ fn row(outcome: &Outcome) -> String {
         at(0.99),
         at(1.0),
         rate(&outcome.rest),
-        rate(&outcome.changing)
+        rate(&outcome.changing),
+        outcome.checked_per_change
     )
 }
