@@ -174,7 +174,9 @@ struct SwimringCluster *swimring_start(const char *settings);
 //
 // # Safety
 // `settings` is NULL or a text; `admit` may be called with `context` on another thread until `swimring_free` has returned.
-struct SwimringCluster *swimring_start_admitting(const char *settings, SwimringAdmit admit, void *context);
+struct SwimringCluster *swimring_start_admitting(const char *settings,
+                                                 SwimringAdmit admit,
+                                                 void *context);
 
 // Stops the member at once, without a word, and frees it. Its port is free afterwards, and its subscriptions come to their end.
 //
