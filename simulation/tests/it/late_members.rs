@@ -88,3 +88,23 @@ fn ten_seconds_after_a_machine_was_busy_all_is_well() {
         assert!(suspicions > 0, "stalls of six seconds have to be noticed");
     }
 }
+
+/// A driver that keeps up again is believed at once: nobody sits out a time that was drawn while it was late.
+#[test]
+fn members_are_at_their_pace_again_within_two_intervals() {
+    let settings = plain();
+    let mut simulation = cluster(1, &WireOptions::Native, &settings, 0, millis(1));
+    let probes = |simulation: &mut Simulation, time: Duration| {
+        let before = simulation.counters();
+        simulation.run_for(time).unwrap();
+        simulation.counters().since(&before).probes_sent as usize
+    };
+    (0..MEMBERS).for_each(|node| simulation.set_overload(node, settings.local_health_max));
+    simulation.run_for(settings.probe_interval * 20).unwrap();
+    let seldom = probes(&mut simulation, settings.probe_interval * 36);
+    assert!((MEMBERS * 3..=MEMBERS * 5).contains(&seldom), "each nine times as seldom: {seldom}");
+    (0..MEMBERS).for_each(|node| simulation.set_overload(node, 0));
+    simulation.run_for(settings.probe_interval * 2).unwrap();
+    let often = probes(&mut simulation, settings.probe_interval * 4);
+    assert!(often >= MEMBERS * 4 * 95 / 100, "{often}");
+}

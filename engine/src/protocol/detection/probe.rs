@@ -140,7 +140,7 @@ impl Probe {
         &mut self.attempts[slot as usize]
     }
 
-    /// When the next probe of our own choice is due.
+    /// When to look next whether a probe of our own choice begins.
     #[inline]
     pub(in crate::protocol) fn next_due(&self) -> Time {
         self.schedule.due()
@@ -224,7 +224,7 @@ impl Probe {
         None
     }
 
-    /// Whether the next probe of our own choice is due.
+    /// Whether it is time to look whether a probe of our own choice begins.
     #[inline]
     pub(in crate::protocol) fn is_next_due(&self, now: Time) -> bool {
         self.schedule.due() <= now

@@ -2,6 +2,10 @@
 //!
 //! The order is a random permutation that is renewed after each round (SWIM section 4.3). Probes lie on the member's own
 //! grid of intervals, staggered against others', and further apart the worse its local health.
+//!
+//! While the driver is late, the time to the next probe is drawn, as a share of the interval that is in force, which may be
+//! nine times as long as it is otherwise. A member that slept for all of it would be the last to see that the driver keeps up again: so it
+//! looks up once in each plain interval, and probes when the interval that is in force by then is over.
 
 use std::time::Duration;
 
@@ -13,6 +17,9 @@ use crate::protocol::view::permutation::Permutation;
 /// Probes of one target in a row that prove nothing because the driver lost or left unread what others had sent.
 /// The next that fails is believed: who floods a member must not keep it from noticing a crash.
 const INCONCLUSIVE_MAX: u8 = 2;
+
+/// The whole interval, in the unit in which shares of it are drawn.
+const WHOLE: u64 = 1 << 15;
 
 /// The next probe of a member's own choice.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +37,13 @@ pub(in crate::protocol) struct NextProbe {
 /// The probes to come.
 #[derive(Debug)]
 pub(super) struct ProbeSchedule {
-    /// When the next probe begins.
+    /// When to look next, and begin the next probe unless it was drawn for later.
     next: Time,
-    /// With `probe_when_free`: the next beat of the member's own ticker, and whether one came while a probe
-    /// was under way.
-    tick: Time,
+    /// From when the drawn share counts. With `probe_when_free`: the next beat of the member's own ticker.
+    mark: Time,
+    /// The share of the interval in force after which the next probe begins, in parts of [`WHOLE`]; 0 if none was drawn.
+    drawn: u16,
+    /// With `probe_when_free`: whether a beat came while a probe was under way.
     tick_missed: bool,
     order: Permutation,
     position: u32,
@@ -55,7 +64,8 @@ impl ProbeSchedule {
         let next = shared.stagger(now, chosen_interval, rng);
         ProbeSchedule {
             next,
-            tick: next,
+            mark: next,
+            drawn: 0,
             tick_missed: false,
             order: Permutation::new(0, 0),
             position: 0,
@@ -64,7 +74,7 @@ impl ProbeSchedule {
         }
     }
 
-    /// When the next probe begins.
+    /// When to look next whether a probe begins.
     #[inline]
     pub(super) fn due(&self) -> Time {
         self.next
@@ -94,23 +104,29 @@ impl ProbeSchedule {
         }
         let overload = cx.shared.overload;
         let interval = core.health.scale(core.chosen_probe_interval(), overload, core.health_max(cx));
-        let intended = self.next;
-        let late = cx.now.since(intended);
+        let looked = self.next;
+        let late = cx.now.since(looked);
         if late >= interval {
             // A driver that lost time does not catch up, and members keep out of step with each other: the
             // next probe is at the next point of the member's own grid.
             let missed = (late.as_micros() / interval.as_micros()) as u32;
-            self.next = intended + interval * (missed + 1);
+            (self.next, self.drawn) = (looked + interval * (missed + 1), 0);
             return None;
         }
-        self.next = intended + interval;
+        let begins = if self.drawn == 0 { looked } else { self.drawn_time(interval) };
+        if begins > cx.now {
+            self.look_by(begins, core, (looked, late));
+            return None;
+        }
+        let intended = looked.max(begins);
+        let next = intended + interval;
         // When the next begins, so that a driver that is late by a little does not skip that one.
-        let ends = if core.adaptive { self.next - interval / 2 } else { self.next };
+        let ends = if core.adaptive { next - interval / 2 } else { next };
         if overload > 0 {
-            // A driver that was late has members that are due at one moment: they have to come apart, or it stays late. What is
-            // late by more than half an interval begins from now: a time that is past would be late again.
-            let apart = core.rng.u64(1..=interval.as_micros() as u64);
-            self.next = (intended + interval / 2).max(cx.now) + Duration::from_micros(apart);
+            self.draw(core, intended, interval, cx.now);
+            self.look_by(self.drawn_time(interval), core, (looked, late));
+        } else {
+            (self.next, self.drawn) = (next, 0);
         }
         if busy || core.status != Status::Active {
             return None;
@@ -119,15 +135,40 @@ impl ProbeSchedule {
         Some(NextProbe { target, new_round, intended, ends })
     }
 
+    /// Draws the time to the probe after the one that was to begin at `intended`. A driver that was late has members that are due
+    /// at one moment: they have to come apart, or it stays late. What is late by more than half an interval begins from
+    /// now: a time that is past would be late again.
+    fn draw(&mut self, core: &mut Core, intended: Time, interval: Duration, now: Time) {
+        let micros = interval.as_micros() as u64;
+        let apart = (core.rng.u64(1..=micros) * WHOLE).div_ceil(micros);
+        let (mark, least) = if intended + interval / 2 >= now { (intended, WHOLE / 2) } else { (now, 0) };
+        // At most one and a half of the whole.
+        (self.mark, self.drawn) = (mark, (least + apart) as u16);
+    }
+
+    /// When the probe that was drawn begins where `interval` is in force.
+    fn drawn_time(&self, interval: Duration) -> Time {
+        let micros = interval.as_micros() as u64 * u64::from(self.drawn) / WHOLE;
+        self.mark + Duration::from_micros(micros)
+    }
+
+    /// Looks again at `begins`, or earlier at the next point of the member's own grid of plain intervals, of which the one that was
+    /// `looked` at now was so `late`.
+    fn look_by(&mut self, begins: Time, core: &Core, (looked, late): (Time, Duration)) {
+        let plain = core.chosen_probe_interval();
+        let missed = (late.as_micros() / plain.as_micros()) as u32;
+        self.next = begins.min(looked + plain * (missed + 1));
+    }
+
     /// The same with a ticker that local health does not slow down, and that keeps one beat for later while a
     /// probe is under way.
     fn choose_at_tick(&mut self, core: &mut Core, cx: &Context<'_, '_>, busy: bool) -> Option<NextProbe> {
         let interval = core.settings.probe_interval;
-        if self.tick <= cx.now {
-            let missed = cx.now.since(self.tick).as_micros() / interval.as_micros();
-            self.tick = self.tick + interval * (missed as u32 + 1);
+        if self.mark <= cx.now {
+            let missed = cx.now.since(self.mark).as_micros() / interval.as_micros();
+            self.mark = self.mark + interval * (missed as u32 + 1);
         }
-        self.next = self.tick;
+        self.next = self.mark;
         if core.status != Status::Active {
             return None;
         }
