@@ -11,7 +11,8 @@ use hashbrown::HashMap;
 use swimring_codec::Incarnation;
 
 use crate::protocol::settings::RETRANSMIT_LIMIT_MAX;
-use crate::protocol::view::directory::{KeyedHash, MemberIndex};
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::keyed_hash::KeyedHash;
 use crate::protocol::view::pool::{List, NIL, Pool};
 use crate::protocol::wire::Update;
 

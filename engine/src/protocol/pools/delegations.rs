@@ -15,8 +15,9 @@ use hashbrown::HashMap;
 use crate::protocol::pools::delegation::{Delegation, Leaving, Ready, Retry};
 use crate::protocol::pools::round_trip::RoundTrip;
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::{Directory, KeyedHash, MemberIndex};
+use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::heap::{Heap, HeapPool};
+use crate::protocol::view::keyed_hash::KeyedHash;
 use crate::protocol::view::pool::{List, NIL, Pool};
 use crate::protocol::wire::Update;
 

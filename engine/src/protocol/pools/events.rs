@@ -16,7 +16,7 @@ use crate::protocol::event::{Event, EventIndex};
 use crate::protocol::pools::event_window::{EVENT_KEPT, EVENT_WINDOW, EventWindow};
 use crate::protocol::settings::Settings;
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::KeyedHash;
+use crate::protocol::view::keyed_hash::KeyedHash;
 use crate::protocol::wire::{EventBody, EventKey, Outgoing, StoredEvent, Update};
 
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,9 @@ use crate::protocol::event::{StandingSuspicion, SuspicionSummary};
 use crate::protocol::pools::presence::Presence;
 use crate::protocol::pools::suspicion::{Due, Suspicion, Window, Witness};
 use crate::protocol::time::{Time, millis};
-use crate::protocol::view::directory::{KeyedHash, MemberIndex};
+use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::heap::{Heap, HeapPool};
+use crate::protocol::view::keyed_hash::KeyedHash;
 
 /// Most times that a witness tells a suspect.
 pub(in crate::protocol) const APPEALS_MAX: u8 = 64;

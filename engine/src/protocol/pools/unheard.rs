@@ -10,7 +10,8 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::{KeyedHash, MemberIndex};
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::keyed_hash::KeyedHash;
 use crate::protocol::view::pool::{List, NIL, Pool};
 
 /// How long a member is passed over. Who is gone is declared by then, and who only lost packets is heard again.

@@ -7,7 +7,8 @@
 use hashbrown::HashMap;
 
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::{KeyedHash, MemberIndex};
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::view::keyed_hash::KeyedHash;
 use crate::protocol::view::pool::{List, NIL, Pool};
 
 #[derive(Clone, Copy, Debug)]

@@ -9,8 +9,6 @@
 //! Version 0 is where nearly always the only identity is, so it is packed, and its references are counted apart. The
 //! others lie in a table of theirs while there are any.
 
-use std::hash::{BuildHasher, Hasher};
-
 use hashbrown::{HashMap, HashTable};
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
@@ -18,6 +16,7 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 pub use crate::protocol::view::identity::{Identity, identity_of};
 use crate::protocol::view::identity::{OtherIdentity, PackedIdentities};
+use crate::protocol::view::keyed_hash::KeyedHash;
 use crate::protocol::view::recent_hashes::RecentHashes;
 use crate::protocol::view::references::References;
 use crate::protocol::view::statements::Statements;
@@ -35,77 +34,6 @@ pub(in crate::protocol) const UNVERSIONED: Versions = Versions([0; 6]);
 
 /// Which of a member's identities a table entry means.
 pub type Version = u8;
-
-/// Even, so that with the key, which is odd, it makes an odd multiplier: one under which no two values have
-/// the same product.
-pub(super) const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C14;
-
-/// Spreads keys that are hashes or small numbers already: one multiplication, with a random key against
-/// chosen collisions.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::protocol) struct KeyedHash {
-    mask: u64,
-    multiplier: u64,
-}
-
-impl KeyedHash {
-    pub(in crate::protocol) fn new(key: u64) -> KeyedHash {
-        let key = key | 1;
-        KeyedHash { mask: key.rotate_left(32), multiplier: key ^ MULTIPLIER }
-    }
-
-    /// The hash of one number.
-    #[inline]
-    pub(in crate::protocol) fn of(self, value: u64) -> u64 {
-        let product = u128::from(value ^ self.mask) * u128::from(self.multiplier);
-        (product as u64) ^ ((product >> 64) as u64)
-    }
-}
-
-impl BuildHasher for KeyedHash {
-    type Hasher = KeyedHasher;
-
-    fn build_hasher(&self) -> KeyedHasher {
-        KeyedHasher { key: *self, hash: 0 }
-    }
-}
-
-#[derive(Debug)]
-pub(in crate::protocol) struct KeyedHasher {
-    key: KeyedHash,
-    hash: u64,
-}
-
-impl Hasher for KeyedHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(u64::from(value));
-    }
-
-    #[inline]
-    fn write_u64(&mut self, value: u64) {
-        self.hash = self.key.of(value ^ self.hash);
-    }
-
-    /// Both halves in one product, of which each factor is as secret as the key: half the time of one after the other.
-    fn write_u128(&mut self, value: u128) {
-        let (low, high) = (value as u64, (value >> 64) as u64);
-        let KeyedHash { mask, multiplier } = self.key;
-        let product = u128::from(low ^ mask ^ self.hash) * u128::from(high ^ multiplier);
-        self.hash = (product as u64) ^ ((product >> 64) as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.hash
-    }
-}
 
 /// The interned identities. See the module.
 #[derive(Debug)]

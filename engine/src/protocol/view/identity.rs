@@ -12,8 +12,9 @@ use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State, identity_hash, identity_tag};
 
-use crate::protocol::view::directory::{MULTIPLIER, MemberIndex, UNVERSIONED};
+use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
 use crate::protocol::view::grow_for_one;
+use crate::protocol::view::keyed_hash::MULTIPLIER;
 use crate::protocol::view::texts::Texts;
 use crate::protocol::view::zones::{ZONES_MAX, ZoneIndex, Zones};
 

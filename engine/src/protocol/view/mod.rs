@@ -2,7 +2,7 @@
 //!
 //! `table` is one member's view, an `entry` for each other, `directory` the identities that all members of a worker share.
 //! Members that agree hold differences against a `shared_view`, and `compaction` keeps it so. A `sketch` says where two views differ. `departed` remembers the dead. `zones` says
-//! who is where. `statements` are what members have signed of themselves, `verified` what of shared state was found to be signed. `identity`, `texts` and `references` are how the directory packs what it knows, `recent_hashes` what it need not hash again; `permutation`,
+//! who is where. `statements` are what members have signed of themselves, `verified` what of shared state was found to be signed. `identity`, `texts` and `references` are how the directory packs what it knows, `recent_hashes` what it need not hash again; `keyed_hash`, `permutation`,
 //! `id_order`, `pool` and `heap` are the structures below.
 
 pub(in crate::protocol) mod departed;
@@ -13,6 +13,7 @@ pub(in crate::protocol) mod entry;
 pub(in crate::protocol) mod heap;
 pub(in crate::protocol) mod id_order;
 pub(in crate::protocol) mod identity;
+pub(in crate::protocol) mod keyed_hash;
 pub(in crate::protocol) mod permutation;
 pub(in crate::protocol) mod pool;
 mod recent_hashes;

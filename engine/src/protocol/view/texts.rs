@@ -7,8 +7,8 @@
 
 use hashbrown::HashMap;
 
-use crate::protocol::view::directory::KeyedHash;
 use crate::protocol::view::grow_for_one;
+use crate::protocol::view::keyed_hash::KeyedHash;
 
 /// Texts in a block.
 const BLOCK_TEXTS: usize = 32;
