@@ -203,6 +203,8 @@ counters! {
     events_shed,
     /// User events no longer told, or not repaired, because somebody may have forgotten them.
     events_expired,
+    /// User events of our own refused because members were behind with those that were told.
+    events_refused,
     /// Members asked what user events they know because roots had differed for a while.
     event_questions_sent,
     /// Ids of user events told to members that know others.

@@ -73,15 +73,16 @@ pub fn members_known<O: Observer>(fleet: &Fleet<O>) -> Result<f64, String> {
     Ok(known as f64 / f64::from(count.max(1)))
 }
 
-/// Whether all `observers` know every kill, and all but its sender have every event.
+/// Whether all `observers` know every kill, and all but its sender have every event that was not refused.
 ///
 /// # Errors
 /// As [`moments`].
 pub fn everything_seen<O: Tracking>(fleet: &Fleet<O>, done: Done, observers: u64) -> Result<bool, String> {
     let tallies = moments(fleet, |_| ())?.into_iter().map(|moment| moment.tally);
-    let (declared, delivered) =
-        tallies.fold((0, 0), |(a, b), tally| (a + tally.declared, b + tally.delivered));
-    let deliveries = done.events as u64 * (observers - 1);
+    let (declared, delivered, refused) = tallies.fold((0, 0, 0), |(a, b, c), tally| {
+        (a + tally.declared, b + tally.delivered, c + tally.events_refused)
+    });
+    let deliveries = (done.events as u64).saturating_sub(refused) * (observers - 1);
     Ok(declared >= done.kills as u64 * observers && delivered >= deliveries)
 }
 
@@ -102,13 +103,13 @@ pub fn kill<O: Observer>(fleet: &Fleet<O>, victim: MemberNumber) -> Result<(), S
     patiently(|| fleet.call(worker as usize, move |host, _| host.kill(local)))
 }
 
-/// Has a member send an event; one that it refuses is counted.
+/// Has a member send event `number`; one that it refuses is noted.
 ///
 /// # Errors
 /// As [`moments`].
 pub fn send_event<O: Tracking>(
     fleet: &Fleet<O>,
-    sender: MemberNumber,
+    (number, sender): (usize, MemberNumber),
     name: &'static str,
     payload: Vec<u8>,
 ) -> Result<(), String> {
@@ -121,7 +122,7 @@ pub fn send_event<O: Tracking>(
                 member.send_event(now, name, &payload, commons, out)
             });
             if !matches!(sent, Some(Ok(_))) {
-                host.observer.tracker_mut().tally.events_refused += 1;
+                host.observer.tracker_mut().refused(number);
             }
         })
     })

@@ -89,11 +89,13 @@ impl Window {
     }
 }
 
-/// The events that were sent.
+/// The events that were sent. Those that their senders refused are nowhere to be delivered.
 pub fn events(trackers: &[Tracker], done: Done, observers: u64) -> Vec<EventOutcome> {
+    let mut refused = vec![false; done.events];
+    trackers.iter().flat_map(|tracker| &tracker.events_refused).for_each(|event| refused[*event] = true);
     let outcome = |event: usize| EventOutcome {
         expected: observers - 1,
         delivered: trackers.iter().map(|tracker| tracker.received.count(event)).sum(),
     };
-    (0..done.events).map(outcome).collect()
+    (0..done.events).filter(|event| !refused[*event]).map(outcome).collect()
 }

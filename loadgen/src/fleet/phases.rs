@@ -289,9 +289,10 @@ impl<'a, 'b, O: Tracking> Phases<'a, 'b, O> {
             if self.interrupted() {
                 break;
             }
-            let payload = script.payload(self.done.events, self.options.event_bytes as usize);
+            let number = self.done.events;
+            let payload = script.payload(number, self.options.event_bytes as usize);
             self.done.events += 1;
-            fleet_control::send_event(&self.fleet, event.sender, S::EVENT_NAME, payload)?;
+            fleet_control::send_event(&self.fleet, (number, event.sender), S::EVENT_NAME, payload)?;
         }
         script.keep_plan(self, elapsed)
     }

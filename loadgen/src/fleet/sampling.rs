@@ -208,9 +208,10 @@ impl Taken {
 }
 
 impl Totals {
-    /// Deliveries it takes until every event sent so far is known to every observer but its sender.
+    /// Deliveries it takes until every event sent so far, and not refused, is known to every observer but its sender.
     pub fn deliveries_expected(&self) -> u64 {
-        self.done.events as u64 * self.observers.saturating_sub(1)
+        let sent = (self.done.events as u64).saturating_sub(self.moment.tally.events_refused);
+        sent * self.observers.saturating_sub(1)
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Tally {
     pub delivered: u64,
     /// Deliveries of an event to an observer that had it already. There should be none.
     pub delivered_again: u64,
-    /// Events the sender's own engine refused because too many were under way.
+    /// Events that the sender's own engine refused: too many were under way.
     pub events_refused: u64,
     /// Joins that succeeded.
     pub joined: u64,

@@ -53,6 +53,8 @@ pub struct Tracker {
     pub declared: SeenBits,
     /// By event: the observers it was delivered to.
     pub received: SeenBits,
+    /// Numbers of the events that members here refused to send.
+    pub events_refused: Vec<usize>,
     /// Counters.
     pub tally: Tally,
     /// What was timed since it was last taken.
@@ -86,6 +88,7 @@ impl Tracker {
             noticed: vec![Noticed::default(); plan.kills.len()],
             declared: SeenBits::new(plan.kills.len(), here),
             received: SeenBits::new(plan.events.len(), here),
+            events_refused: Vec::with_capacity(plan.events.len()),
             tally: Tally::default(),
             timings: Timings::default(),
             zone_round_trips: ZoneRoundTrips::default(),
@@ -196,6 +199,12 @@ impl Tracker {
                 .map(|index| zones.zone_of(MemberId::of_name(scene.shared.name(index))));
             self.zone_round_trips.record(from, to, rtt);
         }
+    }
+
+    /// A member here refused to send event `number`.
+    pub fn refused(&mut self, number: usize) {
+        self.tally.events_refused += 1;
+        self.events_refused.push(number);
     }
 
     /// Event `number` was delivered to the member of `scene`.

@@ -7,7 +7,8 @@ use swimring::protocol::{FrameSink, Member, MemberConfig, Outbox, Settings, Shar
 use swimring_codec::{Incarnation, MemberId};
 
 use super::*;
-use crate::fleet::name_of;
+use crate::fleet::sampling::Done;
+use crate::fleet::{name_of, outcome};
 use crate::schedule;
 
 const MEMBERS: u32 = 8;
@@ -192,6 +193,18 @@ fn a_delivery_is_timed_from_the_planned_instant_and_counts_once() {
     assert_eq!((tracker.received.count(0), tracker.received.count(1)), (0, 2));
     let spread = &tracker.timings.event_spread_us;
     assert_eq!((spread.len(), spread.value_at_quantile(0.5) / 1000), (2, 250));
+}
+
+#[test]
+fn an_event_that_its_sender_refused_was_not_sent() {
+    let mut stage = Stage::begun();
+    let event = stage.sent(&event_payload(1, 100));
+    stage.at(1.25, 0, event);
+    stage.tracker.refused(0);
+    assert_eq!(stage.tracker.tally.events_refused, 1);
+    let outcomes = outcome::events(&[stage.tracker], Done { kills: 0, events: 2 }, 7);
+    let told: Vec<(u64, u64)> = outcomes.iter().map(|event| (event.expected, event.delivered)).collect();
+    assert_eq!(told, [(6, 1)]);
 }
 
 #[test]

@@ -261,12 +261,12 @@ pub struct Seconds {
 /// User events.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Events {
-    /// Events sent.
+    /// Events sent; those that were refused are not among them.
     pub sent: u64,
-    /// Events refused by their senders' own queues because too many were under way.
+    /// Events refused by their senders because too many were under way, or members were behind with them: the application is told.
     #[serde(default)]
     pub refused: u64,
-    /// Deliveries per expected delivery: 1 if every live member received every event.
+    /// Deliveries per expected delivery: 1 if every live member received every event that was not refused.
     pub delivered_ratio: Option<f64>,
     /// Copies of an event a member received, duplicates included.
     pub copies_per_member: Option<f64>,

@@ -300,7 +300,7 @@ impl Page {
         let delivered = self.short(&delivered, short, report);
         let mut text = format!("{} sent, {delivered}", thousands(events.sent));
         if events.refused > 0 {
-            let refused = format!("{} refused: too many under way", thousands(events.refused));
+            let refused = format!("{} refused: too many at once", thousands(events.refused));
             text.push_str(&format!(", {}", self.style.bad(&refused)));
         }
         if let Some(copies) = events.copies_per_member {

@@ -256,7 +256,7 @@ impl Member {
     /// [`Event::EventTold`](super::super::Event::EventTold) says that it has been told.
     ///
     /// # Errors
-    /// If it is too large for a frame, or too many are under way. Nothing is queued then.
+    /// If it is too large for a frame, too many are under way, or members are behind with those that are told already. Nothing is queued then.
     pub fn send_event(
         &mut self,
         now: Time,
@@ -271,6 +271,10 @@ impl Member {
         }
         if self.core.is_full_of_events(shared) {
             return Err(MemberError::TooManyEvents);
+        }
+        if self.core.delegates(shared) && shared.is_behind_with_events(now) {
+            shared.counters.events_refused += 1;
+            return Err(MemberError::Overloaded);
         }
         self.core.event_sequence = self.core.event_sequence.wrapping_add(1);
         let event = UserEvent { origin: self.core.id, sequence: self.core.event_sequence, name, payload };

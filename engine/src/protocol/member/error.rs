@@ -76,6 +76,9 @@ pub enum MemberError {
         "too many user events are under way: send them more slowly or raise events_max and broadcasts_max"
     )]
     TooManyEvents,
+    /// Members are behind with the events that are told already: this one would only wait, and have others wait.
+    #[error("members are overloaded with user events: send this one again later, and fewer in a second")]
+    Overloaded,
     /// The metadata changed faster than the changes could spread.
     #[error("too many versions of the metadata are about: change it more slowly")]
     TooManyVersions,

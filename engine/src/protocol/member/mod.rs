@@ -441,6 +441,9 @@ mod clash_tests;
 #[path = "join_test.rs"]
 mod join_tests;
 #[cfg(test)]
+#[path = "overload_test.rs"]
+mod overload_tests;
+#[cfg(test)]
 #[path = "past_life_test.rs"]
 mod past_life_tests;
 #[cfg(test)]

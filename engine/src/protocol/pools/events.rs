@@ -13,6 +13,7 @@ use swimring_codec::native::EventId;
 use swimring_codec::{Incarnation, MemberId};
 
 use crate::protocol::event::{Event, EventIndex};
+use crate::protocol::pools::event_backlog::EventBacklog;
 use crate::protocol::pools::event_window::{EVENT_KEPT, EVENT_WINDOW, EventWindow};
 use crate::protocol::settings::Settings;
 use crate::protocol::time::Time;
@@ -78,6 +79,7 @@ pub(in crate::protocol) struct EventStore {
     order: VecDeque<EventIndex>,
     /// What the event roots stand for; nothing where none travel.
     window: Option<EventWindow>,
+    backlog: EventBacklog,
 }
 
 impl EventStore {
@@ -93,12 +95,14 @@ impl EventStore {
             ids: HashMap::with_hasher(KeyedHash::new(key)),
             order: VecDeque::new(),
             window: compared.then(EventWindow::new),
+            backlog: EventBacklog::default(),
         }
     }
 
     /// Makes room for `events`, and for the bits of `members` members.
     pub(in crate::protocol) fn reserve(&mut self, members: usize, events: usize) {
-        self.grow_members(members);
+        self.widen(members);
+        self.backlog.reserve(events);
         self.stored.reserve_exact(events.saturating_sub(self.stored.len()));
         self.bytes.reserve_exact((events * self.body_max).saturating_sub(self.bytes.len()));
         self.seen.reserve_exact((events * self.words).saturating_sub(self.seen.len()));
@@ -110,8 +114,14 @@ impl EventStore {
         }
     }
 
-    /// Widens the bit rows for `members` members.
+    /// There are `members` members now.
     pub(in crate::protocol) fn grow_members(&mut self, members: usize) {
+        self.backlog.set_members(members);
+        self.widen(members);
+    }
+
+    /// Widens the bit rows for `members` members.
+    fn widen(&mut self, members: usize) {
         if let Some(window) = &mut self.window {
             window.grow_members(members);
         }
@@ -165,6 +175,9 @@ impl EventStore {
         let bit = 1 << (member % 64);
         let new = *word & bit == 0;
         *word |= bit;
+        if new {
+            self.backlog.delivered(at);
+        }
         let stored = &self.stored[at as usize];
         if new
             && stored.counted
@@ -358,6 +371,9 @@ impl EventStore {
         let seen = &mut self.seen[at as usize * self.words..][..self.words];
         seen.fill(0);
         self.index.insert(key, at);
+        if age.is_zero() {
+            self.backlog.begin(at, now);
+        }
         if let Some(window) = &mut self.window {
             self.ids.insert(id.0, at);
             if window.insert(at, leaves, now) {
@@ -415,6 +431,11 @@ impl EventStore {
         if window.forget(at, leaves) {
             window.subtract(term, &self.seen[at as usize * self.words..][..self.words]);
         }
+    }
+
+    /// Whether so many deliveries of young events are missing that another event would only wait.
+    pub(in crate::protocol) fn is_behind(&mut self, now: Time) -> bool {
+        self.backlog.is_long(now)
     }
 
     /// When the event was first seen here.

@@ -7,6 +7,7 @@
 pub(in crate::protocol) mod broadcasts;
 pub(in crate::protocol) mod delegation;
 pub(in crate::protocol) mod delegations;
+pub(in crate::protocol) mod event_backlog;
 pub(in crate::protocol) mod event_talk;
 pub(in crate::protocol) mod event_window;
 pub(in crate::protocol) mod events;

@@ -348,6 +348,11 @@ impl SharedState {
         self.unread = unread;
     }
 
+    /// Whether members are behind with the user events that are told, so that another one would only wait.
+    pub(in crate::protocol) fn is_behind_with_events(&mut self, now: Time) -> bool {
+        self.unread >= HOLD_FROM && self.events.is_behind(now)
+    }
+
     /// The latest moment until which silence can be judged at `now`.
     #[inline]
     pub(crate) fn judged_until(&self, now: Time) -> Time {
