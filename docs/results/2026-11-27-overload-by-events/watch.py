@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs a fleet and prints, once a second, what its metrics say: watch.py PROGRAM MEMBERS EVENTS_PER_SECOND DURATION"""
+"""Runs a fleet and prints, once a second, what its metrics say: watch.py PROGRAM MEMBERS EVENTS_PER_SECOND DURATION
+[COUNTER...]: with what the named counters of the protocol (docs/METRICS.md) counted in each second, as well."""
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ PORT = 9191
 LAG = 'swimring_schedule_lag_seconds{quantile="0.99"}'
 
 program, members, rate, duration = sys.argv[1:5]
+counters = sys.argv[5:]
 fleet = subprocess.Popen([program, "run", "--members", members, "--duration", duration, "--events", rate + "/s", "--kill", "0",
                           "--warmup", "5s", "--metrics", f"127.0.0.1:{PORT}", "--quiet"])
 
@@ -28,7 +30,8 @@ def processor_s():
 
 
 last, began = None, None
-print("     t phase acked/s deliveries/s sent/s dropped/s suspicions deaths missing suspected cores lag99", flush=True)
+print("     t phase acked/s deliveries/s sent/s dropped/s suspicions deaths missing suspected cores lag99",
+      *counters, flush=True)
 while fleet.poll() is None:
     now, read = time.time(), metrics()
     if read:
@@ -43,6 +46,6 @@ while fleet.poll() is None:
                   f"{each('swimring_datagrams_dropped_total'):8.0f} {read.get('swimring_false_suspicions_total', 0):6.0f} "
                   f"{read.get('swimring_false_deaths_total', 0):6.0f} {read.get('swimring_pairs_missing', 0):8.0f} "
                   f"{read.get('swimring_pairs_suspected', 0):6.0f} {(used - last[2]) / (now - last[0]):5.2f} {read.get(LAG, 0):.3f}",
-                  flush=True)
+                  *(f"{each(f'swimring_protocol_{name}_total'):{len(name)}.0f}" for name in counters), flush=True)
         last = (now, read, used)
     time.sleep(max(0.0, 1 - (time.time() - now)))

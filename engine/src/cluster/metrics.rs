@@ -38,7 +38,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("swimring_datagram_receive_errors_total", "Errors on receive, such as ICMP errors."),
     (
         "swimring_datagrams_overflowed_total",
-        "Datagrams the kernel dropped because the receive buffer was full.",
+        "Datagrams the kernel dropped because the receive buffer was full; a train that GRO put together counts once.",
     ),
     ("swimring_datagrams_outside_total", "Datagrams from outside of the networks that are allowed."),
     ("swimring_datagrams_unrouted_total", "Datagrams and stream messages for nobody who lives here."),

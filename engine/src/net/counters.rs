@@ -38,7 +38,7 @@ pub struct NetCounters {
     /// Datagrams without a byte, dropped.
     pub receive_empty: u64,
     /// Datagrams the kernel dropped because the socket's receive buffer was full (`SO_RXQ_OVFL`), as far as
-    /// datagrams received since have told.
+    /// datagrams received since have told. A train that GRO put together counts once.
     pub receive_overflow: u64,
     /// Times io_uring ran out of receive buffers and reception was armed anew; nothing is lost by it.
     pub receive_pauses: u64,
