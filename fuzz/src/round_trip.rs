@@ -114,7 +114,12 @@ fn message(input: &mut Input<'_>) -> OwnedMessage {
             name: input.text(),
             payload: input.bytes().to_vec(),
         },
-        10 => OwnedMessage::Delegation { number: input.u32(), prefix_bits: input.u8(), zone: input.u16() },
+        10 => OwnedMessage::Delegation {
+            number: input.u32(),
+            prefix_bits: input.u8(),
+            zone: input.u16(),
+            view_first: input.bool(),
+        },
         11 => OwnedMessage::DelegationAck { number: input.u32() },
         12 => OwnedMessage::EventSum {
             bits: input.u8(),

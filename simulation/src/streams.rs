@@ -98,9 +98,10 @@ impl Simulation {
     fn stream_patience(&self, purpose: StreamPurpose) -> Duration {
         match purpose {
             StreamPurpose::Probe { .. } => self.settings.probe_interval * 2,
-            StreamPurpose::Join { .. } | StreamPurpose::Sync | StreamPurpose::SharedState { .. } => {
-                self.settings.probe_interval * 5
-            }
+            StreamPurpose::Join { .. }
+            | StreamPurpose::Sync
+            | StreamPurpose::View
+            | StreamPurpose::SharedState { .. } => self.settings.probe_interval * 5,
         }
     }
 
@@ -273,7 +274,7 @@ impl Simulation {
             self.end_for(id, 1 - end);
         }
         if end == OPENER && cut_short && self.nodes[node].boots == boot {
-            self.call(node, |member, _, _, out| member.handle_stream_closed(purpose, out));
+            self.call(node, |member, now, _, out| member.handle_stream_closed(now, purpose, out));
         }
     }
 

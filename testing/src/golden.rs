@@ -152,12 +152,17 @@ pub fn messages() -> Vec<Golden<OwnedMessage>> {
         Golden {
             name: "delegation",
             hex: "0b04000006000000",
-            value: OwnedMessage::Delegation { number: 6, prefix_bits: 4, zone: 0 },
+            value: OwnedMessage::Delegation { number: 6, prefix_bits: 4, zone: 0, view_first: false },
         },
         Golden {
             name: "delegation to a zone",
             hex: "0b00082107000000",
-            value: OwnedMessage::Delegation { number: 7, prefix_bits: 0, zone: 0x2108 },
+            value: OwnedMessage::Delegation { number: 7, prefix_bits: 0, zone: 0x2108, view_first: false },
+        },
+        Golden {
+            name: "delegation, view first",
+            hex: "1604000008000000",
+            value: OwnedMessage::Delegation { number: 8, prefix_bits: 4, zone: 0, view_first: true },
         },
         Golden {
             name: "delegation ack",
@@ -291,7 +296,7 @@ pub fn frames() -> Vec<Golden<(FrameHeader, Vec<OwnedMessage>, usize)>> {
                 header(NODE_2, false),
                 vec![
                     OwnedMessage::Ack { sequence: 0x0102_0304, event_root: 0 },
-                    OwnedMessage::Delegation { number: 6, prefix_bits: 4, zone: 0 },
+                    OwnedMessage::Delegation { number: 6, prefix_bits: 4, zone: 0, view_first: false },
                     OwnedMessage::Dead { subject: NODE_7.0, incarnation: INCARNATION },
                     event(),
                 ],

@@ -23,7 +23,7 @@ pub enum OwnedMessage {
     Left { subject: u64, incarnation: u64 },
     Introduction(OwnedIntroduction),
     UserEvent { origin: u64, sequence: u32, name: String, payload: Vec<u8> },
-    Delegation { number: u32, prefix_bits: u8, zone: u16 },
+    Delegation { number: u32, prefix_bits: u8, zone: u16, view_first: bool },
     DelegationAck { number: u32 },
     EventSum { bits: u8, nth: u8, age_max: u8, answer: bool, sum: u32 },
     EventKnown { id: u64 },
@@ -244,8 +244,8 @@ impl OwnedMessage {
             OwnedMessage::UserEvent { origin, sequence, ref name, ref payload } => {
                 Message::UserEvent(UserEvent { origin: id(origin), sequence, name, payload })
             }
-            OwnedMessage::Delegation { number, prefix_bits, zone } => {
-                Message::Delegation { number, prefix_bits, zone }
+            OwnedMessage::Delegation { number, prefix_bits, zone, view_first } => {
+                Message::Delegation { number, prefix_bits, zone, view_first }
             }
             OwnedMessage::DelegationAck { number } => Message::DelegationAck { number },
             OwnedMessage::EventSum { bits, nth, age_max, answer, sum } => {
@@ -304,8 +304,8 @@ impl From<Message<'_>> for OwnedMessage {
                 name: event.name.to_owned(),
                 payload: event.payload.to_vec(),
             },
-            Message::Delegation { number, prefix_bits, zone } => {
-                OwnedMessage::Delegation { number, prefix_bits, zone }
+            Message::Delegation { number, prefix_bits, zone, view_first } => {
+                OwnedMessage::Delegation { number, prefix_bits, zone, view_first }
             }
             Message::DelegationAck { number } => OwnedMessage::DelegationAck { number },
             Message::EventSum(EventSum { part: EventPart { bits, nth }, age_max, answer, sum }) => {

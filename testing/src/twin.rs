@@ -133,7 +133,7 @@ fn message(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
         5..=8 => update(bytes, at),
         9 => introduction(bytes, at).map(|(record, length)| (OwnedMessage::Introduction(record), length)),
         10 => event(bytes, at),
-        11 | 12 => delegation(bytes, at),
+        11 | 12 | 22 => delegation(bytes, at),
         13..=16 => event_repair(bytes, at),
         17..=21 => view_repair(bytes, at),
         24 => key_roots(bytes, at),
@@ -163,7 +163,9 @@ fn delegation(bytes: &[u8], at: usize) -> Option<(OwnedMessage, usize)> {
     let zone = number(bytes, at + 2, 2)? as u16;
     let number = number(bytes, at + 4, 4)? as u32;
     match (bytes[at], prefix_bits, zone) {
-        (11, 0..=64, _) => Some((OwnedMessage::Delegation { number, prefix_bits, zone }, 8)),
+        (kind @ (11 | 22), 0..=64, _) => {
+            Some((OwnedMessage::Delegation { number, prefix_bits, zone, view_first: kind == 22 }, 8))
+        }
         (12, 0, 0) => Some((OwnedMessage::DelegationAck { number }, 8)),
         _ => None,
     }

@@ -117,6 +117,16 @@ impl<'a> Introduction<'a> {
         if self.is_valid() { self.write(out) } else { None }
     }
 
+    /// Appends it to `out`, as a record is written. False, and nothing appended, if it breaks a rule of the format.
+    pub fn append(&self, out: &mut Vec<u8>) -> bool {
+        let at = out.len();
+        if !self.is_valid() {
+            return false;
+        }
+        out.resize(at + self.wire_len(), 0);
+        self.write(&mut out[at..]).is_some()
+    }
+
     /// Writes a valid introduction to `out`, which has exactly the encoded length.
     pub(super) fn write(&self, out: &mut [u8]) -> Option<()> {
         let header = IntroductionHeader {

@@ -216,6 +216,7 @@ pub(super) mod kind {
     pub const VIEW_LIST: u8 = 19;
     pub const ENTRY_WANTED: u8 = 20;
     pub const VIEW_REPAIR: u8 = 21;
+    pub const DELEGATION_VIEW_FIRST: u8 = 22;
     pub const KEY_ROOTS: u8 = 24;
     pub const SIGNATURE: u8 = 26;
     pub const DIRECT: u8 = 40;

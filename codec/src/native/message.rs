@@ -111,6 +111,8 @@ pub enum Message<'a> {
         prefix_bits: u8,
         /// The zone's [tag](crate::identity::zone_tag).
         zone: u16,
+        /// The sender's view has far more to tell than what follows: get it before you tell others.
+        view_first: bool,
     },
     /// Everything that was delegated under `number` is taken over, or needs nobody to take it over.
     DelegationAck {
@@ -200,7 +202,9 @@ impl<'a> Message<'a> {
             kind::PING | kind::INDIRECT_PING | kind::ACK | kind::NACK => take_probe(kind, bytes, visitor)?,
             kind::INTRODUCTION => visitor.visit(Message::Introduction(Introduction::take(bytes)?)),
             kind::USER_EVENT => visitor.visit(Message::UserEvent(UserEvent::take(bytes)?)),
-            kind::DELEGATION | kind::DELEGATION_ACK => take_delegation(kind, bytes, visitor)?,
+            kind::DELEGATION | kind::DELEGATION_ACK | kind::DELEGATION_VIEW_FIRST => {
+                take_delegation(kind, bytes, visitor)?;
+            }
             kind::EVENT_SUM..=kind::EVENT_AGE => event_repair::take_message(kind, bytes, visitor)?,
             kind::VIEW_SKETCH..=kind::VIEW_REPAIR => visitor.visit(view_repair::take_message(kind, bytes)?),
             kind::KEY_ROOTS => visitor.visit(Message::KeyRoots(KeyRoots::take(bytes)?)),
@@ -257,8 +261,9 @@ impl<'a> Message<'a> {
             Message::Ack { sequence, event_root } => put(&probe(kind::ACK, event_root, sequence)?, out),
             Message::Nack { sequence } => put(&probe(kind::NACK, 0, sequence)?, out),
             Message::IndirectPing { sequence, target } => put(&relay(sequence, target)?, out),
-            Message::Delegation { number, prefix_bits, zone } => {
-                put(&delegation(kind::DELEGATION, prefix_bits, zone, number)?, out)
+            Message::Delegation { number, prefix_bits, zone, view_first } => {
+                let kind = if view_first { kind::DELEGATION_VIEW_FIRST } else { kind::DELEGATION };
+                put(&delegation(kind, prefix_bits, zone, number)?, out)
             }
             Message::DelegationAck { number } => put(&delegation(kind::DELEGATION_ACK, 0, 0, number)?, out),
             Message::EventSum(sum) => put(&sum.layout()?, out),
@@ -341,7 +346,8 @@ fn take_delegation<'a>(
     if prefix_bits > PREFIX_BITS_MAX {
         return Err(DecodeError::Field("prefix bits"));
     }
-    visitor.visit(Message::Delegation { number, prefix_bits, zone });
+    let view_first = kind == kind::DELEGATION_VIEW_FIRST;
+    visitor.visit(Message::Delegation { number, prefix_bits, zone, view_first });
     Ok(())
 }
 

@@ -212,8 +212,25 @@ impl<'a> StateRecords<'a> {
         std::iter::from_fn(move || records.next_signed())
     }
 
+    /// What follows, the next record first.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Number of records left.
+    pub fn left(&self) -> usize {
+        self.left as usize
+    }
+
+    /// Passes over `count` records, which take `bytes`: whoever calls it has found there what it wrote itself.
+    pub fn pass_over(&mut self, count: usize, bytes: usize) {
+        self.left = self.left.saturating_sub(count as u32);
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    }
+
+    /// The next record, with the signature in front of it.
     #[inline]
-    fn next_signed(&mut self) -> Option<Result<(Introduction<'a>, Option<&'a Signature>), DecodeError>> {
+    pub fn next_signed(&mut self) -> Option<Result<(Introduction<'a>, Option<&'a Signature>), DecodeError>> {
         if self.left == 0 {
             return if self.rest.is_empty() { None } else { self.fail(DecodeError::Trailing) };
         }

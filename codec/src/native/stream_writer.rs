@@ -120,10 +120,7 @@ impl<'a> StreamWriter<'a> {
             return false;
         }
         let length = record.wire_len() + signature.map_or(0, |_| SIGNATURE_MESSAGE_LEN);
-        let (start, count) = match self.state {
-            Some((start, count)) if self.message_len(start) + length <= STREAM_MESSAGE_MAX => (start, count),
-            _ => self.open_state(),
-        };
+        let (start, count) = self.state_for(length);
         if let Some(signature) = signature {
             self.out.extend_from_slice(signed::layout(signature).as_bytes());
         }
@@ -133,6 +130,25 @@ impl<'a> StreamWriter<'a> {
         debug_assert!(written, "a valid record in a buffer of its length");
         self.close_state(start, count + 1, true);
         true
+    }
+
+    /// Appends `count` records as they were written before. False, and nothing written, if no message is long enough for all of them.
+    pub fn records_written(&mut self, count: usize, records: &[u8]) -> bool {
+        if HEADER_LEN + size_of::<StateHeader>() + records.len() > STREAM_MESSAGE_MAX {
+            return false;
+        }
+        let (start, before) = self.state_for(records.len());
+        self.out.extend_from_slice(records);
+        self.close_state(start, before + count as u32, true);
+        true
+    }
+
+    /// Where the `State` message starts that `length` more bytes of records go into, and how many it has.
+    fn state_for(&mut self, length: usize) -> (usize, u32) {
+        match self.state {
+            Some((start, count)) if self.message_len(start) + length <= STREAM_MESSAGE_MAX => (start, count),
+            _ => self.open_state(),
+        }
     }
 
     /// Ends the records: marks the last `State` message, writing an empty one if there was none.

@@ -148,8 +148,14 @@ pub fn message() -> impl Strategy<Value = OwnedMessage> {
         (id(), incarnation()).prop_map(|(subject, incarnation)| OwnedMessage::Left { subject, incarnation }),
         introduction().prop_map(OwnedMessage::Introduction),
         event(),
-        (any::<u32>(), prefix_bits(), any::<u16>())
-            .prop_map(|(number, prefix_bits, zone)| OwnedMessage::Delegation { number, prefix_bits, zone }),
+        (any::<u32>(), prefix_bits(), any::<u16>(), any::<bool>()).prop_map(
+            |(number, prefix_bits, zone, view_first)| OwnedMessage::Delegation {
+                number,
+                prefix_bits,
+                zone,
+                view_first,
+            }
+        ),
         any::<u32>().prop_map(|number| OwnedMessage::DelegationAck { number }),
         event_sum(),
         (0..1_u64 << 56).prop_map(|id| OwnedMessage::EventKnown { id }),

@@ -97,8 +97,9 @@ fn events() {
 #[test]
 fn prefixes() {
     for (prefix_bits, fits) in [(0, true), (1, true), (PREFIX_BITS_MAX, true), (PREFIX_BITS_MAX + 1, false)] {
-        for (number, zone) in [(0, 0), (u32::MAX, u16::MAX)] {
-            assert_eq!(travels(&Message::Delegation { number, prefix_bits, zone }), fits, "{prefix_bits}");
+        for (number, zone, view_first) in [(0, 0, false), (u32::MAX, u16::MAX, true)] {
+            let delegation = Message::Delegation { number, prefix_bits, zone, view_first };
+            assert_eq!(travels(&delegation), fits, "{prefix_bits}");
         }
     }
     assert!(travels(&Message::DelegationAck { number: u32::MAX }));
@@ -206,8 +207,8 @@ fn what_a_reader_refuses_is_not_written() {
         Message::Suspect { subject, incarnation, accuser: NODE_1 },
         Message::Dead { subject, incarnation },
         Message::Left { subject, incarnation },
-        Message::Delegation { number: 1, prefix_bits: PREFIX_BITS_MAX + 1, zone: 0 },
-        Message::Delegation { number: 1, prefix_bits: u8::MAX, zone: 0 },
+        Message::Delegation { number: 1, prefix_bits: PREFIX_BITS_MAX + 1, zone: 0, view_first: false },
+        Message::Delegation { number: 1, prefix_bits: u8::MAX, zone: 0, view_first: true },
         Message::Ping { sequence: 1, event_root: u32::MAX },
         Message::EntryWanted(EntryWanted { subject, incarnation, tag: 0 }),
     ] {

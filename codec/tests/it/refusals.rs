@@ -80,7 +80,7 @@ fn headers() {
 
 #[test]
 fn message_kinds_that_do_not_exist() {
-    for kind in (0..=u8::MAX).filter(|kind| !matches!(kind, 1..=21 | 24 | 26 | 40)) {
+    for kind in (0..=u8::MAX).filter(|kind| !matches!(kind, 1..=22 | 24 | 26 | 40)) {
         assert_eq!(message_error(&with(vec![0; 64], 0, kind)), DecodeError::Kind(kind));
     }
     // A record of a state that is another message.
@@ -189,10 +189,15 @@ fn prefixes_longer_than_an_id() {
     for prefix_bits in [0, 1, 63, 64] {
         let bytes = with(message("delegation"), 1, prefix_bits);
         let (read, rest) = Message::decode(&bytes).expect("a delegation");
-        assert_eq!((read, rest), (Message::Delegation { number: 6, prefix_bits, zone: 0 }, &[][..]));
+        assert_eq!(
+            (read, rest),
+            (Message::Delegation { number: 6, prefix_bits, zone: 0, view_first: false }, &[][..])
+        );
     }
     for prefix_bits in [65, 66, 128, 255] {
         let bytes = with(message("delegation"), 1, prefix_bits);
+        assert_eq!(message_error(&bytes), DecodeError::Field("prefix bits"), "{prefix_bits}");
+        let bytes = with(message("delegation, view first"), 1, prefix_bits);
         assert_eq!(message_error(&bytes), DecodeError::Field("prefix bits"), "{prefix_bits}");
     }
 }

@@ -90,6 +90,7 @@ fn message(rng: &mut Rng) -> Message<'static> {
             number: sequence,
             prefix_bits: rng.u8(..=PREFIX_BITS_MAX),
             zone: rng.u16(..),
+            view_first: rng.bool(),
         },
         10 => Message::DelegationAck { number: sequence },
         11 => {

@@ -219,6 +219,10 @@ counters! {
     events_before_join,
     /// Frames to find or repair user events that were not sent because too many had been in that second.
     event_repairs_shed,
+    /// Times that many who had joined at once were told of by the view of the member that they had joined through.
+    views_offered,
+    /// Views that were to be had before others are told, and were not: told without.
+    views_unfetched,
     /// Sketches of a view sent because roots had differed for a while.
     view_sketches_sent,
     /// Sketches received of views that differ from ours by more than they can tell.

@@ -43,6 +43,8 @@ pub enum StreamPurpose {
     },
     /// Anti-entropy push/pull.
     Sync,
+    /// A view that is to be had before others are told.
+    View,
     /// A probe that no datagram got through for.
     Probe {
         /// The probe's sequence number.

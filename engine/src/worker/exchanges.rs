@@ -17,6 +17,7 @@ use super::messages::is_of_messages;
 use super::observer::Observer;
 use super::sealing::told;
 use super::streams::Opened;
+use super::waiting_views::Held;
 use crate::net::Trains;
 use crate::protocol::{StreamConnection, StreamNext, StreamOpen, StreamOutcome, StreamPurpose};
 use crate::stream::{ExchangeId, StreamEvent};
@@ -29,7 +30,18 @@ impl<O: Observer> Host<O> {
     pub(super) fn open_streams(&mut self, local: HostedMember) {
         for at in 0..self.members.output.streams.len() {
             let open = self.members.output.streams[at].clone();
-            self.open_stream(local, &open);
+            let held = match open.purpose {
+                StreamPurpose::View => self.waiting_views.hold(local, &open, self.streams.views_under_way()),
+                _ => Held::No,
+            };
+            match held {
+                Held::No => self.open_stream(local, &open),
+                Held::Waits => {}
+                Held::Shed => {
+                    self.counters.streams_shed += 1;
+                    self.failed_streams.push((local, open.purpose));
+                }
+            }
         }
         self.members.output.streams.clear();
     }
@@ -47,7 +59,9 @@ impl<O: Observer> Host<O> {
     fn stream_failed(&mut self, opened: Opened, reason: &JoinFailure) {
         if let StreamPurpose::Join { token } = opened.purpose {
             self.observer.join_failed(opened.local, token, reason);
-            self.failed_joins.push((opened.local, opened.purpose));
+        }
+        if matches!(opened.purpose, StreamPurpose::Join { .. } | StreamPurpose::View) {
+            self.failed_streams.push((opened.local, opened.purpose));
         }
     }
 
@@ -58,7 +72,7 @@ impl<O: Observer> Host<O> {
         self.more_streams = false;
         for _ in 0..STREAM_EVENTS_PER_TURN {
             let next = self.waiting_streams.next(behind, || self.streams.poll());
-            let Some(event) = next else { return };
+            let Some(event) = next else { return self.open_waiting_views() };
             match event {
                 StreamEvent::Opened { token, .. } if is_of_messages(token) => {}
                 StreamEvent::Opened { token, .. } => {
@@ -87,7 +101,15 @@ impl<O: Observer> Host<O> {
                 }
             }
         }
+        self.open_waiting_views();
         self.more_streams = true;
+    }
+
+    /// Opens the streams of views that have waited for others.
+    fn open_waiting_views(&mut self) {
+        while let Some((local, open)) = self.waiting_views.next(self.streams.views_under_way()) {
+            self.open_stream(local, &open);
+        }
     }
 
     /// Tells a member whether the connection that it probes with was accepted.
@@ -281,10 +303,12 @@ impl<O: Observer> Host<O> {
         }
     }
 
-    /// Tells members of their joins that failed.
+    /// Tells members of their joins and views that failed.
     fn report_failures(&mut self, trains: &mut Trains) {
-        while let Some((local, purpose)) = self.failed_joins.pop() {
-            self.command(local, trains, |member, _, _, out| member.handle_stream_closed(purpose, out));
+        while let Some((local, purpose)) = self.failed_streams.pop() {
+            self.command(local, trains, |member, now, _, out| {
+                member.handle_stream_closed(now, purpose, out);
+            });
         }
     }
 }

@@ -19,6 +19,7 @@ use super::other_versions::OtherVersions;
 use super::sealing::{SealedStreams, Sealing};
 use super::streams::Streams;
 use super::waiting_streams::WaitingStreams;
+use super::waiting_views::WaitingViews;
 use super::zone_latency::HeldFrames;
 use crate::net::{DriverKind, NetCounters};
 use crate::protocol::{
@@ -80,12 +81,14 @@ pub struct Host<O> {
     pub(super) clock: Clock,
     pub(super) counters: HostCounters,
     pub(super) other_versions: OtherVersions,
-    /// Joins that failed, whose members have not been told.
-    pub(super) failed_joins: Vec<(HostedMember, StreamPurpose)>,
+    /// Joins and views that failed, whose members have not been told.
+    pub(super) failed_streams: Vec<(HostedMember, StreamPurpose)>,
     pub(super) stopping: bool,
     pub(super) paused: bool,
     /// Stream events that wait until all datagrams have been read.
     pub(super) waiting_streams: WaitingStreams,
+    /// Views that members want, and that wait for others.
+    pub(super) waiting_views: WaitingViews,
     /// Joins that are answered together.
     pub(super) held_joins: HeldJoins,
     /// Whether stream events are left for the next turn.
@@ -121,10 +124,11 @@ impl<O: Observer> Host<O> {
             clock: Clock::new(parts.origin),
             counters: HostCounters::default(),
             other_versions: OtherVersions::new(),
-            failed_joins: Vec::new(),
+            failed_streams: Vec::new(),
             stopping: false,
             paused: false,
             waiting_streams: WaitingStreams::new(),
+            waiting_views: WaitingViews::default(),
             held_joins: HeldJoins::new(),
             more_streams: false,
             more_timers: false,

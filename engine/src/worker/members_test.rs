@@ -121,7 +121,7 @@ fn who_holds_a_death_back_tells_it_once_little_lies_unread() {
     let mut members = named("0.0.0.0", &["one", "other", "third", "gone"]);
     let now = Time::from_micros(20_000);
     let (subject, incarnation) = (MemberId::of_name("gone"), Incarnation::new(7));
-    let asked = Message::Delegation { number: 1, prefix_bits: 0, zone: 0 };
+    let asked = Message::Delegation { number: 1, prefix_bits: 0, zone: 0, view_first: false };
     members.shared.set_read_until(Time::ZERO);
     give(&mut members, 0, "third", &[asked, Message::Dead { subject, incarnation }], now);
     let counters = members.shared.counters;

@@ -29,6 +29,7 @@ mod streams;
 mod sweeping;
 mod turn;
 mod waiting_streams;
+mod waiting_views;
 pub mod wheel;
 mod zone_latency;
 

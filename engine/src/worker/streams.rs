@@ -55,16 +55,19 @@ pub(super) struct Opened {
 struct OpenedStreams {
     slots: Vec<Option<Opened>>,
     free: Vec<u32>,
+    /// How many are for a view that is to be had before others are told.
+    views: usize,
 }
 
 impl OpenedStreams {
     /// At most `max` at once.
     fn new(max: usize) -> OpenedStreams {
-        OpenedStreams { slots: vec![None; max], free: (0..max as u32).rev().collect() }
+        OpenedStreams { slots: vec![None; max], free: (0..max as u32).rev().collect(), views: 0 }
     }
 
     fn add(&mut self, opened: Opened) -> Option<u64> {
         let slot = self.free.pop()?;
+        self.views += usize::from(opened.purpose == StreamPurpose::View);
         self.slots[slot as usize] = Some(opened);
         Some(u64::from(slot))
     }
@@ -97,8 +100,9 @@ impl OpenedStreams {
 
     fn remove(&mut self, token: u64) -> Option<Opened> {
         let opened = self.slots.get_mut(token as usize)?.take();
-        if opened.is_some() {
+        if let Some(opened) = opened {
             self.free.push(token as u32);
+            self.views -= usize::from(opened.purpose == StreamPurpose::View);
         }
         opened
     }
@@ -139,6 +143,11 @@ impl Streams {
         self.sealed.as_mut()
     }
 
+    /// How many streams are under way for views that are to be had before others are told.
+    pub(super) fn views_under_way(&self) -> usize {
+        self.opened.views
+    }
+
     /// Takes the buffer of a message back.
     pub(super) fn recycle(&mut self, bytes: Vec<u8>) {
         self.port.recycle(bytes);
@@ -173,9 +182,10 @@ impl Streams {
         // A fallback probe that takes longer than a probe is of no use.
         let deadline = match open.purpose {
             StreamPurpose::Probe { .. } => Duration::from_secs(2),
-            StreamPurpose::Join { .. } | StreamPurpose::Sync | StreamPurpose::SharedState { .. } => {
-                Duration::from_secs(60)
-            }
+            StreamPurpose::Join { .. }
+            | StreamPurpose::Sync
+            | StreamPurpose::View
+            | StreamPurpose::SharedState { .. } => Duration::from_secs(60),
         };
         match self.port.open(token, source, canonical(open.to), first, deadline) {
             Ok(exchange) => {

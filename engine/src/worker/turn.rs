@@ -180,7 +180,7 @@ impl<O: Observer> Host<O> {
     /// How long the next turn may wait.
     fn wait(&self, pace: &Pace, idle: bool) -> Option<Duration> {
         let more = self.more_streams || self.more_timers && !self.paused;
-        if !idle || more || !self.failed_joins.is_empty() {
+        if !idle || more || !self.failed_streams.is_empty() {
             return Some(Duration::ZERO);
         }
         let timer = self.members.wheel.next_deadline(self.now()).filter(|_| !self.paused);

@@ -250,7 +250,7 @@ mod tests {
             Message::Ack { sequence: 1, event_root: 0 },
             Message::Suspect { subject, incarnation, accuser: MemberId(3) },
             Message::UserEvent(event),
-            Message::Delegation { number: 1, prefix_bits: 0, zone: 0 },
+            Message::Delegation { number: 1, prefix_bits: 0, zone: 0, view_first: false },
             Message::Dead { subject, incarnation },
             Message::UserEvent(event),
         ] {

@@ -24,6 +24,7 @@ mod memberlist_member;
 mod memberlist_no_allocation;
 mod memberlist_views;
 mod native_no_allocation;
+mod native_views;
 mod net_drivers;
 mod net_no_allocation;
 mod net_own_addresses;

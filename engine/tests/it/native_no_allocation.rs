@@ -207,7 +207,7 @@ impl Pool {
             let acceptor = member_at(open.to).filter(|to| !self.stopped[*to]);
             let mut ends = acceptor.map(|acceptor| [(acceptor, None), (opener, Some(open.purpose))]);
             if ends.is_none() {
-                self.call(opener, |member, _, _, out| member.handle_stream_closed(open.purpose, out));
+                self.call(opener, |member, now, _, out| member.handle_stream_closed(now, open.purpose, out));
             }
             while let Some([(reader, purpose), _]) = ends.filter(|_| !message.is_empty()) {
                 let mut rest = &message[..];
@@ -280,7 +280,8 @@ impl Pool {
         let mut writer = FrameWriter::new(header, &mut bytes).unwrap();
         let said = Message::Suspect { subject: id(self, subject), incarnation, accuser: id(self, accuser) };
         assert!(
-            writer.push(&Message::Delegation { number: 1, prefix_bits: 0, zone: 0 }) && writer.push(&said)
+            writer.push(&Message::Delegation { number: 1, prefix_bits: 0, zone: 0, view_first: false })
+                && writer.push(&said)
         );
         let length = writer.finish();
         self.receive(observer, accuser, &bytes[..length]);

@@ -179,7 +179,7 @@ fn a_refutation_overtakes_nobodys_timer() {
         accuser,
         1,
         &[
-            Message::Delegation { number: 1, prefix_bits: 0, zone: 0 },
+            Message::Delegation { number: 1, prefix_bits: 0, zone: 0, view_first: false },
             Message::Suspect { subject, incarnation, accuser },
         ],
     );
@@ -228,6 +228,60 @@ fn joiners_are_told_to_everyone() {
             assert_eq!(state(&simulation, observer, subject), Some(State::Alive), "{observer} of {subject}");
         }
     }
+}
+
+/// Those of a rush are told of by views: nobody is sent a copy for each of the others.
+#[test]
+fn a_rush_is_told_of_by_views() {
+    for seed in 21..=24 {
+        let members = 120;
+        let settings = Settings { dissemination: Dissemination::Delegated, ..Settings::default() };
+        let mut simulation = Simulation::new(swimring_simulation::SimulationOptions {
+            settings,
+            checked: false,
+            ..swimring_simulation::SimulationOptions::new(seed, members)
+        });
+        simulation.start_cold();
+        let complete = |simulation: &Simulation| {
+            let live = |node| simulation.member(node).is_some_and(|member| member.live() == members);
+            (0..members).all(live)
+        };
+        run_until(&mut simulation, millis(1), seconds(2), complete);
+        let counters = simulation.counters();
+        assert!((1..=3).contains(&counters.views_offered), "{} of seed {seed}", counters.views_offered);
+        assert_eq!(counters.views_unfetched, 0, "seed {seed}");
+        assert!(counters.delegations_sent < 8 * members as u64, "{} copies", counters.delegations_sent);
+    }
+}
+
+/// Whoever has joined in a rush is told to everybody, whenever the one that they joined through dies, and whatever is lost.
+#[test]
+fn all_of_a_rush_are_known_whenever_the_seed_dies() {
+    let mut midway = 0;
+    for (seed, lives) in [(31, 12), (32, 40), (33, 90), (34, 140), (35, 200), (36, 300)] {
+        let members = 160;
+        let settings = Settings { dissemination: Dissemination::Delegated, ..Settings::default() };
+        let mut simulation = Simulation::new(swimring_simulation::SimulationOptions {
+            settings,
+            checked: false,
+            faults: lossy(0.05),
+            ..swimring_simulation::SimulationOptions::new(seed, members)
+        });
+        simulation.start_cold();
+        run(&mut simulation, millis(lives));
+        let joined = (1..members).filter(|node| simulation.has_joined(*node)).count();
+        midway += usize::from(joined > 1 && simulation.counters().views_offered == 0);
+        simulation.crash_host(0);
+        let complete = |simulation: &Simulation| {
+            let live = |node| simulation.member(node).is_some_and(|member| member.live() == members - 1);
+            (1..members).all(live)
+        };
+        let taken = run_until(&mut simulation, millis(50), seconds(90), complete);
+        println!("seed {seed}: {joined} had joined after {lives} ms, complete after {taken:?}");
+        run(&mut simulation, seconds(5));
+        assert!(complete(&simulation), "seed {seed}: and so it stays");
+    }
+    assert!(midway >= 2, "the seed died {midway} times before it told of the rush");
 }
 
 /// Who joins asks the member that it joined through to tell everyone, and tells nobody itself: one copy for each, as always.

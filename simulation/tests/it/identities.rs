@@ -101,7 +101,12 @@ impl Forger {
         let mut buffer = vec![0; FRAME_MAX];
         let mut writer = FrameWriter::new(header, &mut buffer).expect("a source, and room");
         match self.rng.u8(..4) {
-            0 => writer.push(&Message::Delegation { number: self.rng.u32(..), prefix_bits: 0, zone: 0 }),
+            0 => writer.push(&Message::Delegation {
+                number: self.rng.u32(..),
+                prefix_bits: 0,
+                zone: 0,
+                view_first: false,
+            }),
             1 => writer.push(&Message::ViewRepair { began: self.rng.bool() }),
             _ => true,
         };

@@ -39,6 +39,31 @@ fn crossings(simulation: &Simulation) -> BTreeMap<&str, usize> {
     crossed
 }
 
+/// Those of a rush are told of to all zones by views, and who joins hands itself over once.
+#[test]
+fn a_rush_is_told_to_all_zones() {
+    for seed in 11..=13 {
+        let members = 150;
+        let settings = Settings { dissemination: Dissemination::Delegated, ..Settings::default() };
+        let mut simulation = Simulation::new(SimulationOptions {
+            settings,
+            zones: 3,
+            zone_delay: millis(5),
+            checked: false,
+            ..SimulationOptions::new(seed, members)
+        });
+        simulation.start_cold();
+        let complete = |simulation: &Simulation| {
+            let live = |node| simulation.member(node).is_some_and(|member| member.live() == members);
+            (0..members).all(live)
+        };
+        run_until(&mut simulation, millis(5), seconds(2), complete);
+        let counters = simulation.counters();
+        assert_eq!(counters.views_unfetched, 0, "seed {seed}");
+        assert!(counters.delegations_sent < 20 * members as u64, "{} copies", counters.delegations_sent);
+    }
+}
+
 /// Without loss one copy crosses to each other zone, and each member gets one.
 #[test]
 fn one_copy_crosses_to_each_zone() {
@@ -130,7 +155,8 @@ fn a_member_serves_the_zone_that_it_is_asked_for() {
         let sequence = 1_000 + nth as u32;
         let origin = simulation.id(5);
         let event = swimring_codec::native::UserEvent { origin, sequence, name: "news", payload: b"" };
-        let delegation = Message::Delegation { number: 1, prefix_bits: 0, zone: zone_tag(zone) };
+        let delegation =
+            Message::Delegation { number: 1, prefix_bits: 0, zone: zone_tag(zone), view_first: false };
         forge(&mut simulation, origin, 1, &[delegation, Message::UserEvent(event)]);
         run(&mut simulation, seconds(1));
         let heard: Vec<usize> = (simulation.log().entries().iter())

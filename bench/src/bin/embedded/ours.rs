@@ -113,7 +113,7 @@ impl Embedded {
         self.sent = sent;
         let streams = std::mem::take(&mut self.streams);
         for stream in streams {
-            self.call(|member, _, _, out| member.handle_stream_closed(stream.purpose, out));
+            self.call(|member, now, _, out| member.handle_stream_closed(now, stream.purpose, out));
         }
         self.events.clear();
     }
@@ -308,7 +308,7 @@ fn messages(kind: Update, subjects: &[(MemberId, u8)]) -> Vec<Message<'static>> 
             Update::Dead(above) => Message::Dead { subject, incarnation: incarnation(above) },
         }
     });
-    let delegation = Message::Delegation { number: 1, prefix_bits: PREFIX_BITS, zone: 0 };
+    let delegation = Message::Delegation { number: 1, prefix_bits: PREFIX_BITS, zone: 0, view_first: false };
     std::iter::once(delegation).chain(said).collect()
 }
 
@@ -320,7 +320,8 @@ fn events(embedded: &mut Embedded, known: usize) -> f64 {
         let origin = sequence as usize * 7919 % known;
         let origin = MemberId::of_name(&name_of(origin));
         let event = UserEvent { origin, sequence, name: "deploy", payload: &[7; 100] };
-        let delegation = Message::Delegation { number: 1, prefix_bits: PREFIX_BITS, zone: 0 };
+        let delegation =
+            Message::Delegation { number: 1, prefix_bits: PREFIX_BITS, zone: 0, view_first: false };
         let frame = embedded.frame(origin, &[delegation, Message::UserEvent(event)]);
         let began = of_this_thread();
         embedded.handle(address_of(0), &frame);

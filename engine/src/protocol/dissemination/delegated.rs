@@ -28,10 +28,9 @@ use crate::protocol::pools::delegation::{Delegation, Leaving, News, Part, Range,
 use crate::protocol::pools::delegations::{HOLD_FROM, UPDATES_MAX};
 use crate::protocol::pools::events::{EventStore, PartEnd};
 use crate::protocol::settings::Dissemination;
-use crate::protocol::state::{Context, Core, SharedState, Status};
+use crate::protocol::state::{Context, Core, SharedState, Status, ViewFirst};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
-use crate::protocol::view::zones::ZoneIndex;
 use crate::protocol::wire::{Outgoing, Sender, Update};
 
 /// How long one member stays the delegate of a part.
@@ -104,21 +103,48 @@ impl Core {
             return;
         }
         let mut news = std::mem::take(&mut cx.shared.asked_news);
-        let gathered = std::mem::take(&mut cx.introduced);
-        if let Some(range) = cx.asked {
-            self.delegate_all(cx, &news, range, gathered);
+        let introduced = std::mem::take(&mut cx.introduced);
+        let all_of_ours = Range::Zone { zone: self.zone, prefix_bits: 0 };
+        match cx.asked {
+            Some(range) if introduced && range == all_of_ours && self.rushes && !self.joining => {
+                self.gather(cx, &news);
+            }
+            Some(range) => self.delegate_asked_view(cx, &news, range),
+            None => {}
         }
         news.clear();
         cx.shared.asked_news = news;
     }
 
-    /// Tells everyone else in `range` of `news`; if it may be `gathered`, it waits for others of its kind.
-    fn delegate_all(&mut self, cx: &mut Context<'_, '_>, news: &[News], range: Range, gathered: bool) {
+    /// The same of `news` of which our own view may have to be told first: we get the sender's before.
+    fn delegate_asked_view(&mut self, cx: &mut Context<'_, '_>, news: &[News], range: Range) {
+        match cx.view_first {
+            Some(ViewFirst::Wanted) => self.fetch_view(cx),
+            Some(ViewFirst::Had) => self.note_rush_told(cx.now),
+            None => {}
+        }
+        self.delegate_all(cx, news, range, cx.view_first.is_some());
+    }
+
+    /// Tells everyone else in `range` of `news`, who are to get our view first or not.
+    pub(super) fn delegate_all(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        news: &[News],
+        range: Range,
+        view_first: bool,
+    ) {
         let now = cx.now;
-        if self.joining
+        // Events wait for nobody.
+        let lacks = self.lacks_view() && news.iter().all(|news| news.update != Update::Event);
+        if (self.joining || lacks)
             && let Range::Zone { zone, prefix_bits } = range
         {
-            return self.defer(cx, news, zone, prefix_bits);
+            let part = Part { delegate: self.index, zone, prefix_bits, view_first };
+            return self.defer(cx, news, part);
+        }
+        if view_first {
+            self.note_rush_told(now);
         }
         let division = self.division(now);
         let behind = cx.lies_unread() >= HOLD_FROM;
@@ -132,14 +158,13 @@ impl Core {
             range,
             |zone, index| known.candidate_in(zone, index),
             |part| {
+                let part = Part { view_first, ..part };
                 for News { subject, update, incarnation } in news.iter().copied() {
                     let delegation =
                         Delegation { subject, update, incarnation, part, since: now, attempt: 0 };
                     let holds = behind && update == Update::Dead;
                     let added = if holds {
                         delegations.hold(own, delegation)
-                    } else if gathered {
-                        delegations.gather(own, delegation)
                     } else {
                         delegations.add(own, delegation)
                     };
@@ -164,8 +189,7 @@ impl Core {
     }
 
     /// Has `news` wait until we have joined. Not user events: those that are to be told by then are repaired.
-    fn defer(&mut self, cx: &mut Context<'_, '_>, news: &[News], zone: ZoneIndex, prefix_bits: u8) {
-        let part = Part { delegate: self.index, zone, prefix_bits };
+    fn defer(&mut self, cx: &mut Context<'_, '_>, news: &[News], part: Part) {
         for News { subject, update, incarnation } in news.iter().copied() {
             let delegation = Delegation { subject, update, incarnation, part, since: cx.now, attempt: 0 };
             let kept =
@@ -178,7 +202,7 @@ impl Core {
     /// members.
     pub(in crate::protocol) fn tell_deferred(&mut self, cx: &mut Context<'_, '_>) {
         self.joining = false;
-        if self.delegations.defers_nothing() {
+        if self.delegations.defers_nothing() || self.lacks_view() {
             return;
         }
         let mut news = std::mem::take(&mut cx.shared.asked_news);
@@ -187,8 +211,8 @@ impl Core {
             let next = cx.shared.delegations.next_deferred(&mut self.delegations);
             let part = next.map(|delegation| delegation.part);
             if part != told || news.len() >= UPDATES_MAX {
-                if let Some(Part { zone, prefix_bits, .. }) = told {
-                    self.delegate_all(cx, &news, Range::Zone { zone, prefix_bits }, false);
+                if let Some(Part { zone, prefix_bits, view_first, .. }) = told {
+                    self.delegate_all(cx, &news, Range::Zone { zone, prefix_bits }, view_first);
                 }
                 news.clear();
                 told = part;
@@ -325,6 +349,7 @@ impl Core {
     #[inline]
     pub(in crate::protocol) fn delegation_timeout(&mut self, cx: &mut Context<'_, '_>) {
         self.forget_untold(cx.now);
+        self.newcomers_timeout(cx);
         if !self.delegations.is_empty() {
             self.retry_and_pass_on(cx);
         }
@@ -418,7 +443,7 @@ impl Core {
                 self.send_delegations(cx, carried, bytes, full);
                 rest = after;
             }
-            cx.shared.delegations.done(&mut self.delegations, ready);
+            cx.shared.delegations.done(ready);
             cx.shared.counters.delegations_spaced += u64::from(self.delegations.is_spaced());
         }
         self.said_goodbye(cx, goodbyes);

@@ -68,10 +68,12 @@ impl Known<'_> {
 
     /// The part of `told` with another delegate, if there is one.
     fn another(&self, told: &Delegation, division: &Division) -> Option<Part> {
-        let Part { delegate, zone, prefix_bits } = told.part;
+        let Part { delegate, zone, prefix_bits, view_first } = told.part;
         let section = Section { zone, prefix: self.directory.id(delegate).0, bits: prefix_bits };
         let candidate = |zone, index| self.candidate_in(zone, index);
-        division.choose(self.directory.zones(), section, told.attempt, candidate, |index| index == delegate)
+        let zones = self.directory.zones();
+        let part = division.choose(zones, section, told.attempt, candidate, |index| index == delegate);
+        part.map(|part| Part { view_first, ..part })
     }
 
     /// Whether `told` has been tried often enough. A member that has missed so many in a row is gone rather than its packets,

@@ -77,6 +77,7 @@ impl Division {
             Range::Zone { zone, prefix_bits } => {
                 self.divide_zone(zones, zone, prefix_bits, &candidate, &mut each);
             }
+            Range::Only(part) => each(part),
             Range::Through(first) => {
                 for zone in zones.occupied() {
                     let whole = Section { zone, prefix: 0, bits: 0 };
@@ -177,7 +178,7 @@ impl Division {
             if id == self.own.0 || excluded(delegate) {
                 continue;
             }
-            let part = Part { delegate, zone, prefix_bits: bits };
+            let part = Part { delegate, zone, prefix_bits: bits, view_first: false };
             match candidate(zone, delegate) {
                 Candidate::Alive => return Some(part),
                 Candidate::Doubtful { missed, asked } => {
@@ -275,7 +276,7 @@ mod tests {
             let mut asked = vec![(own, Range::Everyone)];
             while let Some((member, range)) = asked.pop() {
                 let division = self.division(member, step_bits, 7);
-                division.divide(&self.zones, range, live, |Part { delegate, zone, prefix_bits }| {
+                division.divide(&self.zones, range, live, |Part { delegate, zone, prefix_bits, .. }| {
                     *told.entry(delegate).or_insert(0) += 1;
                     if zone != division.zone {
                         *crossed.entry(zone).or_insert(0) += 1;

@@ -7,6 +7,7 @@
 //! | `tell_update` | `queue` | has everyone told what we say of ourselves, or have found out of others |
 //! | `retell_update` | `queue` | the same of what we have heard, as far as it is ours to tell |
 //! | `pass_on`, `delegation_timeout`, `acknowledge`, `on_delegation_ack` | `delegated` | delegated broadcast: sends what waits, tries again, answers |
+//! | `gather`, `fetch_view`, `newcomers_timeout` | `newcomers` | tells of those that join through us, in a rush by our view |
 //! | `drop_queue` | `queue` | forgets what was to be told: there is nobody to tell |
 //! | `send`, `send_bare` | `piggyback` | sends messages to one member, with what is queued or without |
 //! | `on_event`, `on_stored_event`, `tell_event` | `user_events` | takes in the application's events, and tells its own |
@@ -21,6 +22,7 @@ pub(in crate::protocol) mod delegates;
 pub(in crate::protocol) mod division;
 pub(in crate::protocol) mod goodbye;
 pub(in crate::protocol) mod gossip;
+pub(in crate::protocol) mod newcomers;
 pub(in crate::protocol) mod piggyback;
 pub(in crate::protocol) mod queue;
 pub(in crate::protocol) mod spread_estimate;

@@ -181,7 +181,8 @@ impl Core {
             let part = carried[nth].part;
             let same = nth > 0 && carried[nth - 1].part == part;
             let (prefix_bits, zone) = (part.prefix_bits, directory.zones().tag(part.zone));
-            let mark = (!same).then_some(Outgoing::Delegation { number, prefix_bits, zone });
+            let view_first = part.view_first;
+            let mark = (!same).then_some(Outgoing::Delegation { number, prefix_bits, zone, view_first });
             let Delegation { subject, update, incarnation, .. } = *delegations.get(carried[nth]);
             mark.into_iter().chain(std::iter::once(events.said(subject, update, incarnation)))
         });

@@ -37,18 +37,18 @@ impl Core {
         };
         match message {
             serf::Message::UserEvent { ltime, name, payload, .. } => {
-                self.serf.witness_event(ltime);
+                self.seldom.serf.witness_event(ltime);
                 if let Some(event) = serf_event(body, ltime, name, payload) {
                     self.on_event(cx, &event, EventUse::DeliverAndTell);
                 }
                 return;
             }
-            serf::Message::JoinIntent { ltime, .. } => self.serf.witness(ltime),
+            serf::Message::JoinIntent { ltime, .. } => self.seldom.serf.witness(ltime),
             serf::Message::LeaveIntent { ltime, node, .. } => {
-                self.serf.witness(ltime);
+                self.seldom.serf.witness(ltime);
                 if MemberId::of_name(node) == self.id {
                     // Someone has us leave, and we live: say so, and do not tell it on.
-                    if self.is_active() && self.serf.is_news_about_us(ltime) {
+                    if self.is_active() && self.seldom.serf.is_news_about_us(ltime) {
                         self.tell_join_intent(cx);
                     }
                     return;
@@ -73,7 +73,7 @@ impl Core {
             cx.shared.counters.decode_errors += 1;
             return;
         };
-        self.serf.witness_clocks(state.clocks);
+        self.seldom.serf.witness_clocks(state.clocks);
         let name = cx.shared.directory.name(self.index);
         let held_left = state.left_members().any(|left| left == name);
         if held_left && self.is_active() {
@@ -98,7 +98,7 @@ impl Core {
     /// for a newer one.
     pub(in crate::protocol) fn tell_join_intent(&mut self, cx: &mut Context<'_, '_>) {
         let name = cx.shared.directory.name(self.index).to_owned();
-        let ltime = self.serf.stated();
+        let ltime = self.seldom.serf.stated();
         self.tell_serf(cx, &serf::Message::JoinIntent { ltime, node: &name });
     }
 
@@ -108,7 +108,7 @@ impl Core {
             return None;
         }
         let name = cx.shared.directory.name(self.index).to_owned();
-        let ltime = self.serf.next();
+        let ltime = self.seldom.serf.next();
         self.tell_serf(cx, &serf::Message::LeaveIntent { ltime, node: &name, prune: false })
     }
 

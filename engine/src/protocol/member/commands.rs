@@ -172,8 +172,8 @@ impl Member {
                 own.with_state(State::Alive).with_incarnation(incarnation),
             );
         }
-        self.core.joined_alone = self.core.table.live() <= 1;
-        self.core.joining = self.core.joined_alone;
+        self.core.seldom.joined_alone = self.core.table.live() <= 1;
+        self.core.joining = self.core.seldom.joined_alone;
         self.introduce_self(cx);
         cx.out.streams.push(StreamOpen { to: seed, destination, purpose: StreamPurpose::Join { token } });
     }
@@ -398,7 +398,7 @@ impl Core {
         now: Time,
         shared: &mut SharedState,
     ) -> Option<EventIndex> {
-        let ltime = if shared.wire.rules.serf { self.serf.next_event() } else { 0 };
+        let ltime = if shared.wire.rules.serf { self.seldom.serf.next_event() } else { 0 };
         let body = shared.wire.event_body(event, ltime)?;
         shared.events.insert(&body, Duration::ZERO, now, &self.settings)
     }

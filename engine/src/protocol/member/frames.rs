@@ -15,7 +15,7 @@ use crate::protocol::outbox::Outbox;
 use crate::protocol::pools::delegation::Range;
 use crate::protocol::repair::events::EventRepair;
 use crate::protocol::repair::views::ViewRepair;
-use crate::protocol::state::{Context, SharedState, Status};
+use crate::protocol::state::{Context, SharedState, Status, ViewFirst};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex, UNVERSIONED};
 use crate::protocol::wire::{
@@ -118,7 +118,7 @@ impl Member {
     #[inline(always)]
     fn answer_collected(&mut self, cx: &mut Context<'_, '_>, sender: &Sender) {
         self.core.delegate_read(cx);
-        cx.asked = None;
+        (cx.asked, cx.view_first) = (None, None);
         cx.repairing = None;
         if let Some(number) = cx.delegated.take() {
             self.core.acknowledge(cx, sender, number);
@@ -161,9 +161,12 @@ impl Member {
                 self.on_ack(cx, sender, sequence);
             }
             Incoming::Nack { sequence } => self.on_nack(cx, sender, sequence),
-            Incoming::Delegation { number, prefix_bits, zone } => {
+            Incoming::Delegation { number, prefix_bits, zone, view_first } => {
                 self.core.delegate_read(cx);
                 cx.asked = Some(self.core.asked_range(cx, zone, prefix_bits));
+                let same = sender.root == Some(self.core.table.root());
+                let first = if same { ViewFirst::Had } else { ViewFirst::Wanted };
+                cx.view_first = view_first.then_some(first);
                 cx.delegated = Some(number);
                 cx.repairing = None;
             }
@@ -254,7 +257,8 @@ impl Member {
             // It had us tell everyone.
             Update::Alive { introduce: true } if is_handed_over(cx, index) => {
                 cx.introduced = true;
-                true
+                // Unless it has been told of with our view.
+                entry.is_untold() || !self.core.has_offered(cx.now)
             }
             Update::Suspect { accuser } => self.suspicions.tell_on(cx, index, accuser),
             _ => entry.is_untold(),

@@ -269,7 +269,13 @@ impl Member {
     }
 
     /// Makes `index` alive with the entry `new`, whatever it was.
-    fn adopt_alive(&mut self, cx: &mut Context<'_, '_>, index: MemberIndex, old: Entry, new: Entry) {
+    pub(super) fn adopt_alive(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        index: MemberIndex,
+        old: Entry,
+        new: Entry,
+    ) {
         self.core.set_entry(cx, index, new.with_state(State::Alive));
         match old.standing() {
             EntryState::Known(State::Alive) => {}

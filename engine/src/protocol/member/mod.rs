@@ -71,7 +71,7 @@ use crate::protocol::repair::views::ViewRepair;
 use crate::protocol::serf::Serf;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::local_health::LocalHealth;
-use crate::protocol::state::{Context, Core, SharedState, Status, chosen_probe_interval};
+use crate::protocol::state::{Context, Core, Seldom, SharedState, Status, chosen_probe_interval};
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::Departed;
 use crate::protocol::view::entry::Entry;
@@ -241,7 +241,6 @@ impl Member {
             core: Core {
                 event_sequence: rng.u32(..),
                 looks_apart: false,
-                joined_alone: false,
                 id: introduction.subject,
                 index,
                 zone,
@@ -263,7 +262,8 @@ impl Member {
                 untold_since: Time::NEVER,
                 events_since: Time::NEVER,
                 leave_intent: None,
-                serf: Box::new(Serf::new()),
+                rushes: false,
+                seldom: Box::new(Seldom { joined_alone: false, serf: Serf::new(), newcomers: None }),
                 rng,
                 settings,
                 adaptive,
@@ -377,7 +377,7 @@ impl Member {
         }
         let probing = self.probe.next_due().min(self.return_probes.due()).min(self.neighbours.due());
         let slow = self.anti_entropy.due().min(self.reconnect.due());
-        let telling = self.gossip.due().min(self.core.delegations.due());
+        let telling = self.gossip.due().min(self.core.delegations.due()).min(self.core.newcomers_due());
         let seldom = self.key_values_due().min(self.admission_due()).min(self.past_due());
         probing.min(telling).min(slow).min(seldom)
     }

@@ -11,9 +11,10 @@ use crate::protocol::counters::Counters;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::StreamPurpose;
-use crate::protocol::state::{Context, Core};
+use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
-use crate::protocol::wire::{Record, RecordFault, Records, Subject, View, is_acceptable};
+use crate::protocol::view::entry::Entry;
+use crate::protocol::wire::{Record, RecordFault, Records, Says, Subject, Update, View, is_acceptable};
 
 /// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
 /// others find it by their own roots.
@@ -28,34 +29,43 @@ impl Member {
         view: View<'_, impl Records<'r>>,
     ) -> bool {
         let joining = matches!(purpose, StreamPurpose::Join { .. });
-        let merged = self.merge_records(cx, joining, view.source, view.records);
+        let told = purpose == StreamPurpose::View;
+        let merged = self.merge_records(cx, (joining, told), view.source, view.records);
         if merged || !joining {
             self.core.merge_user_state(cx, view.user_state);
         }
         merged
     }
 
-    /// Merges records from `source`, `joining` those that our join is answered with.
+    /// Merges records from `source`, `joining` those that our join is answered with, and `told` those that everyone gets.
     fn merge_records<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
-        joining: bool,
+        (joining, told): (bool, bool),
         source: MemberId,
         mut records: impl Records<'r>,
     ) -> bool {
         let learned_before = learned(&cx.shared.counters);
         // Who looks at candidates has to hear of each who vouches for it.
         let passes = !(joining && self.core.looks_apart);
+        // Who joins knows nothing that others do not, nor has who has just joined by delegating anything to tell: what it learns was
+        // told while it joined.
+        let fresh = self.core.delegates(cx.shared) && self.anti_entropy.is_fresh(cx.now, &self.core.settings);
+        let told_anyway = told
+            || fresh
+            || joining
+                && (self.core.delegates(cx.shared)
+                    || self.core.seldom.joined_alone && !cx.shared.behaviour.push_pulls_on_time);
+        let mut reading = Reading::default();
         loop {
             if passes {
-                let (wire, directory) = (&cx.shared.wire, &cx.shared.directory);
-                let passed = records.pass_over(wire, directory, |index, incarnation| {
-                    self.core.is_nothing_new(index, incarnation)
-                });
-                cx.shared.counters.push_pull_records += passed;
-                cx.shared.counters.push_pull_records_passed += passed;
+                let known = learned(&cx.shared.counters) - learned_before;
+                self.pass_over(cx, &mut records, (told_anyway || known >= u64::from(SPREAD_MAX), told));
             }
-            let Some(record) = records.next() else { return true };
+            let Some(record) = records.next() else {
+                self.note_read(cx, &reading);
+                return true;
+            };
             let Record { introduction, signature, versions } = match record {
                 Ok(record) => record,
                 Err(fault) => {
@@ -67,6 +77,7 @@ impl Member {
                 }
             };
             cx.shared.counters.push_pull_records += 1;
+            reading.note(introduction.subject);
             if joining && self.core.looks_apart {
                 self.note_told(cx, introduction.subject);
             }
@@ -81,15 +92,62 @@ impl Member {
             }
             let learned = learned(&cx.shared.counters) - learned_before;
             let versions = versions.unwrap_or(UNVERSIONED);
-            // Who joins knows nothing that others do not, and what anybody says of itself it tells itself.
-            let told_by_others =
-                (joining || introduction.subject == source) && self.core.delegates(cx.shared);
-            // Nor, where all gossip, does who joins alone: nobody is behind it who would hear of the pool from it.
-            let told = told_by_others
-                || joining && self.core.joined_alone && !cx.shared.behaviour.push_pulls_on_time;
+            // What anybody says of itself it tells itself.
+            let told = told_anyway || introduction.subject == source && self.core.delegates(cx.shared);
             let tell_on =
                 if told || learned >= u64::from(SPREAD_MAX) { TellOn::Nobody } else { TellOn::Everyone };
             self.merge_record(cx, &introduction, versions, tell_on);
+        }
+    }
+
+    /// Passes over those of `records` that are known by their bytes. Whoever is new among them is taken in if that is told to `nobody`, be it
+    /// as everyone is `told` of them.
+    fn pass_over<'r>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        records: &mut impl Records<'r>,
+        (nobody, told): (bool, bool),
+    ) {
+        let mut new = std::mem::take(&mut cx.shared.new_members);
+        let (views, directory) = (&cx.shared.wire.views, &cx.shared.directory);
+        let takes = nobody && !self.core.looks_apart && !directory.signs();
+        let by_incarnation = cx.shared.wire.rules.address_kept.is_some();
+        let says = |index, kept: Entry| {
+            let entry = self.core.table.get(index);
+            let same = by_incarnation || entry.version() == kept.version();
+            let (ours, theirs) = (entry.incarnation(), kept.incarnation());
+            match entry.is_unknown() {
+                true if takes && directory.is_meant(index, kept.version()) => Says::Somebody,
+                false
+                    if index != self.core.index
+                        && entry.is_live()
+                        && (theirs < ours || theirs == ours && same) =>
+                {
+                    Says::Nothing
+                }
+                _ => Says::Else,
+            }
+        };
+        let passed = records.pass_over(views, directory, says, &mut new);
+        cx.shared.counters.push_pull_records += passed;
+        cx.shared.counters.push_pull_records_passed += passed;
+        for (index, entry) in new.drain(..) {
+            // A record may have come twice.
+            if self.core.table.get(index).is_unknown() {
+                self.adopt_alive(cx, index, Entry::UNKNOWN, entry);
+                if !told {
+                    self.core.leave_untold(cx, index, Update::Alive { introduce: true });
+                }
+            }
+        }
+        cx.shared.new_members = new;
+    }
+
+    /// A view has been read: keeps what we know now if others are likely to read and write the same.
+    fn note_read(&self, cx: &mut Context<'_, '_>, reading: &Reading) {
+        if reading.in_order {
+            let SharedState { wire, directory, events, .. } = &mut *cx.shared;
+            wire.note_read(&self.core.speaker(directory, events, false), reading.many);
         }
     }
 
@@ -131,6 +189,28 @@ impl Member {
         if let Some(index) = subject.find(&cx.shared.directory) {
             self.suspicions.on_dead_record(&mut self.core, cx, &self.spread_estimate, index);
         }
+    }
+}
+
+/// The records of a view that were read one by one.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    many: usize,
+    last: MemberId,
+    /// They came in the order of ids, as members of ours send them.
+    in_order: bool,
+}
+
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading { many: 0, last: MemberId::NONE, in_order: true }
+    }
+}
+
+impl Reading {
+    fn note(&mut self, subject: MemberId) {
+        self.in_order &= subject > self.last;
+        (self.many, self.last) = (self.many + 1, subject);
     }
 }
 

@@ -31,7 +31,9 @@ impl Member {
         began: bool,
     ) {
         // We differ from all that we hear if we began, and then others know what we learn. So they do if we have just joined.
-        let news = began && !self.anti_entropy.is_fresh(cx.now, &self.core.settings);
+        // And in a rush all of our view is told.
+        let rushed = self.core.awaits_rush(cx.now);
+        let news = began && !rushed && !self.anti_entropy.is_fresh(cx.now, &self.core.settings);
         let tell_on =
             if news && self.view_repair.tells_on(cx.now) { TellOn::Everyone } else { TellOn::Nobody };
         let (index, incarnation) = match update {

@@ -59,7 +59,7 @@ impl Member {
     ) {
         let said = match purpose {
             StreamPurpose::Join { .. } => StreamSaid::Join,
-            StreamPurpose::Sync => StreamSaid::Sync,
+            StreamPurpose::Sync | StreamPurpose::View => StreamSaid::Sync,
             StreamPurpose::Probe { sequence, .. } => StreamSaid::Ping { sequence },
             StreamPurpose::SharedState { all_maps, all_keys } => {
                 return self.open_exchange(shared, destination, (all_maps, all_keys), first);
@@ -127,9 +127,11 @@ impl Member {
     }
 
     /// A stream we opened for `purpose` has ended before its purpose was met.
-    pub fn handle_stream_closed(&mut self, purpose: StreamPurpose, out: &mut Outbox<'_>) {
-        if matches!(purpose, StreamPurpose::Join { .. }) {
-            self.give_up_join();
+    pub fn handle_stream_closed(&mut self, now: Time, purpose: StreamPurpose, out: &mut Outbox<'_>) {
+        match purpose {
+            StreamPurpose::Join { .. } => self.give_up_join(),
+            StreamPurpose::View => self.core.fetch_failed(now),
+            StreamPurpose::Sync | StreamPurpose::Probe { .. } | StreamPurpose::SharedState { .. } => {}
         }
         break_off(Some(purpose), out);
     }
@@ -160,11 +162,13 @@ impl Member {
             }
             (None, heard) => self.on_request(cx, heard, reply).into(),
             (Some(purpose), StreamHeard::View(view)) => self.on_answer(cx, purpose, view, reply),
-            (Some(StreamPurpose::Sync), StreamHeard::Agreed) => {
+            (Some(StreamPurpose::Sync | StreamPurpose::View), StreamHeard::Agreed) => {
                 cx.shared.counters.push_pulls_agreed += 1;
                 StreamNext::Close.into()
             }
-            (Some(StreamPurpose::Sync), StreamHeard::Differs) => StreamNext::Wait.into(),
+            (Some(StreamPurpose::Sync | StreamPurpose::View), StreamHeard::Differs) => {
+                StreamNext::Wait.into()
+            }
             (Some(StreamPurpose::Probe { subject, .. }), StreamHeard::Ack { sequence }) => {
                 self.on_stream_ack(cx, sequence, subject);
                 StreamNext::Close.into()
@@ -204,6 +208,7 @@ impl Member {
         match heard {
             StreamHeard::Join { joiner } => {
                 self.core.tell_deferred(cx);
+                self.core.note_join(cx.now);
                 if cx.shared.directory.signs() {
                     // Who signed it has to be known first.
                     self.core.say(cx.shared, joiner, StreamSaid::ViewBegun { joiner }, reply);
@@ -211,7 +216,10 @@ impl Member {
                     self.core.say(cx.shared, joiner, StreamSaid::ViewEnd, reply);
                 } else {
                     self.write_state_for(cx, joiner, reply);
-                    self.core.say(cx.shared, joiner, StreamSaid::View { joiner }, reply);
+                    // All of it is told at the end of the rush.
+                    let rushed = self.core.is_rushed() || self.core.lacks_view();
+                    let view = if rushed { StreamSaid::Few { joiner } } else { StreamSaid::View { joiner } };
+                    self.core.say(cx.shared, joiner, view, reply);
                 }
                 StreamNext::Reply
             }
@@ -288,7 +296,7 @@ impl Member {
             let next = break_off(Some(purpose), cx.out);
             return StreamOutcome { next, refusal: Some(refusal) };
         }
-        let View { more, source, root, .. } = view;
+        let View { more, source, root, quiet, .. } = view;
         let judged = self.judged(cx);
         if !self.merge_view(cx, purpose, view) {
             return break_off(Some(purpose), cx.out).into();
@@ -300,6 +308,9 @@ impl Member {
             (StreamPurpose::Join { token }, _) => {
                 let through = cx.shared.directory.find(source);
                 self.anti_entropy.note_joined(&mut self.core, cx, through);
+                if let Some(through) = through.filter(|_| !quiet) {
+                    self.core.note_joined_in_rush(through, cx.now);
+                }
                 self.event_repair.note_joined(cx.now);
                 self.view_repair.note_joined(cx.now);
                 self.state_joined(cx, source);
@@ -311,7 +322,7 @@ impl Member {
                 StreamNext::Close.into()
             }
             // What we know more is news to the other side, unless there is nothing more.
-            (StreamPurpose::Sync, Some(root)) if root != self.core.table.root() => {
+            (StreamPurpose::Sync | StreamPurpose::View, Some(root)) if root != self.core.table.root() => {
                 self.core.say(cx.shared, source, StreamSaid::View { joiner: MemberId::NONE }, reply);
                 StreamNext::ReplyAndClose.into()
             }
@@ -319,10 +330,12 @@ impl Member {
         }
     }
 
-    /// If that was a stream of a join, it is over: what we were asked to tell meanwhile is told.
+    /// If that was a stream of a join, or of a view that was to be had first, it is over: what we were asked to tell meanwhile is told.
     fn end_joining(&mut self, cx: &mut Context<'_, '_>, purpose: Option<StreamPurpose>) {
-        if let Some(StreamPurpose::Join { .. }) = purpose {
-            self.core.tell_deferred(cx);
+        match purpose {
+            Some(StreamPurpose::Join { .. }) => self.core.tell_deferred(cx),
+            Some(StreamPurpose::View) => self.core.end_fetch(cx),
+            _ => {}
         }
     }
 
@@ -331,15 +344,17 @@ impl Member {
     fn introduce_through(&mut self, cx: &mut Context<'_, '_>, through: Option<MemberIndex>) {
         let (index, update) = (self.core.index, Update::Alive { introduce: true });
         let incarnation = self.core.table.get(index).incarnation();
-        let through =
-            through.filter(|through| self.core.joined_alone && self.core.table.get(*through).is_live());
+        let through = through
+            .filter(|through| self.core.seldom.joined_alone && self.core.table.get(*through).is_live());
         match through {
             Some(through) if through != index => {
                 let zone = self.core.identity(through, cx.shared).zone();
                 // Whoever tells the others may choose us to tell some of them.
                 self.core.leave_untold(cx, index, update);
-                let first = Part { delegate: through, zone, prefix_bits: 0 };
-                self.core.delegate(cx, index, update, incarnation, Range::Through(first));
+                let first = Part { delegate: through, zone, prefix_bits: 0, view_first: false };
+                // In a rush that one tells all zones.
+                let range = if self.core.lacks_view() { Range::Only(first) } else { Range::Through(first) };
+                self.core.delegate(cx, index, update, incarnation, range);
             }
             _ => self.core.tell_update(cx, index, update, incarnation),
         }
@@ -374,8 +389,10 @@ impl Core {
     /// Appends what is `said` to `destination` to `out`.
     fn say(&self, shared: &mut SharedState, destination: MemberId, said: StreamSaid, out: &mut Vec<u8>) {
         let SharedState { wire, directory, events, .. } = shared;
-        let quiet = self.queue.is_quiet() && self.delegations.is_empty();
+        let told = !self.is_rushed() && !self.lacks_view();
+        // Who joins learns by it whether all that we know is told at the end of a rush.
+        let quiet = told && (said.answers_join() || self.queue.is_quiet() && self.delegations.is_empty());
         let speaker = &self.speaker(directory, events, quiet);
-        wire.write_stream(speaker, destination, said, self.serf.clocks(), out);
+        wire.write_stream(speaker, destination, said, self.seldom.serf.clocks(), out);
     }
 }

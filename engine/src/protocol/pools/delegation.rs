@@ -18,6 +18,8 @@ pub(in crate::protocol) struct Part {
     pub(in crate::protocol) zone: ZoneIndex,
     /// Leading bits that the delegate's id shares with everyone in its part.
     pub(in crate::protocol) prefix_bits: u8,
+    /// Our view has far more to tell than what is told: the delegate is to get it before it tells others.
+    pub(in crate::protocol) view_first: bool,
 }
 
 /// Whom a member is to tell.
@@ -27,6 +29,8 @@ pub(in crate::protocol) enum Range {
     Everyone,
     /// Everyone else, by way of this part, a whole zone, and others of all other zones.
     Through(Part),
+    /// Those of this part alone.
+    Only(Part),
     /// Those in `zone` whose ids share the first `prefix_bits` bits of ours.
     Zone { zone: ZoneIndex, prefix_bits: u8 },
     /// Nobody: we know of nobody in the zone.

@@ -50,10 +50,6 @@ const STORM_FROM: u32 = 64;
 /// Longest time that long round trips put between two moments at which frames leave.
 const INTERVAL_MAX: Duration = Duration::from_millis(400);
 
-/// Introductions that their subjects hand over wait for so much longer than the pacing interval: nobody misses a new member for a
-/// moment, and those of many that join at once share frames.
-const INTRODUCTIONS_WAIT: Duration = Duration::from_millis(30);
-
 /// What can be held back leaves once less than this of what arrives lies unread: some thousands of datagrams in a large fleet's
 /// worker, so that it does not run out of them.
 pub(in crate::protocol) const HOLD_FROM: Duration = Duration::from_millis(10);
@@ -102,8 +98,6 @@ pub(in crate::protocol) struct Delegations {
     in_flight: Heap,
     /// No frames before this.
     paced: Time,
-    /// Something else than introductions that were handed over waits.
-    hurries: bool,
     /// Until when the frames that were sent use up what may be sent, at [`FRAME_SHARE`] each.
     spent: Time,
     /// When frames may next be sent, if something waits.
@@ -135,7 +129,6 @@ impl Delegations {
             held: List::EMPTY,
             in_flight: Heap::EMPTY,
             paced: Time::ZERO,
-            hurries: false,
             spent: Time::ZERO,
             due: Time::NEVER,
             unanswered: Time::NEVER,
@@ -207,7 +200,7 @@ impl Delegations {
         self.paced = Time::ZERO;
         self.spent = self.spent.min(now + FRAME_SHARE * FRAMES_BURST);
         if !self.waiting.is_empty() {
-            (self.hurries, self.due) = (true, Time::ZERO);
+            self.due = Time::ZERO;
         }
     }
 
@@ -217,19 +210,14 @@ impl Delegations {
         if self.len <= STORM_FROM { pacing } else { pacing.max(self.round_trip.smoothed().min(INTERVAL_MAX)) }
     }
 
-    /// When frames may leave: after the pacing interval, and once no more than a burst of them is ahead of its time.
-    fn leaves(&self) -> Time {
-        self.paced.max(self.spent - FRAME_SHARE * FRAMES_BURST)
-    }
-
-    /// When what waits may leave.
+    /// When what waits may leave: after the pacing interval, and once no more than a burst of frames is ahead of its time.
     fn next_frames(&self) -> Time {
-        if self.hurries { self.leaves() } else { self.leaves().max(self.paced + INTRODUCTIONS_WAIT) }
+        self.paced.max(self.spent - FRAME_SHARE * FRAMES_BURST)
     }
 
     /// Whether so many frames have left that the next wait for longer than the pacing interval.
     pub(in crate::protocol) fn is_spaced(&self) -> bool {
-        self.leaves() > self.paced
+        self.next_frames() > self.paced
     }
 
     fn lost(&self) -> Duration {
@@ -305,12 +293,6 @@ impl DelegationPool {
 
     /// Adds one that waits to be sent. False, and nothing added, if there are too many.
     pub(in crate::protocol) fn add(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
-        of.hurries = true;
-        self.gather(of, delegation)
-    }
-
-    /// Adds one that waits for others of its kind before it is sent, [`INTRODUCTIONS_WAIT`] at most.
-    pub(in crate::protocol) fn gather(&mut self, of: &mut Delegations, delegation: Delegation) -> bool {
         if !self.has_room(of) {
             return false;
         }
@@ -345,7 +327,6 @@ impl DelegationPool {
         while !of.held.is_empty() {
             let node = of.held.head();
             self.nodes.relink(&mut of.held, &mut of.waiting, node);
-            of.hurries = true;
         }
         self.reschedule(of);
     }
@@ -392,8 +373,6 @@ impl DelegationPool {
             return None;
         }
         of.paced = now + pacing;
-        // What may leave and does not leaves next.
-        of.hurries = true;
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         let mut node = of.waiting.head();
@@ -410,15 +389,16 @@ impl DelegationPool {
             }
             node = next;
         }
-        ready.sort_unstable_by_key(|Ready { part, id, nth, .. }| (*id, part.zone, part.prefix_bits, *nth));
+        ready.sort_unstable_by_key(|Ready { part, id, nth, .. }| {
+            (*id, part.zone, part.prefix_bits, part.view_first, *nth)
+        });
         self.reschedule(of);
         Some(ready)
     }
 
     /// Takes back what [`DelegationPool::ready`] gave.
-    pub(in crate::protocol) fn done(&mut self, of: &mut Delegations, ready: Vec<Ready>) {
+    pub(in crate::protocol) fn done(&mut self, ready: Vec<Ready>) {
         self.ready = ready;
-        of.hurries = !of.waiting.is_empty();
     }
 
     pub(in crate::protocol) fn get(&self, ready: Ready) -> &Delegation {
@@ -475,7 +455,6 @@ impl DelegationPool {
             self.nodes.get_mut(node).attempt -= 1;
             self.nodes.relink(&mut carried, &mut of.waiting, node);
         }
-        of.hurries = true;
         self.reschedule(of);
     }
 
@@ -546,7 +525,6 @@ impl DelegationPool {
             let node = carried.head();
             match retry(self.nodes.get(node)) {
                 Retry::Send(part) => {
-                    of.hurries = true;
                     self.nodes.get_mut(node).part = part;
                     self.nodes.relink(&mut carried, &mut of.waiting, node);
                 }

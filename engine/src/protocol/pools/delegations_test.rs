@@ -15,7 +15,7 @@ fn at(millis: u64) -> Time {
 }
 
 fn delegation(subject: u32, delegate: MemberIndex, prefix_bits: u8) -> Delegation {
-    let part = Part { delegate, zone: 0, prefix_bits };
+    let part = Part { delegate, zone: 0, prefix_bits, view_first: false };
     let (update, incarnation) = (Update::Event, Incarnation::new(1));
     Delegation { subject, update, incarnation, part, since: Time::ZERO, attempt: 0 }
 }
@@ -48,7 +48,7 @@ fn send_all(pool: &mut DelegationPool, of: &mut Delegations, now: Time) -> Vec<(
         (delegate, pool.send(of, frame, Leaving { away: zone != 0, fresh: true, full: false }, now, FLOOR))
     });
     let numbers = numbers.collect();
-    pool.done(of, ready);
+    pool.done(ready);
     numbers
 }
 
@@ -149,7 +149,8 @@ fn what_is_not_acknowledged_is_tried_elsewhere_and_given_up() {
         assert!(!pool.expire(&mut of, due - Duration::from_micros(1), |_| unreachable!()));
         let next = |unheard: &Delegation| {
             assert_eq!(unheard.attempt, attempt);
-            let part = Part { delegate: 7 + MemberIndex::from(attempt), zone: 0, prefix_bits: 4 };
+            let part =
+                Part { delegate: 7 + MemberIndex::from(attempt), zone: 0, prefix_bits: 4, view_first: false };
             if attempt == ATTEMPTS_MAX { Retry::GiveUp } else { Retry::Send(part) }
         };
         assert!(pool.expire(&mut of, due, next));
@@ -249,7 +250,7 @@ fn full_frames_are_not_spaced() {
         for one in ready.chunks(1) {
             pool.send(&mut of, one, leaving(full), at(1_000), FLOOR);
         }
-        pool.done(&mut of, ready);
+        pool.done(ready);
         assert_eq!(of.is_spaced(), spaced);
     }
 }

@@ -12,6 +12,7 @@ pub(in crate::protocol) mod event_talk;
 pub(in crate::protocol) mod event_window;
 pub(in crate::protocol) mod events;
 pub(in crate::protocol) mod inbox;
+pub(in crate::protocol) mod newcomers;
 pub(in crate::protocol) mod presence;
 pub(in crate::protocol) mod relays;
 pub(in crate::protocol) mod round_trip;

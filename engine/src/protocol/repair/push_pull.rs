@@ -244,7 +244,7 @@ impl AntiEntropy {
             self.due = cx.now + spread + core.settings.probe_interval;
             return None;
         }
-        if cx.is_behind() {
+        if cx.is_behind() || core.awaits_rush(cx.now) {
             // What it lacks may lie unread, and asking would put others further behind.
             self.due = cx.now + unchanged + spread;
             return None;
@@ -306,7 +306,8 @@ impl AntiEntropy {
     /// we have just joined and may lack more than that.
     pub(in crate::protocol) fn declines(&mut self, core: &Core, cx: &Context<'_, '_>) -> bool {
         let under_way = cx.now.since(core.root_changed) < core.settled() || cx.is_behind();
-        if !under_way || self.is_fresh(cx.now, &core.settings) || cx.shared.behaviour.push_pulls_on_time {
+        let asked_for = self.is_fresh(cx.now, &core.settings) || core.awaits_rush(cx.now);
+        if !under_way || asked_for || cx.shared.behaviour.push_pulls_on_time {
             self.plan.declining = Time::NEVER;
             return false;
         }

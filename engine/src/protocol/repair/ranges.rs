@@ -32,7 +32,8 @@ impl ViewRepair {
         origin: &Sender,
         sums: ViewSums<'_>,
     ) {
-        if origin.root == Some(core.table.root()) || peer(core, cx, origin).is_none() {
+        let same = origin.root == Some(core.table.root());
+        if same || core.lacks_view() || peer(core, cx, origin).is_none() {
             return;
         }
         let Some(mut talk) = cx.shared.view_talk.take() else { return };

@@ -132,6 +132,9 @@ impl ViewRepair {
         let Some(root) = origin.root else { return };
         let same = root == core.table.root();
         self.agreed = if same { (self.agreed + 1).min(AGREED) } else { 0 };
+        if !same && !origin.quiet {
+            core.note_others_wait(cx.now);
+        }
         // What makes the roots differ may lie unread.
         if same || cx.is_behind() {
             self.differing_since = Time::NEVER;
@@ -151,7 +154,7 @@ impl ViewRepair {
         if self.differing_since == Time::NEVER {
             self.differing_since = cx.now;
         }
-        if cx.now < self.allowed {
+        if cx.now < self.allowed || core.awaits_rush(cx.now) {
             return;
         }
         // Roots differ while news is under way, and a broadcast that is just passing needs no repair. Whoever has just joined
@@ -212,7 +215,8 @@ impl ViewRepair {
         origin: &Sender,
         sketch: ViewSketch<'_>,
     ) -> bool {
-        if origin.root == Some(core.table.root()) || peer(core, cx, origin).is_none() {
+        let same = origin.root == Some(core.table.root());
+        if same || core.lacks_view() || peer(core, cx, origin).is_none() {
             return false;
         }
         let Some(mut talk) = cx.shared.view_talk.take() else { return false };

@@ -12,6 +12,15 @@ use crate::protocol::pools::delegation::Range;
 use crate::protocol::state::SharedState;
 use crate::protocol::time::Time;
 
+/// What a delegation says of the view of its sender, which is to be had before others are told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum ViewFirst {
+    /// It is another than ours.
+    Wanted,
+    /// It is the same.
+    Had,
+}
+
 /// What every step of the protocol is given.
 pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) now: Time,
@@ -21,6 +30,8 @@ pub(in crate::protocol) struct Context<'a, 'b> {
     pub(in crate::protocol) out: &'a mut Outbox<'b>,
     /// While what was delegated to us is taken in: whom we are to tell.
     pub(in crate::protocol) asked: Option<Range>,
+    /// Whether those are to get our view before they are told, and we the sender's.
+    pub(in crate::protocol) view_first: Option<ViewFirst>,
     /// The introduction that is read is its subject's, which has us tell everyone.
     pub(in crate::protocol) introduced: bool,
     /// The number under which that was delegated, until it is acknowledged.
@@ -54,6 +65,7 @@ impl<'a, 'b> Context<'a, 'b> {
             shared,
             out,
             asked: None,
+            view_first: None,
             introduced: false,
             delegated: None,
             event_age: None,

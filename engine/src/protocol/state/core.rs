@@ -12,6 +12,7 @@ use swimring_codec::{MemberId, State};
 use crate::protocol::event::EventIndex;
 use crate::protocol::pools::broadcasts::Queue;
 use crate::protocol::pools::delegations::Delegations;
+use crate::protocol::pools::newcomers::Newcomers;
 use crate::protocol::pools::unheard::UnheardList;
 use crate::protocol::serf::Serf;
 use crate::protocol::settings::Settings;
@@ -76,8 +77,6 @@ pub(in crate::protocol) struct Core {
     /// A join is under way that began without knowing anybody else, and nobody has joined through us: what we are asked to tell
     /// waits for its end, as we could tell nobody.
     pub(in crate::protocol) joining: bool,
-    /// Whether the last join began without knowing anybody else.
-    pub(in crate::protocol) joined_alone: bool,
     /// Whether there is shared state, not everybody is admitted, or there is something to do about our last life: all of that lies
     /// apart, and who has nothing of it need not look there.
     pub(in crate::protocol) looks_apart: bool,
@@ -93,8 +92,21 @@ pub(in crate::protocol) struct Core {
     pub(in crate::protocol) events_since: Time,
     /// The event that tells that we mean to leave, before we do.
     pub(in crate::protocol) leave_intent: Option<EventIndex>,
+    /// Whether there is something to do about a rush of joins: that lies apart, in [`Seldom::newcomers`].
+    pub(in crate::protocol) rushes: bool,
+    /// What is seldom looked at.
+    pub(in crate::protocol) seldom: Box<Seldom>,
+}
+
+/// What a member hardly ever needs.
+#[derive(Debug)]
+pub(in crate::protocol) struct Seldom {
+    /// Whether the last join began without knowing anybody else.
+    pub(in crate::protocol) joined_alone: bool,
     /// Serf's clocks.
-    pub(in crate::protocol) serf: Box<Serf>,
+    pub(in crate::protocol) serf: Serf,
+    /// Who has joined through this member, and what it does in a rush of joins; nothing if nobody has lately.
+    pub(in crate::protocol) newcomers: Option<Box<Newcomers>>,
 }
 
 impl Core {
@@ -130,7 +142,25 @@ impl Core {
     #[inline]
     pub(in crate::protocol) fn is_quiet(&self, now: Time) -> bool {
         self.queue.is_quiet()
+            && !self.lacks_view()
             && (self.delegations.is_empty() || now.since(self.root_changed) >= self.settled())
+    }
+
+    /// What there is to do about a rush of joins.
+    #[inline]
+    pub(in crate::protocol) fn newcomers(&self) -> Option<&Newcomers> {
+        if self.rushes { self.seldom.newcomers.as_deref() } else { None }
+    }
+
+    /// Whether we do not know most of those whom we are asked to tell: a view of them is on its way, or about to be.
+    #[inline]
+    pub(in crate::protocol) fn lacks_view(&self) -> bool {
+        self.newcomers().is_some_and(|newcomers| newcomers.fetch.is_some() || self.is_untold(newcomers))
+    }
+
+    /// Whether we are about to be told of those who joined in the same rush.
+    pub(in crate::protocol) fn is_untold(&self, newcomers: &Newcomers) -> bool {
+        newcomers.untold().is_some_and(|through| self.table.get(through).is_alive())
     }
 
     /// How long a root stays the same before a difference to it is not taken for news on its way.

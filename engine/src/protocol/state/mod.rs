@@ -8,6 +8,6 @@ mod core;
 pub(in crate::protocol) mod local_health;
 mod shared_state;
 
-pub(in crate::protocol) use self::context::Context;
-pub(in crate::protocol) use self::core::{Core, Status, chosen_probe_interval};
+pub(in crate::protocol) use self::context::{Context, ViewFirst};
+pub(in crate::protocol) use self::core::{Core, Seldom, Status, chosen_probe_interval};
 pub use self::shared_state::SharedState;

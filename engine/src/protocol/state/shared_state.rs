@@ -23,6 +23,7 @@ use crate::protocol::pools::view_talk::ViewTalk;
 use crate::protocol::time::Time;
 use crate::protocol::view::departed::DepartedPool;
 use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::entry::Entry;
 use crate::protocol::view::shared_view::SharedViews;
 use crate::protocol::view::statements::{AdmittedKeys, Statements};
 use crate::protocol::wire::typed::TypedFrames;
@@ -47,6 +48,8 @@ pub struct SharedState {
     pub(in crate::protocol) delegations: DelegationPool,
     /// While a frame is taken in: what of it the member is asked to tell.
     pub(in crate::protocol) asked_news: Vec<News>,
+    /// While a view is merged: those of it who are new.
+    pub(in crate::protocol) new_members: Vec<(MemberIndex, Entry)>,
     pub(in crate::protocol) unheard: UnheardPool,
     pub(in crate::protocol) suspicions: SuspicionPool,
     pub(in crate::protocol) departed: DepartedPool,
@@ -121,6 +124,7 @@ impl SharedState {
             broadcasts: BroadcastPool::new(rng.u64(..)),
             delegations: DelegationPool::new(rng.u64(..)),
             asked_news: Vec::with_capacity(UPDATES_MAX),
+            new_members: Vec::new(),
             suspicions: SuspicionPool::new(rng.u64(..)),
             departed: DepartedPool::new(rng.u64(..)),
             unheard: UnheardPool::new(rng.u64(..)),

@@ -262,6 +262,12 @@ impl Directory {
         (0..=self.others_of(index).len() as Version).map(|version| self.references_to(index, version)).sum()
     }
 
+    /// Whether a table here means `version` of the member at `index`.
+    #[inline]
+    pub(in crate::protocol) fn is_meant(&self, index: MemberIndex, version: Version) -> bool {
+        self.references_to(index, version) > 0
+    }
+
     /// References to one identity.
     fn references_to(&self, index: MemberIndex, version: Version) -> u32 {
         match version {

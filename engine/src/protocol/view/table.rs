@@ -232,6 +232,18 @@ impl Table {
         }
     }
 
+    /// Takes the marks of [`Table::set_untold`] from all that are alive: everyone is told of them with the whole view.
+    pub(in crate::protocol) fn clear_untold_alive(&mut self) {
+        let told = |entry: Entry| if entry.is_alive() { Entry(entry.0 & !UNTOLD) } else { entry };
+        match &mut self.held {
+            Held::Whole { entries, .. } => entries.iter_mut().for_each(|entry| *entry = told(*entry)),
+            Held::Shared { base, differences } => differences.retain_mut(|difference| {
+                difference.entry = told(difference.entry);
+                difference.other || difference.entry != base.get(difference.index)
+            }),
+        }
+    }
+
     /// Marks that a broadcast about `index` is queued, or no longer.
     pub(in crate::protocol) fn set_queued(&mut self, index: MemberIndex, queued: bool) {
         if index < self.len {

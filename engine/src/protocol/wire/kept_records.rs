@@ -1,17 +1,18 @@
 //! Records of whole views that are written once for all members of a worker, and not read where they come back.
 //!
-//! On memberlist's wire every push/pull carries both views whole, and in a fleet nearly all of what one member believes
-//! the others believe too. So the records of a view that was written are kept, each with the table entry that it was
-//! written from, in the order of ids, which is the same in every process. A member that writes its view copies the runs
+//! Where views are sent whole, on joining and on memberlist's wire in every push/pull, nearly all of what one member of a fleet believes
+//! the others believe too, or are about to learn. So the records of a view that was written or read are kept, each with the table entry
+//! that it stands for, in the order of ids, which is the same in every process. A member that writes its view copies the runs
 //! that its table agrees with, and writes only the others itself. One that merges a view compares its bytes with what is
-//! kept: a run that is the same, of members that its own table has at that incarnation or above, says nothing new, and
-//! is passed over without being decoded.
+//! kept: of a run that is the same it is known whom it speaks of without decoding it, and what of it is new to the member's own table is taken
+//! over as the entry that it stands for.
 //!
 //! What is kept never changes what a view says: an entry stands for the same record as long as no identity has been
 //! put in the place of another ([`Directory::renewals`]), and then all is written anew.
 
-use swimring_codec::memberlist::{PushPullWriter, Record};
-use swimring_codec::{Incarnation, MemberId};
+use swimring_codec::MemberId;
+use swimring_codec::memberlist::PushPullWriter;
+use swimring_codec::native::StreamWriter;
 
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::entry::Entry;
@@ -23,6 +24,38 @@ const BESIDE_WELCOME: usize = 64;
 
 /// Records compared at once.
 const BLOCK: usize = 16;
+
+/// Records copied at once: fewer bytes than any message holds.
+const RUN: usize = 512;
+
+/// What whole views are written to.
+pub(super) trait ViewWriter {
+    /// Appends `count` records that take `bytes`. False if there is no room for them.
+    fn copy(&mut self, count: usize, bytes: &[u8]) -> bool;
+}
+
+impl ViewWriter for PushPullWriter<'_> {
+    fn copy(&mut self, count: usize, bytes: &[u8]) -> bool {
+        self.written(count, bytes)
+    }
+}
+
+impl ViewWriter for StreamWriter<'_> {
+    fn copy(&mut self, count: usize, bytes: &[u8]) -> bool {
+        self.records_written(count, bytes)
+    }
+}
+
+/// What a record that is kept says to a member that reads it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) enum Says {
+    /// Nothing new.
+    Nothing,
+    /// That somebody lives of whom it knew nothing.
+    Somebody,
+    /// Something that takes the whole record.
+    Else,
+}
 
 /// A record that is kept.
 #[derive(Clone, Copy, Debug)]
@@ -74,12 +107,12 @@ impl KeptRecords {
     }
 
     /// Keeps what `table` says of all members that are alive, if the last view agreed too little with what is kept.
-    /// `record` is what a view says of a member.
-    pub(super) fn refresh<'a>(
+    /// `append` writes what a view says of a member, and says whether it may.
+    pub(super) fn refresh(
         &mut self,
         table: &Table,
         directory: &Directory,
-        record: impl Fn(MemberIndex, Entry) -> Record<'a>,
+        append: impl Fn(MemberIndex, Entry, &mut Vec<u8>) -> bool,
     ) {
         let renewals = directory.renewals();
         if !std::mem::take(&mut self.outdated) && self.renewals == renewals {
@@ -95,7 +128,7 @@ impl KeptRecords {
         self.places.resize(directory.len(), NIL);
         for place in 0..self.kept.len() {
             let Kept { entry, index, .. } = self.kept[place];
-            let written = record(index, entry).append(&mut self.bytes);
+            let written = append(index, entry, &mut self.bytes);
             let Some(end) = u32::try_from(self.bytes.len()).ok().filter(|_| written) else {
                 // Nobody takes a view of four gigabytes, nor a record that breaks a rule.
                 return self.kept.truncate(place);
@@ -111,7 +144,7 @@ impl KeptRecords {
         &self,
         table: &Table,
         directory: &Directory,
-        writer: &mut PushPullWriter<'_>,
+        writer: &mut impl ViewWriter,
     ) -> bool {
         let count = self.count(directory);
         let agrees = |kept: &Kept| table.get(kept.index).unmarked() == kept.entry;
@@ -124,13 +157,13 @@ impl KeptRecords {
 
     /// Writes a view in the order of ids: the records that `table` agrees with are copied, and `write` is called for each of
     /// those `beside` them, which are in that order.
-    pub(super) fn copy<'w>(
+    pub(super) fn copy<W: ViewWriter>(
         &self,
         table: &Table,
         directory: &Directory,
         beside: &[(MemberId, MemberIndex)],
-        writer: &mut PushPullWriter<'w>,
-        mut write: impl FnMut(&mut PushPullWriter<'w>, MemberIndex),
+        writer: &mut W,
+        mut write: impl FnMut(&mut W, MemberIndex),
     ) {
         let mut beside = beside.iter().copied().peekable();
         let (count, mut from) = (self.count(directory), 0);
@@ -152,10 +185,13 @@ impl KeptRecords {
         beside.for_each(|(_, other)| write(writer, other));
     }
 
-    fn copy_run(&self, from: usize, to: usize, writer: &mut PushPullWriter<'_>) {
-        if from < to {
+    fn copy_run(&self, from: usize, to: usize, writer: &mut impl ViewWriter) {
+        let mut at = from;
+        while at < to {
+            let end = (at + RUN).min(to);
             // Refused only where a view is longer than any peer takes.
-            let _ = writer.written(to - from, self.span(from, to));
+            let _ = writer.copy(end - at, self.span(at, end));
+            at = end;
         }
     }
 
@@ -164,40 +200,46 @@ impl KeptRecords {
         self.outdated = beside > BESIDE_WELCOME + self.kept.len() / 8;
     }
 
+    /// Of a view `many` records were read one by one: whether they are worth keeping, as those that are kept are others.
+    pub(super) fn note_read(&mut self, many: usize) -> bool {
+        self.outdated |= many > BESIDE_WELCOME + self.kept.len() / 8;
+        self.outdated
+    }
+
     /// How many records at the front of `bytes`, of which there are `count`, are those that are kept from `place` on, of members
-    /// of whom nothing newer is said there, as `is_old` has it; and how many bytes they take.
-    pub(super) fn old(
+    /// of whom nothing has to be read, as `says` has it; and how many bytes they take. Whoever is new is added to `new`.
+    pub(super) fn known(
         &self,
         directory: &Directory,
         place: usize,
         (bytes, count): (&[u8], usize),
-        is_old: impl Fn(MemberIndex, Incarnation) -> bool,
+        says: impl Fn(MemberIndex, Entry) -> Says,
+        new: &mut Vec<(MemberIndex, Entry)>,
     ) -> (usize, usize) {
         let end = self.count(directory).min(place + count);
         if place >= end {
             return (0, 0);
         }
         let first = self.start(place);
+        let mut take = |kept: &Kept| {
+            let said = says(kept.index, kept.entry);
+            if said == Says::Somebody {
+                new.push((kept.index, kept.entry));
+            }
+            said != Says::Else
+        };
         let mut at = place;
         while at < end {
             let block = (at + BLOCK).min(end);
             let rest = bytes.get(self.start(at) - first..).unwrap_or_default();
-            let known = |kept: &Kept| is_old(kept.index, kept.entry.incarnation());
-            if !known(&self.kept[at]) {
-                break;
-            }
-            if rest.starts_with(self.span(at, block)) {
-                let old = self.kept[at..block].iter().take_while(|kept| known(kept)).count();
-                at += old;
-                if at < block {
-                    break;
-                }
-            } else {
-                let same = |place: &usize| {
-                    let rest = bytes.get(self.start(*place) - first..).unwrap_or_default();
-                    rest.starts_with(self.span(*place, place + 1)) && known(&self.kept[*place])
-                };
-                at += (at..block).take_while(same).count();
+            let whole = rest.starts_with(self.span(at, block));
+            let same = |nth: usize| {
+                let rest = bytes.get(self.start(nth) - first..).unwrap_or_default();
+                whole || rest.starts_with(self.span(nth, nth + 1))
+            };
+            let taken = (at..block).take_while(|nth| same(*nth) && take(&self.kept[*nth])).count();
+            at += taken;
+            if at < block {
                 break;
             }
         }

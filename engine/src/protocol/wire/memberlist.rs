@@ -16,7 +16,6 @@ use swimring_codec::native::{FRAME_MAX, Introduction};
 use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
 use super::frame::{Format, Frame, Reader, Receiver, Speaker};
-use super::kept_records::KeptRecords;
 use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
 use super::options::{MemberlistDialect, MemberlistOptions};
 use crate::protocol::view::directory::{Identity, MemberIndex};
@@ -38,12 +37,6 @@ pub(in crate::protocol) struct Memberlist {
     /// Where user messages are put together.
     pub(in crate::protocol) body: Vec<u8>,
     stranger: UnknownTarget,
-    /// What was written of whole views, where several members write them.
-    pub(super) kept: Option<Box<KeptRecords>>,
-    /// Who else is in the view that is being written.
-    pub(super) beside: Vec<(MemberId, MemberIndex)>,
-    /// How many members there have been.
-    members: u32,
 }
 
 /// The target of an indirect ping that the relay does not know. A ping without a name would be answered by
@@ -64,17 +57,6 @@ impl Memberlist {
             plain: Vec::with_capacity(FRAME_MAX),
             body: Vec::with_capacity(super::user_messages::USER_MESSAGE_MAX),
             stranger: UnknownTarget { id: MemberId::NONE, name: String::with_capacity(NAME_MAX) },
-            kept: None,
-            beside: Vec::new(),
-            members: 0,
-        }
-    }
-
-    /// One more member speaks. What several write of their views is worth keeping.
-    pub(super) fn register(&mut self) {
-        self.members = self.members.saturating_add(1);
-        if self.members == 2 {
-            self.kept = Some(Box::default());
         }
     }
 

@@ -10,12 +10,12 @@ use swimring_codec::serf::{self, Clocks};
 use swimring_codec::{Incarnation, MemberId, State};
 use thiserror::Error;
 
-use super::Wire;
 use super::frame::Speaker;
-use super::kept_records::KeptRecords;
+use super::kept_records::Says;
 use super::memberlist::{Memberlist, wire_incarnation};
 use super::options::MemberlistDialect;
 use super::stream::{Record, RecordFault, Records, StreamHeard, StreamSaid, View};
+use super::whole_views::{ReadingPlace, WholeViews};
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::entry::{Entry, EntryState};
 
@@ -40,10 +40,6 @@ pub enum Refusal {
 }
 
 crate::sentence::debug_is_the_sentence!(Refusal);
-
-/// After so many records that were not followed by one that is kept, those of a view are in another order, as memberlist's own members
-/// send them: each is read.
-const IN_VAIN_MAX: u8 = 16;
 
 /// Longest text of a refusal that is kept.
 const REFUSAL_MAX: usize = 300;
@@ -110,6 +106,7 @@ impl Memberlist {
     /// Appends what `speaker` says to `destination` to `out`. `clocks` are its, of Serf's.
     pub(super) fn write_stream(
         &mut self,
+        views: &mut WholeViews,
         speaker: &Speaker<'_>,
         destination: MemberId,
         said: StreamSaid,
@@ -119,11 +116,11 @@ impl Memberlist {
         let at = out.len();
         let side = match said {
             StreamSaid::Join => {
-                self.write_view(speaker, Wanted::Join, clocks, out);
+                self.write_view(views, speaker, Wanted::Join, clocks, out);
                 Side::Dialed
             }
             StreamSaid::Sync => {
-                self.write_view(speaker, Wanted::Sync, clocks, out);
+                self.write_view(views, speaker, Wanted::Sync, clocks, out);
                 Side::Dialed
             }
             StreamSaid::Ping { sequence } => {
@@ -133,8 +130,8 @@ impl Memberlist {
                 memberlist::encode_stream_ping(out, sequence, node, Some(&source));
                 Side::Dialed
             }
-            StreamSaid::View { .. } | StreamSaid::ViewBegun { .. } => {
-                self.write_view(speaker, Wanted::Sync, clocks, out);
+            StreamSaid::View { .. } | StreamSaid::Few { .. } | StreamSaid::ViewBegun { .. } => {
+                self.write_view(views, speaker, Wanted::Sync, clocks, out);
                 Side::Accepted
             }
             StreamSaid::Ack { sequence } => {
@@ -155,17 +152,22 @@ impl Memberlist {
     }
 
     /// Writes the whole view.
-    fn write_view(&mut self, speaker: &Speaker<'_>, wanted: Wanted, clocks: Clocks, out: &mut Vec<u8>) {
+    fn write_view(
+        &mut self,
+        views: &mut WholeViews,
+        speaker: &Speaker<'_>,
+        wanted: Wanted,
+        clocks: Clocks,
+        out: &mut Vec<u8>,
+    ) {
         let mut writer = PushPullWriter::new(out, wanted == Wanted::Join);
-        let mut kept = self.kept.take();
-        if let Some(kept) = &mut kept {
-            let record = |index, entry| self.record(speaker, index, entry, State::Alive);
-            kept.refresh(speaker.table, speaker.directory, record);
-        }
-        if !kept.as_ref().is_some_and(|kept| kept.copy_all(speaker.table, speaker.directory, &mut writer)) {
-            self.write_merged(speaker, kept.as_deref_mut(), &mut writer);
-        }
-        self.kept = kept;
+        let append = |index, entry, bytes: &mut Vec<u8>| self.append(speaker, index, entry, bytes);
+        let is_said = |_, entry: Entry| matches!(entry.standing(), EntryState::Known(_));
+        views.write(speaker, &mut writer, (false, is_said), append, |writer, index, entry| {
+            if let EntryState::Known(state) = entry.standing() {
+                writer.record(&self.record(speaker, index, entry, state));
+            }
+        });
         self.body.clear();
         if self.dialect == MemberlistDialect::Serf {
             serf::encode_push_pull(&mut self.body, clocks, [], []);
@@ -174,35 +176,15 @@ impl Memberlist {
         let _ = writer.finish(&self.body);
     }
 
-    /// Writes what is kept of a view, and what it has beside, in the order of ids: it does not depend on what others have written.
-    fn write_merged(
-        &mut self,
+    /// Appends what a view says of the member at `index`, which is alive, to `bytes`.
+    pub(super) fn append(
+        &self,
         speaker: &Speaker<'_>,
-        kept: Option<&mut KeptRecords>,
-        writer: &mut PushPullWriter<'_>,
-    ) {
-        let Speaker { table, directory, .. } = *speaker;
-        let is_kept = |index, entry| kept.as_ref().is_some_and(|kept| kept.has(index, entry));
-        let known = table.iter().filter(|(_, entry)| matches!(entry.standing(), EntryState::Known(_)));
-        let others = known.filter(|(index, entry)| !is_kept(*index, *entry));
-        let mut beside = std::mem::take(&mut self.beside);
-        beside.clear();
-        beside.extend(others.map(|(index, _)| (directory.id(index), index)));
-        beside.sort_unstable();
-        let write = |writer: &mut PushPullWriter<'_>, index| {
-            let entry = table.get(index);
-            if let EntryState::Known(state) = entry.standing() {
-                writer.record(&self.record(speaker, index, entry, state));
-            }
-        };
-        match kept {
-            Some(kept) => {
-                kept.copy(table, directory, &beside, writer, write);
-                kept.note_beside(beside.len());
-            }
-            None => beside.iter().for_each(|(_, index)| write(writer, *index)),
-        }
-        self.beside = beside;
+        index: MemberIndex,
+        entry: Entry,
+        bytes: &mut Vec<u8>,
+    ) -> bool {
+        self.record(speaker, index, entry, State::Alive).append(bytes)
     }
 
     /// What a view says of the member at `index`.
@@ -232,9 +214,10 @@ pub(in crate::protocol) fn packet_turn<'a>(
 ) -> StreamHeard<'a, impl Records<'a> + Clone + use<'a>> {
     match message {
         StreamMessage::PushPull { records, user_state, .. } => StreamHeard::View(View {
-            records: PacketRecords { records: records.clone(), place: 0, last: MemberId::NONE, in_vain: 0 },
+            records: PacketRecords { records: records.clone(), place: ReadingPlace::default() },
             source: MemberId::NONE,
             root: None,
+            quiet: true,
             more: false,
             exchanged: true,
             user_state,
@@ -255,12 +238,7 @@ pub(in crate::protocol) fn packet_turn<'a>(
 #[derive(Clone, Debug)]
 struct PacketRecords<'a> {
     records: memberlist::Records<'a>,
-    /// Where among the records that are kept the next is looked for, unless it is behind that of `last`.
-    place: usize,
-    /// Of whom the last one spoke that was read.
-    last: MemberId,
-    /// How many were read in a row that were not followed by one that is kept.
-    in_vain: u8,
+    place: ReadingPlace,
 }
 
 impl<'a> Iterator for PacketRecords<'a> {
@@ -271,7 +249,7 @@ impl<'a> Iterator for PacketRecords<'a> {
         Some(match self.records.next()? {
             Ok(record) => {
                 let record = of_memberlist(&record);
-                self.last = record.introduction.subject;
+                self.place.read(record.introduction.subject);
                 Ok(record)
             }
             Err(DecodeError::Versions | DecodeError::Field(_)) => Err(RecordFault::Unfit),
@@ -284,24 +262,14 @@ impl<'a> Records<'a> for PacketRecords<'a> {
     #[inline]
     fn pass_over(
         &mut self,
-        wire: &Wire,
+        views: &WholeViews,
         directory: &Directory,
-        is_old: impl Fn(MemberIndex, Incarnation) -> bool,
+        says: impl Fn(MemberIndex, Entry) -> Says,
+        new: &mut Vec<(MemberIndex, Entry)>,
     ) -> u64 {
-        let kept = wire.memberlist().and_then(|memberlist| memberlist.kept.as_deref());
-        let Some(kept) = kept.filter(|_| self.in_vain < IN_VAIN_MAX) else { return 0 };
-        if self.last != MemberId::NONE {
-            let behind = directory.find(self.last).and_then(|index| kept.after(index));
-            self.place = behind.unwrap_or(self.place);
-        }
         let left = (self.records.rest(), self.records.len());
-        let (count, bytes) = kept.old(directory, self.place, left, is_old);
-        if count == 0 {
-            self.in_vain += 1;
-            return 0;
-        }
+        let (count, bytes) = self.place.pass_over(views, directory, left, says, new);
         self.records.pass_over(count, bytes);
-        (self.place, self.last, self.in_vain) = (self.place + count, MemberId::NONE, 0);
         count as u64
     }
 }

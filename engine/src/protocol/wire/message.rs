@@ -154,7 +154,7 @@ pub(in crate::protocol) enum Outgoing<'a> {
     Nack { sequence: u32 },
     /// What follows is to be told to everyone in the zone tagged `zone` who shares the receiver's first `prefix_bits`
     /// bits, natively.
-    Delegation { number: u32, prefix_bits: u8, zone: u16 },
+    Delegation { number: u32, prefix_bits: u8, zone: u16, view_first: bool },
     /// What was delegated under `number` is taken over, natively.
     DelegationAck { number: u32 },
     /// What the user events of one part sum to that we know, natively.
@@ -220,7 +220,7 @@ pub(in crate::protocol) enum Incoming<'a, S> {
     /// The target of an indirect ping stays silent.
     Nack { sequence: u32 },
     /// What follows is to be told to everyone in the zone tagged `zone` who shares our first `prefix_bits` bits.
-    Delegation { number: u32, prefix_bits: u8, zone: u16 },
+    Delegation { number: u32, prefix_bits: u8, zone: u16, view_first: bool },
     /// What we delegated under `number` is taken over.
     DelegationAck { number: u32 },
     /// What the user events of one part sum to that the sender knows.

@@ -32,6 +32,7 @@ mod rules;
 pub(super) mod stream;
 pub mod typed;
 pub(super) mod user_messages;
+mod whole_views;
 
 use swimring_codec::MemberId;
 use swimring_codec::memberlist::Codec;
@@ -45,6 +46,7 @@ pub use options::{
 };
 
 pub(super) use frame::{Format, Frame, Reader, Receiver, Speaker};
+pub(super) use kept_records::Says;
 pub(super) use memberlist::{Memberlist, PacketReader, is_acceptable};
 pub(super) use memberlist_streams::packet_turn;
 pub(super) use message::{
@@ -56,12 +58,15 @@ pub(super) use native_streams::{native_stream_writer, native_turn};
 pub(super) use rules::Rules;
 pub(super) use stream::{Record, RecordFault, Records, StreamHeard, StreamSaid, View};
 pub(super) use typed::{TypedFrames, TypedReader};
+pub(super) use whole_views::WholeViews;
 
 /// The format that the members of one worker speak, and what it asks of the protocol.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) rules: Rules,
     pub(super) spoken: Spoken,
+    /// What whole views are written from.
+    pub(super) views: WholeViews,
 }
 
 /// The formats.
@@ -73,10 +78,25 @@ pub(super) enum Spoken {
     Typed(Box<TypedFrames>),
 }
 
+impl Spoken {
+    /// memberlist's format, if that is spoken, be it as values.
+    fn memberlist_mut(&mut self) -> Option<&mut Memberlist> {
+        match self {
+            Spoken::Memberlist(memberlist) => Some(memberlist),
+            Spoken::Typed(frames) => frames.memberlist_mut(),
+            Spoken::Native(_) => None,
+        }
+    }
+}
+
 impl Wire {
+    fn of(rules: Rules, spoken: Spoken) -> Wire {
+        Wire { rules, spoken, views: WholeViews::default() }
+    }
+
     /// Of members that speak the native format.
     pub(super) fn native() -> Wire {
-        Wire { rules: Rules::NATIVE, spoken: Spoken::Native(Native::PLAIN) }
+        Wire::of(Rules::NATIVE, Spoken::Native(Native::PLAIN))
     }
 
     /// Bytes of the longest user message that is sent alone, where applications' messages are such.
@@ -87,13 +107,13 @@ impl Wire {
     /// Of members that speak the format of `options`; `secret` draws what encryption needs.
     pub(super) fn new(options: &CheckedWire, secret: [u8; 32]) -> Wire {
         if let Some(sealer) = options.encryption().and_then(|encryption| encryption.sealer(secret)) {
-            return Wire { rules: Rules::NATIVE, spoken: Spoken::Native(Native::sealed(sealer)) };
+            return Wire::of(Rules::NATIVE, Spoken::Native(Native::sealed(sealer)));
         }
         match options.memberlist(secret) {
             None => Wire::native(),
             Some((options, codec)) => {
                 let spoken = Spoken::Memberlist(Box::new(Memberlist::new(options, codec)));
-                Wire { rules: Rules::memberlist(options), spoken }
+                Wire::of(Rules::memberlist(options), spoken)
             }
         }
     }
@@ -132,9 +152,24 @@ impl Wire {
         clocks: Clocks,
         out: &mut Vec<u8>,
     ) {
-        match self.memberlist_mut() {
-            Some(memberlist) => memberlist.write_stream(speaker, destination, said, clocks, out),
-            None => native_streams::write(speaker, destination, said, out),
+        let Wire { spoken, views, .. } = self;
+        match spoken.memberlist_mut() {
+            Some(memberlist) => memberlist.write_stream(views, speaker, destination, said, clocks, out),
+            None => native_streams::write(views, speaker, destination, said, out),
+        }
+    }
+
+    /// `speaker` has read a whole view, `many` of its records one by one: what it knows now may be worth keeping, as others
+    /// read and write the same.
+    pub(super) fn note_read(&mut self, speaker: &Speaker<'_>, many: usize) {
+        let Wire { spoken, views, .. } = self;
+        match spoken.memberlist_mut() {
+            Some(memberlist) => views.note_read(speaker, many, |index, entry, bytes: &mut Vec<u8>| {
+                memberlist.append(speaker, index, entry, bytes)
+            }),
+            None => views.note_read(speaker, many, |index, entry, bytes: &mut Vec<u8>| {
+                native_streams::append(speaker, index, entry, bytes)
+            }),
         }
     }
 
@@ -149,18 +184,12 @@ impl Wire {
 
     /// The same.
     pub(super) fn memberlist_mut(&mut self) -> Option<&mut Memberlist> {
-        match &mut self.spoken {
-            Spoken::Memberlist(memberlist) => Some(memberlist),
-            Spoken::Typed(frames) => frames.memberlist_mut(),
-            Spoken::Native(_) => None,
-        }
+        self.spoken.memberlist_mut()
     }
 
     /// One more member speaks it.
     pub(super) fn register(&mut self) {
-        if let Some(memberlist) = self.memberlist_mut() {
-            memberlist.register();
-        }
+        self.views.register();
     }
 
     /// What packets are sealed with, to change its keys.

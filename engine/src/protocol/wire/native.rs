@@ -88,8 +88,8 @@ fn message<'a>(speaker: &Speaker<'a>, said: &Outgoing<'a>) -> Message<'a> {
         Outgoing::IndirectPing { sequence, target } => return Message::IndirectPing { sequence, target },
         Outgoing::Ack { sequence } => return Message::Ack { sequence, event_root: speaker.event_root },
         Outgoing::Nack { sequence } => return Message::Nack { sequence },
-        Outgoing::Delegation { number, prefix_bits, zone } => {
-            return Message::Delegation { number, prefix_bits, zone };
+        Outgoing::Delegation { number, prefix_bits, zone, view_first } => {
+            return Message::Delegation { number, prefix_bits, zone, view_first };
         }
         Outgoing::DelegationAck { number } => return Message::DelegationAck { number },
         Outgoing::EventSum(sum) => return Message::EventSum(sum),
@@ -322,8 +322,8 @@ impl<'a, R: Receiver<MemberId>> MessageVisitor<'a> for InOurWords<'_, R> {
             }
             Message::Dead { subject, incarnation } => Incoming::Dead { subject, incarnation },
             Message::Left { subject, incarnation } => Incoming::Left { subject, incarnation },
-            Message::Delegation { number, prefix_bits, zone } => {
-                Incoming::Delegation { number, prefix_bits, zone }
+            Message::Delegation { number, prefix_bits, zone, view_first } => {
+                Incoming::Delegation { number, prefix_bits, zone, view_first }
             }
             Message::DelegationAck { number } => Incoming::DelegationAck { number },
             Message::Introduction(introduction) => Incoming::Introduction(introduction),

@@ -1,29 +1,45 @@
 //! Native streams, in and out: roots first, and views only where they differ.
 
-use swimring_codec::native::{StreamBody, StreamKind, StreamMessage, StreamWriter};
+use swimring_codec::native::{StateRecords, StreamBody, StreamKind, StreamMessage, StreamWriter};
 use swimring_codec::{MemberId, State};
 
 use super::frame::Speaker;
+use super::kept_records::Says;
 use super::native::{header, introduction, signature};
-use super::stream::{EachRead, Record, RecordFault, Records, StreamHeard, StreamSaid, View};
-use crate::protocol::view::entry::EntryState;
+use super::stream::{Record, RecordFault, Records, StreamHeard, StreamSaid, View};
+use super::whole_views::{ReadingPlace, WholeViews};
+use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::entry::{Entry, EntryState};
+
+/// Members in a view of few: a view that is as quick to read as to ask for, and more than a member may lose.
+const FEW: usize = 64;
 
 /// Appends what `speaker` says to `destination` to `out`.
-pub(super) fn write(speaker: &Speaker<'_>, destination: MemberId, said: StreamSaid, out: &mut Vec<u8>) {
+pub(super) fn write(
+    views: &mut WholeViews,
+    speaker: &Speaker<'_>,
+    destination: MemberId,
+    said: StreamSaid,
+    out: &mut Vec<u8>,
+) {
     let mut writer = StreamWriter::new(header(speaker, destination), out);
     match said {
         StreamSaid::Join => {
             writer.plain(StreamKind::Join);
-            write_view(speaker, &mut writer, MemberId::NONE);
+            write_view(views, speaker, &mut writer, MemberId::NONE);
             writer.finish_state();
         }
         StreamSaid::Sync => writer.plain(StreamKind::Sync),
         StreamSaid::Ping { sequence } => writer.probe(StreamKind::Ping, sequence),
         StreamSaid::View { joiner } => {
-            write_view(speaker, &mut writer, joiner);
+            write_view(views, speaker, &mut writer, joiner);
             writer.finish_state();
         }
-        StreamSaid::ViewBegun { joiner } => write_view(speaker, &mut writer, joiner),
+        StreamSaid::Few { joiner } => {
+            write_few(speaker, &mut writer, joiner);
+            writer.finish_state();
+        }
+        StreamSaid::ViewBegun { joiner } => write_view(views, speaker, &mut writer, joiner),
         StreamSaid::ViewEnd => writer.finish_state(),
         StreamSaid::Agreed => writer.plain(StreamKind::Agreed),
         StreamSaid::Differs => writer.plain(StreamKind::Differs),
@@ -31,20 +47,66 @@ pub(super) fn write(speaker: &Speaker<'_>, destination: MemberId, said: StreamSa
     }
 }
 
-fn write_view(speaker: &Speaker<'_>, writer: &mut StreamWriter<'_>, joiner: MemberId) {
-    for (index, entry) in speaker.table.iter() {
-        let state = match entry.standing() {
-            EntryState::Known(state) => state,
-            EntryState::Remembered if speaker.directory.id(index) == joiner => State::Dead,
-            _ => continue,
-        };
-        let record = introduction(speaker, index, state, entry.incarnation());
-        let signature = signature(speaker, index, state, entry.incarnation());
-        // Nobody would believe what others are not known to have said any more.
-        if signature.is_some() || state == State::Dead || !speaker.directory.signs() {
-            writer.signed_record(&record, signature);
-        }
+fn write_view(
+    views: &mut WholeViews,
+    speaker: &Speaker<'_>,
+    writer: &mut StreamWriter<'_>,
+    joiner: MemberId,
+) {
+    let append = |index, entry, bytes: &mut Vec<u8>| append(speaker, index, entry, bytes);
+    let remembered = speaker.directory.find(joiner).map(|index| speaker.table.get(index).standing());
+    let more = remembered == Some(EntryState::Remembered);
+    let is_said = |index, entry| said_state(speaker, (index, entry), joiner).is_some();
+    views.write(speaker, writer, (more, is_said), append, |writer, index, entry| {
+        write_record(speaker, writer, (index, entry), joiner);
+    });
+}
+
+/// Writes few of those whom `speaker` knows: itself, `joiner` if it is remembered, and some that came one after the other. Those of
+/// the next joiner are others, so that all are known to some.
+fn write_few(speaker: &Speaker<'_>, writer: &mut StreamWriter<'_>, joiner: MemberId) {
+    let table = speaker.table;
+    let first = (joiner.0 % u64::from(table.len().max(1))) as u32;
+    let named = [Some(speaker.index), speaker.directory.find(joiner)];
+    let others = (first..table.len()).chain(0..first).filter(|index| !named.contains(&Some(*index)));
+    let others = others.filter(|index| table.get(*index).is_live()).take(FEW - named.len());
+    for index in named.into_iter().flatten().chain(others) {
+        write_record(speaker, writer, (index, table.get(index)), joiner);
     }
+}
+
+/// What a view for `joiner` says of a member, if anything.
+fn said_state(
+    speaker: &Speaker<'_>,
+    (index, entry): (MemberIndex, Entry),
+    joiner: MemberId,
+) -> Option<State> {
+    match entry.standing() {
+        EntryState::Known(state) => Some(state),
+        EntryState::Remembered if speaker.directory.id(index) == joiner => Some(State::Dead),
+        EntryState::Remembered | EntryState::Unknown => None,
+    }
+}
+
+fn write_record(
+    speaker: &Speaker<'_>,
+    writer: &mut StreamWriter<'_>,
+    (index, entry): (MemberIndex, Entry),
+    joiner: MemberId,
+) {
+    let Some(state) = said_state(speaker, (index, entry), joiner) else { return };
+    let record = introduction(speaker, index, state, entry.incarnation());
+    let signature = signature(speaker, index, state, entry.incarnation());
+    // Nobody would believe what others are not known to have said any more.
+    if signature.is_some() || state == State::Dead || !speaker.directory.signs() {
+        writer.signed_record(&record, signature);
+    }
+}
+
+/// Appends what a view says of the member at `index`, which is alive, to `bytes`.
+pub(super) fn append(speaker: &Speaker<'_>, index: MemberIndex, entry: Entry, bytes: &mut Vec<u8>) -> bool {
+    let version = entry.version();
+    speaker.directory.introduction((index, version), entry.incarnation(), State::Alive).append(bytes)
 }
 
 /// What writes what `speaker` says of shared state to `destination` to the end of `out`.
@@ -68,12 +130,10 @@ pub(in crate::protocol) fn native_turn<'a>(
         StreamBody::Differs => StreamHeard::Differs,
         StreamBody::State(records) => StreamHeard::View(View {
             more: records.more,
-            records: EachRead(records.signed().map(|record| match record {
-                Ok((introduction, signature)) => Ok(Record { introduction, signature, versions: None }),
-                Err(_) => Err(RecordFault::Broken),
-            })),
+            records: NativeRecords { records, place: ReadingPlace::default() },
             source,
             root: Some(message.header.root),
+            quiet: message.header.quiet,
             exchanged: false,
             user_state: b"",
         }),
@@ -84,5 +144,43 @@ pub(in crate::protocol) fn native_turn<'a>(
         StreamBody::KeyValues(sections) => StreamHeard::KeyValues { source, sections },
         // The driver's, which takes them before.
         StreamBody::Direct(_) | StreamBody::DirectAck { .. } => StreamHeard::Foreign,
+    }
+}
+
+/// The records of a state message.
+#[derive(Clone, Debug)]
+struct NativeRecords<'a> {
+    records: StateRecords<'a>,
+    place: ReadingPlace,
+}
+
+impl<'a> Iterator for NativeRecords<'a> {
+    type Item = Result<Record<'a>, RecordFault>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(match self.records.next_signed()? {
+            Ok((introduction, signature)) => {
+                self.place.read(introduction.subject);
+                Ok(Record { introduction, signature, versions: None })
+            }
+            Err(_) => Err(RecordFault::Broken),
+        })
+    }
+}
+
+impl<'a> Records<'a> for NativeRecords<'a> {
+    #[inline]
+    fn pass_over(
+        &mut self,
+        views: &WholeViews,
+        directory: &Directory,
+        says: impl Fn(MemberIndex, Entry) -> Says,
+        new: &mut Vec<(MemberIndex, Entry)>,
+    ) -> u64 {
+        let left = (self.records.rest(), self.records.left());
+        let (count, bytes) = self.place.pass_over(views, directory, left, says, new);
+        self.records.pass_over(count, bytes);
+        count as u64
     }
 }

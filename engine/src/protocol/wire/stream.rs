@@ -3,12 +3,14 @@
 //! A stream is opened for one purpose and closed when it is met: a view, whole or after a look at the roots,
 //! or a ping that no datagram got through for. What is done about it is the same in every format.
 
+use swimring_codec::MemberId;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{Introduction, KeyDigests, KeySections, Signature};
-use swimring_codec::{Incarnation, MemberId};
 
-use super::Wire;
+use super::kept_records::Says;
+use super::whole_views::WholeViews;
 use crate::protocol::view::directory::{Directory, MemberIndex};
+use crate::protocol::view::entry::Entry;
 
 /// What a member says on a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +23,9 @@ pub(in crate::protocol) enum StreamSaid {
     Ping { sequence: u32 },
     /// Our whole view, and what is remembered of `joiner`, if anybody: it has to know its own past to overcome it.
     View { joiner: MemberId },
-    /// The same; something else comes before [`StreamSaid::ViewEnd`]. In formats in which members have identities.
+    /// Few of those of our view, and what is remembered of `joiner`: all of it is told later.
+    Few { joiner: MemberId },
+    /// Our whole view; something else comes before [`StreamSaid::ViewEnd`]. In formats in which members have identities.
     ViewBegun { joiner: MemberId },
     /// That was our whole view.
     ViewEnd,
@@ -31,6 +35,17 @@ pub(in crate::protocol) enum StreamSaid {
     Differs,
     /// The answer to a ping.
     Ack { sequence: u32 },
+}
+
+impl StreamSaid {
+    /// Whether it is what a join is answered with, or its end.
+    pub(in crate::protocol) fn answers_join(self) -> bool {
+        match self {
+            StreamSaid::View { joiner } => joiner != MemberId::NONE,
+            StreamSaid::Few { .. } | StreamSaid::ViewBegun { .. } | StreamSaid::ViewEnd => true,
+            _ => false,
+        }
+    }
 }
 
 /// What a member hears on a stream.
@@ -73,6 +88,8 @@ pub(in crate::protocol) struct View<'a, R> {
     /// Whose they are, [`MemberId::NONE`] if the format does not say, and its root.
     pub(in crate::protocol) source: MemberId,
     pub(in crate::protocol) root: Option<u64>,
+    /// Nothing is under way that others are being told of, as far as its member knows.
+    pub(in crate::protocol) quiet: bool,
     /// More follow.
     pub(in crate::protocol) more: bool,
     /// Views are exchanged: ours is the answer to it.
@@ -85,33 +102,16 @@ pub(in crate::protocol) struct View<'a, R> {
 pub(in crate::protocol) trait Records<'a>:
     Iterator<Item = Result<Record<'a>, RecordFault>>
 {
-    /// Passes over those next in line that can be told by their bytes to say nothing new, where `is_old` says that nothing is
-    /// of a member at an incarnation; how many. Only a format that knows its own bytes again has any.
+    /// Passes over those next in line that are known by their bytes and need not be read, as `says` has it of what they stand for;
+    /// how many. Whoever is new is added to `new`.
     fn pass_over(
         &mut self,
-        wire: &Wire,
+        views: &WholeViews,
         directory: &Directory,
-        is_old: impl Fn(MemberIndex, Incarnation) -> bool,
-    ) -> u64 {
-        let _ = (wire, directory, is_old);
-        0
-    }
+        says: impl Fn(MemberIndex, Entry) -> Says,
+        new: &mut Vec<(MemberIndex, Entry)>,
+    ) -> u64;
 }
-
-/// Records each of which has to be read.
-#[derive(Clone, Debug)]
-pub(super) struct EachRead<I>(pub(super) I);
-
-impl<I: Iterator> Iterator for EachRead<I> {
-    type Item = I::Item;
-
-    #[inline]
-    fn next(&mut self) -> Option<I::Item> {
-        self.0.next()
-    }
-}
-
-impl<'a, I: Iterator<Item = Result<Record<'a>, RecordFault>>> Records<'a> for EachRead<I> {}
 
 /// One record of a view.
 #[derive(Clone, Copy, Debug)]

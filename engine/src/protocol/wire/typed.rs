@@ -65,6 +65,7 @@ enum Packed {
     },
     Delegation {
         prefix_bits: u8,
+        view_first: bool,
         zone: u16,
         number: u32,
     },
@@ -421,8 +422,8 @@ fn pack(speaker: &Speaker<'_>, said: &Outgoing<'_>) -> Packed {
         Outgoing::IndirectPing { sequence, target } => return Packed::IndirectPing { sequence, target },
         Outgoing::Ack { sequence } => return Packed::Ack { sequence, event_root: speaker.event_root },
         Outgoing::Nack { sequence } => return Packed::Nack { sequence },
-        Outgoing::Delegation { number, prefix_bits, zone } => {
-            return Packed::Delegation { number, prefix_bits, zone };
+        Outgoing::Delegation { number, prefix_bits, zone, view_first } => {
+            return Packed::Delegation { number, prefix_bits, zone, view_first };
         }
         Outgoing::DelegationAck { number } => return Packed::DelegationAck { number },
         Outgoing::EventSum(sum) => return Packed::EventSum(sum),

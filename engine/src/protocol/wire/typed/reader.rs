@@ -147,8 +147,8 @@ impl Reader for TypedReader {
             Packed::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
             Packed::Ack { sequence, event_root } => Incoming::Ack { sequence, event_root },
             Packed::Nack { sequence } => Incoming::Nack { sequence },
-            Packed::Delegation { number, prefix_bits, zone } => {
-                Incoming::Delegation { number, prefix_bits, zone }
+            Packed::Delegation { number, prefix_bits, zone, view_first } => {
+                Incoming::Delegation { number, prefix_bits, zone, view_first }
             }
             Packed::DelegationAck { number } => Incoming::DelegationAck { number },
             Packed::EventSum(sum) => Incoming::EventSum(sum),

@@ -1,0 +1,195 @@
+//! Newcomers: those that have joined through this member, until the others are told of them.
+//!
+//! Whoever joins has the member that it joined through tell the others. Where few join, each is told of by itself, in frames that
+//! those of a moment share. Where they come by the hundred that would be a copy of each for everybody, n^2 in all, of which each is
+//! looked up and added on its own; a view says the same in one piece. So the newcomers of a *rush* are gathered until no more
+//! come, and one of them is told *view first*: who is asked to tell of it gets the view of the one who asks, and then tells its own
+//! part of the cluster in the same way. So everybody has the whole view from somebody who had it, each member gives it to those
+//! few that it asks, and whoever divides knows for whom.
+//!
+//! While there is a rush others' roots differ from ours, and comparing views would find what is about to be told.
+
+use crate::protocol::dissemination::delegates::says;
+use crate::protocol::outbox::{StreamOpen, StreamPurpose};
+use crate::protocol::pools::delegation::{News, Range};
+use crate::protocol::pools::newcomers::{Fetch, Newcomers};
+use crate::protocol::state::{Context, Core, Status};
+use crate::protocol::time::Time;
+use crate::protocol::view::directory::MemberIndex;
+use crate::protocol::wire::Update;
+
+impl Core {
+    fn newcomers_mut(&mut self) -> &mut Newcomers {
+        self.rushes = true;
+        self.seldom.newcomers.get_or_insert_with(|| Box::new(Newcomers::new()))
+    }
+
+    /// When newcomers are told of, or a view is asked for; [`Time::NEVER`] if neither.
+    #[inline]
+    pub(in crate::protocol) fn newcomers_due(&self) -> Time {
+        let Some(newcomers) = self.newcomers() else { return Time::NEVER };
+        let fetch = newcomers.fetch.map_or(Time::NEVER, |fetch| fetch.due);
+        self.newcomers_told(newcomers).min(fetch).min(newcomers.told_by())
+    }
+
+    /// When those that wait are told of: not before we know whom to tell.
+    fn newcomers_told(&self, newcomers: &Newcomers) -> Time {
+        if self.lacks_view() { Time::NEVER } else { newcomers.due(self.table.live()) }
+    }
+
+    /// Whether many join through us.
+    pub(in crate::protocol) fn is_rushed(&self) -> bool {
+        self.newcomers().is_some_and(|newcomers| newcomers.are_rush())
+    }
+
+    /// Whether what is missing from our view is about to be told, so that comparing it is in vain.
+    #[inline]
+    pub(in crate::protocol) fn awaits_rush(&self, now: Time) -> bool {
+        let Some(newcomers) = self.newcomers() else { return false };
+        // Whoever was to tell us may be gone.
+        let told = newcomers.untold().is_none() || self.is_untold(newcomers);
+        newcomers.fetch.is_some() || told && now < newcomers.compared_from() || newcomers.rush_goes_on(now)
+    }
+
+    /// Somebody whose root is another than ours has something under way: in a rush it may wait for its view.
+    pub(in crate::protocol) fn note_others_wait(&mut self, now: Time) {
+        if let Some(newcomers) = &mut self.seldom.newcomers {
+            newcomers.others_wait(now);
+        }
+    }
+
+    /// Whether we are to have a view before we tell others, and have not got it.
+    pub(in crate::protocol) fn fetches_view(&self) -> bool {
+        self.newcomers().is_some_and(|newcomers| newcomers.fetch.is_some())
+    }
+
+    /// Whether newcomers have lately been told of with our view.
+    pub(in crate::protocol) fn has_offered(&self, now: Time) -> bool {
+        self.newcomers().is_some_and(|newcomers| newcomers.has_offered(self.table.live(), now))
+    }
+
+    /// Somebody joins through us.
+    pub(in crate::protocol) fn note_join(&mut self, now: Time) {
+        let live = self.table.live();
+        self.newcomers_mut().note_join(live, now);
+    }
+
+    /// We have joined through the member at `through`, as many others do: it tells us of them.
+    pub(in crate::protocol) fn note_joined_in_rush(&mut self, through: MemberIndex, now: Time) {
+        self.newcomers_mut().joined_in_rush(through, now);
+    }
+
+    /// Takes in `news` of members that have us tell our zone of them.
+    pub(super) fn gather(&mut self, cx: &mut Context<'_, '_>, news: &[News]) {
+        let now = cx.now;
+        let newcomers = self.newcomers_mut();
+        let mut full = false;
+        for News { subject, incarnation, .. } in news {
+            full = newcomers.add(*subject, *incarnation, now);
+        }
+        if full || self.newcomers().is_some_and(|newcomers| self.newcomers_told(newcomers) <= now) {
+            self.tell_newcomers(cx);
+        }
+    }
+
+    /// Tells of those that wait: of each, or by our view.
+    fn tell_newcomers(&mut self, cx: &mut Context<'_, '_>) {
+        let now = cx.now;
+        let Some(newcomers) = &mut self.seldom.newcomers else { return };
+        let rush = newcomers.are_rush();
+        let update = Update::Alive { introduce: true };
+        let waiting = newcomers.take(now).into_iter();
+        let news = waiting.map(|(subject, incarnation)| News { subject, update, incarnation });
+        let news = news.filter(|news| says(self.table.get(news.subject), update, news.incarnation));
+        let news: Vec<News> = news.collect();
+        let ours = Range::Zone { zone: self.zone, prefix_bits: 0 };
+        match news.last() {
+            Some(last) if rush => {
+                newcomers.offer(now);
+                self.table.clear_untold_alive();
+                cx.shared.counters.views_offered += 1;
+                // One stands for all: of whoever came last the fewest know.
+                self.delegate_all(cx, &[*last], Range::Everyone, true);
+            }
+            _ => self.delegate_all(cx, &news, ours, false),
+        }
+    }
+
+    /// What is due of newcomers and of a view that was asked for.
+    #[inline]
+    pub(super) fn newcomers_timeout(&mut self, cx: &mut Context<'_, '_>) {
+        if self.rushes {
+            self.newcomers_are_due(cx);
+        }
+    }
+
+    fn newcomers_are_due(&mut self, cx: &mut Context<'_, '_>) {
+        let now = cx.now;
+        if self.newcomers().is_some_and(|newcomers| self.newcomers_told(newcomers) <= now) {
+            self.tell_newcomers(cx);
+        }
+        if let Some(newcomers) = &mut self.seldom.newcomers
+            && newcomers.told_by() <= now
+        {
+            newcomers.give_up();
+            if !self.joining {
+                self.tell_deferred(cx);
+            }
+        }
+        self.fetch_when_due(cx);
+        let live = self.table.live();
+        if self.newcomers().is_some_and(|newcomers| newcomers.is_over(live, now)) {
+            (self.rushes, self.seldom.newcomers) = (false, None);
+        }
+    }
+
+    /// We are to tell others what the sender of the frame that is taken in asks us to, and to have its view before.
+    pub(super) fn fetch_view(&mut self, cx: &mut Context<'_, '_>) {
+        if let Some(from) = cx.sender
+            && self.status == Status::Active
+            && !self.fetches_view()
+        {
+            self.newcomers_mut().fetch = Some(Fetch::new(from, cx.now));
+            self.note_rush_told(cx.now);
+            self.fetch_when_due(cx);
+        }
+    }
+
+    /// Asks for the view if it is due, or does without it.
+    fn fetch_when_due(&mut self, cx: &mut Context<'_, '_>) {
+        let Some(newcomers) = &mut self.seldom.newcomers else { return };
+        let Some(fetch) = newcomers.fetch.as_mut().filter(|fetch| fetch.due <= cx.now) else { return };
+        if fetch.is_in_vain() {
+            cx.shared.counters.views_unfetched += 1;
+            return self.end_fetch(cx);
+        }
+        fetch.begin();
+        let (to, destination) = fetch.from;
+        cx.out.streams.push(StreamOpen { to, destination, purpose: StreamPurpose::View });
+    }
+
+    /// The stream of a view that we asked for has ended without it: it is asked for again.
+    pub(in crate::protocol) fn fetch_failed(&mut self, now: Time) {
+        let drawn = self.rng.f64();
+        if let Some(fetch) = self.seldom.newcomers.as_mut().and_then(|newcomers| newcomers.fetch.as_mut()) {
+            fetch.failed(drawn, now);
+        }
+    }
+
+    /// The view that we asked for is there, or will not come: tells what waits for it.
+    pub(in crate::protocol) fn end_fetch(&mut self, cx: &mut Context<'_, '_>) {
+        self.note_rush_told(cx.now);
+        if let Some(newcomers) = &mut self.seldom.newcomers {
+            newcomers.fetch = None;
+        }
+        if !self.joining {
+            self.tell_deferred(cx);
+        }
+    }
+
+    /// A rush is told of by views, ours among them.
+    pub(super) fn note_rush_told(&mut self, now: Time) {
+        let live = self.table.live();
+        self.newcomers_mut().rush_told(live, now);
+    }
+}
