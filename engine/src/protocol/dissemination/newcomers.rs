@@ -27,6 +27,13 @@ impl Core {
     /// When newcomers are told of, or a view is asked for; [`Time::NEVER`] if neither.
     #[inline]
     pub(in crate::protocol) fn newcomers_due(&self) -> Time {
+        if self.rushes { self.due_in_rush() } else { Time::NEVER }
+    }
+
+    /// Apart, so that what asks for it after each frame stays small.
+    #[cold]
+    #[inline(never)]
+    fn due_in_rush(&self) -> Time {
         let Some(newcomers) = self.newcomers() else { return Time::NEVER };
         let fetch = newcomers.fetch.map_or(Time::NEVER, |fetch| fetch.due);
         self.newcomers_told(newcomers).min(fetch).min(newcomers.told_by())

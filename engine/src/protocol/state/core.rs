@@ -155,6 +155,13 @@ impl Core {
     /// Whether we do not know most of those whom we are asked to tell: a view of them is on its way, or about to be.
     #[inline]
     pub(in crate::protocol) fn lacks_view(&self) -> bool {
+        self.rushes && self.lacks_view_in_rush()
+    }
+
+    /// Apart, so that what asks for it with each frame stays small.
+    #[cold]
+    #[inline(never)]
+    fn lacks_view_in_rush(&self) -> bool {
         self.newcomers().is_some_and(|newcomers| newcomers.fetch.is_some() || self.is_untold(newcomers))
     }
 
