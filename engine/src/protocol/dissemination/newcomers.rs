@@ -132,9 +132,6 @@ impl Core {
 
     fn newcomers_are_due(&mut self, cx: &mut Context<'_, '_>) {
         let now = cx.now;
-        if self.newcomers().is_some_and(|newcomers| self.newcomers_told(newcomers) <= now) {
-            self.tell_newcomers(cx);
-        }
         if let Some(newcomers) = &mut self.seldom.newcomers
             && newcomers.told_by() <= now
         {
@@ -144,6 +141,10 @@ impl Core {
             }
         }
         self.fetch_when_due(cx);
+        // They may have waited for what has just been given up.
+        if self.newcomers().is_some_and(|newcomers| self.newcomers_told(newcomers) <= now) {
+            self.tell_newcomers(cx);
+        }
         let live = self.table.live();
         if self.newcomers().is_some_and(|newcomers| newcomers.is_over(live, now)) {
             (self.rushes, self.seldom.newcomers) = (false, None);
