@@ -40,3 +40,4 @@ mod stream_scanned;
 mod stream_slow_peers;
 mod stream_support;
 mod view_repair;
+mod view_support;

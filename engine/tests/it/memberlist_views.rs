@@ -5,33 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use swimring::protocol::{
-    Counters, FrameSink, Member, MemberConfig, MemberlistOptions, Outbox, Settings, SharedState,
-    StreamPurpose, Time, View, WireOptions,
+    Counters, Member, MemberConfig, MemberlistOptions, Outbox, Settings, SharedState, StreamPurpose, Time,
+    View, WireOptions,
 };
 use swimring_codec::memberlist::{Alive, Codec, Message, StreamMessage, Versions};
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
 
+use crate::view_support::{Nowhere, address, name};
+
 const MEMBERS: u32 = 300;
-
-fn name(number: u32) -> String {
-    format!("member-{number}")
-}
-
-fn address(number: u32) -> SocketAddr {
-    ([10, 0, (number >> 8) as u8, number as u8], 7946).into()
-}
-
-/// Takes frames, and sends none.
-#[derive(Default)]
-struct Nowhere(Vec<u8>);
-
-impl FrameSink for Nowhere {
-    fn reserve(&mut self, _: SocketAddr, len: usize) -> Option<&mut [u8]> {
-        self.0.resize(len, 0);
-        Some(&mut self.0)
-    }
-}
 
 /// A worker with the members of some numbers, each of which knows all of the cluster.
 struct Worker {

@@ -5,22 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use swimring::protocol::{
-    Event, FrameSink, Member, MemberConfig, Outbox, Settings, SharedState, StreamNext, StreamPurpose, Time,
-    View,
+    Event, Member, MemberConfig, Outbox, Settings, SharedState, StreamNext, StreamPurpose, Time, View,
 };
 use swimring_codec::native::{Introduction, STREAM_PREFIX_LEN, StreamMessage, stream_message_len};
 use swimring_codec::{Incarnation, MemberId, State};
 
+use crate::view_support::{Nowhere, address, name};
+
 const MEMBERS: u32 = 300;
 const JOIN: StreamPurpose = StreamPurpose::Join { token: 1 };
-
-fn name(number: u32) -> String {
-    format!("member-{number}")
-}
-
-fn address(number: u32) -> SocketAddr {
-    ([10, 0, (number >> 8) as u8, number as u8], 7946).into()
-}
 
 fn introduction(name: &str, number: u32, incarnation: u64) -> Introduction<'_> {
     Introduction {
@@ -31,17 +24,6 @@ fn introduction(name: &str, number: u32, incarnation: u64) -> Introduction<'_> {
         name,
         metadata: &[],
         zone: if number.is_multiple_of(3) { "east" } else { "" },
-    }
-}
-
-/// Takes frames, and sends none.
-#[derive(Default)]
-struct Nowhere(Vec<u8>);
-
-impl FrameSink for Nowhere {
-    fn reserve(&mut self, _: SocketAddr, len: usize) -> Option<&mut [u8]> {
-        self.0.resize(len, 0);
-        Some(&mut self.0)
     }
 }
 

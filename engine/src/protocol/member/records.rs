@@ -14,7 +14,9 @@ use crate::protocol::outbox::StreamPurpose;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
 use crate::protocol::view::entry::Entry;
-use crate::protocol::wire::{Record, RecordFault, Records, Says, Subject, Update, View, is_acceptable};
+use crate::protocol::wire::{
+    ReadingPlace, Record, RecordFault, Records, Says, Subject, Update, View, is_acceptable,
+};
 
 /// New facts of one push/pull that are told on. A gap larger than this is not for gossip to close: the
 /// others find it by their own roots.
@@ -56,11 +58,15 @@ impl Member {
             || joining
                 && (self.core.delegates(cx.shared)
                     || self.core.seldom.joined_alone && !cx.shared.behaviour.push_pulls_on_time);
-        let mut reading = Reading::default();
+        let (mut reading, mut place) = (Reading::default(), ReadingPlace::default());
         loop {
             if passes {
                 let known = learned(&cx.shared.counters) - learned_before;
-                self.pass_over(cx, &mut records, (told_anyway || known >= u64::from(SPREAD_MAX), told));
+                self.pass_over(
+                    cx,
+                    (&mut place, &mut records),
+                    (told_anyway || known >= u64::from(SPREAD_MAX), told),
+                );
             }
             let Some(record) = records.next() else {
                 self.note_read(cx, &reading);
@@ -78,6 +84,7 @@ impl Member {
             };
             cx.shared.counters.push_pull_records += 1;
             reading.note(introduction.subject);
+            place.read(introduction.subject);
             if joining && self.core.looks_apart {
                 self.note_told(cx, introduction.subject);
             }
@@ -105,7 +112,7 @@ impl Member {
     fn pass_over<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
-        records: &mut impl Records<'r>,
+        (place, records): (&mut ReadingPlace, &mut impl Records<'r>),
         (nobody, told): (bool, bool),
     ) {
         let mut new = std::mem::take(&mut cx.shared.new_members);
@@ -128,7 +135,7 @@ impl Member {
                 _ => Says::Else,
             }
         };
-        let passed = records.pass_over(views, directory, says, &mut new);
+        let passed = place.pass_over(views, directory, records, says, &mut new);
         cx.shared.counters.push_pull_records += passed;
         cx.shared.counters.push_pull_records_passed += passed;
         for (index, entry) in new.drain(..) {

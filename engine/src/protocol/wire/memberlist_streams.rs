@@ -11,12 +11,11 @@ use swimring_codec::{Incarnation, MemberId, State};
 use thiserror::Error;
 
 use super::frame::Speaker;
-use super::kept_records::Says;
 use super::memberlist::{Memberlist, wire_incarnation};
 use super::options::MemberlistDialect;
 use super::stream::{Record, RecordFault, Records, StreamHeard, StreamSaid, View};
-use super::whole_views::{ReadingPlace, WholeViews};
-use crate::protocol::view::directory::{Directory, MemberIndex};
+use super::whole_views::WholeViews;
+use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::entry::{Entry, EntryState};
 
 /// Why a pool is not for us.
@@ -214,7 +213,7 @@ pub(in crate::protocol) fn packet_turn<'a>(
 ) -> StreamHeard<'a, impl Records<'a> + Clone + use<'a>> {
     match message {
         StreamMessage::PushPull { records, user_state, .. } => StreamHeard::View(View {
-            records: PacketRecords { records: records.clone(), place: ReadingPlace::default() },
+            records: PacketRecords(records.clone()),
             source: MemberId::NONE,
             root: None,
             quiet: true,
@@ -236,22 +235,15 @@ pub(in crate::protocol) fn packet_turn<'a>(
 
 /// The records of a push/pull.
 #[derive(Clone, Debug)]
-struct PacketRecords<'a> {
-    records: memberlist::Records<'a>,
-    place: ReadingPlace,
-}
+struct PacketRecords<'a>(memberlist::Records<'a>);
 
 impl<'a> Iterator for PacketRecords<'a> {
     type Item = Result<Record<'a>, RecordFault>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        Some(match self.records.next()? {
-            Ok(record) => {
-                let record = of_memberlist(&record);
-                self.place.read(record.introduction.subject);
-                Ok(record)
-            }
+        Some(match self.0.next()? {
+            Ok(record) => Ok(of_memberlist(&record)),
             Err(DecodeError::Versions | DecodeError::Field(_)) => Err(RecordFault::Unfit),
             Err(_) => Err(RecordFault::Broken),
         })
@@ -260,17 +252,13 @@ impl<'a> Iterator for PacketRecords<'a> {
 
 impl<'a> Records<'a> for PacketRecords<'a> {
     #[inline]
-    fn pass_over(
-        &mut self,
-        views: &WholeViews,
-        directory: &Directory,
-        says: impl Fn(MemberIndex, Entry) -> Says,
-        new: &mut Vec<(MemberIndex, Entry)>,
-    ) -> u64 {
-        let left = (self.records.rest(), self.records.len());
-        let (count, bytes) = self.place.pass_over(views, directory, left, says, new);
-        self.records.pass_over(count, bytes);
-        count as u64
+    fn left(&self) -> (&[u8], usize) {
+        (self.0.rest(), self.0.len())
+    }
+
+    #[inline]
+    fn pass_over(&mut self, count: usize, bytes: usize) {
+        self.0.pass_over(count, bytes);
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) use native_streams::{native_stream_writer, native_turn};
 pub(super) use rules::Rules;
 pub(super) use stream::{Record, RecordFault, Records, StreamHeard, StreamSaid, View};
 pub(super) use typed::{TypedFrames, TypedReader};
-pub(super) use whole_views::WholeViews;
+pub(super) use whole_views::{ReadingPlace, WholeViews};
 
 /// The format that the members of one worker speak, and what it asks of the protocol.
 #[derive(Debug)]

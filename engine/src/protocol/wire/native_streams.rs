@@ -4,11 +4,10 @@ use swimring_codec::native::{StateRecords, StreamBody, StreamKind, StreamMessage
 use swimring_codec::{MemberId, State};
 
 use super::frame::Speaker;
-use super::kept_records::Says;
 use super::native::{header, introduction, signature};
 use super::stream::{Record, RecordFault, Records, StreamHeard, StreamSaid, View};
-use super::whole_views::{ReadingPlace, WholeViews};
-use crate::protocol::view::directory::{Directory, MemberIndex};
+use super::whole_views::WholeViews;
+use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::entry::{Entry, EntryState};
 
 /// Members in a view of few: a view that is as quick to read as to ask for, and more than a member may lose.
@@ -130,7 +129,7 @@ pub(in crate::protocol) fn native_turn<'a>(
         StreamBody::Differs => StreamHeard::Differs,
         StreamBody::State(records) => StreamHeard::View(View {
             more: records.more,
-            records: NativeRecords { records, place: ReadingPlace::default() },
+            records: NativeRecords(records),
             source,
             root: Some(message.header.root),
             quiet: message.header.quiet,
@@ -149,21 +148,15 @@ pub(in crate::protocol) fn native_turn<'a>(
 
 /// The records of a state message.
 #[derive(Clone, Debug)]
-struct NativeRecords<'a> {
-    records: StateRecords<'a>,
-    place: ReadingPlace,
-}
+struct NativeRecords<'a>(StateRecords<'a>);
 
 impl<'a> Iterator for NativeRecords<'a> {
     type Item = Result<Record<'a>, RecordFault>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        Some(match self.records.next_signed()? {
-            Ok((introduction, signature)) => {
-                self.place.read(introduction.subject);
-                Ok(Record { introduction, signature, versions: None })
-            }
+        Some(match self.0.next_signed()? {
+            Ok((introduction, signature)) => Ok(Record { introduction, signature, versions: None }),
             Err(_) => Err(RecordFault::Broken),
         })
     }
@@ -171,16 +164,12 @@ impl<'a> Iterator for NativeRecords<'a> {
 
 impl<'a> Records<'a> for NativeRecords<'a> {
     #[inline]
-    fn pass_over(
-        &mut self,
-        views: &WholeViews,
-        directory: &Directory,
-        says: impl Fn(MemberIndex, Entry) -> Says,
-        new: &mut Vec<(MemberIndex, Entry)>,
-    ) -> u64 {
-        let left = (self.records.rest(), self.records.left());
-        let (count, bytes) = self.place.pass_over(views, directory, left, says, new);
-        self.records.pass_over(count, bytes);
-        count as u64
+    fn left(&self) -> (&[u8], usize) {
+        (self.0.rest(), self.0.left())
+    }
+
+    #[inline]
+    fn pass_over(&mut self, count: usize, bytes: usize) {
+        self.0.pass_over(count, bytes);
     }
 }

@@ -7,11 +7,6 @@ use swimring_codec::MemberId;
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::{Introduction, KeyDigests, KeySections, Signature};
 
-use super::kept_records::Says;
-use super::whole_views::WholeViews;
-use crate::protocol::view::directory::{Directory, MemberIndex};
-use crate::protocol::view::entry::Entry;
-
 /// What a member says on a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::protocol) enum StreamSaid {
@@ -102,15 +97,11 @@ pub(in crate::protocol) struct View<'a, R> {
 pub(in crate::protocol) trait Records<'a>:
     Iterator<Item = Result<Record<'a>, RecordFault>>
 {
-    /// Passes over those next in line that are known by their bytes and need not be read, as `says` has it of what they stand for;
-    /// how many. Whoever is new is added to `new`.
-    fn pass_over(
-        &mut self,
-        views: &WholeViews,
-        directory: &Directory,
-        says: impl Fn(MemberIndex, Entry) -> Says,
-        new: &mut Vec<(MemberIndex, Entry)>,
-    ) -> u64;
+    /// The bytes of those that have not been read, and how many these are.
+    fn left(&self) -> (&[u8], usize);
+
+    /// Passes over the next `count`, which take so many `bytes`.
+    fn pass_over(&mut self, count: usize, bytes: usize);
 }
 
 /// One record of a view.

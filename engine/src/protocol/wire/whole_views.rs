@@ -7,6 +7,7 @@ use swimring_codec::MemberId;
 
 use super::frame::Speaker;
 use super::kept_records::{KeptRecords, Says, ViewWriter};
+use super::stream::Records;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::entry::Entry;
 
@@ -89,7 +90,7 @@ impl WholeViews {
 
 /// Where a view that is read is among the records that are kept.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ReadingPlace {
+pub(in crate::protocol) struct ReadingPlace {
     /// Where the next is looked for, unless it is behind that of `last`.
     place: usize,
     /// Of whom the last one spoke that was read.
@@ -100,31 +101,33 @@ pub(super) struct ReadingPlace {
 
 impl ReadingPlace {
     /// A record of `subject` was read.
-    pub(super) fn read(&mut self, subject: MemberId) {
+    pub(in crate::protocol) fn read(&mut self, subject: MemberId) {
         self.last = Some(subject);
     }
 
-    /// How many of the `count` records in `bytes` need not be read, and how many bytes they take. Whoever is new is added to `new`.
+    /// Passes over those of `records` next in line that are known by their bytes and need not be read, as `says` has it of what they
+    /// stand for; how many. Whoever is new is added to `new`.
     #[inline]
-    pub(super) fn pass_over(
+    pub(in crate::protocol) fn pass_over<'r>(
         &mut self,
         views: &WholeViews,
         directory: &Directory,
-        left: (&[u8], usize),
+        records: &mut impl Records<'r>,
         says: impl Fn(MemberIndex, Entry) -> Says,
         new: &mut Vec<(MemberIndex, Entry)>,
-    ) -> (usize, usize) {
-        let Some(kept) = views.kept.as_deref().filter(|_| self.in_vain < IN_VAIN_MAX) else { return (0, 0) };
+    ) -> u64 {
+        let Some(kept) = views.kept.as_deref().filter(|_| self.in_vain < IN_VAIN_MAX) else { return 0 };
         if let Some(last) = self.last {
             let behind = directory.find(last).and_then(|index| kept.after(index));
             self.place = behind.unwrap_or(self.place);
         }
-        let (count, bytes) = kept.known(directory, self.place, left, says, new);
+        let (count, bytes) = kept.known(directory, self.place, records.left(), says, new);
         if count == 0 {
             self.in_vain += 1;
         } else {
             (self.place, self.last, self.in_vain) = (self.place + count, None, 0);
+            records.pass_over(count, bytes);
         }
-        (count, bytes)
+        count as u64
     }
 }
