@@ -188,13 +188,18 @@ pub(super) fn unopened(error: SealError) -> &'static str {
 }
 
 impl<O: Observer> Host<O> {
-    /// A datagram from `from` for members that encrypt.
-    pub(super) fn sealed_datagram(&mut self, from: SocketAddr, bytes: &[u8], trains: &mut Trains) {
-        // Taken out while it lends the frame to the member.
-        let Some(mut sealing) = self.sealing.take() else { return };
+    /// A datagram from `from` for members that encrypt. While `sealing` lends what it has opened it is not in its place, so that
+    /// this is taken for a plain one.
+    pub(super) fn sealed_datagram(
+        &mut self,
+        mut sealing: Box<Sealing>,
+        from: SocketAddr,
+        bytes: &[u8],
+        trains: &mut Trains,
+    ) {
         let Sealing { opener, plain, .. } = &mut *sealing;
         match opener.open_frame(bytes, plain) {
-            Ok(frame) => self.frame(from, frame, trains),
+            Ok(frame) => self.datagram(from, None, frame, trains),
             Err(error) => sealing.refused(self.clock.now(), from, error),
         }
         self.sealing = Some(sealing);

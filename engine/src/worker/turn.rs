@@ -71,7 +71,9 @@ pub(super) fn run<O: Observer>(
                 if let Some(datagram) = ahead.next() {
                     host.expect(datagram);
                 }
-                host.datagram(from, to, datagram, trains);
+                if host.lets_in(from) {
+                    host.datagram(from, to, datagram, trains);
+                }
             }
         }
         host.clock.read();
@@ -130,30 +132,34 @@ impl<O: Observer> Host<O> {
         }
     }
 
-    /// Gives a datagram from `from`, sent to `to`, to the member that it names.
+    /// Whether a datagram from `from` is looked at.
     #[inline]
-    fn datagram(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &[u8], trains: &mut Trains) {
+    fn lets_in(&mut self, from: SocketAddr) -> bool {
         self.clock.datagram();
         if !self.admission.networks.allow(from.ip()) {
             self.counters.outside += 1;
-            return;
+            return false;
         }
-        if self.loses_a_datagram() {
-            self.counters.lost += 1;
-            return;
-        }
+        let lost = self.loses_a_datagram();
+        self.counters.lost += u64::from(lost);
+        !lost
+    }
+
+    /// Gives a datagram from `from`, sent to `to`, to the member that it names.
+    #[inline]
+    pub(super) fn datagram(
+        &mut self,
+        from: SocketAddr,
+        to: Option<IpAddr>,
+        bytes: &[u8],
+        trains: &mut Trains,
+    ) {
         if self.opener.is_some() {
             return self.packet(from, to, bytes, trains);
         }
-        if self.sealing.is_some() {
-            return self.sealed_datagram(from, bytes, trains);
+        if let Some(sealing) = self.sealing.take() {
+            return self.sealed_datagram(sealing, from, bytes, trains);
         }
-        self.frame(from, bytes, trains);
-    }
-
-    /// Gives the plain frame in `bytes` to the member that it names.
-    #[inline]
-    pub(super) fn frame(&mut self, from: SocketAddr, bytes: &[u8], trains: &mut Trains) {
         let frame = match Frame::decode(bytes) {
             Ok(frame) => frame,
             Err(error) => {

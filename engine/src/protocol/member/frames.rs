@@ -19,15 +19,17 @@ use crate::protocol::state::{Context, SharedState, Status, ViewFirst};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex, UNVERSIONED};
 use crate::protocol::wire::{
-    FrameReader, Incoming, PacketReader, Reader, Receiver, Sender, Subject, TypedReader, Unusable, Update,
-    Wire,
+    FrameReader, Incoming, PacketReader, Ping, Reader, Receiver, Sender, Subject, TypedReader, Unusable,
+    Update, Wire,
 };
 
-/// A member that takes a frame in.
+/// A member that takes the next message of a frame in.
 struct TakingIn<'m, 'c, 'a, 'b> {
     member: &'m mut Member,
     cx: &'m mut Context<'a, 'b>,
     sender: &'c mut Sender,
+    /// It is a ping, which is answered once it has been read.
+    ping: Option<Ping>,
 }
 
 impl<S: Subject> Receiver<S> for TakingIn<'_, '_, '_, '_> {
@@ -41,6 +43,12 @@ impl<S: Subject> Receiver<S> for TakingIn<'_, '_, '_, '_> {
         self.member.on_message(self.cx, self.sender, message);
     }
 
+    #[inline(always)]
+    fn receive_ping(&mut self, ping: Ping) {
+        self.ping = Some(ping);
+    }
+
+    #[inline(always)]
     fn refuse(&mut self, unusable: Unusable) {
         self.cx.shared.counters.unusable(unusable);
     }
@@ -97,7 +105,14 @@ impl Member {
         cx.shared.inbox.clear();
         self.core.hear(cx.now);
         cx.sender = Some((sender.address, sender.source));
-        while reader.next(&mut TakingIn { member: &mut *self, cx: &mut *cx, sender: &mut sender }) {
+        loop {
+            let mut taking = TakingIn { member: self, cx, sender: &mut sender, ping: None };
+            if !reader.next(&mut taking) {
+                break;
+            }
+            if let Some(ping) = taking.ping {
+                self.on_ping(cx, &sender, ping);
+            }
             if self.core.status == Status::Left {
                 reader.finish(&mut cx.shared.wire);
                 cx.shared.event_talk.clear();
@@ -128,6 +143,19 @@ impl Member {
         self.take_told_state(cx, sender);
     }
 
+    /// Answers a ping, and compares what its sender says of what it knows with ours.
+    #[inline(always)]
+    fn on_ping(&mut self, cx: &mut Context<'_, '_>, sender: &Sender, ping: Ping) {
+        self.event_repair.compare_roots(&mut self.core, cx, sender, ping.event_root);
+        let notes = PingNotes {
+            reachability: &mut self.reachability,
+            return_probes: &mut self.return_probes,
+            suspicions: &self.suspicions,
+        };
+        answer_ping(&mut self.core, cx, notes, sender, ping.sequence);
+        self.view_repair.compare_roots(&mut self.core, cx, sender, &mut self.anti_entropy);
+    }
+
     /// Gives a message to the concern that it is for.
     #[inline(always)]
     fn on_message<S: Subject>(
@@ -143,16 +171,6 @@ impl Member {
         }
         cx.collected |= !message.is_probing();
         match message {
-            Incoming::Ping { sequence, event_root } => {
-                self.event_repair.compare_roots(&mut self.core, cx, sender, event_root);
-                let notes = PingNotes {
-                    reachability: &mut self.reachability,
-                    return_probes: &mut self.return_probes,
-                    suspicions: &self.suspicions,
-                };
-                answer_ping(&mut self.core, cx, notes, sender, sequence);
-                self.view_repair.compare_roots(&mut self.core, cx, sender, &mut self.anti_entropy);
-            }
             Incoming::IndirectPing { sequence, request } => {
                 self.on_indirect_ping(cx, sender, sequence, request);
             }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use swimring_codec::MemberId;
 
 use super::Wire;
-use super::message::{Incoming, Outgoing, Sender, Subject, Unusable};
+use super::message::{Incoming, Outgoing, Ping, Sender, Subject, Unusable};
 use crate::protocol::view::directory::{Directory, Identity, MemberIndex};
 use crate::protocol::view::table::Table;
 
@@ -124,6 +124,10 @@ pub(in crate::protocol) trait Receiver<S> {
     fn around(&mut self) -> (&mut Wire, &Directory, &mut Sender);
 
     fn receive(&mut self, message: Incoming<'_, S>);
+
+    /// A ping, of which a frame has one as a rule. It is noted, and answered when reading has returned: so the answer is not
+    /// written from within a format.
+    fn receive_ping(&mut self, ping: Ping);
 
     /// The message cannot be used.
     fn refuse(&mut self, unusable: Unusable);

@@ -16,7 +16,7 @@ use swimring_codec::native::{FRAME_MAX, Introduction};
 use swimring_codec::{AddressFault, Incarnation, MemberId, State};
 
 use super::frame::{Format, Frame, Reader, Receiver, Speaker};
-use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
+use super::message::{Incoming, IndirectRequest, Outgoing, Ping, Sender, Unusable, Update};
 use super::options::{MemberlistDialect, MemberlistOptions};
 use crate::protocol::view::directory::{Identity, MemberIndex};
 
@@ -359,7 +359,7 @@ impl<I> PacketReader<'_, I> {
                     return receiver.refuse(Unusable::Misdirected);
                 }
                 state_origin(sender, source);
-                Incoming::Ping { sequence, event_root: 0 }
+                return receiver.receive_ping(Ping { sequence, event_root: 0 });
             }
             Message::IndirectPing { sequence, target, node, nack, source } => {
                 let address = Some(target).filter(|address| AddressFault::of(*address).is_none());

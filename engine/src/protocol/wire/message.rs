@@ -207,15 +207,20 @@ impl Sender {
     }
 }
 
-/// One message of a frame that arrived. Members are named by `S`: by id in bytes, by place in the directory
+/// A ping that arrived: answer it. The root stands for the user events that the sender knows; 0 in formats without it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Ping {
+    pub(in crate::protocol) sequence: u32,
+    pub(in crate::protocol) event_root: u32,
+}
+
+/// Any other message of a frame that arrived. Members are named by `S`: by id in bytes, by place in the directory
 /// where frames are values.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) enum Incoming<'a, S> {
-    /// Answer me. The root stands for the user events that the sender knows; 0 in formats without it.
-    Ping { sequence: u32, event_root: u32 },
     /// Ping somebody for me.
     IndirectPing { sequence: u32, request: IndirectRequest },
-    /// The answer to either. The root is as in a ping.
+    /// The answer to a ping, direct or indirect. The root is as in a ping.
     Ack { sequence: u32, event_root: u32 },
     /// The target of an indirect ping stays silent.
     Nack { sequence: u32 },
@@ -284,13 +289,7 @@ impl<S> Incoming<'_, S> {
     /// Whether it is a question whether somebody is alive, or an answer to one: nothing of it waits for the rest of its frame.
     #[inline]
     pub(in crate::protocol) fn is_probing(&self) -> bool {
-        matches!(
-            self,
-            Incoming::Ping { .. }
-                | Incoming::IndirectPing { .. }
-                | Incoming::Ack { .. }
-                | Incoming::Nack { .. }
-        )
+        matches!(self, Incoming::IndirectPing { .. } | Incoming::Ack { .. } | Incoming::Nack { .. })
     }
 }
 

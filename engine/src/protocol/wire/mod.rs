@@ -50,8 +50,8 @@ pub(super) use kept_records::Says;
 pub(super) use memberlist::{Memberlist, PacketReader, is_acceptable};
 pub(super) use memberlist_streams::packet_turn;
 pub(super) use message::{
-    EventBody, EventKey, Incoming, IndirectRequest, Outgoing, Sender, StoredEvent, Subject, Unusable, Update,
-    is_reserved,
+    EventBody, EventKey, Incoming, IndirectRequest, Outgoing, Ping, Sender, StoredEvent, Subject, Unusable,
+    Update, is_reserved,
 };
 pub(super) use native::{FrameReader, Native};
 pub(super) use native_streams::{native_stream_writer, native_turn};

@@ -15,7 +15,7 @@ use swimring_codec::native::{
 use swimring_codec::{Incarnation, MemberId, State};
 
 use super::frame::{Format, Frame, PartWriter, Reader, Receiver, Speaker};
-use super::message::{Incoming, IndirectRequest, Outgoing, Sender, Unusable, Update};
+use super::message::{Incoming, IndirectRequest, Outgoing, Ping, Sender, Unusable, Update};
 use crate::protocol::settings::FRAME_BYTES_MIN;
 use crate::protocol::view::directory::MemberIndex;
 
@@ -309,7 +309,9 @@ impl<'a, R: Receiver<MemberId>> MessageVisitor<'a> for InOurWords<'_, R> {
     #[inline(always)]
     fn visit(&mut self, message: Message<'a>) {
         self.0.receive(match message {
-            Message::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
+            Message::Ping { sequence, event_root } => {
+                return self.0.receive_ping(Ping { sequence, event_root });
+            }
             Message::IndirectPing { sequence, target } => {
                 let request = IndirectRequest { target, address: None, nack: true };
                 Incoming::IndirectPing { sequence, request }

@@ -8,7 +8,7 @@ use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::pool::NIL;
 use crate::protocol::wire::Wire;
 use crate::protocol::wire::frame::{Reader, Receiver};
-use crate::protocol::wire::message::{EventKey, Incoming, IndirectRequest, Sender, Unusable};
+use crate::protocol::wire::message::{EventKey, Incoming, IndirectRequest, Ping, Sender, Unusable};
 
 /// Reads a frame that was kept as a value. The frame is gone then.
 #[derive(Debug)]
@@ -144,7 +144,10 @@ impl Reader for TypedReader {
         }
         let (_, directory, _) = receiver.around();
         let incoming = match packed {
-            Packed::Ping { sequence, event_root } => Incoming::Ping { sequence, event_root },
+            Packed::Ping { sequence, event_root } => {
+                receiver.receive_ping(Ping { sequence, event_root });
+                return true;
+            }
             Packed::Ack { sequence, event_root } => Incoming::Ack { sequence, event_root },
             Packed::Nack { sequence } => Incoming::Nack { sequence },
             Packed::Delegation { number, prefix_bits, zone, view_first } => {
