@@ -1,4 +1,4 @@
-//! What an application asks of a member: join, leave, metadata, events; and what it may look at.
+//! What an application asks of a member: leave, metadata, events; and what it may look at. How it joins is in `join`.
 
 use std::cell::OnceCell;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::protocol::detection::return_probes::ReturnProbes;
 use crate::protocol::event::{EventIndex, StandingSuspicion};
 use crate::protocol::member::error::{check_metadata, signed_metadata};
 use crate::protocol::member::{Member, MemberError};
-use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
+use crate::protocol::outbox::Outbox;
 use crate::protocol::settings::Settings;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
@@ -21,7 +21,7 @@ use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::entry::Entry;
 use crate::protocol::view::shared_view::SharedView;
 use crate::protocol::view::table::Table;
-use crate::protocol::wire::{Update, is_reserved};
+use crate::protocol::wire::is_reserved;
 
 /// A member of a view.
 #[derive(Clone, Copy, Debug)]
@@ -146,52 +146,13 @@ impl Member {
         self.core.table.differences()
     }
 
-    /// Asks the member at `seed` for its view and tells it about us. `token` comes back in
-    /// [`Event::JoinFinished`](super::super::Event::JoinFinished). `destination` is [`MemberId::NONE`] unless several members live there.
-    pub fn join(
-        &mut self,
-        now: Time,
-        seed: SocketAddr,
-        destination: MemberId,
-        token: u32,
-        shared: &mut SharedState,
-        out: &mut Outbox<'_>,
-    ) {
-        let cx = &mut Context::new(now, shared, out);
-        if self.core.status != Status::Active {
-            if self.core.status == Status::Left {
-                self.resume(cx);
-            }
-            // A member that left comes back as its own successor.
-            self.core.status = Status::Active;
-            let own = self.core.table.get(self.core.index);
-            let incarnation = own.incarnation().next();
-            self.core.set_entry(
-                cx,
-                self.core.index,
-                own.with_state(State::Alive).with_incarnation(incarnation),
-            );
-        }
-        self.core.seldom.joined_alone = self.core.table.live() <= 1;
-        self.core.joining = self.core.seldom.joined_alone;
-        self.introduce_self(cx);
-        cx.out.streams.push(StreamOpen { to: seed, destination, purpose: StreamPurpose::Join { token } });
-    }
-
     /// Listens again after a time in which nothing was heard: what was due then says nothing about anyone.
-    fn resume(&mut self, cx: &mut Context<'_, '_>) {
+    pub(super) fn resume(&mut self, cx: &mut Context<'_, '_>) {
         self.probe.abandon();
         self.return_probes = ReturnProbes::NONE;
         self.relays.clear(&mut cx.shared.relays);
         self.suspicions.restart(cx.now, &mut cx.shared.suspicions);
         self.gossip.disarm();
-    }
-
-    fn introduce_self(&mut self, cx: &mut Context<'_, '_>) {
-        let incarnation = self.core.table.get(self.core.index).incarnation();
-        self.core.tell_update(cx, self.core.index, Update::Alive { introduce: true }, incarnation);
-        self.spread_estimate.told(incarnation.get(), cx.now);
-        self.begin_telling(cx);
     }
 
     /// Says goodbye. [`Event::LeaveFinished`](super::super::Event::LeaveFinished) follows once it has been told as often as any news.

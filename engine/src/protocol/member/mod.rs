@@ -1,7 +1,8 @@
 //! A member of the cluster: the whole protocol as a plain value.
 //!
-//! Each concern lies in a room below and owns its state; here they are put together. This file has the timers, `commands` what an
-//! application asks for, `error` why that is refused, `admission` who may come into the view, `frames` and `streams` what arrives, `merge` which of two beliefs wins, `clash` the same in one incarnation, `records` for whole
+//! Each concern lies in a room below and owns its state; here they are put together. This file has the timers, `join` how a
+//! member comes in, `commands` what else an application asks for, `error` why that is refused, `admission` who may come into the view,
+//! `frames` and `streams` what arrives, `merge` which of two beliefs wins, `clash` the same in one incarnation, `records` for whole
 //! views, `repaired` for what differs of one, `detection` what probes and suspicions find. `compaction` keeps the views of many members small.
 //!
 //! # How to drive it
@@ -32,6 +33,7 @@ mod direct;
 mod error;
 mod frames;
 mod identity_check;
+mod join;
 mod key_values;
 mod merge;
 mod past_life;

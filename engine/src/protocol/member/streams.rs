@@ -11,14 +11,10 @@ use swimring_codec::native::{StreamBody, StreamMessage};
 use crate::protocol::event::Event;
 use crate::protocol::member::Member;
 use crate::protocol::outbox::{Outbox, StreamConnection, StreamPurpose};
-use crate::protocol::pools::delegation::{Part, Range};
 use crate::protocol::pools::presence::Presence;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
-use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::wire::{
-    Records, Refusal, StreamHeard, StreamSaid, Update, View, native_turn, packet_turn,
-};
+use crate::protocol::wire::{Records, Refusal, StreamHeard, StreamSaid, View, native_turn, packet_turn};
 
 /// What a driver does with a stream after a message has been handled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,11 +132,6 @@ impl Member {
         break_off(Some(purpose), out);
     }
 
-    /// A join that is under way is not awaited any more. What was to wait for its end is told with what is next due.
-    pub(crate) fn give_up_join(&mut self) {
-        self.core.joining = false;
-    }
-
     fn hear<'r, R>(
         &mut self,
         cx: &mut Context<'_, '_>,
@@ -207,20 +198,7 @@ impl Member {
     {
         match heard {
             StreamHeard::Join { joiner } => {
-                self.core.tell_deferred(cx);
-                self.core.note_join(cx.now);
-                if cx.shared.directory.signs() {
-                    // Who signed it has to be known first.
-                    self.core.say(cx.shared, joiner, StreamSaid::ViewBegun { joiner }, reply);
-                    self.write_state_for(cx, joiner, reply);
-                    self.core.say(cx.shared, joiner, StreamSaid::ViewEnd, reply);
-                } else {
-                    self.write_state_for(cx, joiner, reply);
-                    // All of it is told at the end of the rush.
-                    let rushed = self.core.is_rushed() || self.core.lacks_view();
-                    let view = if rushed { StreamSaid::Few { joiner } } else { StreamSaid::View { joiner } };
-                    self.core.say(cx.shared, joiner, view, reply);
-                }
+                self.answer_join(cx, joiner, reply);
                 StreamNext::Reply
             }
             StreamHeard::Sync { source, root } if root == self.core.table.root() => {
@@ -306,19 +284,7 @@ impl Member {
         }
         match (purpose, root) {
             (StreamPurpose::Join { token }, _) => {
-                let through = cx.shared.directory.find(source);
-                self.anti_entropy.note_joined(&mut self.core, cx, through);
-                if let Some(through) = through.filter(|_| !quiet) {
-                    self.core.note_joined_in_rush(through, cx.now);
-                }
-                self.event_repair.note_joined(cx.now);
-                self.view_repair.note_joined(cx.now);
-                self.state_joined(cx, source);
-                if rules.serf {
-                    // A Serf member that has joined says when.
-                    self.core.tell_join_intent(cx);
-                }
-                self.join_brought(cx, (token, through), judged);
+                self.join_answered(cx, token, source, quiet, judged);
                 StreamNext::Close.into()
             }
             // What we know more is news to the other side, unless there is nothing more.
@@ -327,52 +293,6 @@ impl Member {
                 StreamNext::ReplyAndClose.into()
             }
             _ => StreamNext::Close.into(),
-        }
-    }
-
-    /// If that was a stream of a join, or of a view that was to be had first, it is over: what we were asked to tell meanwhile is told.
-    fn end_joining(&mut self, cx: &mut Context<'_, '_>, purpose: Option<StreamPurpose>) {
-        match purpose {
-            Some(StreamPurpose::Join { .. }) => self.core.tell_deferred(cx),
-            Some(StreamPurpose::View) => self.core.end_fetch(cx),
-            _ => {}
-        }
-    }
-
-    /// Now that we have joined, and know whom to tell, has everyone told of us: by the member at `through` if it is what we know
-    /// the others from. Those of many that join at once then share frames.
-    fn introduce_through(&mut self, cx: &mut Context<'_, '_>, through: Option<MemberIndex>) {
-        let (index, update) = (self.core.index, Update::Alive { introduce: true });
-        let incarnation = self.core.table.get(index).incarnation();
-        let through = through
-            .filter(|through| self.core.seldom.joined_alone && self.core.table.get(*through).is_live());
-        match through {
-            Some(through) if through != index => {
-                let zone = self.core.identity(through, cx.shared).zone();
-                // Whoever tells the others may choose us to tell some of them.
-                self.core.leave_untold(cx, index, update);
-                let first = Part { delegate: through, zone, prefix_bits: 0, view_first: false };
-                // In a rush that one tells all zones.
-                let range = if self.core.lacks_view() { Range::Only(first) } else { Range::Through(first) };
-                self.core.delegate(cx, index, update, incarnation, range);
-            }
-            _ => self.core.tell_update(cx, index, update, incarnation),
-        }
-    }
-
-    /// The join of `token`, by the member at `through`, is over. It has failed if `nobody` whom it brought was admitted.
-    pub(super) fn join_over(
-        &mut self,
-        cx: &mut Context<'_, '_>,
-        (token, through): (u32, Option<MemberIndex>),
-        nobody: bool,
-    ) {
-        if nobody {
-            cx.emit(Event::NobodyAdmitted { token });
-        }
-        cx.emit(Event::JoinFinished { token, joined: !nobody });
-        if !nobody && self.core.delegates(cx.shared) {
-            self.introduce_through(cx, through);
         }
     }
 }
@@ -387,7 +307,13 @@ fn break_off(purpose: Option<StreamPurpose>, out: &mut Outbox<'_>) -> StreamNext
 
 impl Core {
     /// Appends what is `said` to `destination` to `out`.
-    fn say(&self, shared: &mut SharedState, destination: MemberId, said: StreamSaid, out: &mut Vec<u8>) {
+    pub(super) fn say(
+        &self,
+        shared: &mut SharedState,
+        destination: MemberId,
+        said: StreamSaid,
+        out: &mut Vec<u8>,
+    ) {
         let SharedState { wire, directory, events, .. } = shared;
         let told = !self.is_rushed() && !self.lacks_view();
         // Who joins learns by it whether all that we know is told at the end of a rush.
