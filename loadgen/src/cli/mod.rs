@@ -7,9 +7,9 @@
 
 mod attach;
 mod fleet;
-mod options;
 mod output;
 pub mod protocol;
+mod run_options;
 pub mod secret;
 mod sources;
 
@@ -27,8 +27,8 @@ use swimring_tooling::{columns, values};
 
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
 pub use fleet::FleetArguments;
-pub use options::RunOptions;
 pub use output::OutputArguments;
+pub use run_options::RunOptions;
 use sources::CommandLine;
 pub use swimring::{DriverChoice, Preset};
 
