@@ -1,25 +1,23 @@
 //! The command line: what is asked for, before it is checked.
 //!
 //! [`RunArguments`] is what a user typed. [`RunArguments::check`] turns it into [`RunOptions`], which
-//! every later part may trust, or into one line per fault that names the flag and the mend. What `run` and `attach`
-//! have in common is declared and checked once, as [`FleetArguments`]. A flag that was not typed may stand in the
+//! every later part may trust, or into one line per fault that names the flag and the mend. Each command's flags are declared in the
+//! file of its name; what `run` and `attach` have in common is declared and checked once, as [`FleetArguments`]. A flag that was not typed may stand in the
 //! environment or in a file (`sources`).
 
 mod attach;
 mod fleet;
 mod output;
 pub mod protocol;
+mod run;
 mod run_options;
 pub mod secret;
 mod sources;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
 use swimring_tooling::layers::{layered, switchable};
 use swimring_tooling::manual::{CompletionsArguments, ManArguments};
 use swimring_tooling::refusal::Refusal;
@@ -28,6 +26,7 @@ use swimring_tooling::{columns, values};
 pub use attach::{AttachArguments, AttachOptions, PoolKind};
 pub use fleet::FleetArguments;
 pub use output::OutputArguments;
+pub use run::{RunArguments, Start, WireChoice};
 pub use run_options::RunOptions;
 use sources::CommandLine;
 pub use swimring::{DriverChoice, Preset};
@@ -111,117 +110,6 @@ pub enum Command {
     Completions(CompletionsArguments),
     /// Prints the manual page of the program or of a command
     Man(ManArguments),
-}
-
-/// The wire format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WireChoice {
-    /// Swimring's own: members of a worker share an address.
-    #[default]
-    Native,
-    /// hashicorp/memberlist's: each member has an address of its own.
-    Memberlist,
-}
-
-impl WireChoice {
-    /// Its name on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            WireChoice::Native => "native",
-            WireChoice::Memberlist => "memberlist",
-        }
-    }
-}
-
-/// How the members start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Start {
-    /// Every member starts with the complete view a finished join would have given it.
-    #[default]
-    Warm,
-    /// Every member joins through seed members.
-    Cold,
-}
-
-/// The flags of `run`, as typed.
-#[derive(Args, Clone, Debug)]
-pub struct RunArguments {
-    /// What is measured, and where the results go.
-    #[command(flatten)]
-    pub fleet: FleetArguments,
-
-    /// Wire format: Swimring's own, or memberlist's, with an address for each member
-    #[arg(long, value_enum, default_value_t)]
-    pub wire: WireChoice,
-
-    /// File with a key in base64, of 16, 24 or 32 bytes: members encrypt all that they send
-    #[arg(long, value_name = "FILE")]
-    pub encrypt_file: Option<PathBuf>,
-
-    /// Give each member an identity: a key with which it signs what it says of itself
-    #[arg(long)]
-    pub identities: bool,
-
-    /// With --wire memberlist: the first member's address; the others have the next ones [default: 127.10.0.1]
-    #[arg(long, value_name = "ADDRESS", value_parser = values::address_v4)]
-    pub first_address: Option<Ipv4Addr>,
-
-    /// How members start: with complete views, or joining through seeds
-    #[arg(long, value_enum, default_value_t)]
-    pub start: Start,
-
-    /// With --start cold: members that the others join through [default: 1]
-    #[arg(long, value_name = "COUNT", value_parser = values::count::<u32>)]
-    pub seeds: Option<u32>,
-
-    /// With --kill: the first part of the measured time that all kills lie in; 0s kills all at once [default: two
-    /// thirds of it]
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
-    pub kill_within: Option<Duration>,
-
-    /// Share of received datagrams dropped on purpose: 2% or 0.02
-    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = values::share)]
-    pub loss: f64,
-
-    /// Zones that the members are spread over; 1: none
-    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = values::count::<u32>)]
-    pub zones: u32,
-
-    /// With --zones: round trip between two zones, in ms; half of it is waited for at the receiving side [default: 0]
-    #[arg(long, value_name = "MS", value_parser = values::count::<u32>)]
-    pub zone_rtt_ms: Option<u32>,
-
-    /// With --zones: members do not say which zone they are in, so what is told is not divided by zone
-    #[arg(long)]
-    pub zones_untold: bool,
-
-    /// With --wire native: address the workers' sockets are bound to [default: 127.0.0.1]
-    #[arg(long, value_name = "ADDRESS", value_parser = values::address)]
-    pub bind: Option<IpAddr>,
-
-    /// Port of the first worker; the others take the next ones. 0: the kernel chooses
-    #[arg(long, value_name = "PORT", default_value_t = 0, value_parser = values::port)]
-    pub port: u16,
-
-    /// Send single datagrams: no segmentation offload (GSO), no coalescing (GRO)
-    #[arg(long)]
-    pub no_segmentation: bool,
-}
-
-/// Only to parse the flags of `run` by themselves.
-#[derive(Parser)]
-struct Bare {
-    #[command(flatten)]
-    run: RunArguments,
-}
-
-impl RunArguments {
-    /// `run` without any flag.
-    fn bare() -> RunArguments {
-        Bare::parse_from([PROGRAM]).run
-    }
 }
 
 /// The flags of `report`.
