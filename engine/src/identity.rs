@@ -84,7 +84,7 @@ pub enum IdentityError {
     },
 }
 
-crate::sentence::debug_is_the_sentence!(IdentityError);
+crate::error_text::debug_is_the_sentence!(IdentityError);
 
 /// Makes a key.
 ///

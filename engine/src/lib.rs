@@ -51,9 +51,9 @@
 compile_error!("swimring runs on Linux only: its datagrams go through io_uring, or sendmmsg and recvmmsg");
 
 mod cluster;
+mod error_text;
 pub mod guide;
 pub mod identity;
-mod sentence;
 
 // Each layer is public with a feature, and otherwise an inner part that need not use all of it, in what lints that look
 // at private items only would ask for. Written out: a macro would hide the files from rustfmt.

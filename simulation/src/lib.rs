@@ -13,7 +13,7 @@
 //! | `network`, `streams`, `node`, `queue` | datagrams, streams, machines, the agenda |
 //! | `wire` | what opens datagrams and streams of either format |
 //! | `checks`, `trace`, `log` | what has to hold at every step, and what happened |
-//! | `rebasing` | which base views are held against, which nobody may notice |
+//! | `view_rebasing` | which base views are held against, which nobody may notice |
 //! | `scenario`, `convergence` | whole runs drawn from a seed, and how they have to end |
 //! | [`experiment`] | large clusters, measured instead of checked |
 //! | `fuzz` | any bytes as a sequence of operations, for fuzzing |
@@ -30,12 +30,12 @@ mod network;
 mod node;
 mod operations;
 mod queue;
-mod rebasing;
 mod scenario;
 mod silence;
 mod simulation;
 mod streams;
 mod trace;
+mod view_rebasing;
 mod wire;
 
 pub use checks::{Checks, Coverage, Violation};
@@ -44,7 +44,7 @@ pub use faults::{Direction, Faults, Slowness};
 pub use fuzz::{fuzz_identities, fuzz_member};
 pub use log::{Entry, Log, What};
 pub use operations::Restart;
-pub use rebasing::Rebasing;
 pub use scenario::{Outcome, play, run_scenario, scenario};
 pub use simulation::{CLUSTER, CapturedFrame, Identities, Simulation, SimulationOptions};
 pub use trace::Trace;
+pub use view_rebasing::Rebasing;

@@ -9,8 +9,8 @@ use super::checks::{Coverage, Violation};
 use super::convergence::{calm_bound, mending};
 use super::faults::Faults;
 use super::log::What;
-use super::rebasing::Rebasing;
 use super::simulation::{Identities, Simulation, SimulationOptions};
+use super::view_rebasing::Rebasing;
 use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Counters, MemberlistOptions, Preset, Settings, SuspicionMode, Time, WireOptions};
 

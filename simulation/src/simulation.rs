@@ -17,10 +17,10 @@ use super::log::Log;
 use super::network::{self, Buffers, Written};
 use super::node::{Input, Node, Starvation};
 use super::queue::Queue;
-use super::rebasing::{Rebaser, Rebasing};
 use super::silence::without_tellings;
 use super::streams::{StreamId, StreamInput, Streams};
 use super::trace::Trace;
+use super::view_rebasing::{Rebaser, Rebasing};
 use super::wire::Wire;
 use swimring::protocol::{
     AdmissionRules, AdmittedKeys, Counters, Event, Member, MemberConfig, Outbox, Settings, SharedState,

@@ -92,7 +92,7 @@ pub enum ClusterError {
 #[error(transparent)]
 pub struct StartError(FleetError);
 
-crate::sentence::debug_is_the_sentence!(ClusterError, StartError);
+crate::error_text::debug_is_the_sentence!(ClusterError, StartError);
 
 impl ClusterError {
     pub(super) fn setting(setting: impl Into<String>, expected: impl Into<String>) -> ClusterError {

@@ -93,7 +93,7 @@ pub enum NetError {
     },
 }
 
-crate::sentence::debug_is_the_sentence!(NetError);
+crate::error_text::debug_is_the_sentence!(NetError);
 
 /// A port that is bound on one address is not free for a socket on all addresses.
 fn held_where(address: &SocketAddr) -> &'static str {

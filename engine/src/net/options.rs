@@ -43,7 +43,7 @@ impl fmt::Display for DriverChoice {
 #[error("driver `{0}` does not exist: use auto, io_uring or mmsg")]
 pub struct UnknownDriver(String);
 
-crate::sentence::debug_is_the_sentence!(UnknownDriver);
+crate::error_text::debug_is_the_sentence!(UnknownDriver);
 
 impl FromStr for DriverChoice {
     type Err = UnknownDriver;

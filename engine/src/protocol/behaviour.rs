@@ -104,7 +104,7 @@ behaviour! {
 #[error("behaviour {0}")]
 pub struct BehaviourError(String);
 
-crate::sentence::debug_is_the_sentence!(BehaviourError);
+crate::error_text::debug_is_the_sentence!(BehaviourError);
 
 impl FromStr for Behaviour {
     type Err = BehaviourError;

@@ -1,6 +1,6 @@
 //! "Did you mean": the known names nearest to one that is not known.
 
-use crate::sentence::listed;
+use crate::error_text::listed;
 
 /// Names shown at most: more is a list, not a hint.
 const HINTS_MAX: usize = 3;

@@ -56,7 +56,7 @@ pub enum OpenError {
     },
 }
 
-crate::sentence::debug_is_the_sentence!(OpenError);
+crate::error_text::debug_is_the_sentence!(OpenError);
 
 /// A file that is locked, and has been read.
 #[derive(Debug)]

@@ -133,7 +133,7 @@ pub enum Fault {
     Damaged(usize),
 }
 
-crate::sentence::debug_is_the_sentence!(Fault);
+crate::error_text::debug_is_the_sentence!(Fault);
 
 fn checksum(salt: u64, place: usize, length: [u8; 4], body: &[u8]) -> u64 {
     let mut hasher = Xxh3::with_seed(salt.wrapping_add(place as u64));

@@ -170,7 +170,7 @@ pub enum StreamError {
     },
 }
 
-crate::sentence::debug_is_the_sentence!(StreamError);
+crate::error_text::debug_is_the_sentence!(StreamError);
 
 impl StreamError {
     pub(super) fn os(action: &'static str) -> impl FnOnce(io::Error) -> StreamError {

@@ -77,7 +77,7 @@ pub enum FleetError {
     Busy(usize),
 }
 
-crate::sentence::debug_is_the_sentence!(FleetError);
+crate::error_text::debug_is_the_sentence!(FleetError);
 
 struct Worker<O> {
     calls: Arc<Calls<O>>,

@@ -43,4 +43,4 @@ pub enum JoinFailure {
     Unreadable,
 }
 
-crate::sentence::debug_is_the_sentence!(JoinFailure);
+crate::error_text::debug_is_the_sentence!(JoinFailure);

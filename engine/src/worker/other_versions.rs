@@ -5,18 +5,18 @@ use std::net::SocketAddr;
 
 use swimring_codec::native::{DecodeError, VERSION};
 
-use super::seldom::Seldom;
+use super::repeated_warning::RepeatedWarning;
 use crate::protocol::Time;
 
 /// When it was said last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OtherVersions {
-    said: Seldom,
+    said: RepeatedWarning,
 }
 
 impl OtherVersions {
     pub(super) const fn new() -> OtherVersions {
-        OtherVersions { said: Seldom::new() }
+        OtherVersions { said: RepeatedWarning::new() }
     }
 
     /// What `from` sent was refused. Says so if the version is why, and it was not said lately.

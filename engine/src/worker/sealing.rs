@@ -14,7 +14,7 @@ use swimring_codec::native::{
 
 use super::host::{Host, Secret};
 use super::observer::Observer;
-use super::seldom::Seldom;
+use super::repeated_warning::RepeatedWarning;
 use crate::net::Trains;
 use crate::protocol::{Encryption, Time};
 use crate::stream::ExchangeId;
@@ -32,7 +32,7 @@ pub(super) struct Sealing {
     /// The frame that was opened last.
     plain: [u8; FRAME_MAX],
     /// When a refusal was put in the log last.
-    said: Seldom,
+    said: RepeatedWarning,
 }
 
 impl Sealing {
@@ -41,7 +41,12 @@ impl Sealing {
     pub(super) fn new(encryption: &Encryption, secret: Secret, members: usize) -> Sealing {
         let mut opener = encryption.opener(secret);
         opener.begin_windows_at(members.saturating_mul(FRAMES_EACH));
-        Sealing { keyring: encryption.keyring().clone(), opener, plain: [0; FRAME_MAX], said: Seldom::new() }
+        Sealing {
+            keyring: encryption.keyring().clone(),
+            opener,
+            plain: [0; FRAME_MAX],
+            said: RepeatedWarning::new(),
+        }
     }
 
     /// What was opened and refused.

@@ -19,8 +19,8 @@ use self::input::Input;
 use super::faults::{Direction, Slowness};
 use super::network;
 use super::operations::Restart;
-use super::rebasing::Rebasing;
 use super::simulation::{Identities, Simulation, SimulationOptions};
+use super::view_rebasing::Rebasing;
 use swimring::protocol::{Counters, Settings, StreamPurpose};
 
 /// Members of the cluster.

@@ -79,7 +79,7 @@ fn explain(failure: &JoinFailure, out: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 impl std::error::Error for SeedError {}
 
-crate::sentence::debug_is_the_sentence!(SeedError);
+crate::error_text::debug_is_the_sentence!(SeedError);
 
 /// What became of one address of a seed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -233,7 +233,7 @@ pub enum JoinError {
     Stopped,
 }
 
-crate::sentence::debug_is_the_sentence!(JoinError);
+crate::error_text::debug_is_the_sentence!(JoinError);
 
 #[cfg(test)]
 mod tests {

@@ -70,7 +70,7 @@ pub enum StateError {
     VersionsUsedUp,
 }
 
-crate::sentence::debug_is_the_sentence!(StateError);
+crate::error_text::debug_is_the_sentence!(StateError);
 
 /// A value of shared state.
 #[derive(Clone, PartialEq, Eq, Debug)]

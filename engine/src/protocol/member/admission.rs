@@ -70,7 +70,7 @@ pub enum NotAdmittedReason {
     Unanswered,
 }
 
-crate::sentence::debug_is_the_sentence!(NotAdmittedReason);
+crate::error_text::debug_is_the_sentence!(NotAdmittedReason);
 
 /// What the application, or its silence, has said of a candidate.
 #[derive(Clone, Copy, Debug)]

@@ -107,7 +107,7 @@ pub enum MemberError {
     Left,
 }
 
-crate::sentence::debug_is_the_sentence!(MemberError);
+crate::error_text::debug_is_the_sentence!(MemberError);
 
 impl From<Full> for MemberError {
     fn from(full: Full) -> MemberError {

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::table::SettingValue;
-use crate::sentence::listed;
+use crate::error_text::listed;
 
 /// A setting that cannot be used, and what would do. The text begins with the setting's name in files.
 #[derive(Clone, PartialEq)]
@@ -55,7 +55,7 @@ pub enum SettingsError {
     },
 }
 
-crate::sentence::debug_is_the_sentence!(SettingsError);
+crate::error_text::debug_is_the_sentence!(SettingsError);
 
 impl SettingsError {
     /// The setting's name in files.

@@ -38,7 +38,7 @@ pub enum Refusal {
     Unexpected,
 }
 
-crate::sentence::debug_is_the_sentence!(Refusal);
+crate::error_text::debug_is_the_sentence!(Refusal);
 
 /// Longest text of a refusal that is kept.
 const REFUSAL_MAX: usize = 300;

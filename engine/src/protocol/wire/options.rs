@@ -278,7 +278,7 @@ enum Fault {
     NoKey,
 }
 
-crate::sentence::debug_is_the_sentence!(WireOptionsError, Fault);
+crate::error_text::debug_is_the_sentence!(WireOptionsError, Fault);
 
 impl MemberlistOptions {
     /// A member of a Serf pool, or of Consul's.

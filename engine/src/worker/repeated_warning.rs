@@ -9,13 +9,13 @@ const SAID_EVERY: Duration = Duration::from_secs(600);
 
 /// When something was said last.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seldom {
+pub(super) struct RepeatedWarning {
     said: Time,
 }
 
-impl Seldom {
-    pub(super) const fn new() -> Seldom {
-        Seldom { said: Time::NEVER }
+impl RepeatedWarning {
+    pub(super) const fn new() -> RepeatedWarning {
+        RepeatedWarning { said: Time::NEVER }
     }
 
     /// Whether it is to be said at `now`. Then it counts as said.
@@ -35,8 +35,8 @@ mod tests {
     #[test]
     fn it_is_said_at_once_and_then_every_ten_minutes() {
         let at = |seconds: u64| Time::from_micros(seconds * 1_000_000);
-        let mut seldom = Seldom::new();
-        let said: Vec<u64> = (5..1_800).step_by(5).filter(|now| seldom.is_due(at(*now))).collect();
+        let mut warning = RepeatedWarning::new();
+        let said: Vec<u64> = (5..1_800).step_by(5).filter(|now| warning.is_due(at(*now))).collect();
         assert_eq!(said, [5, 605, 1_205]);
     }
 }
