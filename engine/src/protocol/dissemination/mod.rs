@@ -6,7 +6,8 @@
 //! |---|---|---|
 //! | `tell_update` | `queue` | has everyone told what we say of ourselves, or have found out of others |
 //! | `retell_update` | `queue` | the same of what we have heard, as far as it is ours to tell |
-//! | `pass_on`, `delegation_timeout`, `acknowledge`, `on_delegation_ack` | `delegated` | delegated broadcast: sends what waits, tries again, answers |
+//! | `delegate`, `delegation_timeout`, `acknowledge`, `on_delegation_ack` | `delegated` | delegated broadcast: whom to ask, trying again, answers |
+//! | `pass_on` | `delegation_frames` | sends what waits of it |
 //! | `gather`, `fetch_view`, `newcomers_timeout` | `newcomers` | tells of those that join through us, in a rush by our view |
 //! | `drop_queue` | `queue` | forgets what was to be told: there is nobody to tell |
 //! | `send`, `send_bare` | `piggyback` | sends messages to one member, with what is queued or without |
@@ -19,6 +20,7 @@
 
 pub(in crate::protocol) mod delegated;
 pub(in crate::protocol) mod delegates;
+pub(in crate::protocol) mod delegation_frames;
 pub(in crate::protocol) mod division;
 pub(in crate::protocol) mod goodbye;
 pub(in crate::protocol) mod gossip;
