@@ -7,19 +7,17 @@
 
 use std::sync::Arc;
 
-use aes_gcm::aead::AeadInOut;
-use aes_gcm::aead::array::Array;
 use aes_gcm::aead::inout::InOutBuf;
-use aes_gcm::{Aes256Gcm, KeyInit};
-use chacha20poly1305::ChaCha20Poly1305;
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-use super::SealCipher;
+use super::{Ciphers, SealCipher};
 use crate::memberlist::Keyring;
 
 /// Bytes of the id of a key.
 pub(super) const KEY_ID_LEN: usize = 4;
+/// Bytes of the key of a cipher.
+pub(super) const CIPHER_KEY_LEN: usize = 32;
 /// Bytes of a nonce.
 pub(super) const NONCE_LEN: usize = 12;
 /// Bytes of the tag behind what is sealed.
@@ -31,8 +29,7 @@ const SALT: &[u8] = b"swimring native 2";
 
 struct SealKey {
     id: [u8; KEY_ID_LEN],
-    aes: Aes256Gcm,
-    chacha: ChaCha20Poly1305,
+    ciphers: Ciphers,
 }
 
 impl SealKey {
@@ -40,8 +37,10 @@ impl SealKey {
         let derivation = Hkdf::<Sha256>::new(Some(SALT), key);
         SealKey {
             id: expanded(&derivation, b"key id"),
-            aes: Aes256Gcm::new(&Array(expanded(&derivation, b"aes-256-gcm"))),
-            chacha: ChaCha20Poly1305::new(&Array(expanded(&derivation, b"chacha20-poly1305"))),
+            ciphers: Ciphers::new(
+                expanded(&derivation, b"aes-256-gcm"),
+                expanded(&derivation, b"chacha20-poly1305"),
+            ),
         }
     }
 }
@@ -92,14 +91,7 @@ impl SealKeys {
         additional: &[u8],
         buffer: &mut [u8],
     ) -> Option<[u8; TAG_LEN]> {
-        let (nonce, key) = (Array(nonce), self.0.first()?);
-        let buffer = InOutBuf::from(buffer);
-        let tag = match cipher {
-            SealCipher::AesGcm => key.aes.encrypt_inout_detached(&nonce, additional, buffer),
-            SealCipher::ChaCha20Poly1305 => key.chacha.encrypt_inout_detached(&nonce, additional, buffer),
-        };
-        // Only 64 GiB and more are refused.
-        tag.ok().map(Into::into)
+        self.0.first()?.ciphers.seal(cipher, nonce, additional, buffer)
     }
 
     /// Decrypts `buffer` with the key called `id`: 0 if that is the primary, else its place among the others. Nothing if it is not
@@ -113,18 +105,10 @@ impl SealKeys {
         mut buffer: InOutBuf<'_, '_, u8>,
         tag: [u8; TAG_LEN],
     ) -> Option<usize> {
-        let (nonce, tag) = (Array(nonce), Array(tag));
         // Two keys may have one id, if hardly ever.
         let mut named = self.0.iter().enumerate().filter(|(_, key)| key.id == id);
         named.find_map(|(at, key)| {
-            let buffer = buffer.reborrow();
-            let opened = match cipher {
-                SealCipher::AesGcm => key.aes.decrypt_inout_detached(&nonce, additional, buffer, &tag),
-                SealCipher::ChaCha20Poly1305 => {
-                    key.chacha.decrypt_inout_detached(&nonce, additional, buffer, &tag)
-                }
-            };
-            opened.is_ok().then_some(at)
+            key.ciphers.open(cipher, nonce, additional, buffer.reborrow(), tag).then_some(at)
         })
     }
 }

@@ -6,6 +6,7 @@
 //! | file | what is there |
 //! |---|---|
 //! | `keys` | what is derived from a key: two ciphers, and the id by which the envelope names it |
+//! | `rustcrypto`, `ring` | the two ciphers, by whose code they are computed: that in Rust, or ring's with the feature `ring` |
 //! | `envelope` | the envelope's layout |
 //! | `sealer` | [`Sealer`]: seals, and never uses a nonce twice |
 //! | `opener` | [`Opener`]: opens, each frame once |
@@ -24,11 +25,20 @@ mod envelope;
 mod error;
 mod keys;
 mod opener;
+#[cfg(feature = "ring")]
+mod ring;
+// Beside ring for its tests alone.
+#[cfg(any(test, not(feature = "ring")))]
+mod rustcrypto;
 mod sealer;
 mod senders;
 mod stream;
 mod window;
 
+#[cfg(feature = "ring")]
+use self::ring::Ciphers;
+#[cfg(not(feature = "ring"))]
+use self::rustcrypto::Ciphers;
 pub use envelope::{SEAL_ENVELOPE_LEN, SEAL_OVERHEAD, SealCipher};
 pub use error::SealError;
 pub use keys::{SEAL_TAG_LEN, SealKeys};
@@ -37,3 +47,7 @@ pub use sealer::Sealer;
 pub use senders::{CLOCK_DIFFERENCE_MAX_S, REPLAY_WINDOW_BYTES_MAX, SEALED_SENDERS_MAX, SEALED_STREAMS_MAX};
 pub use stream::{NOTICE_LEN, Notice, StreamSeal};
 pub use window::{REPLAY_WINDOW_LEAST, REPLAY_WINDOW_MOST};
+
+#[cfg(all(test, feature = "ring"))]
+#[path = "ciphers_test.rs"]
+mod tests;
