@@ -268,11 +268,11 @@ impl Directory {
         self.references_to(index, version) > 0
     }
 
-    /// References to one identity.
+    /// References to one identity; none to a version that has gone since.
     fn references_to(&self, index: MemberIndex, version: Version) -> u32 {
         match version {
             0 => self.references.get(index),
-            _ => self.others_of(index)[usize::from(version) - 1].references,
+            _ => self.others_of(index).get(usize::from(version) - 1).map_or(0, |other| other.references),
         }
     }
 
@@ -518,6 +518,19 @@ mod tests {
         assert_eq!(directory.find(MemberId::of_name("a")), None);
         let (reused, _) = directory.intern(&introduction("b", b""), UNVERSIONED, 10).unwrap();
         assert_eq!(reused, index);
+    }
+
+    /// What is kept of a view may stand for one.
+    #[test]
+    fn a_version_that_has_gone_is_meant_by_nobody() {
+        let mut directory = Directory::new(7);
+        for metadata in [b"1", b"2"] {
+            let (index, version) = directory.intern(&introduction("a", metadata), UNVERSIONED, 10).unwrap();
+            directory.retain(index, version);
+        }
+        assert!(directory.is_meant(0, 0) && directory.is_meant(0, 1));
+        directory.release(0, 1);
+        assert!(directory.is_meant(0, 0) && !directory.is_meant(0, 1));
     }
 
     #[test]
