@@ -149,7 +149,7 @@ mod tests {
         for ms in 0..200 {
             backlog.begin(7, at_ms(ms));
         }
-        assert_eq!(backlog.missing, MEMBERS.into());
+        assert_eq!(backlog.missing, u64::from(MEMBERS));
         (0..MEMBERS).for_each(|_| backlog.delivered(7));
         backlog.end_old(at_ms(9_000));
         assert_eq!((backlog.missing, backlog.young.len()), (0, 0));
