@@ -5,7 +5,8 @@
 //! cargo run --release -p swimring-loadgen --example resting_state -- [MEMBERS [KEYS [SECONDS]]]
 //! ```
 //!
-//! Every member holds a copy of every map, so this takes some 300 bytes of memory for each key of each pair of members.
+//! Every member holds a copy of every map, of which members of a worker share the entries: this takes some NUMBER bytes of memory for
+//! each key of each pair of members.
 
 #![allow(clippy::disallowed_methods, reason = "a real fleet takes real time")]
 
@@ -97,7 +98,7 @@ fn start(members: usize, keys: usize) -> Result<Fleet<Nobody>, Failure> {
                     host.add(&name_of(number), b"", INCARNATION).map_err(|error| error.to_string())?;
                 if keys > 0 {
                     let restored = host.command(local, trains, |member, now, shared, out| {
-                        member.restore_state(now, map_of(keys), shared, out)
+                        member.restore_state(now, map_of(number, keys), shared, out)
                     });
                     restored.ok_or("it is there")?.map_err(|error| error.to_string())?;
                 }
@@ -125,11 +126,12 @@ fn start(members: usize, keys: usize) -> Result<Fleet<Nobody>, Failure> {
     Ok(fleet)
 }
 
-fn map_of(keys: usize) -> SavedState {
+/// No two members' values are the same: what they share is what they have of each other.
+fn map_of(number: usize, keys: usize) -> SavedState {
     let own = (0..keys).map(|key| SavedKey {
         key: format!("key-{key}").into(),
         version: 1 + key as u64,
-        value: Some(vec![1; VALUE_BYTES].into()),
+        value: Some(format!("{number:0>VALUE_BYTES$}").into()),
     });
     SavedState { epoch: 1, version: keys as u64, own: own.collect(), ..SavedState::default() }
 }

@@ -4,8 +4,11 @@
 //! to a version lacks exactly the entries with later ones. Deletions leave entries without a value; the oldest of
 //! them are dropped when there are too many, and the *floor* rises: a copy that has not come so far gets the whole map.
 //! While it does, what it had stays readable, as *stale*, until the rest is there.
+//!
+//! What a map has of an entry is two pointers to it: members of a process hold the entry itself once
+//! ([`crate::protocol::pools::state_entries`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -14,6 +17,7 @@ use swimring_codec::MemberId;
 use swimring_codec::native::{KeyEntry, KeySectionWriter, KeySpan, KeyValue, MapDigest, entry_hash};
 
 use super::signed::Signed;
+use crate::protocol::pools::state_entries::{ByKey, ByVersion, StateEntry};
 
 /// Deletions remembered of one map. A copy that is further behind gets the whole map.
 pub(super) const TOMBSTONES_MAX: usize = 1_024;
@@ -36,21 +40,6 @@ impl Have {
     }
 }
 
-/// What became of a key.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Entry {
-    /// Version of its last change; 0 while it is stale.
-    pub(super) version: u64,
-    /// Nothing if it was deleted.
-    pub(super) value: Option<Bytes>,
-}
-
-impl Entry {
-    pub(super) fn len(&self) -> usize {
-        self.value.as_ref().map_or(0, Bytes::len)
-    }
-}
-
 /// See the module.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Map {
@@ -60,9 +49,9 @@ pub(super) struct Map {
     pub(super) version: u64,
     /// Deletions up to this version may be missing.
     pub(super) floor: u64,
-    entries: BTreeMap<Arc<str>, Entry>,
-    /// Keys by the version of their last change, without the stale.
-    order: BTreeMap<u64, Arc<str>>,
+    entries: BTreeSet<ByKey>,
+    /// The same without the stale.
+    order: BTreeSet<ByVersion>,
     /// Versions of the deletions.
     deleted: BTreeSet<u64>,
     /// Stale entries.
@@ -98,14 +87,16 @@ impl Map {
         self.stale != 0
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
-        self.entries.get(key)
+    pub(super) fn get(&self, key: &str) -> Option<&StateEntry> {
+        self.entries.get(key).map(|ByKey(entry)| &**entry)
     }
 
     /// Keys that have a value and begin with `prefix`, in order.
-    pub(super) fn iter<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Arc<str>, &'a Entry)> {
+    pub(super) fn iter<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a StateEntry> {
         let from = self.entries.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
-        from.take_while(move |(key, _)| key.starts_with(prefix)).filter(|(_, entry)| entry.value.is_some())
+        let entries =
+            from.map(|ByKey(entry)| &**entry).take_while(move |entry| entry.key.starts_with(prefix));
+        entries.filter(|entry| entry.value.is_some())
     }
 
     pub(super) fn digest(&self, owner: MemberId) -> MapDigest {
@@ -114,28 +105,26 @@ impl Map {
 
     /// Bytes that the map would have if `key` had a value of `length`.
     pub(super) fn bytes_with(&self, key: &str, length: usize) -> usize {
-        let before = self.entries.get(key).map_or(0, |entry| key.len() + entry.len());
+        let before = self.get(key).map_or(0, StateEntry::bytes);
         self.bytes - before + key.len() + length
     }
 
     /// Puts an entry in the place of the one before, which it gives.
-    pub(super) fn put(&mut self, key: &Arc<str>, version: u64, value: Option<Bytes>) -> Option<Entry> {
-        if value.is_none() {
+    pub(super) fn put(&mut self, entry: Arc<StateEntry>) -> Option<Arc<StateEntry>> {
+        let version = entry.version;
+        if entry.value.is_none() {
             self.deleted.insert(version);
         }
-        self.order.insert(version, Arc::clone(key));
         if let Some(signed) = &mut self.signed {
-            signed.hashes.insert(version, entry_hash(&said(key, version, MemberId::NONE, &value)));
+            signed.hashes.insert(version, entry_hash(&said_of(&entry)));
             signed.statement = None;
         }
-        let entry = Entry { version, value };
-        self.bytes += key.len() + entry.len();
-        let before = self.entries.insert(Arc::clone(key), entry);
-        if let Some(before) = &before {
-            self.bytes -= key.len() + before.len();
-            self.unlist(before.version);
-        }
-        before
+        self.bytes += entry.bytes();
+        self.order.insert(ByVersion(Arc::clone(&entry)));
+        let ByKey(before) = self.entries.replace(ByKey(entry))?;
+        self.bytes -= before.bytes();
+        self.unlist(before.version);
+        Some(before)
     }
 
     fn unlist(&mut self, version: u64) {
@@ -168,9 +157,9 @@ impl Map {
     }
 
     fn drop_deletion(&mut self, version: u64) {
-        if let Some(key) = self.order.remove(&version) {
-            self.bytes -= key.len();
-            self.entries.remove(&key);
+        if let Some(ByVersion(entry)) = self.order.take(&version) {
+            self.bytes -= entry.bytes();
+            self.entries.remove(&*entry.key);
         }
         self.drop_hash(version);
     }
@@ -196,13 +185,8 @@ impl Map {
         (self.epoch, self.version, self.floor) = (epoch, 0, floor);
         self.order.clear();
         self.deleted.clear();
-        let bytes = &mut self.bytes;
-        self.entries.retain(|key, entry| {
-            entry.version = 0;
-            let keep = entry.value.is_some();
-            *bytes -= if keep { 0 } else { key.len() };
-            keep
-        });
+        self.entries = std::mem::take(&mut self.entries).into_iter().filter_map(ByKey::stale).collect();
+        self.bytes = self.entries.iter().map(|ByKey(entry)| entry.bytes()).sum();
         self.stale = self.entries.len();
     }
 
@@ -211,11 +195,11 @@ impl Map {
         if self.stale == 0 {
             return Vec::new();
         }
-        let stale = |(_, entry): &(&Arc<str>, &Entry)| entry.version == 0;
-        let keys: Vec<_> = self.entries.iter().filter(stale).map(|(key, _)| Arc::clone(key)).collect();
+        let stale = self.entries.iter().filter(|ByKey(entry)| entry.version == 0);
+        let keys: Vec<_> = stale.map(|ByKey(entry)| Arc::clone(&entry.key)).collect();
         for key in &keys {
-            if let Some(entry) = self.entries.remove(key) {
-                self.bytes -= key.len() + entry.len();
+            if let Some(ByKey(entry)) = self.entries.take(&**key) {
+                self.bytes -= entry.bytes();
             }
         }
         self.stale = 0;
@@ -250,37 +234,39 @@ impl Map {
             return Err(have);
         }
         let mut written = span.since;
-        for (version, key) in self.order.range((Bound::Excluded(span.since), Bound::Unbounded)) {
-            let Some(entry) = self.entries.get(key) else { continue };
-            if !writer.entry(&said(key, *version, MemberId::NONE, &entry.value)) {
+        for entry in self.later(span.since) {
+            if !writer.entry(&said_of(entry)) {
                 // Nothing of it: the next message begins as this one would have.
                 let begun = written != span.since;
                 return Err(if begun { Have { epoch: self.epoch, version: written, begun } } else { have });
             }
-            written = *version;
+            written = entry.version;
         }
         writer.end();
         Ok(())
     }
 
-    /// At most `most` entries whose last change is after `since`, in its order, deletions among them.
-    pub(super) fn since(&self, since: u64, most: usize) -> impl Iterator<Item = (&Arc<str>, &Entry)> {
-        let later = self.order.range((Bound::Excluded(since), Bound::Unbounded)).take(most);
-        later.filter_map(|(_, key)| self.entries.get_key_value(key))
+    /// Entries whose last change is after `since`, in its order, deletions among them.
+    pub(super) fn later(&self, since: u64) -> impl Iterator<Item = &StateEntry> {
+        self.order.range((Bound::Excluded(since), Bound::Unbounded)).map(|ByVersion(entry)| &**entry)
     }
 
     /// Bytes of the entries after `since`, not counted beyond `most`.
     pub(super) fn bytes_since(&self, since: u64, most: usize) -> usize {
         let mut bytes = 0;
-        for (version, key) in self.order.range((Bound::Excluded(since), Bound::Unbounded)) {
-            let Some(entry) = self.entries.get(key) else { continue };
-            bytes += said(key, *version, MemberId::NONE, &entry.value).encoded_len();
+        for entry in self.later(since) {
+            bytes += said_of(entry).encoded_len();
             if bytes > most {
                 break;
             }
         }
         bytes
     }
+}
+
+/// An entry of a map as it travels.
+fn said_of(entry: &StateEntry) -> KeyEntry<'_> {
+    said(&entry.key, entry.version, MemberId::NONE, &entry.value)
 }
 
 /// An entry as it travels.

@@ -57,6 +57,9 @@ pub use self::store::{StateChange, StateError, StateValue};
 /// Maps of those that are not in the view are kept for so long: who joins has maps before it has the view.
 const ABSENT_KEPT: Duration = Duration::from_secs(60);
 
+/// Changes for which memory is kept.
+const CHANGES_KEPT: usize = 64;
+
 /// See the module.
 #[derive(Debug)]
 pub(in crate::protocol) struct KeyValues {
@@ -199,7 +202,7 @@ impl KeyValues {
         } else {
             let taken = match self.store.signs {
                 true => self.take_signed(core, cx, from, section),
-                false => self.store.take_map(section),
+                false => self.store.take_map(section, &mut cx.shared.state_entries),
             };
             if taken.gap {
                 let (owner, epoch, version) = (span.owner, span.epoch, span.until);
@@ -272,6 +275,8 @@ impl KeyValues {
     fn forget_announced(&mut self) {
         if std::mem::take(&mut self.announced) {
             self.store.changes.clear();
+            // Of a join there are as many as all have keys.
+            self.store.changes.shrink_to(CHANGES_KEPT);
         }
     }
 

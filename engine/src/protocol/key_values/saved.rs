@@ -16,6 +16,7 @@ use super::cluster_keys::{CLUSTER_KEYS_MAX, ClusterEntry, ClusterKeys};
 use super::map::Map;
 use super::signed_keys::SignedKey;
 use super::store::{MAP_KEYS_MAX, StateError};
+use crate::protocol::pools::state_entries::StateEntry;
 
 /// How far shared state has come.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -82,7 +83,7 @@ impl KeyValues {
         keys.sort_unstable_by_key(|key| key.version);
         let mut map = Map::new(self.epoch, self.store.signs);
         for SavedKey { key, version, value } in keys {
-            map.put(&key, version, value);
+            map.put(Arc::new(StateEntry { version, key, value }));
             map.version = version;
         }
         map.bound_tombstones();
@@ -115,8 +116,8 @@ impl KeyValues {
 
     pub(in crate::protocol) fn saved(&self, own: MemberId, since: u64, most: usize) -> Vec<SavedKey> {
         let Some(map) = self.store.maps.get(&own) else { return Vec::new() };
-        let entries = map.since(since, most).map(|(key, entry)| SavedKey {
-            key: Arc::clone(key),
+        let entries = map.later(since).take(most).map(|entry| SavedKey {
+            key: Arc::clone(&entry.key),
             version: entry.version,
             value: entry.value.clone(),
         });

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use swimring_codec::MemberId;
 use swimring_codec::native::{
     EntryHash, KeySection, KeySpan, KeyValue, MapStatement, PublicKey, entry_hash, map_hash,
@@ -17,8 +16,9 @@ use swimring_codec::native::{
 
 use super::KeyValues;
 use super::map::{Map, TOMBSTONES_MAX};
-use super::store::{Limits, MAP_KEYS_MAX, StateChange, StateValue, Store, Taken, check_bytes};
+use super::store::{Limits, MAP_KEYS_MAX, StateChange, Store, Taken, change_of, check_bytes};
 use super::telling::reference;
+use crate::protocol::pools::state_entries::{StateEntries, StateEntry};
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
@@ -44,16 +44,8 @@ pub(super) struct Signed {
 /// An entry that may be put into a map.
 #[derive(Debug)]
 struct Change {
-    key: Arc<str>,
-    version: u64,
-    value: Option<Bytes>,
+    entry: Arc<StateEntry>,
     hash: EntryHash,
-}
-
-impl Change {
-    fn bytes(&self) -> usize {
-        self.key.len() + self.value.as_ref().map_or(0, Bytes::len)
-    }
 }
 
 /// What has come of a map, up to a piece with a statement.
@@ -89,16 +81,21 @@ impl Staged {
     }
 
     /// Adds the entries of a section. What is amiss with it, if anything is.
-    fn read(&mut self, section: &KeySection<'_>, limits: Limits) -> Result<(), Taken> {
+    fn read(
+        &mut self,
+        section: &KeySection<'_>,
+        limits: Limits,
+        entries: &mut StateEntries,
+    ) -> Result<(), Taken> {
         for entry in section.entries() {
             let Ok(entry) = entry else { return Err(Taken { broken: true, ..Taken::default() }) };
             let value = match entry.value {
-                KeyValue::Set(value) => Some(Bytes::copy_from_slice(value)),
+                KeyValue::Set(value) => Some(value),
                 KeyValue::Deleted | KeyValue::Elsewhere(_) => None,
             };
-            let (key, version, hash) = (Arc::from(entry.key), entry.version, entry_hash(&entry));
-            let change = Change { key, version, value, hash };
-            self.bytes += change.bytes();
+            let hash = entry_hash(&entry);
+            let change = Change { entry: entries.entry(entry.version, entry.key, value), hash };
+            self.bytes += change.entry.bytes();
             if self.bytes > limits.each || self.changes.len() >= MAP_KEYS_MAX + TOMBSTONES_MAX {
                 return Err(Taken { refused: 1, ..Taken::default() });
             }
@@ -144,21 +141,21 @@ impl Map {
     fn outcome(&self, changes: &[Change], floor: u64) -> Option<Outcome> {
         let (mut gone, mut keys) = (BTreeSet::new(), BTreeSet::new());
         let (mut bytes, mut values) = (self.bytes(), self.len());
-        for change in changes {
-            if !keys.insert(&*change.key) {
+        for Change { entry, .. } in changes {
+            if !keys.insert(&*entry.key) {
                 return None;
             }
-            bytes += change.bytes();
-            values += usize::from(change.value.is_some());
-            if let Some(before) = self.get(&change.key) {
+            bytes += entry.bytes();
+            values += usize::from(entry.value.is_some());
+            if let Some(before) = self.get(&entry.key) {
                 gone.insert(before.version);
-                bytes -= change.key.len() + before.len();
+                bytes -= before.bytes();
                 values -= usize::from(before.value.is_some());
             }
         }
         let stays =
             |version: &u64| !gone.contains(version) && (*version > floor || !self.is_deletion(*version));
-        let deleted = changes.iter().filter(|change| change.value.is_none()).count();
+        let deleted = changes.iter().filter(|change| change.entry.value.is_none()).count();
         let deletions = deleted + self.deletions().filter(|version| stays(version)).count();
         let kept = self.signed.iter().flat_map(|signed| signed.hashes.iter());
         let kept = kept.filter(|(version, _)| stays(version)).map(|(_, hash)| hash);
@@ -172,13 +169,11 @@ impl Map {
         changes: Vec<Change>,
         span: &KeySpan,
         (key, statement): (PublicKey, MapStatement),
-        mut changed: impl FnMut(Arc<str>, Option<Bytes>, u64),
+        mut changed: impl FnMut(&StateEntry, Option<&StateEntry>),
     ) {
-        for Change { key, version, value, .. } in changes {
-            let before = self.put(&key, version, value.clone()).and_then(|before| before.value);
-            if before != value {
-                changed(key, value, version);
-            }
+        for Change { entry, .. } in changes {
+            let before = self.put(Arc::clone(&entry));
+            changed(&entry, before.as_deref());
         }
         self.forget_deletions(span.floor);
         (self.version, self.floor) = (span.until, span.floor);
@@ -206,12 +201,18 @@ impl Store {
     }
 
     /// Keeps a piece of a map until the rest is there.
-    fn stage(&mut self, from: MemberId, section: &KeySection<'_>, now: Time) -> Taken {
+    fn stage(
+        &mut self,
+        from: MemberId,
+        section: &KeySection<'_>,
+        entries: &mut StateEntries,
+        now: Time,
+    ) -> Taken {
         let span = &section.span;
         let Some(mut staged) = self.unstage(from, span) else {
             return Taken { gap: true, ..Taken::default() };
         };
-        match staged.read(section, self.limits) {
+        match staged.read(section, self.limits, entries) {
             Ok(()) => {
                 staged.touched = now;
                 if self.staged.len() >= STAGED_MAX {
@@ -243,6 +244,7 @@ impl Store {
         from: MemberId,
         section: &KeySection<'_>,
         stated: (PublicKey, MapStatement),
+        entries: &mut StateEntries,
     ) -> Taken {
         let span = &section.span;
         let nothing = Taken::default();
@@ -251,7 +253,7 @@ impl Store {
             return Taken { refused: 1, ..nothing };
         }
         let Some(mut staged) = self.unstage(from, span) else { return Taken { gap: true, ..nothing } };
-        if let Err(taken) = staged.read(section, self.limits) {
+        if let Err(taken) = staged.read(section, self.limits, entries) {
             return taken;
         }
         let Staged { since, mut changes, .. } = staged;
@@ -260,7 +262,8 @@ impl Store {
         let before = here.map_or(0, Map::bytes);
         let same = here.filter(|map| map.is_by(&stated.0) && map.epoch == span.epoch && map.version >= since);
         // On what is here, or, if it is the whole map, in its place.
-        let later = same.map_or(0, |map| changes.partition_point(|change| change.version <= map.version));
+        let later =
+            same.map_or(0, |map| changes.partition_point(|change| change.entry.version <= map.version));
         let right =
             |map: &Map, changes| map.outcome(changes, span.floor).filter(|to| to.hash == stated.1.hash);
         let on_it = same.and_then(|map| right(map, &changes[later..]));
@@ -279,8 +282,8 @@ impl Store {
         } else if let Some(map) = self.maps.get_mut(&span.owner) {
             changes.drain(..later);
             let (owner, noted) = (span.owner, &mut self.changes);
-            map.put_stated(changes, span, stated, |key, value, version| {
-                noted.push(change_of(owner, key, value, version));
+            map.put_stated(changes, span, stated, |entry, before| {
+                noted.extend(change_of(owner, entry, before));
             });
         }
         self.bytes = self.bytes - before + self.maps.get(&span.owner).map_or(0, Map::bytes);
@@ -296,23 +299,19 @@ impl Store {
         stated: (PublicKey, MapStatement),
     ) {
         let owner = span.owner;
-        whole.put_stated(changes, span, stated, |_, _, _| {});
+        whole.put_stated(changes, span, stated, |_, _| {});
         let before = self.maps.remove(&owner);
-        let had =
-            |key: &str| before.as_ref().and_then(|map| map.get(key)).and_then(|entry| entry.value.as_ref());
-        for (key, entry) in whole.iter("").filter(|(key, entry)| had(key) != entry.value.as_ref()) {
-            self.changes.push(change_of(owner, Arc::clone(key), entry.value.clone(), entry.version));
-        }
+        let had = |key: &str| before.as_ref().and_then(|map| map.get(key));
+        self.changes.extend(whole.iter("").filter_map(|entry| change_of(owner, entry, had(&entry.key))));
         let has = |key: &str| whole.get(key).is_some_and(|entry| entry.value.is_some());
-        for (key, _) in before.iter().flat_map(|map| map.iter("")).filter(|(key, _)| !has(key)) {
-            self.changes.push(change_of(owner, Arc::clone(key), None, 0));
-        }
+        let gone = before.iter().flat_map(|map| map.iter("")).filter(|entry| !has(&entry.key));
+        self.changes.extend(gone.map(|entry| StateChange {
+            owner,
+            key: Arc::clone(&entry.key),
+            value: None,
+        }));
         self.maps.insert(owner, whole);
     }
-}
-
-fn change_of(owner: MemberId, key: Arc<str>, value: Option<Bytes>, version: u64) -> StateChange {
-    StateChange { owner, key, value: value.map(|value| StateValue { value, version, writer: owner }) }
 }
 
 impl KeyValues {
@@ -347,7 +346,8 @@ impl KeyValues {
                     // Of somebody who had the name before: nothing follows on it.
                     self.store.forget(span.owner);
                 }
-                let taken = self.store.take_stated(from, section, (key, *statement));
+                let entries = &mut cx.shared.state_entries;
+                let taken = self.store.take_stated(from, section, (key, *statement), entries);
                 cx.shared.counters.identities_forged += taken.forged;
                 taken
             }
@@ -355,7 +355,7 @@ impl KeyValues {
                 cx.shared.counters.identities_unsigned += 1;
                 Taken::default()
             }
-            None => self.store.stage(from, section, cx.now),
+            None => self.store.stage(from, section, &mut cx.shared.state_entries, cx.now),
         }
     }
 

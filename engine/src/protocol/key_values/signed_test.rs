@@ -1,8 +1,10 @@
 //! Signed maps against a plain twin: whatever is done to sections on their way, a copy is what its owner's map was at some
 //! version, and comes to what it is.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use swimring_codec::native::{IdentityKey, KeyEntry, KeySectionWriter, KeySections};
 
 use super::*;
@@ -52,6 +54,11 @@ fn messages(store: &Store, mut have: Have, room: usize) -> Vec<Vec<u8>> {
     }
 }
 
+thread_local! {
+    /// All stores of a test are those of members of one worker.
+    static ENTRIES: RefCell<StateEntries> = RefCell::new(StateEntries::shared());
+}
+
 /// Takes in what a message of `from` has, as `KeyValues` does.
 fn take(store: &mut Store, from: MemberId, message: &[u8]) -> Taken {
     let mut all = Taken::default();
@@ -62,10 +69,11 @@ fn take(store: &mut Store, from: MemberId, message: &[u8]) -> Taken {
             continue;
         }
         let taken = match section.statement {
-            Some(statement) if public.verifies_map(CLUSTER, &section.span, statement) => {
-                store.take_stated(from, &section, (public, *statement))
+            Some(statement) if public.verifies_map(CLUSTER, &section.span, statement) => ENTRIES
+                .with_borrow_mut(|entries| store.take_stated(from, &section, (public, *statement), entries)),
+            None if !section.span.complete => {
+                ENTRIES.with_borrow_mut(|entries| store.stage(from, &section, entries, Time::ZERO))
             }
-            None if !section.span.complete => store.stage(from, &section, Time::ZERO),
             _ => Taken { forged: 1, ..Taken::default() },
         };
         all.news += taken.news;

@@ -16,6 +16,7 @@ use super::cluster_keys::{CLUSTER_KEYS_MAX, ClusterEntry, ClusterKeys};
 use super::map::Map;
 use super::signed::Staged;
 use super::signed_keys::{SignedKey, Vouched};
+use crate::protocol::pools::state_entries::{StateEntries, StateEntry};
 use crate::protocol::settings::Settings;
 
 /// Most keys with a value in one member's map.
@@ -195,8 +196,8 @@ impl Store {
             return entries.collect();
         }
         let Some(map) = self.maps.get(&owner) else { return Vec::new() };
-        let entries = map.iter(prefix).filter_map(|(key, entry)| {
-            Some((Arc::clone(key), valued(entry.value.as_ref(), entry.version, owner)?))
+        let entries = map.iter(prefix).filter_map(|entry| {
+            Some((Arc::clone(&entry.key), valued(entry.value.as_ref(), entry.version, owner)?))
         });
         entries.collect()
     }
@@ -230,7 +231,7 @@ impl Store {
         let before = map.bytes();
         map.version += 1;
         let version = map.version;
-        map.put(&key, version, new.clone());
+        map.put(Arc::new(StateEntry { version, key: Arc::clone(&key), value: new.clone() }));
         map.bound_tombstones();
         self.bytes = self.bytes - before + map.bytes();
         self.note(own, key, new, version, own);
@@ -290,8 +291,8 @@ impl Store {
         }
     }
 
-    /// Takes in a section of another member's map.
-    pub(super) fn take_map(&mut self, section: &KeySection<'_>) -> Taken {
+    /// Takes in a section of another member's map, in `entries` that members of this worker share.
+    pub(super) fn take_map(&mut self, section: &KeySection<'_>, entries: &mut StateEntries) -> Taken {
         let span = section.span;
         let mut taken = Taken::default();
         if !self.maps.contains_key(&span.owner) {
@@ -345,13 +346,9 @@ impl Store {
             }
             taken.news += 1;
             map.version = entry.version;
-            let (key, new) = (Arc::<str>::from(entry.key), new.map(Bytes::copy_from_slice));
-            let old = map.put(&key, entry.version, new.clone()).and_then(|old| old.value);
-            if old != new {
-                let version = entry.version;
-                let value = new.map(|value| StateValue { value, version, writer: span.owner });
-                changes.push(StateChange { owner: span.owner, key, value });
-            }
+            let entry = entries.entry(entry.version, entry.key, new);
+            let before = map.put(Arc::clone(&entry));
+            changes.extend(change_of(span.owner, &entry, before.as_deref()));
         }
         if !taken.broken && taken.refused == 0 {
             taken.news += u64::from(map.version < span.until);
@@ -430,7 +427,7 @@ impl Store {
     pub(super) fn forget(&mut self, owner: MemberId) {
         let Some(map) = self.maps.remove(&owner) else { return };
         self.bytes -= map.bytes();
-        let keys = map.iter("").map(|(key, _)| StateChange { owner, key: Arc::clone(key), value: None });
+        let keys = map.iter("").map(|entry| StateChange { owner, key: Arc::clone(&entry.key), value: None });
         self.changes.extend(keys);
     }
 
@@ -440,6 +437,17 @@ impl Store {
         let sum = maps.fold(0u64, |sum, (owner, map)| sum.wrapping_add(map.digest(*owner).term()));
         KeyRoots { maps: sum, keys: self.cluster.root() }
     }
+}
+
+/// What has changed in the map of `owner` with this entry, if the one `before` has another value or none.
+pub(super) fn change_of(
+    owner: MemberId,
+    entry: &StateEntry,
+    before: Option<&StateEntry>,
+) -> Option<StateChange> {
+    let had = before.and_then(|before| before.value.as_ref());
+    let value = valued(entry.value.as_ref(), entry.version, owner);
+    (had != entry.value.as_ref()).then(|| StateChange { owner, key: Arc::clone(&entry.key), value })
 }
 
 /// The lowest epoch above `heard` with the chance of the one that a life began with. One more than `heard` would be the same for

@@ -1,6 +1,7 @@
 //! The store against a plain twin: whatever reaches copies, in whatever order and however often, they are never ahead of
 //! the owner or beside it, and after one exchange that is not cut they have what the owner has.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use swimring_codec::native::{KeySectionWriter, KeySections};
@@ -37,14 +38,23 @@ fn messages(store: &Store, owner: MemberId, (epoch, version): (u64, u64), room: 
     }
 }
 
+thread_local! {
+    /// All stores of a test are those of members of one worker.
+    static ENTRIES: RefCell<StateEntries> = RefCell::new(StateEntries::shared());
+}
+
 fn take(store: &mut Store, message: &[u8]) -> Taken {
+    ENTRIES.with_borrow_mut(|entries| take_with(store, message, entries))
+}
+
+fn take_with(store: &mut Store, message: &[u8], entries: &mut StateEntries) -> Taken {
     let mut all = Taken::default();
     for section in KeySections::new(message) {
         let section = section.expect("written by a store");
         let taken = if section.span.owner.is_none() {
             store.take_cluster(&section, |_| Vouched::Yes(None))
         } else {
-            store.take_map(&section)
+            store.take_map(&section, entries)
         };
         assert!(!taken.broken);
         all.gap |= taken.gap;
@@ -122,6 +132,33 @@ fn copies_come_to_what_the_owner_has() {
             assert_eq!(copy.bytes(), bytes_of(copy), "seed {seed}");
         }
     }
+}
+
+/// Copies of one worker hold each entry once, and what one does to its own changes nothing of the other's.
+#[test]
+fn copies_share_what_is_the_same_and_nothing_else() {
+    let (mut owner, mut twin) = (Store::new(LIMITS, false), Plain::new());
+    let rng = &mut fastrand::Rng::with_seed(1);
+    (0..200).for_each(|_| change(rng, &mut owner, &mut twin));
+    let whole = messages(&owner, OWNER, (0, 0), 1_000);
+    let [mut first, mut second] = [(); 2].map(|()| {
+        let mut copy = Store::new(LIMITS, false);
+        whole.iter().for_each(|message| _ = take(&mut copy, message));
+        copy
+    });
+    let held = |store: &Store| -> Vec<_> { store.maps[&OWNER].later(0).map(std::ptr::from_ref).collect() };
+    assert!(held(&first).len() > 20 && held(&first) == held(&second));
+    // A new life of the owner, of which the first has heard and the second has not.
+    let mut next = Store::new(LIMITS, false);
+    next.outrank(OWNER, 3, have(&owner, OWNER).0);
+    next.change_own(OWNER, 3, "new", Some(Bytes::from_static(b"x"))).expect("within bounds");
+    let told = messages(&next, OWNER, have(&first, OWNER), 1_000);
+    told.iter().for_each(|message| _ = take(&mut first, message));
+    assert_eq!(plain(&first, OWNER), plain(&next, OWNER));
+    assert_eq!((plain(&second, OWNER), have(&second, OWNER)), (twin, have(&owner, OWNER)));
+    told.iter().for_each(|message| _ = take(&mut second, message));
+    assert_eq!(held(&first), held(&second));
+    assert_eq!((first.bytes(), bytes_of(&second)), (second.bytes(), second.bytes()));
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub(in crate::protocol) mod newcomers;
 pub(in crate::protocol) mod presence;
 pub(in crate::protocol) mod relays;
 pub(in crate::protocol) mod round_trip;
+pub(in crate::protocol) mod state_entries;
 pub(in crate::protocol) mod suspicion;
 pub(in crate::protocol) mod suspicions;
 pub(in crate::protocol) mod unheard;

@@ -17,6 +17,7 @@ use crate::protocol::pools::event_talk::EventTalk;
 use crate::protocol::pools::events::EventStore;
 use crate::protocol::pools::inbox::Inbox;
 use crate::protocol::pools::relays::RelayPool;
+use crate::protocol::pools::state_entries::StateEntries;
 use crate::protocol::pools::suspicions::SuspicionPool;
 use crate::protocol::pools::unheard::UnheardPool;
 use crate::protocol::pools::view_talk::ViewTalk;
@@ -44,6 +45,8 @@ pub struct SharedState {
     pub(in crate::protocol) view_talk: Option<Box<ViewTalk>>,
     /// Events of a frame that are taken in which tell of shared state.
     pub(in crate::protocol) state_told: Vec<EventIndex>,
+    /// What members hold of shared state.
+    pub(in crate::protocol) state_entries: StateEntries,
     pub(in crate::protocol) broadcasts: BroadcastPool,
     pub(in crate::protocol) delegations: DelegationPool,
     /// While a frame is taken in: what of it the member is asked to tell.
@@ -129,6 +132,7 @@ impl SharedState {
             departed: DepartedPool::new(rng.u64(..)),
             unheard: UnheardPool::new(rng.u64(..)),
             relays: RelayPool::new(),
+            state_entries: StateEntries::new(rng.u64(..)),
             inbox: Inbox::default(),
             counters: Counters::default(),
             overload: 0,
@@ -222,6 +226,9 @@ impl SharedState {
     pub(in crate::protocol) fn register(&mut self) -> u32 {
         let member = self.members;
         self.members += 1;
+        if self.members > 1 {
+            self.state_entries.begin_sharing();
+        }
         self.wire.register();
         self.delegations.register();
         self.suspicions.register();
