@@ -37,6 +37,7 @@
 //! |---|---|---|
 //! | `metrics` | counters and gauges through the facade of the crate `metrics` | yes |
 //! | `toml` | settings files: [`ClusterBuilder::file`], [`ClusterOptions::read_file`] and [`ClusterOptions::read_toml`] | yes |
+//! | `ring` | what the native wire encrypts is computed by the crate `ring`, which takes a C compiler to build: the same bytes in less time | |
 //! | `protocol` | the module `swimring::protocol` | |
 //! | `net` | the modules `swimring::net` and `swimring::stream` | |
 //! | `worker` | the module `swimring::worker`, and `protocol` and `net`, which its calls are made of | |
