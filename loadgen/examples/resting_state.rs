@@ -5,7 +5,7 @@
 //! cargo run --release -p swimring-loadgen --example resting_state -- [MEMBERS [KEYS [SECONDS]]]
 //! ```
 //!
-//! Every member holds a copy of every map, of which members of a worker share the entries: this takes some NUMBER bytes of memory for
+//! Every member holds a copy of every map, of which members of a worker share the entries: this takes some 50 bytes of memory for
 //! each key of each pair of members.
 
 #![allow(clippy::disallowed_methods, reason = "a real fleet takes real time")]
