@@ -51,3 +51,7 @@ pub use window::{REPLAY_WINDOW_LEAST, REPLAY_WINDOW_MOST};
 #[cfg(all(test, feature = "ring"))]
 #[path = "ciphers_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "conceded_test.rs"]
+mod conceded_tests;
