@@ -140,3 +140,7 @@ impl KeyValues {
 #[cfg(test)]
 #[path = "signed_keys_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "conceded_test.rs"]
+mod conceded_tests;

@@ -11,10 +11,11 @@ use swimring_codec::native::{
 use swimring_codec::{Incarnation, State};
 
 use super::*;
+use crate::protocol::outbox::StreamOpen;
 use crate::protocol::{AdmittedKeys, FrameSink, Member, MemberConfig, Outbox, SavedState, Settings, Time};
 
-const CLUSTER: u32 = 5;
-const NOW: Time = Time::from_micros(5_000_000);
+pub(super) const CLUSTER: u32 = 5;
+pub(super) const NOW: Time = Time::from_micros(5_000_000);
 
 struct Nowhere;
 
@@ -24,17 +25,17 @@ impl FrameSink for Nowhere {
     }
 }
 
-fn key(number: u8) -> IdentityKey {
+pub(super) fn key(number: u8) -> IdentityKey {
     IdentityKey::from_seed(&[number; 32])
 }
 
-fn id(name: &str) -> MemberId {
+pub(super) fn id(name: &str) -> MemberId {
     MemberId::of_name(name)
 }
 
 /// An entry with what it owns.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Written {
+pub(super) struct Written {
     key: String,
     version: u64,
     writer: MemberId,
@@ -43,7 +44,13 @@ struct Written {
 }
 
 impl Written {
-    fn signed(key: &str, version: u64, writer: &str, value: Option<&[u8]>, by: &IdentityKey) -> Written {
+    pub(super) fn signed(
+        key: &str,
+        version: u64,
+        writer: &str,
+        value: Option<&[u8]>,
+        by: &IdentityKey,
+    ) -> Written {
         let (key, writer, value) = (key.to_owned(), id(writer), value.map(<[u8]>::to_vec));
         let written = Written { key, version, writer, value, statement: None };
         written.signed_by(by)
@@ -60,7 +67,7 @@ impl Written {
         then(&KeyEntry { key: &self.key, version: self.version, writer: self.writer, value, statement })
     }
 
-    fn section(&self) -> Vec<u8> {
+    pub(super) fn section(&self) -> Vec<u8> {
         let mut section = Vec::new();
         let mut writer = KeySectionWriter::new(&mut section, 100_000);
         writer.begin(KeySpan::CLUSTER);
@@ -72,13 +79,13 @@ impl Written {
 }
 
 /// The member `one`, which says what it has taken in.
-struct One {
-    member: Member,
-    shared: SharedState,
+pub(super) struct One {
+    pub(super) member: Member,
+    pub(super) shared: SharedState,
 }
 
 impl One {
-    fn new(list: &[(u8, Option<&str>)]) -> One {
+    pub(super) fn new(list: &[(u8, Option<&str>)]) -> One {
         let mut admitted = AdmittedKeys::default();
         list.iter().for_each(|(number, name)| admitted.add(key(*number).public(), *name));
         One::with(admitted, &key(1))
@@ -102,18 +109,30 @@ impl One {
     }
 
     fn call<R>(&mut self, call: impl FnOnce(&mut Member, &mut SharedState, &mut Outbox<'_>) -> R) -> R {
-        let (events, streams) = (&mut Vec::new(), &mut Vec::new());
-        let out = &mut Outbox { frames: &mut Nowhere, streams, events, gossip_budget: &mut 0 };
-        call(&mut self.member, &mut self.shared, out)
+        self.call_opening(call).0
+    }
+
+    /// The same, and the streams that it opens.
+    pub(super) fn call_opening<R>(
+        &mut self,
+        call: impl FnOnce(&mut Member, &mut SharedState, &mut Outbox<'_>) -> R,
+    ) -> (R, Vec<StreamOpen>) {
+        let (events, mut streams) = (&mut Vec::new(), Vec::new());
+        let out = &mut Outbox { frames: &mut Nowhere, streams: &mut streams, events, gossip_budget: &mut 0 };
+        (call(&mut self.member, &mut self.shared, out), streams)
     }
 
     fn header(&self) -> FrameHeader {
-        let (source, destination) = (id("somebody"), self.member.id());
+        self.header_of("somebody")
+    }
+
+    pub(super) fn header_of(&self, source: &str) -> FrameHeader {
+        let (source, destination) = (id(source), self.member.id());
         FrameHeader { cluster: CLUSTER, source, destination, root: 0, quiet: false }
     }
 
     /// Takes in what somebody says of keys of the cluster.
-    fn take(&mut self, sections: &[u8]) {
+    pub(super) fn take(&mut self, sections: &[u8]) {
         let mut bytes = Vec::new();
         StreamWriter::new(self.header(), &mut bytes).key_values(|writer| {
             writer.begin(KeySpan::CLUSTER);
@@ -130,7 +149,7 @@ impl One {
     }
 
     /// Holds the member `name` with this key.
-    fn meet(&mut self, name: &str, by: &IdentityKey) {
+    pub(super) fn meet(&mut self, name: &str, by: &IdentityKey) {
         let metadata = by.public().0;
         let introduction = Introduction {
             subject: id(name),
@@ -153,7 +172,7 @@ impl One {
         assert!(self.shared.directory().find(id(name)).is_some(), "{name} is known");
     }
 
-    fn has(&self, key: &str) -> Option<Vec<u8>> {
+    pub(super) fn has(&self, key: &str) -> Option<Vec<u8>> {
         self.member.state_value(MemberId::NONE, key).map(|value| value.value.to_vec())
     }
 
