@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use swimring::{Cluster, ClusterError, StateError, StateEvent};
 
+use crate::cluster_snapshot::Folder;
+
 /// Longer than anything takes on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -122,20 +124,41 @@ fn what_breaks_a_bound_is_refused_in_words() {
     assert!(matches!(one.send_event("\0kv", b""), Err(ClusterError::Refused(_))), "reserved");
 }
 
+/// One without a snapshot begins a new life, in which it has nothing of its own, and one with a snapshot has what it had.
 #[test]
 fn a_restarted_member_has_ten_megabytes_of_others_with_its_join() {
     const VALUES: usize = 159;
+    let folder = Folder::new("ten-megabytes");
     let one = start("large-one");
     let two = joined("large-two", &one);
     for nth in 0..VALUES {
         two.state().set(&format!("{nth:03}"), vec![nth as u8; 65_536]).expect("below the bound");
     }
     wait_until("the first has it", || value(&one, "large-two", "158").is_some());
-    let again = start("large-again");
-    let begun = Instant::now();
-    again.join([one.address()]).wait().expect("the seed is up");
-    println!("10 MB with a join that took {:?}", begun.elapsed());
-    let all: Vec<_> = again.state().iter("").expect("it runs").collect();
-    assert_eq!(all.len(), VALUES);
-    assert!(all.iter().enumerate().all(|(nth, entry)| entry.value == vec![nth as u8; 65_536]));
+    let begin = |keeps: bool| {
+        let builder = Cluster::builder("large-again").bind("127.0.0.1:0");
+        let builder = if keeps { builder.snapshot(folder.file()) } else { builder };
+        builder.start().expect("loopback")
+    };
+    let own = |cluster: &Cluster| value(cluster, "large-again", "own");
+    for keeps in [false, true] {
+        let before = begin(keeps);
+        before.join([one.address()]).wait().expect("the seed is up");
+        before.state().set("own", "said before").expect("small");
+        wait_until("all have it", || own(&one).is_some() && own(&two).is_some());
+        before.shutdown();
+
+        let again = begin(keeps);
+        let begun = Instant::now();
+        again.join([one.address()]).wait().expect("the seed is up");
+        println!("10 MB with a join that took {:?}, with a snapshot: {keeps}", begun.elapsed());
+        let all: Vec<_> = again.state().iter("").expect("it runs").collect();
+        let of_two = all.iter().filter(|entry| entry.member.as_deref() == Some("large-two"));
+        let right = of_two.enumerate().filter(|(nth, entry)| entry.value == vec![*nth as u8; 65_536]);
+        assert_eq!((right.count(), all.len()), (VALUES, VALUES + usize::from(keeps)));
+        let expected = keeps.then(|| b"said before".to_vec());
+        assert_eq!(own(&again), expected);
+        wait_until("the others have what it has", || own(&one) == expected && own(&two) == expected);
+        again.shutdown();
+    }
 }
