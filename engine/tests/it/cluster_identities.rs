@@ -11,7 +11,7 @@ use crate::cluster_support::*;
 use swimring::identity::{self, IdentityKey};
 use swimring::{Cluster, ClusterBuilder, ClusterEvent, EncryptionOptions, State, WireOptions};
 use swimring_codec::native::{
-    FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, cluster_with_identities,
+    FRAME_MAX, FrameHeader, FrameWriter, Introduction, Message, UserEvent, cluster_with_identities,
 };
 use swimring_codec::{Incarnation, MemberId};
 
@@ -151,6 +151,43 @@ fn a_name_belongs_to_the_key_that_it_was_first_heard_with() {
     wait_until("it is back", || belief(&first, "second") == Some((State::Alive, b"back".to_vec())));
 }
 
+fn say(socket: &UdpSocket, to: &Cluster, header: FrameHeader, messages: &[Message<'_>]) {
+    let mut frame = vec![0; FRAME_MAX];
+    let mut writer = FrameWriter::new(header, &mut frame).unwrap();
+    messages.iter().for_each(|message| assert!(writer.push(message)));
+    let length = writer.finish();
+    socket.send_to(&frame[..length], to.address()).unwrap();
+}
+
+/// What applications say to each other is not signed. The sender of a message has to be held live, and that is all.
+#[test]
+fn events_and_messages_are_whose_they_say() {
+    let folder = Folder::new("identities-messages");
+    let (one, two) = (folder.member("one").start().unwrap(), folder.member("two").start().unwrap());
+    two.join([one.address()]).wait().unwrap();
+    wait_until("they know each other", || one.members().unwrap().len() == 2);
+    let mut heard = one.subscribe().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let origin = MemberId::of_name("two");
+    let header = FrameHeader {
+        cluster: cluster_with_identities(swimring::ClusterOptions::default().cluster_id()),
+        source: origin,
+        destination: MemberId::of_name("one"),
+        root: 1,
+        quiet: false,
+    };
+    let message = Message::Direct { payload: b"forged" };
+    say(&socket, &one, FrameHeader { source: MemberId::of_name("nobody"), ..header }, &[message]);
+    let told = UserEvent { origin, sequence: 1 << 20, name: "deploy", payload: b"forged" };
+    say(&socket, &one, header, &[Message::UserEvent(told), message]);
+    let (event, _) = until(&mut heard, "an event", |event| matches!(event, ClusterEvent::User(_)));
+    assert!(matches!(event, ClusterEvent::User(event)
+        if event.origin.as_deref() == Some("two") && event.payload == "forged"));
+    let (event, _) = until(&mut heard, "a message", |event| matches!(event, ClusterEvent::Message(_)));
+    assert!(matches!(event, ClusterEvent::Message(message)
+        if &*message.from == "two" && message.payload == "forged"));
+}
+
 /// Somebody who may send to a member, in a cluster without encryption, and knows all that is no secret.
 #[test]
 fn nobody_speaks_for_a_member() {
@@ -191,11 +228,7 @@ fn nobody_speaks_for_a_member() {
             vec![goodbye],
             vec![Message::Signature(&left), goodbye],
         ] {
-            let mut frame = vec![0; FRAME_MAX];
-            let mut writer = FrameWriter::new(header, &mut frame).unwrap();
-            messages.iter().for_each(|message| assert!(writer.push(message)));
-            let length = writer.finish();
-            socket.send_to(&frame[..length], one.address()).unwrap();
+            say(&socket, &one, header, &messages);
         }
     }
     // What is refused has come before what is taken in next.
