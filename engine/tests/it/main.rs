@@ -2,6 +2,7 @@
 
 mod addresses;
 mod admission;
+mod admission_conceded;
 mod architecture_bounds;
 mod cluster_api;
 mod cluster_detail;
