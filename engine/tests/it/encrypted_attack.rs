@@ -347,3 +347,39 @@ fn streams_that_are_repeated_reordered_or_altered_are_refused() {
     assert_eq!(watched.opened_primary, opened, "nothing was opened");
     alice.stop().unwrap();
 }
+
+/// A join names nobody whom it is for: another member takes it, once, and answers what nobody reads who has no key.
+#[test]
+fn a_join_that_is_repeated_to_another_member_tells_it_of_the_joiner() {
+    let (mut alice, mut bob, mut carol) = (fleet(1), fleet(1), fleet(1));
+    add(&alice, "alice", None);
+    add(&bob, "bob", None);
+    add(&carol, "carol", None);
+    let knows = |fleet: &Fleet<Ear>, name: &'static str| {
+        let find = move |host: &mut Host<Ear>, _: &mut _| {
+            host.shared().directory().find(MemberId::of_name(name)).is_some()
+        };
+        fleet.ask(0, find).unwrap()
+    };
+    let (before_alice, passing) = eavesdrop_on_a_stream(alice.address(0));
+    join(&bob, before_alice);
+    bob.stop().unwrap();
+    alice.stop().unwrap();
+    let [said, _] = passing.join().unwrap();
+    assert!(!knows(&carol, "bob"));
+    // The beginning of what is answered, or nothing if it is closed.
+    let repeat = || {
+        let mut stream = TcpStream::connect(carol.address(0)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&said).unwrap();
+        let mut back = vec![0; 65_536];
+        let length = stream.read(&mut back).unwrap_or(0);
+        back.truncate(length);
+        back
+    };
+    let answer = repeat();
+    wait_until("carol has learned of bob", || knows(&carol, "bob"));
+    assert!(!answer.is_empty() && !contains(&answer, b"a secret of its own") && !contains(&answer, b"carol"));
+    assert_eq!(repeat(), b"", "and takes it once");
+    carol.stop().unwrap();
+}

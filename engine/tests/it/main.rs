@@ -18,6 +18,7 @@ mod cluster_support;
 mod documents;
 mod encrypted_attack;
 mod encrypted_cluster;
+mod encrypted_conceded;
 mod encrypted_rotation;
 mod fleet;
 mod memberlist_cluster;
