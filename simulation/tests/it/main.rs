@@ -8,6 +8,7 @@ mod experiment;
 mod experiment_network;
 mod fuzz;
 mod identities;
+mod identities_conceded;
 mod late_members;
 mod mass_kills;
 mod memberlist_messages;
