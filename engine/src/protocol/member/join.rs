@@ -47,6 +47,7 @@ impl Member {
             );
         }
         self.core.seldom.joined_alone = self.core.table.live() <= 1;
+        self.core.seldom.joined_through = destination;
         self.core.joining = self.core.seldom.joined_alone;
         self.introduce_self(cx);
         cx.out.streams.push(StreamOpen { to: seed, destination, purpose: StreamPurpose::Join { token } });
@@ -84,7 +85,8 @@ impl Member {
         quiet: bool,
         before: Judged,
     ) {
-        let through = cx.shared.directory.find(source);
+        let through = if source == MemberId::NONE { self.core.seldom.joined_through } else { source };
+        let through = cx.shared.directory.find(through);
         self.anti_entropy.note_joined(&mut self.core, cx, through);
         if let Some(through) = through.filter(|_| !quiet) {
             self.core.note_joined_in_rush(through, cx.now);

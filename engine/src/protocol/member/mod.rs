@@ -265,7 +265,12 @@ impl Member {
                 events_since: Time::NEVER,
                 leave_intent: None,
                 rushes: false,
-                seldom: Box::new(Seldom { joined_alone: false, serf: Serf::new(), newcomers: None }),
+                seldom: Box::new(Seldom {
+                    joined_alone: false,
+                    joined_through: MemberId::NONE,
+                    serf: Serf::new(),
+                    newcomers: None,
+                }),
                 rng,
                 settings,
                 adaptive,

@@ -23,27 +23,30 @@ use crate::protocol::wire::{
 const SPREAD_MAX: u32 = 32;
 
 impl Member {
-    /// Merges what came on a stream for `purpose`. False if a record could not be read, and those after it.
+    /// Merges what came on a stream for `purpose`, nothing if the other side opened it. False if a record could not be read, and those after it.
     pub(super) fn merge_view<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
-        purpose: StreamPurpose,
+        purpose: Option<StreamPurpose>,
         view: View<'_, impl Records<'r>>,
     ) -> bool {
-        let joining = matches!(purpose, StreamPurpose::Join { .. });
-        let told = purpose == StreamPurpose::View;
-        let merged = self.merge_records(cx, (joining, told), view.source, view.records);
+        let joining = matches!(purpose, Some(StreamPurpose::Join { .. }));
+        let told = purpose == Some(StreamPurpose::View);
+        // What somebody learns who catches up others have been told, or learn in the same way.
+        let caught_up_on = purpose.is_some() && self.anti_entropy.catches_up();
+        let merged = self.merge_records(cx, (joining, told, caught_up_on), view.source, view.records);
         if merged || !joining {
             self.core.merge_user_state(cx, view.user_state);
         }
         merged
     }
 
-    /// Merges records from `source`, `joining` those that our join is answered with, and `told` those that everyone gets.
+    /// Merges records from `source`, `joining` those that our join is answered with, `told` those that everyone gets, and
+    /// `caught_up_on` those that we have asked for since we joined.
     fn merge_records<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
-        (joining, told): (bool, bool),
+        (joining, told, caught_up_on): (bool, bool, bool),
         source: MemberId,
         mut records: impl Records<'r>,
     ) -> bool {
@@ -55,6 +58,7 @@ impl Member {
         let fresh = self.core.delegates(cx.shared) && self.anti_entropy.is_fresh(cx.now, &self.core.settings);
         let told_anyway = told
             || fresh
+            || caught_up_on
             || joining
                 && (self.core.delegates(cx.shared)
                     || self.core.seldom.joined_alone && !cx.shared.behaviour.push_pulls_on_time);

@@ -55,6 +55,7 @@ impl Member {
     ) {
         let said = match purpose {
             StreamPurpose::Join { .. } => StreamSaid::Join,
+            StreamPurpose::Sync if self.anti_entropy.catches_up() => StreamSaid::Pull,
             StreamPurpose::Sync | StreamPurpose::View => StreamSaid::Sync,
             StreamPurpose::Probe { sequence, .. } => StreamSaid::Ping { sequence },
             StreamPurpose::SharedState { all_maps, all_keys } => {
@@ -219,7 +220,7 @@ impl Member {
                 if exchanged {
                     self.core.say(cx.shared, source, StreamSaid::View { joiner: MemberId::NONE }, reply);
                 }
-                let merged = self.merge_view(cx, StreamPurpose::Sync, view);
+                let merged = self.merge_view(cx, None, view);
                 match (exchanged, merged && more) {
                     (true, _) => StreamNext::ReplyAndClose,
                     (false, true) => StreamNext::Wait,
@@ -276,11 +277,16 @@ impl Member {
         }
         let View { more, source, root, quiet, .. } = view;
         let judged = self.judged(cx);
-        if !self.merge_view(cx, purpose, view) {
+        let joined = cx.shared.counters.members_joined;
+        if !self.merge_view(cx, Some(purpose), view) {
             return break_off(Some(purpose), cx.out).into();
         }
         if more {
             return StreamNext::Wait.into();
+        }
+        if purpose == StreamPurpose::Sync {
+            let learned = cx.shared.counters.members_joined - joined;
+            self.anti_entropy.learned(&mut self.core, cx, learned);
         }
         match (purpose, root) {
             (StreamPurpose::Join { token }, _) => {

@@ -26,6 +26,20 @@ const UNCHANGED_EACH: Duration = Duration::from_micros(50);
 /// So many members of a cluster that joined together compare theirs in a second.
 const COMPARED_PER_SECOND: f64 = 8_000.0;
 
+/// Where acks carry no root, whoever has just joined asks for a view a probe interval after the last that it got, and so much later
+/// for each member that it knows.
+const ASKED_EACH: Duration = Duration::from_millis(1);
+
+/// And no more than so much later while datagrams lie unread.
+const BEHIND_MAX: Duration = Duration::from_secs(10);
+
+/// Whoever has asked for a view and got none asks again after so long, and so much longer for each member that it knows.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+const ANSWER_MAX_EACH: Duration = Duration::from_millis(2);
+
+/// It has caught up once a view teaches it no more than one in so many of the members that it knows.
+const CAUGHT_UP_SHARE: u64 = 64;
+
 /// About so many of them with the member that they joined through; the others with anybody.
 const COMPARED_THROUGH: f64 = 128.0;
 
@@ -58,6 +72,8 @@ struct Plan {
     compared: Time,
     /// Since when we have declined whole views; [`Time::NEVER`] if the last was given.
     declining: Time,
+    /// We joined knowing nobody, and have got nobody's view since that told us nothing new.
+    catching_up: bool,
 }
 
 // docs/ARCHITECTURE.md, section 3, reckons with it.
@@ -85,6 +101,7 @@ impl AntiEntropy {
             through: None,
             compared: now,
             declining: Time::NEVER,
+            catching_up: false,
         };
         AntiEntropy { due, plan: Box::new(plan) }
     }
@@ -107,6 +124,58 @@ impl AntiEntropy {
     /// who was given the most complete view.
     pub(in crate::protocol) fn met(&mut self, index: MemberIndex) {
         self.plan.with = Some(index);
+    }
+
+    /// Whether what others know is all that a push/pull is for: we have just joined, and they know more of everybody than we do.
+    pub(in crate::protocol) fn catches_up(&self) -> bool {
+        self.plan.catching_up
+    }
+
+    /// Asks the member that we joined through, in whose view are all that join through it, for that view: nothing of what we know is news
+    /// there. Each view is of all members, so it is asked for seldom while there are many, and others join meanwhile.
+    fn catch_up(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
+        if !self.is_fresh(cx.now, &core.settings) || core.status != Status::Active {
+            return self.end_catching_up(core, cx);
+        }
+        let growing =
+            self.plan.compared + core.settings.probe_interval + ASKED_EACH * core.table.known() as u32;
+        let longest = growing + BEHIND_MAX;
+        if cx.now < growing || cx.is_behind() && cx.now < longest {
+            self.due = growing.max(cx.now + UNCHANGED.mul_f64(1.0 + core.rng.f64()));
+            return;
+        }
+        let answer_max = ANSWER_MAX + ANSWER_MAX_EACH * core.table.known() as u32;
+        (self.plan.compared, self.due) = (cx.now, cx.now + answer_max);
+        let met = self.plan.with.take();
+        let known =
+            [self.plan.through, met].into_iter().flatten().find(|index| core.table.get(*index).is_live());
+        let own = core.index;
+        let partner = known
+            .or_else(|| core.table.choose(&mut core.rng, |index, entry| entry.is_alive() && index != own));
+        if let Some(partner) = partner {
+            exchange(core, cx, partner);
+        }
+    }
+
+    /// From now on views are compared.
+    fn end_catching_up(&mut self, core: &Core, cx: &Context<'_, '_>) {
+        (self.plan.catching_up, self.plan.through) = (false, None);
+        let period = core.settings.push_pull_period(core.table.known());
+        self.due = cx.now + self.wait(core, cx, period);
+        self.plan.latest = self.due + period / 2;
+    }
+
+    /// A view that we asked for has taught us of so many members.
+    pub(in crate::protocol) fn learned(&mut self, core: &mut Core, cx: &Context<'_, '_>, many: u64) {
+        if !self.plan.catching_up {
+            return;
+        }
+        let known = core.table.known();
+        if many * CAUGHT_UP_SHARE <= known as u64 {
+            return self.end_catching_up(core, cx);
+        }
+        let wait = core.settings.probe_interval.mul_f64(1.0 + core.rng.f64());
+        self.due = cx.now + wait + ASKED_EACH * known as u32;
     }
 
     /// The driver lost time in which whole broadcasts may have passed: a push/pull before it says nothing of them, and
@@ -149,6 +218,10 @@ impl AntiEntropy {
         cx: &mut Context<'_, '_>,
         views: &ViewRepair,
     ) -> Option<MemberIndex> {
+        if self.plan.catching_up {
+            self.catch_up(core, cx);
+            return None;
+        }
         if let Some(through) = self.plan.through
             && self.plan.with.is_none()
         {
@@ -191,12 +264,7 @@ impl AntiEntropy {
             return if wanted.is_some() || views.differs() { partner } else { None };
         }
         let partner = partner?;
-        cx.shared.counters.push_pulls_started += 1;
-        cx.out.streams.push(StreamOpen {
-            to: core.identity(partner, cx.shared).address(),
-            destination: cx.shared.directory.id(partner),
-            purpose: StreamPurpose::Sync,
-        });
+        exchange(core, cx, partner);
         None
     }
 
@@ -278,6 +346,10 @@ impl AntiEntropy {
         if core.settings.push_pull_interval.is_zero() {
             return;
         }
+        if core.seldom.joined_alone && !cx.shared.behaviour.push_pulls_on_time {
+            self.plan.catching_up = true;
+            (self.plan.through, self.plan.compared) = (through, cx.now);
+        }
         // Not all of those that join together at the same time.
         let wait = core.settings.probe_interval.mul_f64(1.0 + core.rng.f64());
         self.due = self.due.min(cx.now + wait);
@@ -317,4 +389,14 @@ impl AntiEntropy {
         let declined = cx.now.since(self.plan.declining);
         declined <= core.settings.push_pull_period(core.table.known()) / 2
     }
+}
+
+/// Begins a push/pull with `partner`.
+fn exchange(core: &Core, cx: &mut Context<'_, '_>, partner: MemberIndex) {
+    cx.shared.counters.push_pulls_started += 1;
+    cx.out.streams.push(StreamOpen {
+        to: core.identity(partner, cx.shared).address(),
+        destination: cx.shared.directory.id(partner),
+        purpose: StreamPurpose::Sync,
+    });
 }

@@ -103,6 +103,8 @@ pub(in crate::protocol) struct Core {
 pub(in crate::protocol) struct Seldom {
     /// Whether the last join began without knowing anybody else.
     pub(in crate::protocol) joined_alone: bool,
+    /// Whom it asked, if that was said.
+    pub(in crate::protocol) joined_through: MemberId,
     /// Serf's clocks.
     pub(in crate::protocol) serf: Serf,
     /// Who has joined through this member, and what it does in a rush of joins; nothing if nobody has lately.

@@ -122,6 +122,10 @@ impl Memberlist {
                 self.write_view(views, speaker, Wanted::Sync, clocks, out);
                 Side::Dialed
             }
+            StreamSaid::Pull => {
+                self.write_own(speaker, clocks, out);
+                Side::Dialed
+            }
             StreamSaid::Ping { sequence } => {
                 let node = speaker.directory.find(destination).map_or("", |index| speaker.name(index));
                 let address = speaker.identity(speaker.index).address();
@@ -167,6 +171,19 @@ impl Memberlist {
                 writer.record(&self.record(speaker, index, entry, state));
             }
         });
+        self.finish_view(writer, clocks);
+    }
+
+    /// Writes a view that says nothing but that `speaker` lives.
+    fn write_own(&mut self, speaker: &Speaker<'_>, clocks: Clocks, out: &mut Vec<u8>) {
+        let mut writer = PushPullWriter::new(out, false);
+        let (index, entry) = (speaker.index, speaker.table.get(speaker.index));
+        writer.record(&self.record(speaker, index, entry, State::Alive));
+        self.finish_view(writer, clocks);
+    }
+
+    /// Ends a view with what Serf says beside it.
+    fn finish_view(&mut self, writer: PushPullWriter<'_>, clocks: Clocks) {
         self.body.clear();
         if self.dialect == MemberlistDialect::Serf {
             serf::encode_push_pull(&mut self.body, clocks, [], []);

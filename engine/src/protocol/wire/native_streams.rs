@@ -28,7 +28,7 @@ pub(super) fn write(
             write_view(views, speaker, &mut writer, MemberId::NONE);
             writer.finish_state();
         }
-        StreamSaid::Sync => writer.plain(StreamKind::Sync),
+        StreamSaid::Sync | StreamSaid::Pull => writer.plain(StreamKind::Sync),
         StreamSaid::Ping { sequence } => writer.probe(StreamKind::Ping, sequence),
         StreamSaid::View { joiner } => {
             write_view(views, speaker, &mut writer, joiner);

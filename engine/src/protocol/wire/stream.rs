@@ -14,6 +14,8 @@ pub(in crate::protocol) enum StreamSaid {
     Join,
     /// Opens: our root, or our view in formats without roots, and give us yours.
     Sync,
+    /// Opens: that we live, in formats without roots, and give us your view.
+    Pull,
     /// Opens: answer me.
     Ping { sequence: u32 },
     /// Our whole view, and what is remembered of `joiner`, if anybody: it has to know its own past to overcome it.
