@@ -61,9 +61,8 @@ impl Ciphers {
         let (nonce, additional) = (Nonce::assume_unique_for_key(nonce), Aad::from(additional));
         // ring opens in place alone.
         let buffer = buffer.into_out_with_copied_in();
-        let opened = self.of(cipher).map(|key| {
+        self.of(cipher).is_some_and(|key| {
             key.open_in_place_separate_tag(nonce, additional, Tag::from(tag), buffer, 0..).is_ok()
-        });
-        opened.unwrap_or(false)
+        })
     }
 }

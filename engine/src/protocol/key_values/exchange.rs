@@ -18,7 +18,7 @@ use super::fetching::{Fetching, Wanted};
 use super::map::Have;
 use super::store::Store;
 use super::telling::reference;
-use super::{KeyValues, anybody, is_live, open};
+use super::{KeyValues, is_live, open};
 use crate::protocol::outbox::StreamPurpose;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
@@ -149,7 +149,7 @@ impl Exchange {
         if core.status != Status::Active || roots == (KeyRoots { maps: 0, keys: 0 }) {
             return;
         }
-        let Some(target) = anybody(core) else { return };
+        let Some(target) = core.anybody() else { return };
         let to = core.identity(target, cx.shared).address();
         let id = cx.shared.directory.id(target);
         cx.shared.counters.state_roots_sent += 1;
@@ -196,7 +196,7 @@ impl Exchange {
             return;
         }
         let first = Some(pending.with).filter(|id| pending.attempts == 0 && is_live(core, cx.shared, *id));
-        let partner = first.and_then(|id| cx.shared.directory.find(id)).or_else(|| anybody(core));
+        let partner = first.and_then(|id| cx.shared.directory.find(id)).or_else(|| core.anybody());
         let Some(partner) = partner.filter(|partner| *partner != core.index) else { return };
         let Pending { all_maps, all_keys, .. } = pending;
         self.fruitful = false;

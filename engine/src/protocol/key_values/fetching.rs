@@ -8,7 +8,7 @@ use std::time::Duration;
 use swimring_codec::MemberId;
 
 use super::store::Store;
-use super::{anybody, is_live, open};
+use super::{is_live, open};
 use crate::protocol::outbox::StreamPurpose;
 use crate::protocol::state::{Context, Core};
 use crate::protocol::time::Time;
@@ -122,7 +122,7 @@ impl Fetching {
                 _ => None,
             };
             let from = from.filter(|id| *id != core.id && is_live(core, cx.shared, *id));
-            let from = from.or_else(|| anybody(core).map(|index| cx.shared.directory.id(index)));
+            let from = from.or_else(|| core.anybody().map(|index| cx.shared.directory.id(index)));
             let wait = ASKED_AGAIN * (1 + u32::from(want.asked));
             let due = cx.now + wait.mul_f64(0.5 + core.rng.f64());
             let want = &mut self.wants[at];

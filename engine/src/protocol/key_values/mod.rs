@@ -312,12 +312,6 @@ fn is_live(core: &Core, shared: &SharedState, id: MemberId) -> bool {
     state_of(core, shared, id).is_some_and(State::is_live)
 }
 
-/// Some other member that is alive.
-fn anybody(core: &mut Core) -> Option<MemberIndex> {
-    let own = core.index;
-    core.table.choose(&mut core.rng, |index, entry| entry.is_alive() && index != own)
-}
-
 /// Opens a stream to `partner`.
 fn open(core: &Core, cx: &mut Context<'_, '_>, partner: MemberIndex, purpose: StreamPurpose) {
     cx.shared.counters.state_exchanges_begun += 1;

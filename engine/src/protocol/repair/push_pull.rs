@@ -149,10 +149,7 @@ impl AntiEntropy {
         let met = self.plan.with.take();
         let known =
             [self.plan.through, met].into_iter().flatten().find(|index| core.table.get(*index).is_live());
-        let own = core.index;
-        let partner = known
-            .or_else(|| core.table.choose(&mut core.rng, |index, entry| entry.is_alive() && index != own));
-        if let Some(partner) = partner {
+        if let Some(partner) = known.or_else(|| core.anybody()) {
             exchange(core, cx, partner);
         }
     }
@@ -254,10 +251,8 @@ impl AntiEntropy {
         if core.status != Status::Active {
             return None;
         }
-        let own = core.index;
         let wanted = self.plan.with.take().filter(|index| core.table.get(*index).is_live());
-        let partner = wanted
-            .or_else(|| core.table.choose(&mut core.rng, |index, entry| entry.is_alive() && index != own));
+        let partner = wanted.or_else(|| core.anybody());
         let sketch_does = cx.shared.wire.rules.carries_roots && !cx.shared.behaviour.push_pulls_on_time;
         if sketch_does && !whole {
             // Pings and acks have compared roots all the time.
@@ -323,10 +318,9 @@ impl AntiEntropy {
         }
         self.due = cx.now + unchanged;
         self.plan.compared = cx.now;
-        let own = core.index;
         let anybody = core.rng.f64() * known > COMPARED_THROUGH;
         let through = Some(through).filter(|through| !anybody && core.table.get(*through).is_live());
-        through.or_else(|| core.table.choose(&mut core.rng, |index, entry| entry.is_alive() && index != own))
+        through.or_else(|| core.anybody())
     }
 
     /// Notes that we have joined, through the member at `through`. Where acks carry no root the first push/pull comes soon.

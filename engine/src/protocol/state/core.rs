@@ -112,6 +112,12 @@ pub(in crate::protocol) struct Seldom {
 }
 
 impl Core {
+    /// Some other member that is alive.
+    pub(in crate::protocol) fn anybody(&mut self) -> Option<MemberIndex> {
+        let own = self.index;
+        self.table.choose(&mut self.rng, |index, entry| entry.is_alive() && index != own)
+    }
+
     /// Time between two probes of our own choice.
     pub(in crate::protocol) fn chosen_probe_interval(&self) -> Duration {
         chosen_probe_interval(&self.settings, self.adaptive)
