@@ -2,7 +2,7 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group};
 use swimring::protocol::Time;
-use swimring::worker::wheel::{TICK_MICROS, Wheel};
+use swimring::worker::timer_wheel::{TICK_MICROS, Wheel};
 
 use crate::quick::quick;
 

@@ -11,7 +11,7 @@
 //! detection      | is a member still there? probes, relays, suspicions, refutation
 //! dissemination  | what is told to whom, and on what it travels
 //! state          | Core: one member as every concern sees it; SharedState; Context: now, and where output goes
-//! pools counters | the short lists of all members, in shared storage: queue, events, suspicions, relays; what is counted
+//! shared_lists counters | the short lists of all members, in shared storage: queue, events, suspicions, relays; what is counted
 //! wire           | what a frame looks like, a format to a file
 //! outbox         | where output goes
 //! event          | what a member tells its driver
@@ -34,10 +34,10 @@ mod key_values;
 mod member;
 mod networks;
 mod outbox;
-mod pools;
 mod repair;
 mod serf;
 pub mod settings;
+mod shared_lists;
 mod state;
 mod time;
 mod view;
@@ -55,10 +55,10 @@ pub use member::{
 pub(crate) use member::{check_name, check_zone};
 pub use networks::{NETWORKS_MAX, Networks};
 pub use outbox::{FrameSink, Outbox, StreamConnection, StreamOpen, StreamPurpose};
-pub(crate) use pools::round_trip::RoundTrip;
 pub use settings::{
     Preset, SETTINGS, Setting, SettingKind, SettingValue, Settings, SettingsError, SuspicionMode,
 };
+pub(crate) use shared_lists::round_trip::RoundTrip;
 pub use state::SharedState;
 pub use time::Time;
 pub use view::directory::{Directory, Identity, MemberIndex, identity_of};

@@ -18,6 +18,7 @@ use swimring_codec::native::{SEAL_OVERHEAD, cluster_with_identities};
 use thiserror::Error;
 
 use super::calls::{Calls, Refused};
+use super::event_loop::{self, Place};
 use super::host::{Host, HostParts, Secret};
 use super::observer::Observer;
 use super::options::FleetOptions;
@@ -25,7 +26,6 @@ use super::pace::Pace;
 use super::pressure::Pressure;
 use super::scanning::Scanners;
 use super::streams::{VIEWS_ASIDE, view_bytes};
-use super::turn::{self, Place};
 use crate::net::{Driver, Endpoint, NetError, NetOptions, Trains, Waker};
 use crate::protocol::{CheckedWire, SettingsError, WireOptions, WireOptionsError};
 use crate::stream::{Framing, StreamCounters, StreamError, StreamOptions, StreamService, Wake};
@@ -413,7 +413,8 @@ fn start_worker<O: Observer>(
             let Ok(port) = port_arrives.recv() else { return Ok(observer) };
             let host = Host::new(&options, parts, port, observer);
             let pace = Pace::new(options.tick, options.gossip_frames_per_second);
-            let outcome = turn::run(driver, host, pace, &calls_taken, &Place { worker, pressure: &pressure });
+            let outcome =
+                event_loop::run(driver, host, pace, &calls_taken, &Place { worker, pressure: &pressure });
             if let Err(error) = &outcome {
                 tracing::error!(worker, %error, "a worker ends: its members are gone");
                 calls_taken.failed(error.to_string());

@@ -12,7 +12,7 @@ use swimring_codec::native::IdentityKey;
 
 use super::options::FleetOptions;
 use super::sweeping::Sweeping;
-use super::wheel::Wheel;
+use super::timer_wheel::Wheel;
 use crate::net::{ask_for_large_pages, prefetch};
 use crate::protocol::{
     AdmissionRules, Crew, Event, FrameSink, Member, MemberConfig, MemberError, Outbox, Settings, SharedState,

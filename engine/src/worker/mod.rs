@@ -9,6 +9,7 @@
 mod calls;
 mod clock;
 mod counters;
+mod event_loop;
 mod exchanges;
 mod fleet;
 mod held_joins;
@@ -27,10 +28,9 @@ mod scanning;
 mod sealing;
 mod streams;
 mod sweeping;
-mod turn;
+pub mod timer_wheel;
 mod waiting_streams;
 mod waiting_views;
-pub mod wheel;
 mod zone_latency;
 
 pub use counters::HostCounters;

@@ -4,7 +4,7 @@
 //! others by what it has not read, to send more than it reads, and to spread wrong conclusions. So it
 //! - judges only what was to arrive by the time until which it has read everything ([`Reading`]),
 //! - fires them in batches and reads in between, so that it never sends more than its own reading
-//!   keeps up with (`turn`),
+//!   keeps up with (`event_loop`),
 //! - grants gossip, the bulk of what timers send, a rate that is halved whenever it is late, loses datagrams or
 //!   cannot finish reading, and that comes back within seconds ([`Pace`]),
 //! - and tells its members when something sent to them may be lost, so that a probe without an answer is repeated instead

@@ -4,16 +4,16 @@
 //! mutations of what was really sent, and plain garbage. A member may come to believe what is forged, but
 //! none of the checks may fail and nothing may panic or grow beyond its bounds.
 
+mod admission;
 mod checks;
-mod doors;
 mod forged;
 mod input;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
+use self::admission::Doors;
 use self::checks::{check_beliefs, check_keys, check_maps};
-use self::doors::Doors;
 use self::forged::{forged_frame, forged_stream};
 use self::input::Input;
 use super::faults::{Direction, Slowness};

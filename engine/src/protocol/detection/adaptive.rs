@@ -7,7 +7,7 @@
 //! itself hears), and that goes on asking. It declares when
 //! - enough others agree: nacks and accusers count as confirmations on Lifeguard's logarithm, so with few of
 //!   them the timeout stays long, as for everyone;
-//! - the subject's host says that it is gone ([`crate::protocol::pools::presence`]). One whose host still takes connections
+//! - the subject's host says that it is gone ([`crate::protocol::shared_lists::presence`]). One whose host still takes connections
 //!   stands still, and has Lifeguard's time; one whose host says nothing has a longer window;
 //! - its window is over, which [`crate::protocol::dissemination::spread_estimate`] sets from the measured spread and loss, stretched by local
 //!   health;
@@ -29,8 +29,8 @@ use crate::protocol::detection::probe::{FailedProbe, appeal_sequence};
 use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
-use crate::protocol::pools::presence::Presence;
-use crate::protocol::pools::suspicion::Suspicion;
+use crate::protocol::shared_lists::presence::Presence;
+use crate::protocol::shared_lists::suspicion::Suspicion;
 use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;

@@ -5,7 +5,7 @@
 
 use swimring_codec::{Incarnation, MemberId};
 
-use crate::protocol::pools::presence::Presence;
+use crate::protocol::shared_lists::presence::Presence;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 

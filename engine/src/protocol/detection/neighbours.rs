@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::protocol::state::{Context, Core};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::pool::NIL;
+use crate::protocol::view::linked_lists::NIL;
 
 /// Deaths are many if one member in so many is declared within [`WITHIN`], and [`DEATHS_MIN`] at least.
 const ONE_IN: usize = 256;

@@ -4,7 +4,7 @@
 //! round, so nobody waits longer than two rounds. Without an ack in time, a few others are asked to ping it
 //! for us; they send a nack if they are well and got no answer either, which tells a silent target from
 //! our own deafness. A little later the target is tried over a stream, which also shows whether a process is there that
-//! could answer (see `pools/presence.rs`). Interval and timeout stretch with local health.
+//! could answer (see `shared_lists/presence.rs`). Interval and timeout stretch with local health.
 //!
 //! With adaptive suspicion every other probe is a return of one that was received (see `return_probes`), which may
 //! be under way beside one of our own choice.
@@ -19,7 +19,7 @@ use crate::protocol::detection::reachability::Reachability;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::event::Event;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
-use crate::protocol::pools::presence::Presence;
+use crate::protocol::shared_lists::presence::Presence;
 use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;

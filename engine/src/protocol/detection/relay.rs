@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use crate::protocol::pools::relays::{Relay, RelayPool};
+use crate::protocol::shared_lists::relays::{Relay, RelayPool};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
-use crate::protocol::view::pool::{List, NIL};
+use crate::protocol::view::linked_lists::{List, NIL};
 use crate::protocol::wire::{IndirectRequest, Outgoing, Sender};
 
 /// Most relays under way at a member. One member is asked three times a second even if a third of a

@@ -3,7 +3,7 @@
 //! A suspicion starts with a long timeout ([`Settings::suspicion_timeouts`](crate::protocol::Settings::suspicion_timeouts), by the size of the
 //! cluster). Each independent confirmation, a suspect message from someone who has not accused before, shortens it
 //! along a logarithm, down to a minimum after K of them: one slow detector cannot have a member declared dead quickly,
-//! several healthy ones can. The arithmetic of one suspicion is in [`crate::protocol::pools::suspicions`].
+//! several healthy ones can. The arithmetic of one suspicion is in [`crate::protocol::shared_lists::suspicions`].
 //!
 //! With adaptive suspicion a member whose own probe of the suspect failed may end its suspicion earlier: see `adaptive`.
 
@@ -13,9 +13,9 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::event::{Event, SuspicionSummary};
-use crate::protocol::pools::presence::Presence;
-use crate::protocol::pools::suspicion::{Due, Suspicion, confirmations_needed};
-use crate::protocol::pools::suspicions::{SuspicionList, SuspicionPool};
+use crate::protocol::shared_lists::presence::Presence;
+use crate::protocol::shared_lists::suspicion::{Due, Suspicion, confirmations_needed};
+use crate::protocol::shared_lists::suspicions::{SuspicionList, SuspicionPool};
 use crate::protocol::state::{Context, Core};
 use crate::protocol::time::{Time, millis};
 use crate::protocol::view::directory::MemberIndex;

@@ -1,14 +1,14 @@
 //! Who is asked to tell a part: whoever seems to be there, and who comes next once a delegate has not answered.
 //!
 //! A member goes by its own view, and by who has not acknowledged a frame of its lately
-//! ([`super::super::pools::unheard`]): packets are lost more often than members, until several in a row are.
+//! ([`super::super::shared_lists::unheard`]): packets are lost more often than members, until several in a row are.
 
 use swimring_codec::{Incarnation, State};
 
 use crate::protocol::dissemination::division::{Candidate, Division, Section};
-use crate::protocol::pools::delegation::{Delegation, Part, Retry};
-use crate::protocol::pools::delegations::{ATTEMPTS_MAX, ATTEMPTS_OTHERS_MAX};
-use crate::protocol::pools::unheard::{Unheard, UnheardList, UnheardPool};
+use crate::protocol::shared_lists::delegation::{Delegation, Part, Retry};
+use crate::protocol::shared_lists::delegations::{ATTEMPTS_MAX, ATTEMPTS_OTHERS_MAX};
+use crate::protocol::shared_lists::unheard::{Unheard, UnheardList, UnheardPool};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::entry::Entry;

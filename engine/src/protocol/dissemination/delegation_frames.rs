@@ -10,9 +10,9 @@ use swimring_codec::native::{DELEGATION_LEN, FRAME_MAX, HEADER_LEN};
 
 use crate::protocol::dissemination::delegated::Ending;
 use crate::protocol::dissemination::delegates::{Known, is_told_by_somebody, says};
-use crate::protocol::pools::delegation::{Delegation, Leaving, Ready};
-use crate::protocol::pools::delegations::UPDATES_MAX;
-use crate::protocol::pools::events::PartEnd;
+use crate::protocol::shared_lists::delegation::{Delegation, Leaving, Ready};
+use crate::protocol::shared_lists::delegations::UPDATES_MAX;
+use crate::protocol::shared_lists::events::PartEnd;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::wire::Update;

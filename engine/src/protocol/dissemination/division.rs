@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 
 use swimring_codec::MemberId;
 
-use crate::protocol::pools::delegation::{Part, Range};
+use crate::protocol::shared_lists::delegation::{Part, Range};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::id_order::Ordered;

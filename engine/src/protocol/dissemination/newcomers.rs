@@ -11,8 +11,8 @@
 
 use crate::protocol::dissemination::delegates::says;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
-use crate::protocol::pools::delegation::{News, Range};
-use crate::protocol::pools::newcomers::{Fetch, Newcomers};
+use crate::protocol::shared_lists::delegation::{News, Range};
+use crate::protocol::shared_lists::newcomers::{Fetch, Newcomers};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;

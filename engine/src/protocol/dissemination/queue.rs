@@ -1,13 +1,13 @@
 //! Queueing: what a member has to tell goes into its queue here, and what happens when it leaves the queue.
 //!
-//! The queue itself is in [`crate::protocol::pools::broadcasts`]. An update leaves it when it has been sent often enough, when a newer one
+//! The queue itself is in [`crate::protocol::shared_lists::broadcasts`]. An update leaves it when it has been sent often enough, when a newer one
 //! about the same member takes its place, or when the queue is full.
 
 use swimring_codec::Incarnation;
 
-use crate::protocol::pools::broadcasts::{Broadcast, Dequeued};
-use crate::protocol::pools::delegation::Range;
-use crate::protocol::pools::events::{EventStore, PartEnd};
+use crate::protocol::shared_lists::broadcasts::{Broadcast, Dequeued};
+use crate::protocol::shared_lists::delegation::Range;
+use crate::protocol::shared_lists::events::{EventStore, PartEnd};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Outgoing, Update};

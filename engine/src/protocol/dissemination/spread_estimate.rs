@@ -31,10 +31,10 @@
 
 use std::time::Duration;
 
-use crate::protocol::pools::delegations::ATTEMPTS_MAX;
-use crate::protocol::pools::suspicion::Window;
-use crate::protocol::pools::suspicions::APPEALS_MAX;
 use crate::protocol::settings::Settings;
+use crate::protocol::shared_lists::delegations::ATTEMPTS_MAX;
+use crate::protocol::shared_lists::suspicion::Window;
+use crate::protocol::shared_lists::suspicions::APPEALS_MAX;
 use crate::protocol::time::Time;
 
 /// Losses below this are not believed: with a few dozen probes behind an estimate, none lost says no more.

@@ -1,6 +1,6 @@
 //! User events: small messages from one member to all.
 //!
-//! An event travels as a broadcast with its own share of every frame. The store ([`crate::protocol::pools::events`]) knows late
+//! An event travels as a broadcast with its own share of every frame. The store ([`crate::protocol::shared_lists::events`]) knows late
 //! copies; an event that was queued for half as long as it is remembered is no longer told: a process that was stopped for
 //! a while would bring it back to life everywhere.
 
@@ -10,8 +10,8 @@ use swimring_codec::Incarnation;
 use swimring_codec::native::UserEvent;
 
 use crate::protocol::event::{Event, EventIndex};
-use crate::protocol::pools::delegation::Range;
-use crate::protocol::pools::events::PartEnd;
+use crate::protocol::shared_lists::delegation::Range;
+use crate::protocol::shared_lists::events::PartEnd;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::wire::{EventBody, EventKey, Outgoing, Update, is_reserved};

@@ -6,7 +6,7 @@
 //! While it does, what it had stays readable, as *stale*, until the rest is there.
 //!
 //! What a map has of an entry is two pointers to it: members of a process hold the entry itself once
-//! ([`crate::protocol::pools::state_entries`]).
+//! ([`crate::protocol::shared_lists::state_entries`]).
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -17,7 +17,7 @@ use swimring_codec::MemberId;
 use swimring_codec::native::{KeyEntry, KeySectionWriter, KeySpan, KeyValue, MapDigest, entry_hash};
 
 use super::signed::Signed;
-use crate::protocol::pools::state_entries::{ByKey, ByVersion, StateEntry};
+use crate::protocol::shared_lists::state_entries::{ByKey, ByVersion, StateEntry};
 
 /// Deletions remembered of one map. A copy that is further behind gets the whole map.
 pub(super) const TOMBSTONES_MAX: usize = 1_024;

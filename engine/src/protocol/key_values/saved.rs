@@ -16,7 +16,7 @@ use super::cluster_keys::{CLUSTER_KEYS_MAX, ClusterEntry, ClusterKeys};
 use super::map::Map;
 use super::signed_keys::SignedKey;
 use super::store::{MAP_KEYS_MAX, StateError};
-use crate::protocol::pools::state_entries::StateEntry;
+use crate::protocol::shared_lists::state_entries::StateEntry;
 
 /// How far shared state has come.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

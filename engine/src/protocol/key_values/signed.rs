@@ -18,7 +18,7 @@ use super::KeyValues;
 use super::map::{Map, TOMBSTONES_MAX};
 use super::store::{Limits, MAP_KEYS_MAX, StateChange, Store, Taken, change_of, check_bytes};
 use super::telling::reference;
-use crate::protocol::pools::state_entries::{StateEntries, StateEntry};
+use crate::protocol::shared_lists::state_entries::{StateEntries, StateEntry};
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;

@@ -16,8 +16,8 @@ use super::cluster_keys::{CLUSTER_KEYS_MAX, ClusterEntry, ClusterKeys};
 use super::map::Map;
 use super::signed::Staged;
 use super::signed_keys::{SignedKey, Vouched};
-use crate::protocol::pools::state_entries::{StateEntries, StateEntry};
 use crate::protocol::settings::Settings;
+use crate::protocol::shared_lists::state_entries::{StateEntries, StateEntry};
 
 /// Most keys with a value in one member's map.
 pub(super) const MAP_KEYS_MAX: usize = 65_536;

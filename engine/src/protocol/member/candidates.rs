@@ -9,7 +9,7 @@ use swimring_codec::native::{Introduction, PublicKey, Signature};
 use swimring_codec::{Incarnation, MemberId, State};
 
 use crate::protocol::member::merge::TellOn;
-use crate::protocol::pools::delegation::Range;
+use crate::protocol::shared_lists::delegation::Range;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::Directory;
 

@@ -9,7 +9,7 @@ use super::refutation_tests::{Addresses, call, member, second, wires};
 use super::*;
 use crate::protocol::WireOptions;
 use crate::protocol::member::merge::TellOn;
-use crate::protocol::pools::view_talk::Said;
+use crate::protocol::shared_lists::view_talk::Said;
 use crate::protocol::view::directory::UNVERSIONED;
 use crate::protocol::wire::Incoming;
 

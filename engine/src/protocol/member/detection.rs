@@ -10,7 +10,7 @@ use crate::protocol::detection::probe::{Acked, Slot};
 use crate::protocol::detection::suspicion::Expired;
 use crate::protocol::member::Member;
 use crate::protocol::member::merge::Departing;
-use crate::protocol::pools::presence::Presence;
+use crate::protocol::shared_lists::presence::Presence;
 use crate::protocol::state::Context;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::entry::Entry;

@@ -13,7 +13,7 @@ use crate::protocol::event::Event;
 use crate::protocol::member::Member;
 use crate::protocol::member::admission::Judged;
 use crate::protocol::outbox::{Outbox, StreamOpen, StreamPurpose};
-use crate::protocol::pools::delegation::{Part, Range};
+use crate::protocol::shared_lists::delegation::{Part, Range};
 use crate::protocol::state::{Context, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;

@@ -16,7 +16,7 @@ use swimring_codec::{Incarnation, is_same_place};
 
 use crate::protocol::member::Member;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
-use crate::protocol::pools::presence::Presence;
+use crate::protocol::shared_lists::presence::Presence;
 use crate::protocol::state::{Context, Status};
 use crate::protocol::time::Time;
 use crate::protocol::wire::Update;

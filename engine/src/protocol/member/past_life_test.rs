@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::refutation_tests::{Nowhere, call, member, second, wires};
 use super::*;
 use crate::protocol::outbox::StreamPurpose;
-use crate::protocol::pools::presence::Presence;
+use crate::protocol::shared_lists::presence::Presence;
 use crate::protocol::{StreamConnection, WireOptions};
 
 fn past(address: ([u8; 4], u16), state: State) -> Introduction<'static> {

@@ -11,7 +11,7 @@ use swimring_codec::native::{StreamBody, StreamMessage};
 use crate::protocol::event::Event;
 use crate::protocol::member::Member;
 use crate::protocol::outbox::{Outbox, StreamConnection, StreamPurpose};
-use crate::protocol::pools::presence::Presence;
+use crate::protocol::shared_lists::presence::Presence;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
 use crate::protocol::wire::{Records, Refusal, StreamHeard, StreamSaid, View, native_turn, packet_turn};

@@ -1,6 +1,6 @@
 //! Repair of user events: what telling has left out is found by comparing roots and brought by whoever has it.
 //!
-//! A ping and an ack say in three bytes which events of late their sender knows ([`crate::protocol::pools::event_window`]).
+//! A ping and an ack say in three bytes which events of late their sender knows ([`crate::protocol::shared_lists::event_window`]).
 //! If what a member hears differs from its own for a while, and no frame in between agreed, it asks whoever sent
 //! the last: with the sums of what it knows, part by part. The other answers for the parts that differ, with the ids that it
 //! knows there and with its own sums, since it may be the one that lacks something. Ids that are not known are
@@ -18,8 +18,8 @@ use swimring_codec::native::{
 };
 
 use crate::protocol::event::EventIndex;
-use crate::protocol::pools::event_talk::{EVENT_MESSAGES_MAX, EventTalk, LISTED_MAX, note};
 use crate::protocol::repair::frames::{FrameBudget, fitting, peer};
+use crate::protocol::shared_lists::event_talk::{EVENT_MESSAGES_MAX, EventTalk, LISTED_MAX, note};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;

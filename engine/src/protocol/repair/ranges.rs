@@ -12,9 +12,9 @@ use swimring_codec::native::{
     listed_code,
 };
 
-use crate::protocol::pools::view_talk::{Answer, CODES_MAX, SAID_MAX, Said, ViewTalk};
 use crate::protocol::repair::frames::peer;
 use crate::protocol::repair::views::ViewRepair;
+use crate::protocol::shared_lists::view_talk::{Answer, CODES_MAX, SAID_MAX, Said, ViewTalk};
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::shared_view::Named;

@@ -23,9 +23,9 @@ use swimring_codec::native::{
 };
 use swimring_codec::{Incarnation, MemberId, State};
 
-use crate::protocol::pools::view_talk::{Answer, Said, ViewTalk};
 use crate::protocol::repair::frames::{FrameBudget, fitting, peer};
 use crate::protocol::repair::push_pull::AntiEntropy;
+use crate::protocol::shared_lists::view_talk::{Answer, Said, ViewTalk};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;

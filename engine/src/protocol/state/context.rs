@@ -8,7 +8,7 @@ use swimring_codec::native::Signature;
 
 use crate::protocol::event::Event;
 use crate::protocol::outbox::Outbox;
-use crate::protocol::pools::delegation::Range;
+use crate::protocol::shared_lists::delegation::Range;
 use crate::protocol::state::SharedState;
 use crate::protocol::time::Time;
 

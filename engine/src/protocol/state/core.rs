@@ -10,12 +10,12 @@ use swimring_codec::native::{PublicKey, split_metadata};
 use swimring_codec::{MemberId, State};
 
 use crate::protocol::event::EventIndex;
-use crate::protocol::pools::broadcasts::Queue;
-use crate::protocol::pools::delegations::Delegations;
-use crate::protocol::pools::newcomers::Newcomers;
-use crate::protocol::pools::unheard::UnheardList;
 use crate::protocol::serf::Serf;
 use crate::protocol::settings::Settings;
+use crate::protocol::shared_lists::broadcasts::Queue;
+use crate::protocol::shared_lists::delegations::Delegations;
+use crate::protocol::shared_lists::newcomers::Newcomers;
+use crate::protocol::shared_lists::unheard::UnheardList;
 use crate::protocol::state::local_health::LocalHealth;
 use crate::protocol::state::{Context, SharedState};
 use crate::protocol::time::{Time, millis};

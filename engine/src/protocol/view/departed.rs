@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::keyed_hash::KeyedHash;
-use crate::protocol::view::pool::{List, NIL, Pool};
+use crate::protocol::view::linked_lists::{List, NIL, Pool};
 
 #[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct Departure {

@@ -15,7 +15,7 @@ use swimring_codec::{Incarnation, MemberId, State, identity_hash, identity_tag};
 use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
 use crate::protocol::view::grow_for_one;
 use crate::protocol::view::keyed_hash::MULTIPLIER;
-use crate::protocol::view::texts::Texts;
+use crate::protocol::view::packed_texts::Texts;
 use crate::protocol::view::zones::{ZONES_MAX, ZoneIndex, Zones};
 
 /// What is believed of a member beside its incarnation: where it is, and what it says of itself.

@@ -16,7 +16,7 @@ use swimring_codec::native::StreamWriter;
 
 use crate::protocol::view::directory::{Directory, MemberIndex};
 use crate::protocol::view::entry::Entry;
-use crate::protocol::view::pool::NIL;
+use crate::protocol::view::linked_lists::NIL;
 use crate::protocol::view::table::Table;
 
 /// Records that a view may have beside those that are kept until these are replaced by its own, and an eighth of them.

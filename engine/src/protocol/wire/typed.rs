@@ -20,7 +20,7 @@ use super::memberlist::{Measured, Memberlist};
 use super::message::{EventKey, Outgoing, Update};
 use super::native::Native;
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::pool::NIL;
+use crate::protocol::view::linked_lists::NIL;
 
 pub(in crate::protocol) use self::reader::TypedReader;
 

@@ -16,7 +16,7 @@
 //! timeout. Who was found silent before the part was taken over is probably dead, and still in it
 //! ([`Attempts::known_dead`]).
 
-/// Attempts at most: `ATTEMPTS_MAX` in `engine/src/protocol/pools/delegations.rs`.
+/// Attempts at most: `ATTEMPTS_MAX` in `engine/src/protocol/shared_lists/delegations.rs`.
 pub const ATTEMPTS: usize = 6;
 
 /// Attempts at the first target.

@@ -5,7 +5,7 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 use super::{Packed, Sizes, TypedFrames, Unpacked, address_of};
 use crate::protocol::view::directory::{Directory, MemberIndex};
-use crate::protocol::view::pool::NIL;
+use crate::protocol::view::linked_lists::NIL;
 use crate::protocol::wire::Wire;
 use crate::protocol::wire::frame::{Reader, Receiver};
 use crate::protocol::wire::message::{EventKey, Incoming, IndirectRequest, Ping, Sender, Unusable};

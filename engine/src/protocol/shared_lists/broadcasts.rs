@@ -13,7 +13,7 @@ use swimring_codec::Incarnation;
 use crate::protocol::settings::RETRANSMIT_LIMIT_MAX;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::keyed_hash::KeyedHash;
-use crate::protocol::view::pool::{List, NIL, Pool};
+use crate::protocol::view::linked_lists::{List, NIL, Pool};
 use crate::protocol::wire::Update;
 
 /// Tiers of one queue: a broadcast in tier `t` has been sent `t` times.

@@ -3,7 +3,7 @@
 use swimring_codec::Incarnation;
 
 use super::*;
-use crate::protocol::pools::suspicion::confirmations_needed;
+use crate::protocol::shared_lists::suspicion::confirmations_needed;
 
 fn suspicion(needed: u8) -> Suspicion {
     let timeouts = (Duration::from_secs(2), Duration::from_secs(30));

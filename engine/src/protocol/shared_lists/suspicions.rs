@@ -9,12 +9,12 @@ use hashbrown::HashMap;
 use swimring_codec::MemberId;
 
 use crate::protocol::event::{StandingSuspicion, SuspicionSummary};
-use crate::protocol::pools::presence::Presence;
-use crate::protocol::pools::suspicion::{Due, Suspicion, Window, Witness};
+use crate::protocol::shared_lists::presence::Presence;
+use crate::protocol::shared_lists::suspicion::{Due, Suspicion, Window, Witness};
 use crate::protocol::time::{Time, millis};
 use crate::protocol::view::directory::MemberIndex;
-use crate::protocol::view::heap::{Heap, HeapPool};
 use crate::protocol::view::keyed_hash::KeyedHash;
+use crate::protocol::view::pairing_heap::{Heap, HeapPool};
 
 /// Most times that a witness tells a suspect.
 pub(in crate::protocol) const APPEALS_MAX: u8 = 64;

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::protocol::pools::delegation::{Delegation, Leaving, Ready, Retry};
-use crate::protocol::pools::round_trip::RoundTrip;
+use crate::protocol::shared_lists::delegation::{Delegation, Leaving, Ready, Retry};
+use crate::protocol::shared_lists::round_trip::RoundTrip;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::{Directory, MemberIndex};
-use crate::protocol::view::heap::{Heap, HeapPool};
 use crate::protocol::view::keyed_hash::KeyedHash;
-use crate::protocol::view::pool::{List, NIL, Pool};
+use crate::protocol::view::linked_lists::{List, NIL, Pool};
+use crate::protocol::view::pairing_heap::{Heap, HeapPool};
 use crate::protocol::wire::Update;
 
 /// How often an update is sent to one part: twice to one delegate, then to others. With a fifth of all packets lost,

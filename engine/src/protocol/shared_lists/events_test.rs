@@ -1,7 +1,7 @@
 //! Tests of the event store: what the event roots stand for, against a plain twin, and what is forgotten.
 
 use super::*;
-use crate::protocol::pools::event_window::EVENT_SETTLED;
+use crate::protocol::shared_lists::event_window::EVENT_SETTLED;
 use swimring_codec::native::{EVENT_ROOT_MAX, UserEvent};
 
 fn at_ms(ms: u64) -> Time {

@@ -13,9 +13,9 @@ use swimring_codec::native::EventId;
 use swimring_codec::{Incarnation, MemberId};
 
 use crate::protocol::event::{Event, EventIndex};
-use crate::protocol::pools::event_backlog::EventBacklog;
-use crate::protocol::pools::event_window::{EVENT_KEPT, EVENT_WINDOW, EventWindow};
 use crate::protocol::settings::Settings;
+use crate::protocol::shared_lists::event_backlog::EventBacklog;
+use crate::protocol::shared_lists::event_window::{EVENT_KEPT, EVENT_WINDOW, EventWindow};
 use crate::protocol::time::Time;
 use crate::protocol::view::keyed_hash::KeyedHash;
 use crate::protocol::wire::{EventBody, EventKey, Outgoing, StoredEvent, Update};

@@ -3,10 +3,10 @@
 //! A member that loses its network suspects thousands of others, and each suspicion ends at its own time or
 //! earlier. A pairing heap finds the first to end in O(1), takes any one out in O(log n) amortised, and
 //! needs three links per node; the nodes of all members' heaps lie in one vector, as with
-//! [`crate::protocol::view::pool::Pool`].
+//! [`crate::protocol::view::linked_lists::Pool`].
 
 use crate::protocol::time::Time;
-use crate::protocol::view::pool::NIL;
+use crate::protocol::view::linked_lists::NIL;
 
 #[derive(Clone, Copy, Debug)]
 struct Node<T> {

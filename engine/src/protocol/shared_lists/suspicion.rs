@@ -8,7 +8,7 @@ use std::time::Duration;
 use swimring_codec::{Incarnation, MemberId};
 
 use crate::protocol::event::{StandingSuspicion, SuspicionSummary};
-use crate::protocol::pools::presence::Presence;
+use crate::protocol::shared_lists::presence::Presence;
 use crate::protocol::time::{Time, millis};
 use crate::protocol::view::directory::MemberIndex;
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use swimring_codec::MemberId;
 
 use crate::protocol::time::Time;
-use crate::protocol::view::pool::Pool;
+use crate::protocol::view::linked_lists::Pool;
 
 /// Storage for the relays of many members.
 pub(in crate::protocol) type RelayPool = Pool<Relay>;

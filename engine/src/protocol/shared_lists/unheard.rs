@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::view::keyed_hash::KeyedHash;
-use crate::protocol::view::pool::{List, NIL, Pool};
+use crate::protocol::view::linked_lists::{List, NIL, Pool};
 
 /// How long a member is passed over. Who is gone is declared by then, and who only lost packets is heard again.
 const MEMORY: Duration = Duration::from_secs(10);
