@@ -7,6 +7,7 @@
 //! | file | concern |
 //! |---|---|
 //! | `simulation` | members, agenda and network, and the loop that makes time pass |
+//! | `options` | what is to be simulated |
 //! | `operations` | what operators do, and what may be looked at |
 //! | `faults`, `adversary` | what may go wrong, and what lets it strike |
 //! | `silence` | a member that takes part and tells nothing |
@@ -29,6 +30,7 @@ mod log;
 mod network;
 mod node;
 mod operations;
+mod options;
 mod queue;
 mod scenario;
 mod silence;
@@ -44,7 +46,8 @@ pub use faults::{Direction, Faults, Slowness};
 pub use fuzz::{fuzz_identities, fuzz_member};
 pub use log::{Entry, Log, What};
 pub use operations::Restart;
+pub use options::{Identities, SimulationOptions};
 pub use scenario::{Outcome, play, run_scenario, scenario};
-pub use simulation::{CLUSTER, CapturedFrame, Identities, Simulation, SimulationOptions};
+pub use simulation::{CLUSTER, CapturedFrame, Simulation};
 pub use trace::Trace;
 pub use view_rebasing::Rebasing;

@@ -11,7 +11,8 @@ use super::faults::{Direction, Faults, Slowness};
 use super::log::Log;
 use super::network;
 use super::node::Starvation;
-use super::simulation::{CapturedFrame, SimEvent, Simulation, identity_key, zone_name};
+use super::options::{identity_key, zone_name};
+use super::simulation::{CapturedFrame, SimEvent, Simulation};
 use super::trace::Trace;
 use swimring::protocol::{
     AdmissionRules, Counters, Member, MemberError, MemberRef, Settings, SharedState, StateError, Time, View,

@@ -19,7 +19,8 @@ use self::input::Input;
 use super::faults::{Direction, Slowness};
 use super::network;
 use super::operations::Restart;
-use super::simulation::{Identities, Simulation, SimulationOptions};
+use super::options::{Identities, SimulationOptions};
+use super::simulation::Simulation;
 use super::view_rebasing::Rebasing;
 use swimring::protocol::{Counters, Settings, StreamPurpose};
 

@@ -7,6 +7,7 @@
 pub mod compare;
 pub mod model;
 pub mod recommend;
+mod said;
 pub mod simulate;
 
 use std::ffi::OsString;

@@ -25,7 +25,8 @@
 
 use std::time::Duration;
 
-use crate::protocol::detection::probe::{FailedProbe, appeal_sequence};
+use crate::protocol::detection::probe::FailedProbe;
+use crate::protocol::detection::probe_sequence::appeal_sequence;
 use crate::protocol::detection::suspicion::Suspicions;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};

@@ -5,7 +5,7 @@
 
 use swimring_codec::State;
 
-use crate::protocol::detection::probe::is_chosen;
+use crate::protocol::detection::probe_sequence::is_chosen;
 use crate::protocol::detection::reachability::Reachability;
 use crate::protocol::detection::return_probes::ReturnProbes;
 use crate::protocol::detection::suspicion::Suspicions;

@@ -11,10 +11,11 @@
 
 use std::time::Duration;
 
-use swimring_codec::{Incarnation, State, is_same_place};
+use swimring_codec::{Incarnation, State};
 
 use crate::protocol::detection::attempt::{Attempt, INDIRECT_CHECKS_MAX, Phase};
 use crate::protocol::detection::probe_schedule::{NextProbe, ProbeSchedule};
+use crate::protocol::detection::probe_sequence::{APPEAL_KIND, CHOSEN_KIND, KIND_BITS, RETURN_KIND};
 use crate::protocol::detection::reachability::Reachability;
 use crate::protocol::dissemination::spread_estimate::SpreadEstimate;
 use crate::protocol::event::Event;
@@ -25,27 +26,6 @@ use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::{Outgoing, Sender, Update};
-
-/// The top three bits of a sequence number say what a ping is for, so that its ack finds the way and the
-/// pinged one knows whether to return it. To the pinged one's answer it makes no difference.
-const KIND_BITS: u32 = 0b111 << 29;
-/// A probe of our own choice.
-const CHOSEN_KIND: u32 = 0;
-/// A ping that tells a suspect of our suspicion; the other bits are the subject's index.
-const APPEAL_KIND: u32 = 0b010 << 29;
-/// A probe that returns a ping.
-const RETURN_KIND: u32 = 0b011 << 29;
-
-/// The sequence number of a ping that tells the member at `subject` of our suspicion. Nothing if the index
-/// does not fit, in a directory of half a billion members.
-pub(in crate::protocol) fn appeal_sequence(subject: MemberIndex) -> Option<u32> {
-    (subject & KIND_BITS == 0).then_some(APPEAL_KIND | subject)
-}
-
-/// Whether a ping with this sequence was the sender's own choice, and is to be returned.
-pub(super) fn is_chosen(sequence: u32) -> bool {
-    sequence & KIND_BITS == CHOSEN_KIND
-}
 
 /// Probes that may be under way at once: one of our own choice, and one that returns another's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -503,34 +483,5 @@ impl Probe {
             self.succeeded(core, cx, reachability, slot);
         }
         true
-    }
-}
-
-impl Core {
-    /// Whether a message came from the member at `index` itself: by its id where the format names the
-    /// sender, else by its address.
-    #[inline]
-    pub(in crate::protocol) fn is_from(
-        &self,
-        cx: &Context<'_, '_>,
-        origin: &Sender,
-        index: MemberIndex,
-    ) -> bool {
-        if !origin.source.is_none() {
-            return origin.source == cx.shared.directory.id(index);
-        }
-        self.is_at(cx, origin, index)
-    }
-
-    /// Whether a message came from where the member at `index` receives: asked where the format names no sender.
-    #[cold]
-    fn is_at(&self, cx: &Context<'_, '_>, origin: &Sender, index: MemberIndex) -> bool {
-        is_same_place(origin.address, self.identity(index, cx.shared).address())
-    }
-
-    /// The highest local health score.
-    pub(in crate::protocol) fn health_max(&self, cx: &Context<'_, '_>) -> u8 {
-        let lower = u8::from(cx.shared.behaviour.lower_health_max);
-        self.settings.local_health_max.saturating_sub(lower)
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Each concern lies in a room below and owns its state; here they are put together. This file has the timers, `join` how a
 //! member comes in, `commands` what else an application asks for, `error` why that is refused, `admission` who may come into the view,
-//! `frames` and `streams` what arrives, `merge` which of two beliefs wins, `clash` the same in one incarnation, `records` for whole
-//! views, `repaired` for what differs of one, `detection` what probes and suspicions find. `compaction` keeps the views of many members small.
+//! `frames` and `streams` what arrives, `merge` which of two beliefs wins, `clash` the same in one incarnation, `plausibility` what is not
+//! believed at all, `records` for whole views, `repaired` for what differs of one, `detection` what probes and suspicions find. `compaction` keeps the views of many members small.
 //!
 //! # How to drive it
 //!
@@ -37,6 +37,7 @@ mod join;
 mod key_values;
 mod merge;
 mod past_life;
+mod plausibility;
 mod records;
 mod repaired;
 mod streams;

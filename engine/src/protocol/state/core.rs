@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swimring_codec::native::{PublicKey, split_metadata};
-use swimring_codec::{MemberId, State};
+use swimring_codec::{MemberId, State, is_same_place};
 
 use crate::protocol::event::EventIndex;
 use crate::protocol::serf::Serf;
@@ -24,6 +24,7 @@ use crate::protocol::view::directory::{Identity, MemberIndex};
 use crate::protocol::view::entry::Entry;
 use crate::protocol::view::table::Table;
 use crate::protocol::view::zones::ZoneIndex;
+use crate::protocol::wire::Sender;
 
 /// Time between two probes of a member's own choice. With adaptive suspicion every second probe returns one that was
 /// received.
@@ -227,5 +228,32 @@ impl Core {
         }
         cx.shared.departed.remove(&mut self.departed, subject);
         self.set_entry(cx, subject, Entry::UNKNOWN);
+    }
+
+    /// Whether a message came from the member at `index` itself: by its id where the format names the
+    /// sender, else by its address.
+    #[inline]
+    pub(in crate::protocol) fn is_from(
+        &self,
+        cx: &Context<'_, '_>,
+        origin: &Sender,
+        index: MemberIndex,
+    ) -> bool {
+        if !origin.source.is_none() {
+            return origin.source == cx.shared.directory.id(index);
+        }
+        self.is_at(cx, origin, index)
+    }
+
+    /// Whether a message came from where the member at `index` receives: asked where the format names no sender.
+    #[cold]
+    fn is_at(&self, cx: &Context<'_, '_>, origin: &Sender, index: MemberIndex) -> bool {
+        is_same_place(origin.address, self.identity(index, cx.shared).address())
+    }
+
+    /// The highest local health score.
+    pub(in crate::protocol) fn health_max(&self, cx: &Context<'_, '_>) -> u8 {
+        let lower = u8::from(cx.shared.behaviour.lower_health_max);
+        self.settings.local_health_max.saturating_sub(lower)
     }
 }

@@ -5,6 +5,7 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 use super::*;
 use crate::protocol::shared_lists::delegation::Part;
+use crate::protocol::shared_lists::delegations::*;
 use crate::protocol::view::directory::UNVERSIONED;
 
 const FLOOR: Duration = Duration::from_millis(20);
