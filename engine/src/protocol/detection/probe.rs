@@ -211,6 +211,7 @@ impl Probe {
     }
 
     /// The next probe of our own choice, if one begins now.
+    #[inline]
     pub(in crate::protocol) fn choose_next(
         &mut self,
         core: &mut Core,
@@ -414,6 +415,7 @@ impl Probe {
     }
 
     /// An ack arrived. Whom else it may be for, if it answers no probe under way, is for the caller to find out.
+    #[inline]
     pub(in crate::protocol) fn on_ack(
         &mut self,
         core: &mut Core,

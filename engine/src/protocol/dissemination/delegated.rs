@@ -87,9 +87,14 @@ impl Core {
     /// What we were asked to tell under the mark before this has been read.
     #[inline]
     pub(in crate::protocol) fn delegate_read(&mut self, cx: &mut Context<'_, '_>) {
-        if cx.shared.asked_news.is_empty() {
-            return;
+        if !cx.shared.asked_news.is_empty() {
+            self.delegate_all_asked(cx);
         }
+    }
+
+    /// Apart from [`Core::delegate_read`], which every frame comes through.
+    #[inline(never)]
+    fn delegate_all_asked(&mut self, cx: &mut Context<'_, '_>) {
         let mut news = std::mem::take(&mut cx.shared.asked_news);
         let introduced = std::mem::take(&mut cx.introduced);
         let all_of_ours = Range::Zone { zone: self.zone, prefix_bits: 0 };
