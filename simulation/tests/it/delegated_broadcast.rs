@@ -254,6 +254,41 @@ fn a_rush_is_told_of_by_views() {
     }
 }
 
+/// Members that start together seldom all join through one: those that joined through several seeds, which joined through the first or
+/// through each other, hear of each other as soon.
+#[test]
+fn a_rush_through_several_seeds_is_told_to_all_of_it() {
+    for (seed, seeds, in_a_ring) in
+        [(41, 2, false), (42, 4, false), (43, 8, false), (44, 2, true), (45, 5, true)]
+    {
+        let members = 200;
+        let settings = Settings { dissemination: Dissemination::Delegated, ..Settings::default() };
+        let mut simulation = Simulation::new(swimring_simulation::SimulationOptions {
+            settings,
+            checked: false,
+            ..swimring_simulation::SimulationOptions::new(seed, members)
+        });
+        (0..members).for_each(|node| simulation.start(node));
+        for node in usize::from(!in_a_ring)..members {
+            let through = match node < seeds {
+                true if in_a_ring => (node + 1) % seeds,
+                true => 0,
+                false => node % seeds,
+            };
+            simulation.join_through(node, simulation.address(through));
+        }
+        let complete = |simulation: &Simulation| {
+            let live = |node| simulation.member(node).is_some_and(|member| member.live() == members);
+            (0..members).all(live)
+        };
+        let taken = run_until(&mut simulation, millis(10), seconds(60), complete);
+        println!("{seeds} seeds, in a ring {in_a_ring}: complete after {taken:?}");
+        assert!(taken < seconds(4), "{seeds} seeds, in a ring {in_a_ring}: {taken:?}");
+        let offered = simulation.counters().views_offered;
+        assert!(offered <= 2 * seeds as u64, "{offered} times, of {seeds} seeds");
+    }
+}
+
 /// Whoever has joined in a rush is told to everybody, whenever the one that they joined through dies, and whatever is lost.
 #[test]
 fn all_of_a_rush_are_known_whenever_the_seed_dies() {

@@ -3,16 +3,20 @@
 //! Whoever joins has the member that it joined through tell the others. Where few join, each is told of by itself, in frames that
 //! those of a moment share. Where they come by the hundred that would be a copy of each for everybody, n^2 in all, of which each is
 //! looked up and added on its own; a view says the same in one piece. So the newcomers of a *rush* are gathered until no more
-//! come, and one of them is told *view first*: who is asked to tell of it gets the view of the one who asks, and then tells its own
+//! come, and then something is told *view first*: who is asked to tell of it gets the view of the one who asks, and then tells its own
 //! part of the cluster in the same way. So everybody has the whole view from somebody who had it, each member gives it to those
 //! few that it asks, and whoever divides knows for whom.
+//!
+//! Where those that start together join through several members, each of these tells its own group first, and hears of the others as they
+//! do so. Whoever finds that it has told one of two groups tells both; those that have themselves joined through another of them wait
+//! for longer before that, so that mostly one does.
 //!
 //! While there is a rush others' roots differ from ours, and comparing views would find what is about to be told.
 
 use crate::protocol::dissemination::delegates::says;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
 use crate::protocol::shared_lists::delegation::{News, Range};
-use crate::protocol::shared_lists::newcomers::{Fetch, Newcomers};
+use crate::protocol::shared_lists::newcomers::{Fetch, Newcomers, patience};
 use crate::protocol::state::{Context, Core, Status};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
@@ -21,7 +25,8 @@ use crate::protocol::wire::Update;
 impl Core {
     fn newcomers_mut(&mut self) -> &mut Newcomers {
         self.rushes = true;
-        self.seldom.newcomers.get_or_insert_with(|| Box::new(Newcomers::new()))
+        let patience = patience(self.seldom.joined_alone, self.id);
+        self.seldom.newcomers.get_or_insert_with(|| Box::new(Newcomers::new(patience)))
     }
 
     /// When newcomers are told of, or a view is asked for; [`Time::NEVER`] if neither.
@@ -36,7 +41,10 @@ impl Core {
     fn due_in_rush(&self) -> Time {
         let Some(newcomers) = self.newcomers() else { return Time::NEVER };
         let fetch = newcomers.fetch.map_or(Time::NEVER, |fetch| fetch.due);
-        self.newcomers_told(newcomers).min(fetch).min(newcomers.told_by())
+        self.newcomers_told(newcomers)
+            .min(fetch)
+            .min(newcomers.told_by(self.table.live()))
+            .min(newcomers.again_due())
     }
 
     /// When those that wait are told of: not before we know whom to tell.
@@ -110,15 +118,36 @@ impl Core {
         let news = news.filter(|news| says(self.table.get(news.subject), update, news.incarnation));
         let news: Vec<News> = news.collect();
         let ours = Range::Zone { zone: self.zone, prefix_bits: 0 };
-        match news.last() {
-            Some(last) if rush => {
-                newcomers.offer(now);
-                self.table.clear_untold_alive();
-                cx.shared.counters.views_offered += 1;
-                // One stands for all: of whoever came last the fewest know.
-                self.delegate_all(cx, &[*last], Range::Everyone, true);
-            }
+        match rush {
+            true if !news.is_empty() => self.tell_view(cx),
             _ => self.delegate_all(cx, &news, ours, false),
+        }
+    }
+
+    /// Tells everyone all that we know, by our view. What stands for it has to be new to all, since nobody serves the same twice, and
+    /// whoever has joined may be in a view that somebody else tells: that we live, once more.
+    fn tell_view(&mut self, cx: &mut Context<'_, '_>) {
+        let own = self.table.get(self.index);
+        let incarnation = own.incarnation().next();
+        self.set_entry(cx, self.index, own.with_incarnation(incarnation));
+        self.table.clear_untold_alive();
+        if let Some(newcomers) = &mut self.seldom.newcomers {
+            newcomers.offer(cx.now);
+        }
+        cx.shared.counters.views_offered += 1;
+        let news = News { subject: self.index, update: Update::Alive { introduce: true }, incarnation };
+        self.delegate_all(cx, &[news], Range::Everyone, true);
+    }
+
+    /// The view that we were to have is there, of whoever's `root` is that. Where those that join at the same time do so through several
+    /// members, each of these tells its own group, since it knows no other yet; what it tells reaches the others of them.
+    pub(in crate::protocol) fn view_fetched(&mut self, now: Time, root: u64) {
+        let (live, same) = (self.table.live(), root == self.table.root());
+        let Some(newcomers) = &mut self.seldom.newcomers else { return };
+        let known = newcomers.fetch.map_or(live, |fetch| fetch.known);
+        match same {
+            true => newcomers.groups_are_told(),
+            false => newcomers.groups_met(live.saturating_sub(known), live, now),
         }
     }
 
@@ -132,8 +161,9 @@ impl Core {
 
     fn newcomers_are_due(&mut self, cx: &mut Context<'_, '_>) {
         let now = cx.now;
+        let live = self.table.live();
         if let Some(newcomers) = &mut self.seldom.newcomers
-            && newcomers.told_by() <= now
+            && newcomers.told_by(live) <= now
         {
             newcomers.give_up();
             if !self.joining {
@@ -145,6 +175,9 @@ impl Core {
         if self.newcomers().is_some_and(|newcomers| self.newcomers_told(newcomers) <= now) {
             self.tell_newcomers(cx);
         }
+        if self.newcomers().is_some_and(|newcomers| newcomers.again_due() <= now) {
+            self.tell_view(cx);
+        }
         let live = self.table.live();
         if self.newcomers().is_some_and(|newcomers| newcomers.is_over(live, now)) {
             (self.rushes, self.seldom.newcomers) = (false, None);
@@ -153,14 +186,16 @@ impl Core {
 
     /// We are to tell others what the sender of the frame that is taken in asks us to, and to have its view before.
     pub(super) fn fetch_view(&mut self, cx: &mut Context<'_, '_>) {
-        if let Some(from) = cx.sender
-            && self.status == Status::Active
-            && !self.fetches_view()
-        {
-            self.newcomers_mut().fetch = Some(Fetch::new(from, cx.now));
-            self.note_rush_told(cx.now);
-            self.fetch_when_due(cx);
+        let Some(from) = cx.sender.filter(|_| self.status == Status::Active) else { return };
+        if self.fetches_view() {
+            let room = self.newcomers_mut().fetch_later(from);
+            cx.shared.counters.views_unfetched += u64::from(!room);
+            return;
         }
+        let known = self.table.live();
+        self.newcomers_mut().fetch = Some(Fetch::new(from, known, cx.now));
+        self.note_rush_told(cx.now);
+        self.fetch_when_due(cx);
     }
 
     /// Asks for the view if it is due, or does without it.
@@ -187,9 +222,11 @@ impl Core {
     /// The view that we asked for is there, or will not come: tells what waits for it.
     pub(in crate::protocol) fn end_fetch(&mut self, cx: &mut Context<'_, '_>) {
         self.note_rush_told(cx.now);
+        let known = self.table.live();
         if let Some(newcomers) = &mut self.seldom.newcomers {
-            newcomers.fetch = None;
+            newcomers.fetch_next(known, cx.now);
         }
+        self.fetch_when_due(cx);
         if !self.joining {
             self.tell_deferred(cx);
         }

@@ -156,6 +156,9 @@ impl Member {
             (Some(purpose), StreamHeard::View(view)) => self.on_answer(cx, purpose, view, reply),
             (Some(StreamPurpose::Sync | StreamPurpose::View), StreamHeard::Agreed) => {
                 cx.shared.counters.push_pulls_agreed += 1;
+                if purpose == Some(StreamPurpose::View) {
+                    self.core.view_fetched(cx.now, self.core.table.root());
+                }
                 StreamNext::Close.into()
             }
             (Some(StreamPurpose::Sync | StreamPurpose::View), StreamHeard::Differs) => {
@@ -287,6 +290,9 @@ impl Member {
         if purpose == StreamPurpose::Sync {
             let learned = cx.shared.counters.members_joined - joined;
             self.anti_entropy.learned(&mut self.core, cx, learned);
+        }
+        if let (StreamPurpose::View, Some(root)) = (purpose, root) {
+            self.core.view_fetched(cx.now, root);
         }
         match (purpose, root) {
             (StreamPurpose::Join { token }, _) => {

@@ -48,8 +48,23 @@ const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// Who has joined in a rush waits for so long to be told of the others.
 const UNTOLD_MAX: Duration = Duration::from_secs(10);
 
+/// So large a part of all, and no fewer than a rush has, that were learned from a view tell that another group has joined at the same time.
+const GROUP_SHARE: usize = 16;
+
+/// Those that have joined themselves let those tell that have not, and each other: they wait this many times as long for the end of a
+/// rush, or up to three times that, by their ids. The first to tell spares the others.
+const PATIENCE_JOINED: u32 = 4;
+
+/// Of whoever has `joined`, or has not; see [`PATIENCE_JOINED`].
+pub(in crate::protocol) const fn patience(joined: bool, id: MemberId) -> u32 {
+    if joined { PATIENCE_JOINED + (id.0 % (2 * PATIENCE_JOINED as u64 + 1)) as u32 } else { 1 }
+}
+
 /// Most newcomers that wait; with one more they are told of.
 const NEWCOMERS_MAX: usize = 16_384;
+
+/// Most views that wait while one is asked for. Whoever tells of more is found by comparing views.
+const LATER_MAX: usize = 8;
 
 /// Attempts at getting a view before what we were asked to tell is told without it.
 const VIEW_ATTEMPTS_MAX: u8 = 8;
@@ -65,6 +80,16 @@ pub(in crate::protocol) struct Fetch {
     /// When it is asked for again; [`Time::NEVER`] while a stream for it is under way or waits for others: its driver says how it ended.
     pub(in crate::protocol) due: Time,
     pub(in crate::protocol) attempts: u8,
+    /// How many were live in our view before.
+    pub(in crate::protocol) known: usize,
+}
+
+/// All are to be told once more by our view, as another group has been met.
+#[derive(Clone, Copy, Debug)]
+struct Again {
+    /// Since when.
+    since: Time,
+    due: Time,
 }
 
 /// See the module.
@@ -79,6 +104,7 @@ pub(in crate::protocol) struct Newcomers {
     told: Time,
     /// When a rush was last told of by our view; [`Time::NEVER`] if never.
     offered: Time,
+    again: Option<Again>,
     /// When somebody last began to join, and how many have one after the other.
     joined: Time,
     streak: usize,
@@ -90,18 +116,24 @@ pub(in crate::protocol) struct Newcomers {
     others_wait_until: Time,
     /// We have joined in a rush, through this member, and have not been told of the others.
     untold: Option<MemberIndex>,
+    /// How many times as long as it takes until a rush is over we wait for somebody else to tell of it.
+    patience: u32,
     /// The view that we are to have before we tell others.
     pub(in crate::protocol) fetch: Option<Fetch>,
+    /// Whose views we are to have after that one: somebody else told of a rush meanwhile.
+    later: Vec<(SocketAddr, MemberId)>,
 }
 
 impl Newcomers {
-    pub(in crate::protocol) const fn new() -> Newcomers {
+    pub(in crate::protocol) const fn new(patience: u32) -> Newcomers {
         Newcomers {
+            patience,
             waiting: Vec::new(),
             since: Time::ZERO,
             last: Time::ZERO,
             told: Time::ZERO,
             offered: Time::NEVER,
+            again: None,
             joined: Time::ZERO,
             streak: 0,
             rush: false,
@@ -109,6 +141,7 @@ impl Newcomers {
             others_wait_until: Time::ZERO,
             untold: None,
             fetch: None,
+            later: Vec::new(),
         }
     }
 
@@ -154,9 +187,30 @@ impl Newcomers {
         if !self.rush {
             return self.told + WAIT;
         }
-        let live = live as u32;
-        let over = self.last.max(self.joined) + QUIET + QUIET_EACH * live;
-        over.min(self.since + RUSH_MAX + RUSH_MAX_EACH * live)
+        let over = self.last.max(self.joined) + quiet(live);
+        over.min(self.since + longest_wait(live))
+    }
+
+    /// A view has told us of `learned` members and lacks others of the `live` that we know: of those that joined at the same time, each
+    /// group through another member, we know two. If we have told one of them by our view, both are told.
+    pub(in crate::protocol) fn groups_met(&mut self, learned: usize, live: usize, now: Time) {
+        let group = learned >= RUSH_LEAST && learned * GROUP_SHARE >= live && self.has_offered(live, now);
+        if !group && self.again.is_none() {
+            return;
+        }
+        let since = self.again.map_or(now, |again| again.since);
+        let due = (now + quiet(live) * self.patience).min(since + longest_wait(live));
+        self.again = Some(Again { since, due });
+    }
+
+    /// Whoever gave us its view knows all that we know: so do those that it came from, and who is told of it.
+    pub(in crate::protocol) fn groups_are_told(&mut self) {
+        self.again = None;
+    }
+
+    /// When all are told once more; [`Time::NEVER`] if they are not.
+    pub(in crate::protocol) fn again_due(&self) -> Time {
+        self.again.map_or(Time::NEVER, |again| again.due)
     }
 
     /// Takes all that wait out, to be told of at `now`.
@@ -167,7 +221,7 @@ impl Newcomers {
 
     /// All of our view is told.
     pub(in crate::protocol) fn offer(&mut self, now: Time) {
-        self.offered = now;
+        (self.offered, self.again) = (now, None);
     }
 
     /// Whether it was lately, to `live` members.
@@ -177,9 +231,24 @@ impl Newcomers {
 
     /// Whether all of that is past, among `live` members.
     pub(in crate::protocol) fn is_over(&self, live: usize, now: Time) -> bool {
-        let idle = self.waiting.is_empty() && self.fetch.is_none() && self.untold.is_none();
+        let idle =
+            self.waiting.is_empty() && self.fetch.is_none() && self.untold.is_none() && self.again.is_none();
         let ends = (self.joined + HASTE).max(self.told + WAIT).max(self.compared_from);
         idle && now > ends.max(self.others_wait_until) && !self.has_offered(live, now)
+    }
+
+    /// The view of `from` is to be had after the one that is asked for. False if too many are.
+    pub(in crate::protocol) fn fetch_later(&mut self, from: (SocketAddr, MemberId)) -> bool {
+        let asked = self.fetch.is_some_and(|fetch| fetch.from == from) || self.later.contains(&from);
+        if !asked && self.later.len() < LATER_MAX {
+            self.later.push(from);
+        }
+        asked || self.later.contains(&from)
+    }
+
+    /// The view that was asked for is there, or will not come: goes on with the next. `known` members are live in our view.
+    pub(in crate::protocol) fn fetch_next(&mut self, known: usize, now: Time) {
+        self.fetch = self.later.pop().map(|from| Fetch::new(from, known, now));
     }
 
     /// Through whom we have joined in a rush, if we have not been told of the others.
@@ -187,9 +256,16 @@ impl Newcomers {
         self.untold
     }
 
-    /// When we do without being told; [`Time::NEVER`] if there is nothing to be told.
-    pub(in crate::protocol) fn told_by(&self) -> Time {
-        if self.untold.is_some() { self.compared_from } else { Time::NEVER }
+    /// When we, who know `live` members, do without being told; [`Time::NEVER`] if there is nothing to be told. If others have joined
+    /// through us meanwhile, the one that we joined through may wait for us as we do for it.
+    pub(in crate::protocol) fn told_by(&self, live: usize) -> Time {
+        match self.untold {
+            None => Time::NEVER,
+            Some(_) if self.rush && !self.waiting.is_empty() => {
+                self.compared_from.min(self.last.max(self.joined) + quiet(live) * self.patience)
+            }
+            Some(_) => self.compared_from,
+        }
     }
 
     /// Nobody has told us, or will.
@@ -224,9 +300,9 @@ impl Newcomers {
 }
 
 impl Fetch {
-    /// A view of `from`, to be asked for at `now`.
-    pub(in crate::protocol) const fn new(from: (SocketAddr, MemberId), now: Time) -> Fetch {
-        Fetch { from, due: now, attempts: 0 }
+    /// A view of `from`, to be asked for at `now` by who knows `known` live members.
+    pub(in crate::protocol) const fn new(from: (SocketAddr, MemberId), known: usize, now: Time) -> Fetch {
+        Fetch { from, due: now, attempts: 0, known }
     }
 
     /// Whether it was asked for often enough.
@@ -245,6 +321,16 @@ impl Fetch {
     }
 }
 
+/// With no one coming for so long a rush among `live` members is over.
+fn quiet(live: usize) -> Duration {
+    QUIET + QUIET_EACH * live as u32
+}
+
+/// For so long at most those of a rush wait for others.
+fn longest_wait(live: usize) -> Duration {
+    RUSH_MAX + RUSH_MAX_EACH * live as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,7 +346,7 @@ mod tests {
 
     #[test]
     fn few_are_told_of_by_themselves_and_in_turn() {
-        let mut newcomers = Newcomers::new();
+        let mut newcomers = Newcomers::new(1);
         assert_eq!(newcomers.due(100), Time::NEVER);
         joined(&mut newcomers, 1, at(0));
         assert!(newcomers.due(100) <= at(0), "a lone one at once");
@@ -274,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_rush_waits_for_its_end_and_not_for_ever() {
-        let mut newcomers = Newcomers::new();
+        let mut newcomers = Newcomers::new(1);
         let live = 200;
         let quiet = QUIET + QUIET_EACH * live as u32;
         for nth in 0..=50 {
@@ -293,7 +379,7 @@ mod tests {
 
     #[test]
     fn so_few_of_so_many_are_no_rush() {
-        let mut newcomers = Newcomers::new();
+        let mut newcomers = Newcomers::new(1);
         let live = 40 * RUSH_SHARE;
         (1..40).for_each(|_| newcomers.note_join(live, at(0)));
         assert!(!newcomers.are_rush());
@@ -303,7 +389,7 @@ mod tests {
 
     #[test]
     fn who_comes_after_a_rush_is_told_of_as_always() {
-        let mut newcomers = Newcomers::new();
+        let mut newcomers = Newcomers::new(1);
         for nth in 0..40 {
             newcomers.note_join(60, at(0));
             newcomers.add(nth, Incarnation::new(1), at(0));
@@ -321,7 +407,7 @@ mod tests {
 
     #[test]
     fn nothing_is_remembered_for_ever() {
-        let mut newcomers = Newcomers::new();
+        let mut newcomers = Newcomers::new(1);
         newcomers.note_join(2, at(0));
         newcomers.add(1, Incarnation::new(1), at(0));
         assert!(!newcomers.is_over(2, at(1_000_000)), "somebody waits");
@@ -334,15 +420,64 @@ mod tests {
     }
 
     #[test]
+    fn whoever_told_one_of_two_groups_tells_both() {
+        let mut newcomers = Newcomers::new(1);
+        newcomers.groups_met(100, 200, at(0));
+        assert_eq!(newcomers.again_due(), Time::NEVER, "it has told nobody");
+        newcomers.offer(at(0));
+        newcomers.groups_met(RUSH_LEAST - 1, 2 * RUSH_LEAST, at(0));
+        newcomers.groups_met(100, 100 * GROUP_SHARE + 1, at(0));
+        assert_eq!(newcomers.again_due(), Time::NEVER, "so few come later, or are found by comparing");
+        newcomers.groups_met(100, 200, at(0));
+        assert_eq!(newcomers.again_due(), at(0) + quiet(200));
+        // Of another group a few were missing that had come with a third.
+        newcomers.groups_met(1, 300, at(50));
+        assert_eq!(newcomers.again_due(), at(50) + quiet(300));
+        assert!(!newcomers.is_over(300, at(1_000_000)));
+        (0..10_000).step_by(50).for_each(|ms| newcomers.groups_met(100, 300, at(ms)));
+        assert_eq!(newcomers.again_due(), at(0) + longest_wait(300));
+        newcomers.groups_are_told();
+        assert_eq!(newcomers.again_due(), Time::NEVER);
+    }
+
+    #[test]
+    fn two_that_joined_through_each_other_do_not_wait_for_each_other_for_long() {
+        let mut newcomers = Newcomers::new(5);
+        newcomers.joined_in_rush(7, at(0));
+        assert_eq!(newcomers.told_by(20), at(0) + UNTOLD_MAX);
+        for nth in 0..20 {
+            newcomers.note_join(20, at(nth));
+        }
+        assert_eq!(newcomers.told_by(20), at(0) + UNTOLD_MAX, "nobody has handed itself over");
+        newcomers.add(1, Incarnation::new(1), at(30));
+        assert_eq!(newcomers.told_by(20), at(30) + quiet(20) * 5);
+    }
+
+    #[test]
+    fn views_of_several_are_had_one_after_the_other() {
+        let from = |number: u16| (([127, 0, 0, 1], number).into(), MemberId(number.into()));
+        let mut newcomers = Newcomers::new(1);
+        newcomers.fetch = Some(Fetch::new(from(0), 1, at(0)));
+        assert!(newcomers.fetch_later(from(0)), "it is being asked for");
+        assert!((1..=LATER_MAX as u16).all(|number| newcomers.fetch_later(from(number))));
+        assert!(newcomers.fetch_later(from(1)) && !newcomers.fetch_later(from(100)));
+        for left in (0..=LATER_MAX).rev() {
+            assert!(newcomers.fetch.is_some(), "{left} are left");
+            newcomers.fetch_next(2, at(1));
+        }
+        assert!(newcomers.fetch.is_none());
+    }
+
+    #[test]
     fn no_more_than_so_many_wait() {
-        let mut newcomers = Newcomers::new();
+        let mut newcomers = Newcomers::new(1);
         let room = (0..).take_while(|number| !newcomers.add(*number, Incarnation::new(1), at(0))).count();
         assert_eq!(room + 1, NEWCOMERS_MAX);
     }
 
     #[test]
     fn a_view_that_does_not_come_is_asked_for_a_few_times() {
-        let mut fetch = Fetch::new(("127.0.0.1:7".parse().unwrap(), MemberId(7)), at(0));
+        let mut fetch = Fetch::new(("127.0.0.1:7".parse().unwrap(), MemberId(7)), 1, at(0));
         let mut waits = Vec::new();
         while !fetch.is_in_vain() {
             let now = fetch.due;
