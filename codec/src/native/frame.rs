@@ -10,15 +10,18 @@ use std::iter::FusedIterator;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U32, U64};
 
-use super::layout::Header;
+use super::layout::{Header, kind};
 use super::parts::{member, take};
-use super::{DecodeError, Message, MessageVisitor, PROBE_LEN, VERSION};
+use super::{DELEGATION_LEN, DecodeError, Message, MessageVisitor, PROBE_LEN, VERSION};
 use crate::MemberId;
 
 /// Largest frame in bytes: what fits an Ethernet packet beside IP and UDP headers and a tunnel's.
 pub const FRAME_MAX: usize = 1400;
 /// Bytes of the header in front of every frame and stream message.
 pub const HEADER_LEN: usize = size_of::<Header>();
+
+/// Bytes of a frame that acknowledges a delegation and does nothing else: see [`is_delegation_ack`].
+pub const DELEGATION_ACK_FRAME_LEN: usize = HEADER_LEN + DELEGATION_LEN;
 
 // A frame is full before its count is: no message is shorter than a probe.
 const _: () = assert!((FRAME_MAX - HEADER_LEN) / PROBE_LEN < u8::MAX as usize);
@@ -48,6 +51,16 @@ pub struct FrameHeader {
 #[inline]
 pub fn destination(bytes: &[u8]) -> Option<MemberId> {
     take::<Header>(&mut &bytes[..]).ok().map(|header| MemberId(header.destination.get()))
+}
+
+/// Whether the frame in `bytes` acknowledges a delegation and does nothing else, before anything of it has been checked: to know
+/// in advance that it can wait. Then its first [`DELEGATION_ACK_FRAME_LEN`] bytes are all of it.
+#[inline]
+pub fn is_delegation_ack(bytes: &[u8]) -> bool {
+    bytes.len() >= DELEGATION_ACK_FRAME_LEN
+        && bytes[0] == VERSION
+        && bytes[2] == 1
+        && bytes[HEADER_LEN] == kind::DELEGATION_ACK
 }
 
 impl FrameHeader {

@@ -29,7 +29,10 @@ pub use direct::{DIRECT_HEADER_LEN, DIRECT_MAX, DIRECT_STREAM_MAX, DirectOutcome
 pub use error::DecodeError;
 pub use event::{EVENT_HEADER_LEN, EVENT_MAX, UserEvent};
 pub use event_repair::{EVENT_PART_BITS_MAX, EVENT_REPAIR_LEN, EventId, EventPart, EventSum};
-pub use frame::{FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages, destination};
+pub use frame::{
+    DELEGATION_ACK_FRAME_LEN, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, Messages, destination,
+    is_delegation_ack,
+};
 pub use introduction::{INTRODUCTION_HEADER_LEN, Introduction};
 pub use key_values::{
     DIGESTS_MAX, KEY_MAX, KEY_ROOTS_LEN, KeyDigest, KeyDigestList, KeyDigests, KeyEntries, KeyEntry,

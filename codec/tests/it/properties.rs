@@ -6,8 +6,8 @@ use crate::arbitrary::{self, Mutation, mutate};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use swimring_codec::native::{
-    FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, STREAM_PREFIX_LEN, StreamKind, StreamMessage,
-    StreamWriter, destination, stream_message_len,
+    DELEGATION_ACK_FRAME_LEN, FRAME_MAX, Frame, FrameHeader, FrameWriter, HEADER_LEN, STREAM_PREFIX_LEN,
+    StreamKind, StreamMessage, StreamWriter, destination, is_delegation_ack, stream_message_len,
 };
 use swimring_testing::checks;
 use swimring_testing::owned::{OwnedBody, OwnedIntroduction, OwnedMessage};
@@ -44,6 +44,26 @@ proptest! {
         let read: Result<Vec<_>, _> = frame.messages().map(|m| m.map(OwnedMessage::from)).collect();
         prop_assert_eq!(read.as_deref(), Ok(&messages[..fitting]));
         prop_assert_eq!(checks::frame(&bytes), fitting);
+    }
+
+    /// An acknowledgement of a delegation is known before it is decoded, and nothing else is taken for one.
+    #[test]
+    fn an_acknowledgement_is_known_by_its_first_bytes(
+        header in arbitrary::header(), number in any::<u32>(),
+        messages in vec(arbitrary::message(), 0..3), acknowledges in any::<bool>(), padding in 0..40_usize,
+    ) {
+        let acknowledgement = OwnedMessage::DelegationAck { number };
+        let messages = if acknowledges { vec![acknowledgement] } else { messages };
+        let is_one = matches!(messages[..], [OwnedMessage::DelegationAck { .. }]);
+        let (mut bytes, _) = write_frame(header, &messages);
+        bytes.resize(bytes.len() + padding, 0);
+        prop_assert_eq!(is_delegation_ack(&bytes), is_one);
+        if is_one {
+            let whole = Frame::decode(&bytes[..DELEGATION_ACK_FRAME_LEN]).expect("all of it");
+            let read: Result<Vec<_>, _> = whole.messages().map(|m| m.map(OwnedMessage::from)).collect();
+            prop_assert_eq!(read, Ok(messages));
+            prop_assert!(!is_delegation_ack(&bytes[..DELEGATION_ACK_FRAME_LEN - 1]));
+        }
     }
 
     #[test]

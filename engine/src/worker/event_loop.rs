@@ -9,13 +9,15 @@
 //! have to begin, but silence is judged only as far as this worker and the others have read
 //! ([`SharedState::set_read_until`](crate::protocol::SharedState::set_read_until)),
 //! and timers fire at a part of the pace of reading, so that a worker never sends more than its own reading keeps up
-//! with. What a loop that is behind concludes is in `pace`.
+//! with. Acknowledgements of delegations are put aside meanwhile (`aside`), so that everybody is told first. What a loop that is
+//! behind concludes is in `pace`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use swimring_codec::native::{self, Frame};
 
+use super::aside::ASIDE_PER_TURN;
 use super::calls::Calls;
 use super::host::Host;
 use super::members::{EXPECTED, HostedMember};
@@ -50,7 +52,7 @@ pub(super) fn run<O: Observer>(
     while !host.stopping {
         host.clock.read();
         let left = host.now();
-        let idle = calls.is_empty() && !reading.goes_on();
+        let idle = calls.is_empty() && !reading.goes_on() && host.aside.is_empty();
         let timeout = host.wait(&pace, idle);
         host.clock.expire();
         let before = driver.counters();
@@ -60,18 +62,19 @@ pub(super) fn run<O: Observer>(
             host.clock.read();
             pace.waited(left, host.now());
         }
+        let (waits, read_until) = (reading.goes_on(), reading.complete_until());
         loop {
             if let Some(to) = driver.upcoming(EXPECTED) {
                 host.members.expect_at(to);
             }
             let Some(Arrival { from, to, datagrams, trains }) = driver.next_arrival()? else { break };
             let mut ahead = datagrams.clone();
-            ahead.by_ref().take(EXPECTED).for_each(|datagram| host.expect(datagram));
+            ahead.by_ref().take(EXPECTED).for_each(|datagram| host.expect(datagram, waits));
             for datagram in datagrams {
                 if let Some(datagram) = ahead.next() {
-                    host.expect(datagram);
+                    host.expect(datagram, waits);
                 }
-                if host.lets_in(from) {
+                if host.lets_in(from) && !(waits && host.puts_aside(from, datagram, read_until)) {
                     host.datagram(from, to, datagram, trains);
                 }
             }
@@ -97,7 +100,11 @@ pub(super) fn run<O: Observer>(
         }
         host.counters.turns_swamped += u64::from(lost || unread >= UNREAD_MAX);
         place.pressure.has_read(place.worker, if behind { reading.complete_until() } else { Time::NEVER });
-        host.members.shared.set_read_until(place.pressure.all_have_read(place.worker, host.now()));
+        if !behind || host.aside.is_due(host.now()) {
+            host.look_aside(driver.trains());
+        }
+        let all_have_read = place.pressure.all_have_read(place.worker, host.now());
+        host.members.shared.set_read_until(all_have_read.min(host.aside.complete_until()));
         for _ in 0..CALLS_PER_TURN {
             let Some(call) = calls.pop() else { break };
             call(&mut host, driver.trains());
@@ -121,11 +128,12 @@ pub(super) fn run<O: Observer>(
 }
 
 impl<O: Observer> Host<O> {
-    /// Has the member that a datagram is for at hand soon.
+    /// Has the member that a datagram is for at hand soon, unless it is put aside, as what `waits` can be.
     #[inline]
-    fn expect(&self, bytes: &[u8]) {
+    fn expect(&self, bytes: &[u8], waits: bool) {
         if self.opener.is_none()
             && self.sealing.is_none()
+            && !(waits && native::is_delegation_ack(bytes))
             && let Some(id) = native::destination(bytes)
         {
             self.members.expect(id);
@@ -143,6 +151,27 @@ impl<O: Observer> Host<O> {
         let lost = self.loses_a_datagram();
         self.counters.lost += u64::from(lost);
         !lost
+    }
+
+    /// Puts a datagram from `from` aside, which had not arrived by `read_until`, if it can wait.
+    #[inline]
+    fn puts_aside(&mut self, from: SocketAddr, bytes: &[u8], read_until: Time) -> bool {
+        self.opener.is_none()
+            && self.sealing.is_none()
+            && native::is_delegation_ack(bytes)
+            && self.aside.put(from, bytes, read_until)
+    }
+
+    /// Looks at the next of what was put aside.
+    fn look_aside(&mut self, trains: &mut Trains) {
+        for _ in 0..ASIDE_PER_TURN {
+            if let Some(frame) = self.aside.upcoming(EXPECTED) {
+                self.expect(frame, false);
+            }
+            let Some(next) = self.aside.next() else { break };
+            self.clock.datagram();
+            self.datagram(next.from, None, &next.frame, trains);
+        }
     }
 
     /// Gives a datagram from `from`, sent to `to`, to the member that it names.

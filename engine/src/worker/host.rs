@@ -8,6 +8,7 @@ use swimring_codec::memberlist::{Codec, Keyring};
 use swimring_codec::native::IdentityKey;
 use swimring_codec::{Incarnation, canonical};
 
+use super::aside::Aside;
 use super::clock::Clock;
 use super::counters::HostCounters;
 use super::held_joins::HeldJoins;
@@ -97,6 +98,8 @@ pub struct Host<O> {
     pub(super) more_timers: bool,
     /// Share of datagrams to lose, of 2^32.
     loss: u64,
+    /// Acknowledgements that wait while other things lie unread.
+    pub(super) aside: Aside,
     /// Frames from other zones, in a fleet whose zones are apart.
     pub(super) held: Option<Box<HeldFrames>>,
     /// Direct messages over streams, once there is one.
@@ -133,6 +136,7 @@ impl<O: Observer> Host<O> {
             more_streams: false,
             more_timers: false,
             loss: (options.receive_loss.clamp(0.0, 1.0) * 4_294_967_296.0) as u64,
+            aside: Aside::new(options.members_expected),
             held: options.zone_latency.map(|latency| Box::new(HeldFrames::new(latency))),
             messages: None,
             stream_life: options.stream.exchange_timeout / 2,

@@ -6,6 +6,7 @@
 //! them and takes calls for them; [`Host`] is what a call may do on a worker; [`Observer`] hears what
 //! happens to its members.
 
+mod aside;
 mod calls;
 mod clock;
 mod counters;
