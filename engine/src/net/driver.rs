@@ -16,7 +16,7 @@ use super::mmsg::Mmsg;
 use super::options::{DriverChoice, DriverKind, NetOptions};
 use super::uring::{Opened, Uring};
 use super::waker::Waker;
-use super::{DatagramHandler, segmentation, socket_options};
+use super::{DatagramHandler, segmentation_support, socket_options};
 
 /// The least that the kernel charges a socket's receive buffer for a message, in bytes: its own bookkeeping and
 /// the smallest stretch of memory for the payload (832 for 64 bytes on x86-64).
@@ -94,7 +94,7 @@ impl Driver {
         let prepared = socket_options::prepare(&socket, options)?;
         let mut trains = Trains::new(options);
         if options.segmentation {
-            trains.limit_segments(segmentation::segments_max(family));
+            trains.limit_segments(segmentation_support::segments_max(family));
         }
         let waker = Waker::new()?;
         let mut counters = NetCounters::default();

@@ -36,7 +36,7 @@ mod paths;
 mod prefetch;
 #[cfg(test)]
 mod refusal_test;
-mod segmentation;
+mod segmentation_support;
 mod size_class;
 mod socket_options;
 mod train_index;
