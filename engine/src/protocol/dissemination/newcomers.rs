@@ -118,25 +118,32 @@ impl Core {
         let news = news.filter(|news| says(self.table.get(news.subject), update, news.incarnation));
         let news: Vec<News> = news.collect();
         let ours = Range::Zone { zone: self.zone, prefix_bits: 0 };
-        match rush {
-            true if !news.is_empty() => self.tell_view(cx),
+        match news.last() {
+            Some(last) if rush => self.tell_view(cx, Some(*last)),
             _ => self.delegate_all(cx, &news, ours, false),
         }
     }
 
-    /// Tells everyone all that we know, by our view. What stands for it has to be new to all, since nobody serves the same twice, and
-    /// whoever has joined may be in a view that somebody else tells: that we live, once more.
-    fn tell_view(&mut self, cx: &mut Context<'_, '_>) {
-        let own = self.table.get(self.index);
-        let incarnation = own.incarnation().next();
-        self.set_entry(cx, self.index, own.with_incarnation(incarnation));
-        self.table.clear_untold_alive();
+    /// Tells everyone all that we know, by our view. `last` came last, if somebody has.
+    fn tell_view(&mut self, cx: &mut Context<'_, '_>, last: Option<News>) {
+        let stands_for_all = if self.status == Status::Active { Some(self.live_on(cx)) } else { last };
         if let Some(newcomers) = &mut self.seldom.newcomers {
             newcomers.offer(cx.now);
         }
-        cx.shared.counters.views_offered += 1;
-        let news = News { subject: self.index, update: Update::Alive { introduce: true }, incarnation };
-        self.delegate_all(cx, &[news], Range::Everyone, true);
+        if let Some(news) = stands_for_all {
+            self.table.clear_untold_alive();
+            cx.shared.counters.views_offered += 1;
+            self.delegate_all(cx, &[news], Range::Everyone, true);
+        }
+    }
+
+    /// That we live, once more. Nobody serves the same twice, and who joined last may be in a view that somebody else has told, so this stands
+    /// for our view unless we are leaving.
+    fn live_on(&mut self, cx: &mut Context<'_, '_>) -> News {
+        let own = self.table.get(self.index);
+        let incarnation = own.incarnation().next();
+        self.set_entry(cx, self.index, own.with_incarnation(incarnation));
+        News { subject: self.index, update: Update::Alive { introduce: true }, incarnation }
     }
 
     /// The view that we were to have is there, of whoever's `root` is that. Where those that join at the same time do so through several
@@ -176,7 +183,7 @@ impl Core {
             self.tell_newcomers(cx);
         }
         if self.newcomers().is_some_and(|newcomers| newcomers.again_due() <= now) {
-            self.tell_view(cx);
+            self.tell_view(cx, None);
         }
         let live = self.table.live();
         if self.newcomers().is_some_and(|newcomers| newcomers.is_over(live, now)) {
