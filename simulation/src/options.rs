@@ -27,7 +27,7 @@ pub struct SimulationOptions {
     pub zone_delay: Duration,
     /// Faults that may strike.
     pub faults: Faults,
-    /// Whether all members share one [`SharedState`], as in a worker, or have one each, as when embedded.
+    /// Whether all members share one [`SharedState`](swimring::protocol::SharedState), as in a worker, or have one each, as when embedded.
     pub shared_commons: bool,
     /// Whether everything is checked after every step. The checks cost more than the protocol.
     pub checked: bool,
