@@ -8,6 +8,9 @@ use swimring_codec::{Incarnation, MemberId, State};
 
 use super::refutation_tests::{Nowhere, call, member, second};
 use super::*;
+use crate::protocol::shared_lists::delegation::Range;
+use crate::protocol::state::Status;
+use crate::protocol::wire::Update;
 use crate::protocol::{MemberlistOptions, StreamPurpose, WireOptions};
 
 /// Whoever answered has left meanwhile, and is in no view: there is nobody to compare views with, and without a period
@@ -72,4 +75,43 @@ fn a_member_that_has_just_joined_asks_for_a_view_and_sends_none() {
     assert!(said(&one, &mut shared) < 400, "others were joining");
     learn(&mut one, &mut shared, 1);
     assert!(said(&one, &mut shared) > all, "it knows what others know");
+}
+
+/// What stands for the view that a rush is told by is that the member lives, once more; one that is leaving does not say so.
+#[test]
+fn a_rush_is_told_by_a_claim_that_nobody_has_served_unless_its_member_leaves() {
+    for (status, steps) in [(Status::Active, 1), (Status::Leaving, 0)] {
+        let (mut one, mut shared) = member(&WireOptions::Native, 100);
+        one.restart_timers(second(1), &shared);
+        call(&mut one, &mut shared, second(1), |one, cx| {
+            cx.asked = Some(Range::Zone { zone: one.core.zone, prefix_bits: 0 });
+            for number in 1..=20 {
+                let (name, incarnation) = (&format!("two {number}"), Incarnation::new(1));
+                let (subject, address) = (MemberId::of_name(name), ([127, 0, 1, number], 7946).into());
+                let said = Introduction {
+                    subject,
+                    incarnation,
+                    state: State::Alive,
+                    address,
+                    name,
+                    metadata: &[],
+                    zone: "",
+                };
+                one.core.note_join(cx.now);
+                one.on_introduction(cx, &said, Versions::PLAIN, merge::TellOn::Nobody);
+                let index = cx.shared.directory.find(subject).unwrap();
+                one.core.delegate_asked(cx, index, Update::Alive { introduce: true }, incarnation);
+            }
+            cx.introduced = true;
+            one.core.delegate_read(cx);
+        });
+        let before = one.incarnation().get();
+        let due = one.core.newcomers_due();
+        assert!(due > second(1) && due < second(3), "{due:?}");
+        one.core.status = status;
+        call(&mut one, &mut shared, due, |one, cx| one.core.delegation_timeout(cx));
+        assert_eq!(shared.counters.views_offered, 1, "{status:?}");
+        assert_eq!(one.incarnation().get() - before, steps, "{status:?}");
+        assert!(one.core.newcomers_due() > due, "{status:?}");
+    }
 }
