@@ -131,8 +131,7 @@ impl<O: Observer> Host<O> {
     /// Has the member that a datagram is for at hand soon, unless it is put aside, as what `waits` can be.
     #[inline]
     fn expect(&self, bytes: &[u8], waits: bool) {
-        if self.opener.is_none()
-            && self.sealing.is_none()
+        if self.reads_plain()
             && !(waits && native::is_delegation_ack(bytes))
             && let Some(id) = native::destination(bytes)
         {
@@ -156,10 +155,13 @@ impl<O: Observer> Host<O> {
     /// Puts a datagram from `from` aside, which had not arrived by `read_until`, if it can wait.
     #[inline]
     fn puts_aside(&mut self, from: SocketAddr, bytes: &[u8], read_until: Time) -> bool {
-        self.opener.is_none()
-            && self.sealing.is_none()
-            && native::is_delegation_ack(bytes)
-            && self.aside.put(from, bytes, read_until)
+        self.reads_plain() && native::is_delegation_ack(bytes) && self.aside.put(from, bytes, read_until)
+    }
+
+    /// Whether what arrives is plain frames of the native format, as far as it is anything.
+    #[inline]
+    fn reads_plain(&self) -> bool {
+        self.opener.is_none() && self.sealing.is_none()
     }
 
     /// Looks at the next of what was put aside.

@@ -239,11 +239,14 @@ impl Newcomers {
 
     /// The view of `from` is to be had after the one that is asked for. False if too many are.
     pub(in crate::protocol) fn fetch_later(&mut self, from: (SocketAddr, MemberId)) -> bool {
-        let asked = self.fetch.is_some_and(|fetch| fetch.from == from) || self.later.contains(&from);
-        if !asked && self.later.len() < LATER_MAX {
+        if self.fetch.is_some_and(|fetch| fetch.from == from) || self.later.contains(&from) {
+            return true;
+        }
+        let room = self.later.len() < LATER_MAX;
+        if room {
             self.later.push(from);
         }
-        asked || self.later.contains(&from)
+        room
     }
 
     /// The view that was asked for is there, or will not come: goes on with the next. `known` members are live in our view.
