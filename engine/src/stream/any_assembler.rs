@@ -28,11 +28,11 @@ impl AnyAssembler {
         }
     }
 
-    /// The next read.
-    pub(super) fn want(&mut self) -> Want {
+    /// The next read; `pool` has the buffers.
+    pub(super) fn want(&mut self, pool: &Pool) -> Want {
         match self {
             AnyAssembler::LengthPrefixed(assembler) => assembler.want(),
-            AnyAssembler::Scanned(assembler) => assembler.want(),
+            AnyAssembler::Scanned(assembler) => assembler.want(pool),
         }
     }
 

@@ -273,7 +273,7 @@ impl Exchange {
         let mut held = Held { shared: &self.shared, bytes: 0 };
         let mut assembler = AnyAssembler::new(&self.shared.options, pool.take(), self.token.is_none());
         let reason = loop {
-            let Want { buffer, limit } = assembler.want();
+            let Want { buffer, limit } = assembler.want(pool);
             if !held.set(buffer.capacity()) {
                 assembler.filled(buffer, 0);
                 break CloseReason::MemoryFull;

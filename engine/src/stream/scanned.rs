@@ -53,8 +53,8 @@ impl ScannedAssembler {
         }
     }
 
-    /// The next read.
-    pub(super) fn want(&mut self) -> Want {
+    /// The next read. A buffer that has to grow large is exchanged for one of `pool` that is, if there is one.
+    pub(super) fn want(&mut self, pool: &Pool) -> Want {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.drain(..self.start);
         self.start = 0;
@@ -66,6 +66,15 @@ impl ScannedAssembler {
             // `next` has ended an exchange whose message is as long as may be and goes on.
             None => buffer.len().max(HEAD_LEN).min(self.limits.message_bytes_max - buffer.len()),
         };
+        let needed = buffer.len() + limit;
+        if needed > buffer.capacity() && needed >= LARGE_BYTES {
+            let mut large = pool.take_large();
+            if large.capacity() >= needed {
+                large.extend_from_slice(&buffer);
+                std::mem::swap(&mut buffer, &mut large);
+            }
+            pool.put(large);
+        }
         buffer.reserve_exact(limit);
         Want { buffer, limit }
     }
@@ -190,7 +199,7 @@ mod tests {
         let (mut messages, mut largest, mut at) = (Vec::new(), 0, 0);
         let mut chunk = chunks.iter().cycle();
         while at < bytes.len() {
-            let Want { mut buffer, limit } = assembler.want();
+            let Want { mut buffer, limit } = assembler.want(&pool);
             assert!(limit > 0 && buffer.capacity() - buffer.len() >= limit);
             largest = largest.max(buffer.capacity());
             let count = limit.min(*chunk.next().unwrap()).min(bytes.len() - at);
@@ -260,7 +269,7 @@ mod tests {
         // Announced, and never sent.
         let mut announcing = assembler(false, u64::MAX);
         feed(&mut announcing, &with_length(MOST - 5)[..6], &[1]);
-        assert!(announcing.want().buffer.capacity() <= HEAD_LEN + 6);
+        assert!(announcing.want(&Pool::new(0)).buffer.capacity() <= HEAD_LEN + 6);
         // Of unknown length, byte by byte.
         let (_, end, largest) = feed(&mut assembler(false, u64::MAX), &to_zero(30_000)[..30_000], &[1]);
         assert!(end.is_none() && largest <= 60_000, "{largest}");
