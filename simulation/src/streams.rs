@@ -100,6 +100,7 @@ impl Simulation {
             StreamPurpose::Probe { .. } => self.settings.probe_interval * 2,
             StreamPurpose::Join { .. }
             | StreamPurpose::Sync
+            | StreamPurpose::Pull { .. }
             | StreamPurpose::View
             | StreamPurpose::SharedState { .. } => self.settings.probe_interval * 5,
         }

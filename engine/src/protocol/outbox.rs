@@ -43,6 +43,11 @@ pub enum StreamPurpose {
     },
     /// Anti-entropy push/pull.
     Sync,
+    /// The same where frames carry no roots: the other side's view, for nothing but that we live.
+    Pull {
+        /// The member that is asked.
+        from: MemberIndex,
+    },
     /// A view that is to be had before others are told.
     View,
     /// A probe that no datagram got through for.
@@ -59,6 +64,13 @@ pub enum StreamPurpose {
         /// The same of the keys of the cluster.
         all_keys: bool,
     },
+}
+
+impl StreamPurpose {
+    /// Whether it is to bring a whole view, of which a driver may have few come at a time.
+    pub fn is_for_view(self) -> bool {
+        matches!(self, StreamPurpose::Sync | StreamPurpose::Pull { .. } | StreamPurpose::View)
+    }
 }
 
 /// What became of the connection of a stream before anything was said on it. It tells a member that stands still from

@@ -31,7 +31,9 @@ impl<O: Observer> Host<O> {
         for at in 0..self.members.output.streams.len() {
             let open = self.members.output.streams[at].clone();
             let held = match open.purpose {
-                StreamPurpose::View => self.waiting_views.hold(local, &open, self.streams.views_under_way()),
+                purpose if purpose.is_for_view() => {
+                    self.waiting_views.hold(local, &open, self.streams.views_under_way())
+                }
                 _ => Held::No,
             };
             match held {
@@ -60,7 +62,7 @@ impl<O: Observer> Host<O> {
         if let StreamPurpose::Join { token } = opened.purpose {
             self.observer.join_failed(opened.local, token, reason);
         }
-        if matches!(opened.purpose, StreamPurpose::Join { .. } | StreamPurpose::View) {
+        if matches!(opened.purpose, StreamPurpose::Join { .. }) || opened.purpose.is_for_view() {
             self.failed_streams.push((opened.local, opened.purpose));
         }
     }

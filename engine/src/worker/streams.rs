@@ -55,7 +55,7 @@ pub(super) struct Opened {
 struct OpenedStreams {
     slots: Vec<Option<Opened>>,
     free: Vec<u32>,
-    /// How many are for a view that is to be had before others are told.
+    /// How many are for a view.
     views: usize,
 }
 
@@ -67,7 +67,7 @@ impl OpenedStreams {
 
     fn add(&mut self, opened: Opened) -> Option<u64> {
         let slot = self.free.pop()?;
-        self.views += usize::from(opened.purpose == StreamPurpose::View);
+        self.views += usize::from(opened.purpose.is_for_view());
         self.slots[slot as usize] = Some(opened);
         Some(u64::from(slot))
     }
@@ -102,7 +102,7 @@ impl OpenedStreams {
         let opened = self.slots.get_mut(token as usize)?.take();
         if let Some(opened) = opened {
             self.free.push(token as u32);
-            self.views -= usize::from(opened.purpose == StreamPurpose::View);
+            self.views -= usize::from(opened.purpose.is_for_view());
         }
         opened
     }
@@ -143,7 +143,7 @@ impl Streams {
         self.sealed.as_mut()
     }
 
-    /// How many streams are under way for views that are to be had before others are told.
+    /// How many streams are under way for views.
     pub(super) fn views_under_way(&self) -> usize {
         self.opened.views
     }
@@ -184,6 +184,7 @@ impl Streams {
             StreamPurpose::Probe { .. } => Duration::from_secs(2),
             StreamPurpose::Join { .. }
             | StreamPurpose::Sync
+            | StreamPurpose::Pull { .. }
             | StreamPurpose::View
             | StreamPurpose::SharedState { .. } => Duration::from_secs(60),
         };

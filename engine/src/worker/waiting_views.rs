@@ -1,8 +1,8 @@
-//! Views that members want before they tell others, and that wait for those under way.
+//! Views that members want, and that wait for those under way.
 //!
 //! At the end of a rush of joins each member asks the one that told it for its view. Of the members of one worker thousands do
 //! at the same moment, which is more than there may be streams: so a few go at a time, and the others wait here in the order in which
-//! they asked.
+//! they asked. So do those for push/pulls: where frames carry no roots, members that have joined together ask each for a view.
 
 use std::collections::VecDeque;
 

@@ -237,3 +237,35 @@ fn views_in_any_order_are_read_record_by_record() {
     let raised = believed(&here, 0).iter().filter(|seen| seen.3 == 2).count();
     assert_eq!(raised, 6, "every fiftieth");
 }
+
+/// Whoever asks for a view sends its own if that says something that the answer did not, and says nothing more if both are the same.
+#[test]
+fn a_view_is_sent_where_the_answer_to_a_pull_lacks_something() {
+    // Which of the two have heard that somebody has left.
+    for (here_knows, away_knows, sends) in
+        [(false, false, false), (false, true, false), (true, false, true), (true, true, false)]
+    {
+        for workers in [&[7, 8][..], &[7]] {
+            let (mut here, mut away) = (Worker::new(workers, 1), Worker::new(&[100, 101], 2));
+            for (worker, knows) in [(&mut here, here_knows), (&mut away, away_knows)] {
+                let node = &name(50);
+                if knows {
+                    worker.hear(0, &Message::Dead { incarnation: 1, node, from: node });
+                }
+            }
+            let answer = away.written(0);
+            here.written(0);
+            let from = here.shared.directory().find(MemberId::of_name(&name(100))).unwrap();
+            let opened = here.call(0, |member, shared, codec, out| {
+                let (mut reply, message) = (Vec::new(), codec.open_stream(&answer, false).unwrap());
+                let purpose = Some(StreamPurpose::Pull { from });
+                member.handle_packet_stream(Time::from_micros(2), purpose, &message, &mut reply, shared, out);
+                assert!(reply.is_empty());
+                member.handle_timeout(Time::from_micros(3), shared, out);
+                out.streams.pop()
+            });
+            assert_eq!(opened.is_some(), sends, "{here_knows:?} {away_knows:?} {workers:?}");
+            assert!(opened.is_none_or(|open| (open.to, open.purpose) == (address(100), StreamPurpose::Sync)));
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! What comes in a record is weaker than what is gossiped: a dead member is only suspected (it may have
 //! come back since), a suspicion confirms nothing, and unknown members that are not alive are not added.
 
+use std::cell::Cell;
+
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
@@ -13,7 +15,7 @@ use crate::protocol::member::merge::TellOn;
 use crate::protocol::outbox::StreamPurpose;
 use crate::protocol::state::{Context, Core, SharedState};
 use crate::protocol::view::directory::{MemberIndex, UNVERSIONED};
-use crate::protocol::view::entry::Entry;
+use crate::protocol::view::entry::{Entry, EntryState};
 use crate::protocol::wire::{
     ReadingPlace, Record, RecordFault, Records, Says, Subject, Update, View, is_acceptable,
 };
@@ -23,33 +25,35 @@ use crate::protocol::wire::{
 const SPREAD_MAX: u32 = 32;
 
 impl Member {
-    /// Merges what came on a stream for `purpose`, nothing if the other side opened it. False if a record could not be read, and those after it.
+    /// Merges what came on a stream for `purpose`, nothing if the other side opened it. How many of its records say what we say now;
+    /// nothing if one could not be read, and those after it.
     pub(super) fn merge_view<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
         purpose: Option<StreamPurpose>,
         view: View<'_, impl Records<'r>>,
-    ) -> bool {
+    ) -> Option<usize> {
         let joining = matches!(purpose, Some(StreamPurpose::Join { .. }));
         let told = purpose == Some(StreamPurpose::View);
         // What somebody learns who catches up others have been told, or learn in the same way.
-        let caught_up_on = purpose.is_some() && self.anti_entropy.catches_up();
+        let caught_up_on =
+            matches!(purpose, Some(StreamPurpose::Pull { .. })) && self.anti_entropy.catches_up();
         let merged = self.merge_records(cx, (joining, told, caught_up_on), view.source, view.records);
-        if merged || !joining {
+        if merged.is_some() || !joining {
             self.core.merge_user_state(cx, view.user_state);
         }
         merged
     }
 
     /// Merges records from `source`, `joining` those that our join is answered with, `told` those that everyone gets, and
-    /// `caught_up_on` those that we have asked for since we joined.
+    /// `caught_up_on` those that we have asked for since we joined. How many say what we say now, as for [`Member::merge_view`].
     fn merge_records<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
         (joining, told, caught_up_on): (bool, bool, bool),
         source: MemberId,
         mut records: impl Records<'r>,
-    ) -> bool {
+    ) -> Option<usize> {
         let learned_before = learned(&cx.shared.counters);
         // Who looks at candidates has to hear of each who vouches for it.
         let passes = !(joining && self.core.looks_apart);
@@ -62,11 +66,11 @@ impl Member {
             || joining
                 && (self.core.delegates(cx.shared)
                     || self.core.seldom.joined_alone && !cx.shared.behaviour.push_pulls_on_time);
-        let (mut reading, mut place) = (Reading::default(), ReadingPlace::default());
+        let (mut reading, mut place, mut same) = (Reading::default(), ReadingPlace::default(), 0);
         loop {
             if passes {
                 let known = learned(&cx.shared.counters) - learned_before;
-                self.pass_over(
+                same += self.pass_over(
                     cx,
                     (&mut place, &mut records),
                     (told_anyway || known >= u64::from(SPREAD_MAX), told),
@@ -74,7 +78,7 @@ impl Member {
             }
             let Some(record) = records.next() else {
                 self.note_read(cx, &reading);
-                return true;
+                return Some(same);
             };
             let Record { introduction, signature, versions } = match record {
                 Ok(record) => record,
@@ -82,7 +86,7 @@ impl Member {
                     cx.shared.counters.decode_errors += 1;
                     match fault {
                         RecordFault::Unfit => continue,
-                        RecordFault::Broken => return false,
+                        RecordFault::Broken => return None,
                     }
                 }
             };
@@ -96,6 +100,7 @@ impl Member {
             if let Some(versions) = versions
                 && !self.core.is_worth_merging(cx, &introduction, versions)
             {
+                same += usize::from(self.core.says_the_same(cx, &introduction));
                 continue;
             }
             if joining && introduction.subject == self.core.id {
@@ -108,32 +113,38 @@ impl Member {
             let tell_on =
                 if told || learned >= u64::from(SPREAD_MAX) { TellOn::Nobody } else { TellOn::Everyone };
             self.merge_record(cx, &introduction, versions, tell_on);
+            same += usize::from(self.core.says_the_same(cx, &introduction));
         }
     }
 
     /// Passes over those of `records` that are known by their bytes. Whoever is new among them is taken in if that is told to `nobody`, be it
-    /// as everyone is `told` of them.
+    /// as everyone is `told` of them. How many of them say what we say now.
     fn pass_over<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
         (place, records): (&mut ReadingPlace, &mut impl Records<'r>),
         (nobody, told): (bool, bool),
-    ) {
+    ) -> usize {
         let mut new = std::mem::take(&mut cx.shared.new_members);
         let (views, directory) = (&cx.shared.wire.views, &cx.shared.directory);
         let takes = nobody && !self.core.looks_apart && !directory.signs();
         let by_incarnation = cx.shared.wire.rules.address_kept.is_some();
+        let same = Cell::new(0);
         let says = |index, kept: Entry| {
             let entry = self.core.table.get(index);
-            let same = by_incarnation || entry.version() == kept.version();
+            let describes = by_incarnation || entry.version() == kept.version();
             let (ours, theirs) = (entry.incarnation(), kept.incarnation());
             match entry.is_unknown() {
-                true if takes && directory.is_meant(index, kept.version()) => Says::Somebody,
+                true if takes && directory.is_meant(index, kept.version()) => {
+                    same.update(|same| same + 1);
+                    Says::Somebody
+                }
                 false
                     if index != self.core.index
                         && entry.is_live()
-                        && (theirs < ours || theirs == ours && same) =>
+                        && (theirs < ours || theirs == ours && describes) =>
                 {
+                    same.update(|same| same + usize::from(entry.unmarked() == kept));
                     Says::Nothing
                 }
                 _ => Says::Else,
@@ -152,6 +163,7 @@ impl Member {
             }
         }
         cx.shared.new_members = new;
+        same.get()
     }
 
     /// A view has been read: keeps what we know now if others are likely to read and write the same.
@@ -251,6 +263,14 @@ impl Core {
         let acceptable = is_acceptable(record, versions);
         cx.shared.counters.decode_errors += u64::from(!acceptable);
         acceptable
+    }
+
+    /// Whether `record` says what we say of its member.
+    fn says_the_same(&self, cx: &Context<'_, '_>, record: &Introduction<'_>) -> bool {
+        cx.shared.directory.find(record.subject).is_some_and(|index| {
+            let entry = self.table.get(index);
+            entry.standing() == EntryState::Known(record.state) && entry.incarnation() == record.incarnation
+        })
     }
 
     /// Whether that the member at `index` is alive at `incarnation` is nothing new.

@@ -11,6 +11,7 @@ use swimring_codec::native::{StreamBody, StreamMessage};
 use crate::protocol::event::Event;
 use crate::protocol::member::Member;
 use crate::protocol::outbox::{Outbox, StreamConnection, StreamPurpose};
+use crate::protocol::repair::push_pull::Taught;
 use crate::protocol::shared_lists::presence::Presence;
 use crate::protocol::state::{Context, Core, SharedState, Status};
 use crate::protocol::time::Time;
@@ -55,7 +56,7 @@ impl Member {
     ) {
         let said = match purpose {
             StreamPurpose::Join { .. } => StreamSaid::Join,
-            StreamPurpose::Sync if self.anti_entropy.catches_up() => StreamSaid::Pull,
+            StreamPurpose::Pull { .. } => StreamSaid::Pull,
             StreamPurpose::Sync | StreamPurpose::View => StreamSaid::Sync,
             StreamPurpose::Probe { sequence, .. } => StreamSaid::Ping { sequence },
             StreamPurpose::SharedState { all_maps, all_keys } => {
@@ -128,6 +129,7 @@ impl Member {
         match purpose {
             StreamPurpose::Join { .. } => self.give_up_join(),
             StreamPurpose::View => self.core.fetch_failed(now),
+            StreamPurpose::Pull { .. } => self.anti_entropy.failed(&mut self.core, now),
             StreamPurpose::Sync | StreamPurpose::Probe { .. } | StreamPurpose::SharedState { .. } => {}
         }
         break_off(Some(purpose), out);
@@ -223,7 +225,7 @@ impl Member {
                 if exchanged {
                     self.core.say(cx.shared, source, StreamSaid::View { joiner: MemberId::NONE }, reply);
                 }
-                let merged = self.merge_view(cx, None, view);
+                let merged = self.merge_view(cx, None, view).is_some();
                 match (exchanged, merged && more) {
                     (true, _) => StreamNext::ReplyAndClose,
                     (false, true) => StreamNext::Wait,
@@ -281,15 +283,15 @@ impl Member {
         let View { more, source, root, quiet, .. } = view;
         let judged = self.judged(cx);
         let joined = cx.shared.counters.members_joined;
-        if !self.merge_view(cx, Some(purpose), view) {
+        let Some(same) = self.merge_view(cx, Some(purpose), view) else {
             return break_off(Some(purpose), cx.out).into();
-        }
+        };
         if more {
             return StreamNext::Wait.into();
         }
-        if purpose == StreamPurpose::Sync {
-            let learned = cx.shared.counters.members_joined - joined;
-            self.anti_entropy.learned(&mut self.core, cx, learned);
+        if let StreamPurpose::Pull { from } = purpose {
+            let taught = Taught { joined: cx.shared.counters.members_joined - joined, same };
+            self.anti_entropy.answered(&mut self.core, cx, from, taught);
         }
         if let (StreamPurpose::View, Some(root)) = (purpose, root) {
             self.core.view_fetched(cx.now, root);

@@ -1,7 +1,8 @@
 //! Anti-entropy by whole views: a push/pull over a stream, which opens with the two roots and ends there when they agree.
 //!
 //! Where frames carry roots, differences are mended by sketches ([`super::views`]), and a push/pull is for views of which
-//! most differs. Otherwise one happens with a random member at a period that grows with the size of the cluster.
+//! most differs. Otherwise one happens with a random member at a period that grows with the size of the cluster, by halves: it is
+//! asked for its view, and sent ours if that lacks something. Who has just joined asks as well, until it has caught up.
 
 use std::time::Duration;
 
@@ -26,19 +27,19 @@ const UNCHANGED_EACH: Duration = Duration::from_micros(50);
 /// So many members of a cluster that joined together compare theirs in a second.
 const COMPARED_PER_SECOND: f64 = 8_000.0;
 
-/// Where acks carry no root, whoever has just joined asks for a view a probe interval after the last that it got, and so much later
-/// for each member that it knows.
+/// Where acks carry no root, whoever has just joined asks for a view one to two probe intervals after the last that it got, and so
+/// much later for each member that it knows.
 const ASKED_EACH: Duration = Duration::from_millis(1);
 
 /// And no more than so much later while datagrams lie unread.
 const BEHIND_MAX: Duration = Duration::from_secs(10);
 
-/// Whoever has asked for a view and got none asks again after so long, and so much longer for each member that it knows.
-const ANSWER_MAX: Duration = Duration::from_secs(2);
-const ANSWER_MAX_EACH: Duration = Duration::from_millis(2);
+/// An answer, or that there is none, is waited for so long, and so much longer for each member that is known: each is sent as many.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+const ANSWER_MAX_EACH: Duration = Duration::from_millis(5);
 
-/// It has caught up once a view teaches it no more than one in so many of the members that it knows.
-const CAUGHT_UP_SHARE: u64 = 64;
+/// Views asked for in vain in a row that double the time until the next.
+const FAILED_MAX: u8 = 5;
 
 /// About so many of them with the member that they joined through; the others with anybody.
 const COMPARED_THROUGH: f64 = 128.0;
@@ -72,8 +73,19 @@ struct Plan {
     compared: Time,
     /// Since when we have declined whole views; [`Time::NEVER`] if the last was given.
     declining: Time,
-    /// We joined knowing nobody, and have got nobody's view since that told us nothing new.
+    /// We joined knowing nobody, and meet members that we have not been told of with a view since.
     catching_up: bool,
+    /// How many views we have asked for in vain since the last that came.
+    failed: u8,
+}
+
+/// What a view says to whoever asked for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::protocol) struct Taught {
+    /// Members that are new.
+    pub(in crate::protocol) joined: u64,
+    /// Records that say what we say now.
+    pub(in crate::protocol) same: usize,
 }
 
 // docs/ARCHITECTURE.md, section 3, reckons with it.
@@ -102,6 +114,7 @@ impl AntiEntropy {
             compared: now,
             declining: Time::NEVER,
             catching_up: false,
+            failed: 0,
         };
         AntiEntropy { due, plan: Box::new(plan) }
     }
@@ -121,9 +134,12 @@ impl AntiEntropy {
     }
 
     /// Gossip has brought a member that we did not know, soon after we joined: the next push/pull is best with whoever joined last,
-    /// who was given the most complete view.
+    /// who was given the most complete view. Who catches up asks soon, as others have joined since it last did.
     pub(in crate::protocol) fn met(&mut self, index: MemberIndex) {
         self.plan.with = Some(index);
+        if self.plan.catching_up {
+            self.due = self.due.min(self.plan.allowed);
+        }
     }
 
     /// Whether what others know is all that a push/pull is for: we have just joined, and they know more of everybody than we do.
@@ -132,47 +148,66 @@ impl AntiEntropy {
     }
 
     /// Asks the member that we joined through, in whose view are all that join through it, for that view: nothing of what we know is news
-    /// there. Each view is of all members, so it is asked for seldom while there are many, and others join meanwhile.
-    fn catch_up(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) {
-        if !self.is_fresh(cx.now, &core.settings) || core.status != Status::Active {
-            return self.end_catching_up(core, cx);
+    /// there. False if we have caught up: nobody has been met since the last one.
+    fn catch_up(&mut self, core: &mut Core, cx: &mut Context<'_, '_>) -> bool {
+        let met = self.plan.with.filter(|index| core.table.get(*index).is_live());
+        let caught_up = met.is_none() && self.plan.compared > self.plan.joined;
+        if caught_up || !self.is_fresh(cx.now, &core.settings) || core.status != Status::Active {
+            (self.plan.catching_up, self.plan.through) = (false, None);
+            return false;
         }
-        let growing =
-            self.plan.compared + core.settings.probe_interval + ASKED_EACH * core.table.known() as u32;
-        let longest = growing + BEHIND_MAX;
-        if cx.now < growing || cx.is_behind() && cx.now < longest {
-            self.due = growing.max(cx.now + UNCHANGED.mul_f64(1.0 + core.rng.f64()));
-            return;
+        if cx.is_behind() && cx.now < self.plan.allowed + BEHIND_MAX {
+            self.due = cx.now + UNCHANGED.mul_f64(1.0 + core.rng.f64());
+            return true;
         }
         let answer_max = ANSWER_MAX + ANSWER_MAX_EACH * core.table.known() as u32;
-        (self.plan.compared, self.due) = (cx.now, cx.now + answer_max);
-        let met = self.plan.with.take();
-        let known =
-            [self.plan.through, met].into_iter().flatten().find(|index| core.table.get(*index).is_live());
-        if let Some(partner) = known.or_else(|| core.anybody()) {
-            exchange(core, cx, partner);
+        self.plan.allowed = cx.now + answer_max;
+        self.due = self.plan.allowed;
+        let through = self.plan.through.filter(|index| core.table.get(*index).is_live());
+        if let Some(partner) = through.or(met).or_else(|| core.anybody()) {
+            exchange(core, cx, partner, StreamPurpose::Pull { from: partner });
+        }
+        true
+    }
+
+    /// The view that we asked the member at `from` for has come; `taught` says what it has. If it lacks something that we say, it is sent ours.
+    /// Who catches up asks again soon while others join, and otherwise compares later: each view is of all members, and
+    /// thousands may ask.
+    pub(in crate::protocol) fn answered(
+        &mut self,
+        core: &mut Core,
+        cx: &Context<'_, '_>,
+        from: MemberIndex,
+        taught: Taught,
+    ) {
+        let lacks = taught.same < core.table.known();
+        // Whoever is taught by what was to be compared alone was not complete, and is not the only one.
+        let behind = !self.plan.catching_up && taught.joined > 0 && core.seldom.joined_alone;
+        if behind && self.is_fresh(cx.now, &core.settings) {
+            self.plan.catching_up = true;
+        }
+        if self.plan.catching_up {
+            // Whom we know who is not in the view has joined since that was written, as others have perhaps whom we have not met.
+            let again = lacks || behind;
+            self.plan.with = Some(from).filter(|_| again);
+            (self.plan.compared, self.plan.failed) = (cx.now, 0);
+            self.plan.allowed = cx.now + soon(core);
+            let period = core.settings.push_pull_period(core.table.known());
+            let wait = if again { Duration::ZERO } else { self.wait(core, cx, period) };
+            self.due = self.plan.allowed.max(cx.now + wait);
+        } else if lacks {
+            (self.plan.with, self.plan.whole, self.due) = (Some(from), true, cx.now);
         }
     }
 
-    /// From now on views are compared.
-    fn end_catching_up(&mut self, core: &Core, cx: &Context<'_, '_>) {
-        (self.plan.catching_up, self.plan.through) = (false, None);
-        let period = core.settings.push_pull_period(core.table.known());
-        self.due = cx.now + self.wait(core, cx, period);
-        self.plan.latest = self.due + period / 2;
-    }
-
-    /// A view that we asked for has taught us of so many members.
-    pub(in crate::protocol) fn learned(&mut self, core: &mut Core, cx: &Context<'_, '_>, many: u64) {
-        if !self.plan.catching_up {
-            return;
+    /// The stream on which we asked has ended without a view, or could not be opened: that is tried again soon, and later each time.
+    pub(in crate::protocol) fn failed(&mut self, core: &mut Core, now: Time) {
+        if self.plan.catching_up {
+            let doubled = 1 << self.plan.failed;
+            self.plan.failed = (self.plan.failed + 1).min(FAILED_MAX);
+            self.plan.allowed = now + UNCHANGED.mul_f64(1.0 + core.rng.f64()) * doubled;
+            self.due = self.plan.allowed;
         }
-        let known = core.table.known();
-        if many * CAUGHT_UP_SHARE <= known as u64 {
-            return self.end_catching_up(core, cx);
-        }
-        let wait = core.settings.probe_interval.mul_f64(1.0 + core.rng.f64());
-        self.due = cx.now + wait + ASKED_EACH * known as u32;
     }
 
     /// The driver lost time in which whole broadcasts may have passed: a push/pull before it says nothing of them, and
@@ -215,8 +250,7 @@ impl AntiEntropy {
         cx: &mut Context<'_, '_>,
         views: &ViewRepair,
     ) -> Option<MemberIndex> {
-        if self.plan.catching_up {
-            self.catch_up(core, cx);
+        if self.plan.catching_up && self.catch_up(core, cx) {
             return None;
         }
         if let Some(through) = self.plan.through
@@ -259,7 +293,10 @@ impl AntiEntropy {
             return if wanted.is_some() || views.differs() { partner } else { None };
         }
         let partner = partner?;
-        exchange(core, cx, partner);
+        // Nearly always both views are the same, and half of a push/pull shows it.
+        let asks = !cx.shared.wire.rules.carries_roots && !cx.shared.behaviour.push_pulls_on_time && !whole;
+        let purpose = if asks { StreamPurpose::Pull { from: partner } } else { StreamPurpose::Sync };
+        exchange(core, cx, partner, purpose);
         None
     }
 
@@ -345,8 +382,8 @@ impl AntiEntropy {
             (self.plan.through, self.plan.compared) = (through, cx.now);
         }
         // Not all of those that join together at the same time.
-        let wait = core.settings.probe_interval.mul_f64(1.0 + core.rng.f64());
-        self.due = self.due.min(cx.now + wait);
+        self.plan.allowed = cx.now + soon(core);
+        self.due = self.due.min(self.plan.allowed);
         self.plan.spread_out = true;
     }
 
@@ -385,12 +422,17 @@ impl AntiEntropy {
     }
 }
 
-/// Begins a push/pull with `partner`.
-fn exchange(core: &Core, cx: &mut Context<'_, '_>, partner: MemberIndex) {
+/// How long after one view whoever catches up asks for another.
+fn soon(core: &mut Core) -> Duration {
+    core.settings.probe_interval.mul_f64(1.0 + core.rng.f64()) + ASKED_EACH * core.table.known() as u32
+}
+
+/// Begins a push/pull with `partner`, or the half of one.
+fn exchange(core: &Core, cx: &mut Context<'_, '_>, partner: MemberIndex, purpose: StreamPurpose) {
     cx.shared.counters.push_pulls_started += 1;
     cx.out.streams.push(StreamOpen {
         to: core.identity(partner, cx.shared).address(),
         destination: cx.shared.directory.id(partner),
-        purpose: StreamPurpose::Sync,
+        purpose,
     });
 }
