@@ -221,6 +221,8 @@ counters! {
     event_repairs_shed,
     /// Times that many who had joined at once were told of by the view of the member that they had joined through.
     views_offered,
+    /// Times that a member that had joined itself had the one that it joined through tell of all that had joined through it.
+    views_handed_over,
     /// Views that were to be had before others are told, and were not: told without.
     views_unfetched,
     /// Sketches of a view sent because roots had differed for a while.

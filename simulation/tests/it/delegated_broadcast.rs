@@ -286,6 +286,44 @@ fn a_rush_through_several_seeds_is_told_to_all_of_it() {
         assert!(taken < seconds(4), "{seeds} seeds, in a ring {in_a_ring}: {taken:?}");
         let offered = simulation.counters().views_offered;
         assert!(offered <= 2 * seeds as u64, "{offered} times, of {seeds} seeds");
+        assert!(simulation.counters().views_handed_over > 0, "{seeds} seeds, in a ring {in_a_ring}");
+    }
+}
+
+/// Members whose seeds have joined through the first have these hand over to it whom they are to tell of. If it dies then, the seeds tell
+/// themselves as soon as they know.
+#[test]
+fn seeds_that_have_handed_over_tell_themselves_if_the_first_dies() {
+    for seed in [51, 52, 53] {
+        let (members, seeds) = (200, 4);
+        let settings = Settings { dissemination: Dissemination::Delegated, ..Settings::default() };
+        let mut simulation = Simulation::new(swimring_simulation::SimulationOptions {
+            settings,
+            checked: false,
+            ..swimring_simulation::SimulationOptions::new(seed, members)
+        });
+        (0..members).for_each(|node| simulation.start(node));
+        (1..members).for_each(|node| {
+            let through = if node < seeds { 0 } else { 1 + node % (seeds - 1) };
+            simulation.join_through(node, simulation.address(through));
+        });
+        let handed_over =
+            |simulation: &Simulation| simulation.counters().views_handed_over == seeds as u64 - 1;
+        run_until(&mut simulation, Duration::from_micros(50), seconds(1), handed_over);
+        assert!(handed_over(&simulation) && simulation.counters().views_offered == 0, "seed {seed}");
+        simulation.crash_host(0);
+        let all = |simulation: &Simulation, enough: fn(usize) -> bool| {
+            (1..members).all(|node| simulation.member(node).is_some_and(|member| enough(member.live())))
+        };
+        let told = |simulation: &Simulation| all(simulation, |live| live >= 199);
+        let taken = run_until(&mut simulation, millis(50), seconds(60), told);
+        println!("seed {seed}: told after {taken:?}");
+        // Nobody can tell a host that is gone from one that stands still for 14 s.
+        assert!(taken < seconds(20), "seed {seed}: {taken:?}");
+        // Those that are told by a view may believe that the first lives, and find out themselves.
+        let complete = |simulation: &Simulation| all(simulation, |live| live == 199);
+        run_until(&mut simulation, millis(50), seconds(60), complete);
+        assert!(complete(&simulation), "seed {seed}");
     }
 }
 

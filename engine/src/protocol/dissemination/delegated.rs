@@ -18,6 +18,7 @@
 use std::time::Duration;
 
 use swimring_codec::Incarnation;
+use swimring_codec::native::PREFIX_BITS_MAX;
 
 use crate::protocol::dissemination::delegates::{Known, SAME_AGAIN, retry, says};
 use crate::protocol::dissemination::division::Division;
@@ -111,6 +112,9 @@ impl Core {
 
     /// The same of `news` of which our own view may have to be told first: we get the sender's before.
     fn delegate_asked_view(&mut self, cx: &mut Context<'_, '_>, news: &[News], range: Range) {
+        if let (Range::Zone { prefix_bits: PREFIX_BITS_MAX, .. }, Some(view)) = (range, cx.view_first) {
+            return self.take_over_view(cx, view);
+        }
         match cx.view_first {
             Some(ViewFirst::Wanted) => self.fetch_view(cx),
             Some(ViewFirst::Had) => self.note_rush_told(cx.now),
@@ -136,7 +140,8 @@ impl Core {
             let part = Part { delegate: self.index, zone, prefix_bits, view_first };
             return self.defer(cx, news, part);
         }
-        if view_first {
+        // Where it is told to one alone, that one tells us.
+        if view_first && !matches!(range, Range::Only(_)) {
             self.note_rush_told(now);
         }
         let division = self.division(now);

@@ -7,20 +7,29 @@
 //! part of the cluster in the same way. So everybody has the whole view from somebody who had it, each member gives it to those
 //! few that it asks, and whoever divides knows for whom.
 //!
-//! Where those that start together join through several members, each of these tells its own group first, and hears of the others as they
-//! do so. Whoever finds that it has told one of two groups tells both; those that have themselves joined through another of them wait
-//! for longer before that, so that mostly one does.
+//! Where those that start together join through several members, those of these that have joined through another *hand over*: that one gets
+//! their views, and tells of all. Each waits to be told like those that have joined through it. Whoever finds that it has told one of two groups tells
+//! both.
 //!
 //! While there is a rush others' roots differ from ours, and comparing views would find what is about to be told.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use swimring_codec::MemberId;
+use swimring_codec::native::PREFIX_BITS_MAX;
+
 use crate::protocol::dissemination::delegates::says;
 use crate::protocol::outbox::{StreamOpen, StreamPurpose};
-use crate::protocol::shared_lists::delegation::{News, Range};
+use crate::protocol::shared_lists::delegation::{News, Part, Range};
 use crate::protocol::shared_lists::newcomers::{Fetch, Newcomers, patience};
-use crate::protocol::state::{Context, Core, Status};
+use crate::protocol::state::{Context, Core, Status, ViewFirst};
 use crate::protocol::time::Time;
 use crate::protocol::view::directory::MemberIndex;
 use crate::protocol::wire::Update;
+
+/// So long after we joined the member that we joined through tells of those that have joined through us: they have started with us.
+const HANDED_OVER_WITHIN: Duration = Duration::from_secs(10);
 
 impl Core {
     fn newcomers_mut(&mut self) -> &mut Newcomers {
@@ -41,10 +50,12 @@ impl Core {
     fn due_in_rush(&self) -> Time {
         let Some(newcomers) = self.newcomers() else { return Time::NEVER };
         let fetch = newcomers.fetch.map_or(Time::NEVER, |fetch| fetch.due);
-        self.newcomers_told(newcomers)
-            .min(fetch)
-            .min(newcomers.told_by(self.table.live()))
-            .min(newcomers.again_due())
+        self.newcomers_told(newcomers).min(fetch).min(self.told_by(newcomers)).min(newcomers.again_due())
+    }
+
+    /// When we do without being told, or hand over whom we are to tell of.
+    fn told_by(&self, newcomers: &Newcomers) -> Time {
+        newcomers.told_by(self.table.live(), !self.is_untold(newcomers))
     }
 
     /// When those that wait are told of: not before we know whom to tell.
@@ -110,6 +121,9 @@ impl Core {
     /// Tells of those that wait: of each, or by our view.
     fn tell_newcomers(&mut self, cx: &mut Context<'_, '_>) {
         let now = cx.now;
+        if let Some(through) = self.hands_over_to(cx) {
+            return self.hand_over(cx, through);
+        }
         let Some(newcomers) = &mut self.seldom.newcomers else { return };
         let rush = newcomers.are_rush();
         let update = Update::Alive { introduce: true };
@@ -150,11 +164,15 @@ impl Core {
     /// members, each of these tells its own group, since it knows no other yet; what it tells reaches the others of them.
     pub(in crate::protocol) fn view_fetched(&mut self, now: Time, root: u64) {
         let (live, same) = (self.table.live(), root == self.table.root());
+        let handed_to = self.newcomers().and_then(Newcomers::handed_to);
+        let gone = handed_to.is_some_and(|to| !self.table.get(to).is_alive());
         let Some(newcomers) = &mut self.seldom.newcomers else { return };
         let known = newcomers.fetch.map_or(live, |fetch| fetch.known);
-        match same {
-            true => newcomers.groups_are_told(),
-            false => newcomers.groups_met(live.saturating_sub(known), live, now),
+        let learned = live.saturating_sub(known);
+        match (newcomers.fetch, same) {
+            (Some(Fetch { handed_over: true, .. }), _) => newcomers.take_over(learned, live, now),
+            (_, true) => newcomers.groups_are_told(),
+            (_, false) => newcomers.groups_met(learned, live, gone, now),
         }
     }
 
@@ -168,14 +186,8 @@ impl Core {
 
     fn newcomers_are_due(&mut self, cx: &mut Context<'_, '_>) {
         let now = cx.now;
-        let live = self.table.live();
-        if let Some(newcomers) = &mut self.seldom.newcomers
-            && newcomers.told_by(live) <= now
-        {
-            newcomers.give_up();
-            if !self.joining {
-                self.tell_deferred(cx);
-            }
+        if self.newcomers().is_some_and(|newcomers| self.told_by(newcomers) <= now) {
+            self.do_without_being_told(cx);
         }
         self.fetch_when_due(cx);
         // They may have waited for what has just been given up.
@@ -183,7 +195,10 @@ impl Core {
             self.tell_newcomers(cx);
         }
         if self.newcomers().is_some_and(|newcomers| newcomers.again_due() <= now) {
-            self.tell_view(cx, None);
+            match self.hands_over_to(cx) {
+                Some(through) => self.hand_over(cx, through),
+                None => self.tell_view(cx, None),
+            }
         }
         let live = self.table.live();
         if self.newcomers().is_some_and(|newcomers| newcomers.is_over(live, now)) {
@@ -191,18 +206,78 @@ impl Core {
         }
     }
 
+    /// The one that we joined through is to tell of those that wait, or has not told us and will not.
+    fn do_without_being_told(&mut self, cx: &mut Context<'_, '_>) {
+        if let Some(through) = self.hands_over_to(cx) {
+            return self.hand_over(cx, through);
+        }
+        let handed = self.seldom.newcomers.as_mut().is_some_and(|newcomers| newcomers.give_up());
+        if !self.joining {
+            self.tell_deferred(cx);
+        }
+        if handed {
+            self.tell_view(cx, None);
+        }
+    }
+
+    /// Who is to tell in our place of those that have joined through us: the member that we joined through, if that was lately and it lives.
+    fn hands_over_to(&self, cx: &Context<'_, '_>) -> Option<MemberIndex> {
+        let newcomers = self.newcomers().filter(|newcomers| newcomers.hands_over())?;
+        let lately = self.seldom.joined_alone && cx.now.since(self.seldom.joined_at) < HANDED_OVER_WITHIN;
+        let through = cx.shared.directory.find(self.seldom.joined_through).filter(|_| lately);
+        let through = newcomers.untold().or(through)?;
+        let may =
+            self.status == Status::Active && through != self.index && self.table.get(through).is_alive();
+        Some(through).filter(|_| may)
+    }
+
+    /// Has the member at `through` tell of all whom we know, and nobody else: by our view, as [`Core::tell_view`] does.
+    fn hand_over(&mut self, cx: &mut Context<'_, '_>, through: MemberIndex) {
+        let live = self.table.live();
+        self.newcomers_mut().hand_over(through, live, cx.now);
+        let zone = self.identity(through, cx.shared).zone();
+        let part = Part { delegate: through, zone, prefix_bits: PREFIX_BITS_MAX, view_first: true };
+        let news = self.live_on(cx);
+        cx.shared.counters.views_handed_over += 1;
+        self.delegate_all(cx, &[news], Range::Only(part), true);
+    }
+
+    /// The sender of the frame that is taken in has us tell of all whom it knows: we get its `view` for that.
+    pub(super) fn take_over_view(&mut self, cx: &mut Context<'_, '_>, view: ViewFirst) {
+        let (live, now) = (self.table.live(), cx.now);
+        match (view, cx.sender) {
+            (ViewFirst::Had, _) => self.newcomers_mut().take_over(0, live, now),
+            (ViewFirst::Wanted, Some(from)) if self.status == Status::Active => {
+                self.fetch_from(cx, from, true);
+            }
+            _ => {}
+        }
+    }
+
     /// We are to tell others what the sender of the frame that is taken in asks us to, and to have its view before.
     pub(super) fn fetch_view(&mut self, cx: &mut Context<'_, '_>) {
         let Some(from) = cx.sender.filter(|_| self.status == Status::Active) else { return };
+        if self.fetch_from(cx, from, false) {
+            self.note_rush_told(cx.now);
+        }
+    }
+
+    /// Asks for the view of `from`, or does so once the one that is asked for is there: then false.
+    fn fetch_from(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        from: (SocketAddr, MemberId),
+        handed_over: bool,
+    ) -> bool {
         if self.fetches_view() {
-            let room = self.newcomers_mut().fetch_later(from);
+            let room = self.newcomers_mut().fetch_later(from, handed_over);
             cx.shared.counters.views_unfetched += u64::from(!room);
-            return;
+            return false;
         }
         let known = self.table.live();
-        self.newcomers_mut().fetch = Some(Fetch::new(from, known, cx.now));
-        self.note_rush_told(cx.now);
+        self.newcomers_mut().fetch = Some(Fetch { handed_over, ..Fetch::new(from, known, cx.now) });
         self.fetch_when_due(cx);
+        true
     }
 
     /// Asks for the view if it is due, or does without it.
@@ -228,7 +303,11 @@ impl Core {
 
     /// The view that we asked for is there, or will not come: tells what waits for it.
     pub(in crate::protocol) fn end_fetch(&mut self, cx: &mut Context<'_, '_>) {
-        self.note_rush_told(cx.now);
+        let handed_over =
+            self.newcomers().is_some_and(|newcomers| newcomers.fetch.is_some_and(|fetch| fetch.handed_over));
+        if !handed_over {
+            self.note_rush_told(cx.now);
+        }
         let known = self.table.live();
         if let Some(newcomers) = &mut self.seldom.newcomers {
             newcomers.fetch_next(known, cx.now);

@@ -86,6 +86,7 @@ impl Member {
         before: Judged,
     ) {
         let through = if source == MemberId::NONE { self.core.seldom.joined_through } else { source };
+        (self.core.seldom.joined_through, self.core.seldom.joined_at) = (through, cx.now);
         let through = cx.shared.directory.find(through);
         self.anti_entropy.note_joined(&mut self.core, cx, through);
         if let Some(through) = through.filter(|_| !quiet) {

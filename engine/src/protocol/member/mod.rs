@@ -269,6 +269,7 @@ impl Member {
                 seldom: Box::new(Seldom {
                     joined_alone: false,
                     joined_through: MemberId::NONE,
+                    joined_at: Time::ZERO,
                     serf: Serf::new(),
                     newcomers: None,
                 }),

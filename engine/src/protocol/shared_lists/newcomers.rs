@@ -39,6 +39,11 @@ const RUSH_MEMORY_EACH: Duration = Duration::from_micros(200);
 const TOLD_WITHIN: Duration = Duration::from_millis(500);
 const TOLD_WITHIN_EACH: Duration = Duration::from_micros(100);
 
+/// So long those that have handed over whom they are to tell of wait for the one that they joined through to tell of all, and so much longer
+/// for each member. If it fails they tell at once.
+const HANDED_MAX: Duration = Duration::from_secs(20);
+const HANDED_MAX_EACH: Duration = Duration::from_millis(1);
+
 /// For so long after we joined in a rush, or got a view, whoever says that it waits for its own keeps us from comparing ours.
 const OTHERS_WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -51,8 +56,8 @@ const UNTOLD_MAX: Duration = Duration::from_secs(10);
 /// So large a part of all, and no fewer than a rush has, that were learned from a view tell that another group has joined at the same time.
 const GROUP_SHARE: usize = 16;
 
-/// Those that have joined themselves let those tell that have not, and each other: they wait this many times as long for the end of a
-/// rush, or up to three times that, by their ids. The first to tell spares the others.
+/// Those that have joined themselves let those tell that have not, and each other: they wait this many times as long before they tell,
+/// or up to three times that, by their ids. The first to tell spares the others.
 const PATIENCE_JOINED: u32 = 4;
 
 /// Of whoever has `joined`, or has not; see [`PATIENCE_JOINED`].
@@ -64,7 +69,7 @@ pub(in crate::protocol) const fn patience(joined: bool, id: MemberId) -> u32 {
 const NEWCOMERS_MAX: usize = 16_384;
 
 /// Most views that wait while one is asked for. Whoever tells of more is found by comparing views.
-const LATER_MAX: usize = 8;
+const LATER_MAX: usize = 64;
 
 /// Attempts at getting a view before what we were asked to tell is told without it.
 const VIEW_ATTEMPTS_MAX: u8 = 8;
@@ -77,6 +82,8 @@ const AGAIN: Duration = Duration::from_millis(40);
 pub(in crate::protocol) struct Fetch {
     /// Whose it is, and where that one is: it may be somebody whom only the view will tell of.
     pub(in crate::protocol) from: (SocketAddr, MemberId),
+    /// Its owner has us tell of all that it knows.
+    pub(in crate::protocol) handed_over: bool,
     /// When it is asked for again; [`Time::NEVER`] while a stream for it is under way or waits for others: its driver says how it ended.
     pub(in crate::protocol) due: Time,
     pub(in crate::protocol) attempts: u8,
@@ -90,6 +97,17 @@ struct Again {
     /// Since when.
     since: Time,
     due: Time,
+    /// Others have us tell: that somebody else has told us is not enough.
+    owed: bool,
+    /// They have joined through each other in a ring with us, all of which we know.
+    ring: bool,
+}
+
+/// Whose view is to be had later.
+#[derive(Clone, Copy, Debug)]
+struct Later {
+    from: (SocketAddr, MemberId),
+    handed_over: bool,
 }
 
 /// See the module.
@@ -116,12 +134,14 @@ pub(in crate::protocol) struct Newcomers {
     others_wait_until: Time,
     /// We have joined in a rush, through this member, and have not been told of the others.
     untold: Option<MemberIndex>,
+    /// Who is to tell all of whom we know.
+    handed_to: Option<MemberIndex>,
     /// How many times as long as it takes until a rush is over we wait for somebody else to tell of it.
     patience: u32,
     /// The view that we are to have before we tell others.
     pub(in crate::protocol) fetch: Option<Fetch>,
     /// Whose views we are to have after that one: somebody else told of a rush meanwhile.
-    later: Vec<(SocketAddr, MemberId)>,
+    later: Vec<Later>,
 }
 
 impl Newcomers {
@@ -140,6 +160,7 @@ impl Newcomers {
             compared_from: Time::ZERO,
             others_wait_until: Time::ZERO,
             untold: None,
+            handed_to: None,
             fetch: None,
             later: Vec::new(),
         }
@@ -192,25 +213,55 @@ impl Newcomers {
     }
 
     /// A view has told us of `learned` members and lacks others of the `live` that we know: of those that joined at the same time, each
-    /// group through another member, we know two. If we have told one of them by our view, both are told.
-    pub(in crate::protocol) fn groups_met(&mut self, learned: usize, live: usize, now: Time) {
-        let group = learned >= RUSH_LEAST && learned * GROUP_SHARE >= live && self.has_offered(live, now);
+    /// group through another member, we know two. If we have told one of them by our view, or had somebody tell who is `gone`, both are told.
+    pub(in crate::protocol) fn groups_met(&mut self, learned: usize, live: usize, gone: bool, now: Time) {
+        let tells = gone || self.has_offered(live, now);
+        let group = learned >= RUSH_LEAST && learned * GROUP_SHARE >= live && tells;
         if !group && self.again.is_none() {
             return;
         }
-        let since = self.again.map_or(now, |again| again.since);
-        let due = (now + quiet(live) * self.patience).min(since + longest_wait(live));
-        self.again = Some(Again { since, due });
+        let before = self.again.unwrap_or(Again { since: now, due: now, owed: false, ring: false });
+        self.tell_again(before, self.patience, live, now);
+    }
+
+    /// Somebody that has joined through us has us tell of all that it knows, `learned` of whom are new. If none are, and we have handed over what
+    /// we know ourselves, members have joined through each other in a ring: one of them has to begin.
+    pub(in crate::protocol) fn take_over(&mut self, learned: usize, live: usize, now: Time) {
+        let closed = self.handed_to.is_some() && self.untold.is_some() && learned < RUSH_LEAST;
+        let before = self.again.unwrap_or(Again { since: now, due: now, owed: true, ring: false });
+        let again = Again { owed: true, ring: before.ring || closed, ..before };
+        self.tell_again(again, if again.ring { self.patience } else { 1 }, live, now);
+    }
+
+    fn tell_again(&mut self, again: Again, patience: u32, live: usize, now: Time) {
+        let due = (now + quiet(live) * patience).min(again.since + longest_wait(live));
+        self.again = Some(Again { due, ..again });
     }
 
     /// Whoever gave us its view knows all that we know: so do those that it came from, and who is told of it.
     pub(in crate::protocol) fn groups_are_told(&mut self) {
-        self.again = None;
+        self.handed_to = None;
+        self.again = self.again.filter(|again| again.owed && !again.ring);
     }
 
-    /// When all are told once more; [`Time::NEVER`] if they are not.
+    /// When all are told once more; [`Time::NEVER`] if they are not, or once a view is there that is asked for.
     pub(in crate::protocol) fn again_due(&self) -> Time {
-        self.again.map_or(Time::NEVER, |again| again.due)
+        self.again.filter(|_| self.fetch.is_none()).map_or(Time::NEVER, |again| again.due)
+    }
+
+    /// Whether those that wait, or that others have us tell of, are for somebody else to tell of if we have joined through one.
+    pub(in crate::protocol) fn hands_over(&self) -> bool {
+        let waiting = self.rush && !self.waiting.is_empty();
+        let handed = self.handed_to.is_some() && self.untold.is_some();
+        waiting && !handed || self.again.is_some_and(|again| again.owed && !again.ring)
+    }
+
+    /// The one at `through` is to tell of all the `live` members that we know, and us of others.
+    pub(in crate::protocol) fn hand_over(&mut self, through: MemberIndex, live: usize, now: Time) {
+        self.take(now);
+        (self.untold, self.handed_to, self.again) = (Some(through), Some(through), None);
+        self.compared_from = now + HANDED_MAX + HANDED_MAX_EACH * live as u32;
+        self.others_wait_until = now + OTHERS_WAIT_MAX;
     }
 
     /// Takes all that wait out, to be told of at `now`.
@@ -237,21 +288,37 @@ impl Newcomers {
         idle && now > ends.max(self.others_wait_until) && !self.has_offered(live, now)
     }
 
-    /// The view of `from` is to be had after the one that is asked for. False if too many are.
-    pub(in crate::protocol) fn fetch_later(&mut self, from: (SocketAddr, MemberId)) -> bool {
-        if self.fetch.is_some_and(|fetch| fetch.from == from) || self.later.contains(&from) {
+    /// The view of `from` is to be had after the one that is asked for, `handed_over` or not. False if too many are.
+    pub(in crate::protocol) fn fetch_later(
+        &mut self,
+        from: (SocketAddr, MemberId),
+        handed_over: bool,
+    ) -> bool {
+        if let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.from == from) {
+            fetch.handed_over |= handed_over;
+            return true;
+        }
+        if let Some(later) = self.later.iter_mut().find(|later| later.from == from) {
+            later.handed_over |= handed_over;
             return true;
         }
         let room = self.later.len() < LATER_MAX;
         if room {
-            self.later.push(from);
+            self.later.push(Later { from, handed_over });
         }
         room
     }
 
     /// The view that was asked for is there, or will not come: goes on with the next. `known` members are live in our view.
     pub(in crate::protocol) fn fetch_next(&mut self, known: usize, now: Time) {
-        self.fetch = self.later.pop().map(|from| Fetch::new(from, known, now));
+        let next = self.later.pop();
+        self.fetch =
+            next.map(|later| Fetch { handed_over: later.handed_over, ..Fetch::new(later.from, known, now) });
+    }
+
+    /// Who is to tell all of whom we know, until we are told by somebody who knows as much.
+    pub(in crate::protocol) fn handed_to(&self) -> Option<MemberIndex> {
+        self.handed_to
     }
 
     /// Through whom we have joined in a rush, if we have not been told of the others.
@@ -259,21 +326,23 @@ impl Newcomers {
         self.untold
     }
 
-    /// When we, who know `live` members, do without being told; [`Time::NEVER`] if there is nothing to be told. If others have joined
-    /// through us meanwhile, the one that we joined through may wait for us as we do for it.
-    pub(in crate::protocol) fn told_by(&self, live: usize) -> Time {
+    /// When we, who know `live` members, do without being told by the one that we joined through, or hand over to it whom we are to tell of;
+    /// [`Time::NEVER`] if there is nothing to be told. It may be `gone`.
+    pub(in crate::protocol) fn told_by(&self, live: usize, gone: bool) -> Time {
         match self.untold {
             None => Time::NEVER,
+            Some(_) if self.handed_to.is_some() && gone => Time::ZERO,
             Some(_) if self.rush && !self.waiting.is_empty() => {
-                self.compared_from.min(self.last.max(self.joined) + quiet(live) * self.patience)
+                self.compared_from.min(self.last.max(self.joined) + quiet(live))
             }
             Some(_) => self.compared_from,
         }
     }
 
-    /// Nobody has told us, or will.
-    pub(in crate::protocol) fn give_up(&mut self) {
+    /// Nobody has told us, or will. Whether somebody else was to tell of those whom we know.
+    pub(in crate::protocol) fn give_up(&mut self) -> bool {
         self.untold = None;
+        self.handed_to.take().is_some()
     }
 
     /// Until when views are not compared.
@@ -305,7 +374,7 @@ impl Newcomers {
 impl Fetch {
     /// A view of `from`, to be asked for at `now` by who knows `known` live members.
     pub(in crate::protocol) const fn new(from: (SocketAddr, MemberId), known: usize, now: Time) -> Fetch {
-        Fetch { from, due: now, attempts: 0, known }
+        Fetch { from, handed_over: false, due: now, attempts: 0, known }
     }
 
     /// Whether it was asked for often enough.
@@ -335,161 +404,5 @@ fn longest_wait(live: usize) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(ms: u64) -> Time {
-        Time::ZERO + Duration::from_millis(10_000 + ms)
-    }
-
-    fn joined(newcomers: &mut Newcomers, number: u32, now: Time) {
-        newcomers.note_join(200, now);
-        assert!(!newcomers.add(number, Incarnation::new(1), now));
-    }
-
-    #[test]
-    fn few_are_told_of_by_themselves_and_in_turn() {
-        let mut newcomers = Newcomers::new(1);
-        assert_eq!(newcomers.due(100), Time::NEVER);
-        joined(&mut newcomers, 1, at(0));
-        assert!(newcomers.due(100) <= at(0), "a lone one at once");
-        assert_eq!(newcomers.take(at(0)), [(1, Incarnation::new(1))]);
-        for number in 2..RUSH_LEAST as u32 {
-            joined(&mut newcomers, number, at(10));
-        }
-        assert!(!newcomers.are_rush());
-        assert_eq!(newcomers.due(100), at(0) + WAIT);
-    }
-
-    #[test]
-    fn a_rush_waits_for_its_end_and_not_for_ever() {
-        let mut newcomers = Newcomers::new(1);
-        let live = 200;
-        let quiet = QUIET + QUIET_EACH * live as u32;
-        for nth in 0..=50 {
-            joined(&mut newcomers, nth, at(nth.into()));
-        }
-        assert!(newcomers.are_rush());
-        assert_eq!(newcomers.due(live), at(50) + quiet);
-        // Others are about to hand themselves over.
-        newcomers.note_join(live, at(90));
-        assert_eq!(newcomers.due(live), at(90) + quiet);
-        for ms in (100..10_000).step_by(50) {
-            joined(&mut newcomers, 1, at(ms));
-        }
-        assert_eq!(newcomers.due(live), at(0) + RUSH_MAX + RUSH_MAX_EACH * live as u32);
-    }
-
-    #[test]
-    fn so_few_of_so_many_are_no_rush() {
-        let mut newcomers = Newcomers::new(1);
-        let live = 40 * RUSH_SHARE;
-        (1..40).for_each(|_| newcomers.note_join(live, at(0)));
-        assert!(!newcomers.are_rush());
-        newcomers.note_join(live, at(0));
-        assert!(newcomers.are_rush());
-    }
-
-    #[test]
-    fn who_comes_after_a_rush_is_told_of_as_always() {
-        let mut newcomers = Newcomers::new(1);
-        for nth in 0..40 {
-            newcomers.note_join(60, at(0));
-            newcomers.add(nth, Incarnation::new(1), at(0));
-        }
-        assert!(newcomers.are_rush());
-        assert_eq!(newcomers.take(at(200)).len(), 40);
-        newcomers.offer(at(200));
-        newcomers.note_join(60, at(210));
-        newcomers.add(41, Incarnation::new(1), at(210));
-        assert!(!newcomers.are_rush());
-        assert_eq!(newcomers.due(60), at(200) + WAIT);
-        assert!(newcomers.has_offered(60, at(210)), "others may hand themselves over that were in the view");
-        assert!(!newcomers.has_offered(60, at(210) + RUSH_MEMORY + RUSH_MEMORY_EACH * 60));
-    }
-
-    #[test]
-    fn nothing_is_remembered_for_ever() {
-        let mut newcomers = Newcomers::new(1);
-        newcomers.note_join(2, at(0));
-        newcomers.add(1, Incarnation::new(1), at(0));
-        assert!(!newcomers.is_over(2, at(1_000_000)), "somebody waits");
-        newcomers.take(at(0));
-        newcomers.joined_in_rush(7, at(0));
-        assert!(!newcomers.is_over(2, at(1)));
-        newcomers.rush_told(2, at(1));
-        assert!(!newcomers.is_over(2, at(2)), "others may wait");
-        assert!(newcomers.is_over(2, at(2) + OTHERS_WAIT_MAX));
-    }
-
-    #[test]
-    fn whoever_told_one_of_two_groups_tells_both() {
-        let mut newcomers = Newcomers::new(1);
-        newcomers.groups_met(100, 200, at(0));
-        assert_eq!(newcomers.again_due(), Time::NEVER, "it has told nobody");
-        newcomers.offer(at(0));
-        newcomers.groups_met(RUSH_LEAST - 1, 2 * RUSH_LEAST, at(0));
-        newcomers.groups_met(100, 100 * GROUP_SHARE + 1, at(0));
-        assert_eq!(newcomers.again_due(), Time::NEVER, "so few come later, or are found by comparing");
-        newcomers.groups_met(100, 200, at(0));
-        assert_eq!(newcomers.again_due(), at(0) + quiet(200));
-        // Of another group a few were missing that had come with a third.
-        newcomers.groups_met(1, 300, at(50));
-        assert_eq!(newcomers.again_due(), at(50) + quiet(300));
-        assert!(!newcomers.is_over(300, at(1_000_000)));
-        (0..10_000).step_by(50).for_each(|ms| newcomers.groups_met(100, 300, at(ms)));
-        assert_eq!(newcomers.again_due(), at(0) + longest_wait(300));
-        newcomers.groups_are_told();
-        assert_eq!(newcomers.again_due(), Time::NEVER);
-    }
-
-    #[test]
-    fn two_that_joined_through_each_other_do_not_wait_for_each_other_for_long() {
-        let mut newcomers = Newcomers::new(5);
-        newcomers.joined_in_rush(7, at(0));
-        assert_eq!(newcomers.told_by(20), at(0) + UNTOLD_MAX);
-        for nth in 0..20 {
-            newcomers.note_join(20, at(nth));
-        }
-        assert_eq!(newcomers.told_by(20), at(0) + UNTOLD_MAX, "nobody has handed itself over");
-        newcomers.add(1, Incarnation::new(1), at(30));
-        assert_eq!(newcomers.told_by(20), at(30) + quiet(20) * 5);
-    }
-
-    #[test]
-    fn views_of_several_are_had_one_after_the_other() {
-        let from = |number: u16| (([127, 0, 0, 1], number).into(), MemberId(number.into()));
-        let mut newcomers = Newcomers::new(1);
-        newcomers.fetch = Some(Fetch::new(from(0), 1, at(0)));
-        assert!(newcomers.fetch_later(from(0)), "it is being asked for");
-        assert!((1..=LATER_MAX as u16).all(|number| newcomers.fetch_later(from(number))));
-        assert!(newcomers.fetch_later(from(1)) && !newcomers.fetch_later(from(100)));
-        for left in (0..=LATER_MAX).rev() {
-            assert!(newcomers.fetch.is_some(), "{left} are left");
-            newcomers.fetch_next(2, at(1));
-        }
-        assert!(newcomers.fetch.is_none());
-    }
-
-    #[test]
-    fn no_more_than_so_many_wait() {
-        let mut newcomers = Newcomers::new(1);
-        let room = (0..).take_while(|number| !newcomers.add(*number, Incarnation::new(1), at(0))).count();
-        assert_eq!(room + 1, NEWCOMERS_MAX);
-    }
-
-    #[test]
-    fn a_view_that_does_not_come_is_asked_for_a_few_times() {
-        let mut fetch = Fetch::new(("127.0.0.1:7".parse().unwrap(), MemberId(7)), 1, at(0));
-        let mut waits = Vec::new();
-        while !fetch.is_in_vain() {
-            let now = fetch.due;
-            fetch.begin();
-            assert_eq!(fetch.due, Time::NEVER, "for as long as it takes");
-            fetch.failed(0.5, now);
-            waits.push(fetch.due.since(now));
-        }
-        assert_eq!(waits.len(), usize::from(VIEW_ATTEMPTS_MAX));
-        assert!(waits.is_sorted() && waits[0] >= AGAIN);
-    }
-}
+#[path = "newcomers_test.rs"]
+mod tests;

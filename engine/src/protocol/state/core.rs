@@ -104,8 +104,10 @@ pub(in crate::protocol) struct Core {
 pub(in crate::protocol) struct Seldom {
     /// Whether the last join began without knowing anybody else.
     pub(in crate::protocol) joined_alone: bool,
-    /// Whom it asked, if that was said.
+    /// Whom it asked, if that was said, or who answered.
     pub(in crate::protocol) joined_through: MemberId,
+    /// When that one answered.
+    pub(in crate::protocol) joined_at: Time,
     /// Serf's clocks.
     pub(in crate::protocol) serf: Serf,
     /// Who has joined through this member, and what it does in a rush of joins; nothing if nobody has lately.
