@@ -306,9 +306,10 @@ impl Member {
             self.view_repair.ask(&mut self.core, cx, peer);
         }
         self.reconnect.timeout(&mut self.core, cx);
-        self.key_values_timeout(cx);
         self.admission_timeout(cx);
         self.past_timeout(cx);
+        // Last, as a view that has changed makes roots of shared state due.
+        self.key_values_timeout(cx);
         self.begin_telling(cx);
     }
 
