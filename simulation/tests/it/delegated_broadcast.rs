@@ -7,7 +7,7 @@ use swimring::protocol::settings::Dissemination;
 use swimring::protocol::{Settings, Time};
 use swimring_codec::State;
 use swimring_codec::native::Message;
-use swimring_simulation::{Direction, Faults, Restart, Simulation, What};
+use swimring_simulation::{Direction, Faults, Restart, Simulation, SimulationOptions, What};
 
 use crate::paper_support::*;
 
@@ -18,6 +18,16 @@ fn delegated() -> Settings {
 
 fn lossy(loss: f64) -> Faults {
     Faults { loss, ..Faults::NONE }
+}
+
+/// Members that tell by delegation and do not know each other yet: for these no check of what each has to know holds.
+fn of_strangers(seed: u64, members: usize, faults: Faults) -> Simulation {
+    Simulation::new(SimulationOptions {
+        settings: Settings { dissemination: Dissemination::Delegated, ..Settings::default() },
+        checked: false,
+        faults,
+        ..SimulationOptions::new(seed, members)
+    })
 }
 
 /// When each member first had the event `sequence` after `since`, in milliseconds, sorted.
@@ -215,12 +225,7 @@ fn a_goodbye_to_nobody_ends() {
 /// Whoever joins is told to everyone, and hears of those that join at the same time.
 #[test]
 fn joiners_are_told_to_everyone() {
-    let settings = Settings { dissemination: Dissemination::Delegated, ..Settings::default() };
-    let mut simulation = Simulation::new(swimring_simulation::SimulationOptions {
-        settings,
-        checked: false,
-        ..swimring_simulation::SimulationOptions::new(13, 60)
-    });
+    let mut simulation = of_strangers(13, 60, Faults::NONE);
     simulation.start_cold();
     run(&mut simulation, seconds(60));
     for observer in 0..60 {
@@ -235,12 +240,7 @@ fn joiners_are_told_to_everyone() {
 fn a_rush_is_told_of_by_views() {
     for seed in 21..=24 {
         let members = 120;
-        let settings = Settings { dissemination: Dissemination::Delegated, ..Settings::default() };
-        let mut simulation = Simulation::new(swimring_simulation::SimulationOptions {
-            settings,
-            checked: false,
-            ..swimring_simulation::SimulationOptions::new(seed, members)
-        });
+        let mut simulation = of_strangers(seed, members, Faults::NONE);
         simulation.start_cold();
         let complete = |simulation: &Simulation| {
             let live = |node| simulation.member(node).is_some_and(|member| member.live() == members);
@@ -262,12 +262,7 @@ fn a_rush_through_several_seeds_is_told_to_all_of_it() {
         [(41, 2, false), (42, 4, false), (43, 8, false), (44, 2, true), (45, 5, true)]
     {
         let members = 200;
-        let settings = Settings { dissemination: Dissemination::Delegated, ..Settings::default() };
-        let mut simulation = Simulation::new(swimring_simulation::SimulationOptions {
-            settings,
-            checked: false,
-            ..swimring_simulation::SimulationOptions::new(seed, members)
-        });
+        let mut simulation = of_strangers(seed, members, Faults::NONE);
         (0..members).for_each(|node| simulation.start(node));
         for node in usize::from(!in_a_ring)..members {
             let through = match node < seeds {
@@ -296,12 +291,7 @@ fn a_rush_through_several_seeds_is_told_to_all_of_it() {
 fn seeds_that_have_handed_over_tell_themselves_if_the_first_dies() {
     for seed in [51, 52, 53] {
         let (members, seeds) = (200, 4);
-        let settings = Settings { dissemination: Dissemination::Delegated, ..Settings::default() };
-        let mut simulation = Simulation::new(swimring_simulation::SimulationOptions {
-            settings,
-            checked: false,
-            ..swimring_simulation::SimulationOptions::new(seed, members)
-        });
+        let mut simulation = of_strangers(seed, members, Faults::NONE);
         (0..members).for_each(|node| simulation.start(node));
         (1..members).for_each(|node| {
             let through = if node < seeds { 0 } else { 1 + node % (seeds - 1) };
@@ -333,13 +323,7 @@ fn all_of_a_rush_are_known_whenever_the_seed_dies() {
     let mut midway = 0;
     for (seed, lives) in [(31, 12), (32, 40), (33, 90), (34, 140), (35, 200), (36, 300)] {
         let members = 160;
-        let settings = Settings { dissemination: Dissemination::Delegated, ..Settings::default() };
-        let mut simulation = Simulation::new(swimring_simulation::SimulationOptions {
-            settings,
-            checked: false,
-            faults: lossy(0.05),
-            ..swimring_simulation::SimulationOptions::new(seed, members)
-        });
+        let mut simulation = of_strangers(seed, members, lossy(0.05));
         simulation.start_cold();
         run(&mut simulation, millis(lives));
         let joined = (1..members).filter(|node| simulation.has_joined(*node)).count();
