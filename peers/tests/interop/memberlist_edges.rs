@@ -191,7 +191,7 @@ fn memberlist_mixed_encryption_is_switched_on_under_way() {
 #[ignore = "needs the Go peers: run peers/interop"]
 fn memberlist_mixed_largest_metadata() {
     let variant = Variant { label: "blue", encrypted: true, compression: false };
-    let mut mixed = Mixed::start(Ipv4Addr::new(127, 30, 24, 1), 2, variant);
+    let mut mixed = Mixed::start(Ipv4Addr::new(127, 30, 25, 1), 2, variant);
     mixed.agree();
     let (by_go, by_us) = ("g".repeat(512), "s".repeat(512));
     mixed.go.set_meta(1, &by_go).unwrap();
