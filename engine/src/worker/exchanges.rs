@@ -30,11 +30,10 @@ impl<O: Observer> Host<O> {
     pub(super) fn open_streams(&mut self, local: HostedMember) {
         for at in 0..self.members.output.streams.len() {
             let open = self.members.output.streams[at].clone();
-            let held = match open.purpose {
-                purpose if purpose.is_for_view() => {
-                    self.waiting_views.hold(local, &open, self.streams.views_under_way())
-                }
-                _ => Held::No,
+            let held = if open.purpose.is_for_view() {
+                self.waiting_views.hold(local, &open, self.streams.views_under_way())
+            } else {
+                Held::No
             };
             match held {
                 Held::No => self.open_stream(local, &open),

@@ -160,8 +160,8 @@ impl Core {
         News { subject: self.index, update: Update::Alive { introduce: true }, incarnation }
     }
 
-    /// The view that we were to have is there, of whoever's `root` is that. Where those that join at the same time do so through several
-    /// members, each of these tells its own group, since it knows no other yet; what it tells reaches the others of them.
+    /// The view that we were to have is there, of whoever's `root` is that: we are told by it, or have been handed it over, or it shows that another
+    /// group has joined at the same time.
     pub(in crate::protocol) fn view_fetched(&mut self, now: Time, root: u64) {
         let (live, same) = (self.table.live(), root == self.table.root());
         let handed_to = self.newcomers().and_then(Newcomers::handed_to);
@@ -269,13 +269,14 @@ impl Core {
         from: (SocketAddr, MemberId),
         handed_over: bool,
     ) -> bool {
+        let known = self.table.live();
+        let fetch = Fetch { handed_over, ..Fetch::new(from, known, cx.now) };
         if self.fetches_view() {
-            let room = self.newcomers_mut().fetch_later(from, handed_over);
+            let room = self.newcomers_mut().fetch_later(fetch);
             cx.shared.counters.views_unfetched += u64::from(!room);
             return false;
         }
-        let known = self.table.live();
-        self.newcomers_mut().fetch = Some(Fetch { handed_over, ..Fetch::new(from, known, cx.now) });
+        self.newcomers_mut().fetch = Some(fetch);
         self.fetch_when_due(cx);
         true
     }

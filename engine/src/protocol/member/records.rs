@@ -3,8 +3,6 @@
 //! What comes in a record is weaker than what is gossiped: a dead member is only suspected (it may have
 //! come back since), a suspicion confirms nothing, and unknown members that are not alive are not added.
 
-use std::cell::Cell;
-
 use swimring_codec::memberlist::Versions;
 use swimring_codec::native::Introduction;
 use swimring_codec::{Incarnation, MemberId, State};
@@ -25,8 +23,8 @@ use crate::protocol::wire::{
 const SPREAD_MAX: u32 = 32;
 
 impl Member {
-    /// Merges what came on a stream for `purpose`, nothing if the other side opened it. How many of its records say what we say now;
-    /// nothing if one could not be read, and those after it.
+    /// Merges what came on a stream for `purpose`, nothing if the other side opened it. Of a view that we asked for by a pull, how many of its records
+    /// say what we say now; nothing if one could not be read, and those after it.
     pub(super) fn merge_view<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
@@ -35,10 +33,8 @@ impl Member {
     ) -> Option<usize> {
         let joining = matches!(purpose, Some(StreamPurpose::Join { .. }));
         let told = purpose == Some(StreamPurpose::View);
-        // What somebody learns who catches up others have been told, or learn in the same way.
-        let caught_up_on =
-            matches!(purpose, Some(StreamPurpose::Pull { .. })) && self.anti_entropy.catches_up();
-        let merged = self.merge_records(cx, (joining, told, caught_up_on), view.source, view.records);
+        let pulled = matches!(purpose, Some(StreamPurpose::Pull { .. }));
+        let merged = self.merge_records(cx, (joining, told, pulled), view.source, view.records);
         if merged.is_some() || !joining {
             self.core.merge_user_state(cx, view.user_state);
         }
@@ -46,11 +42,11 @@ impl Member {
     }
 
     /// Merges records from `source`, `joining` those that our join is answered with, `told` those that everyone gets, and
-    /// `caught_up_on` those that we have asked for since we joined. How many say what we say now, as for [`Member::merge_view`].
+    /// `pulled` those that we asked for by a pull. How many say what we say now, as for [`Member::merge_view`].
     fn merge_records<'r>(
         &mut self,
         cx: &mut Context<'_, '_>,
-        (joining, told, caught_up_on): (bool, bool, bool),
+        (joining, told, pulled): (bool, bool, bool),
         source: MemberId,
         mut records: impl Records<'r>,
     ) -> Option<usize> {
@@ -60,9 +56,10 @@ impl Member {
         // Who joins knows nothing that others do not, nor has who has just joined by delegating anything to tell: what it learns was
         // told while it joined.
         let fresh = self.core.delegates(cx.shared) && self.anti_entropy.is_fresh(cx.now, &self.core.settings);
+        // What somebody learns who catches up others have been told, or learn in the same way.
         let told_anyway = told
             || fresh
-            || caught_up_on
+            || pulled && self.anti_entropy.catches_up()
             || joining
                 && (self.core.delegates(cx.shared)
                     || self.core.seldom.joined_alone && !cx.shared.behaviour.push_pulls_on_time);
@@ -97,23 +94,20 @@ impl Member {
                 self.note_told(cx, introduction.subject);
             }
             cx.signature = signature.copied();
-            if let Some(versions) = versions
-                && !self.core.is_worth_merging(cx, &introduction, versions)
-            {
-                same += usize::from(self.core.says_the_same(cx, &introduction));
-                continue;
+            if versions.is_none_or(|versions| self.core.is_worth_merging(cx, &introduction, versions)) {
+                if joining && introduction.subject == self.core.id {
+                    self.on_own_past(cx, &introduction);
+                }
+                let learned = learned(&cx.shared.counters) - learned_before;
+                let versions = versions.unwrap_or(UNVERSIONED);
+                // What anybody says of itself it tells itself.
+                let told = told_anyway || introduction.subject == source && self.core.delegates(cx.shared);
+                let tell_on =
+                    if told || learned >= u64::from(SPREAD_MAX) { TellOn::Nobody } else { TellOn::Everyone };
+                self.merge_record(cx, &introduction, versions, tell_on);
             }
-            if joining && introduction.subject == self.core.id {
-                self.on_own_past(cx, &introduction);
-            }
-            let learned = learned(&cx.shared.counters) - learned_before;
-            let versions = versions.unwrap_or(UNVERSIONED);
-            // What anybody says of itself it tells itself.
-            let told = told_anyway || introduction.subject == source && self.core.delegates(cx.shared);
-            let tell_on =
-                if told || learned >= u64::from(SPREAD_MAX) { TellOn::Nobody } else { TellOn::Everyone };
-            self.merge_record(cx, &introduction, versions, tell_on);
-            same += usize::from(self.core.says_the_same(cx, &introduction));
+            // One lookup more for each record that is read, so only where it is asked for.
+            same += usize::from(pulled && self.core.says_the_same(cx, &introduction));
         }
     }
 
@@ -129,14 +123,14 @@ impl Member {
         let (views, directory) = (&cx.shared.wire.views, &cx.shared.directory);
         let takes = nobody && !self.core.looks_apart && !directory.signs();
         let by_incarnation = cx.shared.wire.rules.address_kept.is_some();
-        let same = Cell::new(0);
+        let mut same = 0;
         let says = |index, kept: Entry| {
             let entry = self.core.table.get(index);
             let describes = by_incarnation || entry.version() == kept.version();
             let (ours, theirs) = (entry.incarnation(), kept.incarnation());
             match entry.is_unknown() {
                 true if takes && directory.is_meant(index, kept.version()) => {
-                    same.update(|same| same + 1);
+                    same += 1;
                     Says::Somebody
                 }
                 false
@@ -144,7 +138,7 @@ impl Member {
                         && entry.is_live()
                         && (theirs < ours || theirs == ours && describes) =>
                 {
-                    same.update(|same| same + usize::from(entry.unmarked() == kept));
+                    same += usize::from(entry.unmarked() == kept);
                     Says::Nothing
                 }
                 _ => Says::Else,
@@ -163,7 +157,7 @@ impl Member {
             }
         }
         cx.shared.new_members = new;
-        same.get()
+        same
     }
 
     /// A view has been read: keeps what we know now if others are likely to read and write the same.

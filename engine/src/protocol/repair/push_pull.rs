@@ -182,10 +182,11 @@ impl AntiEntropy {
     ) {
         let lacks = taught.same < core.table.known();
         // Whoever is taught by what was to be compared alone was not complete, and is not the only one.
-        let behind = !self.plan.catching_up && taught.joined > 0 && core.seldom.joined_alone;
-        if behind && self.is_fresh(cx.now, &core.settings) {
-            self.plan.catching_up = true;
-        }
+        let behind = !self.plan.catching_up
+            && taught.joined > 0
+            && core.seldom.joined_alone
+            && self.is_fresh(cx.now, &core.settings);
+        self.plan.catching_up |= behind;
         if self.plan.catching_up {
             // Whom we know who is not in the view has joined since that was written, as others have perhaps whom we have not met.
             let again = lacks || behind;

@@ -103,13 +103,6 @@ struct Again {
     ring: bool,
 }
 
-/// Whose view is to be had later.
-#[derive(Clone, Copy, Debug)]
-struct Later {
-    from: (SocketAddr, MemberId),
-    handed_over: bool,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(in crate::protocol) struct Newcomers {
@@ -141,7 +134,7 @@ pub(in crate::protocol) struct Newcomers {
     /// The view that we are to have before we tell others.
     pub(in crate::protocol) fetch: Option<Fetch>,
     /// Whose views we are to have after that one: somebody else told of a rush meanwhile.
-    later: Vec<Later>,
+    later: Vec<Fetch>,
 }
 
 impl Newcomers {
@@ -288,32 +281,23 @@ impl Newcomers {
         idle && now > ends.max(self.others_wait_until) && !self.has_offered(live, now)
     }
 
-    /// The view of `from` is to be had after the one that is asked for, `handed_over` or not. False if too many are.
-    pub(in crate::protocol) fn fetch_later(
-        &mut self,
-        from: (SocketAddr, MemberId),
-        handed_over: bool,
-    ) -> bool {
-        if let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.from == from) {
-            fetch.handed_over |= handed_over;
-            return true;
-        }
-        if let Some(later) = self.later.iter_mut().find(|later| later.from == from) {
-            later.handed_over |= handed_over;
+    /// The view of `fetch` is to be had after the one that is asked for. False if too many are.
+    pub(in crate::protocol) fn fetch_later(&mut self, fetch: Fetch) -> bool {
+        let mut all = self.fetch.iter_mut().chain(&mut self.later);
+        if let Some(known) = all.find(|known| known.from == fetch.from) {
+            known.handed_over |= fetch.handed_over;
             return true;
         }
         let room = self.later.len() < LATER_MAX;
         if room {
-            self.later.push(Later { from, handed_over });
+            self.later.push(fetch);
         }
         room
     }
 
     /// The view that was asked for is there, or will not come: goes on with the next. `known` members are live in our view.
     pub(in crate::protocol) fn fetch_next(&mut self, known: usize, now: Time) {
-        let next = self.later.pop();
-        self.fetch =
-            next.map(|later| Fetch { handed_over: later.handed_over, ..Fetch::new(later.from, known, now) });
+        self.fetch = self.later.pop().map(|later| Fetch { due: now, known, ..later });
     }
 
     /// Who is to tell all of whom we know, until we are told by somebody who knows as much.

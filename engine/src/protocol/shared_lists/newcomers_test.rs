@@ -164,11 +164,12 @@ fn what_is_handed_over_is_handed_on_and_told_in_a_ring() {
 #[test]
 fn views_of_several_are_had_one_after_the_other() {
     let from = |number: u16| (([127, 0, 0, 1], number).into(), MemberId(number.into()));
+    let view = |number, handed_over| Fetch { handed_over, ..Fetch::new(from(number), 1, at(0)) };
     let mut newcomers = Newcomers::new(1);
-    newcomers.fetch = Some(Fetch::new(from(0), 1, at(0)));
-    assert!(newcomers.fetch_later(from(0), false), "it is being asked for");
-    assert!((1..=LATER_MAX as u16).all(|number| newcomers.fetch_later(from(number), false)));
-    assert!(newcomers.fetch_later(from(1), true) && !newcomers.fetch_later(from(100), true));
+    newcomers.fetch = Some(view(0, false));
+    assert!(newcomers.fetch_later(view(0, false)), "it is being asked for");
+    assert!((1..=LATER_MAX as u16).all(|number| newcomers.fetch_later(view(number, false))));
+    assert!(newcomers.fetch_later(view(1, true)) && !newcomers.fetch_later(view(100, true)));
     for left in (0..=LATER_MAX).rev() {
         let handed_over = newcomers.fetch.map(|fetch| fetch.handed_over);
         assert_eq!(handed_over, Some(left == 0), "{left} are left");

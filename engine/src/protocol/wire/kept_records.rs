@@ -213,7 +213,7 @@ impl KeptRecords {
         directory: &Directory,
         place: usize,
         (bytes, count): (&[u8], usize),
-        says: impl Fn(MemberIndex, Entry) -> Says,
+        mut says: impl FnMut(MemberIndex, Entry) -> Says,
         new: &mut Vec<(MemberIndex, Entry)>,
     ) -> (usize, usize) {
         let end = self.count(directory).min(place + count);

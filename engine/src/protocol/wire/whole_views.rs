@@ -113,7 +113,7 @@ impl ReadingPlace {
         views: &WholeViews,
         directory: &Directory,
         records: &mut impl Records<'r>,
-        says: impl Fn(MemberIndex, Entry) -> Says,
+        says: impl FnMut(MemberIndex, Entry) -> Says,
         new: &mut Vec<(MemberIndex, Entry)>,
     ) -> u64 {
         let Some(kept) = views.kept.as_deref().filter(|_| self.in_vain < IN_VAIN_MAX) else { return 0 };
